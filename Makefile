@@ -1,0 +1,34 @@
+# `make run` and `make test` are all a newcomer needs; both set up .venv on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup run test lint env-example clean demo-models
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing (about 1.5 GB on the first run) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $(STAMP)
+
+run: setup
+	@$(BIN)/python -m bot
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+
+env-example: setup
+	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example
+
+demo-models: setup
+	$(BIN)/python -m demo.train all
+
+clean:
+	rm -rf $(VENV) build *.egg-info

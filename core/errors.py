@@ -1,0 +1,67 @@
+"""Every error that crosses a module border.
+
+AtelierError
+├── UserError            the person asking can mend it; its text is shown to them as written
+│   ├── PromptError      a flag or value of the prompt is wrong
+│   ├── ImageError       an uploaded or referenced picture can't be used
+│   ├── LimitError       a limit of the user, guild or server is reached
+│   └── NotAllowedError  this person may not do that
+├── SettingsError        the host can mend it; one line per wrong setting
+├── ModelError           a model is missing, corrupt, or of an unknown family
+├── OutOfMemory          the device has no memory left for this job
+├── WorkerLost           the worker process died or hung with the job in hand
+├── JobCancelled         somebody stopped the job
+└── StorageError         database or files can't be used
+"""
+
+
+class AtelierError(Exception):
+    """Base of all errors Atelier raises on purpose."""
+
+
+class UserError(AtelierError):
+    """The person asking can mend it. ``str(error)`` is shown to them as written."""
+
+
+class PromptError(UserError):
+    """A flag or a value of the prompt is wrong."""
+
+
+class ImageError(UserError):
+    """An uploaded or referenced picture can't be used."""
+
+
+class LimitError(UserError):
+    """A limit of the user, the guild or the server is reached."""
+
+
+class NotAllowedError(UserError):
+    """This person may not do that."""
+
+
+class SettingsError(AtelierError):
+    """Wrong settings. ``problems`` holds one readable line for each of them."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ModelError(AtelierError):
+    """A model is missing, corrupt, or of an unknown family."""
+
+
+class OutOfMemory(AtelierError):
+    """The device has no memory left for this job."""
+
+
+class WorkerLost(AtelierError):
+    """The worker process died or hung with the job in hand."""
+
+
+class JobCancelled(AtelierError):
+    """Somebody stopped the job."""
+
+
+class StorageError(AtelierError):
+    """The database or the files can't be used."""

@@ -1,0 +1,86 @@
+"""A job's row as the rest of the program sees it: who asked for what, where, and how far it is."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.requests import Request
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: read aloud and typed by people
+ID_LENGTH = 12  # 60 bits
+
+
+def new_job_id() -> str:
+    """A random id of 12 letters and digits: unguessable, short enough for a custom_id, a nonce and a person."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+
+
+class Status(enum.StrEnum):
+    """queued → running → rendered → delivered, or failed / cancelled on the way."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RENDERED = "rendered"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """No more work for the queue: only delivery, or nothing, remains."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+class Lane(enum.StrEnum):
+    """Speed classes, best first."""
+
+    TURBO = "turbo"
+    FAST = "fast"
+    RELAX = "relax"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request came from and where its answer goes. Ids are Discord snowflakes.
+
+    interaction_id/token/application_id: of the interaction that asked, None for a plain message.
+    press_key: "message:custom_id:user" of a button press; unique among unfinished jobs, so a double click is one job.
+    message_id: the message that shows the job, once it is known (a DM reply has one at once).
+    file_limit: bytes per file that this place takes. ephemeral: only the asker sees the answer.
+    roles: role ids of the member, for limits by role.
+    """
+
+    user_id: int
+    channel_id: int
+    guild_id: int | None = None
+    interaction_id: int | None = None
+    interaction_token: str | None = field(default=None, repr=False)
+    application_id: int | None = None
+    press_key: str | None = None
+    message_id: int | None = None
+    file_limit: int = 10 * 2**20
+    ephemeral: bool = False
+    roles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row. Times are UTC and aware. ``parent_id``/``parent_index``: the picture it was made from (index from 0)."""
+
+    id: str
+    request: Request
+    origin: Origin
+    status: Status
+    lane: Lane
+    created_at: datetime
+    parent_id: str | None = None
+    parent_index: int | None = None
+    attempts: int = 0
+    started_at: datetime | None = None
+    rendered_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: str | None = None
+    device: str | None = None
