@@ -1,0 +1,1 @@
+"""Rows and files: jobs, pictures, users, guilds, messages, audit; migrations."""

@@ -1,0 +1,117 @@
+"""What the bot's process and a worker process say to each other over one duplex pipe. Loads no torch.
+
+Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one ``Run`` at a time
+unless its ``Ready.slots`` says more; it answers each ``Run`` with exactly one of Done, Stopped or Broke.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.events import Output
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements."""
+
+    device: str  # "cpu" | "cuda:0" | "mps" | …
+    models: dict[str, str]
+    cache_dir: str
+    dtype: str = "auto"
+    offload: str = "auto"
+    cpu_threads: int = 0  # 0 = the worker's choice
+    allow_download: bool = True
+    hf_token: str = field(default="", repr=False)
+    log_level: str = "info"
+
+
+# To the worker
+
+
+@dataclass(frozen=True)
+class Run:
+    """Do this. request: JSON of ``core.requests``. paths: SHA-256 → file of every picture the request names."""
+
+    job_id: str
+    kind: str
+    request: str = field(repr=False)
+    paths: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Stop this job between two steps; answered by Stopped (or by Done when it was too late)."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Quit:
+    """Finish nothing, exit."""
+
+
+# From the worker
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Imports are done, jobs are welcome."""
+
+    device: str
+    pid: int
+    name: str  # of the card or processor
+    memory: int  # bytes
+    slots: int = 1
+
+
+@dataclass(frozen=True)
+class LoadingModel:
+    job_id: str
+    model: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step is finished: the sign of life that counts."""
+
+    job_id: str
+    step: int
+    total: int
+    preview: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Done:
+    job_id: str
+    output: Output
+
+
+@dataclass(frozen=True)
+class Stopped:
+    job_id: str
+
+
+class Fault(StrEnum):
+    """Why a run broke, and what the parent does about it."""
+
+    USER = "user"  # the request can't be honoured: tell the person, don't retry
+    MODEL = "model"  # the model is missing or corrupt: tell, don't retry
+    MEMORY = "memory"  # out of memory, also after the worker's own smaller retry: fail
+    ERROR = "error"  # unexpected exception: retry up to the limit
+    PROCESS = "process"  # the process is poisoned (sticky CUDA error): replace it, retry
+
+
+@dataclass(frozen=True)
+class Broke:
+    """message: a plain sentence for the person who asked (no paths, no traceback); the log has the rest."""
+
+    job_id: str
+    fault: Fault
+    message: str
+
+
+ToWorker = Run | Stop | Quit
+FromWorker = Ready | LoadingModel | Step | Done | Stopped | Broke
