@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test lint env-example clean demo-models
+.PHONY: setup run test doctor lint env-example clean demo-models
 
 setup: $(STAMP)
 
@@ -20,6 +20,9 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
+
+doctor: setup
+	@$(BIN)/python -m bot doctor
 
 lint: setup
 	$(BIN)/ruff check .

@@ -87,7 +87,7 @@ def _devices(value: str) -> tuple[str, ...]:
 
 
 def _set(default: str, help: str, read: Callable[[str], Any] = _text, *, group: str, secret: bool = False) -> Any:
-    return field(metadata={"default": default, "help": help, "read": read, "group": group, "secret": secret})
+    return field(repr=not secret, metadata={"default": default, "help": help, "read": read, "group": group, "secret": secret})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,9 @@ class Settings:
 
     devices: tuple[str, ...] = _set("auto", "one worker each: auto, cpu, or cuda:0,cuda:1", _devices, group="Hardware")
     dtype: str = _set("auto", "auto, float32, bfloat16 or float16", _one_of("auto", "float32", "bfloat16", "float16"), group="Hardware")
-    offload: str = _set("auto", "weights on the CPU between steps: auto, none, model, sequential", _one_of("auto", "none", "model", "sequential"), group="Hardware")
+    offload: str = _set(
+        "auto", "weights on the CPU between steps: auto, none, model, sequential", _one_of("auto", "none", "model", "sequential"), group="Hardware"
+    )
     cpu_threads: int = _set("0", "threads of a CPU worker; 0 = measured choice", _whole(0, 256), group="Hardware")
 
     user_running: int = _set("3", "jobs of one member running at once", _whole(1, 100), group="Limits")
@@ -169,7 +171,7 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
         problems.append("DATABASE_URL: takes sqlite+aiosqlite:///path or postgresql+asyncpg://….")
     token = read.get("discord_token", "")
     if token and (len(token.split(".")) != 3 or any(c.isspace() for c in token)):
-        problems.append("DISCORD_TOKEN: doesn't look like a bot token (three parts joined by dots); copy it again from the developer portal, Bot, Reset Token.")
+        problems.append("DISCORD_TOKEN: isn't a bot token (three parts joined by dots); copy it again: developer portal, Bot, Reset Token.")
     for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL"):
         problem = _model_problem(values.get(name, "").strip())
         if problem:

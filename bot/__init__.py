@@ -1,0 +1,1 @@
+"""Discord and only Discord: commands, buttons, delivery. Loads no torch."""

@@ -1,0 +1,74 @@
+"""The command line, and the one place where everything is built and handed down. Heavy imports happen inside commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from core.errors import AtelierError, SettingsError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a sub-command. Exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong settings or usage."""
+    arguments = _parser().parse_args(argv)
+    from core.settings import load
+
+    try:
+        settings = load()
+    except SettingsError as error:
+        print("These settings need mending:", *(f"  - {line}" for line in error.problems), sep="\n", file=sys.stderr)
+        return 2
+    try:
+        return _COMMANDS[arguments.command or "run"](settings, arguments)
+    except AtelierError as error:
+        print(f"Atelier can't start: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    try:
+        number = version("atelier")
+    except PackageNotFoundError:
+        number = "unknown"
+    parser = argparse.ArgumentParser(prog="atelier", description="A self-hosted art and vision studio in Discord.")
+    parser.add_argument("--version", action="version", version=f"atelier {number}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)")
+    commands.add_parser("sandbox", help="the same bot in a browser page on this machine, no token needed")
+    commands.add_parser("doctor", help="check this machine and the settings; each trouble comes with its mend")
+    models = commands.add_parser("models", help="which models are configured, where they lie, whether they load")
+    models.add_argument("--no-load", action="store_true", help="don't try to load them")
+    return parser
+
+
+def _run(settings, arguments) -> int:
+    from bot.app import run
+
+    return run(settings, sandbox=not settings.discord_token)
+
+
+def _sandbox(settings, arguments) -> int:
+    from bot.app import run
+
+    return run(settings, sandbox=True)
+
+
+def _doctor(settings, arguments) -> int:
+    from bot.doctor import doctor
+
+    return doctor(settings)
+
+
+def _models(settings, arguments) -> int:
+    from bot.doctor import models
+
+    return models(settings, load=not arguments.no_load)
+
+
+_COMMANDS = {"run": _run, "sandbox": _sandbox, "doctor": _doctor, "models": _models}
+
+if __name__ == "__main__":
+    sys.exit(main())

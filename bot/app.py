@@ -1,0 +1,159 @@
+"""Building, running and stopping the studio: services first, then the client, on Discord or in the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import discord
+from jobs.local import LocalExecutor
+from jobs.queue import Limits, Queue
+
+from bot.client import Atelier
+from bot.logs import set_up_logs
+from core.errors import AtelierError
+from core.settings import Settings
+from storage.database import open_database
+from storage.files import Files
+from vision.catalog import probe_devices
+from vision.protocol import WorkerConfig
+
+log = logging.getLogger(__name__)
+_CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
+RECONNECT_FIRST, RECONNECT_MOST = 5.0, 300.0  # seconds between two tries to connect
+
+
+@dataclass(frozen=True)
+class Services:
+    """What lives outside the client and is handed to it."""
+
+    settings: Settings
+    queue: Queue
+    files: Files
+
+
+def run(settings: Settings, *, sandbox: bool) -> int:
+    """Start, serve until SIGINT or SIGTERM, stop. Returns the exit status."""
+    set_up_logs(settings)
+    return asyncio.run(_serve(settings, sandbox))
+
+
+async def _serve(settings: Settings, sandbox: bool) -> int:
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    async with services(settings) as built:
+        if sandbox:
+            from bot.sandbox import serve_sandbox
+
+            return await serve_sandbox(built, stopping)
+        return await _serve_discord(built, stopping)
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    """The first SIGINT or SIGTERM asks for an orderly stop, the second one is not waited for."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopping.is_set():
+            raise SystemExit(130)
+        print("Stopping; running jobs may end first. Once more to stop at once.", flush=True)
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+@asynccontextmanager
+async def services(settings: Settings, *, target: str = "vision.worker:main") -> AsyncIterator[Services]:
+    """Database, files, workers and queue, opened in order and closed in reverse."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    async with open_database(settings.database, settings.data_dir / "backups") as database:
+        files = Files(settings.data_dir / "pictures")
+        executor = LocalExecutor(await worker_configs(settings), target=target)
+        limits = Limits(
+            user_running=settings.user_running, user_waiting=settings.user_waiting, guild_waiting=settings.guild_waiting,
+            disk_floor=settings.disk_floor_mb * 10**6,
+        )
+        queue = Queue(database, files, executor, limits)
+        await queue.start()
+        try:
+            yield Services(settings, queue, files)
+        finally:
+            await queue.stop(settings.grace_seconds)
+
+
+async def worker_configs(settings: Settings) -> list[WorkerConfig]:
+    """One per device. "auto" asks a child process, so that no torch is loaded here."""
+    devices = await asyncio.to_thread(workers_devices, settings.devices)
+    return [
+        WorkerConfig(
+            device=device, models=settings.models, cache_dir=str(settings.data_dir / "cache"), dtype=settings.dtype,
+            offload=settings.offload, cpu_threads=settings.cpu_threads, allow_download=settings.allow_download,
+            hf_token=settings.hf_token, log_level=settings.log_level,
+        )
+        for device in devices
+    ]
+
+
+def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The devices to start workers on. "auto": every card torch can use, else the processor; asked of a child process."""
+    if asked != ("auto",):
+        return asked
+    if sys.platform.startswith("linux") and not any(Path(node).exists() for node in _CARD_NODES):
+        return ("cpu",)  # no driver, no card: saves the seconds that loading torch takes
+    found = [entry["device"] for entry in probe_devices()]
+    if not found:
+        raise AtelierError("torch can't be loaded on this machine. `make doctor` says more.")
+    return tuple(name for name in found if name != "cpu") or ("cpu",)
+
+
+async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
+    """Connect, and connect again with growing pauses when the first connection fails; discord.py resumes later ones itself."""
+    pause = RECONNECT_FIRST
+    while not stopping.is_set():
+        client = Atelier(built.settings, built.queue, built.files)
+        try:
+            await _connected(client, built, stopping)
+            return 0
+        except discord.LoginFailure as error:
+            raise AtelierError("Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token.") from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise AtelierError("Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed.") from error
+        except (discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed, aiohttp.ClientError, OSError, AttributeError) as error:
+            log.warning("no connection to Discord (%s), again in %.0f s", type(error).__name__, pause)
+        await _wait(stopping, pause)
+        pause = min(pause * 2, RECONNECT_MOST)
+    return 0
+
+
+async def _connected(client: Atelier, built: Services, stopping: asyncio.Event) -> None:
+    async with client:
+        serving = asyncio.create_task(client.start(built.settings.discord_token), name="discord")
+        stop = asyncio.create_task(stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await built.queue.stop(built.settings.grace_seconds)
+                await client.delivery.close()
+                await client.close()
+            await serving
+        finally:
+            stop.cancel()
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,241 @@
+"""The Discord client: loads the cogs, takes presses and uploads, turns each into a queued job that is followed to its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+from jobs.queue import Queue, Result
+
+from bot import actions, buttons
+from bot.actions import Ask
+from bot.authority import Action, Actor, Authority
+from bot.cogs import EXTENSIONS
+from bot.delivery import Delivery
+from bot.intake import Intake
+from bot.modals import CaptionModal, Submission
+from bot.replies import SILENT, whisper
+from bot.sources import Sources
+from bot.transport import Transport
+from core.errors import ImageError, UserError
+from core.job import Job, Origin
+from core.prompt import Prompt
+from core.settings import Settings
+from storage.files import Files
+
+log = logging.getLogger(__name__)
+UNEXPECTED = "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
+
+
+class Atelier(commands.Bot):
+    """The bot. It is given its services and keeps no state of its own that a restart could lose."""
+
+    def __init__(self, settings: Settings, queue: Queue, files: Files, transport: Transport | None = None) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.dm_messages = True
+        super().__init__(
+            command_prefix=commands.when_mentioned, intents=intents, help_command=None, allowed_mentions=SILENT,
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+        )
+        self.settings, self.queue, self.files = settings, queue, files
+        self.owners = set(settings.owner_ids)
+        self.authority = Authority(self.owners, settings.guild_ids)
+        self.intake = Intake(files, settings.max_upload_mb * 2**20)
+        self.sources = Sources(queue, self.intake, self.authority)
+        self.delivery = Delivery(self, queue, files, self.intake, transport)
+        self._resumed = False
+
+    # Start and stop
+
+    async def setup_hook(self) -> None:
+        for extension in EXTENSIONS:
+            await self.load_extension(extension)
+        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS)
+        self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
+        info = await self.application_info()
+        self.owners.add(info.team.owner_id if info.team and info.team.owner_id else info.owner.id)
+        for guild_id in self.settings.guild_ids:
+            guild = discord.Object(guild_id)
+            self.tree.copy_global_to(guild=guild)
+            await self.tree.sync(guild=guild)
+        if not self.settings.guild_ids:
+            await self.tree.sync()
+
+    async def on_ready(self) -> None:
+        log.info("connected as %s, %d servers", self.user, len(self.guilds))
+        if not self._resumed:
+            self._resumed = True
+            count = await self.delivery.resume()
+            if count:
+                log.info("%d jobs go on", count)
+
+    # From an interaction to a job
+
+    def actor(self, interaction: discord.Interaction) -> Actor:
+        """Who asks, with the rights that Discord states in this very interaction."""
+        manages = interaction.guild_id is not None and interaction.permissions.manage_guild
+        return Actor(interaction.user.id, interaction.guild_id, manages)
+
+    async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
+        """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""
+        if not interaction.response.is_done():
+            await interaction.response.defer(thinking=True)
+        try:
+            ask = await build()
+            return await self.submit(interaction, ask, press_key=press_key)
+        except UserError as error:
+            await whisper(interaction, str(error))
+        except Exception:
+            log.exception("interaction %s failed", interaction.id)
+            await whisper(interaction, UNEXPECTED)
+        return None
+
+    async def submit(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None) -> Job | None:
+        """Queue ``ask``, answer in this interaction's own message. A double click gets a whisper, not a second job."""
+        submitted = await self.queue.submit(ask.request, self._origin(interaction, press_key), lane=ask.lane, parent=ask.parent)
+        await self.queue.user_seen(interaction.user.id, interaction.user.name)
+        if submitted.duplicate and submitted.job.origin.interaction_id != interaction.id:
+            await whisper(interaction, "That is on its way already.")
+            return None
+        self.delivery.follow(submitted.job)
+        return submitted.job
+
+    def _origin(self, interaction: discord.Interaction, press_key: str | None) -> Origin:
+        roles = getattr(interaction.user, "roles", ())
+        return Origin(
+            user_id=interaction.user.id,
+            channel_id=interaction.channel_id or 0,
+            guild_id=interaction.guild_id,
+            interaction_id=interaction.id,
+            interaction_token=interaction.token,
+            application_id=interaction.application_id,
+            press_key=press_key,
+            file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
+            roles=tuple(role.id for role in roles),
+        )
+
+    # Presses. Each is checked against the row of its job
+
+    async def on_job_button(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
+        try:
+            await self._press(interaction, job_id, action, index)
+        except UserError as error:
+            await whisper(interaction, str(error))
+        except Exception:
+            log.exception("button %s of job %s failed", action, job_id)
+            await whisper(interaction, UNEXPECTED)
+
+    async def _press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
+        if action == "caption":  # a modal must be the first answer
+            result = await self.result_for(interaction, job_id, Action.USE)
+            await interaction.response.send_modal(CaptionModal(job_id, index, result.captions[index]))
+        elif action == "cancel":
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            await self.cancel(interaction, job_id)
+        elif action == "upscale":
+            await interaction.response.defer(thinking=True)
+            await self._send_single(interaction, await self.result_for(interaction, job_id, Action.USE), index)
+        elif action == "all":
+            await interaction.response.defer(thinking=True)
+            await self._imagine_all(interaction, await self.result_for(interaction, job_id, Action.USE))
+        else:
+            await self.ask(interaction, lambda: self._pressed(interaction, job_id, action, index), press_key=_press_key(interaction))
+
+    async def _pressed(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> Ask:
+        if action == "again":  # also of a job that failed
+            return actions.again(await self._job(interaction, job_id, Action.USE), actions.new_seed())
+        result = await self.result_for(interaction, job_id, Action.USE)
+        return actions.after_press(result, action, index, seed=await self._child_seed(result, index))
+
+    async def _child_seed(self, result: Result, index: int) -> int:
+        """The seed of the next picture made from picture ``index``: counted on from the picture's own, so it can be told again."""
+        return await self.next_seed(actions.source_of(result, index)) if result.pictures else actions.new_seed()
+
+    async def next_seed(self, source: actions.Source) -> int:
+        if source.request is None or source.job is None:
+            return actions.new_seed()
+        children = await self.queue.children(source.job.id, source.index)
+        return (source.request.seed + source.index + 4 * (children + 1)) % 2**32
+
+    async def _job(self, interaction: discord.Interaction, job_id: str, action: Action) -> Job:
+        job = await self.queue.job(job_id)
+        if job is None:
+            raise ImageError(f"Job `{job_id}` is gone.")
+        self.authority.check(self.actor(interaction), action, job)
+        return job
+
+    async def result_for(self, interaction: discord.Interaction, job_id: str, action: Action) -> Result:
+        await self._job(interaction, job_id, action)
+        result = await self.queue.result(job_id)
+        if result is None:
+            raise ImageError(f"Job `{job_id}` has no result.")
+        return result
+
+    async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
+        job = await self._job(interaction, job_id, Action.CANCEL)
+        stopped = await self.queue.cancel(job.id)
+        text = f"Job `{job.id}` is cancelled." if stopped else f"Job `{job.id}` is over already ({job.status})."
+        await whisper(interaction, text)
+
+    async def _send_single(self, interaction: discord.Interaction, result: Result, index: int) -> None:
+        await self.delivery.send_single(interaction, result, actions.picture_of(result, index), index)
+
+    async def _imagine_all(self, interaction: discord.Interaction, result: Result) -> None:
+        """Each caption becomes a job of its own; the first answers here, the others in messages of their own."""
+        for index, caption in enumerate(result.captions):
+            ask = actions.imagine_prompt(Prompt(text=caption), seed=actions.new_seed(), parent=(result.job.id, index))
+            if index == 0:
+                await self.submit(interaction, ask, press_key=_press_key(interaction))
+            else:
+                message = await interaction.followup.send("…", wait=True)
+                await self.submit_beside(interaction, ask, message)
+
+    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, message: discord.Message) -> None:
+        """Queue ``ask`` with ``message``, one of the bot's own, as the place of its answer."""
+        origin = Origin(
+            user_id=interaction.user.id, channel_id=message.channel.id, guild_id=interaction.guild_id, message_id=message.id,
+            file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
+        )
+        submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
+        self.delivery.follow(submitted.job)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Submitted modals: read here, not by a view in memory, so that they outlive a restart too."""
+        submission = Submission.of(interaction)
+        if submission is None:
+            return
+        await self.ask(interaction, lambda: self._caption_asked(interaction, submission))
+
+    async def _caption_asked(self, interaction: discord.Interaction, submission: Submission) -> Ask:
+        result = await self.result_for(interaction, submission.job_id, Action.USE)
+        return submission.ask(result, actions.new_seed())
+
+    # Pictures sent in a DM
+
+    async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
+        uploads: Any = self.get_cog("Uploads")
+        await self.ask(interaction, lambda: uploads.pressed(interaction, sha256, action), press_key=_press_key(interaction))
+
+    # Errors of commands
+
+    async def _on_command_error(self, interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        if isinstance(cause, UserError):
+            await whisper(interaction, str(cause))
+        elif isinstance(cause, app_commands.CheckFailure):
+            await whisper(interaction, "You may not use this command here.")
+        else:
+            log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
+            await whisper(interaction, UNEXPECTED)
+
+
+def _press_key(interaction: discord.Interaction) -> str | None:
+    """One press of one button by one person: a double click is one job."""
+    message, data = interaction.message, interaction.data or {}
+    return f"{message.id}:{data.get('custom_id')}:{interaction.user.id}" if message else None

@@ -1,0 +1,157 @@
+"""/queue: what runs and waits; one's own jobs for members, all of a server's for its managers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+from jobs.queue import JobView, Snapshot
+
+from bot.authority import Action
+from bot.client import Atelier
+from bot.messages import duration, ordinal
+from bot.replies import SILENT, whisper
+from core.job import Job
+
+MAX_ROWS = 15
+
+
+class QueueCog(commands.GroupCog, name="queue", description="What runs and what waits"):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Your own jobs, with their ids")
+    async def mine(self, interaction: discord.Interaction) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        snapshot = await self.bot.queue.mine(interaction.user.id)
+        view = CancelView(snapshot)
+        text = render(snapshot, heading="Your jobs", show_user=False)
+        await interaction.edit_original_response(content=text, view=view if view.children else None, allowed_mentions=SILENT)
+
+    @app_commands.command(description="Cancel a job, running or waiting")
+    @app_commands.describe(job="Its id; see /queue mine")
+    async def cancel(self, interaction: discord.Interaction, job: str) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self.bot.cancel(interaction, job.strip().lower())
+
+    @cancel.autocomplete("job")
+    async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        actor = self.bot.actor(interaction)
+        snapshot = await self.bot.queue.snapshot()
+        seen = [v for v in (*snapshot.running, *snapshot.waiting) if self.bot.authority.allows(actor, Action.CANCEL, v.job)]
+        return [
+            app_commands.Choice(name=f"{v.job.id} · {v.job.request.kind} · {v.job.status}", value=v.job.id)
+            for v in seen if current.lower() in v.job.id
+        ][:25]
+
+    @app_commands.command(description="Everything that runs and waits (Manage Server)")
+    async def show(self, interaction: discord.Interaction) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        self._may(interaction, Action.ADMINISTER)
+        snapshot = await self.bot.queue.snapshot()
+        text = render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction))
+        await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
+
+    @app_commands.command(description="Start no more jobs; running ones end (Manage Server)")
+    async def pause(self, interaction: discord.Interaction) -> None:
+        await self._operate(interaction, self.bot.queue.pause, "The queue is paused. Running jobs end, new ones wait. `/queue resume` goes on.")
+
+    @app_commands.command(description="Go on after a pause or a drain (Manage Server)")
+    async def resume(self, interaction: discord.Interaction) -> None:
+        await self._operate(interaction, self.bot.queue.resume, "The queue goes on.")
+
+    @app_commands.command(description="Take no new jobs, finish what is there (Manage Server)")
+    async def drain(self, interaction: discord.Interaction) -> None:
+        await self._operate(interaction, self.bot.queue.drain, "No new jobs are taken; what is there gets finished. `/queue resume` goes back.")
+
+    @app_commands.command(description="Drop waiting jobs (Manage Server)")
+    @app_commands.describe(user="Only this member's")
+    async def clear(self, interaction: discord.Interaction, user: discord.User | None = None) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        self._may(interaction, Action.ADMINISTER)
+        count = await self.bot.queue.clear(
+            interaction.user.id, user_id=user.id if user else None, guild_id=self._only_guild(interaction)
+        )
+        await whisper(interaction, f"{count} waiting {'job is' if count == 1 else 'jobs are'} cancelled.")
+
+    @app_commands.command(description="Let a waiting job run next (Manage Server)")
+    @app_commands.describe(job="Its id; see /queue show")
+    async def front(self, interaction: discord.Interaction, job: str) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        self._may(interaction, Action.ADMINISTER)
+        found = await self.bot.queue.job(job.strip().lower())
+        guild = self._only_guild(interaction)
+        if found is None or (guild is not None and found.origin.guild_id != guild):
+            await whisper(interaction, f"There is no job `{job[:20].replace('`', '')}` in this server.")
+            return
+        moved = await self.bot.queue.move_to_front(interaction.user.id, found.id)
+        await whisper(interaction, f"Job `{found.id}` runs next." if moved else f"Job `{found.id}` doesn't wait any more.")
+
+    async def cog_app_command_error(self, interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
+        await self.bot.tree.on_error(interaction, error)
+
+    def _may(self, interaction: discord.Interaction, action: Action) -> None:
+        self.bot.authority.check(self.bot.actor(interaction), action, guilds=len(self.bot.guilds))
+
+    def _only_guild(self, interaction: discord.Interaction) -> int | None:
+        """The server whose jobs this person may see; None = all, for the bot's owner."""
+        return None if interaction.user.id in self.bot.owners else interaction.guild_id
+
+    async def _operate(self, interaction: discord.Interaction, act: object, done: str) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        self._may(interaction, Action.OPERATE)
+        pending: Awaitable[object] = act(interaction.user.id)  # type: ignore[operator]
+        await pending
+        await whisper(interaction, done)
+
+
+class CancelView(discord.ui.View):
+    """A Cancel button for each of one's own unfinished jobs, at most five."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        from bot.buttons import JobButton
+
+        super().__init__(timeout=None)
+        for view in (*snapshot.running, *snapshot.waiting)[:5]:
+            button = JobButton(view.job.id, "cancel")
+            button.item.label = f"Cancel {view.job.id}"
+            self.add_item(button)
+
+
+def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None) -> str:
+    """The queue as text, at most MAX_ROWS rows of each part."""
+    state = " (paused)" if snapshot.paused else " (draining: no new jobs)" if snapshot.draining else ""
+    running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
+    waiting = [v for v in snapshot.waiting if only_guild is None or v.job.origin.guild_id == only_guild]
+    lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user)]
+    lines += [f"**Waiting** {len(waiting)}", *_rows(waiting, show_user)]
+    return "\n".join(lines)[:2000]
+
+
+def _rows(views: list[JobView], show_user: bool) -> list[str]:
+    rows = [f"- {_row(view, show_user)}" for view in views[:MAX_ROWS]]
+    return rows + ([f"- and {len(views) - MAX_ROWS} more"] if len(views) > MAX_ROWS else [])
+
+
+def _row(view: JobView, show_user: bool) -> str:
+    job: Job = view.job
+    parts = [f"`{job.id}`", f"/{job.request.kind}"]
+    if show_user:
+        parts.append(f"<@{job.origin.user_id}>")
+    if view.position is not None:
+        parts.append(ordinal(view.position))
+    if view.progress is not None:
+        parts.append(f"{view.progress:.0%}")
+    if view.since is not None:
+        parts.append(f"for {duration(view.since)}")
+    if view.device:
+        parts.append(f"on {view.device}")
+    if view.eta is not None:
+        parts.append(f"about {duration(view.eta)} to go")
+    return " · ".join(parts)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(QueueCog(bot))

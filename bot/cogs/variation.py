@@ -1,0 +1,46 @@
+"""/variation: other pictures like this one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import actions
+from bot.client import Atelier
+from core.prompt import parse
+
+
+class Variation(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Four pictures like an attached one, or like one that Atelier made")
+    @app_commands.describe(
+        image="The picture to vary",
+        source="Or a message link, or a job id with a number (nothing: your last picture)",
+        strength="subtle stays close, strong moves away",
+        prompt="New words for it",
+    )
+    async def variation(
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        strength: Literal["subtle", "strong"] = "strong",
+        prompt: str | None = None,
+    ) -> None:
+        words = parse(prompt).text if prompt else None
+        await self.bot.ask(interaction, lambda: self._build(interaction, image, source, strength, words))
+
+    async def _build(
+        self, interaction: discord.Interaction, image: discord.Attachment | None, source: str | None, strength: str, words: str | None
+    ) -> actions.Ask:
+        found = await self.bot.sources.find(self.bot.actor(interaction), image, source)
+        return actions.variation(found, strength, words, seed=await self.bot.next_seed(found))
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Variation(bot))

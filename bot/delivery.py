@@ -1,0 +1,316 @@
+"""The only writer of a job's message: follows a job's events, shows progress, and brings the result to the right place.
+
+It needs stored ids only, so a job recovered after a crash is delivered by the same lines as a fresh one. The ladder: edit
+the interaction's answer while its token lives, or one's own message in a DM; else post to the channel, with a nonce made
+from the job id so that it is posted once however often it is sent; else a direct message; else it waits for ``/show``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import discord
+from jobs.queue import Queue, Result, StoredPicture
+
+from bot import buttons, messages
+from bot.intake import Intake
+from bot.transport import GONE, Transport
+from core.errors import ImageError
+from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
+from core.job import Job
+from core.requests import ClassifyRequest, DescribeRequest
+from storage.files import Files
+
+log = logging.getLogger(__name__)
+
+TOKEN_LIFE = timedelta(minutes=14)  # Discord's is 15; one is kept for the upload
+EDIT_EVERY = 1.5  # seconds between two progress edits of one message
+EDITS_PER_SECOND = 8.0  # progress edits of all messages together; Discord allows 50 requests a second
+RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
+PROGRESS_PATIENCE = 0.0
+SILENT = discord.AllowedMentions.none()
+_SUFFIX = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a message is to show. ``picture``: (bytes, file name, alternative text). ``view``: its buttons, None = none."""
+
+    content: str
+    picture: tuple[bytes, str, str] | None = None
+    view: discord.ui.View | None = None
+
+    def files(self) -> list[discord.File]:
+        if self.picture is None:
+            return []
+        data, name, alt = self.picture
+        return [discord.File(io.BytesIO(data), name, description=alt[:1024] or None)]
+
+
+class Unreachable(Exception):
+    """This rung of the ladder can't be used for this job."""
+
+
+class Delivery:
+    """Follows jobs, one task each. ``delivered`` hooks are called after every edit that reached Discord."""
+
+    def __init__(self, client: discord.Client, queue: Queue, files: Files, intake: Intake, transport: Transport | None = None) -> None:
+        self._client, self._queue, self._files, self._intake = client, queue, files, intake
+        self._transport = transport or Transport()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._next_edit = 0.0
+        self.on_edit: list[Callable[[], None]] = []
+
+    def follow(self, job: Job, *, resumed: bool = False) -> None:
+        """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began it."""
+        if job.id not in self._tasks:
+            task = asyncio.create_task(self._guard(job, resumed), name=f"deliver {job.id}")
+            self._tasks[job.id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    async def resume(self) -> int:
+        """Follow every job that has an end to tell; after a start. Returns how many."""
+        jobs = await self._queue.undelivered()
+        for job in jobs:
+            self.follow(job, resumed=True)
+        return len(jobs)
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Let the last edits go out for ``grace`` seconds, then stop."""
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _guard(self, job: Job, resumed: bool) -> None:
+        try:
+            await self._follow(job, _Shown(resumed=resumed))
+        except Exception:
+            log.exception("job %s: delivery failed", job.id)
+
+    async def _follow(self, job: Job, shown: _Shown) -> None:
+        async for event in self._queue.watch(job.id):
+            match event:
+                case Rendered():
+                    await self._deliver(job, shown)
+                case Failed(message):
+                    await self._finish(job, shown, Post(messages.failed(job, message), view=buttons.after_failure(job)))
+                case Cancelled():
+                    await self._finish(job, shown, Post(messages.cancelled(job)))
+                case Paused():
+                    await self._progress(job, shown, Post(messages.paused(job)), force=True)
+                case _:
+                    await self._progress(job, shown, _progress_post(job, event))
+
+    # Progress: dropped when it comes too often or fails
+
+    async def _progress(self, job: Job, shown: _Shown, post: Post | None, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if post is None or shown.gone or post.content == shown.content and post.picture is None:
+            return
+        if not force and (now < shown.next_edit or now < self._next_edit):
+            return
+        shown.content, shown.next_edit = post.content, now + EDIT_EVERY
+        self._next_edit = max(now, self._next_edit) + 1 / EDITS_PER_SECOND
+        try:
+            await self._edit(job, shown, post, patience=PROGRESS_PATIENCE)
+        except discord.HTTPException as error:
+            shown.gone = error.status in GONE
+            log.info("job %s: progress not shown (%s)", job.id, error.status)
+        except Unreachable:
+            shown.gone = True
+        except (OSError, TimeoutError) as error:
+            log.info("job %s: progress not shown (%s)", job.id, type(error).__name__)
+
+    # The end: never dropped
+
+    async def _deliver(self, job: Job, shown: _Shown) -> None:
+        result = await self._queue.result(job.id)
+        if result is None:
+            raise LookupError(f"job {job.id} is rendered but has no result")
+        await self._finish(job, shown, await self.post_of(result, job.origin.file_limit))
+
+    async def _finish(self, job: Job, shown: _Shown, post: Post) -> None:
+        rung, message = await self._climb(job, shown, post)
+        await self._queue.delivered(
+            job.id,
+            message_id=message.id if message else None,
+            channel_id=message.channel.id if message else None,
+            rung=rung,
+        )
+        log.info("job %s: delivered by %s", job.id, rung)
+
+    async def _climb(self, job: Job, shown: _Shown, post: Post) -> tuple[str, discord.Message | None]:
+        """Try the rungs in order; the first that takes the post wins."""
+        for rung, send in (("edit", self._edit), ("channel", self._send_to_channel), ("dm", self._send_dm)):
+            if rung == "channel" and job.origin.ephemeral:
+                continue  # only the asker may see it
+            try:
+                message = await send(job, shown, post, patience=RESULT_PATIENCE)
+            except discord.HTTPException as error:
+                if error.status not in (*GONE, 400, 413):
+                    raise
+                log.warning("job %s: rung %s refused (%s, %s)", job.id, rung, error.status, error.code)
+            except Unreachable as error:
+                log.info("job %s: rung %s not usable: %s", job.id, rung, error)
+            else:
+                if rung != "edit":
+                    await self._remove_placeholder(job, shown)
+                return rung, message
+        return "kept", None
+
+    def _token_lives(self, job: Job) -> bool:
+        if not job.origin.interaction_token or not job.origin.interaction_id:
+            return False
+        return discord.utils.utcnow() - discord.utils.snowflake_time(job.origin.interaction_id) < TOKEN_LIFE
+
+    async def _edit(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+        origin = job.origin
+        if self._token_lives(job):
+            hook = discord.Webhook.partial(origin.application_id, origin.interaction_token, client=self._client)
+
+            def call() -> Awaitable[discord.Message]:
+                return hook.edit_message(  # type: ignore[arg-type]
+                    "@original", content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
+                )
+        elif origin.message_id is not None and origin.interaction_token is None:
+            message = self._channel(origin.channel_id).get_partial_message(origin.message_id)
+
+            def call() -> Awaitable[discord.Message]:
+                return message.edit(content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT)
+        else:
+            raise Unreachable("the interaction's token is too old")
+        sent = await self._transport.attempt(call, patience=patience)
+        if shown.message_id is None:
+            shown.message_id = sent.id
+            await self._queue.remember_message(job.id, sent.id, origin.channel_id, origin.guild_id)
+        self._edited()
+        return sent
+
+    async def _send_to_channel(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+        channel = self._channel(job.origin.channel_id)
+        if shown.resumed and (sent := await self._sent_before(channel, job)) is not None:
+            return sent
+        return await self._send(channel, job, post, patience)
+
+    async def _sent_before(self, channel: discord.PartialMessageable, job: Job) -> discord.Message | None:
+        """The final message of ``job``, if one was posted before a crash kept the row from knowing it.
+
+        Discord remembers a nonce for some minutes only; a stop may last longer.
+        """
+        try:
+            async for message in channel.history(limit=100, after=discord.Object(job.origin.interaction_id or 0)):
+                mine = self._client.user is not None and message.author.id == self._client.user.id
+                if mine and f"job {job.id}" in message.content:
+                    return message
+        except (discord.HTTPException, OSError, TimeoutError):
+            log.info("job %s: can't read back the channel", job.id)
+        return None
+
+    async def _send_dm(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+        user = await self._transport.attempt(lambda: self._client.fetch_user(job.origin.user_id), patience=patience)
+        channel = await self._transport.attempt(user.create_dm, patience=patience)
+        return await self._send(channel, job, post, patience)
+
+    async def _send(self, channel: discord.abc.Messageable, job: Job, post: Post, patience: float) -> discord.Message:
+        def call() -> Awaitable[discord.Message]:
+            extra = {} if post.view is None else {"view": post.view}
+            return channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)
+
+        sent = await self._transport.attempt(call, patience=patience)
+        self._edited()
+        return sent
+
+    async def _remove_placeholder(self, job: Job, shown: _Shown) -> None:
+        """The old "(Waiting …)" message would stand there for ever."""
+        message_id = shown.message_id or await self._queue.message_of(job.id)
+        if message_id is None:
+            return
+        try:
+            await self._channel(job.origin.channel_id).get_partial_message(message_id).delete()
+        except (discord.HTTPException, OSError, TimeoutError):
+            log.info("job %s: its old message stays", job.id)
+
+    def _channel(self, channel_id: int) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(channel_id)
+
+    def _edited(self) -> None:
+        for hook in self.on_edit:
+            hook()
+
+    async def send_single(self, interaction: discord.Interaction, result: Result, index: int) -> None:
+        """Answer ``interaction`` (deferred) with picture ``index`` alone, full size; no device is needed."""
+        job, stored = result.job, result.pictures[index]
+        limit = interaction.filesize_limit or job.origin.file_limit
+        picture, notes = await self.fitted(stored, job, limit)
+        content = "\n".join([messages.single(job, index, interaction.user.id), *(f"-# {note}" for note in notes)])
+        post = Post(content, picture, buttons.for_single(job, index))
+
+        def call() -> Awaitable[discord.Message]:
+            return interaction.edit_original_response(
+                content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
+            )
+
+        sent = await self._transport.attempt(call, patience=60.0)
+        await self._queue.remember_message(job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index)
+        self._edited()
+
+    # What a result looks like
+
+    async def post_of(self, result: Result, file_limit: int) -> Post:
+        """The final message of ``result``: text, picture within ``file_limit`` bytes, buttons."""
+        job, request = result.job, result.job.request
+        if isinstance(request, DescribeRequest):
+            return Post(messages.described(job, result.captions), view=buttons.for_captions(job, len(result.captions)))
+        shown = result.grid if result.grid is not None else result.pictures[0]
+        picture, notes = await self.fitted(shown, job, file_limit)
+        if isinstance(request, ClassifyRequest):
+            return Post(messages.classified(job, result.scores, str(result.parameters.get("model", ""))), picture)
+        view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0)
+        return Post(messages.finished(job, result.parameters, notes=notes), picture, view)
+
+    async def fitted(self, stored: StoredPicture, job: Job, limit: int) -> tuple[tuple[bytes, str, str] | None, list[str]]:
+        """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes say so."""
+        data, media_type, notes = await self._files.get(stored.sha256), stored.media_type, []
+        if len(data) > limit:
+            try:
+                data, media_type, name = await self._intake.shrink(data, limit)
+                notes.append(f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here.")
+            except ImageError as error:
+                return None, [str(error)]
+        alt = getattr(job.request, "prompt", "") or job.request.kind
+        return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
+
+
+@dataclass
+class _Shown:
+    """What a followed job's message shows by now."""
+
+    resumed: bool = False
+    content: str = ""
+    next_edit: float = 0.0
+    gone: bool = False
+    message_id: int | None = None
+
+
+def _progress_post(job: Job, event: Event) -> Post | None:
+    view = buttons.while_running(job)
+    match event:
+        case Queued(position, eta):
+            return Post(messages.waiting(job, position, eta), view=view)
+        case Loading(model, fraction):
+            return Post(messages.loading(job, model, fraction), view=view)
+        case Started():
+            return Post(messages.running(job, None), view=view)
+        case Progress(step, total, preview):
+            picture = (preview, "preview.webp", "preview") if preview else None
+            return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
+    return None

@@ -1,0 +1,107 @@
+"""Pictures from people: size and host checked first, read in a limited child process, stored clean by content hash."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import discord
+
+from core.errors import ImageError
+from storage.files import Files
+
+log = logging.getLogger(__name__)
+CHILDREN = 2  # picture processes at once
+TIMEOUT = 20.0  # seconds for one picture, waiting excluded
+
+
+class Attachment(Protocol):
+    """What is needed of ``discord.Attachment``."""
+
+    filename: str
+    size: int
+
+    async def read(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A clean, stored picture."""
+
+    sha256: str
+    width: int
+    height: int
+
+
+class Intake:
+    """Turns attachments into stored pictures."""
+
+    def __init__(self, files: Files, max_bytes: int) -> None:
+        self._files, self._max_bytes = files, max_bytes
+        self._slots = asyncio.Semaphore(CHILDREN)
+
+    async def take(self, attachment: Attachment) -> Taken:
+        """Store ``attachment`` as a clean PNG. ImageError says what is wrong with it and what is taken."""
+        name = _short_name(attachment.filename)
+        if attachment.size > self._max_bytes:
+            raise ImageError(f"{name} has {attachment.size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
+        try:
+            data = await attachment.read()
+        except discord.HTTPException as error:
+            raise ImageError(f"Discord didn't hand over {name} ({error.status}). Send it once more.") from error
+        header, png = await self._child(data, "clean")
+        if "error" in header:
+            raise ImageError(f"{name} {header['error']}")
+        return Taken(await self._files.put(png, "image/png"), int(header["width"]), int(header["height"]))
+
+    async def size(self, sha256: str) -> tuple[int, int]:
+        """(width, height) of a picture taken earlier. ImageError when its file is gone."""
+        try:
+            head = await asyncio.to_thread(_read_head, self._files.path(sha256))
+        except (OSError, LookupError) as error:
+            raise ImageError("That picture is gone; send it once more.") from error
+        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+    async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
+        """``data`` (a picture of ours) in at most ``limit`` bytes: (bytes, media type, name of the encoding)."""
+        header, body = await self._child(data, "shrink", str(limit))
+        if "error" in header:
+            raise ImageError(f"The picture {header['error']}")
+        return body, str(header["media_type"]), str(header["name"])
+
+    async def _child(self, data: bytes, *command: str) -> tuple[dict[str, object], bytes]:
+        async with self._slots:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot.picture_gate", *command,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            )
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    out, _ = await process.communicate(data)
+            except TimeoutError:
+                out = b""
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+        line, _, body = out.partition(b"\n")
+        if not line:
+            log.warning("picture process ended with %s", process.returncode)
+            return {"error": "can't be read: it takes too much time or memory."}, b""
+        return json.loads(line), body
+
+
+def _read_head(path: Path) -> bytes:
+    """The first 24 bytes of a PNG: signature, then width and height (https://www.w3.org/TR/png-3/#11IHDR)."""
+    with path.open("rb") as file:
+        return file.read(24)
+
+
+def _short_name(name: str) -> str:
+    clean = "".join(c for c in name if c.isalnum() or c in "._- ")[:60]
+    return f"`{clean}`" if clean else "The picture"

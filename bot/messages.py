@@ -1,0 +1,158 @@
+"""The words of a job's message: pure functions from a job, an event and a result to text that fits Discord."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from core.job import Job, Lane
+from core.prompt import Prompt, format_prompt
+from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, VariationRequest
+
+MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
+_LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
+_INVISIBLE = re.compile(r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
+
+
+def plain(text: str) -> str:
+    """``text`` without control, bidirectional and zero-width characters, on one line."""
+    return " ".join(_INVISIBLE.sub("", text).split())
+
+
+def quote(text: str, limit: int = 1200) -> str:
+    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters."""
+    text = plain(text)
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    escaped = _MARKDOWN.sub(r"\\\1", cut)
+    return escaped.replace("\\-", "-").replace("\\:", ":").replace("\\(", "(").replace("\\)", ")")
+
+
+def ordinal(n: int) -> str:
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+def duration(seconds: float) -> str:
+    """ "8 s", "3 min", "2 h": one unit, for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
+
+
+def words(request: GenerateRequest) -> str:
+    """The prompt as its user would type it, without the values the model chose."""
+    size = (request.width, request.height) if request.width and request.height else None
+    return format_prompt(
+        Prompt(
+            text=request.prompt, negative=request.negative_prompt, aspect_ratio=request.aspect_ratio, size=size,
+            steps=request.num_inference_steps, cfg=request.guidance_scale, sampler=request.sampler, draft=request.draft,
+        )
+    )
+
+
+def title(job: Job) -> str:
+    """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom."""
+    request, user = job.request, f"<@{job.origin.user_id}>"
+    match request:
+        case VariationRequest():
+            return f"{_bold(words(request))} - Variations ({request.variation.title()}) by {user}"
+        case OutpaintRequest():
+            return f"{_bold(words(request))} - {_outpainted(request)} by {user}"
+        case DescribeRequest():
+            return f"Describe - {user}"
+        case ClassifyRequest():
+            return f"Classify - {user}"
+        case GenerateRequest():
+            return f"{_bold(words(request))} - {user}"
+    raise TypeError(f"no title for {type(request).__name__}")
+
+
+def _bold(text: str) -> str:
+    return f"**{quote(text)}**" if text.strip() else "*no prompt*"
+
+
+def _outpainted(request: OutpaintRequest) -> str:
+    sides = {name: getattr(request, name) for name in ("left", "right", "top", "bottom")}
+    used = [name for name, px in sides.items() if px]
+    if len(used) == 1:
+        return "Pan " + {"left": "Left", "right": "Right", "top": "Up", "bottom": "Down"}[used[0]]
+    return "Zoom Out" if len(used) == 4 else "Outpaint"
+
+
+def waiting(job: Job, position: int, eta: float | None) -> str:
+    about = f", about {duration(eta)}" if eta is not None else ""
+    return _fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
+
+
+def loading(job: Job, model: str, fraction: float | None) -> str:
+    percent = f" {fraction:.0%}" if fraction is not None else ""
+    return _fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
+
+
+def running(job: Job, percent: int | None) -> str:
+    return _fit(f"{title(job)} ({percent}%) ({_LANES[job.lane]})" if percent is not None else f"{title(job)} (Starting)")
+
+
+def paused(job: Job) -> str:
+    return _fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
+
+
+def failed(job: Job, reason: str) -> str:
+    return _fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+
+
+def cancelled(job: Job) -> str:
+    return _fit(f"{title(job)} (Cancelled)")
+
+
+def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
+    """The final line of a picture job, its parameters readable below it."""
+    lines = [f"{title(job)} ({_LANES[job.lane]})", _parameters(job, parameters)]
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *notes)]
+    return _fit("\n".join(line for line in lines if line))
+
+
+def _parameters(job: Job, values: dict[str, Any]) -> str:
+    parts = []
+    if isinstance(job.request, GenerateRequest):
+        parts.append(f"seed {job.request.seed}")
+    if values.get("width") and values.get("height"):
+        parts.append(f"{values['width']}×{values['height']}")
+    if values.get("num_inference_steps"):
+        parts.append(f"{values['num_inference_steps']} steps")
+    if values.get("guidance_scale") is not None:
+        parts.append(f"cfg {values['guidance_scale']:g}")
+    if values.get("strength") is not None:
+        parts.append(f"strength {values['strength']:g}")
+    if values.get("sampler"):
+        parts.append(str(values["sampler"]))
+    if values.get("model"):
+        parts.append(quote(str(values["model"]), 60))
+    return f"-# {' · '.join([*parts, f'job {job.id}'])}"
+
+
+def single(job: Job, index: int, user_id: int) -> str:
+    """Of a U button pressed by ``user_id``: picture ``index`` (from 0) alone."""
+    text = words(job.request) if isinstance(job.request, GenerateRequest) else ""
+    seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
+    detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
+    return _fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
+
+
+def described(job: Job, captions: Sequence[str]) -> str:
+    """The numbered list of /describe."""
+    digits = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
+    lines = [f"{digits[i]} {quote(caption, 400)}" for i, caption in enumerate(captions)]
+    return _fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
+
+
+def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str:
+    """Best guess in words; the chart holds the rest."""
+    best, p = scores[0]
+    return _fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
+
+
+def _fit(text: str) -> str:
+    return text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"

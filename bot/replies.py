@@ -1,0 +1,26 @@
+"""Sentences that only the asker sees, whatever state the interaction is in."""
+
+from __future__ import annotations
+
+import logging
+
+import discord
+
+from bot.messages import MAX_CONTENT
+
+log = logging.getLogger(__name__)
+SILENT = discord.AllowedMentions.none()
+
+
+async def whisper(interaction: discord.Interaction, text: str) -> None:
+    """Say ``text`` ephemerally; a public "thinking …" that stands there is taken away first. Never raises for Discord."""
+    text = text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
+            return
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            await interaction.delete_original_response()
+        await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+    except (discord.HTTPException, OSError, TimeoutError) as error:
+        log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)

@@ -1,0 +1,80 @@
+"""Requests to Discord that must get through: own retry for what discord.py gives up on, and a breaker against bans.
+
+discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes; a result must
+outlive those. Only idempotent calls go through ``attempt``: edits, and sends with an enforced nonce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import aiohttp
+import discord
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+INVALID_WINDOW = 600.0  # seconds; Discord bans an address at 10,000 invalid requests in 10 minutes
+INVALID_LIMIT = 500  # 5 % of that
+GONE = (401, 403, 404)  # the place can't be reached any more: token expired, message or channel gone, no permission
+
+
+class Breaker:
+    """Counts 401, 403 and 429 answers; ``open`` means: send nothing that may fail again for now."""
+
+    def __init__(self, limit: int = INVALID_LIMIT, window: float = INVALID_WINDOW, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit, self._window, self._clock = limit, window, clock
+        self._times: deque[float] = deque()
+
+    def count(self, status: int) -> None:
+        if status in (401, 403, 429):
+            self._times.append(self._clock())
+
+    @property
+    def invalid(self) -> int:
+        """Invalid requests inside the window."""
+        while self._times and self._times[0] < self._clock() - self._window:
+            self._times.popleft()
+        return len(self._times)
+
+    @property
+    def open(self) -> bool:
+        return self.invalid >= self._limit
+
+
+class Transport:
+    """Runs calls with back-off. ``pause`` sleeps; a test replaces it."""
+
+    def __init__(self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.breaker, self._pause = breaker or Breaker(), pause
+
+    async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
+        """The result of ``call()``, tried again with growing, jittered pauses for up to ``patience`` seconds of pauses.
+
+        Raises what ``call`` raised last; 4xx other than 429 at once, since they stay wrong.
+        """
+        spent, delay = 0.0, 0.5
+        while True:
+            try:
+                return await call()
+            except discord.HTTPException as error:
+                self.breaker.count(error.status)
+                if error.status != 429 and error.status < 500:
+                    raise
+                failure = error
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                failure = error
+            wait = min(30.0, delay) * random.uniform(0.5, 1.0)
+            if self.breaker.open:
+                wait += 30.0
+            if spent + wait > patience:
+                raise failure
+            log.warning("Discord call failed (%s), again in %.1f s", type(failure).__name__, wait)
+            await self._pause(wait)
+            spent, delay = spent + wait, delay * 2

@@ -1,0 +1,48 @@
+"""Settings: defaults run, wrong ones are told all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import PROFILES, Settings, env_example, load
+
+NOWHERE = Path("/nonexistent/.env")
+
+
+def test_without_any_setting_everything_has_a_default() -> None:
+    settings = load({}, NOWHERE)
+    assert settings.model_profile == "demo"
+    assert settings.models["image"] == PROFILES["demo"]["IMAGE_MODEL"]
+    assert settings.database.startswith("sqlite+aiosqlite:///")
+
+
+def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
+    wrong = {
+        "USER_RUNNING": "many", "DEVICES": "tpu", "MODEL_PROFILE": "huge", "OWNER_IDS": "me", "DISCORD_TOKEN": "abc",
+        "IMAGE_MODEL": "weights.ckpt", "DATABASE_URL": "mysql://x",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load(wrong, NOWHERE)
+    assert len(caught.value.problems) == len(wrong)
+    assert all(any(name in line for line in caught.value.problems) for name in wrong)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("USER_WAITING=5\nUSER_RUNNING=2\nIMAGE_MODEL=owner/name@main\n")
+    settings = load({"USER_WAITING": "7"}, file)
+    assert (settings.user_waiting, settings.user_running, settings.models["image"]) == (7, 2, "owner/name@main")
+
+
+def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(env_example())
+    assert load({}, file) == load({}, NOWHERE)
+
+
+def test_a_secret_does_not_show_when_settings_are_printed() -> None:
+    token = "A" * 26 + "." + "B" * 6 + "." + "C" * 38
+    settings = load({"DISCORD_TOKEN": token}, NOWHERE)
+    assert isinstance(settings, Settings)
+    assert token not in repr(settings)
