@@ -120,8 +120,7 @@ def compose(rng: random.Random, kind: str) -> Scene:
     style = rng.choices(STYLES, (0.85, 0.03, 0.06, 0.06) if kind == "large" else (0.67, 0.09, 0.12, 0.12))[0]
     if kind == "empty":
         return Scene((), "any", background, style if style != "outline" else "flat")
-    # Lines thinner than a latent cell (8 px) are lost: a line drawing is never small.
-    small = 0 if style == "outline" else 0.25
+    small = 0 if style in ("outline", "pixel") else 0.25  # a thin line or a 4 px block is too coarse for a small object
     if kind == "large":
         group = _group(rng, background, style, (1, 0, 0, 0), (0, 0.35, 0.65))
         return Scene((group,), rng.choice(("center", "any")), background, style)

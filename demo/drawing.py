@@ -1,0 +1,415 @@
+"""Draws a `Scene` with PIL: where its objects stand, how they look, and which patch of the picture shows which object.
+
+Everything is drawn at twice the size and reduced, so edges are smooth. No detail is meant to be read below 4 px of 128.
+"""
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from demo.world import Scene
+
+SIZE = 128  # px, the native size
+OVERSAMPLING = 2
+
+PAINT = {
+    "red": (222, 44, 46),
+    "orange": (246, 138, 30),
+    "yellow": (252, 216, 56),
+    "green": (56, 166, 74),
+    "blue": (44, 100, 222),
+    "purple": (138, 66, 188),
+    "pink": (248, 140, 190),
+    "white": (247, 247, 245),
+    "black": (36, 36, 42),
+    "brown": (134, 84, 48),
+}
+CREAM, WOOD, LEAF, DARK = (250, 244, 228), (122, 78, 46), (58, 140, 66), (28, 28, 34)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One object in the picture: its centre and half size as shares of the picture's side."""
+
+    object: str
+    colour: str
+    x: float
+    y: float
+    half: float
+    group: int
+
+
+# Layout ------------------------------------------------------------------------------------------------------------
+
+HALF = {"small": (0.12, 0.15), "medium": (0.19, 0.235), "large": (0.29, 0.36)}
+REGION = {  # x0, y0, x1, y1 of where a single object's centre may be
+    "any": (0.12, 0.12, 0.88, 0.88),
+    "center": (0.44, 0.44, 0.56, 0.56),
+    "left": (0.1, 0.35, 0.3, 0.65),
+    "right": (0.7, 0.35, 0.9, 0.65),
+    "top": (0.35, 0.1, 0.65, 0.3),
+    "bottom": (0.35, 0.7, 0.65, 0.9),
+}
+ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2)}
+
+
+def _grid(count, box, rng):
+    """Cells (x, y, half) of `count` equal objects inside a box, as few rows as look natural in it."""
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    rows = ROWS[count]
+    if count in (2, 3) and height > 1.4 * width:
+        rows = (1,) * count
+    elif count == 3 and width < 1.6 * height:
+        rows = rng.choice(((1, 2), (2, 1)))
+    half = 0.5 * min(width / max(rows), height / len(rows)) * rng.uniform(0.76, 0.88)
+    cells = []
+    for row, columns in enumerate(rows):
+        for column in range(columns):
+            x = x0 + width * (column + 0.5) / columns
+            y = y0 + height * (row + 0.5) / len(rows)
+            slack_x = max(0.0, width / columns / 2 - half) * 0.6
+            slack_y = max(0.0, height / len(rows) / 2 - half) * 0.6
+            cells.append((x + rng.uniform(-slack_x, slack_x), y + rng.uniform(-slack_y, slack_y), half))
+    return cells
+
+
+def layout(scene: Scene, rng: random.Random) -> list[Placed]:
+    """Where the objects of a scene stand; every object lies inside the picture."""
+    if len(scene.groups) == 2:
+        cut = rng.uniform(0.46, 0.54)
+        before, after = ((0.06, 0.03, 0.94, cut), (0.06, cut, 0.94, 0.97))
+        if scene.place in ("left", "right"):
+            before, after = ((0.03, 0.12, cut, 0.88), (cut, 0.12, 0.97, 0.88))
+        boxes = (before, after) if scene.place in ("above", "left") else (after, before)
+    else:
+        boxes = ((0.04, 0.06, 0.96, 0.94),)
+    placed = []
+    for index, (group, box) in enumerate(zip(scene.groups, boxes, strict=False)):
+        if len(scene.groups) == 1 and group.count == 1:
+            half = rng.uniform(*HALF[group.size])
+            x0, y0, x1, y1 = REGION[scene.place]
+            x = min(max(rng.uniform(x0, x1), half + 0.02), 0.98 - half)
+            y = min(max(rng.uniform(y0, y1), half + 0.02), 0.98 - half)
+            cells = [(x, y, half)]
+        else:
+            cells = [(x, y, min(half, 0.26)) for x, y, half in _grid(group.count, box, rng)]
+        placed += [Placed(group.object, group.colour, x, y, half, index) for x, y, half in cells]
+    return placed
+
+
+def patches(placed: list[Placed], grid: int) -> np.ndarray:
+    """Which object covers each patch: (grid, grid) int8, -1 where none does, else its index in `placed`."""
+    owner = np.full((grid, grid), -1, np.int8)
+    centres = (np.arange(grid) + 0.5) / grid
+    for index, thing in enumerate(placed):
+        inside_x = np.abs(centres - thing.x) < thing.half * 0.85
+        inside_y = np.abs(centres - thing.y) < thing.half * 0.85
+        owner[np.ix_(inside_y, inside_x)] = index
+        owner[min(int(thing.y * grid), grid - 1), min(int(thing.x * grid), grid - 1)] = index
+    return owner
+
+
+# Objects -----------------------------------------------------------------------------------------------------------
+
+
+def _mix(colour, other, share):
+    return tuple(round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
+
+
+class Brush:
+    """Draws in an object's own unit square (-1 to 1) around its centre."""
+
+    def __init__(self, draw, x, y, half, paint, outline):
+        self.draw, self.x, self.y, self.half, self.outline = draw, x, y, half, outline
+        self.main = paint
+        dark, bright = sum(paint) < 150, min(paint) > 215
+        self.light = _mix(paint, (255, 255, 255), 0.3 if dark else 0.42)
+        warm = paint[0] > 220 and paint[1] > 110 and paint[2] < 100  # yellow and orange darken to brown, not to olive
+        deep = (150, 52, 0) if warm else (16, 6, 30)
+        self.shade = (212, 217, 230) if bright else _mix(paint, deep, 0.38 if dark or warm else 0.22)
+        self.line = (112, 114, 130) if dark else (134, 138, 158) if bright else _mix(paint, deep, 0.75 if warm else 0.5)
+        if outline:
+            self.line = paint
+        self.width = max(3, round(half * (0.16 if outline else 0.075)))
+
+    def _points(self, points):
+        return [(self.x + px * self.half, self.y + py * self.half) for px, py in points]
+
+    def polygon(self, points, fill, line=True):
+        points = self._points(points)
+        if not self.outline:
+            self.draw.polygon(points, fill=fill)
+        if line:
+            self.draw.line(points + points[:2], fill=self.line, width=self.width, joint="curve")
+
+    def ellipse(self, x, y, rx, ry, fill, line=True):
+        (x0, y0), (x1, y1) = self._points([(x - rx, y - ry), (x + rx, y + ry)])
+        self.draw.ellipse(
+            [x0, y0, x1, y1],
+            fill=None if self.outline else fill,
+            outline=self.line if line else None,
+            width=self.width if line else 0,
+        )
+
+    def stroke(self, points, fill, width=1.0):
+        width = max(3, round(self.half * 0.13 * width))
+        self.draw.line(self._points(points), fill=self.line if self.outline else fill, width=width, joint="curve")
+
+    def dot(self, x, y, rx, ry, fill):
+        """A filled detail such as an eye: kept in line drawings too."""
+        (x0, y0), (x1, y1) = self._points([(x - rx, y - ry), (x + rx, y + ry)])
+        self.draw.ellipse([x0, y0, x1, y1], fill=self.line if self.outline else fill)
+
+
+def _star_points(radius, inner=0.46, dy=0.05):
+    turn = math.pi / 5
+    radii = (radius, radius * inner)
+    return [(math.sin(i * turn) * radii[i % 2], dy - math.cos(i * turn) * radii[i % 2]) for i in range(10)]
+
+
+def _heart_points(scale, dx=0.0, dy=0.0):
+    points = []
+    for i in range(36):
+        t = i * math.pi / 18
+        y = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
+        points.append((dx + scale * 0.95 * math.sin(t) ** 3, dy - scale * y / 16.5 - 0.03))
+    return points
+
+
+def _ball(b):
+    b.ellipse(0, 0, 0.9, 0.9, b.shade)
+    if not b.outline:
+        b.ellipse(-0.07, -0.08, 0.76, 0.75, b.main, line=False)
+        b.ellipse(-0.32, -0.38, 0.27, 0.22, b.light, line=False)
+
+
+def _star(b):
+    b.polygon(_star_points(1.0), b.main)
+    if not b.outline:
+        b.polygon(_star_points(0.55), b.light, line=False)
+
+
+def _heart(b):
+    b.polygon(_heart_points(1.0), b.main)
+    if not b.outline:
+        b.ellipse(-0.42, -0.42, 0.24, 0.2, b.light, line=False)
+
+
+def _moon(b):
+    outer = [(-0.05 + 0.95 * math.cos(math.radians(a)), 0.95 * math.sin(math.radians(a))) for a in range(50, 311, 10)]
+    inner = [(0.34 + 0.73 * math.cos(math.radians(a)), 0.73 * math.sin(math.radians(a))) for a in range(291, 68, -10)]
+    b.polygon(outer + inner, b.main)
+    if not b.outline:
+        b.ellipse(-0.62, -0.18, 0.16, 0.17, b.shade, line=False)
+        b.ellipse(-0.42, 0.4, 0.14, 0.14, b.light, line=False)
+
+
+def _diamond(b):
+    b.polygon([(-0.5, -0.72), (0.5, -0.72), (0.95, -0.18), (0, 0.9), (-0.95, -0.18)], b.main)
+    if b.outline:
+        b.stroke([(-0.9, -0.18), (0.9, -0.18)], b.line)
+        return
+    b.polygon([(-0.48, -0.66), (0.48, -0.66), (0.86, -0.2), (-0.86, -0.2)], b.light, line=False)
+    b.polygon([(0.3, -0.18), (0.86, -0.18), (0.04, 0.8)], b.shade, line=False)
+
+
+def _house(b):
+    b.polygon([(-0.7, -0.12), (0.7, -0.12), (0.7, 0.88), (-0.7, 0.88)], b.main)
+    b.polygon([(-0.98, -0.08), (0, -0.95), (0.98, -0.08)], b.shade)
+    b.polygon([(-0.48, 0.22), (-0.02, 0.22), (-0.02, 0.88), (-0.48, 0.88)], b.line)
+    b.polygon([(0.18, 0.16), (0.52, 0.16), (0.52, 0.5), (0.18, 0.5)], (255, 240, 165))
+
+
+def _tree(b):
+    b.polygon([(-0.15, 0.4), (0.15, 0.4), (0.15, 0.95), (-0.15, 0.95)], WOOD, line=b.outline)
+    if b.outline:
+        b.polygon([(0, -0.95), (0.72, 0.5), (-0.72, 0.5)], b.main)
+        return
+    b.polygon([(0, -0.4), (0.78, 0.52), (-0.78, 0.52)], b.shade)
+    b.polygon([(0, -0.95), (0.6, 0.05), (-0.6, 0.05)], b.main)
+    b.polygon([(-0.02, -0.74), (0.06, -0.1), (-0.4, -0.1)], b.light, line=False)
+
+
+def _boat(b):
+    b.polygon([(0.06, -0.92), (0.8, 0.18), (0.06, 0.18)], CREAM)
+    b.polygon([(-0.1, -0.6), (-0.1, 0.18), (-0.62, 0.18)], CREAM)
+    b.stroke([(-0.02, -0.95), (-0.02, 0.4)], b.line)
+    b.polygon([(-0.97, 0.32), (0.97, 0.32), (0.6, 0.9), (-0.6, 0.9)], b.main)
+    if not b.outline:
+        b.polygon([(-0.82, 0.38), (0.82, 0.38), (0.76, 0.52), (-0.72, 0.52)], b.light, line=False)
+
+
+def _flower(b):
+    b.stroke([(0, 0), (0, 0.95)], LEAF, 1.2)
+    b.polygon([(0, 0.86), (0.2, 0.56), (0.55, 0.5), (0.36, 0.8)], LEAF, line=b.outline)
+    for k in range(5):
+        angle = k * 2 * math.pi / 5 - math.pi / 2
+        b.ellipse(0.42 * math.cos(angle), 0.42 * math.sin(angle) - 0.25, 0.33, 0.33, b.main)
+    yellow = b.main[0] > 200 and b.main[1] > 180 and b.main[2] < 120
+    b.ellipse(0, -0.25, 0.25, 0.25, (236, 124, 40) if yellow else (255, 214, 70))
+
+
+def _cat(b):
+    for side in (-1, 1):
+        b.polygon([(side * 0.82, 0.0), (side * 0.74, -0.95), (side * 0.1, -0.5)], b.shade)
+    b.ellipse(0, 0.15, 0.88, 0.74, b.main)
+    dark = sum(b.main) < 150
+    if not b.outline:
+        b.ellipse(0, 0.5, 0.36, 0.26, b.light, line=False)
+    for side in (-1, 1):
+        b.dot(side * 0.36, 0.04, 0.13, 0.17, (244, 226, 90) if dark else DARK)
+    b.dot(0, 0.4, 0.13, 0.1, (240, 150, 170) if dark else DARK)
+
+
+def _fish(b):
+    b.polygon([(0.36, 0.02), (0.98, -0.55), (0.86, 0.02), (0.98, 0.6)], b.shade)
+    b.ellipse(-0.2, 0.02, 0.76, 0.56, b.main)
+    if not b.outline:
+        b.ellipse(-0.2, 0.26, 0.5, 0.22, b.light, line=False)
+        b.polygon([(-0.08, -0.1), (0.32, 0.02), (-0.08, 0.2)], b.shade, line=False)
+        b.dot(-0.6, -0.12, 0.17, 0.17, (255, 255, 255))
+    b.dot(-0.62, -0.11, 0.1, 0.11, DARK)
+
+
+def _mushroom(b):
+    b.polygon([(-0.26, 0.0), (0.26, 0.0), (0.36, 0.9), (-0.36, 0.9)], CREAM)
+    cap = [(0.95 * math.cos(math.pi * i / 16), 0.15 - 0.98 * math.sin(math.pi * i / 16)) for i in range(17)]
+    b.polygon(cap, b.main)
+    if not b.outline:
+        bright = min(b.main) > 215
+        for x, y in ((-0.48, -0.2), (0.08, -0.48), (0.5, -0.12)):
+            b.ellipse(x, y, 0.16, 0.15, (228, 120, 110) if bright else (255, 252, 244), line=False)
+
+
+ARTISTS = {
+    "ball": _ball,
+    "star": _star,
+    "heart": _heart,
+    "moon": _moon,
+    "diamond": _diamond,
+    "house": _house,
+    "tree": _tree,
+    "boat": _boat,
+    "flower": _flower,
+    "cat": _cat,
+    "fish": _fish,
+    "mushroom": _mushroom,
+}
+FLOATING = {"star", "moon", "heart", "diamond", "fish"}
+
+
+# Backgrounds -------------------------------------------------------------------------------------------------------
+
+
+def _gradient(top, bottom, width, height):
+    """An RGB picture that goes from one colour to another, top to bottom."""
+    strip = np.linspace(np.array(top, np.float32), np.array(bottom, np.float32), 32)[:, None]
+    strip = strip.clip(0, 255).astype(np.uint8)
+    return Image.fromarray(strip).resize((width, height), Image.BILINEAR)
+
+
+def _cloud(draw, x, y, r, fill):
+    for dx, dy, k in ((-1.1, 0.2, 0.75), (0, 0, 1.05), (1.1, 0.22, 0.8)):
+        draw.ellipse([x + (dx - k) * r, y + (dy - k * 0.7) * r, x + (dx + k) * r, y + (dy + k * 0.7) * r], fill=fill)
+
+
+LANDS = {  # sky from top to horizon, land from horizon to bottom
+    "sea": (((140, 200, 246), (216, 238, 252)), ((52, 134, 204), (20, 76, 150))),
+    "grass": (((134, 198, 248), (218, 240, 252)), ((132, 200, 86), (70, 148, 62))),
+    "desert": (((120, 190, 242), (244, 232, 210)), ((242, 212, 146), (214, 168, 98))),
+    "snow": (((146, 176, 212), (214, 226, 240)), ((252, 253, 255), (222, 232, 246))),
+    "sunset": (((98, 60, 138), (255, 168, 92)), ((74, 46, 84), (36, 26, 50))),
+}
+
+
+def _place(name, rng, n):
+    if name in LANDS:
+        (sky_top, sky_low), (land_top, land_low) = LANDS[name]
+        horizon = round(n * rng.uniform(0.58, 0.68))
+        picture = Image.new("RGB", (n, n))
+        picture.paste(_gradient(sky_top, sky_low, n, horizon), (0, 0))
+        picture.paste(_gradient(land_top, land_low, n, n - horizon), (0, horizon))
+        draw = ImageDraw.Draw(picture)
+        if name in ("grass", "snow", "desert"):  # a hill
+            x, r = rng.uniform(0.1, 0.9) * n, rng.uniform(0.4, 0.7) * n
+            draw.ellipse([x - r, horizon - 0.09 * n, x + r, horizon + 0.3 * n], fill=_mix(land_top, land_low, 0.15))
+            picture.paste(_gradient(_mix(land_top, land_low, 0.15), land_low, n, n - horizon), (0, horizon))
+        if name == "sea":
+            for _ in range(5):
+                x, y = rng.random() * n, rng.uniform(horizon + 0.05 * n, 0.96 * n)
+                draw.line([x - 0.09 * n, y, x + 0.09 * n, y], fill=(120, 182, 230), width=round(0.016 * n))
+        if name in ("grass", "sea") and rng.random() < 0.6:
+            _cloud(draw, rng.random() * n, rng.uniform(0.1, 0.3) * n, rng.uniform(0.06, 0.09) * n, (250, 252, 255))
+        return picture
+    if name == "night":
+        picture = _gradient((12, 14, 48), (50, 48, 116), n, n)
+        draw = ImageDraw.Draw(picture)
+        for _ in range(rng.randint(7, 12)):
+            x, y, r = rng.random() * n, rng.random() * n, rng.uniform(0.009, 0.014) * n
+            draw.ellipse([x - r, y - r, x + r, y + r], fill=(255, 248, 214))
+        return picture
+    picture = _gradient((86, 164, 242), (196, 228, 252), n, n)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(rng.randint(2, 4)):
+        _cloud(draw, rng.random() * n, rng.random() * n, rng.uniform(0.06, 0.1) * n, (250, 252, 255))
+    return picture
+
+
+def _plain(colour, rng, n):
+    base = tuple(v + rng.randint(-8, 8) for v in PAINT[colour])
+    lift = 0.14 if colour == "black" else 0.1
+    return _gradient(_mix(base, (255, 255, 255), lift), _mix(base, (0, 0, 0), 0.08), n, n)
+
+
+# Styles ------------------------------------------------------------------------------------------------------------
+
+
+def _noise(cells, n, generator):
+    values = generator.standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(values).resize((n, n), Image.BICUBIC))
+
+
+def _watercolor(picture, rng):
+    n = picture.width
+    generator = np.random.default_rng(rng.randrange(1 << 30))
+    a = np.asarray(picture.filter(ImageFilter.GaussianBlur(n / 140))).astype(np.float32)
+    ys, xs = np.mgrid[0:n, 0:n]
+    shift = n / 90
+    ys = (ys + _noise(9, n, generator) * shift).round().astype(int).clip(0, n - 1)
+    xs = (xs + _noise(9, n, generator) * shift).round().astype(int).clip(0, n - 1)
+    a = a[ys, xs] * 0.84 + 255 * 0.16
+    a *= 1 + _noise(7, n, generator)[..., None] * 0.045
+    return Image.fromarray(a.clip(0, 255).astype(np.uint8))
+
+
+def _pixel(picture):
+    n = picture.width
+    return picture.resize((32, 32), Image.BOX).resize((n, n), Image.NEAREST)
+
+
+def draw(scene: Scene, rng: random.Random, size: int = SIZE, placed: list[Placed] | None = None) -> Image.Image:
+    """The picture of a scene: RGB, `size` x `size` px. The same scene, layout and generator state give the same pixels."""
+    if placed is None:
+        placed = layout(scene, rng)
+    n = size * OVERSAMPLING
+    plain = scene.background in PAINT
+    picture = _plain(scene.background, rng, n) if plain else _place(scene.background, rng, n)
+    canvas = ImageDraw.Draw(picture)
+    outline = scene.style == "outline"
+    for thing in placed:
+        x, y, half = thing.x * n, thing.y * n, thing.half * n
+        if plain and not outline and thing.object not in FLOATING:  # a soft shadow below
+            ground = _mix(PAINT[scene.background], (20, 20, 40), 0.26)
+            canvas.ellipse([x - half * 0.75, y + half * 0.78, x + half * 0.75, y + half * 1.02], fill=ground)
+        paint = tuple(min(255, max(0, v + rng.randint(-8, 8))) for v in PAINT[thing.colour])
+        ARTISTS[thing.object](Brush(canvas, x, y, half, paint, outline))
+    picture = picture.resize((size, size), Image.BOX)
+    if scene.style == "pixel":
+        return _pixel(picture)
+    if scene.style == "watercolor":
+        return _watercolor(picture, rng)
+    return picture

@@ -1,0 +1,39 @@
+"""`python -m demo.train <stage>`: makes the demo models from nothing, stage by stage, each resumable."""
+
+import argparse
+import logging
+
+import torch
+
+from demo import examples, judge, train_captioner, train_clip, train_text, train_unet, train_vae, train_vision, train_vit
+
+STAGES = {  # in the order in which they build on each other
+    "examples": examples.main,
+    "text": train_text.train,
+    "vae": train_vae.train,
+    "latents": train_unet.encode_latents,
+    "decoder": train_vae.train_decoder,
+    "unet": train_unet.train,
+    "assemble": train_unet.assemble,
+    "vision": train_vision.train,
+    "clip": train_clip.train,
+    "captioner": train_captioner.train,
+    "vit": train_vit.train,
+    "judge": judge.train,
+}
+UNTRAINED = ("examples", "latents", "assemble")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m demo.train", description=__doc__)
+    parser.add_argument("stage", choices=[*STAGES, "all"])
+    parser.add_argument("--steps", type=int, help="train this long instead of the stage's own number of steps")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)  # models this small lose more in waiting for a second thread than they win
+    for stage in STAGES if arguments.stage == "all" else [arguments.stage]:
+        STAGES[stage](**({"steps": arguments.steps} if arguments.steps and stage not in UNTRAINED else {}))
+
+
+if __name__ == "__main__":
+    main()

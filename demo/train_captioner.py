@@ -1,0 +1,122 @@
+"""Trains the captioner: BLIP on the dense image tower, half canonical sentences, half free ones."""
+
+import random
+
+import torch
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipImageProcessor,
+    BlipProcessor,
+    CLIPVisionModel,
+)
+
+from demo.captions import canonical, describe
+from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
+from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.vocabulary import DECODE, build_bert
+from demo.world import Scene, training_scene
+
+BATCH = 64
+LENGTH = 40  # tokens
+CANONICAL = 0.6  # share of canonical sentences: enough for greedy decoding to give one
+MIX = {"large": 0.15, "single": 0.42, "several": 0.14, "pair": 0.26, "empty": 0.03}
+
+
+def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
+    start, end = tokenizer.convert_tokens_to_ids(DECODE), tokenizer.sep_token_id
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "encoder_hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "projection_dim": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 64,
+        "bos_token_id": start,
+        "eos_token_id": end,
+        "sep_token_id": end,
+        "pad_token_id": tokenizer.pad_token_id,
+        "is_decoder": True,
+        "use_cache": True,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "label_smoothing": 0.0,
+    }
+    vision = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "projection_dim": 128,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 4,
+        "image_size": SIZE,
+        "patch_size": PATCH,
+        "hidden_act": "gelu",
+    }
+    model = BlipForConditionalGeneration(
+        BlipConfig(text_config=text, vision_config=vision, projection_dim=128, image_text_hidden_size=128)
+    )
+    model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()), strict=True)
+    return model.to(device())
+
+
+def tower_state(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
+    return {key.removeprefix("vision_model."): value for key, value in tower.state_dict().items()}
+
+
+def blip_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
+    """CLIP's vision weights under BLIP's names. BLIP has no norm before the first layer; training makes up for it."""
+    state = tower_state(tower)
+    renamed = {}
+    for key, value in state.items():
+        if "q_proj" in key:
+            renamed[key.replace("q_proj", "qkv")] = torch.cat([state[key.replace("q_proj", f"{x}_proj")] for x in "qkv"])
+        elif "k_proj" not in key and "v_proj" not in key and "pre_layrnorm" not in key:
+            renamed[key.replace("out_proj", "projection")] = value
+    renamed["embeddings.position_embedding"] = renamed.pop("embeddings.position_embedding.weight")[None]
+    renamed["embeddings.class_embedding"] = renamed["embeddings.class_embedding"].view(1, 1, -1)
+    return renamed
+
+
+def sentence(scene: Scene, rng: random.Random) -> str:
+    return canonical(scene) if rng.random() < CANONICAL else describe(scene, rng, noise=0, drop=0).text
+
+
+def train(steps: int = 1100):
+    tokenizer = build_bert(MODELS / "captioner")
+    start = tokenizer.convert_tokens_to_ids(DECODE)
+    torch.manual_seed(0)
+    model = build(tokenizer)
+    run = Run("captioner", model, Plan(steps, lr=1e-3, decay=0.6, weight_decay=0.02, betas=(0.9, 0.98), ema=0.99))
+    model.train()
+
+    def loss(rng):
+        scenes = [training_scene(rng, MIX, held_pairs=True) for _ in range(BATCH)]
+        texts = [sentence(scene, rng) for scene in scenes]
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").to(device())
+        ids = tokens.input_ids.clone()  # (B, L)
+        ids[:, 0] = start
+        labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
+        labels[:, 0] = -100
+        with autocast():
+            out = model(
+                pixel_values=pixels([picture(scene, rng)[0] for scene in scenes]),
+                input_ids=ids,
+                attention_mask=tokens.attention_mask,
+                labels=labels,
+            )
+        return out.loss.float().mean(), {}
+
+    run.train(loss)
+    run.use_average()
+    export(model.eval(), tokenizer)
+
+
+def export(model: BlipForConditionalGeneration, tokenizer: BertTokenizer):
+    folder = MODELS / "captioner"
+    model.cpu().half().save_pretrained(folder)
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    processor = BlipImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD))
+    BlipProcessor(processor, tokenizer).save_pretrained(folder)

@@ -1,0 +1,143 @@
+"""Trains the generator's text encoder on captions alone: at each token it must know what has been said so far.
+
+A caption's scene is known, so every token has dense labels: at a noun, its object, colour and count; at the end and at
+every padding token after it, both groups, the background and the style. A frozen encoder that carries these lets the
+UNet learn binding ("a red cat above a blue star") from few pictures.
+"""
+
+import random
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from demo.captions import REVERSE, Caption, describe
+from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.vocabulary import LENGTH, Encoder, build_clip
+from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Scene, training_scene
+
+WIDTH = 128
+BATCH = 128
+MIX = {"large": 0.1, "single": 0.3, "several": 0.15, "pair": 0.42, "empty": 0.03}
+SIDES = ("any", "center", "left", "right", "top", "bottom")
+SIDE_OF_RELATION = {"above": "top", "below": "bottom", "left": "left", "right": "right"}
+IGNORE = -100
+# What is asked at the end: two groups in the order of their names, then the background and the style.
+SLOT = (len(OBJECTS) + 1, len(COLOURS) + 1, 5, len(SIDES))
+SUMMARY = SLOT + SLOT + (len(BACKGROUNDS) + 1, len(STYLES) + 1)
+
+
+def tokenizer_folder():
+    return MODELS / "stable-diffusion" / "tokenizer"
+
+
+def build(vocabulary: int, end: int) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=vocabulary,
+        hidden_size=WIDTH,
+        intermediate_size=4 * WIDTH,
+        projection_dim=WIDTH,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=LENGTH,
+        bos_token_id=end - 1,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    return CLIPTextModel(config)
+
+
+def summary_labels(scene: Scene, caption: Caption) -> list[int]:
+    """The labels of SUMMARY; what the words leave open is a class of its own (the last or, for sides, the first)."""
+    labels = []
+    for index in caption.order:
+        group = scene.groups[index]
+        side = "any"
+        if caption.place_told:
+            side = scene.place
+            if len(scene.groups) == 2:
+                side = SIDE_OF_RELATION[scene.place if index == 0 else REVERSE[scene.place]]
+        colour = COLOURS.index(group.colour) if caption.colour_told[index] else len(COLOURS)
+        labels += [OBJECTS.index(group.object), colour, group.count, SIDES.index(side)]
+    labels += [len(OBJECTS), len(COLOURS), 0, 0] * (2 - len(caption.order))
+    labels.append(BACKGROUNDS.index(scene.background) if caption.background_told else len(BACKGROUNDS))
+    labels.append(STYLES.index(scene.style) if caption.style_told else len(STYLES))
+    return labels
+
+
+class DenseText(nn.Module):
+    """The encoder and the heads that are thrown away after training."""
+
+    def __init__(self, encoder: CLIPTextModel):
+        super().__init__()
+        self.encoder = encoder
+        self.noun = nn.Linear(WIDTH, len(OBJECTS) + len(COLOURS) + 1 + 4)
+        self.colour = nn.Linear(WIDTH, len(COLOURS))
+        self.summary = nn.Linear(WIDTH, sum(SUMMARY))
+
+    def losses(self, hidden: torch.Tensor, batch: "Batch") -> tuple[torch.Tensor, dict[str, float]]:
+        """`hidden`: (B, L, WIDTH) of the batch's ids."""
+        noun = self.noun(hidden[batch.noun_at[:, 0], batch.noun_at[:, 1]]).float()
+        parts = noun.split((len(OBJECTS), len(COLOURS) + 1, 4), -1)
+        loss = sum(F.cross_entropy(part, target) for part, target in zip(parts, batch.noun.T, strict=True))
+        colour = self.colour(hidden[batch.colour_at[:, 0], batch.colour_at[:, 1]]).float()
+        loss = loss + F.cross_entropy(colour, batch.colour)
+        rows = torch.arange(len(hidden), device=hidden.device)
+        right = []
+        for position in (batch.end, batch.pad):
+            parts = self.summary(hidden[rows, position]).float().split(SUMMARY, -1)
+            loss = loss + sum(F.cross_entropy(part, target) for part, target in zip(parts, batch.summary.T, strict=True)) / 2
+            right.append(torch.stack([p.argmax(-1) == t for p, t in zip(parts, batch.summary.T, strict=True)]).all(0).float().mean())
+        return loss, {"end": right[0].item(), "pad": right[1].item()}
+
+
+class Batch:
+    """Captions as tensors, with the positions and labels of their nouns, colours and ends."""
+
+    def __init__(self, pairs: list[tuple[Scene, Caption]], encoder: Encoder, rng: random.Random, length: int):
+        ids, noun_at, noun, colour_at, colour, end, pad = [], [], [], [], [], [], []
+        for row, (scene, caption) in enumerate(pairs):
+            tokens, ends = encoder.words([word.text for word in caption.words], length)
+            ids.append(tokens)
+            coloured = set()
+            for word, position in zip(caption.words, ends, strict=True):
+                if position < 0 or not word.role:
+                    continue
+                group = scene.groups[word.group]
+                if word.role == "colour":
+                    coloured.add(word.group)
+                    colour_at.append((row, position))
+                    colour.append(COLOURS.index(group.colour))
+                else:
+                    noun_at.append((row, position))
+                    known = COLOURS.index(group.colour) if word.group in coloured else len(COLOURS)
+                    noun.append((OBJECTS.index(group.object), known, group.count - 1))
+            end.append(tokens.index(encoder.end))
+            pad.append(rng.randint(end[-1], length - 1))
+        to = device()
+        self.ids = torch.tensor(ids, device=to)  # (B, L)
+        self.noun_at, self.noun = torch.tensor(noun_at, device=to), torch.tensor(noun, device=to)
+        self.colour_at, self.colour = torch.tensor(colour_at, device=to), torch.tensor(colour, device=to)
+        self.end, self.pad = torch.tensor(end, device=to), torch.tensor(pad, device=to)
+        self.summary = torch.tensor([summary_labels(scene, caption) for scene, caption in pairs], device=to)
+
+
+def train(steps: int = 1600):
+    tokenizer = build_clip(tokenizer_folder())
+    encoder = Encoder(tokenizer)
+    torch.manual_seed(0)
+    model = DenseText(build(len(tokenizer), tokenizer.eos_token_id)).to(device())
+    run = Run("text", model, Plan(steps, lr=1.5e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.995))
+
+    def loss(rng):
+        scenes = [training_scene(rng, MIX) for _ in range(BATCH)]
+        # The far positions only ever hold padding: they are seen in every fourth batch.
+        batch = Batch([(s, describe(s, rng, noise=0.25)) for s in scenes], encoder, rng, rng.choice((40, 40, 48, LENGTH)))
+        with autocast():
+            hidden = model.encoder(input_ids=batch.ids).last_hidden_state
+            return model.losses(hidden, batch)
+
+    run.train(loss)
+    run.use_average()
+    model.encoder.save_pretrained(WORK / "text_encoder")
