@@ -126,7 +126,9 @@ def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int
     running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
     waiting = [v for v in snapshot.waiting if only_guild is None or v.job.origin.guild_id == only_guild]
     lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user)]
-    lines += [f"**Waiting** {len(waiting)}", *_rows(waiting, show_user)]
+    count = snapshot.total_waiting if only_guild is None else len(waiting)
+    lines += [f"**Waiting** {count}", *_rows(waiting, show_user)]
+    lines += [f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}" for device in snapshot.devices]
     return "\n".join(lines)[:2000]
 
 
@@ -140,16 +142,15 @@ def _row(view: JobView, show_user: bool) -> str:
     parts = [f"`{job.id}`", f"/{job.request.kind}"]
     if show_user:
         parts.append(f"<@{job.origin.user_id}>")
-    if view.position is not None:
+    if view.position:
         parts.append(ordinal(view.position))
     if view.progress is not None:
-        parts.append(f"{view.progress:.0%}")
-    if view.since is not None:
-        parts.append(f"for {duration(view.since)}")
+        parts.append(f"{view.progress.step / max(1, view.progress.total):.0%}")
+    parts.append(f"for {duration((discord.utils.utcnow() - view.since).total_seconds())}")
     if view.device:
         parts.append(f"on {view.device}")
     if view.eta is not None:
-        parts.append(f"about {duration(view.eta)} to go")
+        parts.append(f"about {duration(view.eta)} {'until it starts' if view.position else 'to go'}")
     return " · ".join(parts)
 
 

@@ -1,0 +1,75 @@
+"""A studio with a pretended worker inside a simulated Discord: alice and bob are members, mira manages the server."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import simcord
+from PIL import Image
+
+from bot.app import Services, services
+from bot.client import Atelier
+from core.settings import load
+
+WORKER = "tests.bot.pretend_worker:main"
+
+
+@dataclass
+class Studio:
+    """The people and places of a test, and the bot among them."""
+
+    env: Any
+    built: Services
+    bot: Atelier
+    channel: Any
+    alice: Any
+    bob: Any
+    mira: Any
+    guild: Any
+    problems: list[str] = field(default_factory=list)
+
+    async def restart(self) -> None:
+        """A new client on the same services, as after a restart of the process."""
+        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files)
+        await self.env.restart_bot(self.bot)
+
+    def last(self, channel: Any = None) -> discord.Message:
+        return (channel or self.channel).history()[-1]
+
+
+@asynccontextmanager
+async def open_studio(data_dir: Path, **settings: str) -> AsyncIterator[Studio]:
+    loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", **settings}, data_dir / "none.env")
+    async with services(loaded, target=WORKER) as built:
+        bot = Atelier(built.settings, built.queue, built.files)
+        async with simcord.run(bot, settle_timeout=60) as env:
+            guild = env.create_guild("Test")
+            channel = guild.create_text_channel("studio")
+            role = guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
+            people = {name: guild.add_member(env.create_user(name)) for name in ("alice", "bob")}
+            mira = guild.add_member(env.create_user("mira"), roles=[role])
+            yield Studio(env, built, bot, channel, people["alice"], people["bob"], mira, guild)
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+    async with open_studio(tmp_path) as opened:
+        yield opened
+
+
+def png(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 40, 40), form: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, form)
+    return out.getvalue()
+
+
+@pytest.fixture
+def picture() -> tuple[str, bytes]:
+    return "photo.png", png()

@@ -1,0 +1,98 @@
+"""A worker for tests of the Discord side: speaks the real protocol, draws plain pictures at once, loads no torch.
+
+Prompts steer it: "slow" takes many short steps, "broken" fails, "huge" makes a large noisy picture, "crash" ends the process once
+per file named in PRETEND_CRASH.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import threading
+import time
+
+from PIL import Image
+
+from core.events import Output, Picture
+from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, from_json
+from vision.protocol import Broke, Done, Fault, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+
+SIDE = 64
+
+
+def main(conn, config: WorkerConfig) -> None:
+    inbox: queue.Queue = queue.Queue()
+    stops: set[str] = set()
+    threading.Thread(target=_read, args=(conn, inbox, stops), daemon=True).start()
+    conn.send(Ready(config.device, os.getpid(), "pretend", 2**30))
+    while (message := inbox.get()) is not None:
+        conn.send(_run(conn, message, stops))
+
+
+def _read(conn, inbox, stops) -> None:
+    while True:
+        try:
+            message = conn.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        match message:
+            case Stop(job_id):
+                stops.add(job_id)
+            case Quit():
+                os._exit(0)
+            case Run():
+                inbox.put(message)
+
+
+def _run(conn, run: Run, stops: set[str]):
+    request = from_json(run.kind, run.request)
+    words = getattr(request, "prompt", "")
+    if "broken" in words:
+        return Broke(run.job_id, Fault.USER, "The model can't draw that.")
+    steps = 40 if "slow" in words else 4
+    for step in range(1, steps + 1):
+        if run.job_id in stops:
+            return Stopped(run.job_id)
+        time.sleep(0.05 if "slow" in words else 0.002)
+        conn.send(Step(run.job_id, step, steps, _encode(_plain(step), "WEBP")))
+    return Done(run.job_id, _output(request, run.paths))
+
+
+def _output(request, paths) -> Output:
+    if isinstance(request, DescribeRequest):
+        return Output(captions=tuple(f"a picture, telling number {i + 1}" for i in range(request.num_captions)), parameters={"model": "pretend"})
+    if isinstance(request, ClassifyRequest):
+        labels = request.labels or ("house", "cat", "tree")
+        scores = tuple((label, (len(labels) - i) / sum(range(1, len(labels) + 1))) for i, label in enumerate(labels))
+        return Output(grid=_picture(_plain(3), None), scores=scores, parameters={"model": "pretend"})
+    assert isinstance(request, GenerateRequest)
+    pictures = tuple(_picture(_drawn(request, paths, i), request.seed + i) for i in range(request.num_images))
+    grid = _picture(_plain(request.seed), None) if len(pictures) > 1 else None
+    values = {"width": SIDE, "height": SIDE, "num_inference_steps": 4, "guidance_scale": 3.0, "model": "pretend"}
+    return Output(pictures, grid, parameters=values)
+
+
+def _drawn(request, paths, index) -> Image.Image:
+    if "huge" in request.prompt:
+        return Image.frombytes("RGB", (1024, 1024), os.urandom(1024 * 1024 * 3))
+    if isinstance(request, OutpaintRequest):
+        with Image.open(paths[request.image]) as old:
+            canvas = Image.new("RGB", (old.width + request.left + request.right, old.height + request.top + request.bottom))
+            canvas.paste(old, (request.left, request.top))
+            return canvas
+    return _plain(request.seed + index)
+
+
+def _plain(number: int) -> Image.Image:
+    return Image.new("RGB", (SIDE, SIDE), ((number * 37) % 256, (number * 91) % 256, 120))
+
+
+def _picture(image: Image.Image, seed: int | None) -> Picture:
+    return Picture(_encode(image, "PNG"), "image/png", image.width, image.height, seed)
+
+
+def _encode(image: Image.Image, form: str) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form)
+    return out.getvalue()

@@ -1,0 +1,155 @@
+"""/imagine and the buttons under its picture, as members use them."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from core.events import Progress
+from tests.bot.conftest import Studio, open_studio, png
+
+
+async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house --seed 5 --ar 3:2")
+    message = studio.last()
+    assert result.deferred and not result.ephemeral
+    assert "**a red house --ar 3:2**" in message.content and "seed 5" in message.content and f"<@{studio.alice.id}>" in message.content
+    assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"]
+    labels = [child.label or str(child.emoji) for row in message.components for child in row.children]
+    assert labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+
+
+async def test_one_request_is_one_message(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a house")
+    own = [m for m in studio.channel.history() if m.attachments]
+    assert len(own) == 1
+
+
+async def test_u_sends_that_picture_alone_without_a_job(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a house --seed 10")
+    grid = studio.last()
+    before = (await studio.built.queue.snapshot()).total_waiting
+    await studio.alice.click(grid, label="U3")
+    single = studio.last()
+    assert single.id != grid.id and "Image #3" in single.content and "seed 12" in single.content
+    colour = Image.open(io.BytesIO(await single.attachments[0].read())).getpixel((5, 5))
+    assert colour == ((12 * 37) % 256, (12 * 91) % 256, 120)
+    assert (await studio.built.queue.snapshot()).total_waiting == before
+
+
+async def test_v_makes_variations_with_the_pictures_own_words(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a green boat --seed 100 --cfg 4")
+    grid = studio.last()
+    await studio.bob.click(grid, label="V2")
+    child = studio.last()
+    assert "Variations (Strong)" in child.content and "a green boat" in child.content and f"<@{studio.bob.id}>" in child.content
+    assert "seed 105" in child.content  # picture 2 has seed 101; its first children count on from there
+    job, _ = await studio.built.queue.job_of_message(child.id)
+    parent, _ = await studio.built.queue.job_of_message(grid.id)
+    assert (job.parent_id, job.parent_index) == (parent.id, 1)
+
+
+async def test_a_second_press_of_v_gives_other_pictures(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 100")
+    grid = studio.last()
+    await studio.alice.click(grid, label="V1")
+    first = studio.last()
+    await studio.alice.click(grid, label="V1")
+    second = studio.last()
+    assert "seed 104" in first.content and "seed 108" in second.content
+
+
+async def test_reroll_keeps_the_words_and_changes_the_seed(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 3")
+    grid = studio.last()
+    await studio.alice.click(grid, custom_id=_custom_id(grid, "again"))
+    again = studio.last()
+    assert again.id != grid.id and "**a boat**" in again.content and "seed 3 " not in again.content
+
+
+async def test_every_button_of_an_old_message_works_after_a_restart(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 3")
+    grid = studio.last()
+    await studio.restart()
+    await studio.alice.click(grid, label="U1")
+    single = studio.last()
+    assert "Image #1" in single.content
+    for action in ("subtle", "strong", "again", "zoom15", "zoom20", "left", "right", "up", "down", "describe", "classify"):
+        before = studio.last().id
+        await studio.alice.click(single, custom_id=_custom_id(single, action))
+        assert studio.last().id != before, action
+        assert "❌" not in studio.last().content, studio.last().content
+
+
+async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --strength 0.5", image=picture)
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    assert job.request.image and job.request.strength == 0.5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("--seed 5", "empty"), ("a --sede 5", "Did you mean `--seed`"), ("a --ar 1:9", "4:1"), ("x " * 3000, "4,000"), ("a --strength 0.4", "attach")],
+)
+async def test_a_wrong_prompt_gets_a_sentence_that_only_its_author_sees(studio: Studio, prompt: str, words: str) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
+    assert result.ephemeral and words in result.response.content
+    assert studio.channel.history() == []
+
+
+async def test_a_failure_is_told_and_can_be_tried_again(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a broken boat")
+    message = studio.last()
+    assert "❌ The model can't draw that." in message.content
+    await studio.alice.click(message, custom_id=_custom_id(message, "again"))
+    assert studio.last().id != message.id
+
+
+async def test_words_cannot_ping_or_format(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt=f"@everyone **x** <@{studio.bob.id}> `y` \u202eabc")
+    message = studio.last()
+    assert not message.mention_everyone and studio.bob.id not in [u.id for u in message.mentions]
+    assert "\u202e" not in message.content and "\\*\\*x" in message.content
+
+
+async def test_progress_is_shown_and_dropped_when_it_comes_too_fast(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
+    edits = [entry for entry in studio.env.http_log if entry.method == "PATCH" and "/webhooks/" in entry.path]
+    assert 2 <= len(edits) <= 6  # 2 s of steps every 50 ms: not forty edits
+    assert result.acknowledged
+    assert Progress(1, 2).preview is None
+
+
+async def test_a_picture_too_large_for_discord_is_sent_smaller_and_says_so(tmp_path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a huge boat")
+        grid = studio.last()
+        job, _ = await studio.built.queue.job_of_message(grid.id)
+        result = await studio.built.queue.result(job.id)
+        (data, name, _), notes = await studio.bot.delivery.fitted(result.pictures[0], job, 1_000_000)
+        assert len(data) <= 1_000_000 and not name.endswith(".png") and "Sent as" in notes[0]
+        (data, name, _), notes = await studio.bot.delivery.fitted(result.pictures[0], job, 10_000_000)
+        assert name.endswith(".png") and not notes
+
+
+async def test_recent_prompts_are_offered_while_typing(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a purple elephant")
+    offered = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a purple")
+    assert "a purple elephant" in [choice["value"] for choice in offered]
+    others = await studio.bob.autocomplete(studio.channel, "imagine", "prompt", "a purple elephant")
+    assert "a purple elephant" not in [choice["value"] for choice in others]
+
+
+async def test_it_works_in_a_dm(studio: Studio) -> None:
+    user = studio.env.create_user("dora")
+    await user.slash("imagine", prompt="a boat")
+    assert user.dm_channel.history()[-1].attachments
+
+
+def _custom_id(message, action: str) -> str:
+    ids = [child.custom_id for row in message.components for child in row.children]
+    return next(i for i in ids if f":{action}:" in i)
+
+
+def test_the_helper_makes_real_pictures() -> None:
+    assert Image.open(io.BytesIO(png())).size == (64, 48)

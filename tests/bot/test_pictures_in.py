@@ -1,0 +1,88 @@
+"""Pictures from people: what is taken, what is refused and why."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from tests.bot.conftest import Studio, png
+
+
+def _animated() -> bytes:
+    out = io.BytesIO()
+    frames = [Image.new("RGB", (64, 64), c) for c in ("red", "blue")]
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+def _bomb() -> bytes:
+    out = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.gif", png(form="GIF"), "is a GIF"),
+        ("a.png", b"just text", "no picture"),
+        ("a.png", _bomb(), "100.0 megapixels; up to 16.8"),
+        ("a.webp", _animated(), "animated"),
+        ("a.jpg", png(200, 200, form="JPEG")[:600], "damaged or cut off"),
+        ("a.tiff.png", png(form="TIFF"), "PNG, JPEG and WebP"),
+        ("a.png", png(8, 8), "at least 16"),
+    ],
+    ids=["gif", "text", "bomb", "animated", "truncated", "tiff", "tiny"],
+)
+async def test_an_unusable_picture_is_refused_in_its_own_words(studio: Studio, name: str, data: bytes, words: str) -> None:
+    result = await studio.alice.slash(studio.channel, "describe", image=(name, data))
+    told = [m for m in result.followups if m.ephemeral]
+    assert told and words in told[-1].content and name.split(".")[0] in told[-1].content
+    assert studio.channel.history() == []
+    assert (await studio.built.queue.mine(studio.alice.id)).total_waiting == 0
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+async def test_the_three_formats_are_taken_without_their_metadata(studio: Studio, form: str) -> None:
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "canary of a place"  # rotated by 90°
+    Image.new("RGB", (64, 48), "red").save(out, form, exif=exif)
+    await studio.alice.slash(studio.channel, "describe", image=("photo.bin", out.getvalue()))
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    stored = await studio.built.files.get(job.request.image)
+    assert b"canary" not in stored
+    assert Image.open(io.BytesIO(stored)).size == (48, 64)
+
+
+async def test_a_picture_over_the_upload_limit_is_not_even_read(studio: Studio) -> None:
+    big = png() + b"\0" * (11 * 2**20)
+    result = await studio.alice.slash(studio.channel, "classify", image=("big.png", big))
+    assert "up to 10 MB" in result.followups[-1].content
+    assert not [entry for entry in studio.env.http_log if "attachments" in entry.path and entry.method == "GET"]
+
+
+async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(studio: Studio) -> None:
+    dora = studio.env.create_user("dora")
+    await dora.send_dm("a castle --seed 9", attachments=[("a.png", png()), ("b.jpg", png(form="JPEG"))])
+    offers = [m for m in dora.dm_channel.history() if m.components]
+    assert len(offers) == 2 and all("What shall I do" in m.content for m in offers)
+    for label, words in (("Vary", "a castle"), ("Outpaint", "Zoom Out"), ("Describe", "telling number 1"), ("Classify", "house")):
+        await dora.click(offers[0], label=label)
+        answer = dora.dm_channel.history()[-1]
+        assert words in answer.content, (label, answer.content)
+
+
+async def test_dm_buttons_work_after_a_restart(studio: Studio) -> None:
+    dora = studio.env.create_user("dora")
+    await dora.send_dm("", attachments=[("a.png", png())])
+    offer = dora.dm_channel.history()[-1]
+    await studio.restart()
+    await dora.click(offer, label="Describe")
+    assert "telling number 4" in dora.dm_channel.history()[-1].content
+
+
+async def test_a_dm_file_that_is_no_picture_gets_a_sentence(studio: Studio) -> None:
+    dora = studio.env.create_user("dora")
+    await dora.send_dm("", attachments=[("a.png", b"nothing")])
+    assert "no picture" in dora.dm_channel.history()[-1].content

@@ -1,0 +1,83 @@
+"""/queue for members and for managers, and cancelling."""
+
+import asyncio
+
+from tests.bot.conftest import Studio
+
+
+async def test_only_managers_and_the_owner_see_and_operate_the_queue(studio: Studio) -> None:
+    for command in ("queue show", "queue pause", "queue resume", "queue drain", "queue clear"):
+        refused = await studio.alice.slash(studio.channel, command)
+        assert "Manage Server" in refused.followups[-1].content, command
+        allowed = await studio.mira.slash(studio.channel, command)
+        answers = [allowed.response, *allowed.followups]
+        assert not any("needs the permission" in (m.content if m else "") for m in answers), command
+
+
+async def test_a_paused_queue_keeps_jobs_and_goes_on_after_resume(studio: Studio) -> None:
+    await studio.mira.slash(studio.channel, "queue pause")
+    task = asyncio.ensure_future(_submit(studio, "a boat"))
+    await asyncio.sleep(0.5)
+    snapshot = await studio.built.queue.snapshot()
+    assert snapshot.paused and snapshot.total_waiting == 1
+    await studio.built.queue.resume(studio.mira.id)
+    await task
+    assert (await studio.built.queue.snapshot()).total_waiting == 0
+
+
+async def _submit(studio: Studio, prompt: str) -> None:
+    """A job without a member's wait: straight into the queue."""
+    from core.job import Origin
+    from core.requests import ImagineRequest
+
+    submitted = await studio.built.queue.submit(ImagineRequest(prompt=prompt), Origin(user_id=studio.alice.id, channel_id=studio.channel.id))
+    async for _ in studio.built.queue.watch(submitted.job.id):
+        pass
+
+
+async def test_a_member_cancels_their_own_job_and_nobody_elses(studio: Studio) -> None:
+    await studio.built.queue.pause(studio.mira.id)
+    task = asyncio.ensure_future(_submit(studio, "a slow boat"))
+    await asyncio.sleep(0.3)
+    (waiting,) = (await studio.built.queue.snapshot()).waiting
+    result = await studio.bob.slash(studio.channel, "queue cancel", job=waiting.job.id)
+    assert "Only the person who asked" in result.followups[-1].content
+    result = await studio.alice.slash(studio.channel, "queue mine")
+    assert waiting.job.id in result.response.content
+    result = await studio.alice.slash(studio.channel, "queue cancel", job=waiting.job.id)
+    assert "is cancelled" in result.followups[-1].content
+    await task
+    assert (await studio.built.queue.snapshot()).total_waiting == 0
+
+
+async def test_a_job_that_is_gone_is_told(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "queue cancel", job="abcdefghjkmn")
+    assert "is gone" in result.followups[-1].content
+
+
+async def test_limits_are_told_with_their_number(studio: Studio) -> None:
+    await studio.built.queue.pause(studio.mira.id)
+    tasks = [asyncio.ensure_future(_submit(studio, f"boat {i}")) for i in range(10)]
+    await asyncio.sleep(0.5)
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="one more")
+    assert "10" in result.followups[-1].content and "limit" in result.followups[-1].content
+    result = await studio.mira.slash(studio.channel, "queue clear", user=studio.alice)
+    assert "10 waiting jobs are cancelled" in result.followups[-1].content
+    await asyncio.gather(*tasks)
+
+
+async def test_show_brings_a_job_back_with_live_buttons(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    await studio.bob.slash(studio.channel, "show", job=job.id)
+    shown = studio.last()
+    assert shown.attachments and shown.components
+    await studio.bob.click(shown, label="U1")
+    assert "Image #1" in studio.last().content
+
+
+async def test_help_names_every_flag(studio: Studio) -> None:
+    from core.prompt import FLAGS
+
+    result = await studio.alice.slash(studio.channel, "help")
+    assert all(f"--{flag.name}" in result.response.content for flag in FLAGS)

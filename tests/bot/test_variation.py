@@ -1,0 +1,60 @@
+"""/variation: of an attachment, a link, a job id, or the last picture."""
+
+import pytest
+
+from tests.bot.conftest import Studio
+
+
+async def test_of_an_attached_picture(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "variation", image=picture, strength="subtle", prompt="a boat")
+    assert "Variations (Subtle)" in studio.last().content and "a boat" in studio.last().content
+
+
+async def test_of_ones_last_picture(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 20")
+    await studio.alice.slash(studio.channel, "variation")
+    assert "a boat" in studio.last().content and "seed 24" in studio.last().content
+
+
+async def test_of_a_message_link_and_of_a_job_id(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 20")
+    grid = studio.last()
+    job, _ = await studio.built.queue.job_of_message(grid.id)
+    await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 3")
+    assert "seed 26" in studio.last().content
+    await studio.bob.slash(studio.channel, "variation", source=f"{grid.jump_url} 1")
+    assert "seed 24" in studio.last().content
+    await studio.alice.click(grid, label="U2")
+    await studio.bob.slash(studio.channel, "variation", source=studio.last().jump_url)
+    assert "seed 25" in studio.last().content
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("https://discord.com/channels/99/1/2", "another server"),
+        ("https://example.com/a.png", "takes a link to a message"),
+        ("abcdefghjkmn 1", "no job `abcdefghjkmn`"),
+        ("hello", "takes a link"),
+        (None, "no picture here yet"),
+    ],
+)
+async def test_a_source_that_cannot_be_used_is_told(studio: Studio, source, words: str) -> None:
+    options = {"source": source} if source else {}
+    result = await studio.alice.slash(studio.channel, "variation", **options)
+    assert words in result.followups[-1].content and result.followups[-1].ephemeral
+    assert studio.channel.history() == []
+
+
+async def test_a_grid_needs_a_number_and_the_number_must_exist(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    result = await studio.alice.slash(studio.channel, "variation", source=job.id)
+    assert "Add the number" in result.followups[-1].content
+    result = await studio.alice.slash(studio.channel, "variation", source=f"{job.id} 7")
+    assert "no number 7" in result.followups[-1].content
+
+
+async def test_image_and_source_exclude_each_other(studio: Studio, picture) -> None:
+    result = await studio.alice.slash(studio.channel, "variation", image=picture, source="abcdefghjkmn 1")
+    assert "not both" in result.followups[-1].content
