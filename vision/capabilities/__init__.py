@@ -1,0 +1,25 @@
+"""What a user can ask for: one module each, with ``run(request, images, models, reporter) -> Output``. Importing the package loads no torch.
+
+A new capability is one file here and one line in ``CAPABILITIES``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from core.events import Output
+
+CAPABILITIES: tuple[str, ...] = ("imagine", "variation", "outpaint", "describe", "classify")  # a request's kind = its module's name
+
+
+def capability(kind: str) -> Callable[..., Output]:
+    """The ``run`` of ``kind``. KeyError for an unknown kind.
+
+    run takes the request of core.requests, SHA-256 → open picture (RGB), the worker's Models and a Reporter.
+    """
+    if kind not in CAPABILITIES:
+        raise KeyError(kind)
+    run: Any = importlib.import_module(f"vision.capabilities.{kind}").run
+    return run

@@ -1,0 +1,313 @@
+"""Tiny, seeded, randomly initialised models of every family, saved as real Hugging Face folders. Their pictures are noise; their code paths are real.
+
+``build(root)`` writes them all once (about 20 MB, a few seconds) and returns role-like names → folders.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+SIDE = 64  # px: native size of every tiny image model
+CARD = {"native_size": SIDE, "num_inference_steps": 4, "draft": {"num_inference_steps": 2, "guidance_scale": 1.0}}
+CLIP_TEXT = dict(
+    bos_token_id=512, eos_token_id=513, pad_token_id=513, hidden_size=32, intermediate_size=37, num_attention_heads=4,
+    num_hidden_layers=2, vocab_size=514, max_position_embeddings=77,
+)  # fmt: skip
+VISION = dict(hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2, image_size=32, patch_size=8)
+CHAT = (
+    "{% for m in messages %}{{m['role']}}: {% for c in m['content'] %}{% if c['type']=='image' %}<image>{% else %}{{c['text']}}{% endif %}"
+    "{% endfor %}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+)
+QWEN_CHAT = (
+    "{% for m in messages %}<|im_start|>{{m['role']}}\n{% if m['content'] is string %}{{m['content']}}{% else %}{% for c in m['content'] %}"
+    "{{c['text']}}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+# Tokenizers without a download
+
+
+def byte_alphabet() -> list[str]:
+    """The 256 printable stand-ins of byte-level BPE (GPT-2)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    return [chr(b) for b in plain] + [chr(256 + i) for i in range(len(rest))]
+
+
+def clip_tokenizer(length: int = 77):
+    """514 tokens, no merges."""
+    from transformers import CLIPTokenizer
+
+    signs = byte_alphabet()
+    tokens = [*signs, *(s + "</w>" for s in signs), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(vocab={t: i for i, t in enumerate(tokens)}, merges=[], model_max_length=length)
+
+
+def bpe_tokenizer(*extra: str):
+    """Stands in for Qwen2's and LLaMA's: bytes, no merges."""
+    from transformers import Qwen2Tokenizer
+
+    tokenizer = Qwen2Tokenizer(vocab={t: i for i, t in enumerate([*byte_alphabet(), "<|endoftext|>"])}, merges=[])
+    if extra:
+        tokenizer.add_special_tokens({"additional_special_tokens": list(extra)})
+    tokenizer.pad_token = "<|endoftext|>"
+    return tokenizer
+
+
+def qwen_tokenizer():
+    """With the chat template that Z-Image and FLUX.2 klein apply to prompts."""
+    tokenizer = bpe_tokenizer("<|im_start|>", "<|im_end|>")
+    tokenizer.chat_template = QWEN_CHAT
+    return tokenizer
+
+
+def t5_tokenizer():
+    """One token for each printable character."""
+    from transformers import T5Tokenizer
+
+    tokens = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [(c, -3.0) for c in string.printable if c.strip()]
+    return T5Tokenizer(vocab=tokens, extra_ids=0, model_max_length=64)
+
+
+def bert_tokenizer():
+    """Characters, and a few words."""
+    from transformers import BertTokenizer
+
+    signs = string.ascii_lowercase + string.digits
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs, *("##" + c for c in signs), "photo", "of", "cat", "dog", "the"]
+    return BertTokenizer(vocab={t: i for i, t in enumerate(words)})
+
+
+# Image models
+
+
+def _kl(**more):
+    from diffusers import AutoencoderKL
+
+    channels = more.pop("block_out_channels", (8, 16, 16, 16))
+    return AutoencoderKL(
+        block_out_channels=channels, down_block_types=["DownEncoderBlock2D"] * len(channels),
+        up_block_types=["UpDecoderBlock2D"] * len(channels), **{"latent_channels": 4, "norm_num_groups": 4, **more},
+    )  # fmt: skip
+
+
+def _clip_text(cls="CLIPTextModel", **more):
+    import transformers
+
+    return getattr(transformers, cls)(transformers.CLIPTextConfig(**CLIP_TEXT, **more))
+
+
+def _t5():
+    from transformers import T5Config, T5EncoderModel
+
+    return T5EncoderModel(T5Config(vocab_size=len(t5_tokenizer()), d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4)).eval()
+
+
+def _qwen(layers: int):
+    from transformers import Qwen3Config
+
+    return Qwen3Config(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=layers, num_attention_heads=2, num_key_value_heads=2,
+        vocab_size=len(qwen_tokenizer()) + 4, max_position_embeddings=512, head_dim=8,
+    )  # fmt: skip
+
+
+def stable_diffusion():
+    """1.0 M parameters; the decoder's factor is 8 as in the real one."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32, attention_head_dim=8, norm_num_groups=8,
+    )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae=_kl(), text_encoder=_clip_text(), tokenizer=clip_tokenizer(), unet=unet, safety_checker=None, feature_extractor=None,
+        scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1), requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_xl():
+    """Two text encoders, size conditioning."""
+    from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=80, cross_attention_dim=64, norm_num_groups=8,
+    )  # fmt: skip
+    more = {"hidden_act": "gelu", "projection_dim": 32}
+    return StableDiffusionXLPipeline(
+        vae=_kl(), text_encoder=_clip_text(**more), text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
+        tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), unet=unet, scheduler=EulerDiscreteScheduler(), add_watermarker=False,
+    )  # fmt: skip
+
+
+def stable_diffusion_3():
+    """Three text encoders, 16-channel latents with a shift."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+
+    transformer = SD3Transformer2DModel(
+        sample_size=32, patch_size=1, in_channels=16, num_layers=1, attention_head_dim=8, num_attention_heads=4, joint_attention_dim=32,
+        caption_projection_dim=32, pooled_projection_dim=64, out_channels=16,
+    )  # fmt: skip
+    more = {"hidden_act": "gelu", "projection_dim": 32}
+    return StableDiffusion3Pipeline(
+        vae=_kl(latent_channels=16, shift_factor=0.0609, scaling_factor=1.5305, use_quant_conv=False, use_post_quant_conv=False), transformer=transformer,
+        text_encoder=_clip_text("CLIPTextModelWithProjection", **more), text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
+        text_encoder_3=_t5(), tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), tokenizer_3=t5_tokenizer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+    )  # fmt: skip
+
+
+def flux():
+    """Packed latents, guidance as an input."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+
+    transformer = FluxTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=32,
+        pooled_projection_dim=32, axes_dims_rope=[4, 4, 8], guidance_embeds=True,
+    )  # fmt: skip
+    vae = _kl(shift_factor=0.1159, scaling_factor=0.3611, use_quant_conv=False, use_post_quant_conv=False)
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=_clip_text(projection_dim=32), tokenizer=clip_tokenizer(),
+        text_encoder_2=_t5(), tokenizer_2=t5_tokenizer(), transformer=transformer,
+    )  # fmt: skip
+
+
+def z_image():
+    """A language model for text."""
+    from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
+    from transformers import Qwen3Model
+
+    transformer = ZImageTransformer2DModel(
+        all_patch_size=(2,), all_f_patch_size=(1,), in_channels=16, dim=32, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
+        norm_eps=1e-5, qk_norm=True, cap_feat_dim=16, rope_theta=256.0, t_scale=1000.0, axes_dims=[8, 4, 4], axes_lens=[1024, 64, 64],
+    )  # fmt: skip
+    with torch.no_grad():  # they come uninitialised
+        transformer.x_pad_token.fill_(1.0)
+        transformer.cap_pad_token.fill_(1.0)
+    vae = _kl(latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159)
+    return ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=Qwen3Model(_qwen(2)), tokenizer=qwen_tokenizer(), transformer=transformer
+    )
+
+
+def flux2_klein():
+    """Batch-normalised latents; its text comes from layers 9, 18 and 27 of the language model, so that has 28."""
+    from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Transformer2DModel
+    from transformers import Qwen3ForCausalLM
+
+    transformer = Flux2Transformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
+        timestep_guidance_channels=256, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
+    )  # fmt: skip
+    vae = AutoencoderKLFlux2(
+        sample_size=32, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, block_out_channels=(4, 8, 8, 8),
+        layers_per_block=1, latent_channels=4, norm_num_groups=1, use_quant_conv=False, use_post_quant_conv=False,
+    )  # fmt: skip
+    return Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=Qwen3ForCausalLM(_qwen(28)), tokenizer=qwen_tokenizer(),
+        transformer=transformer, is_distilled=True,
+    )  # fmt: skip
+
+
+IMAGE_MODELS: dict[str, Callable] = {
+    "stable-diffusion": stable_diffusion,
+    "stable-diffusion-xl": stable_diffusion_xl,
+    "stable-diffusion-3": stable_diffusion_3,
+    "flux": flux,
+    "z-image": z_image,
+    "flux2-klein": flux2_klein,
+}
+
+
+# Readers
+
+
+def clip():
+    """(model, processor)"""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor
+
+    model = CLIPModel(CLIPConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16))
+    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    return model, CLIPProcessor(image_processor=CLIPImageProcessor(**sizes), tokenizer=clip_tokenizer())
+
+
+def siglip():
+    """(model, processor)"""
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
+
+    text = dict(vocab_size=len(t5_tokenizer()), hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2,
+                max_position_embeddings=64, projection_size=32)  # fmt: skip
+    model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
+    return model, SiglipProcessor(image_processor=SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer=t5_tokenizer())
+
+
+def blip():
+    """(model, processor)"""
+    from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
+
+    tokenizer = bert_tokenizer()
+    text = dict(vocab_size=len(tokenizer), hidden_size=32, encoder_hidden_size=32, intermediate_size=37, num_hidden_layers=2, projection_dim=32,
+                num_attention_heads=4, bos_token_id=2, eos_token_id=3, sep_token_id=3, pad_token_id=0, max_position_embeddings=64)  # fmt: skip
+    vision = {**VISION, "image_size": 64, "patch_size": 16}
+    model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision, projection_dim=32))
+    return model, BlipProcessor(image_processor=BlipImageProcessor(size={"height": 64, "width": 64}), tokenizer=tokenizer)
+
+
+def llava():
+    """(model, processor): a chat model that reads pictures."""
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+    tokenizer = bpe_tokenizer("<image>")
+    text = LlamaConfig(vocab_size=len(tokenizer) + 2, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                       num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None)  # fmt: skip
+    vision = CLIPVisionConfig(**{**VISION, "num_hidden_layers": 3}, projection_dim=16)
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=16)
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}), tokenizer=tokenizer, patch_size=8,
+        vision_feature_select_strategy="default", chat_template=CHAT, image_token="<image>", num_additional_image_tokens=1,
+    )  # fmt: skip
+    return LlavaForConditionalGeneration(config), processor
+
+
+def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "boat", "star", "tree", "house")):
+    """(model, processor)"""
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    names = dict(enumerate(labels))
+    config = ViTConfig(**VISION, id2label=names, label2id={v: k for k, v in names.items()})
+    return ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32})
+
+
+READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "vit": vit}
+
+
+def build(root: Path) -> dict[str, Path]:
+    """Write every tiny model below ``root``; name → folder."""
+    folders = {}
+    for name, make in {**IMAGE_MODELS, **READERS}.items():
+        torch.manual_seed(0)
+        folders[name] = root / name
+        made = make()
+        for part in made if isinstance(made, tuple) else (made,):
+            part.save_pretrained(folders[name])
+        if name in IMAGE_MODELS:
+            (folders[name] / "atelier.json").write_text(json.dumps(CARD))
+        elif name in ("blip", "llava"):
+            (folders[name] / "atelier.json").write_text(json.dumps({"max_new_tokens": 8}))
+    return folders
+
+
+def picture(width: int = 64, height: int = 64, seed: int = 0) -> Image.Image:
+    """Soft patches of random colour."""
+    patches = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC)

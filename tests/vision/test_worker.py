@@ -1,0 +1,182 @@
+"""A real worker process on tiny models: runs, progress, cancel, broken models, a parent that dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, OutpaintRequest, Request, VariationRequest, to_json
+from tests import tiny
+from tests.vision.conftest import SHA
+from vision import worker
+from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+
+PATIENCE = 60  # seconds until a silent worker fails the test
+
+
+@dataclass
+class Running:
+    """A worker process and the parent's end of its pipe."""
+
+    process: BaseProcess
+    conn: Connection
+    paths: dict[str, str]
+
+    def receive(self) -> object:
+        assert self.conn.poll(PATIENCE), "the worker says nothing"
+        return self.conn.recv()
+
+    def ask(self, job_id: str, request: Request) -> None:
+        self.conn.send(Run(job_id, request.kind, to_json(request), self.paths))
+
+    def answer(self, on: Callable[[object], None] = lambda message: None) -> tuple[list, object]:
+        """(messages before it, the answer)"""
+        heard = []
+        while not isinstance(message := self.receive(), (Done, Stopped, Broke)):
+            heard.append(message)
+            on(message)
+        return heard, message
+
+
+def start(specs: dict[str, str], tmp_path: Path, **config) -> Running:
+    picture = tmp_path / "picture.png"
+    tiny.picture(96, 64).save(picture)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=worker.main, args=(theirs, WorkerConfig("cpu", specs, str(tmp_path / "cache"), cpu_threads=1, **config)))
+    process.start()
+    theirs.close()
+    return Running(process, ours, {SHA: str(picture)})
+
+
+@pytest.fixture(scope="module")
+def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    roles = {"image": "stable-diffusion", "clip": "clip", "caption": "blip", "vit": "vit"}
+    specs = {role: str(folders[name]) for role, name in roles.items()} | {"other": "/nowhere/at-all"}
+    made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False)
+    ready = made.receive()
+    assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28 and ready.slots == 1
+    yield made
+    made.conn.send(Quit())
+    made.process.join(PATIENCE)
+    assert made.process.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ImagineRequest(prompt="a cat", seed=5),
+        VariationRequest(prompt="a cat", image=SHA, seed=5),
+        OutpaintRequest(prompt="a cat", image=SHA, left=32),
+        DescribeRequest(image=SHA),
+        ClassifyRequest(image=SHA, labels=("cat", "dog")),
+    ],
+    ids=lambda request: request.kind,
+)
+def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running, request_: Request) -> None:
+    running.ask("job", request_)
+    heard, answer = running.answer()
+    assert isinstance(answer, Done), answer
+    steps = [message for message in heard if isinstance(message, Step)]
+    assert [step.step for step in steps] == list(range(1, steps[-1].total + 1))
+    assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
+
+
+def test_the_first_job_says_which_model_is_loaded(folders: dict[str, Path], running: Running, tmp_path: Path) -> None:
+    made = start({"image": str(folders["flux"])}, tmp_path)
+    made.receive()
+    made.ask("first", ImagineRequest(prompt="a"))
+    heard, answer = made.answer()
+    assert isinstance(heard[0], LoadingModel) and heard[0].model == "flux"
+    assert isinstance(answer, Done)
+    made.ask("second", ImagineRequest(prompt="a"))
+    assert not any(isinstance(message, LoadingModel) for message in made.answer()[0])
+    made.conn.close()
+    made.process.join(PATIENCE)
+
+
+def test_previews_are_small_pictures(running: Running) -> None:
+    running.ask("slow", ImagineRequest(prompt="a", num_inference_steps=60))
+    heard, _ = running.answer()
+    previews = [message.preview for message in heard if isinstance(message, Step) and message.preview]
+    assert previews and all(len(preview) < 40_000 and preview[8:12] == b"WEBP" for preview in previews)
+    assert len(previews) < 60
+
+
+def test_a_stopped_job_ends_between_two_steps_and_frees_its_worker(running: Running) -> None:
+    running.ask("long", ImagineRequest(prompt="a", num_inference_steps=100))
+
+    def stop(message: object) -> None:
+        if isinstance(message, Step) and message.step == 2:
+            running.conn.send(Stop("long"))
+
+    heard, answer = running.answer(stop)
+    assert answer == Stopped("long")
+    assert sum(isinstance(message, Step) for message in heard) < 50
+    running.ask("next", ImagineRequest(prompt="a", num_images=1))
+    assert isinstance(running.answer()[1], Done)
+
+
+def test_a_job_stopped_before_its_turn_never_starts(running: Running) -> None:
+    running.ask("first", ImagineRequest(prompt="a"))
+    running.ask("second", ImagineRequest(prompt="a"))
+    running.conn.send(Stop("second"))
+    assert isinstance(running.answer()[1], Done)
+    heard, answer = running.answer()
+    assert answer == Stopped("second") and not heard
+
+
+def test_a_missing_model_breaks_its_own_job_only(running: Running) -> None:
+    running.ask("lost", ImagineRequest(prompt="a", model="other"))
+    _, answer = running.answer()
+    assert isinstance(answer, Broke) and answer.fault is Fault.MODEL
+    assert "at-all" in answer.message and "/nowhere" not in answer.message
+    running.ask("fine", ImagineRequest(prompt="a", num_images=1))
+    assert isinstance(running.answer()[1], Done)
+
+
+def test_a_request_that_cannot_be_honoured_is_the_users_to_mend(running: Running) -> None:
+    running.ask("huge", ImagineRequest(prompt="a", width=2048, height=2048))
+    _, answer = running.answer()
+    assert isinstance(answer, Broke) and answer.fault is Fault.USER
+    assert "2048x2048" in answer.message and "128x128" in answer.message
+
+
+def test_an_unreadable_picture_is_the_users_to_mend(running: Running, tmp_path: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("not a picture")
+    request = VariationRequest(prompt="a", image=SHA)
+    running.conn.send(Run("text", request.kind, to_json(request), {SHA: str(text)}))
+    _, answer = running.answer()
+    assert isinstance(answer, Broke) and answer.fault is Fault.USER and "can't be read" in answer.message
+
+
+def test_an_unknown_field_is_an_error_not_a_crash(running: Running) -> None:
+    running.conn.send(Run("odd", "imagine", '{"prompt": "a", "from_the_future": 1}'))
+    _, answer = running.answer()
+    assert isinstance(answer, Broke) and answer.fault is Fault.ERROR
+
+
+def test_ctrl_c_does_not_reach_the_worker(running: Running) -> None:
+    os.kill(running.process.pid, signal.SIGINT)
+    running.ask("after", ImagineRequest(prompt="a", num_images=1))
+    assert isinstance(running.answer()[1], Done)
+
+
+def test_a_worker_whose_parent_is_gone_ends_in_mid_job(folders: dict[str, Path], tmp_path: Path) -> None:
+    made = start({"image": str(folders["stable-diffusion"])}, tmp_path)
+    made.receive()
+    made.ask("endless", ImagineRequest(prompt="a", num_inference_steps=100))
+    while not isinstance(made.receive(), Step):
+        pass
+    made.conn.close()
+    made.process.join(10)
+    assert made.process.exitcode == 0

@@ -1,0 +1,162 @@
+"""/outpaint: a larger canvas around a picture whose own pixels stay, with no visible seam.
+
+The new area is the picture mirrored and blurred, with noise; a mask with a soft edge reaches a band into the old picture; the model paints
+there; then the old pixels are laid over it again, fading only within the band and only at edges that were extended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from core.errors import UserError
+from core.events import Output
+from core.requests import MAX_SIDE, OutpaintRequest
+from vision import drawing, pictures
+from vision.card import Card
+from vision.diffusion import Drawn, generate
+from vision.drawing import Task
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.provider import Models
+from vision.reporter import Reporter
+
+NOISE = 40  # standard deviation of the noise under the new area, of 255
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie. width, height, left, top, right, bottom: px of the finished picture; size: (w, h) at the model's scale.
+
+    band: px of the old picture, at the model's scale, that are painted anew along extended edges.
+    """
+
+    width: int
+    height: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    size: tuple[int, int]
+    band: int
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        return self.width + self.left + self.right, self.height + self.top + self.bottom
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Model px for each finished px, across and down."""
+        return self.size[0] / self.canvas[0], self.size[1] / self.canvas[1]
+
+    def seam(self) -> tuple[int, int]:
+        """Width of the fading in finished px, across and down: the band, at most a third of the old picture."""
+        across, down = (max(1, round(self.band / scale)) for scale in self.scale)
+        return min(across, self.width // 3), min(down, self.height // 3)
+
+
+def run(request: OutpaintRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities."""
+    model = models.image(request.model, reporter)
+    task = prepare(request, images, model)
+    return finish(task, generate(model, task.generation, reporter))
+
+
+def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+    """Canvas and mask at the model's scale. UserError when the canvas is too large."""
+    image, card = images[request.image], model.card
+    layout = plan(request, image.size, card)
+    strength = card.outpaint.strength if request.strength is None else request.strength
+    given = {"image": canvas(image, layout, request.seed), "strength": strength}
+    notes: tuple[str, ...] = ()
+    if model.has(Mode.INPAINT):
+        mode, given["mask_image"] = Mode.INPAINT, mask(layout)
+    else:
+        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; the whole canvas was redrawn and the old picture laid over it.",)
+    task = drawing.prepare(request, model, mode, layout.size, **given)
+    sides = {name: getattr(request, name) for name in ("left", "top", "right", "bottom")}
+    parameters = {**task.parameters, **sides, "width": layout.canvas[0], "height": layout.canvas[1], "seam": max(layout.seam())}
+    return Task(task.generation, parameters, (*notes, *task.notes), {"image": image, "layout": layout})
+
+
+def finish(task: Task, drawn: Drawn) -> Output:
+    """Enlarge what was painted to the canvas, lay the old pixels over it, encode."""
+    image, layout = task.extra["image"], task.extra["layout"]
+    return drawing.output(task, drawn, [paste_back(painted, image, layout) for painted in drawn.images])
+
+
+def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> Layout:
+    """Lay the canvas out. Its model size has about the native area, up to the card's ``outpaint.max_area`` times that."""
+    width, height = size
+    total = width + request.left + request.right, height + request.top + request.bottom
+    if max(total) > MAX_SIDE:
+        raise UserError(f"The canvas would have {total[0]}x{total[1]} px; up to {MAX_SIDE} px a side fit. Add less, or start from a smaller picture.")
+    if max(total) > 8 * min(total):
+        raise UserError(f"The canvas would have {total[0]}x{total[1]} px; up to 8:1 fits.")
+    native = card.native_size**2
+    area = min(max(total[0] * total[1], 0.75 * native), card.outpaint.max_area * native)
+    scale = math.sqrt(area / (total[0] * total[1]))
+    model_size = pictures.round_to(total[0] * scale, card.multiple), pictures.round_to(total[1] * scale, card.multiple)
+    band = card.outpaint.band or max(16, card.native_size // 24)
+    return Layout(width, height, request.left, request.top, request.right, request.bottom, model_size, band)
+
+
+def _old(layout: Layout) -> tuple[int, int, int, int]:
+    """The old picture's box (left, top, right, bottom) at the model's scale."""
+    across, down = layout.scale
+    left, top = round(layout.left * across), round(layout.top * down)
+    return left, top, max(left + 1, round((layout.left + layout.width) * across)), max(top + 1, round((layout.top + layout.height) * down))
+
+
+def canvas(image: Image.Image, layout: Layout, seed: int) -> Image.Image:
+    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise."""
+    left, top, right, bottom = _old(layout)
+    width, height = layout.size
+    old = np.asarray(pictures.resize(image, (right - left, bottom - top)))
+    padded = np.pad(old, ((top, height - bottom), (left, width - right), (0, 0)), mode="symmetric")
+    blurred = np.asarray(Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32)
+    around = (blurred + np.random.default_rng(seed).normal(0, NOISE, padded.shape)).clip(0, 255).astype(np.uint8)
+    around[top:bottom, left:right] = old
+    return Image.fromarray(around)
+
+
+def mask(layout: Layout) -> Image.Image:
+    """"L", white = paint: the new area and a band of the old picture along extended edges, with a soft edge."""
+    left, top, right, bottom = _old(layout)
+    across, down = min(layout.band, (right - left) // 3), min(layout.band, (bottom - top) // 3)
+    paint = np.full((layout.size[1], layout.size[0]), 255, np.uint8)
+    keep_left, keep_right = left + across * bool(layout.left), right - across * bool(layout.right)
+    keep_top, keep_bottom = top + down * bool(layout.top), bottom - down * bool(layout.bottom)
+    paint[keep_top:keep_bottom, keep_left:keep_right] = 0
+    return Image.fromarray(paint).filter(ImageFilter.GaussianBlur(max(1, layout.band // 3)))
+
+
+def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Image.Image:
+    """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges, where they fade."""
+    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32)
+    box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
+    old, under = np.asarray(image, np.float32), large[box]
+    weight = _fade(layout)[..., None]  # (h, w, 1), 1 = the old pixel
+    large = large.copy()
+    large[box] = old * weight + under * (1 - weight)
+    return Image.fromarray(large.round().clip(0, 255).astype(np.uint8))
+
+
+def _fade(layout: Layout) -> np.ndarray:
+    """(h, w): 1 inside, falling smoothly to 0 at extended edges over ``seam`` px."""
+    across, down = layout.seam()
+
+    def ramp(length: int, width: int, start: bool, end: bool) -> np.ndarray:
+        distance = np.arange(length) + 0.5
+        line = np.ones(length)
+        for present, away in ((start, distance), (end, distance[::-1])):
+            if present and width:
+                t = np.clip(away / width, 0, 1)
+                line *= t * t * (3 - 2 * t)
+        return line
+
+    return np.outer(ramp(layout.height, down, layout.top > 0, layout.bottom > 0), ramp(layout.width, across, layout.left > 0, layout.right > 0))

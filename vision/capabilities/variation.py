@@ -1,0 +1,45 @@
+"""/variation: other pictures like a given one, by image-to-image at a strength the model's card names subtle or strong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from core.events import Output
+from core.requests import VariationRequest
+from vision import drawing, pictures
+from vision.capabilities.imagine import finish
+from vision.diffusion import generate
+from vision.drawing import Task
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.provider import Models
+from vision.reporter import Reporter
+
+LONGEST_ASPECT = 3.0  # longer pictures are cut to it, in the middle: models draw repeats otherwise
+
+
+def run(request: VariationRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities."""
+    model = models.image(request.model, reporter)
+    task = prepare(request, images, model)
+    return finish(task, generate(model, task.generation, reporter), model)
+
+
+def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+    """The picture at about the model's native area in its own shape, then as /imagine with a picture."""
+    start, notes = images[request.image], []
+    if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
+        start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
+    size, more = drawing.choose_size(request, model.card, start.width / start.height)
+    strength = model.card.variation[request.variation] if request.strength is None else request.strength
+    task = drawing.prepare(request, model, Mode.IMAGE, size, image=pictures.resize(start, size), strength=strength)
+    return Task(task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes))
+
+
+def _cut(image: Image.Image) -> Image.Image:
+    width = min(image.width, round(image.height * LONGEST_ASPECT))
+    height = min(image.height, round(image.width * LONGEST_ASPECT))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,88 @@
+"""What a device can do: its name and memory, the dtype and offloading that fit it, and which exceptions mean what."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from pathlib import Path
+
+import psutil
+import torch
+
+log = logging.getLogger(__name__)
+
+MARGIN = 1.25  # weights × this must fit, or they are offloaded: activations, the decoder and the allocator's slack want room
+SMALL = 200 * 2**20  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
+
+
+def name(device: str) -> str:
+    """The card's or the processor's name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text().splitlines() if device == "cpu" and cpuinfo.is_file() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return device
+
+
+def memory(device: str) -> tuple[int, int]:
+    """(free, total) bytes."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)
+    host = psutil.virtual_memory()
+    return host.available, host.total
+
+
+def choose_dtype(device: str, setting: str) -> torch.dtype:
+    """"auto": float32 on a CPU (half types are slow or unsupported there), else bfloat16 where the card has it, else float16."""
+    if setting != "auto":
+        return getattr(torch, setting)
+    if device == "cpu":
+        return torch.float32
+    if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16 if device.startswith(("cuda", "xpu")) else torch.float16
+
+
+def choose_offload(device: str, setting: str, weights: int) -> str:
+    """"auto": weights stay on the device when ``weights`` bytes fit with a margin, else "model". A CPU never offloads."""
+    if device == "cpu" or device.startswith("mps"):
+        return "none"
+    if setting != "auto":
+        return setting
+    free, _ = memory(device)
+    return "none" if weights * MARGIN < free else "model"
+
+
+def choose_threads(setting: int, weights: int) -> int:
+    """CPU threads for a model of ``weights`` bytes. Small models: one; OpenMP waits at barriers, and beside another busy process
+
+    two threads were 4 to 40 times slower than one. Larger ones: every physical core.
+    """
+    if setting:
+        return setting
+    return 1 if weights < SMALL else max(1, psutil.cpu_count(logical=False) or 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA's, MPS's, or the CPU allocator's."""
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text or "not enough memory" in text)
+    )
+
+
+def is_sticky(error: BaseException) -> bool:
+    """A CUDA error after which every later call of this process fails too."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    text = str(error)
+    return isinstance(error, torch.AcceleratorError) or "CUDA error" in text or "device-side assert" in text or "cuDNN error" in text
+
+
+def release() -> None:
+    """Give cached memory back. Call it outside an ``except`` block: the traceback holds tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

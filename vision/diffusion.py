@@ -1,0 +1,184 @@
+"""Drawing: one generation from noise (or a picture) to finished pictures, with progress, previews, cancel, and a smaller second try.
+
+``Generation`` says everything a run depends on, so whatever runs the steps (a whole pipeline call here) can be replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image
+
+from core.errors import AtelierError, OutOfMemory
+from vision import devices, pictures, preview
+from vision.image_model import ImageModel, arguments
+from vision.models import Mode
+from vision.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+
+class BlankPicture(AtelierError):
+    """The decoder gave nothing but NaN or black, also in float32."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What to draw. width, height: px at the model's scale, whole multiples of the card's. seeds: one for each picture.
+
+    image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
+    """
+
+    mode: Mode
+    prompt: str
+    seeds: tuple[int, ...]
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    negative_prompt: str = ""
+    strength: float | None = None
+    sampler: str | None = None
+    image: Image.Image | None = field(default=None, repr=False)
+    mask_image: Image.Image | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """images: one for each seed, at the model's scale. notes: sentences for the person who asked."""
+
+    images: tuple[Image.Image, ...]
+    notes: tuple[str, ...] = ()
+
+
+def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
+    """All pictures in one batch; after an out-of-memory once more, one by one and in tiles.
+
+    OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
+    """
+    problem = None
+    try:
+        return _draw(model, generation, reporter, len(generation.seeds))
+    except Exception as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        problem = str(error)[:200]
+    log.warning("out of memory, trying smaller: %s", problem)
+    devices.release()  # here, not in the except block: the traceback held the tensors
+    model.shrink()
+    try:
+        return _draw(model, generation, reporter, 1)
+    except Exception as error:
+        if devices.is_out_of_memory(error):
+            raise OutOfMemory(f"{generation.width}x{generation.height} px is too large for the memory of this device.") from error
+        raise
+    finally:
+        devices.release()
+
+
+@torch.no_grad()
+def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: int) -> Drawn:
+    images, veiled = [], []
+    chunks = [generation.seeds[i : i + batch] for i in range(0, len(generation.seeds), batch)]
+    try:
+        for number, seeds in enumerate(chunks):
+            pipe = model.pipeline(generation.mode)
+            pipe.scheduler = model.scheduler(generation.sampler)
+            result = _denoise(model, pipe, generation, seeds, _Steps(model, pipe, generation, reporter, number, len(chunks)))
+            if model.family.unpack is None:
+                images += result
+                continue
+            reporter.check()
+            for latents in model.family.unpack(pipe, result, generation.height, generation.width):
+                image, flagged = _decode(model, pipe, latents[None])
+                image = pictures.resize(image, (generation.width, generation.height))  # FLUX.2 klein shrinks inputs over 1 megapixel
+                images.append(_veil(image) if flagged else image)
+                veiled += [len(images)] if flagged else []
+    finally:
+        model.free_hooks()
+    notes = [f"The model's own safety check has veiled picture {', '.join(map(str, veiled))}."] if veiled else []
+    return Drawn(tuple(images), tuple(notes))
+
+
+def _denoise(model: ImageModel, pipe: Any, generation: Generation, seeds: tuple[int, ...], on_step: _Steps) -> Any:
+    """Latents of ``seeds``, as the pipeline returns them; pictures when the family doesn't decode here."""
+    g, negative = generation, generation.negative_prompt or None
+    mask, image = g.mask_image, g.image and [g.image] * len(seeds)  # SD3 wants one for each seed; the others take it
+    if model.family.whole_mask:  # FLUX.2: a list would be several references
+        mask, image = (Image.new("L", g.image.size, 255) if g.mode is Mode.IMAGE else mask), g.image
+    given = {
+        "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
+        "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(seeds), "image": image, "mask_image": mask, "strength": g.strength,
+        "negative_prompt": negative if model.card.negative != "none" else None,
+        "true_cfg_scale": model.card.true_cfg_scale if negative and model.card.negative == "true_cfg" else None,
+        "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],  # on the CPU: the same noise on every device
+        "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step, **(model.family.extra or {}),
+    }  # fmt: skip
+    return pipe(**arguments(pipe, given)).images
+
+
+class _Steps:
+    """The pipeline's step callback: cancel, progress, preview."""
+
+    def __init__(self, model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, chunk: int, chunks: int) -> None:
+        self.model, self.pipe, self.generation, self.reporter = model, pipe, generation, reporter
+        self.chunk, self.chunks, self.before = chunk, chunks, None
+        reporter.check()
+
+    def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """Diffusers wants the dict back. An exception from here ends the call at once and leaves the pipeline usable."""
+        self.reporter.check()
+        latents, before, total = values.get("latents"), self.before, getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
+        self.before = latents
+        see = (lambda: self._preview(before, latents)) if latents is not None and self.model.family.unpack else None
+        self.reporter.step(self.chunk * total + i + 1, self.chunks * total, see)
+        return values
+
+    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes:
+        aim = preview.believed(self.pipe.scheduler, before, latents)
+        if aim.shape != latents.shape:
+            aim = latents
+        unpacked = self.model.family.unpack(self.pipe, aim, self.generation.height, self.generation.width)
+        return pictures.preview(self.model.latent_map.pictures(unpacked))
+
+
+def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, bool]:
+    """(1, C, h, w) → the picture, and whether the model's safety checker objects. One at a time: less memory, and the same bits in any batch."""
+    vae = pipe.vae
+    if not latents.isfinite().all():
+        raise BlankPicture("The model lost itself in numbers that are none; another seed, sampler or fewer steps may help.")
+    upcast = vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)  # SDXL's decoder overflows in float16
+    decoded = _decode_as(vae, latents, torch.float32 if upcast else vae.dtype)
+    if _is_blank(decoded) and not upcast and vae.dtype != torch.float32:
+        log.warning("%s: a blank picture, decoding again in float32", model.name)
+        decoded = _decode_as(vae, latents, torch.float32)
+    if _is_blank(decoded):
+        raise BlankPicture("The picture came out black; another seed or sampler may help.")
+    flagged = False
+    if getattr(pipe, "safety_checker", None) is not None:
+        flagged = bool(pipe.run_safety_checker(decoded.clone(), pipe._execution_device, latents.dtype)[1][0])
+    pixels = ((decoded[0].float() / 2 + 0.5).clamp(0, 1) * 255).round().byte()  # (3, H, W), on the device
+    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy()), flagged
+
+
+def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    before = vae.dtype
+    if dtype != before:
+        vae.to(dtype)
+    try:
+        return vae.decode(latents.to(dtype), return_dict=False)[0]  # (1, 3, H, W), -1..1
+    finally:
+        if dtype != before:
+            vae.to(before)
+
+
+def _is_blank(decoded: torch.Tensor) -> bool:
+    return not bool(decoded.isfinite().all()) or bool((decoded <= -1 + 1 / 255).all())
+
+
+def _veil(image: Image.Image) -> Image.Image:
+    small = image.resize((8, 8), Image.Resampling.BOX)
+    return small.resize(image.size, Image.Resampling.BICUBIC)

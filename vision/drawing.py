@@ -1,0 +1,94 @@
+"""What imagine, variation and outpaint share: from a request to numbers a model accepts, and from drawn pictures to an Output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output, Picture
+from core.requests import MAX_SEED, GenerateRequest
+from vision import pictures
+from vision.card import Card
+from vision.diffusion import Drawn, Generation
+from vision.image_model import ImageModel
+from vision.models import Mode
+
+
+@dataclass(frozen=True)
+class Task:
+    """A prepared request: what to draw, and what ``finish`` needs. notes: sentences about what could not be honoured."""
+
+    generation: Generation
+    parameters: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def seeds(request: GenerateRequest) -> tuple[int, ...]:
+    """Picture *i* has seed + i, within 32 bits."""
+    return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
+
+
+def choose_size(request: GenerateRequest, card: Card, default_aspect: float = 1.0) -> tuple[tuple[int, int], list[str]]:
+    """(w, h) at the model's scale and notes. A given size counts in px of the finished picture; one side alone means a square.
+
+    UserError when it is over what the model can draw.
+    """
+    scale, step = card.output_scale, card.multiple
+    if request.width is None and request.height is None:
+        aspect = request.aspect_ratio[0] / request.aspect_ratio[1] if request.aspect_ratio else default_aspect
+        return pictures.size_for_area(aspect, card.native_size, max(step, card.native_size // 16 // step * step)), []
+    width, height = request.width or request.height, request.height or request.width
+    size = pictures.round_to(width / scale, step), pictures.round_to(height / scale, step)
+    limit = card.max_area * card.native_size**2
+    if size[0] * size[1] > limit:
+        side = round(limit**0.5) * scale
+        raise UserError(f"`size` is {width}x{height}; this model draws up to {side}x{side} px ({side**2 / 1e6:.1f} megapixels in all).")
+    got = size[0] * scale, size[1] * scale
+    return size, [] if got == (width, height) else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
+
+
+def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any) -> Task:
+    """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the generation."""
+    card, notes = model.card, []
+    steps = request.num_inference_steps or (card.draft.num_inference_steps if request.draft else card.num_inference_steps)
+    guidance = request.guidance_scale
+    if guidance is None:
+        guidance = card.draft.guidance_scale if request.draft else card.guidance_scale
+    sampler = request.sampler
+    if sampler and not model.takes_sampler(sampler):
+        notes.append(f"{model.name} has a sampler of its own; `{sampler}` wasn't used.")
+        sampler = None
+    negative = request.negative_prompt.strip()
+    if negative and (card.negative == "none" or (card.negative == "prompt" and guidance <= 1)):
+        why = "doesn't take negative prompts" if card.negative == "none" else f"ignores negative prompts at guidance {guidance:g}"
+        notes.append(f"{model.name} {why}; `--no` had no effect.")
+    if (limit := model.prompt_limit(request.prompt)) is not None:
+        notes.append(f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect.")
+    strength = given.pop("strength", None)
+    if strength is not None:
+        strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
+    generation = Generation(
+        mode, request.prompt, seeds(request), *size, steps, guidance, negative, strength=strength, sampler=sampler, **given
+    )
+    parameters = {
+        "kind": request.kind, "prompt": request.prompt, "negative_prompt": negative, "width": size[0] * card.output_scale,
+        "height": size[1] * card.output_scale, "num_inference_steps": steps, "guidance_scale": guidance, "seed": request.seed,
+        "num_images": request.num_images, "sampler": sampler or card.sampler, "strength": strength and round(strength, 4),
+        "draft": request.draft, "image": request.image, "model": model.name,
+    }  # fmt: skip
+    return Task(generation, {k: v for k, v in parameters.items() if v not in (None, "", False)}, tuple(notes))
+
+
+def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
+    """Encode: each picture as PNG with its parameters, a grid where there are several."""
+    parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
+    own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
+    singles: tuple[Picture, ...] = tuple(
+        pictures.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
+    )
+    return Output(singles, pictures.grid(finished) if len(finished) > 1 else None, parameters=parameters)

@@ -1,0 +1,164 @@
+"""One image model in memory: the three pipelines of its family over the same weights, its noise schedulers, its place on the device."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from core.errors import ModelError
+from vision import catalog
+from vision.card import Card
+from vision.models import Family, Mode
+from vision.preview import LatentMap
+
+log = logging.getLogger(__name__)
+
+SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --sampler → diffusers
+    "ddim": ("DDIMScheduler", {}),
+    "ddpm": ("DDPMScheduler", {}),
+    "deis": ("DEISMultistepScheduler", {}),
+    "dpm++": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
+    "dpm++sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lcm": ("LCMScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}
+
+
+class ImageModel:
+    """Weights once, a pipeline for each mode over them. Not thread-safe: a pipeline's scheduler has state."""
+
+    def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str) -> None:
+        self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
+        self._base, self._pipes, self._active = base, {}, None
+        self._own_scheduler = base.scheduler
+        self._latent_map: LatentMap | None = None
+        base.set_progress_bar_config(disable=True)
+        self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
+
+    def has(self, mode: Mode) -> bool:
+        """Whether the family has a pipeline for ``mode`` and these weights fit it."""
+        try:
+            return self.pipeline(mode) is not None
+        except ModelError:
+            return False
+
+    def pipeline(self, mode: Mode) -> Any:
+        """The pipeline for ``mode``, on its device. ModelError when this model has none."""
+        inpaint_only = getattr(getattr(self._base, "unet", None), "config", {}).get("in_channels") == 9
+        if inpaint_only and mode is not Mode.INPAINT:
+            raise ModelError(f"{self.name} only paints into masks; name a text-to-image model for this.")
+        if mode not in self._pipes:
+            self._pipes[mode] = self._sibling(mode)
+        pipe = self._pipes[mode]
+        if self.offload == "model" and self._active is not mode:
+            pipe.enable_model_cpu_offload(device=self.device)  # hooks sit on the shared weights: the last pipeline has them
+        self._active = mode
+        return pipe
+
+    def _sibling(self, mode: Mode) -> Any:
+        name = self.family.pipeline(mode)
+        if name is None:
+            raise ModelError(f"{self.name} can't do {mode}.")
+        try:
+            auto = name.startswith("AutoPipeline")
+            pipe = getattr(diffusers, name).from_pipe(self._base, **({} if auto else {"dtype": self._base.dtype}))
+        except ValueError as error:
+            raise ModelError(f"{self.name} can't do {mode}.") from error
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    def takes_sampler(self, sampler: str) -> bool:
+        """Flow models keep the scheduler they came with; it is an Euler one."""
+        return self.card.samplers == "any" or sampler == "euler"
+
+    def scheduler(self, sampler: str | None) -> Any:
+        """A fresh noise scheduler: state never passes from one job to the next."""
+        config = self._own_scheduler.config
+        sampler = sampler or self.card.sampler
+        if sampler is None or self.card.samplers != "any":
+            return type(self._own_scheduler).from_config(config)
+        name, extra = SCHEDULERS[sampler]
+        return getattr(diffusers, name).from_config(config, **extra)
+
+    def prompt_limit(self, prompt: str) -> int | None:
+        """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None. CLIP-only models."""
+        tokenizers = [c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None]
+        if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
+            return None
+        limit = tokenizers[0].model_max_length
+        return limit if len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids) > limit else None
+
+    @property
+    def latent_map(self) -> LatentMap:
+        """Linear latents → RGB for previews, fitted to this model's decoder at first use."""
+        if self._latent_map is None:
+            self._latent_map = LatentMap.fit(self._base.vae, self.device)
+        return self._latent_map
+
+    def shrink(self) -> None:
+        """Use less memory from now on, at the price of speed: tiles in the decoder, weights on the CPU between uses."""
+        for name in ("enable_tiling", "enable_slicing"):
+            getattr(self._base.vae, name, lambda: None)()
+        if self.device != "cpu" and self.offload == "none":
+            self.offload, self._active = "model", None
+
+    def free_hooks(self) -> None:
+        """After a call that was left by an exception: diffusers puts offloaded weights back only at a normal end."""
+        if self.offload == "model":
+            self._base.maybe_free_model_hooks()
+
+
+def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Those of ``given`` that this pipeline's call names and that aren't None."""
+    names = inspect.signature(type(pipe).__call__).parameters
+    return {name: value for name, value in given.items() if name in names and value is not None}
+
+
+def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str, offline: bool, report: Callable[[float], None]) -> ImageModel:
+    """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit together."""
+    family, card = catalog.image_card(path)
+    common = {"dtype": dtype, "local_files_only": True}
+    try:
+        if path.is_dir():
+            catalog.check_folder(path)
+            base = _class(family, path).from_pretrained(path, use_safetensors=True, variant=catalog.variant(path), trust_remote_code=False, **common)
+        else:
+            config = catalog.config_folder(path)
+            common["local_files_only"] = offline or config is not None
+            base = getattr(diffusers, family.text).from_single_file(str(path), config=str(config) if config else None, **common)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, EnvironmentError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.exception("%s doesn't load", name)
+        raise ModelError(f"{name} doesn't load: {_short(error)}") from error
+    report(0.9)
+    _place(base, device, offload)
+    return ImageModel(name, family, card, base, device, offload)
+
+
+def _class(family: Family, folder: Path) -> Any:
+    """The text-to-image class; for a UNet made for masks (9 channels in) the inpainting one."""
+    masks = catalog.read_json(folder / "unet" / "config.json").get("in_channels") == 9
+    return getattr(diffusers, family.inpaint if masks else family.text)
+
+
+def _place(pipe: Any, device: str, offload: str) -> None:
+    if offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    elif offload == "none":
+        pipe.to(device)
+
+
+def _short(error: BaseException) -> str:
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 160 else line[:157] + "…"

@@ -1,0 +1,113 @@
+"""Captioners: BLIP, and any ``AutoModelForImageTextToText`` model with a chat template. They write several *different* captions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, StoppingCriteria, StoppingCriteriaList
+
+from core.errors import ModelError
+
+PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")  # how a BLIP caption may begin
+INSTRUCTIONS = (
+    "Describe this picture as a prompt for an image generator, in one sentence.",
+    "Describe this picture for an image generator: subject first, then style, light and colours, as a comma separated list.",
+    "What would an artist have to be told to paint this picture again? Answer in one sentence without introduction.",
+    "Describe mood, composition and setting of this picture in one sentence, as a prompt for an image generator.",
+)
+TEMPERATURES = (0.7, 0.9, 1.1, 1.3, 1.5)  # rising until captions differ
+_EMPTY_WORDS = frozenset("a an the of in on with and is are there image picture photo illustration drawing detailed close up".split())
+
+
+class _Stop(StoppingCriteria):
+    """Ends generation at the next token once the job is stopped."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self.check = check
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self.check()  # raises
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+class Captioner:
+    """A captioner in memory."""
+
+    def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        self.chat = bool(getattr(processor, "chat_template", None) or getattr(getattr(processor, "tokenizer", None), "chat_template", None))
+        starts = INSTRUCTIONS if self.chat else PREFIXES
+        self.starts: tuple[str, ...] = tuple(card.get("instructions" if self.chat else "prefixes", starts))
+        self.max_new_tokens: int = card.get("max_new_tokens", 120 if self.chat else 40)
+
+    def captions(self, image: Image.Image, count: int, seed: int, check: Callable[[], None]) -> Iterator[str]:
+        """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to say.
+
+        Each start is first answered greedily, then sampled ever hotter, at last the model's best beams are taken. Same seed, same captions.
+        """
+        told: set[frozenset[str]] = set()
+        for caption in self._candidates(image, count, seed, check):
+            words = content(caption)
+            if not words or any(words == other for other in told):
+                continue
+            told.add(words)
+            yield caption
+            if len(told) == count:
+                return
+
+    def _candidates(self, image: Image.Image, count: int, seed: int, check: Callable[[], None]) -> Iterator[str]:
+        for start in self.starts[:count]:
+            yield from self._write(image, start, seed, check, do_sample=False, num_beams=1 if self.chat else 3)
+        for attempt, temperature in enumerate(TEMPERATURES):
+            for number, start in enumerate(self.starts):
+                yield from self._write(image, start, seed + 101 * attempt + number + 1, check, do_sample=True, temperature=temperature, top_p=0.95)
+        yield from self._write(image, self.starts[0], seed, check, do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
+
+    @torch.no_grad()
+    def _write(self, image: Image.Image, start: str, seed: int, check: Callable[[], None], **how: Any) -> list[str]:
+        inputs = self._inputs(image, start)
+        inputs = {k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            out = self.model.generate(
+                **inputs, max_new_tokens=self.max_new_tokens, stopping_criteria=StoppingCriteriaList([_Stop(check)]), **how
+            )
+        fresh = out[:, inputs["input_ids"].shape[1] :] if self.chat else out  # BLIP repeats its prefix, and should
+        return [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)]
+
+    def _inputs(self, image: Image.Image, start: str) -> Mapping[str, torch.Tensor]:
+        if not self.chat:
+            return self.processor(images=image, text=start, return_tensors="pt") if start else self.processor(images=image, return_tensors="pt")
+        messages = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": start}]}]
+        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
+
+
+def tidy(text: str) -> str:
+    """One line without quotes around it, cut at 1,000 characters."""
+    return " ".join(text.split()).strip(" \"'*`")[:1000]
+
+
+def content(caption: str) -> frozenset[str]:
+    """The words that carry meaning: two captions with the same ones are the same caption."""
+    return frozenset(re.findall(r"\w+", caption.lower())) - _EMPTY_WORDS
+
+
+def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Captioner:
+    """Load BLIP or a chat model. ModelError for a model that can do neither."""
+    common = {"local_files_only": True, "trust_remote_code": False}
+    kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    processor = AutoProcessor.from_pretrained(folder, **common)
+    if kind == "blip":
+        from transformers import BlipForConditionalGeneration as cls
+    else:
+        cls = AutoModelForImageTextToText
+    captioner = Captioner(name, cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval(), processor, card)
+    if not captioner.chat and kind != "blip":
+        raise ModelError(f"{name} ({kind}) has no chat template; CAPTION_MODEL takes BLIP or a chat model that reads pictures.")
+    return captioner

@@ -1,0 +1,67 @@
+"""What one family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Mode(StrEnum):
+    """What a pipeline starts from."""
+
+    TEXT = "text-to-image"
+    IMAGE = "image-to-image"
+    INPAINT = "inpaint"
+
+
+def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
+    """(B, C, h, w) as the denoiser sees it → as the VAE's decoder takes it: scaling, then shift or mean and deviation."""
+    config = pipe.vae.config
+    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
+    if mean is not None and std is not None:
+        return latents * latents.new_tensor(std).view(1, -1, 1, 1) / config.scaling_factor + latents.new_tensor(mean).view(1, -1, 1, 1)
+    return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+
+
+def _nothing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family. Names of classes are diffusers'.
+
+    pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class for each mode, None
+    = the family has none. negative: "prompt" (a negative prompt works), "true_cfg" (it works with ``true_cfg_scale``, at the price of a
+    second pass) or "none". multiple: sides are whole multiples of it, in px. native_size: side of the square it was trained
+    on, in px. samplers: "any" of the noise schedulers for UNets, or only the model's "own". defaults: further entries of the card. adjust:
+    configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents, height, width) →
+    (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments that every call gets. whole_mask: image-to-image is
+    inpainting with a mask that covers everything. file_keys: a key with one of these parts in a single file's header means this family.
+    """
+
+    name: str
+    title: str
+    pipelines: tuple[str, ...]
+    text: str | None
+    image: str | None
+    inpaint: str | None
+    native_size: int
+    multiple: int
+    num_inference_steps: int
+    guidance_scale: float
+    draft_steps: int
+    negative: str = "prompt"
+    samplers: str = "own"
+    defaults: Mapping[str, Any] | None = None
+    adjust: Callable[[Mapping[str, Mapping[str, Any]]], dict[str, Any]] = _nothing
+    unpack: Callable[[Any, Any, int, int], Any] | None = unscale
+    extra: Mapping[str, Any] | None = None
+    whole_mask: bool = False
+    file_keys: tuple[str, ...] = ()
+
+    def pipeline(self, mode: Mode) -> str | None:
+        """The diffusers class for ``mode``, or None."""
+        return {Mode.TEXT: self.text, Mode.IMAGE: self.image, Mode.INPAINT: self.inpaint}[mode]

@@ -1,0 +1,36 @@
+"""Image classifiers with labels of their own: any ``AutoModelForImageClassification``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+
+class Classifier:
+    """A classifier in memory."""
+
+    def __init__(self, name: str, model: Any, processor: Any) -> None:
+        self.name, self.model, self.processor = name, model, processor
+
+    @torch.no_grad()
+    def best(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
+        """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on their own."""
+        pixels = self.processor(images=image, return_tensors="pt")["pixel_values"].to(self.model.device, self.model.dtype)
+        logits = self.model(pixel_values=pixels).logits[0].float()  # (L,)
+        multi = self.model.config.problem_type == "multi_label_classification"
+        chances = logits.sigmoid() if multi else logits.softmax(0)
+        values, places = chances.topk(min(top_k, len(chances)))
+        names = self.model.config.id2label
+        return [(str(names[int(i)]).split(",")[0], float(v)) for v, i in zip(values, places, strict=True)]  # ImageNet: "tabby, tabby cat"
+
+
+def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Classifier:
+    """Load an image classification folder."""
+    common = {"local_files_only": True, "trust_remote_code": False}
+    model = AutoModelForImageClassification.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
+    return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **common))

@@ -1,0 +1,164 @@
+"""The models a worker holds: found, fetched, checked and loaded at first use, kept while memory lasts, the least recently used given up first."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.errors import ModelError, UserError
+from vision import card as cards
+from vision import catalog, devices
+from vision.image_model import ImageModel
+from vision.image_model import load as load_image_model
+from vision.models import READERS
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
+
+
+@dataclass
+class _Held:
+    model: Any
+    bytes: int
+    threads: int
+
+
+class Models:
+    """Models by role (image, clip, caption, vit) of one worker. Not thread-safe."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.device = "cuda:0" if config.device.startswith("cuda") else config.device  # the worker sees one card only
+        self.dtype = devices.choose_dtype(self.device, config.dtype)
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+
+    def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
+        """The image model ``spec``, None = the configured one. UserError for one that the host hasn't configured."""
+        wanted = spec or self.config.models["image"]
+        if wanted not in self.config.models.values():
+            wanted = self.config.models.get(wanted)
+        if wanted is None:
+            raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
+        return self._get("image", wanted, reporter or Reporter())
+
+    def get(self, role: str, reporter: Reporter | None = None) -> Any:
+        """The configured model of ``role``: ImageModel, Matcher, Captioner or Classifier. ModelError when it can't be had."""
+        if not self.config.models.get(role):
+            raise ModelError(f"No {role} model is configured.")
+        return self._get(role, self.config.models[role], reporter or Reporter())
+
+    def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
+        key = f"{role}:{spec}"
+        if key not in self._held:
+            self._held[key] = self._load(role, spec, reporter)
+        self._held.move_to_end(key)
+        torch.set_num_threads(self._held[key].threads)
+        return self._held[key].model
+
+    def _load(self, role: str, spec: str, reporter: Reporter) -> _Held:
+        start = time.monotonic()
+        source = catalog.parse(spec)
+        report = _Progress(source.name, reporter)
+        path = self._path(source, report)
+        weights = self._weights(path)
+        self._make_room(weights)
+        _warm(catalog.weight_files(path), report, reporter.check)
+        if role == "image":
+            offload = devices.choose_offload(self.device, self.config.offload, weights)
+            offline = not self.config.allow_download
+            model = load_image_model(path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report)
+        else:
+            model = self._load_reader(role, path, source.name)
+        report(1.0)
+        log.info("%s loaded in %.1f s: %s on %s, %d MB", source.name, time.monotonic() - start, self.dtype, self.device, weights >> 20)
+        return _Held(model, weights, devices.choose_threads(self.config.cpu_threads, weights))
+
+    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+        if not path.is_dir():
+            raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
+        catalog.check_folder(path)
+        try:
+            return importlib.import_module(READERS[role]).load(path, name, cards.read(path), self.device, self.dtype)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+            if devices.is_out_of_memory(error):
+                raise
+            log.exception("%s doesn't load", name)
+            raise ModelError(f"{name} doesn't load: {str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__}") from error
+
+    def _path(self, source: catalog.ModelSource, report: Callable[[float], None]) -> Path:
+        cache = Path(self.config.cache_dir)
+        path = catalog.find(source, cache)
+        if path is not None:
+            return path
+        if source.kind != "hub":
+            raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
+        if not self.config.allow_download:
+            raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
+        half = self.dtype != torch.float32
+        return catalog.fetch(source, cache, token=self.config.hf_token, half=half, report=lambda f: report(f * 0.5))
+
+    def _weights(self, path: Path) -> int:
+        """Bytes in memory at our dtype, from the files' headers."""
+        sizes = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+        total = 0
+        for file in catalog.weight_files(path):
+            for name, entry in catalog.header(file).items():
+                if name != "__metadata__":
+                    begin, end = entry["data_offsets"]
+                    total += (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]] if entry["dtype"] in sizes else end - begin
+        return total
+
+    def _make_room(self, weights: int) -> None:
+        """Give up the least recently used models until ``weights`` bytes fit with a margin."""
+        while self._held and weights * devices.MARGIN > devices.memory(self.device)[0]:
+            key, _ = self._held.popitem(last=False)
+            log.info("%s is given up to make room", key)
+            devices.release()
+
+    def release(self) -> None:
+        """Give up every model but the last used."""
+        while len(self._held) > 1:
+            self._held.popitem(last=False)
+        devices.release()
+
+
+class _Progress:
+    """Loading's progress to the reporter and, in steps of a quarter, to the log."""
+
+    def __init__(self, name: str, reporter: Reporter) -> None:
+        self.name, self.reporter, self.quarter = name, reporter, 0
+        log.info("loading %s", name)
+        reporter.loading(name, None)
+
+    def __call__(self, fraction: float) -> None:
+        self.reporter.loading(self.name, fraction)
+        if int(fraction * 4) > self.quarter:
+            self.quarter = int(fraction * 4)
+            log.info("loading %s: %d %%", self.name, round(fraction * 100))
+
+
+def _warm(files: list[Path], report: Callable[[float], None], check: Callable[[], None]) -> None:
+    """Read the files once so that loading finds them in memory: the slow part, in pieces that can be counted and stopped.
+
+    Left out when they don't fit into half of the free memory; reading them twice would cost more.
+    """
+    total, done = sum(file.stat().st_size for file in files), 0
+    if not 64 * 2**20 < total < devices.memory("cpu")[0] // 2:
+        return
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(CHUNK):
+                check()
+                done += len(piece)
+                report(0.1 + 0.7 * done / total)

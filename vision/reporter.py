@@ -1,0 +1,18 @@
+"""What a running job tells the outside: that it loads, that a step is done, and whether it should stop. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Reporter:
+    """Says nothing and never stops; the worker's own subclass talks to the pipe."""
+
+    def loading(self, model: str, fraction: float | None) -> None:
+        """``model`` is being fetched or read, ``fraction`` 0..1 done, None = unknown."""
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        """``step`` of ``total`` is done. ``preview`` makes a small encoded picture if it is called; it costs a little."""
+
+    def check(self) -> None:
+        """Raise JobCancelled if somebody stopped the job."""

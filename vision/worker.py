@@ -1,0 +1,231 @@
+"""The process that holds a device: takes runs from its pipe, reports every step, stops between steps, and says honestly why a run broke.
+
+``main`` is the target of a process started with "spawn". Nothing heavy is imported before ``prepare_environment`` has set what torch
+and the Hugging Face libraries read at import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from core import requests
+from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
+from core.events import Output
+from vision import catalog
+from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+PREVIEW_EVERY = 0.5  # seconds
+LOADING_EVERY = 0.25  # seconds
+
+
+def main(conn: Connection, config: WorkerConfig) -> None:
+    """Serve ``conn`` until Quit, or until its other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    prepare_environment(config)
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    inbox = Inbox(conn)
+    send = _sender(conn)
+    try:
+        models, ready = _start(config)
+    except Exception:
+        log.exception("the worker for %s can't start", config.device)
+        raise
+    send(ready)
+    while (run := inbox.next()) is not None:
+        send(_answer(run, models, PipeReporter(run.job_id, send, inbox)))
+        inbox.forget(run.job_id)
+
+
+def prepare_environment(config: WorkerConfig) -> None:
+    """Set what libraries read once, at their import."""
+    kind, _, index = config.device.partition(":")
+    if kind == "cuda":
+        seen = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[int(index or 0)] if seen else index or "0"
+    elif kind == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin at barriers take the core from who has the work
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    if not config.allow_download or _all_here(config):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _all_here(config: WorkerConfig) -> bool:
+    """Nothing is left to fetch: every hub model is complete, and every single file has its configuration beside it."""
+    for spec in config.models.values():
+        with contextlib.suppress(ModelError):
+            source = catalog.parse(spec)
+            path = catalog.find(source, Path(config.cache_dir))
+            if source.kind == "hub" and path is None or source.kind == "file" and path and catalog.config_folder(path) is None:
+                return False
+    return True
+
+
+def _start(config: WorkerConfig) -> tuple[Any, Ready]:
+    """Import what every job needs."""
+    start = time.monotonic()
+    import diffusers
+    import torch
+    import transformers
+
+    from vision import devices
+    from vision.provider import Models
+
+    torch.set_num_threads(config.cpu_threads or 1)
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    models = Models(config)
+    _import_pipelines(config)
+    name, (_, total) = devices.name(models.device), devices.memory(models.device)
+    log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - start)
+    return models, Ready(config.device, os.getpid(), name, total)
+
+
+def _import_pipelines(config: WorkerConfig) -> None:
+    """The configured family's classes now, so that the first job doesn't wait seconds for their import."""
+    import diffusers
+
+    with contextlib.suppress(AtelierError, OSError, AttributeError, KeyError):
+        path = catalog.find(catalog.parse(config.models["image"]), Path(config.cache_dir))
+        family = catalog.family_of_folder(path) if path and path.is_dir() else None
+        for name in {family.text, family.image, family.inpaint} - {None} if family else ():
+            getattr(diffusers, name)
+
+
+class Inbox:
+    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs. Ends the process when the other end is gone."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn, self._runs = conn, queue.Queue()
+        self._stopped: set[str] = set()
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = self._conn.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the parent is gone; nobody waits for what runs here
+            if isinstance(message, Run):
+                self._runs.put(message)
+            elif isinstance(message, Stop):
+                self._stopped.add(message.job_id)
+            elif isinstance(message, Quit):
+                os._exit(0)
+
+    def next(self) -> Run:
+        """The next run; waits for it."""
+        return self._runs.get()
+
+    def stopped(self, job_id: str) -> bool:
+        """Whether somebody stopped this job."""
+        return job_id in self._stopped
+
+    def forget(self, job_id: str) -> None:
+        """The job is answered; a Stop for it means nothing any more."""
+        self._stopped.discard(job_id)
+
+
+def _sender(conn: Connection) -> Callable[[Any], None]:
+    def send(message: Any) -> None:
+        try:
+            conn.send(message)
+        except (BrokenPipeError, OSError):
+            os._exit(0)
+
+    return send
+
+
+class PipeReporter(Reporter):
+    """Talks to the pipe: every step, a preview at most every PREVIEW_EVERY seconds, loading at most every LOADING_EVERY."""
+
+    def __init__(self, job_id: str, send: Callable[[Any], None], inbox: Inbox) -> None:
+        self.job_id, self.send, self.inbox = job_id, send, inbox
+        self._previewed = time.monotonic() - PREVIEW_EVERY
+        self._loading: tuple[str, float] = ("", 0.0)
+
+    def loading(self, model: str, fraction: float | None) -> None:
+        now = time.monotonic()
+        if self._loading[0] != model or now - self._loading[1] >= LOADING_EVERY:
+            self._loading = (model, now)
+            self.send(LoadingModel(self.job_id, model, fraction))
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        data = None
+        if preview is not None and step < total and time.monotonic() - self._previewed >= PREVIEW_EVERY:
+            try:
+                data = preview()
+            except Exception:  # a preview is never worth a job
+                log.exception("no preview for %s", self.job_id)
+            self._previewed = time.monotonic()
+        self.send(Step(self.job_id, step, total, data))
+
+    def check(self) -> None:
+        if self.inbox.stopped(self.job_id):
+            raise JobCancelled(self.job_id)
+
+
+def _answer(run: Run, models: Any, reporter: Reporter) -> Done | Stopped | Broke:
+    """Do it, and turn whatever happens into one message."""
+    start = time.monotonic()
+    try:
+        output = _do(run, models, reporter)
+        log.info("job %s (%s) done in %.2f s", run.job_id, run.kind, time.monotonic() - start)
+        return Done(run.job_id, output)
+    except JobCancelled:
+        log.info("job %s stopped", run.job_id)
+        return Stopped(run.job_id)
+    except Exception as error:
+        answer = Broke(run.job_id, *_blame(error))
+        log.log(logging.INFO if answer.fault is Fault.USER else logging.ERROR, "job %s: %s", run.job_id, answer.fault,
+                exc_info=answer.fault is not Fault.USER)  # fmt: skip
+    if answer.fault is Fault.MEMORY:
+        models.release()  # after the except block, which held the tensors
+    return answer
+
+
+def _do(run: Run, models: Any, reporter: Reporter) -> Output:
+    from vision import pictures
+    from vision.capabilities import capability
+
+    request = requests.from_json(run.kind, run.request)
+    reporter.check()
+    images = {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures}
+    return capability(run.kind)(request, images, models, reporter)
+
+
+def _blame(error: Exception) -> tuple[Fault, str]:
+    """(fault, sentence for the person who asked)."""
+    from vision import devices
+    from vision.diffusion import BlankPicture
+
+    if isinstance(error, UserError):
+        return Fault.USER, str(error)
+    if isinstance(error, ModelError):
+        return Fault.MODEL, str(error)
+    if isinstance(error, OutOfMemory) or devices.is_out_of_memory(error):
+        return Fault.MEMORY, str(error) if isinstance(error, OutOfMemory) else "This needs more memory than the device has. Try a smaller size."
+    if devices.is_sticky(error):
+        return Fault.PROCESS, "The graphics card reported an error; the worker is started again."
+    if isinstance(error, BlankPicture):
+        return Fault.ERROR, str(error)
+    return Fault.ERROR, "Something unexpected went wrong while drawing; the log has the details."
