@@ -1,0 +1,464 @@
+"""Takes waiting jobs to free devices and brings what comes of them to the rows. Who asked, and whether they may, is past."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.errors import StorageError
+from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
+from core.job import Job, Status
+from core.requests import to_json
+from jobs.estimate import Estimate
+from jobs.executor import Executor, Lost, Outcome
+from jobs.feed import Feed
+from jobs.policy import Limits, Waiting
+from jobs.waitlist import Waitlist
+from storage import jobs as rows
+from storage import people
+from storage.database import Database
+from storage.files import Files
+from storage.jobs import StoredOutput, StoredPicture, WaitingRow
+from storage.schema import GRID
+from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step
+
+ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
+EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
+CHUNK = 200  # events between two breaths of the event loop
+DISK_CHECK = 5.0  # s between two looks at a full disk
+RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
+GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
+UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
+NOT_SAVED = "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try again later."
+INPUT_GONE = "The picture this job starts from is gone. Attach it again."
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass
+class Live:
+    """A running job. ``began``: monotonic seconds."""
+
+    job: Job
+    waiting: Waiting
+    token: str
+    device: str
+    began: float
+    handed: bool = False  # the executor has it, or had it
+    progress: Progress | None = None
+
+
+class Dispatcher:
+    """The jobs that are not over, in memory, and the tasks that move them on."""
+
+    def __init__(self, database: Database, files: Files, executor: Executor, limits: Limits) -> None:
+        self.database, self.files, self.executor, self.limits = database, files, executor, limits
+        self.waitlist = Waitlist()
+        self.running: dict[str, Live] = {}
+        self.feeds: dict[str, Feed] = {}
+        self.estimate = Estimate()
+        self.paused = False
+        self.stopping = False
+        self.disk_full = False
+        self.last_step: float | None = None  # monotonic
+        self._loaded: dict[str, str] = {}  # device → model of its latest job
+        self._turn = 0
+        self._wake, self._moved = asyncio.Event(), asyncio.Event()
+        self._loop_tasks: list[asyncio.Task[None]] = []
+        self._runs: set[asyncio.Task[None]] = set()
+        self._hurry = asyncio.Event()
+        self._told: dict[str, Queued] = {}
+
+    # Start and stop
+
+    async def start(self) -> None:
+        """Take up what a crash or a stop left behind, then begin."""
+        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()))
+        for job_id, status in recovered:
+            log.info("job %s was cut off: %s again", job_id, status.value)
+        for key, seconds in await self.database.read(rows.durations):
+            self.estimate.add(key, seconds)
+        self._turn = await self.database.read(people.last_turn)
+        waiting = await self.database.read(rows.waiting)
+        self.waitlist.served |= await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
+        for row in waiting:
+            self.enqueue(row)
+        await asyncio.to_thread(self.files.create_ballast)
+        await self.executor.start(self.wake)
+        self._loop_tasks = [
+            asyncio.create_task(self._dispatch_for_ever(), name="dispatcher"),
+            asyncio.create_task(self._announce_for_ever(), name="positions"),
+        ]
+        self.wake()
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not counted as an
+        attempt. A second call with a shorter grace cuts the first one short."""
+        if grace <= 0:
+            self._hurry.set()
+        if self.stopping:
+            await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+            return
+        self.stopping = True
+        self.wake()
+        if self._loop_tasks:
+            await self._loop_tasks[0]
+        if self._runs and grace > 0:
+            log.info("%d running jobs have %.0f s to finish", len(self._runs), grace)
+            await self._until_done_or_hurry(grace)
+        for live in list(self.running.values()):
+            if await self._try_once(partial(rows.give_back, job_id=live.job.id, token=live.token)):
+                log.info("job %s goes back to the queue", live.job.id)
+        await self.executor.stop()
+        self._hurry.set()  # nobody waits for a pause to end
+        await asyncio.gather(*self._runs, return_exceptions=True)
+        for task in self._loop_tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+        for feed in self.feeds.values():
+            feed.publish(Paused())
+        self.feeds.clear()
+
+    async def _until_done_or_hurry(self, grace: float) -> None:
+        hurry = asyncio.create_task(self._hurry.wait())
+        everything = asyncio.gather(*self._runs, return_exceptions=True)
+        await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+
+    async def _try_once(self, work: Callable[..., Awaitable[bool]]) -> bool:
+        try:
+            return await self.database.write(work)
+        except StorageError:
+            log.exception("a job stays marked as running; the next start takes it up")
+            return False
+
+    def wake(self) -> None:
+        self._wake.set()
+        self._moved.set()
+
+    # Waiting
+
+    def enqueue(self, row: WaitingRow) -> Waiting:
+        """The row is written: from now on it may be started any moment."""
+        age = max(0.0, (_now() - row.created_at).total_seconds())  # the wall clock is asked once: it may jump later
+        waiting = Waiting(row.id, row.seq, row.user_id, row.guild_id, row.lane, row.cost_key, row.max_running,
+                          time.monotonic() - age, row.front)
+        self.feeds.setdefault(row.id, Feed())
+        self.waitlist.add(waiting)
+        self.wake()
+        return waiting
+
+    def announce(self, job_id: str) -> Queued | None:
+        """Tell one job where it stands, now."""
+        event = self.position(job_id)
+        if event is not None:
+            self._told[job_id] = event
+            self.feeds[job_id].publish(event)
+        return event
+
+    def forget(self, job_id: str, event: Event) -> None:
+        """It is over in the rows: out of the list, off the device, and the watchers are told."""
+        self.waitlist.remove(job_id)
+        if job_id in self.running:
+            self.executor.cancel(job_id)
+        self._publish_end(job_id, event)
+        self.wake()
+
+    def position(self, job_id: str) -> Queued | None:
+        """Where a waiting job stands, None when it isn't waiting."""
+        waiting = self.waitlist.get(job_id)
+        if waiting is None:
+            return None
+        place = self.waitlist.position(waiting, time.monotonic())
+        return Queued(place, self._eta_of(place))
+
+    def _eta_of(self, place: int) -> float | None:
+        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue."""
+        total = known = 0.0
+        for key, count in self.waitlist.by_cost.items():
+            seconds = self.estimate.seconds(key)
+            if seconds is not None:
+                total, known = total + count * seconds, known + count
+        if not known or self.paused:
+            return None
+        slots, busy = self._load()
+        return (busy + total / known * (place - 1)) / slots
+
+    def _load(self) -> tuple[int, float]:
+        """Slots, and the seconds of work that keep them from the next job: none while one of them is free."""
+        slots = sum(device.slots for device in self.executor.devices) or 1
+        left = [self.remaining(live) or 0.0 for live in self.running.values()]
+        return slots, 0.0 if len(left) < slots else sum(left)
+
+    def remaining(self, live: Live) -> float | None:
+        """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
+        elapsed, progress = time.monotonic() - live.began, live.progress
+        if progress is not None and progress.step >= 2:
+            return elapsed / progress.step * max(0, progress.total - progress.step)
+        expected = self.estimate.seconds(live.waiting.cost_key)
+        return None if expected is None else max(0.0, expected - elapsed)
+
+    async def _announce_for_ever(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            began = time.monotonic()
+            await self._announce()
+            await asyncio.sleep(max(ANNOUNCE_GAP, 10 * (time.monotonic() - began)))
+
+    async def _announce(self) -> None:
+        """Tell each waiting job where it stands, if that has changed."""
+        told, count = self._told, 0
+        self._told = now_told = {}
+        slots, work = self._load()
+        for place, waiting in enumerate(list(self.waitlist.order(time.monotonic())), 1):
+            seconds = self.estimate.seconds(waiting.cost_key)
+            event = Queued(place, None if seconds is None or self.paused else work / slots)
+            work += seconds or 0.0
+            before = told.get(waiting.job_id)
+            if before is not None and not _worth_telling(before, event):
+                now_told[waiting.job_id] = before
+                continue
+            now_told[waiting.job_id] = event
+            feed = self.feeds.get(waiting.job_id)
+            if feed is not None and waiting.job_id in self.waitlist:
+                feed.publish(event)
+            count += 1
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
+
+    # Running
+
+    async def _dispatch_for_ever(self) -> None:
+        failures = 0
+        while not self.stopping:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while await self._start_one():
+                    failures = 0
+            except Exception:  # whatever one job does, the next one gets its turn
+                log.exception("a job could not be started")
+                self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
+                failures += 1
+
+    async def _start_one(self) -> bool:
+        """Claim one job and hand it to a device. False when there is nothing to do now."""
+        choice = None if self.stopping or self.paused else self.choose()
+        if choice is None or not await self._disk_has_room():
+            return False
+        device, waiting = choice
+        if self.waitlist.remove(waiting.job_id) is None:
+            return True  # cancelled while we looked at the disk
+        token = secrets.token_hex(16)
+        try:
+            job = await self.database.write(partial(self._claim, waiting, token, device))
+        except rows.UnreadableJob:
+            log.exception("job %s can't be read", waiting.job_id)
+            await self.database.write(partial(rows.refuse, job_id=waiting.job_id, message=UNREADABLE, now=_now()))
+            self._publish_end(waiting.job_id, Failed(UNREADABLE))
+            return True
+        except BaseException:
+            self.waitlist.add(waiting)
+            raise
+        if job is None or job.id not in self.feeds:
+            return True  # cancelled in the meantime
+        self._turn += 1
+        self.waitlist.note_turn(waiting, self._turn)
+        self._loaded[device] = waiting.model
+        live = self.running[job.id] = Live(job, waiting, token, device, time.monotonic())
+        task = asyncio.create_task(self._run(live), name=f"job {job.id}")
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
+        self._moved.set()
+        return True
+
+    def choose(self) -> tuple[str, Waiting] | None:
+        """The next job and its device: of the free ones that which has its model, else one that spares a reload."""
+        free = self._free_devices()
+        if not free or not self.waitlist:
+            return None
+        running = Counter(live.waiting.user_id for live in self.running.values())
+        first = self.waitlist.next(running, None, time.monotonic())
+        if first is None:
+            return None
+        device = next((name for name in free if self._loaded.get(name) == first.model), free[0])
+        waiting = self.waitlist.next(running, self._loaded.get(device), time.monotonic())
+        return None if waiting is None else (device, waiting)
+
+    def _free_devices(self) -> list[str]:
+        """Free slots, less those of jobs that are claimed but not yet handed over."""
+        starting = Counter(live.device for live in self.running.values() if not live.handed)
+        free = []
+        for name in self.executor.free():
+            if starting[name]:
+                starting[name] -= 1
+            else:
+                free.append(name)
+        return free
+
+    async def _claim(self, waiting: Waiting, token: str, device: str, connection: AsyncConnection) -> Job | None:
+        job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
+        if job is not None:
+            await people.set_served(connection, waiting.user_id, self._turn + 1)
+        return job
+
+    async def _run(self, live: Live) -> None:
+        job = live.job
+        try:
+            self.feeds[job.id].publish(Started())
+            outcome = await self._on_device(live)
+            await self._end(live, outcome)
+        except Exception:  # the last net: the row must not stay "running" for ever
+            log.exception("job %s failed in the queue itself", job.id)
+            await self._retry(live, "Something went wrong in the studio.")
+        finally:
+            self.running.pop(job.id, None)
+            self.wake()
+
+    async def _on_device(self, live: Live) -> Outcome:
+        job = live.job
+        try:
+            paths = await asyncio.to_thread(lambda: {s: str(self.files.path(s)) for s in job.request.pictures})
+        except StorageError:
+            return Broke(job.id, Fault.USER, INPUT_GONE)
+        log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
+        run = Run(job.id, job.request.kind, to_json(job.request), paths)
+        live.handed = True
+        return await self.executor.run(live.device, run, partial(self._report, live))
+
+    def _report(self, live: Live, message: LoadingModel | Step) -> None:
+        feed = self.feeds.get(live.job.id)
+        if isinstance(message, Step):
+            self.last_step = time.monotonic()
+            live.progress = Progress(message.step, message.total, message.preview)
+        if feed is not None:
+            feed.publish(Loading(message.model, message.fraction) if isinstance(message, LoadingModel) else live.progress)
+
+    async def _end(self, live: Live, outcome: Outcome) -> None:
+        """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back meanwhile."""
+        job_id = live.job.id
+        if job_id not in self.feeds:
+            log.info("job %s had been cancelled", job_id)
+        elif isinstance(outcome, Done):
+            await self._rendered(live, outcome.output)
+        elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
+            log.info("job %s failed: %s", job_id, outcome.fault.value)
+            await self._failed(live, outcome.message)
+        elif isinstance(outcome, Broke):
+            log.warning("job %s broke: %s", job_id, outcome.fault.value)
+            await self._retry(live, outcome.message)
+        elif not self.stopping:
+            self._loaded.pop(live.device, None)
+            log.warning("job %s: worker lost: %s", job_id, outcome.reason if isinstance(outcome, Lost) else "it stopped on its own")
+            await self._retry(live, GAVE_UP)
+
+    async def _rendered(self, live: Live, output: Output) -> None:
+        """Files first, then the rows and the status in one transaction: what a row names is there."""
+        seconds = time.monotonic() - live.began
+        self.last_step = time.monotonic()
+        try:
+            stored = await self._save(output)
+        except StorageError:
+            log.exception("job %s can't be saved", live.job.id)
+            await self._failed(live, NOT_SAVED)
+            return
+        work = partial(rows.finish, job_id=live.job.id, output=stored, token=live.token, now=_now(), run_seconds=seconds)
+        if await self._persist(work):
+            self.estimate.add(live.waiting.cost_key, seconds)
+            log.info("job %s rendered in %.1f s", live.job.id, seconds)
+            self._publish_end(live.job.id, Rendered())
+
+    async def _save(self, output: Output) -> StoredOutput:
+        pictures = [await self._save_one(picture, index) for index, picture in enumerate(output.pictures)]
+        grid = await self._save_one(output.grid, GRID) if output.grid else None
+        return StoredOutput(tuple(pictures), grid, output.captions, output.scores, output.parameters)
+
+    async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
+        try:
+            sha256 = await self.files.put(picture.data, picture.media_type)
+        except StorageError:
+            if not await asyncio.to_thread(self.files.release_ballast):
+                raise
+            log.warning("the disk is full: the ballast is given up")
+            sha256 = await self.files.put(picture.data, picture.media_type)
+        return StoredPicture(sha256, picture.media_type, picture.width, picture.height, picture.seed, index, len(picture.data))
+
+    async def _failed(self, live: Live, message: str) -> None:
+        if await self._persist(partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())):
+            self._publish_end(live.job.id, Failed(message))
+
+    async def _retry(self, live: Live, message: str) -> None:
+        status = await self._persist(partial(rows.retry, job_id=live.job.id, message=message, token=live.token, now=_now()))
+        if status is Status.FAILED:
+            log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
+            self._publish_end(live.job.id, Failed(message))
+        elif status is Status.QUEUED and live.job.id in self.feeds:
+            self.waitlist.add(live.waiting)
+            self._told.pop(live.job.id, None)
+
+    async def _persist(self, work: Callable[..., Awaitable[T]]) -> T | None:
+        """Write until it is written: the work is done, only the note of it is missing. None when we stop before that."""
+        failures = 0
+        while True:
+            try:
+                return await self.database.write(work)
+            except StorageError:
+                log.exception("the database refuses to write; trying again")
+                if await asyncio.to_thread(self.files.release_ballast):
+                    continue
+            if self._hurry.is_set():
+                return None
+            pause = RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)]
+            failures += 1
+            try:
+                await asyncio.wait_for(self._hurry.wait(), pause)
+            except TimeoutError:
+                continue
+
+    def _publish_end(self, job_id: str, event: Event) -> None:
+        feed = self.feeds.pop(job_id, None)
+        self._told.pop(job_id, None)
+        if feed is not None:
+            feed.publish(event)
+
+    # The disk
+
+    async def _disk_has_room(self) -> bool:
+        free = await asyncio.to_thread(self.files.free_bytes)
+        if free < self.limits.disk_floor:
+            if not self.disk_full:
+                log.error("%d MB are free on the disk, the floor is %d MB: no job is started", free // 10**6, self.limits.disk_floor // 10**6)
+            self.disk_full = True
+            self._wake_later(DISK_CHECK)
+            return False
+        if self.disk_full:
+            log.info("the disk has room again")
+            await asyncio.to_thread(self.files.create_ballast)
+        self.disk_full = False
+        return True
+
+    def _wake_later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.wake)
+
+
+def _worth_telling(before: Queued, now: Queued) -> bool:
+    if before.position <= EXACT_POSITIONS or now.position <= EXACT_POSITIONS:
+        moved = before.position != now.position
+    else:
+        moved = abs(before.position - now.position) * 10 >= before.position
+    return moved or (before.eta is None) != (now.eta is None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,64 @@
+"""Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vision.protocol import Broke, Done, LoadingModel, Run, Step, Stopped
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker died or hung with the job in hand. ``reason`` is for the log."""
+
+    job_id: str
+    reason: str
+
+
+Outcome = Done | Stopped | Broke | Lost
+Report = Callable[[LoadingModel | Step], None]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A worker as admins see it. ``state``: starting, ready, or down (it keeps being tried). ``memory`` in bytes."""
+
+    name: str
+    state: str
+    card: str = ""
+    memory: int = 0
+    slots: int = 1
+    running: int = 0
+    restarts: int = 0
+    problem: str | None = None
+
+
+class Executor(Protocol):
+    """Runs jobs on devices. Every method is called on the event loop's thread."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """One for each worker, whatever its state."""
+        ...
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its state."""
+        ...
+
+    async def stop(self) -> None:
+        """End every worker now. Runs in progress end as Lost."""
+        ...
+
+    def free(self) -> Sequence[str]:
+        """Names of devices that can take a job now, once for each free slot."""
+        ...
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Run one job to its end, whatever that is; ``report`` is called with each sign of life before it."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too late."""
+        ...

@@ -1,0 +1,346 @@
+"""The local executor: one spawned worker process per device, supervised. Knows processes and pipes, no queue, no torch.
+
+A worker is lost when its process ends, its pipe closes, or it shows no sign of life for longer than a step may take; then it
+is killed and started anew, after a pause that grows while it keeps dying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import statistics
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from jobs.executor import Device, Lost, Outcome, Report
+from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+
+WORKER = "vision.worker:main"
+NICENESS = 5  # of CPU workers: the process that talks to Discord comes first
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds without a sign of life before a worker is killed. A step: max(step, factor × the median step)."""
+
+    step: float = 30.0
+    factor: float = 10.0
+    loading: float = 600.0  # before the first step; each report of loading counts as a sign of life
+    ready: float = 300.0  # imports, on a slow disk
+    quit: float = 2.0
+    check: float = 1.0  # between two looks at the clock
+
+
+RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0)  # after 1, 2, … deaths in a row
+START_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # … before it was ever ready
+DOWN_AFTER = 3  # deaths in a row before it was ready
+MEMORY_FAULTS = 2  # in a row, then a fresh process: a fragmented card stays fragmented
+
+
+@dataclass
+class _Running:
+    """One run in a worker's hands, and its clock. Times are monotonic seconds."""
+
+    report: Report
+    outcome: asyncio.Future[Outcome]
+    since: float
+    last_sign: float
+    steps: deque[float] = field(default_factory=lambda: deque(maxlen=50))  # seconds each
+
+    def sign(self, now: float, *, step: bool) -> None:
+        if step:
+            self.steps.append(now - self.last_sign)
+        self.last_sign = now
+
+    def allowed(self, timeouts: Timeouts) -> float:
+        """Seconds of silence that are still normal. The low median: one slow first step must not stretch it."""
+        if not self.steps:
+            return timeouts.loading
+        return max(timeouts.step, timeouts.factor * statistics.median_low(self.steps))
+
+
+class LocalExecutor:
+    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker process runs."""
+
+    def __init__(self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None) -> None:
+        timeouts = timeouts or Timeouts()
+        names: Counter[str] = Counter()
+        self._workers: dict[str, _Worker] = {}
+        for config in configs:
+            names[config.device] += 1
+            count = names[config.device]
+            name = config.device if count == 1 else f"{config.device}#{count}"
+            self._workers[name] = _Worker(name, config, target, timeouts)
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return tuple(worker.view for worker in self._workers.values())
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        for worker in self._workers.values():
+            worker.start(changed)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+
+    def free(self) -> Sequence[str]:
+        return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        return await self._workers[device].run(run, report)
+
+    def cancel(self, job_id: str) -> None:
+        for worker in self._workers.values():
+            worker.cancel(job_id)
+
+    def pids(self) -> dict[str, int | None]:
+        """Device → process id of its worker, None while there is none."""
+        return {name: worker.pid for name, worker in self._workers.items()}
+
+
+class _Worker:
+    """One device's process, through all its lives."""
+
+    def __init__(self, name: str, config: WorkerConfig, target: str, timeouts: Timeouts) -> None:
+        self.name, self.config, self.target, self.timeouts = name, config, target, timeouts
+        self.pid: int | None = None
+        self._process: Any = None
+        self._connection: Connection | None = None
+        self._ready: Ready | None = None
+        self._runs: dict[str, _Running] = {}
+        self._ended: asyncio.Future[str] | None = None
+        self._why: str | None = None  # it was killed
+        self._problem: str | None = None
+        self._deaths = 0  # in a row: an answer resets it
+        self._stillborn = 0  # deaths in a row before it was ready
+        self._memory_faults = 0
+        self._restarts = 0
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._changed: Callable[[], None] = lambda: None
+
+    @property
+    def view(self) -> Device:
+        state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
+        ready = self._ready or Ready(self.config.device, 0, "", 0)
+        return Device(self.name, state, ready.name, ready.memory, ready.slots, len(self._runs), self._restarts, self._problem)
+
+    @property
+    def free_slots(self) -> int:
+        return max(0, self._ready.slots - len(self._runs)) if self._ready and not self._stopping else 0
+
+    def start(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._task = asyncio.create_task(self._supervise(), name=f"worker {self.name}")
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._send(Quit())
+        if self._task is not None:
+            done, _ = await asyncio.wait({self._task}, timeout=self.timeouts.quit)
+            if not done:
+                self.kill("the studio stops")
+                if self.pid is None or self._ended is None or self._ended.done():
+                    self._task.cancel()  # between two lives: nothing to kill
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def run(self, run: Run, report: Report) -> Outcome:
+        if not self.free_slots:
+            return Lost(run.job_id, "the worker had gone before the job reached it")
+        now = time.monotonic()
+        running = _Running(report, asyncio.get_running_loop().create_future(), now, now)
+        self._runs[run.job_id] = running
+        self._send(run)  # if the pipe is broken, its reader says so
+        return await asyncio.shield(running.outcome)  # whoever stops waiting: the slot is taken until the worker answers
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._runs:
+            self._send(Stop(job_id))
+
+    def kill(self, why: str) -> None:
+        if self.pid is not None and self._ended is not None and not self._ended.done():
+            self._why = self._why or why
+            self._process.kill()
+
+    def _send(self, message: Run | Stop | Quit) -> None:
+        if self._connection is not None:
+            with suppress(OSError, ValueError):
+                self._connection.send(message)
+
+    async def _supervise(self) -> None:
+        while not self._stopping:
+            lived = False
+            try:
+                lived = await self._live()
+            except OSError as error:  # no process could be started: out of memory, of file handles
+                self._problem = f"can't be started: {error}"
+                log.error("worker %s can't be started", self.name, exc_info=True)
+            self._restarts += 1
+            self._deaths += 1
+            self._stillborn = 0 if lived else self._stillborn + 1
+            self._changed()
+            if not self._stopping:
+                pauses, deaths = (RESTART_PAUSES, self._deaths) if lived else (START_PAUSES, self._stillborn)
+                await asyncio.sleep(pauses[min(deaths, len(pauses)) - 1])
+
+    async def _live(self) -> bool:
+        """One life of the process; whether it ever became ready."""
+        loop = asyncio.get_running_loop()
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe(duplex=True)
+        arguments = (self.target, theirs, self.config)
+        self._process = context.Process(target=_begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True)
+        self._why, self._memory_faults, self._ended = None, 0, loop.create_future()
+        lived = False
+        try:
+            await asyncio.to_thread(self._process.start)
+            theirs.close()
+            self.pid = self._process.pid
+            reader = threading.Thread(target=self._read, args=(loop, self._connection, self._process.sentinel), daemon=True)
+            reader.start()
+            log.info("worker %s started, pid %s", self.name, self.pid)
+            reason = await self._watch_over(self._ended)
+            lived = self._ready is not None
+            await asyncio.to_thread(self._process.join, 10)
+            if self._process.exitcode is None:  # the pipe closed, the process did not end
+                self._process.kill()
+                await asyncio.to_thread(self._process.join, 10)
+            await asyncio.to_thread(reader.join, 10)
+            reason = f"{self._why or reason}, {_exit_words(self._process.exitcode)}"
+            log.log(logging.INFO if self._stopping else logging.WARNING, "worker %s ended: %s", self.name, reason)
+            self._problem = None if self._stopping else reason
+            self._lose_all(reason)
+        finally:
+            self._lose_all("the worker ended")
+            self._ready, self.pid = None, None
+            connection, self._connection = self._connection, None
+            connection.close()
+            theirs.close()
+            with suppress(ValueError):  # not started, or still not gone
+                self._process.close()
+            self._process = None
+        return lived
+
+    async def _watch_over(self, ended: asyncio.Future[str]) -> str:
+        """Until the process ends: look at the clock of everything it does."""
+        began = before = time.monotonic()
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=self.timeouts.check)
+            now = time.monotonic()
+            overslept, before = now - before - self.timeouts.check, now
+            if overslept > self.timeouts.check + 1:  # this process was the one that stood still
+                began += overslept
+                for running in self._runs.values():
+                    running.last_sign += overslept
+            if self._ready is None and now - began > self.timeouts.ready:
+                self.kill(f"not ready after {now - began:.0f} s")
+            for job_id, running in self._runs.items():
+                silence = now - running.last_sign
+                if silence > running.allowed(self.timeouts):
+                    log.error("job %s: no step for %.0f s, worker %s is killed", job_id, silence, self.name)
+                    self.kill(f"no step for {silence:.0f} s")
+        return ended.result()
+
+    def _read(self, loop: asyncio.AbstractEventLoop, connection: Connection, sentinel: int) -> None:
+        """In a thread of its own, until the process has ended and everything it said is heard."""
+        reason = "its pipe closed"
+        try:
+            while True:
+                if connection in wait([connection, sentinel]) or connection.poll(0):
+                    loop.call_soon_threadsafe(self._hear, connection, connection.recv())
+                else:
+                    reason = "it died"
+                    break
+        except (EOFError, OSError):
+            pass
+        except Exception as error:  # what can't be unpickled was cut off or is foreign
+            log.exception("worker %s said something that can't be read", self.name)
+            reason = f"unreadable message ({type(error).__name__})"
+        with suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(self._hear_end, connection, reason)
+
+    def _hear_end(self, connection: Connection, reason: str) -> None:
+        if connection is self._connection and self._ended is not None and not self._ended.done():
+            self._ended.set_result(reason)
+
+    def _hear(self, connection: Connection, message: Any) -> None:
+        if connection is not self._connection:
+            return
+        if isinstance(message, Ready):
+            self._ready, self._problem = message, None
+            log.info("worker %s is ready: %s", self.name, message.name)
+            self._changed()
+            return
+        running = self._runs.get(message.job_id)
+        if running is None:
+            log.warning("job %s: worker %s spoke of it too late", message.job_id, self.name)
+        elif isinstance(message, (LoadingModel, Step)):
+            running.sign(time.monotonic(), step=isinstance(message, Step))
+            running.report(message)
+        else:
+            self._answer(running, message)
+
+    def _answer(self, running: _Running, message: Done | Stopped | Broke) -> None:
+        del self._runs[message.job_id]
+        self._deaths = 0
+        if not running.outcome.done():
+            running.outcome.set_result(message)
+        fault = message.fault if isinstance(message, Broke) else None
+        self._memory_faults = self._memory_faults + 1 if fault is Fault.MEMORY else 0
+        if fault is Fault.PROCESS:
+            self._ready_no_more("the process is poisoned")
+        elif self._memory_faults >= MEMORY_FAULTS:
+            self._ready_no_more(f"{MEMORY_FAULTS} jobs in a row ran out of memory")
+        self._changed()
+
+    def _ready_no_more(self, why: str) -> None:
+        """Take no more jobs and die. Other runs in the same process are lost with it."""
+        if self._ready is not None:
+            self._ready = Ready(self._ready.device, self._ready.pid, self._ready.name, self._ready.memory, slots=0)
+        self.kill(why)
+
+    def _lose_all(self, reason: str) -> None:
+        for job_id, running in self._runs.items():
+            if not running.outcome.done():
+                running.outcome.set_result(Lost(job_id, reason))
+        self._runs.clear()
+
+
+def _exit_words(code: int | None) -> str:
+    if code is None:
+        return "the process would not end"
+    if code < 0:
+        with suppress(ValueError):
+            return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _begin(target: str, connection: Connection, config: WorkerConfig) -> None:
+    """First function in the new process. Signals for the group are the parent's business; its death is ours."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    if config.device == "cpu" and hasattr(os, "nice"):
+        os.nice(NICENESS)
+    module, _, function = target.partition(":")
+    getattr(importlib.import_module(module), function)(connection, config)
+
+
+def _die_with_parent() -> None:
+    """A worker in the middle of a long kernel doesn't look at its pipe: it must not hold the card for a bot that is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,191 @@
+"""Who runs next, who may ask, how long it will take: pure functions over plain values.
+
+Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane round robin between users by least
+recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothing starves behind a busy better lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import LimitError, NotAllowedError
+from core.job import Lane, Origin
+from core.requests import ClassifyRequest, DescribeRequest, Request
+from storage.people import RoleLimit, Rules
+
+LIFT_SECONDS = 600.0
+LOOK_AHEAD = 32  # jobs of the user whose turn it is, searched for one that fits the loaded model
+MAX_PASSED_OVER = 3  # times a job may be passed over for the sake of a loaded model
+RANKS = {Lane.TURBO: 0, Lane.FAST: 1, Lane.RELAX: 2}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk."""
+
+    user_running: int = 3
+    user_waiting: int = 10
+    guild_waiting: int = 200
+    disk_floor: int = 500 * 10**6
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The limits of one member, with the best of their roles."""
+
+    user_running: int
+    user_waiting: int
+
+
+@dataclass
+class Waiting:
+    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so far."""
+
+    job_id: str
+    seq: int
+    user_id: int
+    guild_id: int | None
+    lane: Lane
+    cost_key: str
+    max_running: int
+    since: float
+    front: int | None = None
+    passed_over: int = 0
+
+    @property
+    def model(self) -> str:
+        return model_of(self.cost_key)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The waiting jobs of one user in one lane, oldest first; what round robin turns over."""
+
+    user_id: int
+    lane: Lane
+    served: int  # number of the user's latest turn
+    jobs: Sequence[Waiting] = field(repr=False)
+
+    def rank(self, now: float) -> int:
+        """0 is best. The head's age counts for the group: it is what would run."""
+        lifted = int(max(0.0, now - self.jobs[0].since) // LIFT_SECONDS)
+        return max(0, RANKS[self.lane] - lifted)
+
+    def turn(self, now: float) -> tuple[int, int, int]:
+        """Groups go by this, smallest first."""
+        return self.rank(now), self.served, self.jobs[0].seq
+
+
+# Admission
+
+def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
+    roles = tuple(roles)
+    if not roles:
+        return Allowance(limits.user_running, limits.user_waiting)
+    return Allowance(max(role.user_running for role in roles), max(role.user_waiting for role in roles))
+
+
+def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int) -> None:
+    """Raise, in plain words with the limit named, when this request may not be queued."""
+    if rules.banned:
+        raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
+    if rules.channels and origin.channel_id not in rules.channels:
+        places = ", ".join(f"<#{channel}>" for channel in sorted(rules.channels)[:5])
+        raise NotAllowedError(f"Atelier isn't allowed in this channel. It works in {places}.")
+    if rules.roles and not rules.roles & set(origin.roles):
+        names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
+        raise NotAllowedError(f"Atelier is kept for some roles here: {names}.")
+    if user_waiting >= allowed.user_waiting:
+        raise LimitError(f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or be cancelled first.")
+    if origin.guild_id is not None and guild_waiting >= limits.guild_waiting:
+        raise LimitError(f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in a while.")
+
+
+# Order
+
+def next_group(groups: Iterable[Group], running: Mapping[int, int], now: float) -> Group | None:
+    """Whose turn it is; users at their limit of running jobs are passed over. None when nobody's is."""
+    ready = (group for group in groups if running.get(group.user_id, 0) < group.jobs[0].max_running)
+    return min(ready, key=lambda group: group.turn(now), default=None)
+
+
+def fit_model(jobs: Sequence[Waiting], loaded: str | None) -> Waiting:
+    """Of one user's jobs in one lane the first, or an early one that needs no reload. Other users' turns are not touched."""
+    first = jobs[0]
+    if loaded is None or first.model == loaded or first.passed_over >= MAX_PASSED_OVER:
+        return first
+    return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded), first)
+
+
+def order(front: Sequence[Waiting], groups: Iterable[Group], now: float) -> Iterator[Waiting]:
+    """All waiting jobs as they would start if nothing changed."""
+    yield from front
+    ranked: dict[int, list[Group]] = {}
+    for group in sorted(groups, key=lambda group: group.turn(now)):
+        ranked.setdefault(group.rank(now), []).append(group)
+    for rank in sorted(ranked):
+        lists = [group.jobs for group in ranked[rank]]
+        turn = 0
+        while lists:
+            yield from (jobs[turn] for jobs in lists)
+            turn += 1
+            lists = [jobs for jobs in lists if len(jobs) > turn]
+
+
+def position(job: Waiting, front: Sequence[Waiting], groups: Iterable[Group], now: float) -> int:
+    """1 runs next. The place of ``job`` in ``order``, without building it: a queue may hold ten thousand."""
+    if job.front is not None:
+        return 1 + next(i for i, other in enumerate(front) if other is job)
+    groups = list(groups)
+    own = next(group for group in groups if group.user_id == job.user_id and group.lane == job.lane)
+    rank, key, turn = own.rank(now), own.turn(now), _index(own.jobs, job)
+    ahead = len(front)
+    for group in groups:
+        other = group.rank(now)
+        if other < rank:
+            ahead += len(group.jobs)
+        elif other == rank:
+            ahead += min(len(group.jobs), turn + (group.turn(now) < key))
+    return ahead + 1
+
+
+def _index(jobs: Sequence[Waiting], job: Waiting) -> int:
+    """By bisection: jobs are in order of arrival."""
+    low, high = 0, len(jobs)
+    while low < high:
+        middle = (low + high) // 2
+        if jobs[middle].seq < job.seq:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+# Duration
+
+def cost_key(request: Request) -> str:
+    """kind|size|model: jobs with the same key take about the same time on the same device."""
+    return "|".join((request.kind, _size(request), _model(request)))
+
+
+def model_of(key: str) -> str:
+    return key.split("|", 2)[2]
+
+
+def _size(request: Request) -> str:
+    if isinstance(request, DescribeRequest):
+        return str(request.num_captions)
+    if isinstance(request, ClassifyRequest):
+        return str(len(request.labels))
+    width, height, steps = (getattr(request, name, None) or 0 for name in ("width", "height", "num_inference_steps"))
+    return f"{width}x{height}x{getattr(request, 'num_images', 1)}s{'draft' if getattr(request, 'draft', False) else steps}"
+
+
+def _model(request: Request) -> str:
+    """The model named, or the role whose configured model will be used."""
+    if isinstance(request, DescribeRequest):
+        return "caption"
+    if isinstance(request, ClassifyRequest):
+        return "clip" if request.labels else "vit"
+    return getattr(request, "model", None) or "image"

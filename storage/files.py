@@ -1,0 +1,145 @@
+"""Files named by the SHA-256 of their bytes: written once, whole or not at all. Which job needs a file, rows say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import StorageError
+
+EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
+BALLAST_BYTES = 64 * 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Files:
+    """The picture store under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file for a full disk."""
+
+    def __init__(self, root: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:
+        self.root = root
+        self.ballast_bytes = ballast_bytes
+
+    async def put(self, data: bytes, media_type: str) -> str:
+        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing."""
+        return await asyncio.to_thread(self._put, data, media_type)
+
+    async def get(self, sha256: str) -> bytes:
+        return await asyncio.to_thread(self._get, sha256)
+
+    def path(self, sha256: str) -> Path:
+        """Where the file is. StorageError when there is none."""
+        found = self._find(sha256)
+        if found is None:
+            raise StorageError(f"there is no file {sha256[:12]}… in {self.root}")
+        return found
+
+    def exists(self, sha256: str) -> bool:
+        return self._find(sha256) is not None
+
+    async def remove(self, sha256: str) -> bool:
+        """Delete the file; False when there was none. The caller knows that no row needs it any more."""
+        return await asyncio.to_thread(self._remove, sha256)
+
+    def all(self) -> Iterator[str]:
+        """The SHA-256 of every stored file, in no order. Reads the whole tree: run it in a thread."""
+        for path in self.root.glob("??/??/*"):
+            if _SHA256.fullmatch(path.stem) and path.suffix[1:] in EXTENSIONS.values():
+                yield path.stem
+
+    def free_bytes(self) -> int:
+        """Free space on the disk that holds ``root``, for this user."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
+    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end things properly.
+
+    @property
+    def ballast(self) -> Path:
+        return self.root / ".ballast"
+
+    def create_ballast(self) -> bool:
+        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a thread."""
+        if self.ballast.exists() and self.ballast.stat().st_size == self.ballast_bytes:
+            return True
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.ballast.open("wb") as file:
+                for start in range(0, self.ballast_bytes, 2**20):  # real blocks: a sparse file would hold no room
+                    file.write(bytes(min(2**20, self.ballast_bytes - start)))
+                os.fsync(file.fileno())
+        except OSError:
+            self.release_ballast()
+            return False
+        return True
+
+    def release_ballast(self) -> bool:
+        """Give the ballast back to the disk; False when there was none."""
+        try:
+            self.ballast.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _put(self, data: bytes, media_type: str) -> str:
+        if media_type not in EXTENSIONS:
+            raise StorageError(f"files of type {media_type!r} aren't stored")
+        sha256 = hashlib.sha256(data).hexdigest()
+        if self._find(sha256) is not None:
+            return sha256
+        path = self._folder(sha256) / f"{sha256}.{EXTENSIONS[media_type]}"
+        temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+        try:
+            new = [folder for folder in (path.parent, path.parent.parent, self.root) if not folder.exists()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            for folder in {path.parent, *(folder.parent for folder in new)}:
+                _sync_folder(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
+        return sha256
+
+    def _get(self, sha256: str) -> bytes:
+        path = self.path(sha256)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
+
+    def _remove(self, sha256: str) -> bool:
+        found = self._find(sha256)
+        if found is not None:
+            found.unlink(missing_ok=True)
+        return found is not None
+
+    def _folder(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise StorageError(f"{sha256[:80]!r} is no SHA-256")
+        return self.root / sha256[:2] / sha256[2:4]
+
+    def _find(self, sha256: str) -> Path | None:
+        folder = self._folder(sha256)
+        candidates = (folder / f"{sha256}.{extension}" for extension in EXTENSIONS.values())
+        return next((path for path in candidates if path.is_file()), None)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; only POSIX opens folders."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,50 @@
+"""Rows that outlive any job: the audit trail of what admins did, and settings changed while running."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.people import upsert
+from storage.schema import audit, settings
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """``actor_id`` did ``action`` to ``target`` (a job, user, channel or role id)."""
+
+    at: datetime
+    actor_id: int
+    action: str
+    guild_id: int | None = None
+    target: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+async def add_audit(connection: AsyncConnection, row: AuditRow) -> None:
+    await connection.execute(sa.insert(audit).values(
+        at=row.at, actor_id=row.actor_id, action=row.action, guild_id=row.guild_id, target=row.target,
+        detail=json.dumps(row.detail, ensure_ascii=False)))
+
+
+async def audit_rows(connection: AsyncConnection, *, limit: int = 50) -> list[AuditRow]:
+    """Newest first."""
+    rows = await connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(limit))
+    return [AuditRow(r.at, r.actor_id, r.action, r.guild_id, r.target, json.loads(r.detail)) for r in rows]
+
+
+async def setting(connection: AsyncConnection, key: str) -> Any:
+    """None when it was never set."""
+    value = (await connection.execute(sa.select(settings.c.value).where(settings.c.key == key))).scalar_one_or_none()
+    return None if value is None else json.loads(value)
+
+
+async def set_setting(connection: AsyncConnection, key: str, value: Any) -> None:
+    """``value``: anything JSON takes."""
+    text = json.dumps(value)
+    await connection.execute(upsert(connection, settings, {"key": key, "value": text}, {"value": text}))

@@ -1,0 +1,243 @@
+"""Every table, its checks and its indexes. What a row means to the program is said in the modules that read it.
+
+Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only when the
+statement repeats its condition word for word, with no bound parameter in it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+from core.job import Lane, Status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # 64 bits in both; SQLite keys must be called INTEGER
+Real = sa.Double().with_variant(sa.REAL(), "sqlite")
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every database."""
+
+    impl = Whole
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+metadata = sa.MetaData(naming_convention={
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+})
+
+
+def _in(column: str, values: type[Status] | type[Lane]) -> str:
+    return f"{column} IN ({', '.join(repr(v.value) for v in values)})"
+
+
+QUEUED = "status = 'queued'"
+RUNNING = "status = 'running'"
+UNFINISHED = "status IN ('queued', 'running', 'rendered')"
+PRESSED = f"press_key IS NOT NULL AND {UNFINISHED}"
+OPEN = "delivered_at IS NULL"  # nobody has been told how it ended
+CHILD = "parent_id IS NOT NULL"
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("seq", Whole, primary_key=True),  # order of arrival
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),  # JSON of core.requests
+    sa.Column("prompt", sa.Text),  # the request's words, for completion and search
+    sa.Column("cost_key", sa.Text, nullable=False),  # kind, model and size: jobs with the same key take the same time
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),
+    sa.Column("front", Whole),  # moved to the front by an admin; the highest is first
+    sa.Column("max_running", Whole, nullable=False),  # of this user's jobs at once, as their roles allowed on asking
+    # origin
+    sa.Column("user_id", Whole, nullable=False),
+    sa.Column("channel_id", Whole, nullable=False),
+    sa.Column("guild_id", Whole),
+    sa.Column("interaction_id", Whole),
+    sa.Column("interaction_token", sa.Text),  # a secret, useless after 15 min: dropped on delivery
+    sa.Column("application_id", Whole),
+    sa.Column("press_key", sa.Text),
+    sa.Column("message_id", Whole),
+    sa.Column("file_limit", Whole, nullable=False),  # bytes
+    sa.Column("ephemeral", Whole, nullable=False),  # 0 or 1
+    sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
+    # lineage
+    sa.Column("parent_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
+    sa.Column("parent_index", Whole),
+    # a run
+    sa.Column("attempts", Whole, nullable=False, server_default="0"),
+    sa.Column("lease_token", sa.Text),  # of the run that may change this row
+    sa.Column("device", sa.Text),
+    sa.Column("run_seconds", Real),
+    sa.Column("captions", sa.Text),  # JSON, of the output
+    sa.Column("scores", sa.Text),  # JSON
+    sa.Column("parameters", sa.Text),  # JSON
+    sa.Column("error", sa.Text),  # a plain sentence for the person who asked
+    # times
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("rendered_at", Moment),
+    sa.Column("finished_at", Moment),
+    sa.Column("delivered_at", Moment),
+    sa.Column("rung", sa.Text),  # of the delivery ladder
+    sa.UniqueConstraint("id"),
+    sa.UniqueConstraint("interaction_id"),
+    sa.CheckConstraint(_in("status", Status), "status"),
+    sa.CheckConstraint(_in("lane", Lane), "lane"),
+    sa.CheckConstraint("(status = 'running') = (lease_token IS NOT NULL)", "lease"),
+    sa.CheckConstraint("attempts BETWEEN 0 AND 3", "attempts"),
+    sa.CheckConstraint("status <> 'failed' OR error IS NOT NULL", "error"),
+    sa.CheckConstraint("status NOT IN ('rendered', 'delivered') OR rendered_at IS NOT NULL", "rendered"),
+    sa.CheckConstraint("(delivered_at IS NULL) OR status IN ('delivered', 'failed', 'cancelled')", "delivered"),
+    sa.CheckConstraint("(status = 'delivered') <= (delivered_at IS NOT NULL)", "told"),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+
+def _partial(name: str, condition: str, *columns: sa.Column[Any], unique: bool = False) -> sa.Index:
+    return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+
+
+_partial("jobs_queued", QUEUED, jobs.c.seq)
+_partial("jobs_queued_user", QUEUED, jobs.c.user_id)
+_partial("jobs_queued_guild", QUEUED, jobs.c.guild_id)
+_partial("jobs_running", RUNNING, jobs.c.seq)
+_partial("jobs_open", OPEN, jobs.c.seq)
+_partial("jobs_press_key", PRESSED, jobs.c.press_key, unique=True)
+_partial("jobs_parent", CHILD, jobs.c.parent_id)
+sa.Index("jobs_user", jobs.c.user_id, jobs.c.seq)
+sa.Index("jobs_guild", jobs.c.guild_id, jobs.c.seq)
+
+GRID = -1  # position of the overview picture or chart
+
+pictures = sa.Table(
+    "pictures",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Whole, primary_key=True),  # from 0; GRID
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("width", Whole, nullable=False),
+    sa.Column("height", Whole, nullable=False),
+    sa.Column("seed", Whole),
+    sa.Column("size", Whole, nullable=False),  # bytes
+    sa.CheckConstraint("position >= -1", "position"),
+    sa.Index("pictures_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+inputs = sa.Table(  # files that a job's request names: with pictures, all there is to know about who needs a file
+    "inputs",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Index("inputs_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("message_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("channel_id", Whole, nullable=False),
+    sa.Column("guild_id", Whole),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", Whole),  # of the one picture it shows, from 0; NULL = the whole job
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("messages_job", "job_id"),
+    sqlite_strict=True,
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("served", Whole, nullable=False, server_default="0"),  # number of the latest turn; 0 = never had one
+    sa.Column("flags", sa.Text, nullable=False, server_default="{}"),  # JSON, small things such as "saw this hint"
+    sa.Column("seen_at", Moment),
+    sa.Index("users_served", "served"),
+    sqlite_strict=True,
+)
+
+guilds = sa.Table(
+    "guilds",
+    metadata,
+    sa.Column("id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("seen_at", Moment),
+    sqlite_strict=True,
+)
+
+bans = sa.Table(
+    "bans",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),  # EVERYWHERE, or one server
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("actor_id", Whole, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("bans_user", "user_id"),
+    sqlite_strict=True,
+)
+EVERYWHERE = 0
+
+allowed = sa.Table(  # as soon as a server has one row of a kind, only what is listed may be used
+    "allowed",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("target_id", Whole, primary_key=True, autoincrement=False),
+    sa.CheckConstraint("kind IN ('channel', 'role')", "kind"),
+    sqlite_strict=True,
+)
+
+role_limits = sa.Table(  # a member has the best of their roles' limits
+    "role_limits",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("role_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_running", Whole, nullable=False),
+    sa.Column("user_waiting", Whole, nullable=False),
+    sa.CheckConstraint("user_running >= 0 AND user_waiting >= 0", "positive"),
+    sqlite_strict=True,
+)
+
+settings = sa.Table(  # what is changed while running, such as "paused"
+    "settings",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),  # JSON
+    sqlite_strict=True,
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", Whole, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("actor_id", Whole, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("guild_id", Whole),
+    sa.Column("target", sa.Text),
+    sa.Column("detail", sa.Text, nullable=False, server_default="{}"),  # JSON
+    sa.Index("audit_actor", "actor_id"),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,133 @@
+"""Care of one SQLite file from outside the engine: its lock, its check, its backups. Everything here blocks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from core.errors import StorageError
+
+KEEP_BACKUPS = 5
+log = logging.getLogger(__name__)
+
+
+class FileLock:
+    """Held while a process uses the database file; the system drops it when the process ends, however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        self.path = database.with_name(database.name + ".lock")
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """StorageError when another process holds it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            _lock(file)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read(20).strip() or "unknown"
+            file.close()
+            raise StorageError(
+                f"Another Atelier (process {holder}) is using {self.path.with_suffix('')}. Stop it first, or set another DATA_DIR."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(file: IO[str]) -> None:
+        file.seek(2**30)  # a byte beyond the text, which others may go on reading
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def check(database: Path, backup_dir: Path | None) -> None:
+    """``PRAGMA quick_check``. StorageError for a damaged file; it says which backup to go back to."""
+    try:
+        with closing(sqlite3.connect(database, timeout=5)) as connection:
+            first = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        first = str(error)
+    if first != "ok":
+        last = newest_backup(database, backup_dir)
+        advice = f"The last backup is {last}; `restore` puts it back." if last else "There is no backup."
+        raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
+
+
+def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
+    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``."""
+    backup_dir.mkdir(parents=True, exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    target = backup_dir / f"{database.stem}-{stamp}{'-' + label if label else ''}.db"
+    partial = target.with_suffix(".partial")
+    try:
+        with closing(sqlite3.connect(database, timeout=30)) as source, closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+        os.replace(partial, target)
+    except (sqlite3.Error, OSError) as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise StorageError(f"The database can't be backed up to {backup_dir}: {error}") from error
+    for old in backups(database, backup_dir)[:-KEEP_BACKUPS]:
+        old.unlink(missing_ok=True)
+    log.info("database backed up to %s", target.name)
+    return target
+
+
+def backups(database: Path, backup_dir: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(backup_dir.glob(f"{database.stem}-*Z*.db"))
+
+
+def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
+    found = backups(database, backup_dir) if backup_dir else []
+    return found[-1] if found else None
+
+
+def restore(database: Path, backup_dir: Path) -> Path:
+    """Put the newest sound backup in the file's place; the damaged file stays beside it. Returns the backup used."""
+    lock = FileLock(database)
+    lock.acquire()
+    try:
+        for candidate in reversed(backups(database, backup_dir)):
+            try:
+                check(candidate, None)
+            except StorageError:
+                log.warning("backup %s is damaged too", candidate.name)
+                continue
+            _swap_in(candidate, database)
+            return candidate
+    finally:
+        lock.release()
+    raise StorageError(f"There is no sound backup of {database.name} in {backup_dir}.")
+
+
+def _swap_in(candidate: Path, database: Path) -> None:
+    """The log and index of the old file go with it: applied to another file they would damage that one."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.replace(f"{database}{suffix}", f"{database}.damaged-{stamp}{suffix}")
+    with closing(sqlite3.connect(candidate)) as source, closing(sqlite3.connect(database)) as copy:
+        source.backup(copy)

@@ -1,0 +1,131 @@
+"""A worker that obeys ``vision.protocol`` and makes plain pictures, or misbehaves as the prompt says. Loads no torch.
+
+A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault), times (how often,
+counted in the file ``marker``; without one: always). Any other prompt is three quick steps. The picture's colour is its
+seed's, so a run again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import time
+import zlib
+from multiprocessing.connection import Connection
+from typing import Any
+
+from core.events import Output, Picture
+from core.requests import ClassifyRequest, DescribeRequest, from_json
+from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+
+FAULTS = ("segfault", "kill", "exit", "exception", "hang", "memory", "error", "process", "user", "model", "garbage", "close")
+
+
+def main(connection: Connection, config: WorkerConfig) -> None:
+    if config.models.get("image") == "never starts":
+        os._exit(3)
+    connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30))
+    _Worker(connection).work()
+
+
+class _Worker:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.stopped: set[str] = set()
+
+    def work(self) -> None:
+        while True:
+            try:
+                message = self.connection.recv()
+            except EOFError:
+                return
+            if isinstance(message, Quit):
+                return
+            if isinstance(message, Run):
+                self.connection.send(self.run(message))
+
+    def run(self, run: Run) -> Done | Stopped | Broke:
+        request = from_json(run.kind, run.request)
+        for path in run.paths.values():
+            assert os.path.exists(path), path
+        wish = read_wish(getattr(request, "prompt", ""))
+        if "load" in wish:
+            self.connection.send(LoadingModel(run.job_id, "fake", 0.5))
+            time.sleep(wish["load"])
+        steps = wish.get("steps", 3)
+        for step in range(1, steps + 1):
+            if wish.get("fault") and step == wish.get("at", 1) and _still_due(wish):
+                broke = self.misbehave(run.job_id, wish["fault"])
+                if broke is not None:
+                    return broke
+            time.sleep(wish.get("delay", 0.0))
+            if self.asked_to_stop(run.job_id):
+                return Stopped(run.job_id)
+            self.connection.send(Step(run.job_id, step, steps, b"preview"))
+        return Done(run.job_id, output_of(request))
+
+    def misbehave(self, job_id: str, fault: str) -> Broke | None:
+        if fault == "segfault":
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "exit":
+            os._exit(7)
+        elif fault == "exception":
+            raise RuntimeError("nobody catches this")
+        elif fault == "hang":
+            while True:
+                time.sleep(3600)
+        elif fault == "garbage":
+            self.connection.send_bytes(b"\x80\x05this is no pickle")
+            time.sleep(3600)
+        elif fault == "close":
+            self.connection.close()
+            time.sleep(3600)
+        else:
+            return Broke(job_id, Fault(fault), f"It broke: {fault}.")
+        return None
+
+    def asked_to_stop(self, job_id: str) -> bool:
+        while self.connection.poll(0):
+            message = self.connection.recv()
+            if isinstance(message, Stop):
+                self.stopped.add(message.job_id)
+            elif isinstance(message, Quit):
+                os._exit(0)
+        return job_id in self.stopped
+
+
+def read_wish(prompt: str) -> dict[str, Any]:
+    return json.loads(prompt) if prompt.startswith("{") else {}
+
+
+def _still_due(wish: dict[str, Any]) -> bool:
+    """Count this occurrence in the marker file, before the fault strikes."""
+    if "marker" not in wish:
+        return True
+    with open(wish["marker"], "ab") as file:
+        if file.tell() >= wish.get("times", 1):
+            return False
+        file.write(b"x")
+    return True
+
+
+def output_of(request: Any) -> Output:
+    """What the request must give, wherever and however often it runs."""
+    if isinstance(request, DescribeRequest):
+        return Output(captions=tuple(f"caption {i}" for i in range(request.num_captions)), parameters={"model": "fake"})
+    if isinstance(request, ClassifyRequest):
+        return Output(scores=(("cat", 0.75), ("dog", 0.25)), grid=picture_of(0), parameters={"model": "fake"})
+    pictures = tuple(picture_of(request.seed + i) for i in range(request.num_images))
+    return Output(pictures=pictures, grid=picture_of(request.seed, side=4), parameters={"model": "fake", "seed": request.seed, "notes": []})
+
+
+def picture_of(seed: int, side: int = 2) -> Picture:
+    row = b"\0" + bytes((seed % 256, seed // 256 % 256, 200)) * side
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(row * side)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+    return Picture(b"\x89PNG\r\n\x1a\n" + body, "image/png", side, side, seed)
