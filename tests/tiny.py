@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -127,9 +128,10 @@ def stable_diffusion():
         block_out_channels=(32, 64), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32, attention_head_dim=8, norm_num_groups=8,
     )  # fmt: skip
+    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
     return StableDiffusionPipeline(
-        vae=_kl(), text_encoder=_clip_text(), tokenizer=clip_tokenizer(), unet=unet, safety_checker=None, feature_extractor=None,
-        scheduler=EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1), requires_safety_checker=False,
+        vae=_kl(), text_encoder=_clip_text(), tokenizer=clip_tokenizer(), unet=unet, scheduler=scheduler,
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
 
@@ -159,8 +161,9 @@ def stable_diffusion_3():
         caption_projection_dim=32, pooled_projection_dim=64, out_channels=16,
     )  # fmt: skip
     more = {"hidden_act": "gelu", "projection_dim": 32}
+    vae = _kl(latent_channels=16, shift_factor=0.0609, scaling_factor=1.5305, use_quant_conv=False, use_post_quant_conv=False)
     return StableDiffusion3Pipeline(
-        vae=_kl(latent_channels=16, shift_factor=0.0609, scaling_factor=1.5305, use_quant_conv=False, use_post_quant_conv=False), transformer=transformer,
+        vae=vae, transformer=transformer,
         text_encoder=_clip_text("CLIPTextModelWithProjection", **more), text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
         text_encoder_3=_t5(), tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), tokenizer_3=t5_tokenizer(),
         scheduler=FlowMatchEulerDiscreteScheduler(),
@@ -172,8 +175,8 @@ def flux():
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 
     transformer = FluxTransformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=32,
-        pooled_projection_dim=32, axes_dims_rope=[4, 4, 8], guidance_embeds=True,
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=[4, 4, 8], guidance_embeds=True,
     )  # fmt: skip
     vae = _kl(shift_factor=0.1159, scaling_factor=0.3611, use_quant_conv=False, use_post_quant_conv=False)
     return FluxPipeline(
@@ -195,9 +198,8 @@ def z_image():
         transformer.x_pad_token.fill_(1.0)
         transformer.cap_pad_token.fill_(1.0)
     vae = _kl(latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159)
-    return ZImagePipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=Qwen3Model(_qwen(2)), tokenizer=qwen_tokenizer(), transformer=transformer
-    )
+    text = {"text_encoder": Qwen3Model(_qwen(2)), "tokenizer": qwen_tokenizer()}
+    return ZImagePipeline(scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, transformer=transformer, **text)
 
 
 def flux2_klein():
@@ -206,8 +208,8 @@ def flux2_klein():
     from transformers import Qwen3ForCausalLM
 
     transformer = Flux2Transformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
-        timestep_guidance_channels=256, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=48, timestep_guidance_channels=256, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
     )  # fmt: skip
     vae = AutoencoderKLFlux2(
         sample_size=32, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, block_out_channels=(4, 8, 8, 8),
@@ -227,6 +229,56 @@ IMAGE_MODELS: dict[str, Callable] = {
     "z-image": z_image,
     "flux2-klein": flux2_klein,
 }
+
+
+# One file
+
+
+def _renamed(key: str, *pairs: tuple[str, str]) -> str:
+    for old, new in pairs:
+        key = re.sub(old, new, key)
+    return key
+
+
+def save_single_file(pipe, path: Path) -> None:
+    """A StableDiffusionPipeline as one .safetensors file with the original code's tensor names (the inverse of diffusers' loader)."""
+    from diffusers.loaders.single_file_utils import DIFFUSERS_TO_LDM_MAPPING
+    from safetensors.torch import save_file
+
+    each = pipe.unet.config.layers_per_block + 1
+    resnet = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("norm2", "out_layers.0"), ("conv2", "out_layers.3"),
+              ("time_emb_proj", "emb_layers.1"), ("conv_shortcut", "skip_connection")]  # fmt: skip
+    tensors = {}
+    for key, value in pipe.unet.state_dict().items():
+        new = DIFFUSERS_TO_LDM_MAPPING["unet"]["layers"].get(key)
+        if match := re.match(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.*)", key):
+            way, block, kind, layer, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
+            first = (1 if way == "down" else 0) + block * each
+            side = "input_blocks" if way == "down" else "output_blocks"
+            has_attention = bool(getattr(getattr(pipe.unet, f"{way}_blocks")[block], "attentions", None))
+            new = {
+                "resnets": f"{side}.{first + layer}.0.{_renamed(rest, *resnet)}",
+                "attentions": f"{side}.{first + layer}.1.{rest}",
+                "downsamplers": f"{side}.{first + each - 1}.0.{rest.replace('conv', 'op')}",
+                "upsamplers": f"{side}.{first + each - 1}.{2 if has_attention else 1}.{rest}",
+            }[kind]
+        elif key.startswith("mid_block"):
+            places = [(rf"mid_block\.{old}", f"middle_block.{i}") for i, old in enumerate((r"resnets\.0", r"attentions\.0", r"resnets\.1"))]
+            new = _renamed(key, *places, *(resnet if "resnets" in key else []))
+        tensors[f"model.diffusion_model.{new}"] = value
+    last = len(pipe.vae.config.block_out_channels) - 1
+    for key, value in pipe.vae.state_dict().items():
+        new = DIFFUSERS_TO_LDM_MAPPING["vae"].get(key) or _renamed(
+            key, (r"down_blocks\.(\d)\.resnets", r"down.\1.block"), (r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample"),
+            (r"mid_block\.resnets\.0", "mid.block_1"), (r"mid_block\.resnets\.1", "mid.block_2"), (r"mid_block\.attentions\.0", "mid.attn_1"),
+            ("conv_shortcut", "nin_shortcut"), ("group_norm", "norm"), (r"to_([qkv])\.", r"\1."), (r"to_out\.0", "proj_out"),
+        )  # fmt: skip
+        new = re.sub(r"up_blocks\.(\d)\.resnets", lambda m: f"up.{last - int(m[1])}.block", new)
+        new = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{last - int(m[1])}.upsample", new)
+        tensors[f"first_stage_model.{new}"] = value
+    for key, value in pipe.text_encoder.state_dict().items():
+        tensors[f"cond_stage_model.transformer.text_model.{key.removeprefix('text_model.')}"] = value
+    save_file({key: value.contiguous() for key, value in tensors.items()}, path)
 
 
 # Readers
@@ -269,9 +321,11 @@ def llava():
 
     tokenizer = bpe_tokenizer("<image>")
     text = LlamaConfig(vocab_size=len(tokenizer) + 2, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                       num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None)  # fmt: skip
+                       num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id,
+                       eos_token_id=tokenizer.eos_token_id, bos_token_id=None)  # fmt: skip
     vision = CLIPVisionConfig(**{**VISION, "num_hidden_layers": 3}, projection_dim=16)
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_id=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=16)
+    token = tokenizer.convert_tokens_to_ids("<image>")
+    config = LlavaConfig(vision_config=vision, text_config=text, image_token_id=token, image_seq_length=16)
     processor = LlavaProcessor(
         image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}), tokenizer=tokenizer, patch_size=8,
         vision_feature_select_strategy="default", chat_template=CHAT, image_token="<image>", num_additional_image_tokens=1,

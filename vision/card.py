@@ -24,7 +24,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class OutpaintCard:
-    """strength: of the inpainting, 0..1. max_area: of the canvas, in native areas. band: of old picture painted anew, px at the model's scale; 0 = native/24."""
+    """strength: of the inpainting, 0..1. max_area: of the canvas, in native areas.
+
+    band: how much of the old picture is painted anew along extended edges, px at the model's scale; 0 = native / 24, at least 16.
+    """
 
     strength: float = 0.92
     max_area: float = 1.5

@@ -217,9 +217,9 @@ def family_of_folder(folder: Path) -> Family:
 
 
 def family_of_file(path: Path) -> Family:
-    """By the names of its tensors."""
+    """By the names of its tensors, later families first: FLUX.2 has FLUX.1's and more."""
     names = header(path)
-    for family in FAMILIES:
+    for family in reversed(FAMILIES):
         if any(part in name for part in family.file_keys for name in names):
             return family
     raise ModelError(f"{path.name} is of no family that Atelier can load from one file.")
@@ -291,7 +291,8 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     info = {"role": role, "spec": spec, "name": source.name, "kind": source.kind}
     path = find(source, cache_dir)
     if path is None:
-        return ModelInfo(**info, problem="isn't downloaded yet; the first job that needs it fetches it." if source.kind == "hub" else "no such file or folder.")
+        problem = "isn't downloaded yet; the first job that needs it fetches it." if source.kind == "hub" else "no such file or folder."
+        return ModelInfo(**info, problem=problem)
     info |= {"path": str(path), "bytes": size(path)}
     try:
         if path.is_dir():
@@ -333,7 +334,7 @@ def _probe(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
     root = Path(__file__).resolve().parent.parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
     with contextlib.suppress(subprocess.TimeoutExpired):
-        run = subprocess.run(  # noqa: S603
+        run = subprocess.run(
             [sys.executable, "-m", "vision.probe", *arguments], stdout=subprocess.PIPE, text=True, timeout=timeout, env=environment, check=False
         )
         return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]

@@ -55,7 +55,7 @@ class Drawn:
 
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
-    """All pictures in one batch; after an out-of-memory once more, one by one and in tiles.
+    """All pictures in one batch; after an out-of-memory once more, one by one.
 
     OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
     """
@@ -89,7 +89,7 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
             pipe.scheduler = model.scheduler(generation.sampler)
             result = _denoise(model, pipe, generation, seeds, _Steps(model, pipe, generation, reporter, number, len(chunks)))
             if model.family.unpack is None:
-                images += result
+                images += [pictures.resize(image, (generation.width, generation.height)) for image in result]
                 continue
             reporter.check()
             for latents in model.family.unpack(pipe, result, generation.height, generation.width):
@@ -165,11 +165,20 @@ def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.
 
 
 def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """(1, C, h, w) → (1, 3, H, W), -1..1. Out of memory: once more in tiles, whose seams are blended; the steps aren't lost."""
     before = vae.dtype
     if dtype != before:
         vae.to(dtype)
     try:
-        return vae.decode(latents.to(dtype), return_dict=False)[0]  # (1, 3, H, W), -1..1
+        try:
+            return vae.decode(latents.to(dtype), return_dict=False)[0]
+        except Exception as error:
+            if not devices.is_out_of_memory(error) or not hasattr(vae, "enable_tiling"):
+                raise
+        log.warning("out of memory in the decoder, decoding in tiles from now on")
+        devices.release()
+        vae.enable_tiling()
+        return vae.decode(latents.to(dtype), return_dict=False)[0]
     finally:
         if dtype != before:
             vae.to(before)

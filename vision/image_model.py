@@ -106,9 +106,7 @@ class ImageModel:
         return self._latent_map
 
     def shrink(self) -> None:
-        """Use less memory from now on, at the price of speed: tiles in the decoder, weights on the CPU between uses."""
-        for name in ("enable_tiling", "enable_slicing"):
-            getattr(self._base.vae, name, lambda: None)()
+        """Use less memory from now on, at the price of speed: weights stay on the CPU between uses."""
         if self.device != "cpu" and self.offload == "none":
             self.offload, self._active = "model", None
 
@@ -135,12 +133,15 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
         else:
             config = catalog.config_folder(path)
             common["local_files_only"] = offline or config is not None
-            base = getattr(diffusers, family.text).from_single_file(str(path), config=str(config) if config else None, **common)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, EnvironmentError) as error:
+            cls = getattr(diffusers, family.text)
+            if not hasattr(cls, "from_single_file"):
+                raise ModelError(f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id.")
+            base = cls.from_single_file(str(path), config=str(config) if config else None, **common)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         if "out of memory" in str(error).lower():
             raise
         log.exception("%s doesn't load", name)
-        raise ModelError(f"{name} doesn't load: {_short(error)}") from error
+        raise ModelError(f"{name} doesn't load: {short(error)}") from error
     report(0.9)
     _place(base, device, offload)
     return ImageModel(name, family, card, base, device, offload)
@@ -159,6 +160,7 @@ def _place(pipe: Any, device: str, offload: str) -> None:
         pipe.to(device)
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    """The first line of what a library says, at most 160 characters."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return line if len(line) <= 160 else line[:157] + "…"

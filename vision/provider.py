@@ -16,7 +16,7 @@ import torch
 from core.errors import ModelError, UserError
 from vision import card as cards
 from vision import catalog, devices
-from vision.image_model import ImageModel
+from vision.image_model import ImageModel, short
 from vision.image_model import load as load_image_model
 from vision.models import READERS
 from vision.protocol import WorkerConfig
@@ -94,7 +94,7 @@ class Models:
             if devices.is_out_of_memory(error):
                 raise
             log.exception("%s doesn't load", name)
-            raise ModelError(f"{name} doesn't load: {str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__}") from error
+            raise ModelError(f"{name} doesn't load: {short(error)}") from error
 
     def _path(self, source: catalog.ModelSource, report: Callable[[float], None]) -> Path:
         cache = Path(self.config.cache_dir)

@@ -71,7 +71,7 @@ def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: 
     image, card = images[request.image], model.card
     layout = plan(request, image.size, card)
     strength = card.outpaint.strength if request.strength is None else request.strength
-    given = {"image": canvas(image, layout, request.seed), "strength": strength}
+    given = {"image": canvas(image, layout), "strength": strength}
     notes: tuple[str, ...] = ()
     if model.has(Mode.INPAINT):
         mode, given["mask_image"] = Mode.INPAINT, mask(layout)
@@ -112,14 +112,14 @@ def _old(layout: Layout) -> tuple[int, int, int, int]:
     return left, top, max(left + 1, round((layout.left + layout.width) * across)), max(top + 1, round((layout.top + layout.height) * down))
 
 
-def canvas(image: Image.Image, layout: Layout, seed: int) -> Image.Image:
-    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise."""
+def canvas(image: Image.Image, layout: Layout) -> Image.Image:
+    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise (always the same: seeds are the model's)."""
     left, top, right, bottom = _old(layout)
     width, height = layout.size
     old = np.asarray(pictures.resize(image, (right - left, bottom - top)))
     padded = np.pad(old, ((top, height - bottom), (left, width - right), (0, 0)), mode="symmetric")
     blurred = np.asarray(Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32)
-    around = (blurred + np.random.default_rng(seed).normal(0, NOISE, padded.shape)).clip(0, 255).astype(np.uint8)
+    around = (blurred + np.random.default_rng(0).normal(0, NOISE, padded.shape)).clip(0, 255).astype(np.uint8)
     around[top:bottom, left:right] = old
     return Image.fromarray(around)
 

@@ -44,4 +44,5 @@ FAMILY = Family(
     adjust=_adjust,
     unpack=unpack,
     whole_mask=True,
+    file_keys=("single_stream_modulation.",),
 )

@@ -1,0 +1,159 @@
+"""Every family through text-to-image, image-to-image and inpainting, loaded from a saved folder by the real code."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import JobCancelled, ModelError
+from core.events import Picture
+from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
+from tests import tiny
+from tests.vision.conftest import SHA, Recorder, ask
+from vision import catalog
+from vision.models import FAMILIES, Mode
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+
+FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
+SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
+
+
+def pixels(picture: Picture) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
+
+
+def apart(a: Picture, b: Picture) -> int:
+    return int(np.abs(pixels(a) - pixels(b)).max())
+
+
+def test_every_family_but_the_fallback_has_a_tiny_model() -> None:
+    assert {family.name for family in FAMILIES} == set(FAMILY_NAMES) | {"other"}
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_saved_folder_is_recognised(name: str, folders: dict[str, Path]) -> None:
+    family, card = catalog.image_card(folders[name])
+    assert family.name == name
+    assert (card.native_size, card.num_inference_steps) == (64, 4)
+
+
+REQUESTS = {
+    "words": ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7),
+    "words and a picture": ImagineRequest(prompt="a red house", seed=7, image=SHA),
+    "a variation": VariationRequest(prompt="a red house", seed=7, image=SHA, variation="strong"),
+    "a larger canvas": OutpaintRequest(prompt="a red house", seed=7, image=SHA, left=32, right=16, num_images=4),
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_, models_of: Callable[..., Models]) -> None:
+    from dataclasses import replace
+
+    models, source = models_of(image=name), tiny.picture(96, 64)
+    recorder = Recorder()
+    four = ask(models, request_, source, recorder)
+    assert [picture.seed for picture in four.pictures] == [7, 8, 9, 10]
+    assert [step for step, _ in recorder.steps] == list(range(1, recorder.steps[-1][1] + 1))
+    assert len(recorder.previews) == len(recorder.steps) and all(recorder.previews)
+    alone = ask(models, replace(request_, seed=9, num_images=1), source).pictures[0]
+    assert apart(four.pictures[2], alone) <= SAME
+    assert apart(four.pictures[2], four.pictures[1]) > 20, "another seed must be another picture"
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_weights_are_shared_between_the_pipelines_of_a_model(name: str, models_of: Callable[..., Models]) -> None:
+    model = models_of(image=name).get("image")
+    pipes = [model.pipeline(mode) for mode in Mode]
+    for component in ("vae", "text_encoder", "transformer" if hasattr(pipes[0], "transformer") else "unet"):
+        assert len({id(getattr(pipe, component)) for pipe in pipes}) == 1
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_stopped_job_leaves_the_pipeline_as_it_was(name: str, models_of: Callable[..., Models]) -> None:
+    models, request = models_of(image=name), ImagineRequest(prompt="a", seed=3, num_images=1)
+    before, recorder = ask(models, request), Recorder(stop_after=2)
+    with pytest.raises(JobCancelled):
+        ask(models, request, reporter=recorder)
+    assert len(recorder.steps) == 2
+    assert apart(before.pictures[0], ask(models, request).pictures[0]) == 0
+
+
+def test_low_strength_stays_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
+    models, source = models_of(image="stable-diffusion"), tiny.picture(64, 64)
+    request = VariationRequest(prompt="a", image=SHA, num_images=1, num_inference_steps=20)
+    far = [np.abs(pixels(ask(models, request_, source).pictures[0]) - np.asarray(source, np.int16)).mean()
+           for request_ in (_with(request, variation="subtle"), _with(request, variation="strong"))]  # fmt: skip
+    assert far[0] < far[1]
+
+
+def _with(request, **changes):
+    from dataclasses import replace
+
+    return replace(request, **changes)
+
+
+def test_a_single_safetensors_file_draws_what_its_folder_draws(folders: dict[str, Path], tmp_path: Path) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    folder, request = folders["stable-diffusion"], ImagineRequest(prompt="a cat", seed=5, num_images=1)
+    tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folder), tmp_path / "one.safetensors")
+    (tmp_path / "one").symlink_to(folder)  # configuration and tokenizer beside it, of the same name
+    models = Models(WorkerConfig("cpu", {"image": str(tmp_path / "one.safetensors")}, str(tmp_path / "cache"), allow_download=False))
+    from_folder = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    assert ask(models, request).parameters["model"] == "one"
+    assert apart(ask(models, request).pictures[0], ask(from_folder, request).pictures[0]) == 0
+
+
+def test_a_single_file_without_configuration_says_what_is_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folders["stable-diffusion"]), tmp_path / "bare.safetensors")
+    models = Models(WorkerConfig("cpu", {"image": str(tmp_path / "bare.safetensors")}, str(tmp_path / "cache"), allow_download=False))
+    with pytest.raises(ModelError, match="bare"):
+        models.get("image")
+
+
+def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Path], tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "guided"
+    shutil.copytree(folders["stable-diffusion"], folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"}))
+    models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
+    output = ask(models, ImagineRequest(prompt="a", num_images=2, num_inference_steps=2))
+    assert models.get("image").family.name == "other"
+    assert len(output.pictures) == 2 and output.pictures[0].width == 64
+    assert "none of the families" in " ".join(catalog.describe_models({"image": str(folder)}, tmp_path)[0].notes)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc"])
+def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(sampler: str, models_of: Callable[..., Models]) -> None:
+    request = ImagineRequest(prompt="a", seed=1, num_images=2, sampler=sampler, num_inference_steps=3)
+    recorder = Recorder()
+    first = ask(models_of(image="stable-diffusion"), request, reporter=recorder)
+    assert first.parameters["sampler"] == sampler and not first.parameters["notes"]
+    assert all(recorder.previews)
+    alone = ask(models_of(image="stable-diffusion"), _with(request, seed=2, num_images=1))
+    assert apart(first.pictures[1], alone.pictures[0]) <= SAME
+
+
+def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[..., Models]) -> None:
+    output = ask(models_of(image="flux"), ImagineRequest(prompt="a", num_images=1, sampler="dpm++"))
+    assert "sampler" not in output.parameters
+    assert "`dpm++` wasn't used" in output.parameters["notes"][0]
+
+
+def test_the_samplers_are_the_grammars() -> None:
+    from core.prompt import SAMPLERS
+    from vision.image_model import SCHEDULERS
+
+    assert set(SAMPLERS) == set(SCHEDULERS)
