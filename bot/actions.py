@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from jobs.queue import Result, StoredPicture
-
 from core.errors import ImageError, UserError
 from core.job import Job, Lane
 from core.prompt import Prompt
@@ -21,6 +19,8 @@ from core.requests import (
     Request,
     VariationRequest,
 )
+from jobs.views import Result
+from storage.jobs import StoredPicture
 
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
 PANS = {"left": "left", "right": "right", "up": "top", "down": "bottom"}

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import aiohttp
 import discord
-from jobs.local import LocalExecutor
-from jobs.queue import Limits, Queue
 
 from bot.client import Atelier
 from bot.logs import set_up_logs
 from core.errors import AtelierError
 from core.settings import Settings
+from jobs.local import LocalExecutor
+from jobs.policy import Limits
+from jobs.queue import Queue
 from storage.database import open_database
 from storage.files import Files
 from vision.catalog import probe_devices

@@ -38,7 +38,8 @@ class Authority:
     def check(self, actor: Actor, action: Action, job: Job | None = None, *, guilds: int = 1) -> None:
         """NotAllowedError with the reason, or nothing. ``guilds``: how many servers the bot is in."""
         if not self.allows(actor, action, job, guilds=guilds):
-            raise NotAllowedError(_REASONS[action])
+            plain = action is Action.OPERATE and not actor.manages
+            raise NotAllowedError(_REASONS[Action.ADMINISTER if plain else action])
 
     def allows(self, actor: Actor, action: Action, job: Job | None = None, *, guilds: int = 1) -> bool:
         if actor.user_id in self.owners:

@@ -9,7 +9,6 @@ from typing import Any
 import discord
 from discord import app_commands
 from discord.ext import commands
-from jobs.queue import Queue, Result
 
 from bot import actions, buttons
 from bot.actions import Ask
@@ -25,6 +24,8 @@ from core.errors import ImageError, UserError
 from core.job import Job, Origin
 from core.prompt import Prompt
 from core.settings import Settings
+from jobs.queue import Queue
+from jobs.views import Result
 from storage.files import Files
 
 log = logging.getLogger(__name__)
@@ -184,10 +185,12 @@ class Atelier(commands.Bot):
         await whisper(interaction, text)
 
     async def _send_single(self, interaction: discord.Interaction, result: Result, index: int) -> None:
-        await self.delivery.send_single(interaction, result, actions.picture_of(result, index), index)
+        actions.picture_of(result, index)  # its number must exist
+        await self.delivery.send_single(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, result: Result) -> None:
         """Each caption becomes a job of its own; the first answers here, the others in messages of their own."""
+        await interaction.edit_original_response(content="…")  # else the first follow-up would take its place
         for index, caption in enumerate(result.captions):
             ask = actions.imagine_prompt(Prompt(text=caption), seed=actions.new_seed(), parent=(result.job.id, index))
             if index == 0:

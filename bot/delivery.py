@@ -16,16 +16,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import discord
-from jobs.queue import Queue, Result, StoredPicture
+from discord.http import handle_message_parameters
+from discord.webhook.async_ import async_context
 
 from bot import buttons, messages
 from bot.intake import Intake
 from bot.transport import GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
-from core.job import Job
+from core.job import Job, Origin
 from core.requests import ClassifyRequest, DescribeRequest
+from jobs.queue import Queue
+from jobs.views import Result
 from storage.files import Files
+from storage.jobs import StoredPicture
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,14 @@ class Post:
             return []
         data, name, alt = self.picture
         return [discord.File(io.BytesIO(data), name, description=alt[:1024] or None)]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where a post stands now."""
+
+    id: int
+    channel_id: int
 
 
 class Unreachable(Exception):
@@ -143,12 +155,12 @@ class Delivery:
         await self._queue.delivered(
             job.id,
             message_id=message.id if message else None,
-            channel_id=message.channel.id if message else None,
+            channel_id=message.channel_id if message else None,
             rung=rung,
         )
         log.info("job %s: delivered by %s", job.id, rung)
 
-    async def _climb(self, job: Job, shown: _Shown, post: Post) -> tuple[str, discord.Message | None]:
+    async def _climb(self, job: Job, shown: _Shown, post: Post) -> tuple[str, Sent | None]:
         """Try the rungs in order; the first that takes the post wins."""
         for rung, send in (("edit", self._edit), ("channel", self._send_to_channel), ("dm", self._send_dm)):
             if rung == "channel" and job.origin.ephemeral:
@@ -172,20 +184,18 @@ class Delivery:
             return False
         return discord.utils.utcnow() - discord.utils.snowflake_time(job.origin.interaction_id) < TOKEN_LIFE
 
-    async def _edit(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+    async def _edit(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
         origin = job.origin
         if self._token_lives(job):
-            hook = discord.Webhook.partial(origin.application_id, origin.interaction_token, client=self._client)
 
-            def call() -> Awaitable[discord.Message]:
-                return hook.edit_message(  # type: ignore[arg-type]
-                    "@original", content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
-                )
+            def call() -> Awaitable[Sent]:
+                return self._edit_original(origin, post)
         elif origin.message_id is not None and origin.interaction_token is None:
             message = self._channel(origin.channel_id).get_partial_message(origin.message_id)
 
-            def call() -> Awaitable[discord.Message]:
-                return message.edit(content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT)
+            async def call() -> Sent:
+                edited = await message.edit(content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT)
+                return Sent(edited.id, edited.channel.id)
         else:
             raise Unreachable("the interaction's token is too old")
         sent = await self._transport.attempt(call, patience=patience)
@@ -195,13 +205,25 @@ class Delivery:
         self._edited()
         return sent
 
-    async def _send_to_channel(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+    async def _edit_original(self, origin: Origin, post: Post) -> Sent:
+        """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live interaction."""
+        http = self._client.http
+        with handle_message_parameters(
+            content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
+        ) as parameters:
+            data = await async_context.get().edit_original_interaction_response(
+                origin.application_id, origin.interaction_token, session=http._HTTPClient__session,
+                proxy=http.proxy, proxy_auth=http.proxy_auth, payload=parameters.payload, multipart=parameters.multipart, files=parameters.files,
+            )
+        return Sent(int(data["id"]), int(data["channel_id"]))
+
+    async def _send_to_channel(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
         channel = self._channel(job.origin.channel_id)
         if shown.resumed and (sent := await self._sent_before(channel, job)) is not None:
             return sent
         return await self._send(channel, job, post, patience)
 
-    async def _sent_before(self, channel: discord.PartialMessageable, job: Job) -> discord.Message | None:
+    async def _sent_before(self, channel: discord.PartialMessageable, job: Job) -> Sent | None:
         """The final message of ``job``, if one was posted before a crash kept the row from knowing it.
 
         Discord remembers a nonce for some minutes only; a stop may last longer.
@@ -210,20 +232,21 @@ class Delivery:
             async for message in channel.history(limit=100, after=discord.Object(job.origin.interaction_id or 0)):
                 mine = self._client.user is not None and message.author.id == self._client.user.id
                 if mine and f"job {job.id}" in message.content:
-                    return message
+                    return Sent(message.id, message.channel.id)
         except (discord.HTTPException, OSError, TimeoutError):
             log.info("job %s: can't read back the channel", job.id)
         return None
 
-    async def _send_dm(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> discord.Message:
+    async def _send_dm(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
         user = await self._transport.attempt(lambda: self._client.fetch_user(job.origin.user_id), patience=patience)
         channel = await self._transport.attempt(user.create_dm, patience=patience)
         return await self._send(channel, job, post, patience)
 
-    async def _send(self, channel: discord.abc.Messageable, job: Job, post: Post, patience: float) -> discord.Message:
-        def call() -> Awaitable[discord.Message]:
+    async def _send(self, channel: discord.abc.Messageable, job: Job, post: Post, patience: float) -> Sent:
+        async def call() -> Sent:
             extra = {} if post.view is None else {"view": post.view}
-            return channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)
+            sent = await channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)
+            return Sent(sent.id, sent.channel.id)
 
         sent = await self._transport.attempt(call, patience=patience)
         self._edited()
@@ -231,7 +254,7 @@ class Delivery:
 
     async def _remove_placeholder(self, job: Job, shown: _Shown) -> None:
         """The old "(Waiting …)" message would stand there for ever."""
-        message_id = shown.message_id or await self._queue.message_of(job.id)
+        message_id = shown.message_id or job.origin.message_id
         if message_id is None:
             return
         try:
@@ -260,7 +283,7 @@ class Delivery:
             )
 
         sent = await self._transport.attempt(call, patience=60.0)
-        await self._queue.remember_message(job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index)
+        await self._queue.add_view(job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index)
         self._edited()
 
     # What a result looks like

@@ -7,10 +7,10 @@ import logging
 from dataclasses import dataclass
 
 import discord
-from jobs.queue import Queue
 
 from bot.replies import whisper
 from core.settings import DEMO, Settings
+from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
 _SEEN = "demo_hint"
@@ -43,7 +43,7 @@ class Hints:
         """Tell this member, once, what to expect."""
         if not self.prompts or await queue.user_flag(interaction.user.id, _SEEN):
             return
-        await queue.set_user_flag(interaction.user.id, _SEEN)
+        await queue.set_user_flag(interaction.user.id, _SEEN, True)
         await whisper(interaction, self.text())
 
     def text(self) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
-from jobs.queue import Result
 
 from bot import actions
 from bot.actions import Ask
 from core.prompt import parse
 from core.requests import MAX_PROMPT
+from jobs.views import Result
 
 _CUSTOM_ID = re.compile(r"at:caption:([a-z2-9]{12}):(\d)")
 _FIELD = "prompt"

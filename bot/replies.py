@@ -19,8 +19,11 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
             return
-        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            await interaction.delete_original_response()
+        pending = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        if pending:  # the first follow-up after a bare defer would become that public answer itself
+            await interaction.edit_original_response(content="…")
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+        if pending:
+            await interaction.delete_original_response()
     except (discord.HTTPException, OSError, TimeoutError) as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)

@@ -170,8 +170,8 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
     if url and not url.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
         problems.append("DATABASE_URL: takes sqlite+aiosqlite:///path or postgresql+asyncpg://….")
     token = read.get("discord_token", "")
-    if token and (len(token.split(".")) != 3 or any(c.isspace() for c in token)):
-        problems.append("DISCORD_TOKEN: isn't a bot token (three parts joined by dots); copy it again: developer portal, Bot, Reset Token.")
+    if token and (len(token) < 10 or any(c.isspace() for c in token)):
+        problems.append("DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token.")
     for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL"):
         problem = _model_problem(values.get(name, "").strip())
         if problem:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable
 import discord
 from discord import app_commands
 from discord.ext import commands
-from jobs.queue import JobView, Snapshot
 
 from bot.authority import Action
 from bot.client import Atelier
 from bot.messages import duration, ordinal
 from bot.replies import SILENT, whisper
 from core.job import Job
+from jobs.views import JobView, Snapshot
 
 MAX_ROWS = 15
 

@@ -30,7 +30,7 @@ class Show(commands.Cog):
         sent = await interaction.edit_original_response(
             content=post.content, attachments=post.files(), allowed_mentions=SILENT, **extra
         )
-        await self.bot.queue.remember_message(result.job.id, sent.id, interaction.channel_id or 0, interaction.guild_id)
+        await self.bot.queue.add_view(result.job.id, sent.id, interaction.channel_id or 0, interaction.guild_id)
 
 
 async def setup(bot: Atelier) -> None:

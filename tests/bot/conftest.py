@@ -11,8 +11,8 @@ from typing import Any
 
 import discord
 import pytest
-import simcord
 from PIL import Image
+from simcord import Env
 
 from bot.app import Services, services
 from bot.client import Atelier
@@ -40,6 +40,14 @@ class Studio:
         self.bot = Atelier(self.built.settings, self.built.queue, self.built.files)
         await self.env.restart_bot(self.bot)
 
+    def newcomer(self, name: str = "dora") -> Any:
+        """Somebody who shares no server, only a DM."""
+        return self.env.create_user(name)
+
+    async def send_dm(self, user: Any, content: str, *files: tuple[str, bytes]) -> discord.Message:
+        attachments = self.env.backend.store_attachments(user.dm_channel.id, files)
+        return await user.send_dm(content, attachments=attachments)
+
     def last(self, channel: Any = None) -> discord.Message:
         return (channel or self.channel).history()[-1]
 
@@ -49,13 +57,28 @@ async def open_studio(data_dir: Path, **settings: str) -> AsyncIterator[Studio]:
     loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", **settings}, data_dir / "none.env")
     async with services(loaded, target=WORKER) as built:
         bot = Atelier(built.settings, built.queue, built.files)
-        async with simcord.run(bot, settle_timeout=60) as env:
+        env = Env(bot, settle_timeout=60)
+        await env.start()
+        try:
             guild = env.create_guild("Test")
             channel = guild.create_text_channel("studio")
             role = guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
             people = {name: guild.add_member(env.create_user(name)) for name in ("alice", "bob")}
             mira = guild.add_member(env.create_user("mira"), roles=[role])
             yield Studio(env, built, bot, channel, people["alice"], people["bob"], mira, guild)
+        finally:
+            await env.shutdown()
+        assert env.errors == []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item):
+    """simcord's clock and webhook adapter belong to the test's own context, which a fixture's task does not share."""
+    studios = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Studio)]
+    if studios:
+        with studios[0].env.time_context():
+            return (yield)
+    return (yield)
 
 
 @pytest.fixture

@@ -1,10 +1,13 @@
 """The ladder: where a result goes when the first place is gone, and what is retried."""
 
+import asyncio
+
 import aiohttp
 import discord
 import pytest
 
 from bot.transport import Breaker, Transport
+from core.job import Status
 from tests.bot.conftest import Studio
 
 
@@ -39,7 +42,10 @@ def _transport(pauses: list[float]) -> Transport:
 
 @pytest.mark.parametrize(
     "failure",
-    [_error(503), _error(520), _error(500), _error(429), aiohttp.ServerDisconnectedError(), ConnectionResetError(), aiohttp.ClientOSError(), TimeoutError()],
+    [
+        *map(_error, (503, 520, 500, 429)),
+        aiohttp.ServerDisconnectedError(), ConnectionResetError(), aiohttp.ClientOSError(), TimeoutError(),
+    ],
     ids=["503", "520", "500", "429", "closed", "reset", "os error", "timeout"],
 )
 async def test_what_may_pass_is_tried_again(failure: BaseException) -> None:
@@ -70,13 +76,14 @@ def test_the_breaker_opens_at_its_limit_and_closes_with_time() -> None:
 
 
 async def test_an_expired_token_sends_the_result_to_the_channel_once(studio: Studio) -> None:
-    studio.env.backend  # the world in memory
     await studio.built.queue.pause(studio.mira.id)
     shown = await _start(studio, "a late boat")
     job = (await studio.built.queue.snapshot()).waiting[0].job
     await studio.env.advance_time(16 * 60)
     await studio.built.queue.resume(studio.mira.id)
-    await studio.env.settle(timeout=30)
+    while (await studio.built.queue.job(job.id)).status is not Status.DELIVERED:
+        await asyncio.sleep(0.02)
+        await studio.env.settle()
     finals = [m for m in studio.channel.history() if f"job {job.id}" in m.content and m.attachments]
     assert len(finals) == 1 and shown
     assert not [m for m in studio.channel.history() if "Waiting to start" in m.content]

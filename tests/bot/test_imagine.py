@@ -5,14 +5,13 @@ import io
 import pytest
 from PIL import Image
 
-from core.events import Progress
 from tests.bot.conftest import Studio, open_studio, png
 
 
 async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house --seed 5 --ar 3:2")
     message = studio.last()
-    assert result.deferred and not result.ephemeral
+    assert result.acknowledged and not result.ephemeral
     assert "**a red house --ar 3:2**" in message.content and "seed 5" in message.content and f"<@{studio.alice.id}>" in message.content
     assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"]
     labels = [child.label or str(child.emoji) for row in message.components for child in row.children]
@@ -114,10 +113,9 @@ async def test_words_cannot_ping_or_format(studio: Studio) -> None:
 
 async def test_progress_is_shown_and_dropped_when_it_comes_too_fast(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
-    edits = [entry for entry in studio.env.http_log if entry.method == "PATCH" and "/webhooks/" in entry.path]
+    edits = [entry for entry in studio.env.http_requests if entry.method == "PATCH" and "/webhooks/" in entry.path]
     assert 2 <= len(edits) <= 6  # 2 s of steps every 50 ms: not forty edits
     assert result.acknowledged
-    assert Progress(1, 2).preview is None
 
 
 async def test_a_picture_too_large_for_discord_is_sent_smaller_and_says_so(tmp_path) -> None:

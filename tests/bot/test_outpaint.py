@@ -52,7 +52,7 @@ async def test_a_canvas_that_is_too_large_is_told(studio: Studio) -> None:
 def test_sides_add_up_to_the_asked_canvas() -> None:
     source = Source("0" * 64, 101, 53)
     sides = zoom_sides(source, 1.5)
-    assert (source.width + sides["left"] + sides["right"], source.height + sides["top"] + sides["bottom"]) == (151, 79 + 0 * 1) or sum(sides.values()) == 76
+    assert (sides["left"] + sides["right"], sides["top"] + sides["bottom"]) == (50, 26)
     assert direction_sides(source, "up") == {"top": 26}
     assert aspect_sides(Source("0" * 64, 100, 100), (16, 9)) == {"left": 39, "right": 39}
     with pytest.raises(UserError):

@@ -30,7 +30,8 @@ async def _submit(studio: Studio, prompt: str) -> None:
     from core.job import Origin
     from core.requests import ImagineRequest
 
-    submitted = await studio.built.queue.submit(ImagineRequest(prompt=prompt), Origin(user_id=studio.alice.id, channel_id=studio.channel.id))
+    origin = Origin(user_id=studio.alice.id, channel_id=studio.channel.id, guild_id=studio.guild.id)
+    submitted = await studio.built.queue.submit(ImagineRequest(prompt=prompt), origin)
     async for _ in studio.built.queue.watch(submitted.job.id):
         pass
 
