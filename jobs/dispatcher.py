@@ -67,6 +67,7 @@ class Dispatcher:
         self.running: dict[str, Live] = {}
         self.feeds: dict[str, Feed] = {}
         self.estimate = Estimate()
+        self.claiming: str | None = None  # out of the list, not yet running
         self.paused = False
         self.stopping = False
         self.disk_full = False
@@ -90,9 +91,9 @@ class Dispatcher:
             self.estimate.add(key, seconds)
         self._turn = await self.database.read(people.last_turn)
         waiting = await self.database.read(rows.waiting)
-        self.waitlist.served |= await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
+        turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for row in waiting:
-            self.enqueue(row)
+            self.enqueue(row, served=turns[row.user_id])
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
         self._loop_tasks = [
@@ -148,15 +149,17 @@ class Dispatcher:
 
     # Waiting
 
-    def enqueue(self, row: WaitingRow) -> Waiting:
-        """The row is written: from now on it may be started any moment."""
+    def enqueue(self, row: WaitingRow, *, served: int) -> None:
+        """The row is written: from now on it may be started any moment. ``served``: its user's latest turn."""
+        now = time.monotonic()
         age = max(0.0, (_now() - row.created_at).total_seconds())  # the wall clock is asked once: it may jump later
         waiting = Waiting(row.id, row.seq, row.user_id, row.guild_id, row.lane, row.cost_key, row.max_running,
-                          time.monotonic() - age, row.front)
+                          now - age, row.front)
         self.feeds.setdefault(row.id, Feed())
-        self.waitlist.add(waiting)
+        self.waitlist.add(waiting, now)
+        if self.waitlist.served(row.user_id) < served:
+            self.waitlist.set_served(row.user_id, served, now)
         self.wake()
-        return waiting
 
     def announce(self, job_id: str) -> Queued | None:
         """Tell one job where it stands, now."""
@@ -168,7 +171,7 @@ class Dispatcher:
 
     def forget(self, job_id: str, event: Event) -> None:
         """It is over in the rows: out of the list, off the device, and the watchers are told."""
-        self.waitlist.remove(job_id)
+        self.waitlist.remove(job_id, time.monotonic())
         if job_id in self.running:
             self.executor.cancel(job_id)
         self._publish_end(job_id, event)
@@ -218,13 +221,15 @@ class Dispatcher:
 
     async def _announce(self) -> None:
         """Tell each waiting job where it stands, if that has changed."""
-        told, count = self._told, 0
+        told = self._told
         self._told = now_told = {}
         slots, work = self._load()
         for place, waiting in enumerate(list(self.waitlist.order(time.monotonic())), 1):
             seconds = self.estimate.seconds(waiting.cost_key)
             event = Queued(place, None if seconds is None or self.paused else work / slots)
             work += seconds or 0.0
+            if place % CHUNK == 0:
+                await asyncio.sleep(0)
             before = told.get(waiting.job_id)
             if before is not None and not _worth_telling(before, event):
                 now_told[waiting.job_id] = before
@@ -233,9 +238,6 @@ class Dispatcher:
             feed = self.feeds.get(waiting.job_id)
             if feed is not None and waiting.job_id in self.waitlist:
                 feed.publish(event)
-            count += 1
-            if count % CHUNK == 0:
-                await asyncio.sleep(0)
 
     # Running
 
@@ -258,9 +260,9 @@ class Dispatcher:
         if choice is None or not await self._disk_has_room():
             return False
         device, waiting = choice
-        if self.waitlist.remove(waiting.job_id) is None:
+        if self.waitlist.remove(waiting.job_id, time.monotonic()) is None:
             return True  # cancelled while we looked at the disk
-        token = secrets.token_hex(16)
+        token, self.claiming = secrets.token_hex(16), waiting.job_id
         try:
             job = await self.database.write(partial(self._claim, waiting, token, device))
         except rows.UnreadableJob:
@@ -269,12 +271,14 @@ class Dispatcher:
             self._publish_end(waiting.job_id, Failed(UNREADABLE))
             return True
         except BaseException:
-            self.waitlist.add(waiting)
+            self.waitlist.add(waiting, time.monotonic())
             raise
+        finally:
+            self.claiming = None
         if job is None or job.id not in self.feeds:
             return True  # cancelled in the meantime
         self._turn += 1
-        self.waitlist.note_turn(waiting, self._turn)
+        self.waitlist.note_start(waiting, self._turn, time.monotonic())
         self._loaded[device] = waiting.model
         live = self.running[job.id] = Live(job, waiting, token, device, time.monotonic())
         task = asyncio.create_task(self._run(live), name=f"job {job.id}")
@@ -404,7 +408,7 @@ class Dispatcher:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self._publish_end(live.job.id, Failed(message))
         elif status is Status.QUEUED and live.job.id in self.feeds:
-            self.waitlist.add(live.waiting)
+            self.waitlist.add(live.waiting, time.monotonic())
             self._told.pop(live.job.id, None)
 
     async def _persist(self, work: Callable[..., Awaitable[T]]) -> T | None:

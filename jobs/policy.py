@@ -6,6 +6,7 @@ recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -58,23 +59,26 @@ class Waiting:
         return model_of(self.cost_key)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Group:
-    """The waiting jobs of one user in one lane, oldest first; what round robin turns over."""
+    """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number of the user's
+    latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is what would run."""
 
     user_id: int
     lane: Lane
-    served: int  # number of the user's latest turn
-    jobs: Sequence[Waiting] = field(repr=False)
+    served: int = 0
+    rank: int = 0
+    jobs: list[Waiting] = field(default_factory=list, repr=False)
 
-    def rank(self, now: float) -> int:
-        """0 is best. The head's age counts for the group: it is what would run."""
-        lifted = int(max(0.0, now - self.jobs[0].since) // LIFT_SECONDS)
-        return max(0, RANKS[self.lane] - lifted)
+    @property
+    def turn(self) -> tuple[int, int, int]:
+        """Groups go by this, smallest first. No two are the same."""
+        return self.rank, self.served, self.jobs[0].seq
 
-    def turn(self, now: float) -> tuple[int, int, int]:
-        """Groups go by this, smallest first."""
-        return self.rank(now), self.served, self.jobs[0].seq
+
+def rank_of(lane: Lane, waited: float) -> int:
+    """The lane's rank, lifted by one for each ``LIFT_SECONDS`` that a job has waited."""
+    return max(0, RANKS[lane] - int(max(0.0, waited) // LIFT_SECONDS))
 
 
 # Admission
@@ -102,12 +106,17 @@ def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, u
         raise LimitError(f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in a while.")
 
 
-# Order
+# Order. ``groups`` are always sorted by turn, ``front`` by place.
 
-def next_group(groups: Iterable[Group], running: Mapping[int, int], now: float) -> Group | None:
-    """Whose turn it is; users at their limit of running jobs are passed over. None when nobody's is."""
-    ready = (group for group in groups if running.get(group.user_id, 0) < group.jobs[0].max_running)
-    return min(ready, key=lambda group: group.turn(now), default=None)
+def next_job(front: Iterable[Waiting], groups: Iterable[Group], running: Mapping[int, int], loaded: str | None) -> Waiting | None:
+    """The job to start on a device that has the model ``loaded``. Users at their limit of running jobs are passed over."""
+    for job in front:
+        if running.get(job.user_id, 0) < job.max_running:
+            return job
+    for group in groups:
+        if running.get(group.user_id, 0) < group.jobs[0].max_running:
+            return fit_model(group.jobs, loaded)
+    return None
 
 
 def fit_model(jobs: Sequence[Waiting], loaded: str | None) -> Waiting:
@@ -118,14 +127,11 @@ def fit_model(jobs: Sequence[Waiting], loaded: str | None) -> Waiting:
     return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded), first)
 
 
-def order(front: Sequence[Waiting], groups: Iterable[Group], now: float) -> Iterator[Waiting]:
+def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting]:
     """All waiting jobs as they would start if nothing changed."""
     yield from front
-    ranked: dict[int, list[Group]] = {}
-    for group in sorted(groups, key=lambda group: group.turn(now)):
-        ranked.setdefault(group.rank(now), []).append(group)
-    for rank in sorted(ranked):
-        lists = [group.jobs for group in ranked[rank]]
+    for _, equals in itertools.groupby(groups, key=lambda group: group.rank):
+        lists = [group.jobs for group in equals]
         turn = 0
         while lists:
             yield from (jobs[turn] for jobs in lists)
@@ -133,20 +139,21 @@ def order(front: Sequence[Waiting], groups: Iterable[Group], now: float) -> Iter
             lists = [jobs for jobs in lists if len(jobs) > turn]
 
 
-def position(job: Waiting, front: Sequence[Waiting], groups: Iterable[Group], now: float) -> int:
+def position(job: Waiting, front: Sequence[Waiting], groups: Iterable[Group]) -> int:
     """1 runs next. The place of ``job`` in ``order``, without building it: a queue may hold ten thousand."""
     if job.front is not None:
-        return 1 + next(i for i, other in enumerate(front) if other is job)
+        return 1 + next(place for place, other in enumerate(front) if other is job)
     groups = list(groups)
-    own = next(group for group in groups if group.user_id == job.user_id and group.lane == job.lane)
-    rank, key, turn = own.rank(now), own.turn(now), _index(own.jobs, job)
+    own = next(place for place, group in enumerate(groups) if group.user_id == job.user_id and group.lane == job.lane)
+    rank, turn = groups[own].rank, _index(groups[own].jobs, job)
     ahead = len(front)
-    for group in groups:
-        other = group.rank(now)
-        if other < rank:
+    for place, group in enumerate(groups):
+        if group.rank < rank:
             ahead += len(group.jobs)
-        elif other == rank:
-            ahead += min(len(group.jobs), turn + (group.turn(now) < key))
+        elif group.rank == rank:
+            ahead += min(len(group.jobs), turn + (place < own))
+        else:
+            break
     return ahead + 1
 
 

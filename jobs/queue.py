@@ -78,8 +78,7 @@ class Queue:
         found, row, served = await self.database.write(partial(self._admit, job, problem))
         if row is None:
             return await self._duplicate(found)
-        self._dispatcher.waitlist.served.setdefault(origin.user_id, served)
-        self._dispatcher.enqueue(row)
+        self._dispatcher.enqueue(row, served=served)
         queued = self._dispatcher.announce(job.id)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
@@ -194,7 +193,7 @@ class Queue:
 
     async def mine(self, user_id: int) -> Snapshot:
         """The same, of one member's jobs."""
-        own = [waiting for waiting in self._dispatcher.waitlist if waiting.user_id == user_id]
+        own = self._dispatcher.waitlist.of_user(user_id)
         places = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:100]}
         ids = sorted(places, key=lambda job_id: places[job_id].position)
         running = [job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id]
@@ -289,7 +288,7 @@ class Queue:
         place = await self._audited(AuditRow(_now(), actor_id, "move to front", target=job_id), partial(rows.set_front, job_id=job_id))
         if place is None:
             return False
-        self._dispatcher.waitlist.move_to_front(job_id, place)
+        self._dispatcher.waitlist.move_to_front(job_id, place, time.monotonic())
         self._dispatcher.wake()
         return True
 

@@ -1,4 +1,4 @@
-"""The queued jobs in memory, kept as ordering needs them: by lane and user. The rows are the truth; this is their index."""
+"""The queued jobs in memory, kept in the order of turns. The rows are the truth; this is their index."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from core.job import Lane
 from jobs import policy
 from jobs.policy import Group, Waiting
 
-_SEQ = attrgetter("seq")
+REFRESH_SECONDS = 5.0  # between two looks at whom age has lifted
+_SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
 class Waitlist:
-    """Add, remove, and ask for order, position and the next job. ``served``: user → number of their latest turn."""
+    """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Waiting] = {}
-        self._lists: dict[tuple[int, Lane], list[Waiting]] = {}
+        self._groups: dict[tuple[int, Lane], Group] = {}
+        self._turns: list[Group] = []  # sorted
         self._front: list[Waiting] = []
-        self.served: dict[int, int] = {}
+        self._served: dict[int, int] = {}
+        self._next_refresh = 0.0
         self.by_cost: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -36,16 +39,22 @@ class Waitlist:
     def get(self, job_id: str) -> Waiting | None:
         return self._jobs.get(job_id)
 
-    def add(self, job: Waiting) -> None:
+    def of_user(self, user_id: int) -> list[Waiting]:
+        own = [job for lane in Lane if (user_id, lane) in self._groups for job in self._groups[user_id, lane].jobs]
+        return own + [job for job in self._front if job.user_id == user_id]
+
+    def add(self, job: Waiting, now: float) -> None:
         """Into its place by arrival: a job that failed half-way goes before those that came after it."""
         self._jobs[job.job_id] = job
         self.by_cost[job.cost_key] += 1
         if job.front is not None:
             bisect.insort(self._front, job, key=lambda other: -(other.front or 0))
-        else:
-            bisect.insort(self._lists.setdefault((job.user_id, job.lane), []), job, key=_SEQ)
+            return
+        group = self._take_out(job.user_id, job.lane) or Group(job.user_id, job.lane)
+        bisect.insort(group.jobs, job, key=_SEQ)
+        self._put_in(group, now)
 
-    def remove(self, job_id: str) -> Waiting | None:
+    def remove(self, job_id: str, now: float) -> Waiting | None:
         job = self._jobs.pop(job_id, None)
         if job is None:
             return None
@@ -54,39 +63,69 @@ class Waitlist:
             del self.by_cost[job.cost_key]
         if job.front is not None:
             self._front.remove(job)
-        else:
-            jobs = self._lists[job.user_id, job.lane]
-            del jobs[bisect.bisect_left(jobs, job.seq, key=_SEQ)]
-            if not jobs:
-                del self._lists[job.user_id, job.lane]
+            return job
+        group = self._take_out(job.user_id, job.lane)
+        assert group is not None
+        del group.jobs[bisect.bisect_left(group.jobs, job.seq, key=_SEQ)]
+        if group.jobs:
+            self._put_in(group, now)
         return job
 
-    def move_to_front(self, job_id: str, place: int) -> None:
-        job = self.remove(job_id)
+    def move_to_front(self, job_id: str, place: int, now: float) -> None:
+        job = self.remove(job_id, now)
         if job is not None:
             job.front = place
-            self.add(job)
+            self.add(job, now)
 
-    def groups(self) -> Iterator[Group]:
-        return (Group(user, lane, self.served.get(user, 0), jobs) for (user, lane), jobs in self._lists.items())
+    def served(self, user_id: int) -> int:
+        return self._served.get(user_id, 0)
 
-    def next(self, running: Mapping[int, int], loaded: str | None, now: float) -> Waiting | None:
-        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may start."""
-        for job in self._front:
-            if running.get(job.user_id, 0) < job.max_running:
-                return job
-        group = policy.next_group(self.groups(), running, now)
-        return None if group is None else policy.fit_model(group.jobs, loaded)
+    def set_served(self, user_id: int, turn: int, now: float) -> None:
+        """The user's latest turn was number ``turn``."""
+        self._served[user_id] = turn
+        for lane in Lane:
+            group = self._take_out(user_id, lane)
+            if group is not None:
+                self._put_in(group, now)
 
-    def note_turn(self, job: Waiting, turn: int) -> None:
-        """``job``, removed already, has started; its elders in the group were passed over."""
-        self.served[job.user_id] = turn
-        for other in self._lists.get((job.user_id, job.lane), ())[: policy.LOOK_AHEAD]:
+    def note_start(self, job: Waiting, turn: int, now: float) -> None:
+        """``job``, removed already, has started as number ``turn``: its elders in the group were passed over."""
+        self.set_served(job.user_id, turn, now)
+        group = self._groups.get((job.user_id, job.lane))
+        for other in group.jobs[: policy.LOOK_AHEAD] if group else ():
             if other.seq < job.seq:
                 other.passed_over += 1
 
+    def next(self, running: Mapping[int, int], loaded: str | None, now: float) -> Waiting | None:
+        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may start."""
+        self._refresh(now)
+        return policy.next_job(self._front, self._turns, running, loaded)
+
     def order(self, now: float) -> Iterator[Waiting]:
-        return policy.order(self._front, self.groups(), now)
+        self._refresh(now)
+        return policy.order(self._front, self._turns)
 
     def position(self, job: Waiting, now: float) -> int:
-        return policy.position(job, self._front, self.groups(), now)
+        self._refresh(now)
+        return policy.position(job, self._front, self._turns)
+
+    def _take_out(self, user_id: int, lane: Lane) -> Group | None:
+        group = self._groups.pop((user_id, lane), None)
+        if group is not None:
+            del self._turns[bisect.bisect_left(self._turns, group.turn, key=_TURN)]
+        return group
+
+    def _put_in(self, group: Group, now: float) -> None:
+        group.served = self._served.get(group.user_id, 0)
+        group.rank = policy.rank_of(group.lane, now - group.jobs[0].since)
+        self._groups[group.user_id, group.lane] = group
+        bisect.insort(self._turns, group, key=_TURN)
+
+    def _refresh(self, now: float) -> None:
+        """Age lifts a group without anything else happening to it."""
+        if now < self._next_refresh:
+            return
+        self._next_refresh = now + REFRESH_SECONDS
+        for group in self._turns:
+            group.rank = policy.rank_of(group.lane, now - group.jobs[0].since)
+        self._turns.sort(key=_TURN)

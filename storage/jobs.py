@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.errors import AtelierError, StorageError
 from core.job import Job, Lane, Origin, Status
 from core.requests import from_json, to_json
+from storage.people import upsert
 from storage.schema import CHILD, GRID, OPEN, QUEUED, RUNNING, UNFINISHED, inputs, jobs, messages, pictures
 
+PAGE = 200  # rows
 MAX_ATTEMPTS = 3  # the table's check has the same number
 PICTURE_KINDS = ("imagine", "variation", "outpaint")
 log = logging.getLogger(__name__)
@@ -275,12 +277,8 @@ async def _add_message(
     connection: AsyncConnection, job_id: str, message_id: int, channel_id: int, guild_id: int | None, now: datetime,
     index: int | None = None,
 ) -> None:
-    exists = await _first(connection, sa.select(messages.c.job_id).where(messages.c.message_id == message_id))
-    if exists is None:
-        await connection.execute(sa.insert(messages).values(
-            message_id=message_id, channel_id=channel_id, guild_id=guild_id, job_id=job_id, position=index, created_at=now))
-    elif exists.job_id != job_id:
-        await connection.execute(sa.update(messages).where(messages.c.message_id == message_id).values(job_id=job_id))
+    values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
+    await connection.execute(upsert(connection, messages, {"message_id": message_id, "created_at": now, **values}, values))
 
 
 # Reading
@@ -293,7 +291,7 @@ async def get(connection: AsyncConnection, job_id: str) -> Job | None:
 async def get_many(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
     rows = await connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
-    return {job.id: job for job in _readable(rows)}
+    return {job.id: job for row in rows if (job := _readable(row))}
 
 
 async def of_message(connection: AsyncConnection, message_id: int) -> tuple[Job, int | None] | None:
@@ -325,7 +323,7 @@ def waiting_statement() -> sa.Select[Any]:
 
 async def waiting(connection: AsyncConnection) -> list[WaitingRow]:
     """Every queued job, in order of arrival."""
-    return [_to_waiting(row) for row in await connection.execute(waiting_statement())]
+    return [_to_waiting(row) async for row in _pages(connection, waiting_statement())]
 
 
 async def waiting_row(connection: AsyncConnection, job_id: str) -> WaitingRow | None:
@@ -339,7 +337,7 @@ def undelivered_statement() -> sa.Select[Any]:
 
 async def undelivered(connection: AsyncConnection) -> list[Job]:
     """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed, cancelled."""
-    return list(_readable(await connection.execute(undelivered_statement())))
+    return [job async for row in _pages(connection, undelivered_statement()) if (job := _readable(row))]
 
 
 async def last_picture(connection: AsyncConnection, user_id: int) -> Job | None:
@@ -376,6 +374,19 @@ async def files_of(connection: AsyncConnection, sha256s: Iterable[str]) -> set[s
     return set((await connection.execute(statement)).scalars())
 
 
+async def _pages(connection: AsyncConnection, statement: sa.Select[Any]) -> AsyncIterator[sa.Row[Any]]:
+    """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into Python's values at
+    once would hold up the event loop."""
+    last = -1
+    while True:
+        page = (await connection.execute(statement.where(jobs.c.seq > last).limit(PAGE))).all()
+        for row in page:
+            yield row
+        if len(page) < PAGE:
+            return
+        last = page[-1].seq
+
+
 def to_job(row: sa.Row[Any]) -> Job:
     """UnreadableJob for a row of another version of the program."""
     try:
@@ -394,12 +405,13 @@ def to_job(row: sa.Row[Any]) -> Job:
         raise UnreadableJob(f"job {row.id} was written by another version of Atelier and can't be read: {error}") from error
 
 
-def _readable(rows: Iterable[sa.Row[Any]]) -> Iterable[Job]:
-    for row in rows:
-        try:
-            yield to_job(row)
-        except UnreadableJob as error:
-            log.warning("%s", error)
+def _readable(row: sa.Row[Any]) -> Job | None:
+    """One job of another version must not hide the others."""
+    try:
+        return to_job(row)
+    except UnreadableJob as error:
+        log.warning("%s", error)
+        return None
 
 
 def _to_waiting(row: sa.Row[Any]) -> WaitingRow:

@@ -1,0 +1,74 @@
+"""A queue on a database and files in a temporary folder, its executor worked by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.job import Origin
+from core.requests import ImagineRequest
+from jobs.executor import Executor
+from jobs.policy import Limits
+from jobs.queue import Queue
+from jobs.views import Submitted
+from storage.database import open_database
+from storage.files import Files
+from tests.jobs.fake_worker import output_of
+from tests.jobs.hand_executor import HandExecutor
+from vision.protocol import Done
+
+LIMITS = Limits(disk_floor=0)
+_interactions = itertools.count(1)
+
+
+@asynccontextmanager
+async def open_queue(folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True) -> AsyncIterator[Queue]:
+    """Opened and started, stopped and closed."""
+    async with open_database(f"sqlite+aiosqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
+        queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits)
+        if start:
+            await queue.start()
+        try:
+            yield queue
+        finally:
+            await queue.stop(0)
+
+
+@pytest.fixture
+def executor() -> HandExecutor:
+    return HandExecutor()
+
+
+@pytest.fixture
+async def queue(tmp_path: Path, executor: HandExecutor) -> AsyncIterator[Queue]:
+    async with open_queue(tmp_path, executor) as opened:
+        yield opened
+
+
+async def ask(queue: Queue, prompt: str = "a red house", *, user: int = 1, seed: int = 0, **options: Any) -> Submitted:
+    """Queue an /imagine of a user in guild 3, channel 2."""
+    origin = {"user_id": user, "channel_id": 2, "guild_id": 3, "interaction_id": next(_interactions), **options.pop("origin", {})}
+    return await queue.submit(ImagineRequest(prompt=prompt, seed=seed), Origin(**origin), **options)
+
+
+async def until(condition: Callable[[], Any], patience: float = 20.0) -> None:
+    """Wait for something that no event tells of."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.002)
+
+
+def done(executor: HandExecutor, job_id: str) -> Done:
+    """How the held run ends when all goes well."""
+    from core.requests import from_json
+
+    run = executor.held[job_id].run
+    return Done(job_id, output_of(from_json(run.kind, run.request)))

@@ -1,0 +1,66 @@
+"""An executor worked by hand: a test decides what each run reports and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jobs.executor import Device, Lost, Outcome, Report
+from vision.protocol import LoadingModel, Run, Step
+
+
+@dataclass
+class Held:
+    """A run in the executor's hands."""
+
+    device: str
+    run: Run
+    report: Report
+    outcome: asyncio.Future[Outcome]
+
+
+class HandExecutor:
+    """Devices with slots; nothing happens on its own. ``asked_to_stop``: jobs somebody wants cancelled."""
+
+    def __init__(self, slots: dict[str, int] | None = None) -> None:
+        self.slots = slots or {"cpu": 1}
+        self.held: dict[str, Held] = {}
+        self.started: list[str] = []  # every job ever run, in order
+        self.asked_to_stop: set[str] = set()
+        self._changed: Callable[[], None] = lambda: None
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return [Device(name, "ready", "by hand", 0, count, sum(h.device == name for h in self.held.values()))
+                for name, count in self.slots.items()]
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    async def stop(self) -> None:
+        for job_id in list(self.held):
+            self.end(Lost(job_id, "stopped"))
+
+    def free(self) -> Sequence[str]:
+        return [device.name for device in self.devices for _ in range(device.slots - device.running)]
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        assert run.job_id not in self.held, f"job {run.job_id} runs twice at once"
+        assert device in self.free(), f"{device} has no free slot"
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.held[run.job_id] = Held(device, run, report, outcome)
+        self.started.append(run.job_id)
+        return await outcome
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self.held:
+            self.asked_to_stop.add(job_id)
+
+    def report(self, message: Step | LoadingModel) -> None:
+        self.held[message.job_id].report(message)
+
+    def end(self, outcome: Outcome) -> None:
+        self.held.pop(outcome.job_id).outcome.set_result(outcome)
+        self.asked_to_stop.discard(outcome.job_id)
+        self._changed()

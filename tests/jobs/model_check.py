@@ -1,0 +1,483 @@
+"""The queue against a plain model of it: random asks, steps, ends, crashes, cancels and pauses, compared after each.
+
+    python -m tests.jobs.model_check --steps 1000000
+    python -m tests.jobs.model_check --bug unfenced      # a seeded bug: must be found
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import hypothesis
+import hypothesis.strategies as st
+import sqlalchemy as sa
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from core.errors import LimitError
+from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
+from core.job import Lane, Origin, Status
+from core.requests import ImagineRequest
+from jobs import policy
+from jobs.dispatcher import Dispatcher
+from jobs.executor import Lost
+from jobs.policy import RANKS, Limits
+from jobs.queue import Queue
+from storage import jobs as rows
+from storage.database import open_database
+from storage.files import Files
+from tests.jobs.fake_worker import output_of
+from tests.jobs.hand_executor import HandExecutor
+from vision.protocol import Broke, Done, Fault, Step, Stopped
+
+SLOTS = {"cpu": 1, "cuda:0": 2}
+LIMITS = Limits(user_running=2, user_waiting=4, guild_waiting=9, disk_floor=0)
+USERS = st.integers(1, 4)
+counted = {"steps": 0, "examples": 0, "crashes": 0, "jobs": 0}
+
+
+@dataclass
+class Plain:
+    """What a job is, as simply as one can say it."""
+
+    seq: int
+    user: int
+    lane: Lane
+    interaction: int
+    press: str | None
+    status: str = "queued"
+    attempts: int = 0
+    front: int = 0
+    told: bool = False
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """The real queue, database and files; the executor is worked by hand, so that the order of things is the test's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        counted["examples"] += 1
+        self.folder = Path(tempfile.mkdtemp(prefix="atelier-check-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.loop = asyncio.new_event_loop()
+        self.plain: dict[str, Plain] = {}
+        self.turn: dict[int, int] = {}
+        self.turns = 0
+        self.paused = False
+        self.count = 0
+        self.ends: dict[str, list[Any]] = {}
+        self.watchers: dict[str, asyncio.Task[None]] = {}
+        self.open()
+
+    # The real thing
+
+    def open(self) -> None:
+        self.executor = HandExecutor(dict(SLOTS))
+        self.stack = AsyncExitStack()
+        self.do(self._open())
+        self.eyes = sqlite3.connect(self.folder / "a.db")
+
+    async def _open(self) -> None:
+        database = await self.stack.enter_async_context(open_database(f"sqlite+aiosqlite:///{self.folder / 'a.db'}", None))
+        self.queue = Queue(database, Files(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
+        await self.queue.start()
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        async def and_settle() -> Any:
+            result = await work
+            await self.settle()
+            return result
+
+        return self.loop.run_until_complete(asyncio.wait_for(and_settle(), 20))
+
+    async def settle(self) -> None:
+        """Until the dispatcher has nothing left to do."""
+        dispatcher = self.queue._dispatcher
+        while not (
+            dispatcher.claiming is None and set(dispatcher.running) == set(self.executor.held) and not dispatcher._wake.is_set() and not self.queue._tasks
+            and (dispatcher.paused or dispatcher.choose() is None) and not self.queue.database._pending
+        ):
+            await asyncio.sleep(0.0002)
+
+    def rows(self) -> dict[str, tuple[str, int]]:
+        return {i: (s, a) for i, s, a in self.eyes.execute("SELECT id, status, attempts FROM jobs")}
+
+    def watch(self, job_id: str) -> None:
+        async def follow() -> None:
+            async for event in self.queue.watch(job_id):
+                if isinstance(event, TERMINAL):
+                    self.ends.setdefault(job_id, []).append(event)
+
+        self.watchers[job_id] = self.loop.create_task(follow())
+
+    # The plain model
+
+    def having(self, *statuses: str) -> list[str]:
+        return [job_id for job_id, plain in self.plain.items() if plain.status in statuses]
+
+    def run_what_can(self) -> None:
+        """Turn by turn: admin's front, then lane, then whose turn is longest ago, then who came first."""
+        while not self.paused and len(self.having("running")) < sum(SLOTS.values()):
+            busy = Counter(p.user for p in self.plain.values() if p.status == "running")
+            can = [p for p in self.plain.values() if p.status == "queued" and busy[p.user] < LIMITS.user_running]
+            if not can:
+                return
+            plain = min(can, key=lambda p: (-p.front, 0, 0, p.seq) if p.front else (0, RANKS[p.lane], self.turn.get(p.user, 0), p.seq))
+            plain.status, plain.attempts = "running", plain.attempts + 1
+            self.turns += 1
+            self.turn[plain.user] = self.turns
+
+    def again(self, plain: Plain) -> None:
+        plain.status = "failed" if plain.attempts >= 3 else "queued"
+
+    # Rules
+
+    @rule(user=USERS, lane=st.sampled_from(Lane), press=st.none() | st.integers(0, 2))
+    def submit(self, user: int, lane: Lane, press: int | None) -> None:
+        self.count += 1
+        key = None if press is None else f"7:u{press}:{user}"
+        same = next((i for i, p in self.plain.items() if key and p.press == key and p.status in ("queued", "running", "rendered")), None)
+        waiting = [p for p in self.plain.values() if p.status == "queued"]
+        full = sum(p.user == user for p in waiting) >= LIMITS.user_waiting or len(waiting) >= LIMITS.guild_waiting
+        self.ask(self.count, user, lane, key, same, full and not same)
+
+    @precondition(lambda self: self.plain)
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        """The gateway says it again."""
+        job_id = data.draw(st.sampled_from(sorted(self.plain)))
+        plain = self.plain[job_id]
+        self.ask(plain.interaction, plain.user, plain.lane, None, job_id, False)
+
+    def ask(self, interaction: int, user: int, lane: Lane, press: str | None, same: str | None, refused: bool) -> None:
+        origin = Origin(user, 2, 3, interaction_id=interaction, press_key=press)
+        try:
+            submitted = self.do(self.queue.submit(ImagineRequest(prompt="x", seed=interaction, num_images=1), origin, lane=lane))
+        except LimitError:
+            assert refused, "refused within the limits"
+            return
+        assert not refused, "taken over the limits"
+        assert submitted.duplicate == (same is not None)
+        if same is not None:
+            assert submitted.job.id == same
+        else:
+            counted["jobs"] += 1
+            self.plain[submitted.job.id] = Plain(self.count, user, lane, interaction, press)
+            self.watch(submitted.job.id)
+            self.run_what_can()
+
+    @precondition(lambda self: self.executor.held)
+    @rule(data=st.data())
+    def step(self, data: st.DataObject) -> None:
+        job_id = self._held(data)
+        self.executor.report(Step(job_id, 1, 4))
+        self.do(asyncio.sleep(0))
+
+    @precondition(lambda self: self.executor.held)
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        job_id = self._held(data)
+        self.end(job_id, Done(job_id, self._output(job_id)), "rendered")
+
+    @precondition(lambda self: self.executor.held)
+    @rule(data=st.data(), fault=st.sampled_from(Fault))
+    def break_(self, data: st.DataObject, fault: Fault) -> None:
+        job_id = self._held(data)
+        self.end(job_id, Broke(job_id, fault, "It broke."), "again" if fault in (Fault.ERROR, Fault.PROCESS) else "failed")
+
+    @precondition(lambda self: self.executor.held)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        job_id = self._held(data)
+        self.end(job_id, Lost(job_id, "killed"), "again")
+
+    def end(self, job_id: str, outcome: Any, status: str) -> None:
+        plain = self.plain.get(job_id)
+        if plain is not None and plain.status == "running":
+            if status == "again":
+                self.again(plain)
+            else:
+                plain.status = status
+        self.executor.end(outcome)
+        self.do(asyncio.sleep(0))
+        self.run_what_can()
+
+    @precondition(lambda self: self.plain)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.plain)))
+        plain = self.plain[job_id]
+        can = plain.status in ("queued", "running")
+        was_running = plain.status == "running"
+        assert self.do(self.queue.cancel(job_id)) == can
+        if can:
+            plain.status = "cancelled"
+        if was_running:  # its slot is taken until the worker has stopped, or has finished in spite of it
+            assert job_id in self.executor.asked_to_stop
+            self.executor.end(Done(job_id, self._output(job_id)) if data.draw(st.booleans()) else Stopped(job_id))
+            self.do(asyncio.sleep(0))
+        self.run_what_can()
+
+    @precondition(lambda self: self.having("rendered", "failed", "cancelled"))
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.having("rendered", "failed", "cancelled"))))
+        plain = self.plain[job_id]
+        assert self.do(self.queue.delivered(job_id, message_id=plain.seq, channel_id=2, rung="edit")) == (not plain.told)
+        plain.told = True
+        if plain.status == "rendered":
+            plain.status = "delivered"
+
+    @rule()
+    def pause(self) -> None:
+        self.do(self.queue.pause(9))
+        self.paused = True
+
+    @rule()
+    def resume(self) -> None:
+        self.paused = False
+        self.do(self.queue.resume(9))
+        self.run_what_can()
+
+    @rule(user=st.none() | USERS)
+    def clear(self, user: int | None) -> None:
+        whose = [p for p in self.plain.values() if p.status == "queued" and user in (None, p.user)]
+        for plain in whose:
+            plain.status = "cancelled"
+        assert self.do(self.queue.clear(9, user)) == len(whose)
+        self.run_what_can()
+
+    @precondition(lambda self: self.plain)
+    @rule(data=st.data())
+    def move_to_front(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.plain)))
+        plain = self.plain[job_id]
+        can = plain.status == "queued"
+        if can:
+            plain.front = 1 + max((p.front for p in self.plain.values() if p.status == "queued"), default=0)
+        assert self.do(self.queue.move_to_front(9, job_id)) == can
+        self.run_what_can()
+
+    @rule()
+    def restart(self) -> None:
+        """In order: what runs goes back, no attempt counted."""
+        for plain in self.plain.values():
+            if plain.status == "running":
+                plain.status, plain.attempts = "queued", plain.attempts - 1
+        self.close(self.queue.stop(0))
+        self.reopen()
+
+    @rule()
+    def crash(self) -> None:
+        """kill -9 between two steps: what runs is taken up again, the attempt counted."""
+        counted["crashes"] += 1
+        for plain in self.plain.values():
+            if plain.status == "running":
+                self.again(plain)
+        self.close(self.die())
+        self.reopen()
+
+    @precondition(lambda self: self.executor.held)
+    @rule(data=st.data(), moment=st.integers(0, 12))
+    def crash_while_finishing(self, data: st.DataObject, moment: int) -> None:
+        """kill -9 while a result is being written: it is there, or it is made again."""
+        counted["crashes"] += 1
+        job_id = self._held(data)
+        self.executor.end(Done(job_id, self._output(job_id)))
+
+        async def a_while() -> None:
+            for _ in range(moment):
+                await asyncio.sleep(0.0003)
+
+        self.loop.run_until_complete(a_while())
+        self.close(self.die())
+        finished = {i for i, (status, _) in self.rows().items() if status == "rendered"}
+        if job_id in finished and self.plain[job_id].status == "running":
+            self.plain[job_id].status = "rendered"
+        for started, (status, attempts) in self.rows().items():  # the free slot may have been given away already
+            if status == "running" and self.plain[started].status == "queued":
+                self.plain[started].status, self.plain[started].attempts = "running", attempts
+        self.turn = dict(self.eyes.execute("SELECT id, served FROM users"))
+        self.turns = max(self.turn.values(), default=0)
+        for plain in self.plain.values():
+            if plain.status == "running":
+                self.again(plain)
+        self.reopen()
+
+    async def die(self) -> None:
+        """Every task stops where it is; an open transaction is rolled back, as the file's journal does after a kill."""
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.queue.database.engine.dispose()
+
+    def close(self, work: Coroutine[Any, Any, Any]) -> None:
+        async def all_of_it() -> None:
+            await work
+            watchers = list(self.watchers.values())
+            await asyncio.wait_for(asyncio.gather(*watchers, return_exceptions=True), 10)
+            with suppress(asyncio.CancelledError):  # of a writer that "was killed"
+                await self.stack.aclose()
+
+        self.loop.run_until_complete(all_of_it())
+
+    def reopen(self) -> None:
+        self.eyes.close()
+        self.open()
+        self.run_what_can()
+        for job_id, plain in self.plain.items():
+            if plain.status in ("queued", "running"):
+                self.watch(job_id)
+        self.do(asyncio.sleep(0))
+
+    # What must always hold
+
+    @invariant()
+    def rows_are_as_the_model_says(self) -> None:
+        counted["steps"] += 1
+        assert self.rows() == {i: (p.status, p.attempts) for i, p in self.plain.items()}
+
+    @invariant()
+    def exactly_the_running_jobs_are_on_devices(self) -> None:
+        assert set(self.executor.held) == set(self.having("running"))
+
+    @invariant()
+    def everybody_is_told_one_end_and_the_right_one(self) -> None:
+        kinds = {"rendered": Rendered, "delivered": Rendered, "failed": Failed, "cancelled": Cancelled}
+        for job_id, ends in self.ends.items():
+            assert len(ends) == 1 and isinstance(ends[0], kinds[self.plain[job_id].status])
+        # a crash or restart between the end and the telling leaves it to the row
+
+    @invariant()
+    def positions_are_the_order(self) -> None:
+        dispatcher, now = self.queue._dispatcher, time.monotonic()
+        order = [waiting.job_id for waiting in dispatcher.waitlist.order(now)]
+        assert sorted(order) == sorted(self.having("queued"))
+        assert [dispatcher.waitlist.position(dispatcher.waitlist.get(i), now) for i in order] == list(range(1, len(order) + 1))
+
+    def teardown(self) -> None:
+        with suppress(Exception):
+            self.close(self.queue.stop(0))
+        self.eyes.close()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _held(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.executor.held)))
+
+    def _output(self, job_id: str) -> Output:
+        return output_of(ImagineRequest(prompt="x", seed=self.plain[job_id].interaction, num_images=1))
+
+
+# Seeded bugs: each must be found
+
+def _unfenced(real: Any) -> Any:
+    async def retry(connection: Any, job_id: str, message: str, *, token: str, now: Any) -> Status:
+        await connection.execute(sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id})
+        return Status.QUEUED
+
+    return retry
+
+
+def _uncounted(real: Any) -> Any:
+    async def claim(connection: Any, job_id: str, **options: Any) -> Any:
+        job = await real(connection, job_id, **options)
+        await connection.execute(sa.text("UPDATE jobs SET attempts = max(1, attempts - 1) WHERE id = :id"), {"id": job_id})
+        return job
+
+    return claim
+
+
+def _forgets(real: Any) -> Any:
+    async def recover(connection: Any, message: str, *, now: Any) -> list[Any]:
+        return []
+
+    return recover
+
+
+def _believes_all(real: Any) -> Any:
+    async def same_request(connection: Any, origin: Any) -> None:
+        return None
+
+    return same_request
+
+
+def _keeps_attempt(real: Any) -> Any:
+    async def give_back(connection: Any, job_id: str, *, token: str) -> bool:
+        await connection.execute(sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id})
+        return True
+
+    return give_back
+
+
+BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+    "unfenced": (rows, "retry", _unfenced),
+    "uncounted attempt": (rows, "claim", _uncounted),
+    "forgets what ran": (rows, "recover", _forgets),
+    "doubles a replay": (rows, "same_request", _believes_all),
+    "counts a restart": (rows, "give_back", _keeps_attempt),
+    "unfair": (policy.Group, "turn", lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0))),
+    "loses a retry": (Dispatcher, "_retry", lambda real: lambda self, live, message: asyncio.sleep(0)),
+}
+
+
+@contextmanager
+def seeded(bug: str | None) -> Iterator[None]:
+    if bug is None:
+        yield
+        return
+    owner, name, make = BUGS[bug]
+    with mock.patch.object(owner, name, make(getattr(owner, name))):
+        yield
+
+
+def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 50) -> None:
+    """Run until ``steps`` steps are compared. An AssertionError, or whatever the queue raised, is a counter-example."""
+    logging.disable(logging.CRITICAL)
+    counted.update(dict.fromkeys(counted, 0))
+    options = settings(
+        max_examples=max(1, min(200, steps // length)), stateful_step_count=length, deadline=None, database=None, print_blob=False,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate],
+    )
+    try:
+        with seeded(bug):
+            while counted["steps"] < steps:
+                run_state_machine_as_test(hypothesis.seed(seed)(type(f"Seed{seed}", (QueueMachine,), {})), settings=options)
+                seed += 1
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bug", choices=list(BUGS))
+    parser.add_argument("--every", type=int, default=20_000, help="steps between two lines of progress")
+    arguments = parser.parse_args()
+    began, total, seed = time.monotonic(), dict.fromkeys(counted, 0), arguments.seed
+    while total["steps"] < arguments.steps:
+        check(min(arguments.every, arguments.steps - total["steps"]), seed=seed, bug=arguments.bug)
+        seed += 1000
+        for key in total:
+            total[key] += counted[key]
+        print(f"{total['steps']:,} steps, {total['examples']:,} histories, {total['jobs']:,} jobs, {total['crashes']:,} crashes, "
+              f"{time.monotonic() - began:.0f} s, 0 counter-examples", flush=True)
+
+
+if __name__ == "__main__":
+    main()
