@@ -12,7 +12,7 @@ import io
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import discord
@@ -76,15 +76,26 @@ class Delivery:
         self._client, self._queue, self._files, self._intake = client, queue, files, intake
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._shown: dict[str, _Shown] = {}
         self._next_edit = 0.0
         self.on_edit: list[Callable[[], None]] = []
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began it."""
         if job.id not in self._tasks:
-            task = asyncio.create_task(self._guard(job, resumed), name=f"deliver {job.id}")
+            shown = self._shown[job.id] = _Shown(resumed=resumed)
+            task = asyncio.create_task(self._guard(job, shown), name=f"deliver {job.id}")
             self._tasks[job.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
+            task.add_done_callback(lambda _: self._forget(job.id))
+
+    def _forget(self, job_id: str) -> None:
+        self._tasks.pop(job_id, None)
+        self._shown.pop(job_id).once.set()
+
+    async def shown_once(self, job_id: str) -> None:
+        """Until the job's message says something, or nothing will."""
+        if job_id in self._shown:
+            await self._shown[job_id].once.wait()
 
     async def resume(self) -> int:
         """Follow every job that has an end to tell; after a start. Returns how many."""
@@ -102,9 +113,9 @@ class Delivery:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _guard(self, job: Job, resumed: bool) -> None:
+    async def _guard(self, job: Job, shown: _Shown) -> None:
         try:
-            await self._follow(job, _Shown(resumed=resumed))
+            await self._follow(job, shown)
         except Exception:
             log.exception("job %s: delivery failed", job.id)
 
@@ -199,6 +210,7 @@ class Delivery:
         else:
             raise Unreachable("the interaction's token is too old")
         sent = await self._transport.attempt(call, patience=patience)
+        shown.once.set()
         if shown.message_id is None:
             shown.message_id = sent.id
             await self._queue.remember_message(job.id, sent.id, origin.channel_id, origin.guild_id)
@@ -322,6 +334,7 @@ class _Shown:
     next_edit: float = 0.0
     gone: bool = False
     message_id: int | None = None
+    once: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def _progress_post(job: Job, event: Event) -> Post | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.replies import whisper
+from bot.replies import add_whisper
 from core.settings import DEMO, Settings
 from jobs.queue import Queue
 
@@ -44,7 +44,7 @@ class Hints:
         if not self.prompts or await queue.user_flag(interaction.user.id, _SEEN):
             return
         await queue.set_user_flag(interaction.user.id, _SEEN, True)
-        await whisper(interaction, self.text())
+        await add_whisper(interaction, self.text())
 
     def text(self) -> str:
         examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])

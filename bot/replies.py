@@ -13,7 +13,7 @@ SILENT = discord.AllowedMentions.none()
 
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
-    """Say ``text`` ephemerally; a public "thinking …" that stands there is taken away first. Never raises for Discord."""
+    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never raises for Discord."""
     text = text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"
     try:
         if not interaction.response.is_done():
@@ -27,3 +27,11 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
             await interaction.delete_original_response()
     except (discord.HTTPException, OSError, TimeoutError) as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
+
+
+async def add_whisper(interaction: discord.Interaction, text: str) -> None:
+    """Say ``text`` ephemerally beside an answer that is shown already."""
+    try:
+        await interaction.followup.send(text[:MAX_CONTENT], ephemeral=True, allowed_mentions=SILENT)
+    except (discord.HTTPException, OSError, TimeoutError) as error:
+        log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)

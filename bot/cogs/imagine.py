@@ -33,6 +33,7 @@ class Imagine(commands.Cog):
         parsed = _read(prompt, image is not None)
         job = await self.bot.ask(interaction, lambda: self._build(parsed, image))
         if job is not None:
+            await self.bot.delivery.shown_once(job.id)
             await self.hints.once(interaction, self.bot.queue)
 
     async def _build(self, prompt: Prompt, image: discord.Attachment | None) -> actions.Ask:

@@ -138,6 +138,15 @@ async def test_recent_prompts_are_offered_while_typing(studio: Studio) -> None:
     assert "a purple elephant" not in [choice["value"] for choice in others]
 
 
+async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio) -> None:
+    first = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    second = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    other = await studio.bob.slash(studio.channel, "imagine", prompt="a boat")
+    told = [[m for m in result.followups if "demo models" in m.content and m.ephemeral] for result in (first, second, other)]
+    assert [len(hints) for hints in told] == [1, 0, 1]
+    assert len([m for m in studio.channel.history() if m.attachments]) == 3
+
+
 async def test_it_works_in_a_dm(studio: Studio) -> None:
     user = studio.env.create_user("dora")
     await user.slash("imagine", prompt="a boat")
