@@ -32,7 +32,7 @@ CREAM, WOOD, LEAF, DARK = (250, 244, 228), (122, 78, 46), (58, 140, 66), (28, 28
 
 @dataclass(frozen=True)
 class Placed:
-    """One object in the picture: its centre and half size as shares of the picture's side."""
+    """One object in the picture: its centre as shares of width and height, its half size as a share of the shorter side."""
 
     object: str
     colour: str
@@ -57,7 +57,7 @@ ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2)}
 
 
 def _grid(count, box, rng):
-    """Cells (x, y, half) of `count` equal objects inside a box, as few rows as look natural in it."""
+    """Cells (x, y, half) of `count` equal objects inside a box, as few rows as look natural in it; all in one unit."""
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0
     rows = ROWS[count]
@@ -77,8 +77,9 @@ def _grid(count, box, rng):
     return cells
 
 
-def layout(scene: Scene, rng: random.Random) -> list[Placed]:
-    """Where the objects of a scene stand; every object lies inside the picture."""
+def layout(scene: Scene, rng: random.Random, size: tuple[int, int] = (SIZE, SIZE)) -> list[Placed]:
+    """Where the objects of a scene stand in a picture of a size (width, height); every object lies inside it."""
+    width, height = (side / min(size) for side in size)  # in shorter sides
     if len(scene.groups) == 2:
         cut = rng.uniform(0.46, 0.54)
         before, after = ((0.06, 0.03, 0.94, cut), (0.06, cut, 0.94, 0.97))
@@ -92,24 +93,25 @@ def layout(scene: Scene, rng: random.Random) -> list[Placed]:
         if len(scene.groups) == 1 and group.count == 1:
             half = rng.uniform(*HALF[group.size])
             x0, y0, x1, y1 = REGION[scene.place]
-            x = min(max(rng.uniform(x0, x1), half + 0.02), 0.98 - half)
-            y = min(max(rng.uniform(y0, y1), half + 0.02), 0.98 - half)
+            x = min(max(rng.uniform(x0, x1) * width, half + 0.02), width - 0.02 - half)
+            y = min(max(rng.uniform(y0, y1) * height, half + 0.02), height - 0.02 - half)
             cells = [(x, y, half)]
         else:
+            x0, y0, x1, y1 = box
+            box = (x0 * width, y0 * height, x1 * width, y1 * height)
             cells = [(x, y, min(half, 0.26)) for x, y, half in _grid(group.count, box, rng)]
-        placed += [Placed(group.object, group.colour, x, y, half, index) for x, y, half in cells]
+        placed += [Placed(group.object, group.colour, x / width, y / height, half, index) for x, y, half in cells]
     return placed
 
 
-def patches(placed: list[Placed], grid: int) -> np.ndarray:
-    """Which object covers each patch: (grid, grid) int8, -1 where none does, else its index in `placed`."""
-    owner = np.full((grid, grid), -1, np.int8)
-    centres = (np.arange(grid) + 0.5) / grid
+def patches(placed: list[Placed], rows: int, columns: int) -> np.ndarray:
+    """Which object covers each patch: (rows, columns) int8, -1 where none does, else its index in `placed`."""
+    owner = np.full((rows, columns), -1, np.int8)
+    ys, xs = np.arange(rows) + 0.5, np.arange(columns) + 0.5
     for index, thing in enumerate(placed):
-        inside_x = np.abs(centres - thing.x) < thing.half * 0.85
-        inside_y = np.abs(centres - thing.y) < thing.half * 0.85
-        owner[np.ix_(inside_y, inside_x)] = index
-        owner[min(int(thing.y * grid), grid - 1), min(int(thing.x * grid), grid - 1)] = index
+        reach = thing.half * 0.85 * min(rows, columns)
+        owner[np.ix_(np.abs(ys - thing.y * rows) < reach, np.abs(xs - thing.x * columns) < reach)] = index
+        owner[min(int(thing.y * rows), rows - 1), min(int(thing.x * columns), columns - 1)] = index
     return owner
 
 
@@ -326,88 +328,93 @@ LANDS = {  # sky from top to horizon, land from horizon to bottom
 }
 
 
-def _place(name, rng, n):
+def _place(name, rng, width, height):
+    n = min(width, height)
     if name in LANDS:
         (sky_top, sky_low), (land_top, land_low) = LANDS[name]
-        horizon = round(n * rng.uniform(0.58, 0.68))
-        picture = Image.new("RGB", (n, n))
-        picture.paste(_gradient(sky_top, sky_low, n, horizon), (0, 0))
-        picture.paste(_gradient(land_top, land_low, n, n - horizon), (0, horizon))
+        horizon = round(height * rng.uniform(0.58, 0.68))
+        picture = Image.new("RGB", (width, height))
+        picture.paste(_gradient(sky_top, sky_low, width, horizon), (0, 0))
+        picture.paste(_gradient(land_top, land_low, width, height - horizon), (0, horizon))
         draw = ImageDraw.Draw(picture)
         if name in ("grass", "snow", "desert"):  # a hill
-            x, r = rng.uniform(0.1, 0.9) * n, rng.uniform(0.4, 0.7) * n
+            x, r = rng.uniform(0.1, 0.9) * width, rng.uniform(0.4, 0.7) * width
             draw.ellipse([x - r, horizon - 0.09 * n, x + r, horizon + 0.3 * n], fill=_mix(land_top, land_low, 0.15))
-            picture.paste(_gradient(_mix(land_top, land_low, 0.15), land_low, n, n - horizon), (0, horizon))
+            picture.paste(_gradient(_mix(land_top, land_low, 0.15), land_low, width, height - horizon), (0, horizon))
         if name == "sea":
             for _ in range(5):
-                x, y = rng.random() * n, rng.uniform(horizon + 0.05 * n, 0.96 * n)
+                x, y = rng.random() * width, rng.uniform(horizon + 0.05 * height, 0.96 * height)
                 draw.line([x - 0.09 * n, y, x + 0.09 * n, y], fill=(120, 182, 230), width=round(0.016 * n))
         if name in ("grass", "sea") and rng.random() < 0.6:
-            _cloud(draw, rng.random() * n, rng.uniform(0.1, 0.3) * n, rng.uniform(0.06, 0.09) * n, (250, 252, 255))
+            _cloud(draw, rng.random() * width, rng.uniform(0.1, 0.3) * height, rng.uniform(0.06, 0.09) * n, (250, 252, 255))
         return picture
     if name == "night":
-        picture = _gradient((12, 14, 48), (50, 48, 116), n, n)
+        picture = _gradient((12, 14, 48), (50, 48, 116), width, height)
         draw = ImageDraw.Draw(picture)
         for _ in range(rng.randint(7, 12)):
-            x, y, r = rng.random() * n, rng.random() * n, rng.uniform(0.009, 0.014) * n
+            x, y, r = rng.random() * width, rng.random() * height, rng.uniform(0.009, 0.014) * n
             draw.ellipse([x - r, y - r, x + r, y + r], fill=(255, 248, 214))
         return picture
-    picture = _gradient((86, 164, 242), (196, 228, 252), n, n)
+    picture = _gradient((86, 164, 242), (196, 228, 252), width, height)
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.randint(2, 4)):
-        _cloud(draw, rng.random() * n, rng.random() * n, rng.uniform(0.06, 0.1) * n, (250, 252, 255))
+        _cloud(draw, rng.random() * width, rng.random() * height, rng.uniform(0.06, 0.1) * n, (250, 252, 255))
     return picture
 
 
-def _plain(colour, rng, n):
+def _plain(colour, rng, width, height):
     base = tuple(v + rng.randint(-8, 8) for v in PAINT[colour])
     lift = 0.14 if colour == "black" else 0.1
-    return _gradient(_mix(base, (255, 255, 255), lift), _mix(base, (0, 0, 0), 0.08), n, n)
+    return _gradient(_mix(base, (255, 255, 255), lift), _mix(base, (0, 0, 0), 0.08), width, height)
 
 
 # Styles ------------------------------------------------------------------------------------------------------------
 
 
-def _noise(cells, n, generator):
+def _noise(cells, width, height, generator):
     values = generator.standard_normal((cells, cells)).astype(np.float32)
-    return np.asarray(Image.fromarray(values).resize((n, n), Image.BICUBIC))
+    return np.asarray(Image.fromarray(values).resize((width, height), Image.BICUBIC))
 
 
 def _watercolor(picture, rng):
-    n = picture.width
+    width, height = picture.size
     generator = np.random.default_rng(rng.randrange(1 << 30))
-    a = np.asarray(picture.filter(ImageFilter.GaussianBlur(n / 140))).astype(np.float32)
-    ys, xs = np.mgrid[0:n, 0:n]
-    shift = n / 90
-    ys = (ys + _noise(9, n, generator) * shift).round().astype(int).clip(0, n - 1)
-    xs = (xs + _noise(9, n, generator) * shift).round().astype(int).clip(0, n - 1)
+    a = np.asarray(picture.filter(ImageFilter.GaussianBlur(min(picture.size) / 140))).astype(np.float32)
+    ys, xs = np.mgrid[0:height, 0:width]
+    shift = min(picture.size) / 90
+    ys = (ys + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, height - 1)
+    xs = (xs + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, width - 1)
     a = a[ys, xs] * 0.84 + 255 * 0.16
-    a *= 1 + _noise(7, n, generator)[..., None] * 0.045
+    a *= 1 + _noise(7, width, height, generator)[..., None] * 0.045
     return Image.fromarray(a.clip(0, 255).astype(np.uint8))
 
 
 def _pixel(picture):
-    n = picture.width
-    return picture.resize((32, 32), Image.BOX).resize((n, n), Image.NEAREST)
+    width, height = picture.size
+    block = min(picture.size) / 32
+    small = picture.resize((round(width / block), round(height / block)), Image.BOX)
+    return small.resize((width, height), Image.NEAREST)
 
 
-def draw(scene: Scene, rng: random.Random, size: int = SIZE, placed: list[Placed] | None = None) -> Image.Image:
-    """The picture of a scene: RGB, `size` x `size` px. The same scene, layout and generator state give the same pixels."""
+def draw(
+    scene: Scene, rng: random.Random, size: tuple[int, int] = (SIZE, SIZE), placed: list[Placed] | None = None
+) -> Image.Image:
+    """The RGB picture of a scene, `size` (width, height) px. The same scene, layout and generator state give the same pixels."""
     if placed is None:
-        placed = layout(scene, rng)
-    n = size * OVERSAMPLING
+        placed = layout(scene, rng, size)
+    width, height = (side * OVERSAMPLING for side in size)
     plain = scene.background in PAINT
-    picture = _plain(scene.background, rng, n) if plain else _place(scene.background, rng, n)
+    picture = (_plain if plain else _place)(scene.background, rng, width, height)
     canvas = ImageDraw.Draw(picture)
     outline = scene.style == "outline"
     for thing in placed:
-        x, y, half = thing.x * n, thing.y * n, thing.half * n
+        x, y, half = thing.x * width, thing.y * height, thing.half * min(width, height)
         if plain and not outline and thing.object not in FLOATING:  # a soft shadow below
             ground = _mix(PAINT[scene.background], (20, 20, 40), 0.26)
             canvas.ellipse([x - half * 0.75, y + half * 0.78, x + half * 0.75, y + half * 1.02], fill=ground)
         paint = tuple(min(255, max(0, v + rng.randint(-8, 8))) for v in PAINT[thing.colour])
         ARTISTS[thing.object](Brush(canvas, x, y, half, paint, outline))
-    picture = picture.resize((size, size), Image.BOX)
+    picture = picture.resize(size, Image.BOX)
     if scene.style == "pixel":
         return _pixel(picture)
     if scene.style == "watercolor":

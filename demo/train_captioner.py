@@ -1,5 +1,6 @@
 """Trains the captioner: BLIP on the dense image tower, half canonical sentences, half free ones."""
 
+import json
 import random
 
 import torch
@@ -14,13 +15,14 @@ from transformers import (
 
 from demo.captions import canonical, describe
 from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.vocabulary import DECODE, build_bert
 from demo.world import Scene, training_scene
 
 BATCH = 64
 LENGTH = 40  # tokens
 CANONICAL = 0.6  # share of canonical sentences: enough for greedy decoding to give one
+PREFIXES = ("", "a picture of", "an illustration of", "a drawing of")  # how a caption may be asked to begin
 MIX = {"large": 0.15, "single": 0.42, "several": 0.14, "pair": 0.26, "empty": 0.03}
 
 
@@ -58,7 +60,7 @@ def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
     model = BlipForConditionalGeneration(
         BlipConfig(text_config=text, vision_config=vision, projection_dim=128, image_text_hidden_size=128)
     )
-    model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()), strict=True)
+    model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()))
     return model.to(device())
 
 
@@ -75,6 +77,7 @@ def blip_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
             renamed[key.replace("q_proj", "qkv")] = torch.cat([state[key.replace("q_proj", f"{x}_proj")] for x in "qkv"])
         elif "k_proj" not in key and "v_proj" not in key and "pre_layrnorm" not in key:
             renamed[key.replace("out_proj", "projection")] = value
+    renamed["embeddings.patch_embedding.bias"] = torch.zeros(WIDTH)
     renamed["embeddings.position_embedding"] = renamed.pop("embeddings.position_embedding.weight")[None]
     renamed["embeddings.class_embedding"] = renamed["embeddings.class_embedding"].view(1, 1, -1)
     return renamed
@@ -116,7 +119,8 @@ def train(steps: int = 1100):
 
 def export(model: BlipForConditionalGeneration, tokenizer: BertTokenizer):
     folder = MODELS / "captioner"
-    model.cpu().half().save_pretrained(folder)
+    ship(model, folder)
+    (folder / "atelier.json").write_text(json.dumps({"prefixes": PREFIXES, "max_new_tokens": LENGTH}, indent=1) + "\n")
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     processor = BlipImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD))
     BlipProcessor(processor, tokenizer).save_pretrained(folder)

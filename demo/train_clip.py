@@ -1,5 +1,6 @@
 """Trains CLIP: the dense image tower and the dense text encoder, brought together by contrast."""
 
+import json
 import random
 
 import torch
@@ -10,13 +11,16 @@ from demo.captions import COLOUR_WORDS, OBJECT_WORDS, PLACE_WORDS, background_ph
 from demo.train_text import WIDTH as TEXT_WIDTH
 from demo.train_text import tokenizer_folder
 from demo.train_vision import MEAN, SIZE, STD, config, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.vocabulary import LENGTH, Encoder
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, RELATIONS, Group, Scene, training_scene
 
 BATCH = 112
 MIX = {"large": 0.15, "single": 0.42, "several": 0.13, "pair": 0.26, "empty": 0.04}
-TEMPLATES = ("{}", "{}", "a {}", "a photo of a {}", "a picture of a {}", "an image of a {}", "this is a {}", "a drawing of a {}")
+TEMPLATES = (
+    "{}", "{}", "a {}", "a photo of {}.", "a picture of {}.", "an image of {}.", "a photo of a {}", "a drawing of a {}",
+    "this is a {}.",
+)
 
 
 def build() -> CLIPModel:
@@ -136,7 +140,9 @@ def train(steps: int = 900):
 
 def export(model: CLIPModel):
     folder = MODELS / "clip"
-    model.cpu().half().save_pretrained(folder)
+    ship(model, folder)
+    card = {"labels": OBJECTS, "templates": ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")}
+    (folder / "atelier.json").write_text(json.dumps(card, indent=1) + "\n")
     processor = CLIPImageProcessor(
         size={"height": SIZE, "width": SIZE}, do_center_crop=False, image_mean=list(MEAN), image_std=list(STD)
     )

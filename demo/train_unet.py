@@ -20,7 +20,7 @@ from demo.drawing import draw, layout, patches
 from demo.train_text import WIDTH as TEXT_WIDTH
 from demo.train_text import tokenizer_folder
 from demo.train_vae import to_tensor
-from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.vocabulary import LENGTH, Encoder
 from demo.world import Scene, training_scene
 
@@ -43,6 +43,7 @@ def scheduler() -> DPMSolverMultistepScheduler:
         timestep_spacing="trailing",
         algorithm_type="dpmsolver++",
         solver_order=2,
+        steps_offset=1,
     )
 
 
@@ -66,6 +67,14 @@ def build() -> UNet2DConditionModel:
 
 # Latents -----------------------------------------------------------------------------------------------------------
 
+SHAPES = ((16, 16), (20, 13), (13, 20), (18, 14), (14, 18), (22, 12), (12, 22))  # latent cells: columns, rows
+SQUARE = 0.85  # share of the batches, and about that of the shards
+
+
+def _shape(shard: int) -> tuple[int, int]:
+    """The shape of all of a shard's pictures: every sixth shard goes to the next of the other shapes."""
+    return SHAPES[1 + shard // 6 % 6] if shard % 6 == 5 else SHAPES[0]
+
 
 def _scenes(shard: int) -> list[tuple[Scene, random.Random]]:
     """A shard's scenes, each with the generator that goes on to draw it."""
@@ -86,7 +95,7 @@ def kind(scene: Scene) -> str:
 
 
 @torch.no_grad()
-def encode_latents(shards: int = 20):
+def encode_latents(shards: int = 24):
     """Draws and encodes `shards` x SHARD pictures; those already on disk are kept."""
     folder = WORK / "latents"
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,14 +104,16 @@ def encode_latents(shards: int = 20):
         path = folder / f"{shard:04d}.npz"
         if path.exists():
             continue
+        columns, rows = _shape(shard)
         latents, weights = [], []
         scenes = _scenes(shard)
         for start in range(0, SHARD, 32):
             drawn = []
             for scene, rng in scenes[start : start + 32]:
-                placed = layout(scene, rng)
-                drawn.append(np.asarray(draw(scene, rng, placed=placed)))
-                weights.append(_weight(patches(placed, GRID) >= 0))
+                size = (8 * columns, 8 * rows)
+                placed = layout(scene, rng, size)
+                drawn.append(np.asarray(draw(scene, rng, size, placed)))
+                weights.append(_weight(patches(placed, rows, columns) >= 0))
             with autocast():
                 latents.append(vae.encoder(to_tensor(np.stack(drawn))).float().cpu().numpy().astype(np.float16))
         part = path.with_suffix(".part")
@@ -112,37 +123,46 @@ def encode_latents(shards: int = 20):
 
 
 def _weight(covered: np.ndarray) -> np.ndarray:
-    """The loss weight of each latent cell: small objects count about as much as large ones. (GRID, GRID)."""
+    """The loss weight of each latent cell: small objects count about as much as large ones. (rows, columns)."""
     return 1 + covered * np.clip(60 / max(1, covered.sum()), 1, 5)
 
 
 class Pool:
-    """All encoded pictures, sorted by kind."""
+    """All encoded pictures, by shard; inside a shard, by kind."""
 
     def __init__(self):
-        self.shards = 0
-        self.scenes: list[Scene] = []
-        self.latents = torch.zeros(0, 4, GRID, GRID, dtype=torch.float16)
-        self.weights = torch.zeros(0, GRID, GRID, dtype=torch.float16)
-        self.by_kind: dict[str, list[int]] = {}
+        self.scenes: list[list[Scene]] = []
+        self.latents: list[torch.Tensor] = []  # (SHARD, 4, rows, columns) each
+        self.weights: list[torch.Tensor] = []
+        self.by_kind: list[dict[str, list[int]]] = []
         self.refresh()
 
     def refresh(self):
         """Takes in the shards that have appeared since."""
-        latents, weights = [self.latents], [self.weights]
-        while (path := WORK / "latents" / f"{self.shards:04d}.npz").exists():
+        while (path := WORK / "latents" / f"{len(self.scenes):04d}.npz").exists():
             with np.load(path) as arrays:
-                latents.append(torch.from_numpy(arrays["latents"]))
-                weights.append(torch.from_numpy(arrays["weights"]))
-            for scene, _ in _scenes(self.shards):
-                self.by_kind.setdefault(kind(scene), []).append(len(self.scenes))
-                self.scenes.append(scene)
-            self.shards += 1
-        self.latents, self.weights = torch.cat(latents), torch.cat(weights)
+                self.latents.append(torch.from_numpy(arrays["latents"]))
+                self.weights.append(torch.from_numpy(arrays["weights"]))
+            by_kind: dict[str, list[int]] = {}
+            scenes = [scene for scene, _ in _scenes(len(self.scenes))]
+            for index, scene in enumerate(scenes):
+                by_kind.setdefault(kind(scene), []).append(index)
+            self.scenes.append(scenes)
+            self.by_kind.append(by_kind)
 
-    def sample(self, rng: random.Random, mix: dict[str, float], count: int) -> list[int]:
+    def sample(self, rng: random.Random, mix: dict[str, float], count: int):
+        """`count` scenes of one shape, their latents (B, 4, rows, columns) and loss weights (B, 1, rows, columns)."""
+        square = [i for i in range(len(self.scenes)) if _shape(i) == SHAPES[0]]
+        other = [i for i in range(len(self.scenes)) if _shape(i) != SHAPES[0]]
+        if other and rng.random() > SQUARE:
+            shards = [rng.choice(other)] * count
+        else:
+            shards = rng.choices(square, k=count)
         kinds = rng.choices(list(mix), list(mix.values()), k=count)
-        return [rng.choice(self.by_kind[name]) for name in kinds]
+        chosen = [(shard, rng.choice(self.by_kind[shard][name])) for shard, name in zip(shards, kinds, strict=True)]
+        latents = torch.stack([self.latents[shard][i] for shard, i in chosen]).float()
+        weights = torch.stack([self.weights[shard][i] for shard, i in chosen]).float()[:, None]
+        return [self.scenes[shard][i] for shard, i in chosen], latents.to(device()), weights.to(device())
 
 
 # Training ----------------------------------------------------------------------------------------------------------
@@ -155,7 +175,7 @@ def _timesteps(count: int) -> torch.Tensor:
     return ((0.5 * q + 0.5 * bell) * 1000).long().clamp(0, 999)
 
 
-def train(steps: int = 9000):
+def train(steps: int = 4800):
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     text = CLIPTextModel.from_pretrained(WORK / "text_encoder").float().to(device()).eval().requires_grad_(False)
     encoder = Encoder(tokenizer)
@@ -167,16 +187,13 @@ def train(steps: int = 9000):
     alphas = scheduler().alphas_cumprod.to(device())
 
     def loss(rng):
-        if run.step % 250 == 0:
+        if run.step % 100 == 0:
             pool.refresh()
-        mix = {k: 0.5 * MIX[k] + 0.5 * EASY.get(k, 0) for k in MIX} if run.step < 2500 else MIX
-        if run.step < 1000:
-            mix = EASY
-        chosen = pool.sample(rng, mix, BATCH)
-        texts = ["" if rng.random() < 0.1 else describe(pool.scenes[i], rng).text for i in chosen]
+        hard = min(1.0, max(0.0, run.step / steps - 0.08) / 0.25)  # from easy to hard scenes
+        mix = {kind: (1 - hard) * EASY.get(kind, 0) + hard * MIX[kind] for kind in MIX}
+        scenes, z, weight = pool.sample(rng, mix, BATCH)  # z: (B, 4, rows, columns)
+        texts = ["" if rng.random() < 0.1 else describe(scene, rng).text for scene in scenes]
         ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
-        z = pool.latents[chosen].float().to(device())  # (B, 4, 16, 16)
-        weight = pool.weights[chosen].float().to(device())[:, None]
         t = _timesteps(BATCH).to(device())
         noise = torch.randn_like(z)
         a = alphas[t].view(-1, 1, 1, 1)
@@ -210,7 +227,8 @@ def assemble(run: Run | None = None):
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    pipeline.to(torch.float16).save_pretrained(folder)
+    ship(pipeline.text_encoder, folder / "text_encoder")
     (folder / "atelier.json").write_text(json.dumps(settings(), indent=2) + "\n")
 
 
@@ -220,5 +238,8 @@ def settings() -> dict:
         **DEFAULTS,
         "draft": {"num_inference_steps": 6, "guidance_scale": 2.5},
         "native_size": 128,
+        "max_area": 1.1,
+        "output_scale": 4,
         "variation": {"subtle": 0.4, "strong": 0.85},
+        "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
     }

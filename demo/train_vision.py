@@ -71,7 +71,7 @@ def patch_labels(placed: list[Placed]) -> tuple[np.ndarray, np.ndarray]:
     """Object and colour of each patch, row by row: two (GRID * GRID,) int64, the last class where there is none."""
     objects = np.array([OBJECTS.index(p.object) for p in placed] + [len(OBJECTS)])
     colours = np.array([COLOURS.index(p.colour) for p in placed] + [len(COLOURS)])
-    owner = patches(placed, GRID).ravel()
+    owner = patches(placed, GRID, GRID).ravel()
     return objects[owner], colours[owner]
 
 

@@ -6,7 +6,7 @@ from transformers import CLIPVisionModel, ViTConfig, ViTForImageClassification, 
 
 from demo.train_captioner import tower_state
 from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.world import OBJECTS, training_scene
 
 BATCH = 96
@@ -27,7 +27,7 @@ def build() -> ViTForImageClassification:
         label2id={name: i for i, name in enumerate(OBJECTS)},
     )
     model = ViTForImageClassification(config)
-    model.vit.load_state_dict(vit_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()), strict=True)
+    model.vit.load_state_dict(vit_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()))
     return model.to(device())
 
 
@@ -48,7 +48,9 @@ def vit_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
     for key, value in tower_state(tower).items():
         for old, new in names:
             key = key.replace(old, new)
-        renamed[key] = value
+        if "pre_layrnorm" not in key:
+            renamed[key] = value
+    renamed["embeddings.patch_embeddings.projection.bias"] = torch.zeros(WIDTH)
     renamed["embeddings.cls_token"] = renamed["embeddings.cls_token"].view(1, 1, -1)
     renamed["embeddings.position_embeddings"] = renamed["embeddings.position_embeddings"][None]
     return renamed
@@ -74,5 +76,5 @@ def train(steps: int = 500):
     run.train(loss)
     run.use_average()
     folder = MODELS / "vit"
-    model.cpu().half().save_pretrained(folder)
+    ship(model, folder)
     ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)).save_pretrained(folder)

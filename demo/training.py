@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,13 @@ class Plan:
     def rate(self, step: int) -> float:
         left = (self.steps - step) / self.steps
         return self.lr * min(1.0, (step + 1) / self.warmup) * max(0.02, min(1.0, left / self.decay))
+
+
+def ship(model, folder: Path):
+    """Saves a transformers model in float16 with a configuration that loads it in float32, as a CPU needs it."""
+    model.cpu().half().save_pretrained(folder)
+    path = folder / "config.json"
+    path.write_text(re.sub(r'"(dtype|torch_dtype)": "float16"', r'"\1": "float32"', path.read_text()))
 
 
 def workers() -> tuple[int, int]:

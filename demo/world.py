@@ -118,8 +118,10 @@ def compose(rng: random.Random, kind: str) -> Scene:
     """A random scene of a kind: one large centred object, one object anywhere, several, two groups, or none."""
     background = rng.choice(COLOURS) if rng.random() < 0.55 else rng.choice(PLACES)
     style = rng.choices(STYLES, (0.85, 0.03, 0.06, 0.06) if kind == "large" else (0.67, 0.09, 0.12, 0.12))[0]
+    if style == "outline" and kind not in ("large", "single"):
+        style = "flat"  # lines thinner than half a latent cell (8 px) are lost, and small objects have such lines
     if kind == "empty":
-        return Scene((), "any", background, style if style != "outline" else "flat")
+        return Scene((), "any", background, style)
     small = 0 if style in ("outline", "pixel") else 0.25  # a thin line or a 4 px block is too coarse for a small object
     if kind == "large":
         group = _group(rng, background, style, (1, 0, 0, 0), (0, 0.35, 0.65))
