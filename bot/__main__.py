@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from core.errors import AtelierError, SettingsError
 
@@ -37,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"atelier {number}")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)")
-    commands.add_parser("sandbox", help="the same bot in a browser page on this machine, no token needed")
+    sandbox = commands.add_parser("sandbox", help="the same bot in a browser page on this machine, no token needed")
+    sandbox.add_argument("--dm", nargs="*", metavar="PICTURE", help="show the direct messages with the bot; pictures named here are sent there")
     commands.add_parser("doctor", help="check this machine and the settings; each trouble comes with its mend")
     models = commands.add_parser("models", help="which models are configured, where they lie, whether they load")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
@@ -47,13 +49,22 @@ def _parser() -> argparse.ArgumentParser:
 def _run(settings, arguments) -> int:
     from bot.app import run
 
-    return run(settings, sandbox=not settings.discord_token)
+    if settings.discord_token:
+        return run(settings)
+    return _sandbox(settings, arguments)
 
 
 def _sandbox(settings, arguments) -> int:
     from bot.app import run
+    from bot.sandbox import Page
 
-    return run(settings, sandbox=True)
+    dm = getattr(arguments, "dm", None)
+    uploads = tuple(Path(name) for name in dm or ())
+    missing = [str(path) for path in uploads if not path.is_file()]
+    if missing:
+        print(f"No such file: {', '.join(missing)}", file=sys.stderr)
+        return 2
+    return run(settings, sandbox=Page(dm is not None, uploads))
 
 
 def _doctor(settings, arguments) -> int:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 import discord
@@ -26,6 +27,9 @@ from storage.files import Files
 from vision.catalog import probe_devices
 from vision.protocol import WorkerConfig
 
+if TYPE_CHECKING:
+    from bot.sandbox import Page
+
 log = logging.getLogger(__name__)
 _CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
 RECONNECT_FIRST, RECONNECT_MOST = 5.0, 300.0  # seconds between two tries to connect
@@ -40,20 +44,20 @@ class Services:
     files: Files
 
 
-def run(settings: Settings, *, sandbox: bool) -> int:
-    """Start, serve until SIGINT or SIGTERM, stop. Returns the exit status."""
+def run(settings: Settings, *, sandbox: Page | None = None) -> int:
+    """Start, serve Discord or the ``sandbox`` page until SIGINT or SIGTERM, stop. Returns the exit status."""
     set_up_logs(settings)
     return asyncio.run(_serve(settings, sandbox))
 
 
-async def _serve(settings: Settings, sandbox: bool) -> int:
+async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with services(settings) as built:
-        if sandbox:
+        if sandbox is not None:
             from bot.sandbox import serve_sandbox
 
-            return await serve_sandbox(built, stopping)
+            return await serve_sandbox(built, stopping, sandbox)
         return await _serve_discord(built, stopping)
 
 

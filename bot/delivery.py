@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 TOKEN_LIFE = timedelta(minutes=14)  # Discord's is 15; one is kept for the upload
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
+NEWS_AFTER = 0.5  # seconds, when the second tells of a new stage: started, loading, first step
 EDITS_PER_SECOND = 8.0  # progress edits of all messages together; Discord allows 50 requests a second
 RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
 PROGRESS_PATIENCE = 0.0
@@ -131,17 +132,18 @@ class Delivery:
                 case Paused():
                     await self._progress(job, shown, Post(messages.paused(job)), force=True)
                 case _:
-                    await self._progress(job, shown, _progress_post(job, event))
+                    await self._progress(job, shown, _progress_post(job, event), stage=type(event).__name__)
 
     # Progress: dropped when it comes too often or fails
 
-    async def _progress(self, job: Job, shown: _Shown, post: Post | None, *, force: bool = False) -> None:
+    async def _progress(self, job: Job, shown: _Shown, post: Post | None, *, stage: str = "", force: bool = False) -> None:
         now = time.monotonic()
         if post is None or shown.gone or post.content == shown.content and post.picture is None:
             return
-        if not force and (now < shown.next_edit or now < self._next_edit):
+        gap = EDIT_EVERY if stage == shown.stage else NEWS_AFTER
+        if not force and (now < shown.last_edit + gap or now < self._next_edit):
             return
-        shown.content, shown.next_edit = post.content, now + EDIT_EVERY
+        shown.content, shown.stage, shown.last_edit = post.content, stage, now
         self._next_edit = max(now, self._next_edit) + 1 / EDITS_PER_SECOND
         try:
             await self._edit(job, shown, post, patience=PROGRESS_PATIENCE)
@@ -331,7 +333,8 @@ class _Shown:
 
     resumed: bool = False
     content: str = ""
-    next_edit: float = 0.0
+    stage: str = ""
+    last_edit: float = float("-inf")  # monotonic seconds
     gone: bool = False
     message_id: int | None = None
     once: asyncio.Event = field(default_factory=asyncio.Event)

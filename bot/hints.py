@@ -51,6 +51,6 @@ class Hints:
         return (
             "**A word about the demo models.** They are tiny, run anywhere, and know a small world:\n"
             f"**things** {', '.join(self.objects)}\n**colours** {', '.join(self.colours)}\n"
-            f"**places** {', '.join(self.backgrounds)}, or any colour as background\n**styles** {', '.join(self.styles)}\n"
+            f"**places** {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as background\n**styles** {', '.join(self.styles)}\n"
             f"Other words do no harm; you get the nearest thing they can draw. Try:\n{examples}"
         )

@@ -27,12 +27,19 @@ class Redact(logging.Formatter):
         return text
 
 
+def _of_interest(record: logging.LogRecord) -> bool:
+    """Atelier never speaks, and simcord looks discord.py over with a client that has no intents."""
+    text = str(record.msg)
+    return "voice will NOT be supported" not in text and "Guilds intent seems to be disabled" not in text
+
+
 def set_up_logs(settings: Settings) -> None:
     folder = settings.data_dir / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
     for handler in (logging.StreamHandler(sys.stderr), file):
         handler.setFormatter(Redact(_FORMAT))
+        handler.addFilter(_of_interest)
         logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(settings.log_level.upper())
     for noisy in ("discord", "aiosqlite", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much

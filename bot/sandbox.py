@@ -8,8 +8,11 @@ import os
 import sys
 import webbrowser
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import discord
 import simcord
 
 from bot.client import Atelier
@@ -23,27 +26,40 @@ SETTLE = 60.0  # seconds an action may take before simcord gives up on it
 QUIET = 0.15  # seconds without an edit before the page is drawn anew
 
 
-async def serve_sandbox(built: Services, stopping: asyncio.Event) -> int:
+@dataclass(frozen=True)
+class Page:
+    """What the page shows: the studio's channel, or (``dm``) the direct messages with the bot, ``uploads`` sent there first."""
+
+    dm: bool = False
+    uploads: tuple[Path, ...] = ()
+
+
+async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) -> int:
     """Serve the page until ``stopping`` is set."""
     client = Atelier(built.settings, built.queue, built.files)
-    async with simcord.run(client, settle_timeout=SETTLE, check_errors=False) as env:
-        built.queue.wait = _outside(env)
-        guild, channel = _furnish(env)
-        you, guest = _people(env, guild, built.settings, client)
-        async with env.preview(channel, viewers=[you, guest], layout="channel", port=built.settings.sandbox_port or None) as preview:
-            drawer = Redraw(preview)
-            client.delivery.on_edit.append(drawer.wanted)
-            async with asyncio.TaskGroup() as group:
-                drawing = group.create_task(drawer.run())
+    env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
+    env.backend.bot_user.name = "Atelier"
+    await env.start()
+    try:
+        with env.time_context():
+            built.queue.wait = _outside(env)
+            channel, viewers = _furnish_dm(env) if page.dm else _furnish_guild(env)
+            async with env.preview(channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None) as preview:
+                drawer = Redraw(preview)
+                client.delivery.on_edit.append(drawer.wanted)
+                drawing = asyncio.create_task(drawer.run())
+                await _send_uploads(env, viewers[0], page.uploads)
                 _announce(preview.url, built.settings)
                 await stopping.wait()
                 drawing.cancel()
             await built.queue.stop(built.settings.grace_seconds)
             await client.delivery.close()
+    finally:
+        await env.shutdown()
     return 0
 
 
-def _outside(env: Any) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
+def _outside(env: simcord.Env) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
 
     def wait(awaitable: Awaitable[Any]) -> Awaitable[Any]:
@@ -52,19 +68,25 @@ def _outside(env: Any) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return wait
 
 
-def _furnish(env: Any) -> tuple[Any, Any]:
+def _furnish_guild(env: simcord.Env) -> tuple[Any, list[Any]]:
+    """A server with a channel; you, who may administer, and a guest, who may not."""
     guild = env.create_guild("Atelier")
-    return guild, guild.create_text_channel("studio", topic="Type / to see the commands. /imagine a red house in the snow")
-
-
-def _people(env: Any, guild: Any, settings: Settings, client: Atelier) -> tuple[Any, Any]:
-    """You, who may administer, and a guest, who may not."""
-    import discord
-
+    channel = guild.create_text_channel("studio", topic="Type / to see the commands. /imagine a red house in the snow")
     staff = guild.create_role("Studio staff", permissions=discord.Permissions(manage_guild=True))
     you = guild.add_member(env.create_user("you"), roles=[staff])
-    guest = guild.add_member(env.create_user("guest"))
-    return you, guest
+    return channel, [you, guild.add_member(env.create_user("guest"))]
+
+
+def _furnish_dm(env: simcord.Env) -> tuple[Any, list[Any]]:
+    you = env.create_user("you")
+    return you.dm_channel, [you]
+
+
+async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -> None:
+    """The page's own composer sends no files, so they are sent from here, in your name."""
+    if uploads:
+        files = [(path.name, path.read_bytes()) for path in uploads]
+        await you.send_dm("", attachments=env.backend.store_attachments(you.dm_channel.id, files))
 
 
 class Redraw:
