@@ -27,21 +27,21 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: Path) -> None:
-    process = _start(tmp_path)
-    try:
-        with urllib.request.urlopen(_address(process), timeout=20) as page:
-            assert page.status == 200
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-    finally:
-        process.kill()
+    with _start(tmp_path) as process:
+        try:
+            with urllib.request.urlopen(_address(process), timeout=20) as page:
+                assert page.status == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
     assert (tmp_path / "atelier.db").is_file() and (tmp_path / "logs" / "atelier.log").is_file()
 
 
 def test_a_picture_for_the_dm_page_that_is_missing_is_named(tmp_path: Path) -> None:
-    process = _start(tmp_path, "sandbox", "--dm", "nowhere.png")
-    assert process.wait(timeout=30) == 2
-    assert "nowhere.png" in process.stdout.read()
+    with _start(tmp_path, "sandbox", "--dm", "nowhere.png") as process:
+        assert "nowhere.png" in process.stdout.read()
+    assert process.returncode == 2
 
 
 def test_wrong_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
