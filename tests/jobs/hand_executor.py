@@ -28,11 +28,12 @@ class HandExecutor:
         self.held: dict[str, Held] = {}
         self.started: list[str] = []  # every job ever run, in order
         self.asked_to_stop: set[str] = set()
+        self.cooling: list[str] = []  # devices with a slot that is not free yet, though its job has ended
         self._changed: Callable[[], None] = lambda: None
 
     @property
     def devices(self) -> Sequence[Device]:
-        return [Device(name, "ready", "by hand", 0, count, sum(h.device == name for h in self.held.values()))
+        return [Device(name, "ready", "by hand", 0, count, sum(h.device == name for h in self.held.values()) + self.cooling.count(name))
                 for name, count in self.slots.items()]
 
     async def start(self, changed: Callable[[], None]) -> None:
@@ -60,7 +61,16 @@ class HandExecutor:
     def report(self, message: Step | LoadingModel) -> None:
         self.held[message.job_id].report(message)
 
-    def end(self, outcome: Outcome) -> None:
-        self.held.pop(outcome.job_id).outcome.set_result(outcome)
+    def end(self, outcome: Outcome, *, cool: bool = False) -> None:
+        """``cool``: the slot becomes free at ``cooled`` only, when what came of the job is surely written."""
+        held = self.held.pop(outcome.job_id)
+        held.outcome.set_result(outcome)
         self.asked_to_stop.discard(outcome.job_id)
+        if cool:
+            self.cooling.append(held.device)
+        else:
+            self._changed()
+
+    def cooled(self) -> None:
+        self.cooling.clear()
         self._changed()
