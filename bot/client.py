@@ -46,7 +46,7 @@ class Atelier(commands.Bot):
         )
         self.settings, self.queue, self.files = settings, queue, files
         self.owners = set(settings.owner_ids)
-        self.authority = Authority(self.owners, settings.guild_ids)
+        self.authority = Authority(self.owners, settings.home_guild_ids)
         self.intake = Intake(files, settings.max_upload_mb * 2**20)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, transport)
@@ -61,12 +61,12 @@ class Atelier(commands.Bot):
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = await self.application_info()
         self.owners.add(info.team.owner_id if info.team and info.team.owner_id else info.owner.id)
-        for guild_id in self.settings.guild_ids:
-            guild = discord.Object(guild_id)
-            self.tree.copy_global_to(guild=guild)
-            await self.tree.sync(guild=guild)
-        if not self.settings.guild_ids:
-            await self.tree.sync()
+        await self.tree.sync()
+
+    async def close(self) -> None:
+        """Deliveries need this client's connection; what they leave is told by the next one."""
+        await self.delivery.close(grace=0)
+        await super().close()
 
     async def on_ready(self) -> None:
         log.info("connected as %s, %d servers", self.user, len(self.guilds))

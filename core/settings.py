@@ -96,7 +96,7 @@ class Settings:
 
     discord_token: str = _set("", "bot token; empty = the sandbox in a browser", group="Discord", secret=True)
     owner_ids: tuple[int, ...] = _set("", "user ids that may administer everywhere, besides the application's owner", _ids, group="Discord")
-    guild_ids: tuple[int, ...] = _set("", "servers where commands appear at once; empty = everywhere", _ids, group="Discord")
+    home_guild_ids: tuple[int, ...] = _set("", "servers whose managers may pause the whole queue; empty = only a bot's only server", _ids, group="Discord")
 
     data_dir: Path = _set("data", "folder of the database, pictures, backups and logs", _path, group="Storage")
     database_url: str = _set("", "SQLAlchemy address; empty = sqlite+aiosqlite in DATA_DIR", group="Storage", secret=True)

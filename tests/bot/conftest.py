@@ -53,11 +53,12 @@ class Studio:
 
 
 @asynccontextmanager
-async def open_studio(data_dir: Path, **settings: str) -> AsyncIterator[Studio]:
-    loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", **settings}, data_dir / "none.env")
-    async with services(loaded, target=WORKER) as built:
+async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 60) -> AsyncIterator[Studio]:
+    """``target``: the worker's entry. ``settle``: seconds that an action may take."""
+    loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2"}, data_dir / "none.env")
+    async with services(loaded, target=target) as built:
         bot = Atelier(built.settings, built.queue, built.files)
-        env = Env(bot, settle_timeout=60)
+        env = Env(bot, settle_timeout=settle)
         await env.start()
         try:
             guild = env.create_guild("Test")
@@ -69,16 +70,6 @@ async def open_studio(data_dir: Path, **settings: str) -> AsyncIterator[Studio]:
         finally:
             await env.shutdown()
         assert env.errors == []
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item):
-    """simcord's clock and webhook adapter belong to the test's own context, which a fixture's task does not share."""
-    studios = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Studio)]
-    if studios:
-        with studios[0].env.time_context():
-            return (yield)
-    return (yield)
 
 
 @pytest.fixture
