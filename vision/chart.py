@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 BACKGROUND, ROW, BAR, BEST, TEXT, FAINT = "#2b2d31", "#383a40", "#5865f2", "#57f287", "#f2f3f5", "#b5bac1"
-WIDTH, MARGIN = 800, 24  # px
-LABELS_WIDTH, PERCENT_WIDTH = 270, 92  # px
+WIDTH, MARGIN, GAP = 800, 24, 14  # px
+LABELS_WIDTH = 150, 400  # px, least and most
+PERCENT_WIDTH = 92  # px
+SYSTEM_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")  # for letters PIL's own lacks
 
 
 def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
@@ -16,22 +21,23 @@ def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
     font_size = 24 if len(scores) <= 12 else 19 if len(scores) <= 25 else 15
     row = round(font_size * 1.75)
     font, small = ImageFont.load_default(font_size), ImageFont.load_default(17)
+    labels = [fit(label, LABELS_WIDTH[1], font_size, place) for place, (label, _) in enumerate(scores, 1)]
+    left = MARGIN + GAP + round(max(LABELS_WIDTH[0], *(face.getlength(text) for text, face in labels)))
+    right = WIDTH - MARGIN - PERCENT_WIDTH
     top = MARGIN + (34 if title else 0)
     image = Image.new("RGB", (WIDTH, top + row * len(scores) + MARGIN - row // 6), BACKGROUND)
     pen = ImageDraw.Draw(image)
     if title:
-        pen.text((MARGIN, MARGIN - 4), shorten(title, WIDTH - 2 * MARGIN, small), FAINT, small)
-    left, right = MARGIN + LABELS_WIDTH, WIDTH - MARGIN - PERCENT_WIDTH
-    for i, (label, value) in enumerate(scores):
-        y = top + i * row
-        middle, height = y + row // 2, row - row // 3
-        box = (left, middle - height // 2, right, middle + height // 2)
-        pen.rounded_rectangle(box, 5, ROW)
+        text, face = fit(title, WIDTH - 2 * MARGIN, 17, 0)
+        pen.text((MARGIN, MARGIN - 4), text, FAINT, face)
+    for i, ((text, face), (_, value)) in enumerate(zip(labels, scores, strict=True)):
+        middle, half = top + i * row + row // 2, (row - row // 3) // 2
+        pen.rounded_rectangle((left, middle - half, right, middle + half), 5, ROW)
         length = round((right - left) * min(max(value, 0), 1))
         if length >= 2:
-            pen.rounded_rectangle((box[0], box[1], left + length, box[3]), min(5, length // 2), BEST if i == 0 else BAR)
-        pen.text((left - 14, middle), shorten(label, LABELS_WIDTH - 14, font), TEXT, font, anchor="rm")
-        pen.text((WIDTH - MARGIN, middle), percent(value), TEXT if i == 0 else FAINT, font, anchor="rm")
+            pen.rounded_rectangle((left, middle - half, left + length, middle + half), min(5, length // 2), BEST if i == 0 else BAR)
+        pen.text((left - GAP, middle), text, TEXT, face, anchor="rm")
+        pen.text((WIDTH - MARGIN, middle), percent(value), TEXT if i == 0 else FAINT, font if font_size > 17 else small, anchor="rm")
     return image
 
 
@@ -40,20 +46,39 @@ def percent(value: float) -> str:
     return "< 0.1 %" if 0 < value < 0.0005 else f"{value * 100:.1f} %"
 
 
-def shorten(text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """As much of ``text`` as fits ``width`` px, with an ellipsis where it was cut. Signs the font lacks are left out if others remain."""
+def fit(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
+    """As much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that has its letters.
+
+    PIL's own font first, then one of the machine's; else letters without their marks (é → e); a text that nothing here can write becomes "#place".
+    """
     text = " ".join(text.split())
-    known = "".join(c for c in text if has(font, c)).strip()
-    text = known or text
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
+    plain = ImageFont.load_default(size)
+    face: Font = plain
+    if not _has_all(plain, text):
+        face = next((found for name in SYSTEM_FONTS if (found := _system(name, size)) and _has_all(found, text)), plain)
+    if not _has_all(face, text):
+        bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        text = "".join(c for c in bare if _has_all(face, c)).strip() or f"#{place}"
+    if face.getlength(text) <= width:
+        return text, face
+    while text and face.getlength(text + "…") > width:
         text = text[:-1]
-    return text.rstrip() + "…"
+    return text.rstrip() + "…", face
 
 
-def has(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, character: str) -> bool:
-    """Whether ``font`` draws ``character`` as itself and not as its sign for a missing one."""
-    if character.isspace() or character.isascii():
-        return True
-    return font.getmask(character).getbbox() is not None and bytes(font.getmask(character)) != bytes(font.getmask("\U0010fffd"))
+def _system(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+def _has_all(font: Font, text: str) -> bool:
+    """Whether ``font`` draws each letter as itself and not as its sign for a missing one."""
+    missing = [_shape(font, sign) for sign in ("\U0010fffd", "\ue123")]
+    return all(c.isascii() or _shape(font, c) not in (*missing, None) for c in set(text))
+
+
+def _shape(font: Font, letter: str) -> bytes | None:
+    mask = font.getmask(letter)
+    return bytes(mask) + bytes(mask.size) if mask.getbbox() else None

@@ -69,13 +69,18 @@ class ImageModel:
         name = self.family.pipeline(mode)
         if name is None:
             raise ModelError(f"{self.name} can't do {mode}.")
+        cls = getattr(diffusers, name)
         try:
-            auto = name.startswith("AutoPipeline")
-            pipe = getattr(diffusers, name).from_pipe(self._base, **({} if auto else {"dtype": self._base.dtype}))
+            pipe = cls.from_pipe(self._base) if name.startswith("AutoPipeline") else cls(**self._parts(cls))
         except ValueError as error:
             raise ModelError(f"{self.name} can't do {mode}.") from error
         pipe.set_progress_bar_config(disable=True)
         return pipe
+
+    def _parts(self, cls: type) -> dict[str, Any]:
+        """What ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to float32, and refuse a tiny decoder."""
+        have = {**self._base.config, **self._base.components}
+        return {name: have[name] for name in inspect.signature(cls.__init__).parameters if name in have}
 
     def takes_sampler(self, sampler: str) -> bool:
         """Flow models keep the scheduler they came with; it is an Euler one."""

@@ -51,8 +51,8 @@ class Matcher:
         if self.sigmoid:
             texts = [text.lower() for text in texts]  # as it was trained
         tokens = tokenizer(texts, padding="max_length" if self.sigmoid else True, truncation=True, max_length=limit, return_tensors="pt")
-        allowed = {"input_ids", "attention_mask"} if "attention_mask" in tokenizer.model_input_names and not self.sigmoid else {"input_ids"}
-        mean = _embedding(self.model.get_text_features(**_to({k: v for k, v in tokens.items() if k in allowed}, self.model))).mean(0)
+        given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
+        mean = _embedding(self.model.get_text_features(**_to(given, self.model))).mean(0)
         return mean / mean.norm()
 
 

@@ -1,0 +1,89 @@
+"""/outpaint: what stays, what fades, what is painted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import UserError
+from core.requests import OutpaintRequest
+from tests import tiny
+from tests.vision.conftest import SHA, ask
+from tests.vision.test_imagine import with_card
+from vision.capabilities import outpaint
+from vision.provider import Models
+
+SIDES = {"left": {"left": 40}, "all around": dict(left=20, top=30, right=40, bottom=50), "down": {"bottom": 96}, "uneven": dict(right=7, top=13)}
+
+
+@pytest.mark.parametrize("sides", SIDES.values(), ids=SIDES)
+@pytest.mark.parametrize("name", ["stable-diffusion", "flux2-klein"])
+def test_old_pixels_stay_exactly_as_they_were_away_from_the_seam(name: str, sides: dict[str, int], models_of: Callable[..., Models]) -> None:
+    source = tiny.picture(150, 110, seed=3)
+    output = ask(models_of(image=name), OutpaintRequest(prompt="a", image=SHA, **sides), source)
+    got, seam = np.asarray(Image.open(io.BytesIO(output.pictures[0].data))), output.parameters["seam"]
+    left, top, right, bottom = (sides.get(side, 0) for side in ("left", "top", "right", "bottom"))
+    assert got.shape == (110 + top + bottom, 150 + left + right, 3)
+    assert (output.parameters["width"], output.parameters["height"]) == (150 + left + right, 110 + top + bottom)
+    inner = (seam if top else 0, 110 - (seam if bottom else 0), seam if left else 0, 150 - (seam if right else 0))
+    kept = got[top : top + 110, left : left + 150][inner[0] : inner[1], inner[2] : inner[3]]
+    assert kept.size > 0.2 * source.width * source.height
+    assert (kept == np.asarray(source)[inner[0] : inner[1], inner[2] : inner[3]]).all()
+
+
+def test_the_seam_fades_instead_of_jumping() -> None:
+    source, painted = Image.new("RGB", (200, 100), (200, 40, 40)), Image.new("RGB", (300, 100), (40, 40, 200))
+    layout = outpaint.Layout(200, 100, 100, 0, 0, 0, (300, 100), 24)
+    row = np.asarray(outpaint.paste_back(painted, source, layout), int)[50]
+    steps = np.abs(np.diff(row, axis=0)).max(1)
+    assert steps.max() < 20, "a hard edge would jump by 160"
+    assert (row[100 + 24 :] == (200, 40, 40)).all() and (row[:100] == (40, 40, 200)).all()
+
+
+def test_the_mask_covers_the_new_area_and_a_soft_band_of_the_old() -> None:
+    layout = outpaint.Layout(96, 64, 32, 0, 0, 0, (128, 64), 16)
+    mask = np.asarray(outpaint.mask(layout), int)[32]
+    assert mask[:32].min() > 240
+    assert 60 < mask[32 + 16] < 200, "half of the soft edge lies in the old picture"
+    assert mask[70:].max() == 0
+
+
+def test_the_canvas_continues_the_pictures_colours() -> None:
+    half = Image.new("RGB", (64, 64), (220, 30, 30))
+    half.paste((30, 30, 220), (32, 0, 64, 64))
+    canvas = np.asarray(outpaint.canvas(half, outpaint.Layout(64, 64, 32, 0, 32, 0, (128, 64), 16)), int)
+    assert (canvas[:, 32:96] == np.asarray(half)).all()
+    assert canvas[:, :32, 0].mean() > canvas[:, :32, 2].mean() + 80
+    assert canvas[:, 96:, 2].mean() > canvas[:, 96:, 0].mean() + 80
+
+
+@pytest.mark.parametrize("size, sides", [((2000, 500), {"right": 500}), ((500, 1900), {"top": 200}), ((900, 100), {"right": 900})])
+def test_a_canvas_too_large_or_too_long_is_refused_with_its_size(size: tuple[int, int], sides: dict, models_of: Callable[..., Models]) -> None:
+    with pytest.raises(UserError, match=f"{size[0] + sides.get('right', 0)}x{size[1] + sides.get('top', 0)} px"):
+        ask(models_of(image="stable-diffusion"), OutpaintRequest(prompt="a", image=SHA, **sides), tiny.picture(*size))
+
+
+@pytest.mark.parametrize("max_area", [1.0, 1.5])
+def test_the_model_paints_a_canvas_of_the_area_its_card_allows(max_area: float, folders: dict[str, Path], tmp_path: Path) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, outpaint={"max_area": max_area})
+    card = models.get("image").card
+    layout = outpaint.plan(OutpaintRequest(prompt="a", image=SHA, left=256, right=256), (512, 512), card)
+    assert layout.canvas == (1024, 512)
+    assert layout.size[0] * layout.size[1] == pytest.approx(max_area * 64**2, rel=0.25)
+    assert layout.size[0] / layout.size[1] == pytest.approx(2, rel=0.15)
+
+
+def test_a_model_that_cannot_paint_into_a_mask_says_so(models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch) -> None:
+    from vision.image_model import ImageModel
+    from vision.models import Mode
+
+    has = ImageModel.has
+    monkeypatch.setattr(ImageModel, "has", lambda self, mode: mode is not Mode.INPAINT and has(self, mode))
+    output = ask(models_of(image="stable-diffusion"), OutpaintRequest(prompt="a", image=SHA, left=32), tiny.picture())
+    assert "can't paint into a mask" in output.parameters["notes"][0]
+    assert output.pictures[0].width == 96

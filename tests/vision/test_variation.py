@@ -1,0 +1,56 @@
+"""/variation: shapes and strengths."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.requests import VariationRequest
+from tests import tiny
+from tests.vision.conftest import SHA, ask
+from tests.vision.test_imagine import with_card
+from vision.provider import Models
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
+def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, int], models_of: Callable[..., Models]) -> None:
+    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(*size))
+    width, height = Image.open(io.BytesIO(output.pictures[0].data)).size
+    assert width % 8 == height % 8 == 0
+    assert 0.75 < width * height / 64**2 < 1.3
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.2)
+
+
+def test_a_very_long_picture_is_cut_and_that_is_said(models_of: Callable[..., Models]) -> None:
+    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(1000, 100))
+    assert "middle" in output.parameters["notes"][0]
+
+
+def test_the_strengths_are_the_cards(folders: dict[str, Path], tmp_path: Path) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, variation={"subtle": 0.3, "strong": 0.9}, num_inference_steps=10)
+    for name, strength in (("subtle", 0.3), ("strong", 0.9)):
+        output = ask(models, VariationRequest(prompt="a", image=SHA, variation=name, num_images=1), tiny.picture())
+        assert (output.parameters["strength"], output.parameters["variation"]) == (strength, name)
+
+
+def test_a_given_strength_comes_first(models_of: Callable[..., Models]) -> None:
+    request = VariationRequest(prompt="a", image=SHA, strength=0.5, num_images=1)
+    assert ask(models_of(image="stable-diffusion"), request, tiny.picture()).parameters["strength"] == 0.5
+
+
+def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Enlarged and averaged again, a picture is nearly what the model drew."""
+    import numpy as np
+
+    from vision import pictures
+
+    models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
+    output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))
+    assert output.pictures[0].width == 256
+    small = tiny.picture(64, 64)
+    back = pictures.resize(pictures.enlarge(small, 4), small.size)
+    assert np.abs(np.asarray(back, int) - np.asarray(small, int)).mean() < 6
