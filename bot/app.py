@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
+from bot.alerts import Alerts
 from bot.client import Atelier
+from bot.connections import Connections
+from bot.health import Metrics, serve
 from bot.logs import set_up_logs
+from bot.transport import Transport
 from core.errors import AtelierError
 from core.settings import Settings
 from jobs.local import LocalExecutor
@@ -32,7 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
-RECONNECT_FIRST, RECONNECT_MOST = 5.0, 300.0  # seconds between two tries to connect
 
 
 @dataclass(frozen=True)
@@ -123,42 +126,59 @@ def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
-    """Connect, and connect again with growing pauses when the first connection fails; discord.py resumes later ones itself."""
-    pause = RECONNECT_FIRST
-    while not stopping.is_set():
-        client = Atelier(built.settings, built.queue, built.files)
-        try:
-            await _connected(client, built, stopping)
-            return 0
-        except discord.LoginFailure as error:
-            raise AtelierError("Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token.") from error
-        except discord.PrivilegedIntentsRequired as error:
-            raise AtelierError("Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed.") from error
-        except (discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed, aiohttp.ClientError, OSError, AttributeError) as error:
-            log.warning("no connection to Discord (%s), again in %.0f s", type(error).__name__, pause)
-        await _wait(stopping, pause)
-        pause = min(pause * 2, RECONNECT_MOST)
+    """Connect, and connect again when that fails, with pauses that outlive this process; discord.py resumes lost gateways itself."""
+    transport = Transport()
+    metrics = Metrics(built.queue, lambda: transport.breaker.invalid)
+    connections = Connections(built.settings.data_dir / "connections.json")
+    async with serve(metrics, built.queue, built.settings.metrics_port):
+        while not stopping.is_set():
+            pause = connections.pause()
+            if pause:
+                log.warning("the next connection to Discord is made in %.0f s", pause)
+            if await _stopped_within(stopping, pause):
+                break
+            connections.note()
+            client = Atelier(built.settings, built.queue, built.files, transport)
+            client.delivery.on_delivered.append(metrics.delivered)
+            if await _connected(client, built, stopping):
+                break
     return 0
 
 
-async def _connected(client: Atelier, built: Services, stopping: asyncio.Event) -> None:
-    async with client:
-        serving = asyncio.create_task(client.start(built.settings.discord_token), name="discord")
-        stop = asyncio.create_task(stopping.wait(), name="stop")
-        try:
-            await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
-            if not serving.done():
-                await built.queue.stop(built.settings.grace_seconds)
-                await client.delivery.close()
-                await client.close()
-            await serving
-        finally:
-            stop.cancel()
+async def _connected(client: Atelier, built: Services, stopping: asyncio.Event) -> bool:
+    """Serve until stopped (True) or until the connection fails (False). AtelierError when trying again can't help."""
+    try:
+        async with client:
+            with Alerts(client):
+                await _until_stopped(client, built, stopping)
+    except discord.LoginFailure as error:
+        raise AtelierError("Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token.") from error
+    except discord.PrivilegedIntentsRequired as error:
+        raise AtelierError("Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed.") from error
+    except (discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed, aiohttp.ClientError, OSError, AttributeError) as error:
+        log.warning("no connection to Discord (%s)", type(error).__name__)  # AttributeError: discord.py's own when the first one is refused
+        return False
+    return True
 
 
-async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+async def _until_stopped(client: Atelier, built: Services, stopping: asyncio.Event) -> None:
+    serving = asyncio.create_task(client.start(built.settings.discord_token), name="discord")
+    stop = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            await built.queue.stop(built.settings.grace_seconds)
+            await client.delivery.close()
+            await client.close()
+        await serving
+    finally:
+        stop.cancel()
+
+
+async def _stopped_within(stopping: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()
     except TimeoutError:
-        pass
+        return False
+    return True

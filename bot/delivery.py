@@ -80,6 +80,7 @@ class Delivery:
         self._shown: dict[str, _Shown] = {}
         self._next_edit = 0.0
         self.on_edit: list[Callable[[], None]] = []
+        self.on_delivered: list[Callable[[Job, str], None]] = []
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began it."""
@@ -172,6 +173,9 @@ class Delivery:
             rung=rung,
         )
         log.info("job %s: delivered by %s", job.id, rung)
+        row = await self._queue.job(job.id) if self.on_delivered else None
+        for hook in self.on_delivered if row else ():
+            hook(row, rung)
 
     async def _climb(self, job: Job, shown: _Shown, post: Post) -> tuple[str, Sent | None]:
         """Try the rungs in order; the first that takes the post wins."""

@@ -96,7 +96,7 @@ class Settings:
 
     discord_token: str = _set("", "bot token; empty = the sandbox in a browser", group="Discord", secret=True)
     owner_ids: tuple[int, ...] = _set("", "user ids that may administer everywhere, besides the application's owner", _ids, group="Discord")
-    home_guild_ids: tuple[int, ...] = _set("", "servers whose managers may pause the whole queue; empty = only a bot's only server", _ids, group="Discord")
+    home_guild_ids: tuple[int, ...] = _set("", "servers whose managers may pause the whole queue; empty = a bot's only server", _ids, group="Discord")
 
     data_dir: Path = _set("data", "folder of the database, pictures, backups and logs", _path, group="Storage")
     database_url: str = _set("", "SQLAlchemy address; empty = sqlite+aiosqlite in DATA_DIR", group="Storage", secret=True)
@@ -124,6 +124,7 @@ class Settings:
 
     log_level: str = _set("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), group="Running")
     grace_seconds: int = _set("20", "time to finish running jobs at shutdown, in seconds", _whole(0, 600), group="Running")
+    metrics_port: int = _set("0", "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off", _whole(0, 65535), group="Running")
     sandbox_port: int = _set("0", "port of the sandbox page on 127.0.0.1; 0 = a free one", _whole(0, 65535), group="Running")
     open_browser: bool = _set("on", "open the sandbox page where there is a desktop", _flag, group="Running")
 

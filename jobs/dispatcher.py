@@ -72,6 +72,7 @@ class Dispatcher:
         self.stopping = False
         self.disk_full = False
         self.last_step: float | None = None  # monotonic
+        self.steps = 0  # finished since the start
         self._loaded: dict[str, str] = {}  # device → model of its latest job
         self._turn = 0
         self._wake, self._moved = asyncio.Event(), asyncio.Event()
@@ -345,6 +346,7 @@ class Dispatcher:
         feed = self.feeds.get(live.job.id)
         if isinstance(message, Step):
             self.last_step = time.monotonic()
+            self.steps += 1
             live.progress = Progress(message.step, message.total, message.preview)
         if feed is not None:
             feed.publish(Loading(message.model, message.fraction) if isinstance(message, LoadingModel) else live.progress)

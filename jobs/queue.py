@@ -221,6 +221,15 @@ class Queue:
         job = job or live.job
         return JobView(job, job.started_at or job.created_at, 0, self._dispatcher.remaining(live), live.progress, live.device)
 
+    @property
+    def steps(self) -> int:
+        """Steps finished since the start, on all devices."""
+        return self._dispatcher.steps
+
+    def depth(self, lane: Lane) -> int:
+        """Waiting jobs in a lane."""
+        return sum(waiting.lane is lane for waiting in self._dispatcher.waitlist)
+
     def health(self) -> Health:
         """Cheap, and waits for nothing."""
         dispatcher, now = self._dispatcher, time.monotonic()

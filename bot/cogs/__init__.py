@@ -8,6 +8,7 @@ EXTENSIONS = (
     "bot.cogs.classify",
     "bot.cogs.uploads",
     "bot.cogs.queue",
+    "bot.cogs.studio",
     "bot.cogs.show",
     "bot.cogs.help",
 )
