@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -76,6 +77,12 @@ class Atelier(commands.Bot):
             if count:
                 log.info("%d jobs go on", count)
 
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        await self.queue.guild_seen(guild.id, guild.name)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.queue.guild_seen(guild.id, guild.name)
+
     # From an interaction to a job
 
     def actor(self, interaction: discord.Interaction) -> Actor:
@@ -85,8 +92,8 @@ class Atelier(commands.Bot):
 
     async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
         """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""
-        if not interaction.response.is_done():
-            await interaction.response.defer(thinking=True)
+        if not await _acknowledge(interaction):
+            return None
         try:
             ask = await build()
             return await self.submit(interaction, ask, press_key=press_key)
@@ -236,6 +243,23 @@ class Atelier(commands.Bot):
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await whisper(interaction, UNEXPECTED)
+
+
+async def _acknowledge(interaction: discord.Interaction) -> bool:
+    """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody would see an answer.
+
+    A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever rung then holds.
+    """
+    if interaction.response.is_done():
+        return True
+    try:
+        await interaction.response.defer(thinking=True)
+    except (discord.DiscordServerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
+    except discord.HTTPException as error:
+        log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
+        return False
+    return True
 
 
 def _press_key(interaction: discord.Interaction) -> str | None:
