@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from core.errors import AtelierError, SettingsError
+from core.errors import AtelierError, SettingsError, StorageError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _COMMANDS[arguments.command or "run"](settings, arguments)
     except AtelierError as error:
-        print(f"Atelier can't start: {error}", file=sys.stderr)
+        print(f"Atelier stops here: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = commands.add_parser("sandbox", help="the same bot in a browser page on this machine, no token needed")
     sandbox.add_argument("--dm", nargs="*", metavar="PICTURE", help="show the direct messages with the bot; pictures named here are sent there")
     commands.add_parser("doctor", help="check this machine and the settings; each trouble comes with its mend")
+    commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
+    commands.add_parser("restore", help="put the newest sound backup in the place of a damaged database; the bot must be stopped")
     models = commands.add_parser("models", help="which models are configured, where they lie, whether they load")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
@@ -79,7 +81,32 @@ def _models(settings, arguments) -> int:
     return models(settings, load=not arguments.no_load)
 
 
-_COMMANDS = {"run": _run, "sandbox": _sandbox, "doctor": _doctor, "models": _models}
+def _database_file(settings) -> Path:
+    prefix = "sqlite+aiosqlite:///"
+    if not settings.database.startswith(prefix):
+        raise StorageError("this is for SQLite; use your database server's own tools.")
+    return Path(settings.database.removeprefix(prefix))
+
+
+def _backup(settings, arguments) -> int:
+    from storage import sqlite_file
+
+    (settings.data_dir / "backups").mkdir(parents=True, exist_ok=True)
+    print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.data_dir / 'backups')}")
+    return 0
+
+
+def _restore(settings, arguments) -> int:
+    from storage import sqlite_file
+
+    used = sqlite_file.restore(_database_file(settings), settings.data_dir / "backups")
+    print(f"{used.name} is in its place; the damaged file lies beside it. `atelier run` starts again.")
+    return 0
+
+
+_COMMANDS = {
+    "run": _run, "sandbox": _sandbox, "doctor": _doctor, "models": _models, "backup": _backup, "restore": _restore,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,13 +23,14 @@ from bot.connections import Connections
 from bot.health import Metrics, serve
 from bot.logs import set_up_logs
 from bot.transport import Transport
-from core.errors import AtelierError
+from core.errors import AtelierError, StorageError
 from core.settings import Settings
 from jobs.local import LocalExecutor
 from jobs.policy import Limits
 from jobs.queue import Queue
-from storage.database import open_database
+from storage.database import Database, open_database
 from storage.files import Files
+from storage.sqlite_file import newest_backup
 from vision.catalog import probe_devices
 from vision.protocol import WorkerConfig
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from bot.sandbox import Page
 
 log = logging.getLogger(__name__)
+BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
 _CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
 
 
@@ -70,7 +74,7 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
     def stop() -> None:
         if stopping.is_set():
-            raise SystemExit(130)
+            os._exit(130)  # workers end when their pipe closes; the rows say what has to go on
         print("Stopping; running jobs may end first. Once more to stop at once.", flush=True)
         stopping.set()
 
@@ -94,10 +98,27 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         )
         queue = Queue(database, files, executor, limits)
         await queue.start()
+        backups = asyncio.create_task(_back_up_daily(database), name="backups")
         try:
             yield Services(settings, queue, files)
         finally:
+            backups.cancel()
             await queue.stop(settings.grace_seconds)
+
+
+async def _back_up_daily(database: Database) -> None:
+    """A copy whenever the newest is a day old; a crash loop makes none, so it can't push sound ones out."""
+    while database.path is not None and database.backup_dir is not None:
+        newest = newest_backup(database.path, database.backup_dir)
+        age = time.time() - newest.stat().st_mtime if newest else BACKUP_EVERY
+        if age < BACKUP_EVERY:
+            await asyncio.sleep(BACKUP_EVERY - max(0.0, age))
+            continue
+        try:
+            await database.backup("daily")
+        except StorageError:
+            log.exception("the daily backup failed")
+            await asyncio.sleep(BACKUP_RETRY)
 
 
 async def worker_configs(settings: Settings) -> list[WorkerConfig]:

@@ -1,0 +1,48 @@
+"""Sub-commands that a host types: backup and restore."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from core.settings import ROOT, load
+from storage.database import open_database
+
+
+def _atelier(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATA_DIR": str(data_dir)}
+    return subprocess.run([sys.executable, "-m", "bot", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+
+async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path)}, tmp_path / "none.env")
+    async with open_database(settings.database, tmp_path / "backups"):
+        pass
+    made = _atelier(tmp_path, "backup")
+    assert made.returncode == 0 and "Copied to" in made.stdout
+    file = tmp_path / "atelier.db"
+    data = bytearray(file.read_bytes())
+    data[4096:12288] = b"\xff" * 8192
+    file.write_bytes(data)
+    started = _atelier(tmp_path, "run")
+    assert started.returncode == 1 and "restore" in started.stderr and "Traceback" not in started.stderr
+    restored = _atelier(tmp_path, "restore")
+    assert restored.returncode == 0, restored.stderr
+    async with open_database(settings.database, tmp_path / "backups"):
+        pass
+
+
+def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:
+    run = _atelier(tmp_path, "restore")
+    assert run.returncode == 1 and "no sound backup" in run.stderr
+
+
+async def test_a_running_studio_keeps_a_backup_of_the_day(tmp_path: Path) -> None:
+    from tests.bot.conftest import open_studio
+
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+        assert list((tmp_path / "backups").glob("*daily.db"))
+    async with open_studio(tmp_path):
+        pass
+    assert len(list((tmp_path / "backups").glob("*daily.db"))) == 1
