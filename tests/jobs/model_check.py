@@ -144,8 +144,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     # Rules
 
-    @rule(user=USERS, lane=st.sampled_from(Lane), press=st.none() | st.integers(0, 2))
-    def submit(self, user: int, lane: Lane, press: int | None) -> None:
+    @rule(user=USERS, lane=st.sampled_from(Lane))
+    def submit(self, user: int, lane: Lane) -> None:
+        self.new(user, lane, None)
+
+    @rule(user=USERS, lane=st.sampled_from(Lane), press=st.integers(0, 2))
+    def press(self, user: int, lane: Lane, press: int) -> None:
+        self.new(user, lane, press)
+
+    def new(self, user: int, lane: Lane, press: int | None) -> None:
         self.count += 1
         key = None if press is None else f"7:u{press}:{user}"
         same = next((i for i, p in self.plain.items() if key and p.press == key and p.status in ("queued", "running", "rendered")), None)
@@ -257,8 +264,10 @@ class QueueMachine(RuleBasedStateMachine):
         self.do(self.queue.resume(9))
         self.run_what_can()
 
-    @rule(user=st.none() | USERS)
-    def clear(self, user: int | None) -> None:
+    @rule(user=st.none() | USERS, rare=st.integers(0, 3))
+    def clear(self, user: int | None, rare: int) -> None:
+        if rare:
+            return
         whose = [p for p in self.plain.values() if p.status == "queued" and user in (None, p.user)]
         for plain in whose:
             plain.status = "cancelled"

@@ -1,0 +1,48 @@
+"""A database in a temporary folder, and jobs to put in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.job import Job, Lane, Origin, Status, new_job_id
+from core.requests import ImagineRequest
+from storage import jobs
+from storage.database import Database, open_database
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+_interactions = itertools.count(1)
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'atelier.db'}"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as opened:
+        yield opened
+
+
+def a_job(*, user: int = 1, prompt: str = "a red house", lane: Lane = Lane.FAST, parent: tuple[str, int] | None = None, **origin: Any) -> Job:
+    place = {"user_id": user, "channel_id": 2, "guild_id": 3, "interaction_id": next(_interactions), **origin}
+    parent_id, parent_index = parent or (None, None)
+    return Job(new_job_id(), ImagineRequest(prompt=prompt), Origin(**place), Status.QUEUED, lane, NOW, parent_id, parent_index)
+
+
+async def added(database: Database, job: Job | None = None, **options: Any) -> Job:
+    job = job or a_job(**options)
+    await database.write(lambda c: jobs.add(c, job, cost_key="imagine||image", max_running=3))
+    return job
+
+
+async def running(database: Database, token: str = "t", **options: Any) -> Job:
+    job = await added(database, **options)
+    claimed = await database.write(lambda c: jobs.claim(c, job.id, token=token, device="cpu", now=NOW))
+    assert claimed is not None
+    return claimed

@@ -1,0 +1,219 @@
+import asyncio
+import random
+import sqlite3
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from core.errors import StorageError
+from storage import sqlite_file
+from storage.database import Database, open_database
+from storage.schema import metadata
+from storage.sqlite_file import KEEP_BACKUPS, backups, restore
+from tests.storage.conftest import a_job, added, url_of
+
+
+async def _put(database: Database, key: str) -> None:
+    await database.write(lambda c: c.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": key}))
+
+
+async def _count(database: Database) -> int:
+    return await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM settings")))
+
+
+async def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        differences = await connection.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), metadata))
+    assert differences == []
+
+
+async def test_every_connection_has_its_pragmas(database: Database) -> None:
+    async with database.engine.connect() as one, database.engine.connect() as two:
+        for connection in (one, two):
+            found = [(await connection.execute(sa.text(f"PRAGMA {name}"))).scalar_one()
+                     for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")]
+            assert found == ["wal", 2, 1, 5000, 1]
+
+
+async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everything(database: Database) -> None:
+    async def half(connection: sa.ext.asyncio.AsyncConnection) -> None:
+        await connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
+        raise ValueError("half-way")
+
+    results = await asyncio.gather(_put(database, "a"), database.write(half), _put(database, "b"), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ValueError, type(None)]
+    assert await _count(database) == 2
+
+
+async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Database) -> None:
+    async def pair(number: int, connection: sa.ext.asyncio.AsyncConnection) -> None:
+        for side in "ab":
+            await connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"})
+            await asyncio.sleep(0)
+
+    chance, cancelled = random.Random(1), 0
+    for number in range(60):
+        task = asyncio.create_task(database.write(partial(pair, number)))
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        cancelled += isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+    await _put(database, "last")
+    keys = set((await database.read(lambda c: c.execute(sa.text("SELECT key FROM settings")))).scalars())
+    assert cancelled > 5
+    assert all((f"{n}a" in keys) == (f"{n}b" in keys) for n in range(60))
+
+
+async def test_a_cancelled_read_leaves_its_connection_usable(database: Database) -> None:
+    for _ in range(20):
+        task = asyncio.create_task(_count(database))
+        await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await asyncio.gather(*(_count(database) for _ in range(10))) == [0] * 10
+
+
+async def test_many_writers_share_commits(database: Database) -> None:
+    await asyncio.gather(*(_put(database, str(number)) for number in range(200)))
+    assert await _count(database) == 200
+
+
+async def test_what_was_handed_in_is_written_before_the_database_closes(tmp_path: Path) -> None:
+    async with open_database(url_of(tmp_path), None) as database:
+        tasks = [asyncio.create_task(_put(database, str(number))) for number in range(20)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    with pytest.raises(StorageError, match="closed"):
+        await _put(database, "late")
+    async with open_database(url_of(tmp_path), None) as database:
+        assert await _count(database) == 20
+
+
+async def test_two_processes_cannot_use_one_file(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\nfrom storage.database import open_database\n"
+        "async def main():\n    async with open_database(sys.argv[1], None): pass\nasyncio.run(main())"
+    )
+    async with open_database(url_of(tmp_path), None):
+        other = await asyncio.create_subprocess_exec(sys.executable, "-c", code, url_of(tmp_path), stderr=subprocess.PIPE)
+        _, words = await other.communicate()
+    assert other.returncode == 1 and b"Another Atelier (process" in words
+
+
+async def test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request(tmp_path: Path) -> None:
+    path, folder = tmp_path / "atelier.db", tmp_path / "backups"
+    async with open_database(url_of(tmp_path), folder) as database:
+        await asyncio.gather(*(added(database) for _ in range(50)))
+        saved = await database.backup()
+        await database.scrub()
+    data = bytearray(path.read_bytes())
+    for start in range(4096 * 3, len(data) - 200, 4096):
+        data[start : start + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match="damaged") as caught:
+        async with open_database(url_of(tmp_path), folder):
+            pass
+    assert str(saved) in str(caught.value)
+    assert path.read_bytes() == data, "a damaged file is left as it is"
+    assert restore(path, folder) == saved
+    async with open_database(url_of(tmp_path), folder) as database:
+        assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 50
+    assert list(tmp_path.glob("atelier.db.damaged-*"))  # noqa: ASYNC240
+
+
+async def test_a_newer_schema_is_refused_and_named(tmp_path: Path) -> None:
+    async with open_database(url_of(tmp_path), None):
+        pass
+    with sqlite3.connect(tmp_path / "atelier.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StorageError, match="schema 9999, written by a newer Atelier"):
+        async with open_database(url_of(tmp_path), None):
+            pass
+
+
+async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+        await added(database)
+    assert not (tmp_path / "backups").exists(), "a new database has nothing to lose"
+    import shutil
+
+    from storage import database as module
+
+    newer = tmp_path / "migrations"
+    shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
+    (newer / "versions" / "0002_test.py").write_text(
+        '"""A test."""\nfrom alembic import op\nrevision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n'
+        'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n'
+    )
+    monkeypatch.setattr(module, "MIGRATIONS", newer)
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+        assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM extra"))) == 0
+        assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 1
+    (saved,) = (tmp_path / "backups").iterdir()
+    assert "before-0002" in saved.name
+
+
+async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    from storage import database as module
+
+    async with open_database(url_of(tmp_path), None):
+        pass
+    newer = tmp_path / "migrations"
+    shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
+    (newer / "versions" / "0002_test.py").write_text(
+        '"""A test."""\nfrom alembic import op\nrevision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n'
+        'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n    op.execute("CREATE TABLE jobs (x INTEGER)")\n'
+    )
+    with monkeypatch.context() as patch, pytest.raises(StorageError):
+        patch.setattr(module, "MIGRATIONS", newer)
+        async with open_database(url_of(tmp_path), None):
+            pass
+    async with open_database(url_of(tmp_path), None) as database:
+        assert "extra" not in (await database.read(lambda c: c.run_sync(lambda s: sa.inspect(s).get_table_names())))
+
+
+async def test_only_the_last_backups_are_kept(database: Database) -> None:
+    for _ in range(KEEP_BACKUPS + 2):
+        last = await database.backup()
+    kept = backups(database.path, database.backup_dir)
+    assert len(kept) == KEEP_BACKUPS and kept[-1] == last
+
+
+async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(database: Database) -> None:
+    await added(database)
+    saved = await database.backup()
+    connection = sqlite3.connect(saved)
+    assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    connection.close()
+    sqlite_file.check(saved, None)
+
+
+async def test_after_a_scrub_nothing_deleted_is_left_in_any_file(database: Database) -> None:
+    for number in range(50):
+        await added(database, a_job(prompt=f"canary-{number:04d}-" + "x" * 300))
+    await database.write(lambda c: c.execute(sa.text("DELETE FROM jobs")))
+    await database.scrub()
+    for path in database.path.parent.glob("atelier.db*"):
+        assert b"canary-" not in path.read_bytes(), path.name
+
+
+async def test_a_database_that_refuses_is_a_storage_error(database: Database) -> None:
+    with pytest.raises(StorageError, match="no such table"):
+        await database.write(lambda c: c.execute(sa.text("INSERT INTO nowhere VALUES (1)")))
+    with pytest.raises(StorageError, match="no such table"):
+        await database.read(lambda c: c.execute(sa.text("SELECT * FROM nowhere")))
+
+
+async def test_a_database_in_memory_is_refused() -> None:
+    with pytest.raises(StorageError, match="forget every job"):
+        async with open_database("sqlite+aiosqlite:///:memory:", None):
+            pass
