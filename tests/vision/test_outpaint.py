@@ -42,7 +42,15 @@ def test_the_seam_fades_instead_of_jumping() -> None:
     row = np.asarray(outpaint.paste_back(painted, source, layout), int)[50]
     steps = np.abs(np.diff(row, axis=0)).max(1)
     assert steps.max() < 20, "a hard edge would jump by 160"
-    assert (row[100 + 24 :] == (200, 40, 40)).all() and (row[:100] == (40, 40, 200)).all()
+    assert (row[100 + 24 :] == (200, 40, 40)).all() and (row[:30] == (40, 40, 200)).all()
+
+
+def test_a_drift_of_colour_is_taken_back_at_the_seam_and_left_alone_far_away() -> None:
+    source, painted = Image.new("RGB", (400, 300), (100, 150, 200)), Image.new("RGB", (600, 300), (110, 144, 200))
+    row = np.asarray(outpaint.paste_back(painted, source, outpaint.Layout(400, 300, 200, 0, 0, 0, (600, 300), 16)), int)[150]
+    assert np.abs(np.diff(row, axis=0)).max() <= 2, "no edge to see"
+    assert np.abs(row[195] - (100, 150, 200)).max() <= 3
+    assert (row[:100] == (110, 144, 200)).all()
 
 
 def test_the_mask_covers_the_new_area_and_a_soft_band_of_the_old() -> None:

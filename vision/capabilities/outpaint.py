@@ -1,7 +1,8 @@
 """/outpaint: a larger canvas around a picture whose own pixels stay, with no visible seam.
 
 The new area is the picture mirrored and blurred, with noise; a mask with a soft edge reaches a band into the old picture; the model paints
-there; then the old pixels are laid over it again, fading only within the band and only at edges that were extended.
+there; its colours are drawn to the old picture's near the seam; then the old pixels are laid over it again, fading only within the band and
+only at edges that were extended.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
+MOST_CORRECTION = 16  # of 255: larger differences at the seam are other things, not a drift of colour
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,31 @@ def mask(layout: Layout) -> Image.Image:
 
 def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Image.Image:
     """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges, where they fade."""
-    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32)
+    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32) + correction(painted, image, layout)
     box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     old, under = np.asarray(image, np.float32), large[box]
     weight = _fade(layout)[..., None]  # (h, w, 1), 1 = the old pixel
-    large = large.copy()
     large[box] = old * weight + under * (1 - weight)
     return Image.fromarray(large.round().clip(0, 255).astype(np.uint8))
+
+
+def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.ndarray:
+    """(H, W, 3) to add to the enlarged ``painted``: the old picture's soft difference from it, fading to nothing away from the old picture.
+
+    Models and decoders shift flat colours by a few levels, and a flat sky shows the edge of any shift.
+    """
+    left, top, right, bottom = _old(layout)
+    difference = np.full((layout.size[1], layout.size[0], 3), 128, np.uint8)  # 128 = none
+    inside = np.zeros(difference.shape[:2], np.uint8)
+    old = np.asarray(pictures.resize(image, (right - left, bottom - top)), np.int16)
+    under = np.asarray(painted, np.int16)[top:bottom, left:right]
+    difference[top:bottom, left:right] = (old - under).clip(-MOST_CORRECTION, MOST_CORRECTION) + 128
+    inside[top:bottom, left:right] = 255
+    blur = ImageFilter.GaussianBlur(1.5 * layout.band)
+    soft = np.asarray(Image.fromarray(difference).filter(blur), np.float32) - 128
+    share = np.asarray(Image.fromarray(inside).filter(blur), np.float32)[..., None] / 255  # about 1/2 at an edge, 0 far outside
+    small = (soft / np.maximum(share, 0.5) + 128).clip(0, 255).round().astype(np.uint8)
+    return np.asarray(Image.fromarray(small).resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
 
 
 def _fade(layout: Layout) -> np.ndarray:
