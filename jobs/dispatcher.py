@@ -293,7 +293,8 @@ class Dispatcher:
         free = self._free_devices()
         if not free or not self.waitlist:
             return None
-        running = Counter(live.waiting.user_id for live in self.running.values())
+        busy = (live for live in self.running.values() if not live.handed or self.executor.has(live.job.id))
+        running = Counter(live.waiting.user_id for live in busy)  # not those whose result is only being written
         first = self.waitlist.next(running, None, time.monotonic())
         if first is None:
             return None

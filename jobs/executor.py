@@ -55,6 +55,10 @@ class Executor(Protocol):
         """Names of devices that can take a job now, once for each free slot."""
         ...
 
+    def has(self, job_id: str) -> bool:
+        """Whether this job is being run: its slot and its user's share are taken."""
+        ...
+
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         """Run one job to its end, whatever that is; ``report`` is called with each sign of life before it."""
         ...

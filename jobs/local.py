@@ -97,6 +97,9 @@ class LocalExecutor:
     def free(self) -> Sequence[str]:
         return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
 
+    def has(self, job_id: str) -> bool:
+        return any(job_id in worker.runs for worker in self._workers.values())
+
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         return await self._workers[device].run(run, report)
 
@@ -118,7 +121,7 @@ class _Worker:
         self._process: Any = None
         self._connection: Connection | None = None
         self._ready: Ready | None = None
-        self._runs: dict[str, _Running] = {}
+        self.runs: dict[str, _Running] = {}
         self._ended: asyncio.Future[str] | None = None
         self._why: str | None = None  # it was killed
         self._problem: str | None = None
@@ -134,11 +137,11 @@ class _Worker:
     def view(self) -> Device:
         state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
         ready = self._ready or Ready(self.config.device, 0, "", 0)
-        return Device(self.name, state, ready.name, ready.memory, ready.slots, len(self._runs), self._restarts, self._problem)
+        return Device(self.name, state, ready.name, ready.memory, ready.slots, len(self.runs), self._restarts, self._problem)
 
     @property
     def free_slots(self) -> int:
-        return max(0, self._ready.slots - len(self._runs)) if self._ready and not self._stopping else 0
+        return max(0, self._ready.slots - len(self.runs)) if self._ready and not self._stopping else 0
 
     def start(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -160,12 +163,12 @@ class _Worker:
             return Lost(run.job_id, "the worker had gone before the job reached it")
         now = time.monotonic()
         running = _Running(report, asyncio.get_running_loop().create_future(), now, now)
-        self._runs[run.job_id] = running
+        self.runs[run.job_id] = running
         self._send(run)  # if the pipe is broken, its reader says so
         return await asyncio.shield(running.outcome)  # whoever stops waiting: the slot is taken until the worker answers
 
     def cancel(self, job_id: str) -> None:
-        if job_id in self._runs:
+        if job_id in self.runs:
             self._send(Stop(job_id))
 
     def kill(self, why: str) -> None:
@@ -241,11 +244,11 @@ class _Worker:
             overslept, before = now - before - self.timeouts.check, now
             if overslept > self.timeouts.check + 1:  # this process was the one that stood still
                 began += overslept
-                for running in self._runs.values():
+                for running in self.runs.values():
                     running.last_sign += overslept
             if self._ready is None and now - began > self.timeouts.ready:
                 self.kill(f"not ready after {now - began:.0f} s")
-            for job_id, running in self._runs.items():
+            for job_id, running in self.runs.items():
                 silence = now - running.last_sign
                 if silence > running.allowed(self.timeouts):
                     log.error("job %s: no step for %.0f s, worker %s is killed", job_id, silence, self.name)
@@ -282,7 +285,7 @@ class _Worker:
             log.info("worker %s is ready: %s", self.name, message.name)
             self._changed()
             return
-        running = self._runs.get(message.job_id)
+        running = self.runs.get(message.job_id)
         if running is None:
             log.warning("job %s: worker %s spoke of it too late", message.job_id, self.name)
         elif isinstance(message, (LoadingModel, Step)):
@@ -292,7 +295,7 @@ class _Worker:
             self._answer(running, message)
 
     def _answer(self, running: _Running, message: Done | Stopped | Broke) -> None:
-        del self._runs[message.job_id]
+        del self.runs[message.job_id]
         self._deaths = 0
         if not running.outcome.done():
             running.outcome.set_result(message)
@@ -311,10 +314,10 @@ class _Worker:
         self.kill(why)
 
     def _lose_all(self, reason: str) -> None:
-        for job_id, running in self._runs.items():
+        for job_id, running in self.runs.items():
             if not running.outcome.done():
                 running.outcome.set_result(Lost(job_id, reason))
-        self._runs.clear()
+        self.runs.clear()
 
 
 def _exit_words(code: int | None) -> str:

@@ -46,6 +46,9 @@ class HandExecutor:
     def free(self) -> Sequence[str]:
         return [device.name for device in self.devices for _ in range(device.slots - device.running)]
 
+    def has(self, job_id: str) -> bool:
+        return job_id in self.held
+
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         assert run.job_id not in self.held, f"job {run.job_id} runs twice at once"
         assert device in self.free(), f"{device} has no free slot"

@@ -1,0 +1,217 @@
+import itertools
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import LimitError, NotAllowedError
+from core.job import Lane, Origin
+from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest
+from jobs import policy
+from jobs.estimate import Estimate
+from jobs.policy import LIFT_SECONDS, MAX_PASSED_OVER, Allowance, Limits, Waiting, admit, allowance, cost_key, model_of
+from jobs.waitlist import REFRESH_SECONDS, Waitlist
+from storage.people import RoleLimit, Rules
+
+_seq = itertools.count(1)
+ORIGIN = Origin(user_id=1, channel_id=2, guild_id=3, roles=(7,))
+
+
+def job(user: int = 1, lane: Lane = Lane.FAST, *, since: float = 0.0, model: str = "image", front: int | None = None, limit: int = 3) -> Waiting:
+    seq = next(_seq)
+    return Waiting(f"j{seq}", seq, user, None, lane, f"imagine||{model}", limit, since, front)
+
+
+def listed(*jobs: Waiting, now: float = 0.0) -> Waitlist:
+    waitlist = Waitlist()
+    for each in jobs:
+        waitlist.add(each, now)
+    return waitlist
+
+
+def served(waitlist: Waitlist, count: int, *, loaded: str | None = None, now: float = 0.0) -> list[Waiting]:
+    """Who runs, one after the other, on one device."""
+    out = []
+    turn = max((waitlist.served(user) for user in range(10)), default=0)
+    for _ in range(count):
+        chosen = waitlist.next({}, loaded, now)
+        if chosen is None:
+            break
+        waitlist.remove(chosen.job_id, now)
+        turn += 1
+        waitlist.note_start(chosen, turn, now)
+        out.append(chosen)
+    return out
+
+
+def test_lanes_go_turbo_fast_relax() -> None:
+    relax, fast, turbo = job(1, Lane.RELAX), job(2, Lane.FAST), job(3, Lane.TURBO)
+    assert served(listed(relax, fast, turbo), 3) == [turbo, fast, relax]
+
+
+def test_users_take_turns_however_many_jobs_one_has() -> None:
+    many, one, two = [job(1) for _ in range(1000)], job(2), job(3)
+    assert served(listed(*many, one, two), 4) == [many[0], one, two, many[1]]
+
+
+def test_a_newcomer_waits_for_one_job_at_most() -> None:
+    waitlist = listed(*(job(1) for _ in range(100)), *(job(2) for _ in range(100)))
+    served(waitlist, 20)
+    late = job(3)
+    waitlist.add(late, 0.0)
+    assert served(waitlist, 1) == [late]
+
+
+def test_what_an_admin_moved_goes_first_the_latest_before_the_others() -> None:
+    plain, one, two = job(1, Lane.TURBO), job(2, Lane.RELAX), job(3)
+    waitlist = listed(plain, one, two)
+    waitlist.move_to_front(one.job_id, 1, 0.0)
+    waitlist.move_to_front(two.job_id, 2, 0.0)
+    assert served(waitlist, 3) == [two, one, plain]
+
+
+def test_a_relaxed_job_is_not_starved_by_a_busy_fast_lane() -> None:
+    relax = job(1, Lane.RELAX, since=0.0)
+    waitlist = listed(relax, *(job(2, since=LIFT_SECONDS - 1) for _ in range(10)))
+    assert served(waitlist, 1, now=LIFT_SECONDS - 1)[0] is not relax
+    assert relax in served(waitlist, 2, now=LIFT_SECONDS + REFRESH_SECONDS)
+
+
+def test_a_fast_job_is_not_starved_by_a_busy_turbo_lane() -> None:
+    fast = job(1, Lane.FAST, since=0.0)
+    waitlist = listed(fast, *(job(2, Lane.TURBO, since=1.0) for _ in range(10)))
+    assert fast in served(waitlist, 2, now=LIFT_SECONDS + REFRESH_SECONDS)
+
+
+def test_a_clock_that_runs_backwards_lifts_nobody() -> None:
+    assert policy.rank_of(Lane.RELAX, -1e9) == 2
+
+
+def test_a_user_at_the_limit_of_running_jobs_is_passed_over() -> None:
+    first, second = job(1, limit=2), job(2)
+    waitlist = listed(first, second)
+    assert waitlist.next({1: 2}, None, 0.0) is second
+    assert waitlist.next({1: 2, 2: 3}, None, 0.0) is None
+    waitlist.move_to_front(first.job_id, 1, 0.0)
+    assert waitlist.next({1: 2}, None, 0.0) is second
+
+
+def test_a_loaded_model_is_used_within_ones_own_turn_only() -> None:
+    other, mine = job(2, model="clip"), [job(1, model="clip"), job(1, model="image")]
+    waitlist = listed(other, *mine)
+    assert waitlist.next({}, "image", 0.0) is other, "affinity never takes another user's turn"
+    waitlist.remove(other.job_id, 0.0)
+    assert waitlist.next({}, "image", 0.0) is mine[1]
+
+
+def test_a_job_is_passed_over_for_a_loaded_model_three_times_at_most() -> None:
+    clip = job(1, model="clip")
+    waitlist = listed(clip, *(job(1, model="image") for _ in range(10)))
+    order = served(waitlist, 6, loaded="image")
+    assert order.index(clip) == MAX_PASSED_OVER
+
+
+def test_a_job_that_comes_back_goes_before_those_after_it() -> None:
+    first, second = job(1), job(1)
+    waitlist = listed(first, second)
+    waitlist.remove(first.job_id, 0.0)
+    waitlist.add(first, 0.0)
+    assert served(waitlist, 2) == [first, second]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(Lane), st.booleans(), st.floats(0, 3000)), max_size=40), st.floats(0, 4000), st.data())
+@settings(deadline=None, max_examples=150)
+def test_the_position_told_is_the_place_in_the_order(wishes: list[tuple[int, Lane, bool, float]], now: float, data: st.DataObject) -> None:
+    waitlist = Waitlist()
+    for place, (user, lane, front, since) in enumerate(wishes, 1):
+        waitlist.add(job(user, lane, since=since, front=place if front else None), now)
+        waitlist.set_served(user, data.draw(st.integers(0, 9)), now)
+    order = list(waitlist.order(now))
+    assert sorted(w.seq for w in order) == sorted(w.seq for w in waitlist)
+    assert [waitlist.position(w, now) for w in order] == list(range(1, len(order) + 1))
+    assert not order or waitlist.next({}, None, now) is order[0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.sampled_from(Lane)), min_size=1, max_size=60))
+@settings(deadline=None, max_examples=150)
+def test_nobody_is_served_twice_while_another_waits_in_the_lane(wishes: list[tuple[int, Lane]]) -> None:
+    waitlist = listed(*(job(user, lane) for user, lane in wishes))
+    since_served: Counter[tuple[int, Lane]] = Counter()
+    while waitlist:
+        (chosen,) = served(waitlist, 1)
+        for other in {w.user_id for w in waitlist if w.lane is chosen.lane} - {chosen.user_id}:
+            since_served[other, chosen.lane] += 1
+        since_served[chosen.user_id, chosen.lane] = 0
+        users = len({user for user, _ in wishes})
+        assert max(since_served.values(), default=0) <= 3 * users
+
+
+def test_removing_in_any_order_leaves_nothing() -> None:
+    chance = random.Random(3)
+    jobs = [job(chance.randrange(5), chance.choice(list(Lane)), front=chance.choice([None, None, 4])) for _ in range(200)]
+    waitlist = listed(*jobs)
+    chance.shuffle(jobs)
+    for each in jobs:
+        assert waitlist.remove(each.job_id, 0.0) is each
+        assert waitlist.remove(each.job_id, 0.0) is None
+    assert not waitlist and not list(waitlist.order(0.0)) and not waitlist.by_cost and waitlist.next({}, None, 0.0) is None
+
+
+# Limits
+
+@pytest.mark.parametrize(("rules", "waiting", "kind", "words"), [
+    (Rules(banned=True), (0, 0), NotAllowedError, "blocked you"),
+    (Rules(channels=frozenset({5})), (0, 0), NotAllowedError, "<#5>"),
+    (Rules(roles=frozenset({8})), (0, 0), NotAllowedError, "<@&8>"),
+    (Rules(), (10, 10), LimitError, "10 jobs waiting; the limit is 10"),
+    (Rules(), (0, 200), LimitError, "200 jobs waiting; the limit is 200"),
+])
+def test_a_refusal_names_its_limit(rules: Rules, waiting: tuple[int, int], kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1])
+
+
+def test_within_the_limits_and_on_the_lists_one_may_ask() -> None:
+    rules = Rules(channels=frozenset({2}), roles=frozenset({7, 8}))
+    admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=9, guild_waiting=199)
+
+
+def test_a_member_has_the_best_of_their_roles() -> None:
+    assert allowance(Limits(), ()) == Allowance(3, 10)
+    assert allowance(Limits(), (RoleLimit(1, 1, 50), RoleLimit(2, 5, 5))) == Allowance(5, 50)
+
+
+# Durations
+
+def test_jobs_that_take_equally_long_have_the_same_key() -> None:
+    plain = cost_key(ImagineRequest(prompt="a", seed=1))
+    assert plain == cost_key(ImagineRequest(prompt="b", seed=2))
+    assert plain != cost_key(ImagineRequest(prompt="a", width=1024, height=1024))
+    assert plain != cost_key(ImagineRequest(prompt="a", num_images=1))
+    assert plain != cost_key(ImagineRequest(prompt="a", draft=True))
+    picture = "a" * 64
+    models = [model_of(cost_key(r)) for r in (
+        ImagineRequest(prompt="a"), ImagineRequest(prompt="a", model="odd|name"), DescribeRequest(image=picture),
+        ClassifyRequest(image=picture), ClassifyRequest(image=picture, labels=("a", "b")))]
+    assert models == ["image", "odd|name", "caption", "vit", "clip"]
+
+
+def test_an_estimate_is_the_median_of_such_jobs_or_of_the_nearest_kind() -> None:
+    estimate = Estimate()
+    assert estimate.seconds("imagine|1|a") is None
+    for seconds in (1.0, 2.0, 90.0):
+        estimate.add("imagine|1|a", seconds)
+    assert estimate.seconds("imagine|1|a") == 2.0
+    estimate.add("imagine|2|a", 8.0)
+    assert estimate.seconds("imagine|2|a") == 8.0
+    assert estimate.seconds("imagine|3|a") == 5.0
+    assert estimate.seconds("describe|4|caption") == 5.0
+
+
+def test_an_estimate_follows_a_change() -> None:
+    estimate = Estimate()
+    for seconds in [10.0] * 30 + [1.0] * 15:
+        estimate.add("imagine|1|a", seconds)
+    assert estimate.seconds("imagine|1|a") == 1.0

@@ -1,0 +1,606 @@
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
+from core.job import Lane, Origin, Status
+from core.requests import DescribeRequest, ImagineRequest, VariationRequest
+from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
+from jobs.executor import Lost
+from jobs.policy import Limits
+from jobs.queue import Queue
+from storage.people import RoleLimit
+from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
+from tests.jobs.fake_worker import picture_of
+from tests.jobs.hand_executor import HandExecutor
+from vision.protocol import Broke, Fault, LoadingModel, Step, Stopped
+
+
+async def ends(queue: Queue, job_id: str) -> Any:
+    """The last event of a job."""
+    last = None
+    async with asyncio.timeout(20):
+        async for event in queue.watch(job_id):
+            last = event
+    return last
+
+
+async def held(executor: HandExecutor, job_id: str) -> None:
+    await until(lambda: job_id in executor.held)
+
+
+# One job's life
+
+async def test_a_job_goes_from_asked_to_delivered(queue: Queue, executor: HandExecutor) -> None:
+    submitted = await ask(queue, seed=7)
+    job_id = submitted.job.id
+    assert (submitted.position, submitted.eta, submitted.duplicate) == (1, None, False)
+    await held(executor, job_id)
+    assert (await queue.job(job_id)).status is Status.RUNNING
+    watch = queue.watch(job_id)
+    assert await anext(watch) == Started()
+    executor.report(LoadingModel(job_id, "a model", 0.5))
+    assert await anext(watch) == Loading("a model", 0.5)
+    executor.report(Step(job_id, 1, 3, b"preview"))
+    assert await anext(watch) == Progress(1, 3, b"preview")
+    executor.end(done(executor, job_id))
+    assert await anext(watch) == Rendered()
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+    result = await queue.result(job_id)
+    assert [p.seed for p in result.pictures] == [7, 8, 9, 10] and result.grid.index == -1
+    assert result.parameters == {"model": "fake", "seed": 7, "notes": []}
+    assert await queue.files.get(result.pictures[0].sha256) == picture_of(7).data
+    assert [job.id for job in await queue.undelivered()] == [job_id]
+    assert await queue.delivered(job_id, message_id=5, channel_id=2, rung="edit")
+    assert await queue.undelivered() == []
+    assert await queue.last_picture(1) == (await queue.job(job_id), 0)
+    assert (await queue.job_of_message(5))[0].status is Status.DELIVERED
+
+
+async def test_a_watcher_sees_the_newest_never_a_backlog(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    watch = queue.watch(job_id)
+    assert isinstance(await anext(watch), Queued)
+    await held(executor, job_id)
+    for step in range(1, 50):
+        executor.report(Step(job_id, step, 50, b"early" if step == 10 else None))
+    assert [await anext(watch), await anext(watch)] == [Started(), Progress(49, 50, b"early")]
+    executor.report(Step(job_id, 50, 50))
+    executor.end(done(executor, job_id))
+    await until(lambda: job_id not in queue._dispatcher.feeds)
+    assert await anext(watch) == Rendered()
+
+
+async def test_several_may_watch_and_latecomers_get_the_end_at_once(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    watchers = [asyncio.create_task(ends(queue, job_id)) for _ in range(5)]
+    await held(executor, job_id)
+    executor.end(done(executor, job_id))
+    assert await asyncio.gather(*watchers) == [Rendered()] * 5
+    assert await ends(queue, job_id) == Rendered()
+
+
+async def test_a_watcher_that_goes_away_disturbs_nobody(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    gone = asyncio.create_task(ends(queue, job_id))
+    stays = asyncio.create_task(ends(queue, job_id))
+    await held(executor, job_id)
+    gone.cancel()
+    executor.end(done(executor, job_id))
+    assert await stays == Rendered()
+
+
+async def test_every_wait_of_a_watcher_goes_through_the_hook(queue: Queue, executor: HandExecutor) -> None:
+    waits = []
+
+    async def outside(awaitable: Any) -> Any:
+        waits.append(1)
+        return await awaitable
+
+    queue.wait = outside
+    job_id = (await ask(queue)).job.id
+    task = asyncio.create_task(ends(queue, job_id))
+    await held(executor, job_id)
+    executor.end(done(executor, job_id))
+    assert await task == Rendered()
+    assert len(waits) >= 2
+
+
+async def test_a_job_that_never_was_is_said(queue: Queue) -> None:
+    with pytest.raises(UserError, match="no such job"):
+        await anext(queue.watch("nobody"))
+    assert await queue.job("nobody") is None and await queue.result("nobody") is None and not await queue.cancel("nobody")
+
+
+# Asking
+
+async def test_a_replayed_interaction_is_the_same_job(queue: Queue) -> None:
+    results = await asyncio.gather(*(ask(queue, origin={"interaction_id": 5}) for _ in range(10)))
+    assert len({r.job.id for r in results}) == 1
+    assert sorted(r.duplicate for r in results) == [False] + [True] * 9
+
+
+async def test_a_double_click_is_one_job_until_it_is_delivered(queue: Queue, executor: HandExecutor) -> None:
+    press = {"press_key": "5:v1:1"}
+    first = (await ask(queue, origin=press)).job.id
+    assert (await ask(queue, origin=press)).job.id == first
+    await held(executor, first)
+    executor.end(done(executor, first))
+    await until(lambda: first not in queue._dispatcher.feeds)
+    assert (await ask(queue, origin=press)).duplicate
+    await queue.delivered(first, message_id=1, channel_id=2, rung="edit")
+    assert not (await ask(queue, origin=press)).duplicate
+
+
+async def test_limits_are_told_at_once(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor, Limits(user_waiting=2, guild_waiting=3, disk_floor=0)) as queue:
+        await queue.pause(9)
+        await ask(queue), await ask(queue)
+        with pytest.raises(LimitError, match="You have 2 jobs waiting; the limit is 2"):
+            await ask(queue)
+        await ask(queue, user=2)
+        with pytest.raises(LimitError, match="This server has 3 jobs waiting; the limit is 3"):
+            await ask(queue, user=3)
+        assert (await ask(queue, user=3, origin={"guild_id": None})).position == 3
+        await queue.set_role_limit(9, 3, RoleLimit(77, 5, 50))
+        with pytest.raises(LimitError, match="This server"):
+            await ask(queue, origin={"roles": (77,)})
+
+
+async def test_asking_all_at_once_gets_nobody_over_the_limit(queue: Queue) -> None:
+    await queue.pause(9)
+    results = await asyncio.gather(*(ask(queue) for _ in range(30)), return_exceptions=True)
+    assert sum(isinstance(r, LimitError) for r in results) == 20
+    assert (await queue.mine(1)).total_waiting == 10
+
+
+async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        await queue.pause(9)
+        job_id = (await ask(queue)).job.id
+        real = queue.files.free_bytes
+        queue._dispatcher.limits = queue.limits = replace(LIMITS, disk_floor=10**6)
+        queue.files.free_bytes = lambda: 10**5
+        with pytest.raises(LimitError, match="less than 1 MB free"):
+            await ask(queue)
+        await queue.resume(9)
+        await until(lambda: queue.health().problem == "the disk is nearly full")
+        assert job_id in queue._dispatcher.waitlist
+        queue.files.free_bytes = real
+        queue._dispatcher.wake()
+        await held(executor, job_id)
+        assert queue.health().ok
+
+
+async def test_a_picture_that_is_gone_is_told_on_asking_and_on_running(queue: Queue, executor: HandExecutor) -> None:
+    with pytest.raises(ImageError, match="gone"):
+        await queue.submit(DescribeRequest(image="a" * 64), Origin(1, 2))
+    await queue.pause(9)
+    sha = await queue.files.put(picture_of(1).data, "image/png")
+    job_id = (await queue.submit(VariationRequest(prompt="", image=sha), Origin(1, 2))).job.id
+    await queue.files.remove(sha)
+    await queue.resume(9)
+    assert await ends(queue, job_id) == Failed(INPUT_GONE)
+
+
+async def test_input_pictures_reach_the_worker_as_paths(queue: Queue, executor: HandExecutor) -> None:
+    sha = await queue.files.put(picture_of(1).data, "image/png")
+    job_id = (await queue.submit(DescribeRequest(image=sha), Origin(1, 2))).job.id
+    await held(executor, job_id)
+    assert executor.held[job_id].run.paths == {sha: str(queue.files.path(sha))}
+
+
+async def test_lineage_is_kept_and_a_parent_must_be_there(queue: Queue) -> None:
+    parent = (await ask(queue)).job.id
+    child = (await ask(queue, parent=(parent, 2))).job
+    assert ((await queue.job(child.id)).parent_id, child.parent_index) == (parent, 2)
+    assert await queue.children(parent, 2) == 1
+    with pytest.raises(UserError, match="gone"):
+        await ask(queue, parent=("nobody", 0))
+
+
+async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(queue: Queue, executor: HandExecutor) -> None:
+    for pause in range(12):
+        task = asyncio.create_task(ask(queue, user=pause))
+        await asyncio.sleep(pause * 0.0006)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*queue._tasks, return_exceptions=True)
+    rows = await queue.undelivered()
+    await until(lambda: not queue._dispatcher.claiming)
+    assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(queue._dispatcher.running)
+
+
+# Faults
+
+@pytest.mark.parametrize("fault", [Fault.USER, Fault.MODEL, Fault.MEMORY])
+async def test_what_would_end_the_same_is_not_tried_again(queue: Queue, executor: HandExecutor, fault: Fault) -> None:
+    job_id = (await ask(queue)).job.id
+    await held(executor, job_id)
+    executor.end(Broke(job_id, fault, "It can't be done."))
+    assert await ends(queue, job_id) == Failed("It can't be done.")
+    assert (await queue.job(job_id)).attempts == 1
+
+
+@pytest.mark.parametrize("outcome", [lambda i: Broke(i, Fault.ERROR, "It broke."), lambda i: Broke(i, Fault.PROCESS, "It broke."),
+                                     lambda i: Lost(i, "killed"), Stopped])
+async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExecutor, outcome: Any) -> None:
+    job_id = (await ask(queue)).job.id
+    for _ in range(3):
+        await held(executor, job_id)
+        executor.end(outcome(job_id))
+        await until(lambda: job_id not in queue._dispatcher.running)
+    end = await ends(queue, job_id)
+    assert end in (Failed("It broke."), Failed(GAVE_UP))
+    assert executor.started == [job_id] * 3
+
+
+async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    watch = queue.watch(job_id)
+    await held(executor, job_id)
+    assert [await anext(watch)] == [Started()] or True
+    await queue.pause(9)
+    executor.end(Lost(job_id, "killed"))
+    events = []
+    async with asyncio.timeout(10):
+        while not events or not isinstance(events[-1], Queued):
+            events.append(await anext(watch))
+        await queue.resume(9)
+        while not isinstance(events[-1], Started):
+            events.append(await anext(watch))
+    assert events[-1] == Started()
+
+
+async def test_a_database_that_refuses_for_a_while_loses_no_result(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    await held(executor, job_id)
+    write, refused = queue.database.write, []
+
+    async def refuse(work: Any) -> Any:
+        if len(refused) < 3:
+            refused.append(1)
+            raise StorageError("disk I/O error")
+        return await write(work)
+
+    queue.database.write = refuse
+    executor.end(done(executor, job_id))
+    assert await ends(queue, job_id) == Rendered()
+    assert len(refused) == 3
+
+
+async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    await held(executor, job_id)
+    put = queue.files.put
+
+    async def full_while_there_is_ballast(data: bytes, media_type: str) -> str:
+        if queue.files.ballast.exists():
+            raise StorageError("No space left on device")
+        return await put(data, media_type)
+
+    queue.files.put = full_while_there_is_ballast
+    executor.end(done(executor, job_id))
+    assert await ends(queue, job_id) == Rendered()
+
+
+async def test_a_disk_that_stays_full_is_an_honest_failure(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    await held(executor, job_id)
+
+    async def full(data: bytes, media_type: str) -> str:
+        raise StorageError("No space left on device")
+
+    queue.files.put = full
+    executor.end(done(executor, job_id))
+    assert "disk is full" in (await ends(queue, job_id)).message
+
+
+async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, executor: HandExecutor) -> None:
+    await queue.pause(9)
+    odd, good = (await ask(queue)).job.id, (await ask(queue, user=2)).job.id
+    await queue.database.write(lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd}))
+    task = asyncio.create_task(ends(queue, odd))
+    await asyncio.sleep(0)
+    await queue.resume(9)
+    assert await task == Failed(UNREADABLE)
+    await held(executor, good)
+
+
+# Cancelling
+
+async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:
+    first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
+    await held(executor, first)
+    assert await queue.cancel(second)
+    assert await ends(queue, second) == Cancelled()
+    assert not await queue.cancel(second)
+    executor.end(done(executor, first))
+    await ends(queue, first)
+    assert executor.started == [first]
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_cancelled_running_job_ends_at_once_and_frees_its_worker_when_that_stops(
+    queue: Queue, executor: HandExecutor, late: bool
+) -> None:
+    first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
+    await held(executor, first)
+    assert await queue.cancel(first)
+    assert await ends(queue, first) == Cancelled()
+    assert executor.asked_to_stop == {first}
+    assert (await queue.snapshot()).running == ()
+    executor.end(done(executor, first) if late else Stopped(first))
+    await held(executor, second)
+    assert (await queue.job(first)).status is Status.CANCELLED and await queue.result(first) is None
+
+
+async def test_finish_and_cancel_at_the_same_moment_agree(tmp_path: Path) -> None:
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor) as queue:
+        for number in range(25):
+            job_id = (await ask(queue, user=number)).job.id
+            await held(executor, job_id)
+            task = asyncio.create_task(ends(queue, job_id))
+            await asyncio.sleep(0)
+            executor.end(done(executor, job_id))
+            for _ in range(number % 5):
+                await asyncio.sleep(0.001)
+            cancelled = await queue.cancel(job_id)
+            assert await task == (Cancelled() if cancelled else Rendered())
+            assert (await queue.job(job_id)).status is (Status.CANCELLED if cancelled else Status.RENDERED)
+            await until(lambda: not queue._dispatcher.running)
+
+
+# Administering
+
+async def test_pause_holds_what_waits_also_over_a_restart(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        await queue.pause(9)
+        job_id = (await ask(queue)).job.id
+        await asyncio.sleep(0.05)
+        assert executor.started == []
+    async with open_queue(tmp_path, executor) as queue:
+        assert (await queue.snapshot()).paused
+        await asyncio.sleep(0.05)
+        assert executor.started == []
+        await queue.resume(9)
+        await held(executor, job_id)
+
+
+async def test_drain_finishes_what_is_there_and_takes_nothing_more(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue, origin={"interaction_id": 77})).job.id
+    await queue.drain(9)
+    with pytest.raises(LimitError, match="no new jobs"):
+        await ask(queue)
+    assert (await ask(queue, origin={"interaction_id": 77})).duplicate, "what is there is still found"
+    await held(executor, job_id)
+    executor.end(done(executor, job_id))
+    assert await ends(queue, job_id) == Rendered()
+    await queue.resume(9)
+    await ask(queue)
+
+
+async def test_clear_cancels_waiting_jobs_of_one_or_of_all(queue: Queue, executor: HandExecutor) -> None:
+    ran = (await ask(queue)).job.id
+    await held(executor, ran)
+    mine, other = [(await ask(queue)).job.id for _ in range(3)], (await ask(queue, user=2)).job.id
+    tasks = [asyncio.create_task(ends(queue, i)) for i in mine]
+    await asyncio.sleep(0)
+    assert await queue.clear(9, 1) == 3
+    assert await asyncio.gather(*tasks) == [Cancelled()] * 3
+    assert await queue.clear(9, guild_id=4) == 0
+    assert await queue.clear(9) == 1
+    assert (await queue.job(other)).status is Status.CANCELLED
+    assert (await queue.job(ran)).status is Status.RUNNING
+
+
+async def test_a_job_moved_to_the_front_runs_next(queue: Queue, executor: HandExecutor) -> None:
+    first = (await ask(queue)).job.id
+    await held(executor, first)
+    waiting = [(await ask(queue, user=user)).job.id for user in (2, 3, 4)]
+    assert await queue.move_to_front(9, waiting[2])
+    assert not await queue.move_to_front(9, first)
+    assert [view.job.id for view in (await queue.snapshot()).waiting] == [waiting[2], *waiting[:2]]
+    executor.end(done(executor, first))
+    await held(executor, waiting[2])
+
+
+async def test_a_banned_member_is_refused_and_loses_what_waits(queue: Queue) -> None:
+    await queue.pause(9)
+    await ask(queue)
+    assert await queue.ban(9, 1, 3) == 1
+    with pytest.raises(NotAllowedError, match="blocked you"):
+        await ask(queue)
+    await ask(queue, origin={"guild_id": 4})
+    assert await queue.banned(3) == [1]
+    assert await queue.unban(9, 1, 3)
+    await ask(queue)
+
+
+async def test_only_listed_channels_and_roles_may_be_used(queue: Queue) -> None:
+    await queue.allow(9, 3, "channel", 20)
+    await queue.allow(9, 3, "role", 70)
+    with pytest.raises(NotAllowedError, match="<#20>"):
+        await ask(queue)
+    with pytest.raises(NotAllowedError, match="<@&70>"):
+        await ask(queue, origin={"channel_id": 20})
+    await ask(queue, origin={"channel_id": 20, "roles": (70,)})
+    assert await queue.allowed(3) == (frozenset({20}), frozenset({70}))
+    await queue.disallow(9, 3, "channel", 20)
+    await queue.disallow(9, 3, "role", 70)
+    await ask(queue)
+
+
+async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> None:
+    job_id = (await ask(queue)).job.id
+    await queue.pause(9), await queue.resume(9), await queue.drain(9), await queue.clear(9, 1), await queue.move_to_front(9, job_id)
+    await queue.ban(9, 1, 3), await queue.unban(9, 1, 3), await queue.allow(9, 3, "role", 7), await queue.disallow(9, 3, "role", 7)
+    await queue.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.remove_role_limit(9, 3, 7)
+    rows = await queue.audit()
+    assert [row.action for row in rows][::-1] == [
+        "pause", "resume", "drain", "clear", "move to front", "ban", "unban", "allow role", "disallow role", "set role limit",
+        "remove role limit"]
+    assert {row.actor_id for row in rows} == {9}
+    assert rows[1].detail == {"user_running": 1, "user_waiting": 2}
+
+
+# Looking
+
+async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, executor: HandExecutor) -> None:
+    for _ in range(3):
+        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+    ran = (await ask(queue)).job.id
+    await held(executor, ran)
+    waiting = [(await ask(queue, user=user)).job.id for user in (2, 3)]
+    executor.report(Step(ran, 1, 4))
+    snapshot = await queue.snapshot()
+    (running,) = snapshot.running
+    assert (running.job.id, running.device, running.progress.step) == (ran, "cpu", 1)
+    assert [(v.job.id, v.position) for v in snapshot.waiting] == [(waiting[0], 1), (waiting[1], 2)]
+    assert [round(v.eta) for v in snapshot.waiting] == [10, 20]
+    mine = await queue.mine(3)
+    assert [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)] and mine.running == () and mine.total_waiting == 1
+    assert (await queue.snapshot(limit=1)).total_waiting == 2
+
+
+async def test_a_waiting_member_is_told_when_they_move(queue: Queue, executor: HandExecutor) -> None:
+    jobs = [(await ask(queue, user=user)).job.id for user in (1, 2, 3)]
+    watch = queue.watch(jobs[2])
+    places = [(await anext(watch)).position]
+    for job_id in jobs[:2]:
+        await held(executor, job_id)
+        executor.end(done(executor, job_id))
+        await until(lambda i=job_id: i not in queue._dispatcher.running)
+    async with asyncio.timeout(10):
+        while isinstance(event := await anext(watch), Queued):
+            places.append(event.position)
+    assert places == sorted(places, reverse=True) and len(set(places)) == len(places)
+    assert isinstance(event, Started)
+
+
+async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
+    await queue.user_seen(1, "alice")
+    await queue.guild_seen(3, "Atelier")
+    await queue.set_user_flag(1, "hint", {"seen": 2})
+    assert await queue.user_flag(1, "hint") == {"seen": 2}
+    await ask(queue, prompt="a cat")
+    assert await queue.recent_prompts(1, "A C") == ["a cat"]
+
+
+# Stop and start
+
+async def test_stop_lets_running_jobs_finish_within_the_grace_time(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
+        await held(executor, first)
+        watchers = [asyncio.create_task(ends(queue, i)) for i in (first, second)]
+        await asyncio.sleep(0)
+        stop = asyncio.create_task(queue.stop(10))
+        await asyncio.sleep(0.02)
+        executor.end(done(executor, first))
+        await stop
+        assert await asyncio.gather(*watchers) == [Rendered(), Paused()]
+        assert executor.started == [first]
+        assert await ends(queue, second) == Paused()
+        with pytest.raises(LimitError, match="closing"):
+            await ask(queue)
+
+
+async def test_what_does_not_finish_goes_back_without_an_attempt_and_runs_after_the_restart(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        job_id = (await ask(queue)).job.id
+        await held(executor, job_id)
+        watcher = asyncio.create_task(ends(queue, job_id))
+        await asyncio.sleep(0)
+        await queue.stop(0.05)
+        assert await watcher == Paused()
+        job = await queue.job(job_id)
+        assert (job.status, job.attempts) == (Status.QUEUED, 0)
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor) as queue:
+        assert [j.id for j in await queue.undelivered()] == [job_id]
+        await held(executor, job_id)
+        executor.end(done(executor, job_id))
+        assert await ends(queue, job_id) == Rendered()
+
+
+async def test_a_second_stop_cuts_the_grace_time_short(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        job_id = (await ask(queue)).job.id
+        await held(executor, job_id)
+        began = time.monotonic()
+        first = asyncio.create_task(queue.stop(60))
+        await asyncio.sleep(0.02)
+        await queue.stop(0)
+        await first
+        assert time.monotonic() - began < 5
+        assert (await queue.job(job_id)).status is Status.QUEUED
+
+
+async def test_turns_survive_a_restart(tmp_path: Path, executor: HandExecutor) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        first = (await ask(queue, user=1)).job.id
+        await held(executor, first)
+        executor.end(done(executor, first))
+        await ends(queue, first)
+        await queue.pause(9)
+        mine, theirs = (await ask(queue, user=1)).job.id, (await ask(queue, user=2)).job.id
+    async with open_queue(tmp_path, HandExecutor()) as queue:
+        assert [v.job.id for v in (await queue.snapshot()).waiting] == [theirs, mine]
+
+
+async def test_lanes_and_users_decide_over_many_devices(tmp_path: Path) -> None:
+    executor = HandExecutor({"cpu": 1, "cuda:0": 2})
+    async with open_queue(tmp_path, executor) as queue:
+        await queue.pause(9)
+        relax = (await ask(queue, user=1, lane=Lane.RELAX)).job.id
+        fast = [(await ask(queue, user=2)).job.id for _ in range(5)]
+        turbo = (await ask(queue, user=3, lane=Lane.TURBO)).job.id
+        await queue.resume(9)
+        await until(lambda: len(executor.held) == 3)
+        assert executor.started == [turbo, *fast[:2]]
+        for job_id in (turbo, fast[0], fast[1]):
+            executor.end(done(executor, job_id))
+        await until(lambda: len(executor.started) == 6)
+        assert relax not in executor.started
+        executor.end(done(executor, fast[2]))
+        await held(executor, relax)
+
+
+async def test_a_member_runs_no_more_at_once_than_allowed(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 5})
+    async with open_queue(tmp_path, executor) as queue:
+        for _ in range(5):
+            await ask(queue, user=1)
+        other = (await ask(queue, user=2)).job.id
+        await held(executor, other)
+        await until(lambda: len(executor.held) == 4)
+        await asyncio.sleep(0.05)
+        assert len(executor.held) == 4
+
+
+async def test_a_device_that_has_the_model_is_preferred(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 1, "cuda:1": 1})
+    async with open_queue(tmp_path, executor) as queue:
+        sha = await queue.files.put(picture_of(1).data, "image/png")
+
+        async def go(request: Any, user: int) -> str:
+            job_id = (await queue.submit(request, Origin(user, 2))).job.id
+            await held(executor, job_id)
+            return job_id
+
+        image, caption = await go(ImagineRequest(prompt="x"), 1), await go(DescribeRequest(image=sha), 2)
+        assert [executor.held[i].device for i in (image, caption)] == ["cuda:0", "cuda:1"]
+        for job_id in (image, caption):
+            executor.end(done(executor, job_id))
+        await until(lambda: not queue._dispatcher.running)
+        again = await go(DescribeRequest(image=sha), 1)
+        assert executor.held[again].device == "cuda:1"
