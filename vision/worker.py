@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 PREVIEW_EVERY = 0.5  # seconds
 LOADING_EVERY = 0.25  # seconds
+LAST_STEP = 3.0  # seconds a running step has to end once the worker is to exit
 
 
 def main(conn: Connection, config: WorkerConfig) -> None:
@@ -45,7 +46,10 @@ def main(conn: Connection, config: WorkerConfig) -> None:
         raise
     send(ready)
     while (run := inbox.next()) is not None:
-        send(_answer(run, models, PipeReporter(run.job_id, send, inbox)))
+        answer = _answer(run, models, PipeReporter(run.job_id, send, inbox))
+        if inbox.closing:
+            return
+        send(answer)
         inbox.forget(run.job_id)
 
 
@@ -112,33 +116,37 @@ def _import_pipelines(config: WorkerConfig) -> None:
 
 
 class Inbox:
-    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs. Ends the process when the other end is gone."""
+    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
+
+    On Quit, or when the other end is gone, a running job ends at its next step and the process exits by itself; LAST_STEP later it is ended.
+    """
 
     def __init__(self, conn: Connection) -> None:
         self._conn, self._runs = conn, queue.Queue()
         self._stopped: set[str] = set()
+        self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def _read(self) -> None:
-        while True:
-            try:
-                message = self._conn.recv()
-            except (EOFError, OSError):
-                os._exit(0)  # the parent is gone; nobody waits for what runs here
-            if isinstance(message, Run):
-                self._runs.put(message)
-            elif isinstance(message, Stop):
-                self._stopped.add(message.job_id)
-            elif isinstance(message, Quit):
-                os._exit(0)
+        with contextlib.suppress(EOFError, OSError):  # the parent is gone
+            while not isinstance(message := self._conn.recv(), Quit):
+                if isinstance(message, Run):
+                    self._runs.put(message)
+                elif isinstance(message, Stop):
+                    self._stopped.add(message.job_id)
+        self.closing = True
+        self._runs.put(None)
+        time.sleep(LAST_STEP)
+        os._exit(0)
 
-    def next(self) -> Run:
-        """The next run; waits for it."""
-        return self._runs.get()
+    def next(self) -> Run | None:
+        """The next run; waits for it. None: exit."""
+        run = self._runs.get()
+        return None if self.closing else run
 
     def stopped(self, job_id: str) -> bool:
-        """Whether somebody stopped this job."""
-        return job_id in self._stopped
+        """Whether this job is to end: somebody stopped it, or the worker is to exit."""
+        return self.closing or job_id in self._stopped
 
     def forget(self, job_id: str) -> None:
         """The job is answered; a Stop for it means nothing any more."""
@@ -149,8 +157,8 @@ def _sender(conn: Connection) -> Callable[[Any], None]:
     def send(message: Any) -> None:
         try:
             conn.send(message)
-        except (BrokenPipeError, OSError):
-            os._exit(0)
+        except OSError:  # the parent is gone, as the inbox sees too
+            log.debug("nobody hears %s", type(message).__name__)
 
     return send
 
