@@ -215,7 +215,7 @@ class _Worker:
             log.info("worker %s started, pid %s", self.name, self.pid)
             reason = await self._watch_over(self._ended)
             lived = self._ready is not None
-            await asyncio.to_thread(self._process.join, 10)
+            await asyncio.to_thread(self._process.join, 1)
             if self._process.exitcode is None:  # the pipe closed, the process did not end
                 self._process.kill()
                 await asyncio.to_thread(self._process.join, 10)
