@@ -25,8 +25,8 @@ PROFILES: dict[str, dict[str, str]] = {
     },
     "small": {
         "IMAGE_MODEL": "stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-        "CLIP_MODEL": "openai/clip-vit-base-patch32@3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
-        "CAPTION_MODEL": "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b",
+        "CLIP_MODEL": "google/siglip-base-patch16-224@7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-256M-Instruct@7e3e67edbbed1bf9888184d9df282b700a323964",
         "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
     },
     "large": {

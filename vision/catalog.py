@@ -151,6 +151,8 @@ def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
         inside = [n for n in names if n.rpartition("/")[0] == folder and (n.endswith((".safetensors", ".safetensors.index.json")))]
         plain = [n for n in inside if not re.search(r"\.(fp16|bf16|non_ema|ema)[.-]", n) and "non_ema" not in n]
         fp16 = [n for n in inside if ".fp16" in n and "non_ema" not in n]
+        if not pipeline and any(n.startswith("model") for n in plain):
+            plain = [n for n in plain if n.startswith("model")]  # beside transformers' own name lie other libraries' copies
         chosen += (fp16 or plain) if half else (plain or fp16)
     return sorted(texts) + chosen
 

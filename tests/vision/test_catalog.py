@@ -228,6 +228,11 @@ def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
     assert set(catalog.choose_files(names, half=True)) == texts | vae | {"unet/diffusion_pytorch_model.fp16.safetensors"}
 
 
+def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
+    names = ("config.json", "model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "onnx/config.json")
+    assert set(catalog.choose_files(names, half=False)) == {"config.json", "model.safetensors", "onnx/config.json"}
+
+
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     models = Models(WorkerConfig("cpu", {"image": str(folders["flux"])}, str(tmp_path)))
     with pytest.raises(UserError, match="hasn't set that one up"):
