@@ -29,8 +29,8 @@ HEAD = 32
 BATCH = 32
 GRID = 16  # latent cells a side
 SHARD = 2048  # pictures
-MIX = {"large": 0.24, "single": 0.33, "several": 0.14, "pair": 0.26, "empty": 0.03}
-EASY = {"large": 0.65, "single": 0.35}
+MIX = {"large": 0.24, "single": 0.33, "several": 0.14, "pair": 0.26, "empty": 0.03}  # of the pictures, and at the end of training
+EASY = {"large": 0.6, "single": 0.25, "several": 0.05, "pair": 0.1}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 
 
@@ -189,7 +189,7 @@ def train(steps: int = 4800):
     def loss(rng):
         if run.step % 100 == 0:
             pool.refresh()
-        hard = min(1.0, max(0.0, run.step / steps - 0.08) / 0.25)  # from easy to hard scenes
+        hard = min(1.0, max(0.0, run.step / steps - 0.6) / 0.2)  # shapes are learned from large objects first
         mix = {kind: (1 - hard) * EASY.get(kind, 0) + hard * MIX[kind] for kind in MIX}
         scenes, z, weight = pool.sample(rng, mix, BATCH)  # z: (B, 4, rows, columns)
         texts = ["" if rng.random() < 0.1 else describe(scene, rng).text for scene in scenes]
@@ -206,7 +206,8 @@ def train(steps: int = 4800):
         return (square * weight).mean() / weight.mean(), {"mse": square.mean().item()}
 
     run.train(loss)
-    assemble(run)
+    if run.rank == 0:
+        assemble(run)
 
 
 def assemble(run: Run | None = None):
