@@ -361,8 +361,9 @@ async def recent_prompts(connection: AsyncConnection, user_id: int, prefix: str,
 
 async def durations(connection: AsyncConnection, *, look_back: int = 1000) -> list[tuple[str, float]]:
     """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
-    newest = sa.select(jobs.c.seq, jobs.c.cost_key, jobs.c.run_seconds).order_by(jobs.c.seq.desc()).limit(look_back).subquery()
-    statement = sa.select(newest.c.cost_key, newest.c.run_seconds).where(newest.c.run_seconds.is_not(None)).order_by(newest.c.seq)
+    last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
+    recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None))
+    statement = recent.order_by(jobs.c.seq)
     return [(row.cost_key, row.run_seconds) for row in await connection.execute(statement)]
 
 

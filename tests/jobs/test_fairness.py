@@ -1,0 +1,128 @@
+"""The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements that run all day."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from core.job import Origin
+from storage import jobs as rows
+from storage import people
+from storage.database import Database, open_database
+from tests.jobs.fairness import check, fill, measure, seeded
+from tests.storage.conftest import NOW, url_of
+
+
+async def test_a_flood_by_one_delays_the_others_by_one_job_per_device_at_most(tmp_path: Path) -> None:
+    figures = await measure(tmp_path, history=2000, flood=2000, others=15, choices=60)
+    check(figures)
+
+
+async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
+    with seeded("first come, first served"):
+        figures = await measure(tmp_path, history=10, flood=60, others=5, choices=0)
+    with pytest.raises(AssertionError, match="jobs per device"):
+        check(figures)
+
+
+Work = Callable[[sa.ext.asyncio.AsyncConnection], Awaitable[Any]]
+STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that sends it
+    "the waiting jobs": rows.waiting,
+    "what is left to tell": rows.undelivered,
+    "claim": lambda c: rows.claim(c, "j", token="t", device="cpu", now=NOW),
+    "turn": lambda c: people.set_served(c, 1, 2),
+    "turns": lambda c: people.turns(c, [1, 2]),
+    "last turn": people.last_turn,
+    "finish": lambda c: rows.finish(c, "j", rows.StoredOutput(), token="t", now=NOW, run_seconds=1.0),
+    "fail": lambda c: rows.fail(c, "j", "No.", token="t", now=NOW),
+    "retry": lambda c: rows.retry(c, "j", "No.", token="t", now=NOW),
+    "give back": lambda c: rows.give_back(c, "j", token="t"),
+    "recover": lambda c: rows.recover(c, "No.", now=NOW),
+    "cancel": lambda c: rows.cancel(c, "j", now=NOW),
+    "clear": lambda c: rows.cancel_waiting(c, now=NOW),
+    "clear one member": lambda c: rows.cancel_waiting(c, now=NOW, user_id=1),
+    "clear one guild": lambda c: rows.cancel_waiting(c, now=NOW, guild_id=1),
+    "to the front": lambda c: rows.set_front(c, "j"),
+    "deliver": lambda c: rows.deliver(c, "j", message_id=1, channel_id=1, rung="edit", now=NOW),
+    "same request": lambda c: rows.same_request(c, Origin(1, 2, interaction_id=5, press_key="k")),
+    "count a member's": lambda c: rows.count_waiting(c, user_id=1),
+    "count a guild's": lambda c: rows.count_waiting(c, guild_id=1),
+    "one job": lambda c: rows.get(c, "j"),
+    "a result": lambda c: rows.output(c, "j"),
+    "a message's job": lambda c: rows.of_message(c, 1),
+    "children": lambda c: rows.children(c, "j", 0),
+    "last picture": lambda c: rows.last_picture(c, 1),
+    "recent prompts": lambda c: rows.recent_prompts(c, 1, "a", limit=5),
+    "durations": rows.durations,
+    "files in use": lambda c: rows.files_of(c, ["a", "b"]),
+    "rules": lambda c: people.rules(c, 1, 3, [5]),
+}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import asyncio
+
+    folder = tmp_path_factory.mktemp("plans")
+
+    async def make() -> None:
+        async with open_database(url_of(folder), None):
+            pass
+
+    asyncio.run(make())
+    fill(folder / "atelier.db", history=3000, flood=100)
+    return folder
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_no_statement_of_a_jobs_life_scans_history(filled: Path, name: str) -> None:
+    async with open_database(url_of(filled), None) as database:
+        plans = await _plans(database, STATEMENTS[name])
+    assert plans, "nothing was sent"
+    for statement, steps in plans:
+        for step in steps:
+            assert not _scans(step), f"{statement}\n{step}"
+
+
+async def test_a_scan_of_history_would_be_found(filled: Path) -> None:
+    async def careless(connection: Any) -> None:
+        await connection.execute(sa.select(rows.jobs.c.id).where(rows.jobs.c.device == "cpu"))
+
+    async with open_database(url_of(filled), None) as database:
+        ((_, steps),) = await _plans(database, careless)
+    assert any(_scans(step) for step in steps)
+
+
+def _scans(step: str) -> bool:
+    """A walk over a whole table or index; one over a partial index sees only what it is about."""
+    partial = ("jobs_queued", "jobs_running", "jobs_open")
+    return step.startswith("SCAN") and not any(word in step for word in ("CONSTANT ROW", *partial))
+
+
+async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
+    """Run ``work`` in a transaction that is rolled back, and explain everything it sent."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.lstrip().split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
+            sent.append((statement, parameters))
+
+    sa.event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    plans = []
+    async with database.engine.connect() as connection:
+        await connection.begin()
+        await work(connection)
+        sa.event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        for statement, parameters in sent:
+            found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append((statement, [row.detail for row in found]))
+        await connection.rollback()
+    return plans
+
+
+def test_the_conditions_of_partial_indexes_are_written_into_the_statements() -> None:
+    text = str(rows.waiting_statement().compile(dialect=sqlite.dialect()))
+    assert "status = 'queued'" in text
