@@ -333,6 +333,21 @@ def llava():
     return LlavaForConditionalGeneration(config), processor
 
 
+def idefics3():
+    """(model, processor): SmolVLM's architecture, a picture as tiles."""
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessor, Idefics3Processor
+
+    places = [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 4)]
+    tokenizer = bpe_tokenizer("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *places)
+    text = dict(model_type="llama", vocab_size=len(tokenizer) + 2, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+                num_attention_heads=4, num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
+                eos_token_id=tokenizer.eos_token_id)  # fmt: skip
+    token = tokenizer.convert_tokens_to_ids("<image>")
+    config = Idefics3Config(image_token_id=token, scale_factor=2, vision_config=VISION, text_config=text, pad_token_id=tokenizer.pad_token_id)
+    tiles = Idefics3ImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    return Idefics3ForConditionalGeneration(config), Idefics3Processor(tiles, tokenizer, image_seq_len=4, chat_template=CHAT)
+
+
 def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "boat", "star", "tree", "house")):
     """(model, processor)"""
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
@@ -342,7 +357,7 @@ def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "b
     return ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32})
 
 
-READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "vit": vit}
+READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "idefics3": idefics3, "vit": vit}
 
 
 def build(root: Path) -> dict[str, Path]:
@@ -356,7 +371,7 @@ def build(root: Path) -> dict[str, Path]:
             part.save_pretrained(folders[name])
         if name in IMAGE_MODELS:
             (folders[name] / "atelier.json").write_text(json.dumps(CARD))
-        elif name in ("blip", "llava"):
+        elif name in ("blip", "llava", "idefics3"):
             (folders[name] / "atelier.json").write_text(json.dumps({"max_new_tokens": 8}))
     return folders
 

@@ -14,7 +14,7 @@ from vision.models.captioner import Captioner, content, tidy
 from vision.provider import Models
 
 
-@pytest.mark.parametrize("name", ["blip", "llava"])
+@pytest.mark.parametrize("name", ["blip", "llava", "idefics3"])
 def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(name: str, models_of: Callable[..., Models]) -> None:
     models, recorder = models_of(caption=name), Recorder()
     first = ask(models, DescribeRequest(image=SHA, seed=1), tiny.picture(), recorder)
