@@ -269,6 +269,7 @@ def describe(scene: Scene, rng: random.Random, noise: float = 0.2, drop: float =
         words = _plain(rng.choice(PREFIXES)) + words
     if rng.random() < noise:
         words = _with_noise(words, rng)
+    words = [word for i, word in enumerate(words) if word.text != "," or i and words[i - 1].text != ","]
     return Caption(tuple(words), told, order, bool(background), bool(style), place_told)
 
 

@@ -13,7 +13,7 @@ import random
 import subprocess
 import sys
 import time
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +127,13 @@ class Pack:
     def defaults(self) -> dict:
         return {key: self.settings[key] for key in ("num_inference_steps", "guidance_scale")}
 
+    @cache  # noqa: B019 - one pack lives as long as its process
+    def singles(self, n: int):
+        """The held-out single-object scenes, their prompts and the pictures drawn for them."""
+        scenes = held_out(n, SINGLE, "imagine")
+        prompts = [prompt(scene, rng) for scene, rng in scenes]
+        return [scene for scene, _ in scenes], prompts, self.imagine(prompts)
+
     def imagine(self, prompts: list[str], first_seed: int = 0, **options) -> list[Image.Image]:
         """One picture a prompt, with seeds that count up from `first_seed`."""
         pictures = []
@@ -152,7 +159,11 @@ class Report:
 
     def __init__(self, pack: Pack):
         self.pack = pack
-        self.rows = json.loads(REPORT.read_text())["rows"] if REPORT.exists() else {}
+        self.rows = self._stored()
+
+    @staticmethod
+    def _stored() -> dict:
+        return json.loads(REPORT.read_text())["rows"] if REPORT.exists() else {}
 
     def share(self, name: str, hits: list[bool], least: float | None):
         low, high = wilson(sum(hits), len(hits))
@@ -160,6 +171,7 @@ class Report:
 
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
         reached = None if bar is None else (value <= bar if at_most else value >= bar)
+        self.rows = self._stored()  # another process may have added rows since
         self.rows[name] = {"value": value, "bar": bar, "reached": reached, "weights": self.pack.weights, **more}
         REPORT.parent.mkdir(exist_ok=True)
         about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
@@ -213,12 +225,11 @@ def _has_both(verdict: Verdict, scene: Scene) -> bool:
     return all(pair in found for pair in scene.pairs)
 
 
-def _single_rows(pack: Pack, report: Report, name: str, scenes, bars, **options):
-    prompts = [prompt(scene, rng) for scene, rng in scenes]
-    verdicts = pack.judge(pack.imagine(prompts, **options))
+def _single_rows(pack: Pack, report: Report, name: str, scenes: list[Scene], pictures: list[Image.Image], bars):
+    verdicts = pack.judge(pictures)
     rows = [
         (main_of(v).colour == s.groups[0].colour, main_of(v).object == s.groups[0].object, v.background == s.background)
-        for v, (s, _) in zip(verdicts, scenes, strict=True)
+        for v, s in zip(verdicts, scenes, strict=True)
     ]
     colour, shape, background, all_three = bars
     report.share(f"{name}: colour", [r[0] for r in rows], colour)
@@ -228,16 +239,20 @@ def _single_rows(pack: Pack, report: Report, name: str, scenes, bars, **options)
 
 
 def imagine_rows(pack: Pack, report: Report, n: int):
-    _single_rows(pack, report, "imagine", held_out(n, SINGLE, "imagine"), (0.9, 0.85, 0.97, 0.8))
+    scenes, _, pictures = pack.singles(n)
+    _single_rows(pack, report, "imagine", scenes, pictures, (0.9, 0.85, 0.97, 0.8))
 
 
 def unseen_rows(pack: Pack, report: Report, n: int):
     scenes = held_out(n, SINGLE, "unseen", pairs="held")
-    _single_rows(pack, report, "imagine, pairs never seen", scenes, (0.85, 0.7, None, None))
+    pictures = pack.imagine([prompt(scene, rng) for scene, rng in scenes])
+    _single_rows(pack, report, "imagine, pairs never seen", [s for s, _ in scenes], pictures, (0.85, 0.7, None, None))
 
 
 def draft_rows(pack: Pack, report: Report, n: int):
-    _single_rows(pack, report, "imagine --draft", held_out(n, SINGLE, "imagine"), (None,) * 4, **pack.settings["draft"])
+    scenes = held_out(n, SINGLE, "imagine")
+    pictures = pack.imagine([prompt(scene, rng) for scene, rng in scenes], **pack.settings["draft"])
+    _single_rows(pack, report, "imagine --draft", [s for s, _ in scenes], pictures, (None,) * 4)
 
 
 def pair_rows(pack: Pack, report: Report, n: int):
@@ -342,9 +357,7 @@ def vit_rows(pack: Pack, report: Report, n: int):
 
 def variation_rows(pack: Pack, report: Report, n: int):
     """Variations of generated pictures, as /variation makes them. The judge's reading of the first picture is the truth."""
-    scenes = held_out(n, SINGLE, "imagine")
-    prompts = [prompt(scene, rng) for scene, rng in scenes]
-    originals = pack.imagine(prompts)
+    _, prompts, originals = pack.singles(n)
     before = [main_of(v) for v in pack.judge(originals)]
     strengths = pack.settings["variation"]
     after = [main_of(v) for v in pack.judge(pack.vary(originals, prompts, strengths["subtle"]))]

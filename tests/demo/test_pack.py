@@ -1,0 +1,150 @@
+"""The shipped pack: its files, that every library loads it as any other model, and that it means what it draws.
+
+The thresholds lie far under the figures of docs/demo-evaluation.json: they fail for a broken pack, not by chance.
+"""
+
+import json
+import os
+import random
+import warnings
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+torch = pytest.importorskip("torch")
+
+from safetensors import safe_open  # noqa: E402
+from transformers import AutoImageProcessor, AutoProcessor, CLIPTokenizer  # noqa: E402
+
+from demo.captions import parse  # noqa: E402
+from demo.drawing import draw  # noqa: E402
+from demo.evaluate import SINGLE, Pack, _features, captions_of, held_out, prompt  # noqa: E402
+from demo.training import MODELS  # noqa: E402
+from demo.vocabulary import Encoder, grammar_words  # noqa: E402
+from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def pack():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield Pack()
+    torch.set_num_threads(before)
+
+
+def files(pattern):
+    return sorted(Path(MODELS).rglob(pattern))
+
+
+def test_the_pack_is_float16_safetensors_of_80_mb_at_most():
+    assert sum(path.stat().st_size for path in files("*") if path.is_file()) <= 80e6
+    assert not files("*.bin") and not files("*.pt") and not files("*.ckpt")
+    for path in files("*.safetensors"):
+        with safe_open(path, "pt") as tensors:
+            kinds = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}
+        assert kinds <= {"F16", "I64"}, path
+
+
+def test_examples_name_the_world():
+    examples = json.loads((MODELS / "examples.json").read_text())
+    assert examples["objects"] == list(OBJECTS) and examples["colours"] == list(COLOURS)
+    assert examples["styles"] == list(STYLES) and set(PLACES) <= set(examples["backgrounds"])
+    assert len(examples["prompts"]) >= 20 and examples["default_labels"] == list(OBJECTS)
+
+
+def test_the_settings_hold_what_the_bot_asks_for():
+    settings = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
+    assert settings["native_size"] == 128
+    assert {"num_inference_steps", "guidance_scale"} <= set(settings) & set(settings["draft"])
+    assert 0 < settings["variation"]["subtle"] < settings["variation"]["strong"] <= 1
+
+
+@pytest.mark.parametrize("folder", ["stable-diffusion/tokenizer", "clip"])
+def test_the_clip_tokenizer_takes_any_text_and_knows_the_grammar(folder):
+    tokenizer = CLIPTokenizer.from_pretrained(MODELS / folder)
+    for text in ("", "cinematic photo of a red house in snow, 35mm", "ünï 猫 🐈", "x" * 5000, "\n\t\0"):
+        ids = tokenizer(text, truncation=True, padding="max_length").input_ids
+        assert len(ids) == tokenizer.model_max_length == 77
+    words = [word for word in grammar_words() if word.isalpha()]
+    assert all(len(tokenizer(word, add_special_tokens=False).input_ids) == 1 for word in words)
+
+
+def test_the_fast_encoder_agrees_with_the_tokenizer():
+    tokenizer = CLIPTokenizer.from_pretrained(MODELS / "stable-diffusion/tokenizer")
+    encoder = Encoder(tokenizer)
+    for scene, rng in held_out(50, SINGLE, "encoder"):
+        text = prompt(scene, rng)
+        assert encoder.text(text) == tokenizer(text, truncation=True, padding="max_length").input_ids
+
+
+def test_the_captioner_tokenizer_takes_any_text():
+    tokenizer = AutoProcessor.from_pretrained(MODELS / "captioner").tokenizer
+    for text in ("", "two green fish under a star", "ünï 猫 🐈 42"):
+        assert tokenizer(text).input_ids
+
+
+def test_models_load_in_float32_by_default(pack):
+    for model in (pack.clip[0], pack.captioner[0], pack.vit[0], pack.text_to_image.unet, pack.text_to_image.vae):
+        assert model.dtype == torch.float32
+    assert AutoImageProcessor.from_pretrained(MODELS / "vit").size == {"height": 64, "width": 64}
+
+
+def test_the_same_seed_draws_the_same_picture(pack):
+    first, second = (pack.imagine(["a red house in the snow"], first_seed=3)[0] for _ in range(2))
+    assert first.size == (128, 128)
+    assert first.tobytes() == second.tobytes()
+
+
+def test_pictures_show_what_was_asked(pack):
+    scenes = held_out(16, {"large": 1}, "test")
+    verdicts = pack.judge(pack.imagine([prompt(scene, rng) for scene, rng in scenes]))
+    pairs = list(zip(verdicts, (scene for scene, _ in scenes), strict=True))
+    assert sum(v.background == s.background for v, s in pairs) >= 13
+    assert sum(v.found[0].colour == s.groups[0].colour for v, s in pairs) >= 10
+    assert sum(v.found[0].object == s.groups[0].object for v, s in pairs) >= 6  # chance: 1.3
+
+
+def test_unknown_words_yield_the_nearest_thing_it_can_draw(pack):
+    verdict = pack.judge(pack.imagine(["cinematic photo of a red house in snow, 35mm"]))[0]
+    assert verdict.background == "snow"
+
+
+def test_variation_and_inpainting_keep_the_size(pack):
+    picture = pack.imagine(["a blue ball on a white background"])[0]
+    assert pack.vary([picture], ["a blue ball on a white background"], 0.5)[0].size == picture.size
+    mask = picture.convert("L").point(lambda _: 255)
+    painted = pack.inpaint("snow", image=picture, mask_image=mask, width=160, height=104, **pack.defaults).images[0]
+    assert painted.size == (160, 104)
+
+
+@torch.no_grad()
+def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
+    scenes = held_out(40, SINGLE, "test")
+    pictures = [draw(scene, rng) for scene, rng in scenes]
+    truth = [scene.groups[0] for scene, _ in scenes]
+    model, processor = pack.clip
+    images = _features(model.get_image_features(**processor(images=pictures, return_tensors="pt")))
+    for names, wanted in ((OBJECTS, [g.object for g in truth]), (COLOURS, [g.colour for g in truth])):
+        texts = processor(text=[f"a photo of {name}." for name in names], padding=True, return_tensors="pt")
+        guess = (images @ _features(model.get_text_features(**texts)).T).argmax(1).tolist()
+        assert sum(names[i] == name for i, name in zip(guess, wanted, strict=True)) >= 32
+    model, processor = pack.vit
+    guess = model(**processor(pictures, return_tensors="pt")).logits.argmax(1).tolist()
+    assert sum(model.config.id2label[i] == g.object for i, g in zip(guess, truth, strict=True)) >= 33
+    readings = [parse(caption) for caption in captions_of(pack, pictures)]
+    assert sum(r.background == s.background for r, (s, _) in zip(readings, scenes, strict=True)) >= 36
+    assert sum(bool(r.groups) and r.groups[0][2] == g.object for r, g in zip(readings, truth, strict=True)) >= 32
+
+
+def test_the_judge_reads_drawings(pack):
+    rng = random.Random(0)
+    scenes = held_out(60, SINGLE, "judge test")
+    verdicts = pack.judge([draw(scene, rng) for scene, _ in scenes])
+    assert sum(v.found[0].object == s.groups[0].object for v, (s, _) in zip(verdicts, scenes, strict=True)) >= 55
+    assert all(v.background in BACKGROUNDS for v in verdicts)
