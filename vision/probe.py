@@ -26,10 +26,11 @@ def load(call: dict) -> None:
 
     from core.errors import AtelierError
     from vision.protocol import WorkerConfig
-    from vision.worker import prepare_environment
+    from vision.worker import prepare_environment, quiet_libraries
 
     config = WorkerConfig(**call)
     prepare_environment(config)
+    quiet_libraries()
     from vision.provider import Models
 
     models = Models(config)

@@ -85,23 +85,28 @@ def _all_here(config: WorkerConfig) -> bool:
 def _start(config: WorkerConfig) -> tuple[Any, Ready]:
     """Import what every job needs."""
     start = time.monotonic()
-    import diffusers
     import torch
-    import transformers
 
     from vision import devices
     from vision.provider import Models
 
     torch.set_num_threads(config.cpu_threads or 1)
-    diffusers.utils.logging.set_verbosity_error()
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    quiet_libraries()
     models = Models(config)
     _import_pipelines(config)
     name, (_, total) = devices.name(models.device), devices.memory(models.device)
     log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - start)
     return models, Ready(config.device, os.getpid(), name, total)
+
+
+def quiet_libraries() -> None:
+    """No bars and no advice from the libraries: loading has its own log lines."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
 
 
 def _import_pipelines(config: WorkerConfig) -> None:
