@@ -32,7 +32,7 @@ PROFILES: dict[str, dict[str, str]] = {
     "large": {
         "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
         "CLIP_MODEL": "openai/clip-vit-large-patch14@32bd64288804d66eefd0ccbe215aa642df71cc41",
-        "CAPTION_MODEL": "Salesforce/blip-image-captioning-large@2227ac38c9f16105cb0412e7cab4759978a8fd90",
+        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-500M-Instruct",
         "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
     },
 }
