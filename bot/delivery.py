@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import discord
 from discord.http import handle_message_parameters
@@ -21,7 +21,7 @@ from discord.webhook.async_ import async_context
 
 from bot import buttons, messages
 from bot.intake import Intake
-from bot.transport import GONE, Transport
+from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
@@ -39,6 +39,10 @@ NEWS_AFTER = 0.5  # seconds, when the second tells of a new stage: started, load
 EDITS_PER_SECOND = 8.0  # progress edits of all messages together; Discord allows 50 requests a second
 RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
 PROGRESS_PATIENCE = 0.0
+TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
+FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)  # seconds until a delivery that failed unexpectedly is taken up anew
+NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
+CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
 SILENT = discord.AllowedMentions.none()
 _SUFFIX = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
@@ -116,10 +120,16 @@ class Delivery:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _guard(self, job: Job, shown: _Shown) -> None:
-        try:
-            await self._follow(job, shown)
-        except Exception:
-            log.exception("job %s: delivery failed", job.id)
+        for pause in FOLLOW_AGAIN:
+            try:
+                await self._follow(job, shown)
+                return
+            except Exception:
+                log.exception("job %s: delivery failed, again in %.0f s", job.id, pause)
+            await asyncio.sleep(pause)
+            shown.resumed, shown.gone = True, False
+            job = await self._queue.job(job.id) or job
+        log.error("job %s: its end is told after the next start", job.id)
 
     async def _follow(self, job: Job, shown: _Shown) -> None:
         async for event in self._queue.watch(job.id):
@@ -153,7 +163,7 @@ class Delivery:
             log.info("job %s: progress not shown (%s)", job.id, error.status)
         except Unreachable:
             shown.gone = True
-        except (OSError, TimeoutError) as error:
+        except FAILURES as error:
             log.info("job %s: progress not shown (%s)", job.id, type(error).__name__)
 
     # The end: never dropped
@@ -236,32 +246,34 @@ class Delivery:
         return Sent(int(data["id"]), int(data["channel_id"]))
 
     async def _send_to_channel(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
-        channel = self._channel(job.origin.channel_id)
-        if shown.resumed and (sent := await self._sent_before(channel, job)) is not None:
-            return sent
-        return await self._send(channel, job, post, patience)
+        return await self._send(self._channel(job.origin.channel_id), job, shown, post, patience)
 
-    async def _sent_before(self, channel: discord.PartialMessageable, job: Job) -> Sent | None:
-        """The final message of ``job``, if one was posted before a crash kept the row from knowing it.
-
-        Discord remembers a nonce for some minutes only; a stop may last longer.
-        """
+    async def _sent_before(self, channel: discord.abc.Messageable, job: Job, since: datetime) -> Sent | None:
+        """The final message of ``job``, if it was posted after ``since`` and the answer was lost, or a crash kept the row from knowing."""
         try:
-            async for message in channel.history(limit=100, after=discord.Object(job.origin.interaction_id or 0)):
+            async for message in channel.history(limit=200, after=since - CLOCKS_APART):
                 mine = self._client.user is not None and message.author.id == self._client.user.id
                 if mine and f"job {job.id}" in message.content:
                     return Sent(message.id, message.channel.id)
-        except (discord.HTTPException, OSError, TimeoutError):
-            log.info("job %s: can't read back the channel", job.id)
+        except discord.HTTPException as error:
+            if error.status >= 500 or error.status == 429:
+                raise  # not knowing is no reason to send it twice
+            log.info("job %s: can't read back the channel (%s)", job.id, error.status)
         return None
 
     async def _send_dm(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
         user = await self._transport.attempt(lambda: self._client.fetch_user(job.origin.user_id), patience=patience)
         channel = await self._transport.attempt(user.create_dm, patience=patience)
-        return await self._send(channel, job, post, patience)
+        return await self._send(channel, job, shown, post, patience)
 
-    async def _send(self, channel: discord.abc.Messageable, job: Job, post: Post, patience: float) -> Sent:
+    async def _send(self, channel: discord.abc.Messageable, job: Job, shown: _Shown, post: Post, patience: float) -> Sent:
+        """Once, however often it is tried: by the nonce, and by looking before sending where Discord may have forgotten it."""
+        tried_before = shown.resumed and job.finished_at is not None
+        since, began = (job.finished_at if tried_before else None) or discord.utils.utcnow(), time.monotonic()
+
         async def call() -> Sent:
+            if (tried_before or time.monotonic() - began > NONCE_TRUST) and (before := await self._sent_before(channel, job, since)):
+                return before
             extra = {} if post.view is None else {"view": post.view}
             sent = await channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)
             return Sent(sent.id, sent.channel.id)
@@ -275,9 +287,10 @@ class Delivery:
         message_id = shown.message_id or job.origin.message_id
         if message_id is None:
             return
+        message = self._channel(job.origin.channel_id).get_partial_message(message_id)
         try:
-            await self._channel(job.origin.channel_id).get_partial_message(message_id).delete()
-        except (discord.HTTPException, OSError, TimeoutError):
+            await self._transport.attempt(message.delete, patience=TIDY_PATIENCE)
+        except FAILURES:
             log.info("job %s: its old message stays", job.id)
 
     def _channel(self, channel_id: int) -> discord.PartialMessageable:

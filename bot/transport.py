@@ -1,7 +1,8 @@
 """Requests to Discord that must get through: own retry for what discord.py gives up on, and a breaker against bans.
 
 discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes; a result must
-outlive those. Only idempotent calls go through ``attempt``: edits, and sends with an enforced nonce.
+outlive those. An answer that can't be read (cut off, or of a content type that discord.py hands on as plain text) may mean that the
+call was carried out. Only idempotent calls go through ``attempt``: edits, and sends with an enforced nonce.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 INVALID_WINDOW = 600.0  # seconds; Discord bans an address at 10,000 invalid requests in 10 minutes
 INVALID_LIMIT = 500  # 5 % of that
+GARBLED = (AttributeError, KeyError, TypeError, ValueError)  # what discord.py raises over an answer that isn't the JSON it expects
+GARBLED_TRIES = 6  # then it is not the answer that is wrong
+FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)  # all that ``attempt`` raises for Discord's sake
 GONE = (401, 403, 404)  # the place can't be reached any more: token expired, message or channel gone, no permission
 
 
@@ -57,9 +61,9 @@ class Transport:
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """The result of ``call()``, tried again with growing, jittered pauses for up to ``patience`` seconds of pauses.
 
-        Raises what ``call`` raised last; 4xx other than 429 at once, since they stay wrong.
+        Raises what ``call`` raised last, one of FAILURES; 4xx other than 429 at once, since they stay wrong.
         """
-        spent, delay = 0.0, 0.5
+        spent, delay, garbled = 0.0, 0.5, 0
         while True:
             try:
                 return await call()
@@ -67,9 +71,15 @@ class Transport:
                 self.breaker.count(error.status)
                 if error.status != 429 and error.status < 500:
                     raise
-                failure = error
+                failure: Exception = error
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 failure = error
+            except GARBLED as error:
+                garbled += 1
+                failure = aiohttp.ClientPayloadError(f"unreadable answer ({type(error).__name__}: {error})")
+                failure.__cause__ = error
+                if garbled >= GARBLED_TRIES:
+                    raise failure from error
             wait = min(30.0, delay) * random.uniform(0.5, 1.0)
             if self.breaker.open:
                 wait += 30.0

@@ -1,0 +1,222 @@
+"""Results reach Discord once, over a network that fails: the real delivery and the real HTTP client on the wire."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import bot.delivery
+from bot.delivery import Delivery
+from core.events import Event, Failed, Queued, Rendered
+from core.job import Job, Status
+from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
+from tests.wire.discord import FAULTS, Call
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_bench(tmp_path) as opened:
+        yield opened
+
+
+class Script:
+    """A job's events, told one by one."""
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def tell(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    async def watch(self) -> AsyncIterator[Event]:
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, (Rendered, Failed)):
+                return
+
+
+async def _waiting(bench: Bench, rung: str = "edit") -> tuple[Job, Script]:
+    """A followed job whose message says that it waits."""
+    script = Script()
+    job = bench.queue.add(bench.origin(rung, 1), script.watch)
+    bench.delivery.follow(job)
+    script.tell(Queued(1))
+    await bench.discord.until(lambda: any("Waiting" in m.content for m in bench.discord.messages.values()))
+    return job, script
+
+
+async def _end(bench: Bench, job: Job) -> None:
+    async with asyncio.timeout(20):
+        await bench.delivery._tasks[job.id]
+
+
+def _texts(bench: Bench) -> list[str]:
+    return [m.content for m in bench.discord.messages.values() if m.shown]
+
+
+# Many at once
+
+async def test_every_result_stands_once_although_every_second_request_is_hit(tmp_path: Path) -> None:
+    report = await run(tmp_path, 150)
+    assert (report.messages, report.lost, report.doubled, report.worst) == (150, 0, 0, [])
+    assert set(report.faults) == set(FAULTS) and set(report.rungs) == {"edit", "channel", "dm"}
+
+
+async def test_the_count_sees_a_send_without_a_nonce(tmp_path: Path) -> None:
+    report = await run(tmp_path, 84, kind=Forgetful)
+    assert report.doubled > 0 and report.lost == 0
+
+
+async def test_the_count_sees_a_delivery_that_never_tries_again(tmp_path: Path) -> None:
+    report = await run(tmp_path, 84, kind=Hasty, transport=Impatient())
+    assert report.lost > 0
+
+
+async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None:
+    jobs = {}
+    for number, fault in enumerate(FAULTS):
+        script = Script()
+        script.tell(Queued(1))
+        job = bench.queue.add(bench.origin("edit", number), script.watch)
+        jobs[job.origin.interaction_token] = (job, script, fault)
+
+    def hit(call: Call) -> str | None:
+        token = call.path.split("/")[3] if call.path.startswith("/webhooks") else ""
+        if "Waiting" not in call.text or token not in unhit:
+            return None
+        _, script, fault = unhit.pop(token)
+        script.tell(Rendered())
+        return fault
+
+    unhit, bench.discord.fault = dict(jobs), hit
+    old = bench.delivery
+    deliveries = [Delivery(bench.client, old._queue, old._files, old._intake) for _ in jobs]  # one each: progress is rationed
+    for delivery, (job, _, _) in zip(deliveries, jobs.values(), strict=True):
+        delivery.follow(job)
+    await asyncio.gather(*(delivery.close(grace=30) for delivery in deliveries))
+    assert set(bench.discord.faults_done) == set(FAULTS)
+    assert {fault: len(bench.discord.finals(job.id)) for job, _, fault in jobs.values()} == dict.fromkeys(FAULTS, 1)
+
+
+# The ladder
+
+async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the_old_message(bench: Bench) -> None:
+    job, script = await _waiting(bench)
+    bench.discord.token_life = 0
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "channel"
+    assert len(bench.discord.finals(job.id)) == 1
+    assert not [text for text in _texts(bench) if "Waiting" in text]
+
+
+@pytest.mark.parametrize("fault", ["closed before commit", "closed after commit", "503", "wrong content type"])
+async def test_the_old_message_goes_even_if_its_removal_is_hit(bench: Bench, fault: str) -> None:
+    job, script = await _waiting(bench)
+    bench.discord.token_life = 0
+    hits = iter([fault])
+    bench.discord.fault = lambda call: next(hits, None) if call.method == "DELETE" else None
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "channel" and bench.discord.faults_done == {fault: 1}
+    assert len(_texts(bench)) == 1
+
+
+async def test_a_channel_that_forbids_it_sends_the_result_to_a_dm(bench: Bench) -> None:
+    job, script = await _waiting(bench)
+    bench.discord.token_life = 0
+    bench.discord.forbidden.add(job.origin.channel_id)
+    script.tell(Rendered())
+    await _end(bench, job)
+    (final,) = bench.discord.finals(job.id)
+    assert bench.queue.delivered_by[job.id] == "dm" and final.channel_id == bench.discord.dms[job.origin.user_id]
+    assert not [text for text in _texts(bench) if "Waiting" in text]
+
+
+async def test_closed_dms_keep_the_result(bench: Bench) -> None:
+    job, script = await _waiting(bench)
+    bench.discord.token_life = 0
+    bench.discord.forbidden.add(job.origin.channel_id)
+    bench.discord.closed_dms.add(job.origin.user_id)
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "kept" and not bench.discord.finals(job.id)
+
+
+async def test_a_message_that_somebody_deleted_is_replaced_by_one_in_the_channel(bench: Bench) -> None:
+    job, script = await _waiting(bench)
+    for message in bench.discord.messages.values():
+        message.deleted = True
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "channel" and len(bench.discord.finals(job.id)) == 1
+
+
+async def test_a_failure_is_told_once_although_the_answer_is_lost(bench: Bench) -> None:
+    job, script = await _waiting(bench, "edit")
+    bench.discord.token_life = 0
+    hits = iter(["reset after commit", "truncated"])
+    bench.discord.fault = lambda call: next(hits, None) if call.method == "POST" else None
+    script.tell(Failed("The model can't draw that."))
+    await _end(bench, job)
+    (final,) = bench.discord.finals(job.id)
+    assert "The model can't draw that." in final.content
+
+
+# Where a nonce does not reach
+
+@pytest.mark.parametrize("rung", ["channel", "dm"])
+async def test_a_result_posted_before_a_crash_is_found_again_when_discord_has_forgotten_its_nonce(bench: Bench, rung: str) -> None:
+    job = bench.queue.add(bench.origin(rung, 1), finished_at=datetime.now(UTC))
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    bench.discord.forgets_nonces = True
+    await asyncio.sleep(0)  # the follower is taken off the list
+    bench.delivery.follow(job, resumed=True)
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == rung and len(bench.discord.finals(job.id)) == 1
+
+
+async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_twice(bench: Bench) -> None:
+    job = bench.queue.add(bench.origin("channel", 1), finished_at=datetime.now(UTC))
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    bench.discord.forgets_nonces = True
+    hits = iter(["503", "closed before commit", "truncated"])
+    bench.discord.fault = lambda call: next(hits, None) if call.method == "GET" else None
+    await asyncio.sleep(0)
+    bench.delivery.follow(job, resumed=True)
+    await _end(bench, job)
+    assert len(bench.discord.faults_done) == 3 and len(bench.discord.finals(job.id)) == 1
+
+
+async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.delivery, "NONCE_TRUST", 0.0)
+    bench.discord.forgets_nonces = True
+    hits = iter(["reset after commit"])
+    bench.discord.fault = lambda call: next(hits, None) if call.method == "POST" else None
+    job = bench.queue.add(bench.origin("channel", 1))
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    assert bench.discord.faults_done == {"reset after commit": 1} and len(bench.discord.finals(job.id)) == 1
+
+
+async def test_a_delivery_that_broke_down_is_taken_up_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
+    plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
+
+    async def result(job_id: str):
+        for trouble in troubles:
+            raise trouble
+        return await plain(job_id)
+
+    monkeypatch.setattr(bench.queue, "result", result)
+    job = bench.queue.add(bench.origin("edit", 1), finished_at=datetime.now(UTC))
+    assert job.status is Status.RENDERED
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "edit" and len(bench.discord.finals(job.id)) == 1
+
