@@ -1,0 +1,203 @@
+"""SIGKILL of the bot or of its worker, again and again, in a Discord that survives: ``python -m tests.wire.kill --kills 500``.
+
+At named points inside the bot, at named requests, and at random moments. Every job that was taken must end with exactly one message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.wire.discord import GUILD, Call, Discord, Interaction
+from tests.wire.launch import CRASHES
+from tests.wire.process import BotProcess
+
+CHANNEL = GUILD + 1
+PROMPTS = ("a red house", "a blue boat", "a slow river", "a broken wheel")
+REQUESTS: dict[str, Callable[[Call], bool]] = {  # name → the request at which the bot is killed
+    "acknowledgement": lambda call: call.path.endswith("/callback"),
+    "first word": lambda call: "Waiting" in call.text,
+    "progress": lambda call: "%" in call.text,
+    "result": lambda call: "job " in call.text,
+    "row of the result in the channel": lambda call: call.method == "POST" and "job " in call.text,
+}
+POINTS = (
+    *CRASHES, *(f"{when} {name}" for name in REQUESTS for when in ("before", "after")), *["random"] * 8, *["worker"] * 4,
+)
+POINT_PATIENCE = 4.0  # seconds until a point that is not reached becomes a kill at that moment
+SETTLE = 60.0  # seconds for everything to end after the last kill
+
+
+@dataclass
+class Report:
+    """What became of every interaction. ``back``: seconds from a kill of the bot to an acknowledged interaction, of a worker to a result."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)  # points that were not reached: killed a little later
+    sent: int = 0
+    jobs: int = 0
+    results: int = 0
+    failures: int = 0  # told honestly
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    cut_off: int = 0  # acknowledged with "thinking …", killed before there was a row
+    bot_back: list[float] = field(default_factory=list)
+    worker_back: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Killer:
+    """One world, one data folder, many lives of the bot."""
+
+    def __init__(self, discord: Discord, bot: BotProcess, seed: int) -> None:
+        self.discord, self.bot, self.dice = discord, bot, random.Random(seed)
+        self.report = Report()
+        self.asked: list[Interaction] = []
+        self._users = iter(range(50_000, 10**6))
+
+    def ask(self, prompt: str, *, refused: bool = False) -> Interaction:
+        made = self.discord.slash("imagine", CHANNEL, next(self._users), prompt=prompt)
+        if refused or self.dice.random() < 0.3:
+            made.born -= 20 * 60  # its token is refused: the result goes to the channel
+        self.asked.append(made)
+        return made
+
+    async def round(self, point: str) -> None:
+        """A life of the bot that ends at ``point``, or a worker's."""
+        crash = [f"--crash={point}"] if point in CRASHES else []
+        self.discord.forgets_nonces = self.dice.random() < 0.5
+        killed = time.monotonic()
+        await self.bot.start(*crash)
+        first = self.ask("a red house")
+        if point not in ("before acknowledgement", "after acknowledgement", "row written") and self.report.kills:
+            await self.discord.until(lambda: first.acknowledged or self.bot._gone())
+            if first.acknowledged:
+                self.report.bot_back.append(first.acknowledged - killed)
+        for _ in range(self.dice.randint(1, 3)):
+            self.ask(self.dice.choice(PROMPTS))
+        self.ask("a slow river" if "progress" in point else "a red house", refused="channel" in point)
+        if point == "worker":
+            await self._kill_worker()
+        elif point != "random":
+            await self._reach(point)
+        if point in ("random", "worker"):
+            await asyncio.sleep(self.dice.uniform(0, 1.0))
+        await self.bot.kill()
+        self.report.kills[point] += 1
+
+    async def _kill_worker(self) -> None:
+        """In the middle of the work; then until a result comes."""
+        await asyncio.sleep(self.dice.uniform(0, 0.5))
+        told = self._told()
+        if self.bot.kill_worker():
+            began = time.monotonic()
+            with suppress(TimeoutError):
+                await self.discord.until(lambda: self._told() > told, 15)
+                self.report.worker_back.append(time.monotonic() - began)
+
+    def _told(self) -> int:
+        """Messages that tell an end, of the last rounds."""
+        recent = list(self.discord.messages.values())[-60:]
+        return sum(len(m.versions) for m in recent if "job " in m.content)
+
+    async def _reach(self, point: str) -> None:
+        """Until the bot has died at ``point``, or it has waited long enough for it."""
+        when, _, name = point.partition(" ")
+        if name in REQUESTS and when in ("before", "after"):
+            self.discord.fault = self._deadly(REQUESTS[name], when)
+        try:
+            async with asyncio.timeout(POINT_PATIENCE):
+                await self.bot.ended()
+        except TimeoutError:
+            self.report.missed.append(point)
+        self.discord.fault = lambda call: None
+
+    def _deadly(self, wanted: Callable[[Call], bool], when: str) -> Callable[[Call], str | None]:
+        def fault(call: Call) -> str | None:
+            if not wanted(call):
+                return None
+            with suppress(ProcessLookupError):
+                os.killpg(self.bot.process.pid, signal.SIGKILL)
+            return f"reset {when} commit"
+
+        return fault
+
+    async def settle(self, seconds: float) -> None:
+        """A last life, until every job's end is told."""
+        self.discord.forgets_nonces = False
+        await self.bot.start()
+        for _ in range(round(seconds / 0.2)):
+            if all(told for _, _, told in self.bot.rows().values()):
+                break
+            await asyncio.sleep(0.2)  # the rows are another process's: nothing tells us
+        await self.bot.kill()
+
+    def count(self) -> Report:
+        report, rows = self.report, self.bot.rows()
+        finals: Counter[str] = Counter()
+        for message in self.discord.messages.values():
+            _, found, rest = message.content.rpartition("job ")
+            if found and message.shown:
+                finals[rest[:12]] += 1
+                report.failures += "❌" in message.content
+        report.sent, report.jobs, report.results = len(self.asked), len(rows), finals.total() - report.failures
+        report.lost = [job_id for job_id, _, _ in rows.values() if not finals[job_id]]
+        report.doubled = [job_id for job_id, _, _ in rows.values() if finals[job_id] > 1]
+        report.cut_off = sum(1 for made in self.asked if made.acknowledged and made.id not in rows)
+        return report
+
+
+async def run(folder: Path, points: list[str], *options: str, seed: int = 1, settle: float = SETTLE) -> Report:
+    """One kill for each of ``points``. ``options``: of ``tests.wire.launch``, for every life."""
+    began = time.monotonic()
+    async with Discord() as discord:
+        bot = BotProcess(discord, folder, *options)
+        killer = Killer(discord, bot, seed)
+        try:
+            for point in points:
+                await killer.round(point)
+            await killer.settle(settle)
+        finally:
+            await bot.kill()
+        report = killer.count()
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    points = (list(POINTS) * (arguments.kills // len(POINTS) + 1))[: arguments.kills]
+    random.Random(arguments.seed).shuffle(points)
+    with tempfile.TemporaryDirectory() as folder:
+        report = asyncio.run(run(Path(folder), points, seed=arguments.seed))
+    print(f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs, {report.results} results, "
+          f"{report.failures} honest failures, {len(report.lost)} lost, {len(report.doubled)} doubled; "
+          f"{report.cut_off} cut off between acknowledgement and row")
+    print("kills:", dict(report.kills), "not reached:", report.missed)
+    for name, values in (("bot", report.bot_back), ("worker", report.worker_back)):
+        if values:
+            print(f"{name} back at work: p50 {statistics.median(values):.2f} s, p99 {quantile(values, 0.99):.2f} s, n={len(values)}")
+    return 1 if report.lost or report.doubled else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""The bot as a process of its own, pointed at a Discord of the tests: started, killed, looked at from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+
+from core.settings import ROOT
+from tests.wire.discord import TOKEN, Discord
+
+
+class BotProcess:
+    """``async with BotProcess(discord, folder) as bot``. The folder keeps its data over all of its lives."""
+
+    def __init__(self, discord: Discord, folder: Path, *options: str, **settings: str) -> None:
+        self.discord, self.folder, self.options = discord, folder, options
+        self.process: asyncio.subprocess.Process | None = None
+        self.started = 0.0  # monotonic
+        self._env = {
+            **os.environ, "DISCORD_TOKEN": TOKEN, "DATA_DIR": str(folder), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "1",
+            "USER_WAITING": "1000", "GUILD_WAITING": "20000", "LOG_LEVEL": "info", **settings,
+        }
+
+    async def __aenter__(self) -> BotProcess:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill()
+
+    async def start(self, *options: str) -> None:
+        """A new life; returns when it is connected. ``options``: of ``tests.wire.launch``, for this life only."""
+        await self.spawn(*options)
+        before = self.discord.identifies
+        await self.discord.until(lambda: self._gone() or self.discord.identifies > before and self.discord.connected, 60)
+        if self._gone():
+            raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")
+
+    async def spawn(self, *options: str) -> None:
+        # A bot that connects often waits longer each time, so that a crash loop burns no identifies. Here crashes are the plan.
+        (self.folder / "connections.json").unlink(missing_ok=True)
+        command = (sys.executable, "-m", "tests.wire.launch", self.discord.url, *self.options, *options)
+        with self.log_file.open("ab") as log:
+            self.started = time.monotonic()
+            self.process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, env=self._env, stdout=log, stderr=log, start_new_session=True)
+
+    def _gone(self) -> bool:
+        return self.process is None or self.process.returncode is not None
+
+    async def kill(self) -> None:
+        """SIGKILL to the whole group: the bot and its workers."""
+        if not self._gone():
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        await self.ended()
+
+    async def ended(self) -> None:
+        await self.process.wait()
+
+    def kill_worker(self) -> bool:
+        """SIGKILL to one worker; False when there is none."""
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    child.kill()
+                    return True
+        return False
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "process.log"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes of the bot's own process."""
+        return psutil.Process(self.process.pid).memory_info().rss
+
+    def libraries(self) -> str:
+        """What is mapped into the bot's own process."""
+        return Path(f"/proc/{self.process.pid}/maps").read_text()
+
+    def rows(self) -> dict[int, tuple[str, str, bool]]:
+        """Interaction id → (job id, status, whether its end was told)."""
+        with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT interaction_id, id, status, delivered_at IS NOT NULL FROM jobs").fetchall()
+        return {interaction: (job_id, status, bool(told)) for interaction, job_id, status, told in found}

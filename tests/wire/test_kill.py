@@ -1,0 +1,52 @@
+"""SIGKILL at named points and at random: no job is lost, none is told twice. The long form is ``python -m tests.wire.kill``."""
+
+from pathlib import Path
+
+from tests.wire import kill
+from tests.wire.discord import GUILD, Discord
+from tests.wire.process import BotProcess
+
+CHANNEL = GUILD + 1
+
+
+async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(tmp_path: Path) -> None:
+    points = ["message stands", "worker", "after row of the result in the channel", "job rendered", "before result", "random"]
+    report = await kill.run(tmp_path, points)
+    assert (report.lost, report.doubled, report.missed) == ([], [], [])
+    assert report.kills.total() == 6 and report.jobs >= 12
+    assert report.results + report.failures == report.jobs
+
+
+async def test_the_count_sees_a_bot_that_forgets_after_a_start_what_it_owes(tmp_path: Path) -> None:
+    report = await kill.run(tmp_path, ["job rendered"], "--no-resume", settle=4)
+    assert report.lost and not report.doubled
+
+
+async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: Path) -> None:
+    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+        asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
+        await discord.until(lambda: asked.message and "Waiting" in asked.message.content)
+        discord.forbidden.add(CHANNEL)
+        discord.closed_dms.add(77)
+        refused: list[int] = []
+        discord.after = lambda call: refused.append(1) if call.path == f"/channels/{discord.dms.get(77)}/messages" else None
+        discord.token_life = 0
+        await discord.until(lambda: refused)
+        job_id, status, _ = bot.rows()[asked.id]
+        assert status in ("rendered", "delivered") and not discord.finals(job_id)
+        discord.token_life = 900
+        shown = discord.slash("show", CHANNEL, 77, job=job_id)
+        await discord.until(lambda: shown.message and f"job {job_id}" in shown.message.content)
+        assert [name for name, _ in shown.message.files] == [f"atelier-{job_id}.png"]
+
+
+async def test_a_gateway_that_drops_in_the_middle_of_a_job_costs_nothing(tmp_path: Path) -> None:
+    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+        asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
+        await discord.until(lambda: asked.message and "%" in asked.message.content)
+        await discord.drop_gateways(4000)
+        await discord.until(lambda: "job " in asked.message.content)
+        await discord.until(lambda: discord.resumes)
+        again = discord.press(asked.message, f"at:{bot.rows()[asked.id][0]}:again:0", 77)
+        await discord.until(lambda: again.message and "job " in again.message.content)
+        assert discord.identifies == 1
