@@ -1,4 +1,4 @@
-"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--probe FILE]``.
+"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--block S] [--probe FILE]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and what a test asks to
 happen inside the bot's process. The product reads none of it.
@@ -38,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
         _replace("bot.delivery:Delivery.resume", _nothing_to_resume)
+    if arguments.block:
+        _block(arguments.block)
     if arguments.probe:
         _replace("bot.client:Atelier.setup_hook", partial(_probed, importlib.import_module("bot.client").Atelier.setup_hook, arguments.probe))
     from bot.__main__ import main as start
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("url")
     parser.add_argument("--crash", choices=CRASHES)
     parser.add_argument("--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered")
+    parser.add_argument("--block", type=float, help="a seeded bug: each submission blocks the event loop for this many seconds")
     parser.add_argument("--probe", type=Path, help="write the stalls of the event loop there, ms, one a line")
     return parser
 
@@ -85,6 +88,18 @@ def _crash_at(path: str, when: str) -> None:
         os.killpg(0, signal.SIGKILL)
 
     _replace(path, crashing)
+
+
+def _block(seconds: float) -> None:
+    from jobs.queue import Queue
+
+    plain = Queue._submit
+
+    async def blocking(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(seconds)  # noqa: ASYNC251  that is the bug
+        return await plain(*args, **kwargs)
+
+    _replace("jobs.queue:Queue._submit", blocking)
 
 
 async def _nothing_to_resume(self: Any) -> int:
