@@ -1,0 +1,137 @@
+"""Every fault a worker can have, on real processes with a fake worker inside: each job ends right or honestly, and alone.
+
+    python -m tests.jobs.faults --rounds 20
+    python -m tests.jobs.faults --rounds 1 --bug "no watch over silence"
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from core.events import Failed, Rendered, Started
+from jobs import local
+from jobs.dispatcher import Dispatcher
+from jobs.local import LocalExecutor, Timeouts
+from jobs.queue import Queue
+from tests.jobs.conftest import ask, open_queue
+from tests.jobs.fake_worker import picture_of
+from vision.protocol import WorkerConfig
+
+TIMEOUTS = Timeouts(step=0.5, factor=10, loading=1.5, ready=60, quit=1.0, check=0.05)
+PATIENCE = 30.0  # s for one job to its end
+ONCE = ("segfault", "kill", "exit", "exception", "garbage", "close", "hang", "error", "process")  # the second try succeeds
+ALWAYS = ("segfault", "hang", "error")  # a poison job: three tries, then an honest end
+FINAL = ("memory", "user", "model")  # no second try
+BUGS: dict[str, tuple[Any, str, Any]] = {
+    "no watch over silence": (local._Running, "allowed", lambda running, timeouts: float("inf")),
+    "loses a retry": (Dispatcher, "_retry", lambda dispatcher, live, message: asyncio.sleep(0)),
+    "takes all jobs of a dead worker for failed": (Dispatcher, "_retry", lambda d, live, message: d._failed(live, message)),
+}
+
+
+@dataclass
+class Figures:
+    """ends: fault → how its jobs ended. attempts: the most of any job. back: s from a fault to the job's next start."""
+
+    ends: dict[str, Counter[str]] = field(default_factory=dict)
+    attempts: int = 0
+    back: list[float] = field(default_factory=list)
+    touched: int = 0  # other jobs that felt a fault
+
+    def __str__(self) -> str:
+        lines = [f"{fault:20} {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}" for fault, ends in self.ends.items()]
+        total = sum(sum(ends.values()) for ends in self.ends.values())
+        back = f"back at work after {max(self.back):.1f} s at most" if self.back else "no retries"
+        return "\n".join([*lines, f"{total} faults, {self.attempts} attempts at most, {self.touched} other jobs touched, {back}"])
+
+
+@contextmanager
+def seeded(bug: str | None) -> Iterator[None]:
+    if bug is None:
+        yield
+        return
+    owner, name, wrong = BUGS[bug]
+    with mock.patch.object(owner, name, wrong):
+        yield
+
+
+async def measure(folder: Path, rounds: int, once: tuple[str, ...] = ONCE, always: tuple[str, ...] = ALWAYS) -> Figures:
+    """Two devices; beside every faulty job runs another member's healthy one."""
+    figures = Figures()
+    executor = LocalExecutor([WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main", timeouts=TIMEOUTS)
+    async with open_queue(folder, executor) as queue:
+        for number in range(rounds):
+            for fault in once:
+                await _one(queue, figures, f"{fault}, once", {"fault": fault, "marker": str(folder / f"{fault}{number}")}, "right")
+            for fault in always:
+                await _one(queue, figures, f"{fault}, always", {"fault": fault}, "honest")
+            for fault in FINAL:
+                await _one(queue, figures, fault, {"fault": fault}, "honest")
+    return figures
+
+
+async def _one(queue: Queue, figures: Figures, name: str, wish: dict[str, Any], expected: str) -> None:
+    faulty = (await ask(queue, json.dumps({**wish, "at": 2, "steps": 4, "delay": 0.01}), user=1, seed=11)).job.id
+    healthy = (await ask(queue, json.dumps({"steps": 20, "delay": 0.01}), user=2, seed=22)).job.id
+    try:
+        async with asyncio.timeout(PATIENCE):
+            end, back = await _end(queue, faulty, 11)
+            other, _ = await _end(queue, healthy, 22)
+    except TimeoutError:
+        end, back, other = "never", [], "never"
+        await queue.cancel(faulty), await queue.cancel(healthy)
+    figures.ends.setdefault(name, Counter())[end if end == expected else f"WRONG ({end})"] += 1
+    figures.back += back
+    figures.attempts = max(figures.attempts, (await queue.job(faulty)).attempts)
+    figures.touched += other != "right" or (await queue.job(healthy)).attempts != 1
+
+
+async def _end(queue: Queue, job_id: str, seed: int) -> tuple[str, list[float]]:
+    """right: the very bytes of an undisturbed run; honest: a failure with a sentence. And how long each new start took."""
+    starts, pauses, last, event = 0, [], time.monotonic(), None
+    async for event in queue.watch(job_id):
+        if isinstance(event, Started):
+            pauses += [time.monotonic() - last] if starts else []
+            starts += 1
+        last = time.monotonic()
+    if isinstance(event, Rendered):
+        result = await queue.result(job_id)
+        bytes_ = [await queue.files.get(picture.sha256) for picture in result.pictures]
+        return "right" if bytes_ == [picture_of(seed + i).data for i in range(4)] else "wrong picture", pauses
+    return ("honest" if isinstance(event, Failed) and event.message.strip() else "silent"), pauses
+
+
+def check(figures: Figures) -> None:
+    wrong = {fault: dict(ends) for fault, ends in figures.ends.items() if any(end.startswith("WRONG") for end in ends)}
+    assert not wrong, wrong
+    assert figures.attempts <= 3
+    assert figures.touched == 0, f"{figures.touched} other jobs were touched"
+    assert max(figures.back) < 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--bug", choices=list(BUGS))
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder, seeded(arguments.bug):
+        figures = asyncio.run(measure(Path(folder), arguments.rounds))
+    print(figures)
+    check(figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""kill -9 of the queue's process and of its workers, at named points and at random, in a world that survives them.
+
+    python -m tests.jobs.kills --kills 500
+    python -m tests.jobs.kills --kills 12 --bug "delivers before it is sure"
+
+The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by nonce as Discord
+does: the same nonce again is the same post. At the end every ask that was heard must have exactly one job and one post.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+from unittest import mock
+
+import psutil
+
+from core.events import Failed, Rendered, Started
+from core.job import Job, Lane, Origin
+from core.requests import ImagineRequest
+from jobs.local import LocalExecutor
+from jobs.policy import Limits
+from jobs.queue import Queue
+from storage import files as files_module
+from storage import jobs as rows
+from tests.jobs.conftest import open_queue
+from tests.jobs.fake_worker import picture_of
+from vision.protocol import WorkerConfig
+
+POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
+ASKS_AT_ONCE = 4  # asks the world has open at a time
+LIMITS = Limits(user_waiting=10**6, guild_waiting=10**6, disk_floor=0)
+BUGS = ("forgets what ran", "never says it twice", "doubles a replay")
+
+
+class World:
+    """What outlives every process. Each method is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as db:
+            db.executescript("""
+                PRAGMA journal_mode=WAL;
+                CREATE TABLE IF NOT EXISTS asks (interaction INTEGER PRIMARY KEY, heard TEXT);
+                CREATE TABLE IF NOT EXISTS posts (nonce TEXT PRIMARY KEY, words TEXT, times INTEGER DEFAULT 1);
+                CREATE TABLE IF NOT EXISTS signs (at REAL);
+            """)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+            db.execute("PRAGMA synchronous=OFF")  # the machine survives
+            yield db
+
+    def keep_asking(self) -> None:
+        """``ASKS_AT_ONCE`` are open."""
+        with self._open() as db:
+            (open_,) = db.execute("SELECT (SELECT count(*) FROM asks) - (SELECT count(*) FROM posts)").fetchone()
+            db.executemany("INSERT INTO asks (heard) VALUES (?)", [(None,)] * (ASKS_AT_ONCE - open_))
+
+    def unheard(self) -> list[int]:
+        """What nobody has answered yet, and, as a gateway replays, the last thing that somebody has."""
+        with self._open() as db:
+            open_ = [i for (i,) in db.execute("SELECT interaction FROM asks WHERE heard IS NULL")]
+            return open_ + [i for (i,) in db.execute("SELECT interaction FROM asks WHERE heard IS NOT NULL ORDER BY interaction DESC LIMIT 1")]
+
+    def hear(self, interaction: int, job_id: str) -> None:
+        with self._open() as db:
+            db.execute("UPDATE asks SET heard = ? WHERE interaction = ? AND heard IS NULL", (job_id, interaction))
+            (heard,) = db.execute("SELECT heard FROM asks WHERE interaction = ?", (interaction,)).fetchone()
+        assert heard == job_id, "one interaction was told of two jobs"
+
+    def post(self, nonce: str, words: str) -> None:
+        with self._open() as db:
+            db.execute("INSERT INTO posts (nonce, words) VALUES (?, ?) ON CONFLICT DO UPDATE SET times = times + 1", (nonce, words))
+
+    def sign(self) -> None:
+        with self._open() as db:
+            db.execute("INSERT INTO signs VALUES (?)", (time.time(),))
+
+    def first_sign_after(self, moment: float) -> float | None:
+        with self._open() as db:
+            return db.execute("SELECT min(at) FROM signs WHERE at > ?", (moment,)).fetchone()[0]
+
+    def count(self) -> tuple[int, int]:
+        """Asks heard, posts."""
+        with self._open() as db:
+            return db.execute("SELECT (SELECT count(heard) FROM asks), (SELECT count(*) FROM posts)").fetchone()
+
+    def audit(self, database: Path) -> list[str]:
+        """What is lost or doubled."""
+        with self._open() as db:
+            asks = dict(db.execute("SELECT heard, interaction FROM asks WHERE heard IS NOT NULL"))
+            posts = dict(db.execute("SELECT nonce, words FROM posts"))
+        with closing(sqlite3.connect(database)) as db:
+            jobs = {i: (interaction, status) for i, interaction, status in db.execute("SELECT id, interaction_id, status FROM jobs")}
+        problems = [f"job {i} was heard of and is lost" for i in asks if i not in jobs]
+        problems += [f"job {i} was never posted" for i in asks if i not in posts]
+        problems += [f"job {i} was posted and nobody asked for it" for i in posts if i not in jobs]
+        problems += [f"job {i} is {status}" for i, (_, status) in jobs.items() if status not in ("delivered", "failed")]
+        if len({interaction for interaction, _ in jobs.values()}) != len(jobs):
+            problems.append("an interaction made two jobs")
+        for job_id, words in posts.items():
+            seed = jobs[job_id][0] if job_id in jobs else -1
+            if words != "failed" and words != picture_of(seed).data.hex():
+                problems.append(f"job {job_id} was posted with another's picture")
+        return problems
+
+
+# The process that gets killed
+
+async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None) -> None:
+    world = World(folder / "world.db")
+    executor = LocalExecutor([WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main")
+    with _bug(bug):
+        async with open_queue(folder, executor, LIMITS) as queue:
+            if point:
+                _arm(queue, point, occurrence)
+            followed: set[str] = set()
+            async with asyncio.TaskGroup() as group:
+                def follow(job: Job) -> None:
+                    if job.id not in followed:
+                        followed.add(job.id)
+                        group.create_task(_follow(queue, world, job))
+
+                for job in await queue.undelivered():
+                    follow(job)
+                while True:
+                    for interaction in world.unheard():
+                        prompt = json.dumps({"steps": 4, "delay": 0.02})
+                        origin = Origin(interaction % 7, 2, interaction_id=interaction)
+                        submitted = await queue.submit(ImagineRequest(prompt=prompt, seed=interaction, num_images=1), origin)
+                        world.hear(interaction, submitted.job.id)
+                        follow(submitted.job)
+                    await asyncio.sleep(0.02)
+
+
+async def _follow(queue: Queue, world: World, job: Job) -> None:
+    async for event in queue.watch(job.id):
+        if isinstance(event, Started):
+            world.sign()
+        if isinstance(event, Rendered):
+            result = await queue.result(job.id)
+            world.post(job.id, (await queue.files.get(result.pictures[0].sha256)).hex())
+        elif isinstance(event, Failed):
+            world.post(job.id, "failed")
+        else:
+            continue
+        _reach("posted")
+        await queue.delivered(job.id, message_id=abs(hash(job.id)), channel_id=2, rung="edit")
+
+
+_armed: dict[str, int] = {}
+
+
+def _reach(point: str) -> None:
+    if point in _armed:
+        _armed[point] -= 1
+        if _armed[point] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(queue: Queue, point: str, occurrence: int) -> None:
+    _armed[point] = occurrence
+    dispatcher = queue._dispatcher
+
+    def before(owner: Any, name: str, when: Callable[..., bool] = lambda *a: True) -> None:
+        real = getattr(owner, name)
+
+        @wraps(real)
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            if when(*arguments):
+                _reach(point)
+            return real(*arguments, **options)
+
+        setattr(owner, name, wrapper)
+
+    if point == "asked":
+        before(dispatcher, "enqueue")
+    elif point == "claimed":
+        before(dispatcher, "_on_device")
+    elif point == "in a file":
+        before(files_module.os, "replace")
+    elif point == "saved":
+        before(rows, "finish")
+    elif point == "rendered":
+        before(dispatcher, "_publish_end", lambda job_id, event: isinstance(event, Rendered))
+
+
+@contextmanager
+def _bug(name: str | None) -> Iterator[None]:
+    async def nothing(connection: Any, *arguments: Any, **options: Any) -> list[Any]:
+        return []
+
+    patches = {
+        None: lambda: mock.patch.dict(_armed),
+        "forgets what ran": lambda: mock.patch.object(rows, "recover", nothing),
+        "never says it twice": lambda: mock.patch.object(rows, "undelivered", nothing),
+        "doubles a replay": lambda: mock.patch.object(Queue, "submit", _submit_anew),
+    }
+    with patches[name]():
+        yield
+
+
+async def _submit_anew(self: Queue, request: Any, origin: Origin, **options: Any) -> Any:
+    """As if nobody had thought of replays."""
+    return await self._submit(request, replace(origin, interaction_id=None), Lane.FAST, None)
+
+
+# The killer
+
+@dataclass
+class Figures:
+    kills: int = 0
+    by_kind: dict[str, int] = field(default_factory=dict)
+    back: list[float] = field(default_factory=list)
+    heard: int = 0
+    posts: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        back = quantiles(self.back, n=100) if len(self.back) > 1 else (self.back or [float("nan")]) * 99
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.by_kind.items()))
+        return (f"{self.kills} kills ({kinds}); {self.heard} jobs, {self.posts} posts, {len(self.problems)} lost or doubled; "
+                f"back at work: p50 {back[49]:.1f} s, p99 {back[98]:.1f} s")
+
+
+def measure(folder: Path, kills: int, *, seed: int = 0, bug: str | None = None, patience: float = 60.0) -> Figures:
+    chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
+    kinds = [*POINTS, "process at random", "worker at random"]
+    process = _start(folder, None, 0, bug)
+    try:
+        while figures.kills < kills:
+            world.keep_asking()
+            kind = kinds[figures.kills % len(kinds)]
+            killed_at, process = _kill(chance, folder, world, process, kind, bug)
+            figures.kills += 1
+            figures.by_kind[kind] = figures.by_kind.get(kind, 0) + 1
+            back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
+            if back is None:
+                break
+            figures.back.append(back - killed_at)
+        _wait(lambda: _all_done(world, folder), patience)
+    finally:
+        process.kill()
+        process.wait()
+    figures.heard, figures.posts = world.count()
+    figures.problems = world.audit(folder / "atelier.db")
+    return figures
+
+
+def _start(folder: Path, point: str | None, occurrence: int, bug: str | None) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "tests.jobs.kills", "--serve", str(folder), "--occurrence", str(occurrence)]
+    words += ["--point", point] if point else []
+    words += ["--bug", bug] if bug else []
+    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+
+
+def _kill(
+    chance: random.Random, folder: Path, world: World, process: subprocess.Popen[bytes], kind: str, bug: str | None
+) -> tuple[float, subprocess.Popen[bytes]]:
+    """Kill the process, or one worker of it; when that was, and the process that goes on."""
+    if kind in POINTS:  # it kills itself on reaching the point: it has to be started with that in mind
+        process.kill()
+        process.wait()
+        process = _start(folder, kind, chance.randrange(3), bug)
+        for _ in range(200):
+            world.keep_asking()
+            try:
+                process.wait(0.1)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        process.kill()
+    else:
+        time.sleep(chance.random() * 1.2)
+        if kind == "worker at random":
+            victims = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+            if victims:
+                chance.choice(victims).kill()
+                return time.time(), process
+        process.kill()
+    process.wait()
+    killed_at = time.time()
+    return killed_at, _start(folder, None, 0, bug)
+
+
+def _all_done(world: World, folder: Path) -> bool | None:
+    heard, posts = world.count()
+    with closing(sqlite3.connect(folder / "atelier.db")) as db:
+        (open_,) = db.execute("SELECT count(*) FROM jobs WHERE delivered_at IS NULL").fetchone()
+    return (heard == posts and not open_) or None
+
+
+def _wait(condition: Callable[[], Any], patience: float) -> Any:
+    end = time.monotonic() + patience
+    while (found := condition()) is None and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+def check(figures: Figures) -> None:
+    assert not figures.problems, figures.problems[:5]
+    assert figures.heard == figures.posts > 0
+    assert len(figures.back) == figures.kills, "it did not come back to work"
+    assert sorted(figures.back)[int(0.99 * (len(figures.back) - 1))] < 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bug", choices=BUGS)
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--point", help=argparse.SUPPRESS)
+    parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        logging.disable(logging.CRITICAL)
+        asyncio.run(serve(arguments.serve, arguments.point, arguments.occurrence, arguments.bug))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), arguments.kills, seed=arguments.seed, bug=arguments.bug)
+    print(figures)
+    check(figures)
+
+
+if __name__ == "__main__":
+    main()

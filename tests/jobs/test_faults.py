@@ -1,0 +1,19 @@
+"""The short form of ``python -m tests.jobs.faults``, and its negative control."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.faults import check, measure, seeded
+
+
+async def test_every_fault_ends_right_or_honestly_and_touches_one_job(tmp_path: Path) -> None:
+    check(await measure(tmp_path, 1))
+
+
+@pytest.mark.parametrize("bug", ["takes all jobs of a dead worker for failed"])
+async def test_a_seeded_bug_is_found(tmp_path: Path, bug: str) -> None:
+    with seeded(bug):
+        figures = await measure(tmp_path, 1, once=("segfault",), always=())
+    with pytest.raises(AssertionError):
+        check(figures)
