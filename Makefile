@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test doctor lint env-example clean demo-models
+.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test load
 
 setup: $(STAMP)
 
@@ -32,6 +32,26 @@ env-example: setup
 
 demo-models: setup
 	$(BIN)/python -m demo.train all
+
+# Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
+model-check: setup
+	$(BIN)/python -m tests.jobs.model_check $(ARGS)
+
+fairness: setup
+	$(BIN)/python -m tests.jobs.fairness $(ARGS)
+
+fault-test: setup
+	$(BIN)/python -m tests.jobs.faults $(ARGS)
+
+kill-test: setup
+	$(BIN)/python -m tests.jobs.kills $(ARGS)
+	$(BIN)/python -m tests.wire.kill $(ARGS)
+
+delivery-test: setup
+	$(BIN)/python -m tests.wire.delivery $(ARGS)
+
+load: setup
+	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info
