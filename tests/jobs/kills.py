@@ -21,9 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from statistics import quantiles
@@ -33,7 +33,7 @@ from unittest import mock
 import psutil
 
 from core.events import Failed, Rendered, Started
-from core.job import Job, Lane, Origin
+from core.job import Job, Origin
 from core.requests import ImagineRequest
 from jobs.local import LocalExecutor
 from jobs.policy import Limits
@@ -46,8 +46,9 @@ from vision.protocol import WorkerConfig
 
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
 ASKS_AT_ONCE = 4  # asks the world has open at a time
+KINDS = (*POINTS, "process at random", "worker at random")
 LIMITS = Limits(user_waiting=10**6, guild_waiting=10**6, disk_floor=0)
-BUGS = ("forgets what ran", "never says it twice", "doubles a replay")
+BUGS = ("forgets what ran", "never says it twice")
 
 
 class World:
@@ -213,15 +214,9 @@ def _bug(name: str | None) -> Iterator[None]:
         None: lambda: mock.patch.dict(_armed),
         "forgets what ran": lambda: mock.patch.object(rows, "recover", nothing),
         "never says it twice": lambda: mock.patch.object(rows, "undelivered", nothing),
-        "doubles a replay": lambda: mock.patch.object(Queue, "submit", _submit_anew),
     }
     with patches[name]():
         yield
-
-
-async def _submit_anew(self: Queue, request: Any, origin: Origin, **options: Any) -> Any:
-    """As if nobody had thought of replays."""
-    return await self._submit(request, replace(origin, interaction_id=None), Lane.FAST, None)
 
 
 # The killer
@@ -242,17 +237,24 @@ class Figures:
                 f"back at work: p50 {back[49]:.1f} s, p99 {back[98]:.1f} s")
 
 
-def measure(folder: Path, kills: int, *, seed: int = 0, bug: str | None = None, patience: float = 60.0) -> Figures:
+def measure(
+    folder: Path, kills: int, *, kinds: Sequence[str] = KINDS, seed: int = 0, bug: str | None = None, patience: float = 60.0
+) -> Figures:
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
-    kinds = [*POINTS, "process at random", "worker at random"]
-    process = _start(folder, None, 0, bug)
+    order = [kinds[number % len(kinds)] for number in range(kills)]
+    process = _start(folder, chance, order[0], bug)
     try:
-        while figures.kills < kills:
-            world.keep_asking()
-            kind = kinds[figures.kills % len(kinds)]
-            killed_at, process = _kill(chance, folder, world, process, kind, bug)
+        for number, kind in enumerate(order):
+            killed_at = _kill(chance, world, process, kind, patience)
             figures.kills += 1
             figures.by_kind[kind] = figures.by_kind.get(kind, 0) + 1
+            following = order[number + 1] if number + 1 < kills else None
+            if process.poll() is not None:
+                process = _start(folder, chance, following, bug)
+            elif following in POINTS:  # it lives, but isn't armed
+                process.kill()
+                process.wait()
+                process = _start(folder, chance, following, bug)
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
                 break
@@ -266,40 +268,33 @@ def measure(folder: Path, kills: int, *, seed: int = 0, bug: str | None = None, 
     return figures
 
 
-def _start(folder: Path, point: str | None, occurrence: int, bug: str | None) -> subprocess.Popen[bytes]:
+def _start(folder: Path, chance: random.Random, kind: str | None, bug: str | None) -> subprocess.Popen[bytes]:
+    """A process that, for a named point, kills itself there; late enough for a sign of life before."""
+    occurrence = chance.randrange(5, 8) if kind == "asked" else chance.randrange(2, 5)
     words = [sys.executable, "-m", "tests.jobs.kills", "--serve", str(folder), "--occurrence", str(occurrence)]
-    words += ["--point", point] if point else []
+    words += ["--point", kind] if kind in POINTS else []
     words += ["--bug", bug] if bug else []
     return subprocess.Popen(words, stderr=subprocess.DEVNULL)
 
 
-def _kill(
-    chance: random.Random, folder: Path, world: World, process: subprocess.Popen[bytes], kind: str, bug: str | None
-) -> tuple[float, subprocess.Popen[bytes]]:
-    """Kill the process, or one worker of it; when that was, and the process that goes on."""
-    if kind in POINTS:  # it kills itself on reaching the point: it has to be started with that in mind
-        process.kill()
-        process.wait()
-        process = _start(folder, kind, chance.randrange(3), bug)
-        for _ in range(200):
-            world.keep_asking()
-            try:
-                process.wait(0.1)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        process.kill()
-    else:
-        time.sleep(chance.random() * 1.2)
-        if kind == "worker at random":
-            victims = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
-            if victims:
-                chance.choice(victims).kill()
-                return time.time(), process
-        process.kill()
+def _kill(chance: random.Random, world: World, process: subprocess.Popen[bytes], kind: str, patience: float) -> float:
+    """See the process die at its point, or kill it, or one worker of it; when that was."""
+    if kind in POINTS:
+        dead = _wait(lambda: world.keep_asking() or process.poll(), patience)
+        assert dead == -signal.SIGKILL, f"it did not reach {kind!r}, but ended with {dead}"
+        return time.time()
+    end = time.monotonic() + chance.random() * 2.5
+    while time.monotonic() < end:
+        world.keep_asking()
+        time.sleep(0.02)
+    if kind == "worker at random":
+        victims = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+        if victims:
+            chance.choice(victims).kill()
+            return time.time()
+    process.kill()
     process.wait()
-    killed_at = time.time()
-    return killed_at, _start(folder, None, 0, bug)
+    return time.time()
 
 
 def _all_done(world: World, folder: Path) -> bool | None:
