@@ -48,7 +48,7 @@ class Waitlist:
         self._jobs[job.job_id] = job
         self.by_cost[job.cost_key] += 1
         if job.front is not None:
-            bisect.insort(self._front, job, key=lambda other: -(other.front or 0))
+            bisect.insort(self._front, job, key=lambda other: (-(other.front or 0), other.seq))
             return
         group = self._take_out(job.user_id, job.lane) or Group(job.user_id, job.lane)
         bisect.insort(group.jobs, job, key=_SEQ)

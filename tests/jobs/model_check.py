@@ -100,7 +100,7 @@ class QueueMachine(RuleBasedStateMachine):
             await self.settle()
             return result
 
-        return self.loop.run_until_complete(asyncio.wait_for(and_settle(), 20))
+        return self.loop.run_until_complete(asyncio.wait_for(and_settle(), 60))
 
     async def settle(self) -> None:
         """Until the dispatcher has nothing left to do."""
