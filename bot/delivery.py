@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(minutes=14)  # Discord's is 15; one is kept for the upload
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
 NEWS_AFTER = 0.5  # seconds, when the second tells of a new stage: started, loading, first step
-EDITS_PER_SECOND = 8.0  # progress edits of all messages together; Discord allows 50 requests a second
+# Edits a second of all messages together, so that a long queue doesn't starve the one that runs; Discord allows 50 requests a second
+RATIONS = {"progress": 6.0, "first words": 6.0, "place in the queue": 2.0}
 RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
 PROGRESS_PATIENCE = 0.0
 TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
@@ -82,7 +83,7 @@ class Delivery:
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
-        self._next_edit = 0.0
+        self._next = dict.fromkeys(RATIONS, 0.0)  # monotonic seconds
         self.on_edit: list[Callable[[], None]] = []
         self.on_delivered: list[Callable[[Job, str], None]] = []
 
@@ -141,21 +142,29 @@ class Delivery:
                 case Cancelled():
                     await self._finish(job, shown, Post(messages.cancelled(job)))
                 case Paused():
-                    await self._progress(job, shown, Post(messages.paused(job)), force=True)
+                    await self._show(job, shown, Post(messages.paused(job)))
                 case _:
-                    await self._progress(job, shown, _progress_post(job, event), stage=type(event).__name__)
+                    await self._progress(job, shown, event)
 
     # Progress: dropped when it comes too often or fails
 
-    async def _progress(self, job: Job, shown: _Shown, post: Post | None, *, stage: str = "", force: bool = False) -> None:
-        now = time.monotonic()
-        if post is None or shown.gone or post.content == shown.content and post.picture is None:
-            return
+    async def _progress(self, job: Job, shown: _Shown, event: Event) -> None:
+        """Most events end here at the first test: a long queue has many."""
+        now, stage = time.monotonic(), type(event).__name__
         gap = EDIT_EVERY if stage == shown.stage else NEWS_AFTER
-        if not force and (now < shown.last_edit + gap or now < self._next_edit):
+        ration = _ration(stage, shown.stage)
+        if shown.gone or now < shown.last_edit + gap or now < self._next[ration]:
             return
-        shown.content, shown.stage, shown.last_edit = post.content, stage, now
-        self._next_edit = max(now, self._next_edit) + 1 / EDITS_PER_SECOND
+        post = _progress_post(job, event)
+        if post is not None and (post.content != shown.content or post.picture is not None):
+            self._next[ration] = now + 1 / RATIONS[ration]
+            shown.stage = stage
+            await self._show(job, shown, post)
+
+    async def _show(self, job: Job, shown: _Shown, post: Post) -> None:
+        if shown.gone:
+            return
+        shown.content, shown.last_edit = post.content, time.monotonic()
         try:
             await self._edit(job, shown, post, patience=PROGRESS_PATIENCE)
         except discord.HTTPException as error:
@@ -355,6 +364,12 @@ class _Shown:
     gone: bool = False
     message_id: int | None = None
     once: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _ration(stage: str, before: str) -> str:
+    if stage != Queued.__name__:
+        return "progress"
+    return "place in the queue" if before else "first words"
 
 
 def _progress_post(job: Job, event: Event) -> Post | None:

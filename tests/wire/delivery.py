@@ -26,7 +26,7 @@ from PIL import Image
 
 from bot.delivery import Delivery, Post, Sent
 from bot.intake import Intake
-from bot.transport import Transport
+from bot.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ImagineRequest
@@ -168,7 +168,8 @@ async def run(folder: Path, n: int, seed: int = 1, **seeded: Any) -> Report:
     """``n`` deliveries with every second one hit. ``seeded``: of ``open_bench``."""
     dice, began = random.Random(seed), time.monotonic()
     kinds = dice.choices(list(RUNGS), list(RUNGS.values()), k=n)
-    async with open_bench(folder, **seeded) as bench:
+    transport = seeded.pop("transport", None) or Transport(Breaker(limit=100 * n))  # the breaker has tests of its own
+    async with open_bench(folder, transport=transport, **seeded) as bench:
         origins = [bench.origin(rung, number) for number, rung in enumerate(kinds)]
         jobs = [bench.queue.add(origin) for origin in origins]
         plan = {job.id: FAULTS[i // 2 % len(FAULTS)] for i, job in enumerate(jobs) if i % 2}

@@ -143,7 +143,7 @@ class Discord:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def until(self, predicate: Callable[[], Any], seconds: float = 20.0) -> Any:
+    async def until(self, predicate: Callable[[], Any], seconds: float = 60.0) -> Any:
         """The first true value of ``predicate()``, asked again after each request and each change at the gateway."""
         async with asyncio.timeout(seconds):
             while not (value := predicate()):

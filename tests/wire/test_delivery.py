@@ -9,7 +9,7 @@ import pytest
 
 import bot.delivery
 from bot.delivery import Delivery
-from core.events import Event, Failed, Queued, Rendered
+from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
 from tests.wire.discord import FAULTS, Call
@@ -49,7 +49,7 @@ async def _waiting(bench: Bench, rung: str = "edit") -> tuple[Job, Script]:
 
 
 async def _end(bench: Bench, job: Job) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await bench.delivery._tasks[job.id]
 
 
@@ -96,9 +96,25 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
     deliveries = [Delivery(bench.client, old._queue, old._files, old._intake) for _ in jobs]  # one each: progress is rationed
     for delivery, (job, _, _) in zip(deliveries, jobs.values(), strict=True):
         delivery.follow(job)
-    await asyncio.gather(*(delivery.close(grace=30) for delivery in deliveries))
+    await asyncio.gather(*(delivery.close(grace=60) for delivery in deliveries))
     assert set(bench.discord.faults_done) == set(FAULTS)
     assert {fault: len(bench.discord.finals(job.id)) for job, _, fault in jobs.values()} == dict.fromkeys(FAULTS, 1)
+
+
+async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
+        monkeypatch.setattr(bot.delivery, name, value)
+    for ration, value in (("progress", 1e9), ("first words", 1e9), ("place in the queue", 1e-3)):
+        monkeypatch.setitem(bot.delivery.RATIONS, ration, value)
+    _, waiting = await _waiting(bench)
+    waiting.tell(Queued(9))
+    await bench.discord.until(lambda: any("9th" in text for text in _texts(bench)))
+    waiting.tell(Queued(8))
+    _, running = await _waiting(bench)
+    for step in (1, 2):
+        running.tell(Progress(step, 4))
+        await bench.discord.until(lambda step=step: any(f"{25 * step}%" in text for text in _texts(bench)))
+    assert not any("8th" in text for text in _texts(bench))
 
 
 # The ladder
