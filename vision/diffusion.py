@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from core.errors import AtelierError, OutOfMemory
-from vision import devices, pictures, preview
+from vision import checkpoint, devices, pictures, preview
 from vision.image_model import ImageModel, arguments
 from vision.models import Mode
-from vision.reporter import Reporter
+from vision.reporter import Leaving, Reporter
 
 log = logging.getLogger(__name__)
 
@@ -55,22 +57,28 @@ class Drawn:
 
 
 def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
-    """All pictures in one batch; after an out-of-memory once more, one by one.
+    """All pictures in one batch; after an out-of-memory once more, one by one. Goes on where another process left the same job.
 
     OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
     """
-    problem = None
-    try:
-        return _draw(model, generation, reporter, len(generation.seeds))
-    except Exception as error:
-        if not devices.is_out_of_memory(error):
-            raise
-        problem = str(error)[:200]
-    log.warning("out of memory, trying smaller: %s", problem)
+    whole, problem, saved = len(generation.seeds), None, None
+    if reporter.checkpoint is not None and model.family.unpack is not None:  # of others, nobody knows how they end
+        saved = reporter.checkpoint.open(_fingerprint(model, generation))
+    if saved is None or saved.batch == whole:
+        try:
+            return _draw(model, generation, reporter, whole, saved)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            problem = str(error)[:200]
+        log.warning("out of memory, trying smaller: %s", problem)
+        saved = None
+        if reporter.checkpoint is not None:
+            reporter.checkpoint.remove()
     devices.release()  # here, not in the except block: the traceback held the tensors
     model.shrink()
     try:
-        return _draw(model, generation, reporter, 1)
+        return _draw(model, generation, reporter, 1, saved)
     except Exception as error:
         if devices.is_out_of_memory(error):
             raise OutOfMemory(f"{generation.width}x{generation.height} px is too large for the memory of this device.") from error
@@ -79,15 +87,30 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
         devices.release()
 
 
+def _fingerprint(model: ImageModel, generation: Generation) -> str:
+    scheduler, pipe = model.scheduler(generation.sampler), model.pipeline(generation.mode)
+    config = sorted((name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_"))  # those come in any order
+    return checkpoint.fingerprint(
+        generation, model.identity, model.card, model.device, pipe.dtype, type(pipe).__name__, type(scheduler).__name__, config
+    )
+
+
 @torch.no_grad()
-def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: int) -> Drawn:
-    images, veiled = [], []
+def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: int, saved: checkpoint.State | None) -> Drawn:
+    images = [Image.fromarray(image.numpy()) for image in saved.images] if saved else []
+    veiled = list(saved.veiled) if saved else []
     chunks = [generation.seeds[i : i + batch] for i in range(0, len(generation.seeds), batch)]
     try:
         for number, seeds in enumerate(chunks):
+            if saved and number < saved.chunk:
+                continue
             pipe = model.pipeline(generation.mode)
             pipe.scheduler = model.scheduler(generation.sampler)
-            result = _denoise(model, pipe, generation, seeds, _Steps(model, pipe, generation, reporter, number, len(chunks)))
+            generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # on the CPU: the same noise on every device
+            resume = checkpoint.Resume(pipe, saved, generators) if saved and number == saved.chunk else None
+            on_step = _Steps(model, pipe, generation, reporter, _Place(batch, number, len(chunks), generators, images, veiled), resume)
+            with resume or contextlib.nullcontext():
+                result = _denoise(model, pipe, generation, generators, on_step)
             if model.family.unpack is None:
                 images += [pictures.resize(image, (generation.width, generation.height)) for image in result]
                 continue
@@ -103,39 +126,78 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
     return Drawn(tuple(images), tuple(notes))
 
 
-def _denoise(model: ImageModel, pipe: Any, generation: Generation, seeds: tuple[int, ...], on_step: _Steps) -> Any:
-    """Latents of ``seeds``, as the pipeline returns them; pictures when the family doesn't decode here."""
+def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: list[torch.Generator], on_step: _Steps) -> Any:
+    """Latents, one for each of ``generators``, as the pipeline returns them; pictures when the family doesn't decode here."""
     g, negative = generation, generation.negative_prompt or None
-    mask, image = g.mask_image, g.image and [g.image] * len(seeds)  # SD3 wants one for each seed; the others take it
+    mask, image = g.mask_image, g.image and [g.image] * len(generators)  # SD3 wants one for each seed; the others take it
     if model.family.whole_mask:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", g.image.size, 255) if g.mode is Mode.IMAGE else mask), g.image
     given = {
         "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
-        "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(seeds), "image": image, "mask_image": mask, "strength": g.strength,
+        "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(generators), "image": image, "mask_image": mask, "strength": g.strength,
         "negative_prompt": negative if model.card.negative != "none" else None,
         "true_cfg_scale": model.card.true_cfg_scale if negative and model.card.negative == "true_cfg" else None,
-        "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],  # on the CPU: the same noise on every device
-        "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step, **(model.family.extra or {}),
+        "generator": generators, "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step,
+        **(model.family.extra or {}),
     }  # fmt: skip
     return pipe(**arguments(pipe, given)).images
 
 
-class _Steps:
-    """The pipeline's step callback: cancel, progress, preview."""
+@dataclass(frozen=True)
+class _Place:
+    """Where in a drawing a pipeline call stands. images, veiled: of the chunks before it."""
 
-    def __init__(self, model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, chunk: int, chunks: int) -> None:
-        self.model, self.pipe, self.generation, self.reporter = model, pipe, generation, reporter
-        self.chunk, self.chunks, self.before = chunk, chunks, None
+    batch: int
+    chunk: int
+    chunks: int
+    generators: list[torch.Generator]
+    images: list[Image.Image]
+    veiled: list[int]
+
+
+class _Steps:
+    """The pipeline's step callback: cancel, progress, preview, checkpoint."""
+
+    def __init__(
+        self, model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, place: _Place, resume: checkpoint.Resume | None
+    ) -> None:
+        self.model, self.pipe, self.generation, self.reporter, self.place, self.resume = model, pipe, generation, reporter, place, resume
+        self.before: torch.Tensor | None = None
+        self.checkpoint = reporter.checkpoint if model.family.unpack else None
         reporter.check()
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
         """Diffusers wants the dict back. An exception from here ends the call at once and leaves the pipeline usable."""
-        self.reporter.check()
+        if self.resume is not None and not self.resume.over:
+            self.reporter.check()
+            if (latents := self.resume.after_step(i + 1)) is not None:
+                values["latents"] = self.before = latents
+            return values
         latents, before, total = values.get("latents"), self.before, getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
+        self._check(i + 1, total, latents)
         self.before = latents
+        step, steps = self.place.chunk * total + i + 1, self.place.chunks * total
+        if self.checkpoint is not None and self.checkpoint.due(step, steps):
+            self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         see = (lambda: self._preview(before, latents)) if latents is not None and self.model.family.unpack else None
-        self.reporter.step(self.chunk * total + i + 1, self.chunks * total, see)
+        self.reporter.step(step, steps, see)
         return values
+
+    def _check(self, step: int, total: int, latents: torch.Tensor) -> None:
+        try:
+            self.reporter.check()
+        except Leaving:
+            if self.checkpoint is not None:
+                self.checkpoint.write(lambda: self._state(step, total, latents))
+            raise
+
+    def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
+        place = self.place
+        return checkpoint.State(
+            batch=place.batch, chunk=place.chunk, step=step, total=total, latents=latents,
+            scheduler=checkpoint.scheduler_state(self.pipe.scheduler), generators=[generator.get_state() for generator in place.generators],
+            images=[torch.from_numpy(np.array(image)) for image in place.images], veiled=list(place.veiled),
+        )  # fmt: skip
 
     def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes:
         aim = preview.believed(self.pipe.scheduler, before, latents)

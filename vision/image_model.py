@@ -37,8 +37,9 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
 class ImageModel:
     """Weights once, a pipeline for each mode over them. Not thread-safe: a pipeline's scheduler has state."""
 
-    def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str) -> None:
+    def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "") -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
+        self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes, self._active = base, {}, None
         self._own_scheduler = base.scheduler
         self._latent_map: LatentMap | None = None
@@ -149,7 +150,12 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
         raise ModelError(f"{name} doesn't load: {short(error)}") from error
     report(0.9)
     _place(base, device, offload)
-    return ImageModel(name, family, card, base, device, offload)
+    return ImageModel(name, family, card, base, device, offload, _identity(path))
+
+
+def _identity(path: Path) -> str:
+    files = [(file, file.stat()) for file in catalog.weight_files(path)]
+    return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
 
 
 def _class(family: Family, folder: Path) -> Any:

@@ -16,14 +16,17 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import requests
 from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
 from core.events import Output
 from vision import catalog
 from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
-from vision.reporter import Reporter
+from vision.reporter import Leaving, Reporter
+
+if TYPE_CHECKING:
+    from vision.checkpoint import Checkpoint, Pace
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,8 @@ LOADING_EVERY = 0.25  # seconds
 LAST_STEP = 3.0  # seconds a running step has to end once the worker is to exit
 
 
-def main(conn: Connection, config: WorkerConfig) -> None:
-    """Serve ``conn`` until Quit, or until its other end is gone."""
+def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> None:
+    """Serve ``conn`` until Quit, or until its other end is gone. pace: of checkpoints, if not the usual one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     prepare_environment(config)
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -44,13 +47,20 @@ def main(conn: Connection, config: WorkerConfig) -> None:
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise
+    from vision import checkpoint
+
+    kept = Path(config.cache_dir) / "checkpoints"
+    checkpoint.sweep(kept)
     send(ready)
     while (run := inbox.next()) is not None:
-        answer = _answer(run, models, PipeReporter(run.job_id, send, inbox))
-        if inbox.closing:
+        job = PipeReporter(run.job_id, send, inbox, checkpoint.Checkpoint(kept, run.job_id, pace))
+        answer = _answer(run, models, job)
+        if inbox.closing:  # the job is somebody else's now, with its checkpoint
             return
         send(answer)
         inbox.forget(run.job_id)
+        if not (isinstance(answer, Broke) and answer.fault is Fault.PROCESS):  # another process has another try
+            job.checkpoint.remove()
 
 
 def prepare_environment(config: WorkerConfig) -> None:
@@ -171,8 +181,8 @@ def _sender(conn: Connection) -> Callable[[Any], None]:
 class PipeReporter(Reporter):
     """Talks to the pipe: every step, a preview at most every PREVIEW_EVERY seconds, loading at most every LOADING_EVERY."""
 
-    def __init__(self, job_id: str, send: Callable[[Any], None], inbox: Inbox) -> None:
-        self.job_id, self.send, self.inbox = job_id, send, inbox
+    def __init__(self, job_id: str, send: Callable[[Any], None], inbox: Inbox, checkpoint: Checkpoint) -> None:
+        self.job_id, self.send, self.inbox, self.checkpoint = job_id, send, inbox, checkpoint
         self._previewed = time.monotonic() - PREVIEW_EVERY
         self._loading: tuple[str, float] = ("", 0.0)
 
@@ -193,6 +203,8 @@ class PipeReporter(Reporter):
         self.send(Step(self.job_id, step, total, data))
 
     def check(self) -> None:
+        if self.inbox.closing:
+            raise Leaving(self.job_id)
         if self.inbox.stopped(self.job_id):
             raise JobCancelled(self.job_id)
 

@@ -1,0 +1,268 @@
+"""Checkpoints: what a half-drawn job needs to go on in another process and end in the same bits.
+
+One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. When to draw, and what a job is, is
+left to others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import diffusers
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+log = logging.getLogger(__name__)
+
+STALE = 24 * 3600  # seconds until a file that nobody came back for is removed
+ENTRY = "atelier.checkpoint"  # of the metadata
+UNREADABLE = (OSError, SafetensorError, KeyError, ValueError, TypeError, IndexError, RuntimeError)
+
+
+class Unkeepable(ValueError):
+    """A scheduler holds something that is neither tensor nor number; its jobs have no checkpoints."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When to write: never for jobs expected to take less than ``shortest`` seconds; else each time ``share`` of the job has passed.
+
+    least, most: seconds between two writes. dearest: how much of a job's time writing may take; it overrules the others.
+    """
+
+    shortest: float = 5.0
+    share: float = 0.05
+    least: float = 0.25
+    most: float = 2.0
+    dearest: float = 0.02
+
+    def pause(self, job: float, cost: float) -> float:
+        """Seconds until the next write, in a job of ``job`` seconds where the last write took ``cost`` seconds."""
+        return max(min(max(self.least, job * self.share), self.most), cost / self.dearest if self.dearest else 0.0)
+
+
+@dataclass(frozen=True)
+class State:
+    """A drawing after a step. batch: pictures drawn at once. chunk: which batch is running. step: steps done of it, of ``total``.
+
+    latents: as the step callback has them. scheduler: its attributes. generators: a state (uint8) for each picture of the chunk.
+    images: (H, W, 3) uint8, finished ones of earlier chunks. veiled: their numbers, from 1, that the safety checker flagged.
+    """
+
+    batch: int
+    chunk: int
+    step: int
+    total: int
+    latents: torch.Tensor
+    scheduler: dict[str, Any]
+    generators: list[torch.Tensor]
+    images: list[torch.Tensor]
+    veiled: list[int]
+
+
+class Checkpoint:
+    """The file of one job."""
+
+    def __init__(self, folder: Path, job_id: str, pace: Pace | None = None) -> None:
+        self.job_id, self.path, self.pace = job_id, folder / f"{quote(job_id, safe='')}.safetensors", pace or Pace()
+        self._fingerprint, self._off = "", False
+        self._began = self._written = time.monotonic()
+        self._first: tuple[int, float] | None = None  # (step, when) of the first step seen
+        self._cost = 0.0  # seconds, of the last write
+
+    def open(self, fingerprint: str) -> State | None:
+        """What an earlier process left of the same drawing. A damaged file, or one of another drawing, is removed and said in the log."""
+        self._fingerprint, self._began = fingerprint, time.monotonic()
+        self._written = self._began
+        if not self.path.exists():
+            return None
+        try:
+            state = _read(self.path, fingerprint)
+        except UNREADABLE as error:
+            log.warning("job %s: its checkpoint is damaged and not used: %s", self.job_id, error)
+            state = None
+        else:
+            if state is None:
+                log.warning("job %s: its checkpoint belongs to another drawing and is not used", self.job_id)
+            else:
+                log.info("job %s goes on after step %d of %d", self.job_id, state.step, state.total)
+        if state is None:
+            self.remove()
+        return state
+
+    def due(self, step: int, total: int) -> bool:
+        """Whether to write now, ``step`` of ``total`` steps of the whole job being done."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first, each = (step, now), now - self._began
+        else:
+            each = (now - self._first[1]) / max(1, step - self._first[0])
+        return not self._off and each * total >= self.pace.shortest and now - self._written >= self.pace.pause(each * total, self._cost)
+
+    def write(self, make: Callable[[], State]) -> None:
+        """Replace the file, all or nothing. What can't be kept or written costs the checkpoint, never the job.
+
+        Not synced to disk: it is to survive this process, not the machine, and a file cut off by a power cut is recognised as damaged.
+        """
+        start, partial = time.monotonic(), self.path.with_suffix(".tmp")
+        try:
+            data = _encode(make(), self._fingerprint)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(data)
+            os.replace(partial, self.path)
+        except (OSError, Unkeepable) as error:
+            self._off = True
+            log.warning("job %s: no checkpoints: %s", self.job_id, error)
+        self._written = time.monotonic()
+        self._cost = self._written - start
+        log.debug("job %s: checkpoint in %.1f ms", self.job_id, self._cost * 1000)
+
+    def remove(self) -> None:
+        for path in (self.path, self.path.with_suffix(".tmp")):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what is older than STALE: jobs that were given up while no worker lived."""
+    for path in folder.glob("*.*"):
+        with contextlib.suppress(OSError):
+            if path.suffix in (".safetensors", ".tmp") and time.time() - path.stat().st_mtime > STALE:
+                path.unlink()
+                log.info("%s was left over and is removed", path.name)
+
+
+def fingerprint(generation: Any, *rest: Any) -> str:
+    """A digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions and the texts of ``rest``."""
+    digest = hashlib.sha256(f"{torch.__version__} {diffusers.__version__}".encode())
+    for field in dataclasses.fields(generation):
+        value = getattr(generation, field.name)
+        digest.update(f"\0{field.name}\0".encode())
+        digest.update(f"{value.mode} {value.size}".encode() + value.tobytes() if isinstance(value, Image.Image) else repr(value).encode())
+    for value in rest:
+        digest.update(f"\0{value}".encode())
+    return digest.hexdigest()
+
+
+def scheduler_state(scheduler: Any) -> dict[str, Any]:
+    """All its attributes but the configuration. Some are constants, which cost a few kB; none is forgotten."""
+    return {name: value for name, value in vars(scheduler).items() if name != "_internal_dict"}
+
+
+class Resume:
+    """Lets a pipeline call begin at a checkpoint: entered around the call, asked after each step.
+
+    The call prepares everything as always (its noise, masks and embeddings come out the same), then runs through the steps that were done
+    with a denoiser that answers zeros at once; after the last of those, latents, scheduler and generators are put back as they were.
+    """
+
+    def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
+        self.state, self.over = state, False
+        self._scheduler, self._generators = pipe.scheduler, generators
+        self._denoiser = getattr(pipe, "transformer", None) or pipe.unet
+        self._own_forward = vars(self._denoiser).get("forward")  # offloading hooks put one on the instance
+
+    def __enter__(self) -> Resume:
+        self._denoiser.forward = self._zeros
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._wake()
+        if kind is None and not self.over:
+            raise RuntimeError(f"the checkpoint is of step {self.state.step}, which this run never reached")
+
+    def after_step(self, step: int) -> torch.Tensor | None:
+        """The latents to go on with, once ``step`` steps have been run through; None before."""
+        if step < self.state.step:
+            return None
+        self._wake()
+        vars(self._scheduler).update(self.state.scheduler)
+        for generator, was in zip(self._generators, self.state.generators, strict=True):
+            generator.set_state(was)
+        self.over = True
+        return self.state.latents
+
+    def _wake(self) -> None:
+        if self._own_forward is not None:
+            self._denoiser.forward = self._own_forward
+        else:
+            vars(self._denoiser).pop("forward", None)
+
+    def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any]:
+        """As the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B, …) with the latents' own other axes."""
+        given = args[0] if args else kwargs.get("hidden_states", kwargs.get("sample"))
+        if isinstance(given, list):
+            return ([torch.zeros_like(item) for item in given],)
+        return (given.new_zeros(given.shape[0], *self.state.latents.shape[1:]),)
+
+
+# The file
+
+
+def _encode(state: State, fingerprint: str) -> bytes:
+    tensors: dict[str, torch.Tensor] = {}
+    fields = {field.name: _pack(getattr(state, field.name), tensors) for field in dataclasses.fields(state)}
+    return save(tensors, {ENTRY: json.dumps({"fingerprint": fingerprint, "state": fields})})
+
+
+def _read(path: Path, fingerprint: str) -> State | None:
+    """None when it is another drawing's."""
+    with safe_open(path, framework="pt") as file:
+        entry = json.loads((file.metadata() or {})[ENTRY])
+        if entry["fingerprint"] != fingerprint:
+            return None
+        state = State(**{name: _unpack(value, file) for name, value in entry["state"].items()})
+    if not 0 < state.step <= state.total:
+        raise ValueError(f"step {state.step} of {state.total}")
+    return state
+
+
+def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """JSON for ``value``; what it holds of tensors and arrays goes into ``tensors``. Strides are kept: sums may depend on them."""
+    if isinstance(value, torch.Tensor):
+        copy = value.detach().to("cpu", copy=True)
+        return {"tensor": _put(copy.contiguous(), tensors), "stride": copy.stride(), "device": str(value.device)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return {"array": _put(torch.from_numpy(np.array(value, order="C")), tensors), "scalar": isinstance(value, np.generic)}
+    if isinstance(value, (list, tuple)):
+        return {type(value).__name__: [_pack(item, tensors) for item in value]}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _pack(item, tensors) for key, item in value.items()}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise Unkeepable(f"a {type(value).__name__} can't be kept")
+
+
+def _put(tensor: torch.Tensor, tensors: dict[str, torch.Tensor]) -> str:
+    name = str(len(tensors))
+    tensors[name] = tensor
+    return name
+
+
+def _unpack(value: Any, file: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "tensor" in value:
+        stored = file.get_tensor(value["tensor"])
+        return torch.empty_strided(stored.shape, value["stride"], dtype=stored.dtype).copy_(stored).to(value["device"])
+    if "array" in value:
+        array = file.get_tensor(value["array"]).numpy().copy()
+        return array[()] if value["scalar"] else array
+    if "dict" in value:
+        return {key: _unpack(item, file) for key, item in value["dict"].items()}
+    ((kind, items),) = value.items()
+    return {"list": list, "tuple": tuple}[kind](_unpack(item, file) for item in items)
