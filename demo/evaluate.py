@@ -5,7 +5,6 @@ row is written to docs/demo-evaluation.json as soon as it is known, with its sam
 """
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -76,16 +75,11 @@ ANY = {"large": 0.15, "single": 0.4, "several": 0.15, "pair": 0.3}
 
 
 class Pack:
-    """The models, loaded when first asked for."""
+    """The models, loaded when first asked for. `bfloat16`: draw in it, twice as fast on a processor that knows it."""
 
-    def __init__(self):
+    def __init__(self, bfloat16: bool = False):
+        self.bfloat16 = bfloat16
         self.settings = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
-        self.weights = hashlib.sha256(
-            b"".join((MODELS / name).read_bytes() for name in sorted(self._files()))
-        ).hexdigest()[:12]
-
-    def _files(self) -> list[str]:
-        return [str(p.relative_to(MODELS)) for p in MODELS.rglob("*.safetensors")]
 
     @cached_property
     def text_to_image(self) -> StableDiffusionPipeline:
@@ -134,13 +128,17 @@ class Pack:
         prompts = [prompt(scene, rng) for scene, rng in scenes]
         return [scene for scene, _ in scenes], prompts, self.imagine(prompts)
 
+    def precision(self):
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
+
     def imagine(self, prompts: list[str], first_seed: int = 0, **options) -> list[Image.Image]:
         """One picture a prompt, with seeds that count up from `first_seed`."""
         pictures = []
         for start in tqdm(range(0, len(prompts), BATCH), desc="imagine", mininterval=10):
             some = prompts[start : start + BATCH]
             seeds = [torch.Generator().manual_seed(first_seed + start + i) for i in range(len(some))]
-            pictures += self.text_to_image(some, generator=seeds, **{**self.defaults, **options}).images
+            with self.precision():
+                pictures += self.text_to_image(some, generator=seeds, **{**self.defaults, **options}).images
         return pictures
 
     def vary(self, pictures: list[Image.Image], prompts: list[str], strength: float) -> list[Image.Image]:
@@ -148,17 +146,17 @@ class Pack:
         for start in tqdm(range(0, len(prompts), BATCH), desc=f"vary {strength}", mininterval=10):
             some = slice(start, start + BATCH)
             seeds = [torch.Generator().manual_seed(1000 + start + i) for i in range(len(prompts[some]))]
-            varied += self.image_to_image(
-                prompts[some], image=pictures[some], strength=strength, generator=seeds, **self.defaults
-            ).images
+            with self.precision():
+                varied += self.image_to_image(
+                    prompts[some], image=pictures[some], strength=strength, generator=seeds, **self.defaults
+                ).images
         return varied
 
 
 class Report:
     """The rows so far; printed as a table, kept as JSON."""
 
-    def __init__(self, pack: Pack):
-        self.pack = pack
+    def __init__(self):
         self.rows = self._stored()
 
     @staticmethod
@@ -172,7 +170,7 @@ class Report:
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
         reached = None if bar is None else (value <= bar if at_most else value >= bar)
         self.rows = self._stored()  # another process may have added rows since
-        self.rows[name] = {"value": value, "bar": bar, "reached": reached, "weights": self.pack.weights, **more}
+        self.rows[name] = {"value": value, "bar": bar, "reached": reached, **more}
         REPORT.parent.mkdir(exist_ok=True)
         about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
         REPORT.write_text(json.dumps({"about": about, "rows": self.rows}, indent=1) + "\n")
@@ -374,7 +372,8 @@ def outpaint(pack: Pack, picture: Image.Image, text: str, margins: Margins, seed
     strength = pack.settings["outpaint"]["strength"]
     generator = torch.Generator().manual_seed(seed)
     options = {"strength": strength, "height": 128, "width": 128, "generator": generator}
-    painted = pack.inpaint(text, image=small, mask_image=mask, **options, **pack.defaults).images[0]
+    with pack.precision():
+        painted = pack.inpaint(text, image=small, mask_image=mask, **options, **pack.defaults).images[0]
     return paste_back(painted, picture, margins, FEATHER)
 
 
@@ -458,11 +457,12 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m demo.evaluate", description=__doc__)
     parser.add_argument("--n", type=int, default=500, help="samples a row")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     diffusers_logging.set_verbosity_error()
-    pack = Pack()
-    report = Report(pack)
+    pack = Pack(arguments.bfloat16)
+    report = Report()
     for name in arguments.rows:
         ROWS[name](pack, report, arguments.n)
     print("\n" + "\n".join(report.line(name) for name in report.rows))

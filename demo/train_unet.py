@@ -29,7 +29,8 @@ HEAD = 32
 BATCH = 32
 GRID = 16  # latent cells a side
 SHARD = 2048  # pictures
-MIX = {"large": 0.24, "single": 0.33, "several": 0.14, "pair": 0.26, "empty": 0.03}  # of the pictures, and at the end of training
+MIX = {"large": 0.24, "single": 0.33, "several": 0.14, "pair": 0.26, "empty": 0.03}
+FINAL = {"large": 0.32, "single": 0.34, "several": 0.08, "pair": 0.24, "empty": 0.02}
 EASY = {"large": 0.6, "single": 0.25, "several": 0.05, "pair": 0.1}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 
@@ -181,7 +182,7 @@ def train(steps: int = 4800):
     encoder = Encoder(tokenizer)
     torch.manual_seed(0)
     model = build()
-    run = Run("unet", model, Plan(steps, lr=1e-3, decay=0.45, ema=0.9985))
+    run = Run("unet", model, Plan(steps, lr=1e-3, decay=0.45, ema=0.993))
     model.train()
     pool = Pool()
     alphas = scheduler().alphas_cumprod.to(device())
@@ -189,8 +190,8 @@ def train(steps: int = 4800):
     def loss(rng):
         if run.step % 100 == 0:
             pool.refresh()
-        hard = min(1.0, max(0.0, run.step / steps - 0.6) / 0.2)  # shapes are learned from large objects first
-        mix = {kind: (1 - hard) * EASY.get(kind, 0) + hard * MIX[kind] for kind in MIX}
+        hard = min(1.0, max(0.0, run.step / steps - 0.7) / 0.12)  # shapes are learned from large objects first
+        mix = {kind: (1 - hard) * EASY.get(kind, 0) + hard * FINAL[kind] for kind in FINAL}
         scenes, z, weight = pool.sample(rng, mix, BATCH)  # z: (B, 4, rows, columns)
         texts = ["" if rng.random() < 0.1 else describe(scene, rng).text for scene in scenes]
         ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
