@@ -29,7 +29,7 @@ from tests.jobs.conftest import ask, open_queue
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
 
-TIMEOUTS = Timeouts(step=0.5, factor=10, loading=1.5, ready=60, quit=1.0, check=0.05)
+TIMEOUTS = Timeouts(step=1.5, factor=10, loading=5.0, ready=60, quit=1.0, check=0.05)
 PATIENCE = 30.0  # s for one job to its end
 ONCE = ("segfault", "kill", "exit", "exception", "garbage", "close", "hang", "error", "process")  # the second try succeeds
 ALWAYS = ("segfault", "hang", "error")  # a poison job: three tries, then an honest end
