@@ -76,6 +76,7 @@ class Interaction:
     acknowledged: float | None = None
     message: Message | None = None
     followups: list[Message] = field(default_factory=list)
+    payload: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -194,13 +195,18 @@ class Discord:
         member = {"user": _user(made.user_id), "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "permissions": "0",
                   "deaf": False, "mute": False, "flags": 0}
         made.sent = time.monotonic()
-        self._dispatch("INTERACTION_CREATE", {
+        made.payload = {
             "id": str(made.id), "application_id": str(APPLICATION), "type": made.kind, "token": made.token, "version": 1,
             "guild_id": str(GUILD), "channel_id": str(made.channel_id), "channel": _channel(made.channel_id), "member": member,
             "app_permissions": "2147483647", "locale": "en-US", "entitlements": [], "context": 0,
             "authorizing_integration_owners": {"0": str(GUILD)}, "attachment_size_limit": 10 * 2**20, **extra,
-        })
+        }
+        self.tell(made)
         return made
+
+    def tell(self, made: Interaction) -> None:
+        """The bot hears of it; twice, as when a resumed gateway tells again, if called again."""
+        self._dispatch("INTERACTION_CREATE", made.payload)
 
     # The world
 

@@ -1,0 +1,42 @@
+"""The first three seconds of an interaction: what an acknowledgement that fails, comes late or comes twice does to the job."""
+
+from pathlib import Path
+
+from tests.wire.discord import FAULTS, GUILD, Call, Discord
+from tests.wire.process import BotProcess
+
+CHANNEL = GUILD + 1
+UNSEEN = ("429 from Cloudflare",)  # refused for certain: nobody would see an answer
+GARBLED = ("truncated", "wrong content type")
+
+
+async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tmp_path: Path) -> None:
+    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+        hits: dict[str, str] = {}
+        discord.fault = lambda call: hits.pop(call.path.split("/")[3], None) if call.path.endswith("/callback") else None
+        made = {}
+        for number, fault in enumerate(sorted(set(FAULTS) - set(UNSEEN) - set(GARBLED))):
+            made[fault] = discord.slash("imagine", CHANNEL, 500 + number, prompt="a red house")
+            hits[made[fault].token] = fault
+        await discord.until(lambda: all(_finals(discord, 500 + number) for number in range(len(made))))
+        assert {fault: _finals(discord, 500 + number) for number, fault in enumerate(made)} == dict.fromkeys(made, 1)
+        assert not hits and len(bot.rows()) == len(made)
+
+
+def _finals(discord: Discord, user_id: int) -> int:
+    return sum(1 for m in discord.messages.values() if m.shown and f"<@{user_id}>" in m.content and "job " in m.content)
+
+
+async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(tmp_path: Path) -> None:
+    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+        twice = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
+        discord.tell(twice)
+        late = discord.slash("imagine", CHANNEL, 501, prompt="a red house")
+        late.sent -= 10
+        refused: list[Call] = []
+        discord.before = lambda call: refused.append(call) if f"/{late.id}/" in call.path else None
+        await discord.until(lambda: refused)
+        after = discord.slash("imagine", CHANNEL, 502, prompt="a red house")
+        await discord.until(lambda: all(_finals(discord, user) for user in (500, 502)))
+        assert [_finals(discord, user) for user in (500, 501, 502)] == [1, 0, 1]
+        assert set(bot.rows()) == {twice.id, after.id}
