@@ -36,7 +36,7 @@ REQUESTS: dict[str, Callable[[Call], bool]] = {  # name → the request at which
 POINTS = (
     *CRASHES, *(f"{when} {name}" for name in REQUESTS for when in ("before", "after")), *["random"] * 8, *["worker"] * 4,
 )
-POINT_PATIENCE = 4.0  # seconds until a point that is not reached becomes a kill at that moment
+POINT_PATIENCE = 20.0  # seconds until a point that is not reached becomes a kill at that moment
 SETTLE = 60.0  # seconds for everything to end after the last kill
 
 
