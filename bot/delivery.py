@@ -84,7 +84,7 @@ class Delivery:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
         self._next = dict.fromkeys(RATIONS, 0.0)  # monotonic seconds
-        self.on_edit: list[Callable[[], None]] = []
+        self.on_edit: list[Callable[[int], None]] = []  # called with the message's id
         self.on_delivered: list[Callable[[Job, str], None]] = []
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
@@ -239,7 +239,7 @@ class Delivery:
         if shown.message_id is None:
             shown.message_id = sent.id
             await self._queue.remember_message(job.id, sent.id, origin.channel_id, origin.guild_id)
-        self._edited()
+        self._edited(sent.id)
         return sent
 
     async def _edit_original(self, origin: Origin, post: Post) -> Sent:
@@ -288,7 +288,7 @@ class Delivery:
             return Sent(sent.id, sent.channel.id)
 
         sent = await self._transport.attempt(call, patience=patience)
-        self._edited()
+        self._edited(sent.id)
         return sent
 
     async def _remove_placeholder(self, job: Job, shown: _Shown) -> None:
@@ -305,9 +305,9 @@ class Delivery:
     def _channel(self, channel_id: int) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(channel_id)
 
-    def _edited(self) -> None:
+    def _edited(self, message_id: int) -> None:
         for hook in self.on_edit:
-            hook()
+            hook(message_id)
 
     async def send_single(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with picture ``index`` alone, full size; no device is needed."""
@@ -324,7 +324,7 @@ class Delivery:
 
         sent = await self._transport.attempt(call, patience=60.0)
         await self._queue.add_view(job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index)
-        self._edited()
+        self._edited(sent.id)
 
     # What a result looks like
 

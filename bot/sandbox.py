@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import sys
+import time
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it
 QUIET = 0.15  # seconds without an edit before the page is drawn anew
+SETTLED = 3.0  # seconds after which the browser shows an edit for sure
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,11 @@ class Redraw:
 
     def __init__(self, preview: Any) -> None:
         self._preview, self._wanted, self._lock = preview, asyncio.Event(), asyncio.Lock()
+        self._edited: dict[int, float] = {}  # message → when, monotonic
         self._guard_actions()
 
-    def wanted(self) -> None:
+    def wanted(self, message_id: int) -> None:
+        self._edited[message_id] = time.monotonic()
         self._wanted.set()
 
     async def run(self) -> None:
@@ -114,11 +118,19 @@ class Redraw:
     def _guard_actions(self) -> None:
         act = self._preview._action
 
-        async def guarded(*args: Any, **kwargs: Any) -> Any:
+        async def guarded(context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
             async with self._lock:
-                return await act(*args, **kwargs)
+                return await act(context_id, self._forgiven(context_id, body))
 
         self._preview._action = guarded
+
+    def _forgiven(self, context_id: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A press on a message that stood still is meant as it was seen, though another message has changed the page meanwhile."""
+        target = str(body.get("target_id", ""))
+        moved = self._edited.get(int(target), float("-inf")) if target.isdigit() else float("-inf")
+        if "published_revision" not in body or time.monotonic() - moved < SETTLED:
+            return body
+        return {**body, "published_revision": self._preview._get_page(context_id).revision}
 
 
 def _announce(url: str, settings: Settings) -> None:
