@@ -115,6 +115,25 @@ def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(folders: dict[s
     assert again.steps == [(i, 12) for i in range(9, 13)]
 
 
+PARTS = {  # a sampler that needs it → the state without it
+    "euler": lambda state: replace(state, latents=torch.zeros_like(state.latents)),
+    "unipc": lambda state: replace(state, scheduler={}),
+    "euler_a": lambda state: replace(state, generators=[torch.Generator().get_state()] * 2),
+}
+
+
+@pytest.mark.parametrize("sampler", PARTS)
+def test_without_any_part_of_its_state_the_picture_would_be_another(sampler: str, models_of, tmp_path: Path) -> None:
+    models, request = models_of(image="stable-diffusion"), replace(MODES["words"], sampler=sampler)
+    wanted = pictures(ask(models, request))
+    with pytest.raises(Died):
+        ask(models, request, reporter=(run := Kept(tmp_path, die_after=3)))
+    state = run.checkpoint.open(run.checkpoint._fingerprint)
+    run.checkpoint.write(lambda: PARTS[sampler](state))
+    assert pictures(ask(models, request, reporter=(again := Kept(tmp_path)))) != wanted
+    assert again.steps[0] == (4, 6)
+
+
 def test_a_job_can_die_and_go_on_more_than_once(models_of, tmp_path: Path) -> None:
     models, request = models_of(image="flux"), MODES["words"]
     wanted, seen = pictures(ask(models, request)), []
