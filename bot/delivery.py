@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 import discord
 from discord.http import handle_message_parameters
@@ -150,7 +150,7 @@ class Delivery:
 
     async def _progress(self, job: Job, shown: _Shown, event: Event) -> None:
         """Most events end here at the first test: a long queue has many."""
-        now, stage = time.monotonic(), type(event).__name__
+        now, stage = monotonic(), type(event).__name__
         gap = EDIT_EVERY if stage == shown.stage else NEWS_AFTER
         ration = _ration(stage, shown.stage)
         if shown.gone or now < shown.last_edit + gap or now < self._next[ration]:
@@ -164,7 +164,7 @@ class Delivery:
     async def _show(self, job: Job, shown: _Shown, post: Post) -> None:
         if shown.gone:
             return
-        shown.content, shown.last_edit = post.content, time.monotonic()
+        shown.content, shown.last_edit = post.content, monotonic()
         try:
             await self._edit(job, shown, post, patience=PROGRESS_PATIENCE)
         except discord.HTTPException as error:
@@ -278,10 +278,10 @@ class Delivery:
     async def _send(self, channel: discord.abc.Messageable, job: Job, shown: _Shown, post: Post, patience: float) -> Sent:
         """Once, however often it is tried: by the nonce, and by looking before sending where Discord may have forgotten it."""
         tried_before = shown.resumed and job.finished_at is not None
-        since, began = (job.finished_at if tried_before else None) or discord.utils.utcnow(), time.monotonic()
+        since, began = (job.finished_at if tried_before else None) or discord.utils.utcnow(), monotonic()
 
         async def call() -> Sent:
-            if (tried_before or time.monotonic() - began > NONCE_TRUST) and (before := await self._sent_before(channel, job, since)):
+            if (tried_before or monotonic() - began > NONCE_TRUST) and (before := await self._sent_before(channel, job, since)):
                 return before
             extra = {} if post.view is None else {"view": post.view}
             sent = await channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)

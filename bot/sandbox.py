@@ -6,11 +6,11 @@ import asyncio
 import logging
 import os
 import sys
-import time
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -100,7 +100,7 @@ class Redraw:
         self._guard_actions()
 
     def wanted(self, message_id: int) -> None:
-        self._edited[message_id] = time.monotonic()
+        self._edited[message_id] = monotonic()
         self._wanted.set()
 
     async def run(self) -> None:
@@ -128,7 +128,7 @@ class Redraw:
         """A press on a message that stood still is meant as it was seen, though another message has changed the page meanwhile."""
         target = str(body.get("target_id", ""))
         moved = self._edited.get(int(target), float("-inf")) if target.isdigit() else float("-inf")
-        if "published_revision" not in body or time.monotonic() - moved < SETTLED:
+        if "published_revision" not in body or monotonic() - moved < SETTLED:
             return body
         return {**body, "published_revision": self._preview._get_page(context_id).revision}
 
