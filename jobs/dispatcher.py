@@ -93,8 +93,10 @@ class Dispatcher:
         self._turn = await self.database.read(people.last_turn)
         waiting = await self.database.read(rows.waiting)
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
-        for row in waiting:
+        for count, row in enumerate(waiting, 1):
             self.enqueue(row, served=turns[row.user_id])
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
         self._loop_tasks = [
