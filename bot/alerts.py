@@ -11,6 +11,7 @@ import discord
 
 from bot.client import Atelier
 from bot.replies import SILENT
+from bot.transport import FAILURES
 
 WATCHED = ("jobs", "storage", "bot")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again
@@ -65,5 +66,5 @@ class Alerts(logging.Handler):
                 user = await self._client.fetch_user(owner)
                 shown = text[:1500].replace("`", "")
                 await user.send(f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`", allowed_mentions=SILENT)
-            except (discord.HTTPException, OSError, TimeoutError) as error:
+            except (discord.HTTPException, *FAILURES) as error:
                 log.warning("owner %s couldn't be told (%s)", owner, type(error).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -61,6 +62,8 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with services(settings) as built:
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: later collections needn't walk through it, which stalls the event loop
         if sandbox is not None:
             from bot.sandbox import serve_sandbox
 

@@ -20,7 +20,7 @@ from bot.intake import Intake
 from bot.modals import CaptionModal, Submission
 from bot.replies import SILENT, whisper
 from bot.sources import Sources
-from bot.transport import Transport
+from bot.transport import GARBLED, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin
 from core.prompt import Prompt
@@ -31,6 +31,7 @@ from storage.files import Files
 
 log = logging.getLogger(__name__)
 UNEXPECTED = "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
 
 
@@ -254,9 +255,11 @@ async def _acknowledge(interaction: discord.Interaction) -> bool:
         return True
     try:
         await interaction.response.defer(thinking=True)
-    except (discord.DiscordServerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
     except discord.HTTPException as error:
+        if error.code == ACKNOWLEDGED:  # by a try whose answer was lost, or a replay, whose row is there already
+            return True
         log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
         return False
     return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import logging.handlers
+import queue
 import re
 import sys
 
@@ -27,6 +29,14 @@ class Redact(logging.Formatter):
         return text
 
 
+class _Queued(logging.handlers.QueueHandler):
+    """Hands records to another thread as they are; the standard one formats them here first."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        record.message = record.getMessage()  # its values may change before the other thread comes to it
+        return record
+
+
 def _of_interest(record: logging.LogRecord) -> bool:
     """Atelier never speaks, and simcord looks discord.py over with a client that has no intents."""
     text = str(record.msg)
@@ -37,10 +47,16 @@ def set_up_logs(settings: Settings) -> None:
     folder = settings.data_dir / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
-    for handler in (logging.StreamHandler(sys.stderr), file):
+    terminal = logging.StreamHandler(sys.stderr)
+    for handler in (terminal, file):
         handler.setFormatter(Redact(_FORMAT))
-        handler.addFilter(_of_interest)
-        logging.getLogger().addHandler(handler)
+    line: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler = _Queued(line)  # a slow disk or terminal must not hold the event loop up
+    handler.addFilter(_of_interest)
+    logging.getLogger().addHandler(handler)
+    listener = logging.handlers.QueueListener(line, terminal, file)
+    listener.start()
+    atexit.register(listener.stop)
     logging.getLogger().setLevel(settings.log_level.upper())
     for noisy in ("discord", "aiosqlite", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -104,7 +104,7 @@ def failed(job: Job, reason: str) -> str:
 
 
 def cancelled(job: Job) -> str:
-    return _fit(f"{title(job)} (Cancelled)")
+    return _fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
 def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:

@@ -7,6 +7,7 @@ import logging
 import discord
 
 from bot.messages import MAX_CONTENT
+from bot.transport import FAILURES
 
 log = logging.getLogger(__name__)
 SILENT = discord.AllowedMentions.none()
@@ -25,7 +26,7 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
         if pending:
             await interaction.delete_original_response()
-    except (discord.HTTPException, OSError, TimeoutError) as error:
+    except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
 
 
@@ -33,5 +34,5 @@ async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
         await interaction.followup.send(text[:MAX_CONTENT], ephemeral=True, allowed_mentions=SILENT)
-    except (discord.HTTPException, OSError, TimeoutError) as error:
+    except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
