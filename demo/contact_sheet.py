@@ -36,7 +36,7 @@ def main():
         for row, line in enumerate(lines(text)):
             pen.text((x, y + SIDE + 3 + 13 * row), line, fill="black")
     SHEET.parent.mkdir(exist_ok=True)
-    sheet.quantize(255).save(SHEET, optimize=True)
+    sheet.save(SHEET, optimize=True)
 
 
 if __name__ == "__main__":

@@ -242,6 +242,6 @@ def settings() -> dict:
         "native_size": 128,
         "max_area": 1.1,
         "output_scale": 4,
-        "variation": {"subtle": 0.4, "strong": 0.85},
+        "variation": {"subtle": 0.3, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
     }
