@@ -35,6 +35,9 @@ class Sources:
             return await self._named(actor, source.strip())
         last = await self._queue.last_picture(actor.user_id)
         if last is None:
+            mine = await self._queue.mine(actor.user_id)
+            if mine.running or mine.waiting:
+                raise ImageError("Your first picture is still on its way. Try again when it is there.")
             raise ImageError("You have no picture here yet. Attach one as `image`, or make one with `/imagine`.")
         job, index = last
         return await self._of_job(actor, job, index)
