@@ -157,6 +157,7 @@ async def _follow(queue: Queue, world: World, job: Job) -> None:
     async for event in queue.watch(job.id):
         if isinstance(event, Started):
             world.sign()
+            _signed.append(True)
         if isinstance(event, Rendered):
             result = await queue.result(job.id)
             world.post(job.id, (await queue.files.get(result.pictures[0].sha256)).hex())
@@ -169,10 +170,11 @@ async def _follow(queue: Queue, world: World, job: Job) -> None:
 
 
 _armed: dict[str, int] = {}
+_signed: list[bool] = []  # a life that ends before its first sign would look like one that never began
 
 
 def _reach(point: str) -> None:
-    if point in _armed:
+    if point in _armed and _signed:
         _armed[point] -= 1
         if _armed[point] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -257,6 +259,8 @@ def measure(
                 process = _start(folder, chance, following, bug)
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
+                last_words = (folder / "stderr.txt").read_text()[-400:]
+                figures.problems.append(f"no sign after kill {number} ({kind}); the process: {process.poll()} {last_words}")
                 break
             figures.back.append(back - killed_at)
         _wait(lambda: _all_done(world, folder), patience)
@@ -264,17 +268,18 @@ def measure(
         process.kill()
         process.wait()
     figures.heard, figures.posts = world.count()
-    figures.problems = world.audit(folder / "atelier.db")
+    figures.problems += world.audit(folder / "atelier.db")
     return figures
 
 
 def _start(folder: Path, chance: random.Random, kind: str | None, bug: str | None) -> subprocess.Popen[bytes]:
-    """A process that, for a named point, kills itself there; late enough for a sign of life before."""
-    occurrence = chance.randrange(5, 8) if kind == "asked" else chance.randrange(2, 5)
+    """A process that, for a named point, kills itself there some time after its first sign of life."""
+    occurrence = chance.randrange(3)
     words = [sys.executable, "-m", "tests.jobs.kills", "--serve", str(folder), "--occurrence", str(occurrence)]
     words += ["--point", kind] if kind in POINTS else []
     words += ["--bug", bug] if bug else []
-    return subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    with (folder / "stderr.txt").open("wb") as stderr:
+        return subprocess.Popen(words, stderr=stderr)
 
 
 def _kill(chance: random.Random, world: World, process: subprocess.Popen[bytes], kind: str, patience: float) -> float:
