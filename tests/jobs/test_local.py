@@ -94,7 +94,7 @@ async def test_a_worker_that_hangs_while_loading_is_killed_later(executor: Local
 
 
 async def test_slow_steps_and_a_slow_load_are_no_hang(executor: LocalExecutor) -> None:
-    assert isinstance(await go(executor, run_of(load=1.5, steps=3, delay=0.6)), Done)
+    assert isinstance(await go(executor, run_of(load=1.0, steps=4, delay=0.3)), Done)
 
 
 async def test_a_stopped_worker_is_killed_as_a_hang(executor: LocalExecutor) -> None:
