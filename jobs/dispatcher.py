@@ -268,11 +268,10 @@ class Dispatcher:
         token, self.claiming = secrets.token_hex(16), waiting.job_id
         try:
             job = await self.database.write(partial(self._claim, waiting, token, device))
-        except rows.UnreadableJob:
-            log.exception("job %s can't be read", waiting.job_id)
-            await self.database.write(partial(rows.refuse, job_id=waiting.job_id, message=UNREADABLE, now=_now()))
-            self._publish_end(waiting.job_id, Failed(UNREADABLE))
-            return True
+            if isinstance(job, rows.UnreadableJob):
+                log.error("%s", job)
+                self._publish_end(waiting.job_id, Failed(UNREADABLE))
+                return True
         except BaseException:
             self.waitlist.add(waiting, time.monotonic())
             raise
@@ -315,8 +314,12 @@ class Dispatcher:
                 free.append(name)
         return free
 
-    async def _claim(self, waiting: Waiting, token: str, device: str, connection: AsyncConnection) -> Job | None:
-        job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
+    async def _claim(self, waiting: Waiting, token: str, device: str, connection: AsyncConnection) -> Job | rows.UnreadableJob | None:
+        try:
+            job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
+        except rows.UnreadableJob as error:
+            await rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
+            return error
         if job is not None:
             await people.set_served(connection, waiting.user_id, self._turn + 1)
         return job
@@ -367,6 +370,9 @@ class Dispatcher:
         elif isinstance(outcome, Broke):
             log.warning("job %s broke: %s", job_id, outcome.fault.value)
             await self._retry(live, outcome.message)
+        elif isinstance(outcome, Lost) and outcome.untouched:
+            if await self._persist(partial(rows.give_back, job_id=job_id, token=live.token)):
+                self._back_to_waiting(live)
         elif not self.stopping:
             self._loaded.pop(live.device, None)
             log.warning("job %s: worker lost: %s", job_id, outcome.reason if isinstance(outcome, Lost) else "it stopped on its own")
@@ -412,7 +418,11 @@ class Dispatcher:
         if status is Status.FAILED:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self._publish_end(live.job.id, Failed(message))
-        elif status is Status.QUEUED and live.job.id in self.feeds:
+        elif status is Status.QUEUED:
+            self._back_to_waiting(live)
+
+    def _back_to_waiting(self, live: Live) -> None:
+        if live.job.id in self.feeds:  # else cancelled in this very moment
             self.waitlist.add(live.waiting, time.monotonic())
             self._told.pop(live.job.id, None)
 

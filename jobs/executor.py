@@ -11,10 +11,11 @@ from vision.protocol import Broke, Done, LoadingModel, Run, Step, Stopped
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker died or hung with the job in hand. ``reason`` is for the log."""
+    """The worker died or hung with the job in hand, or (``untouched``) before it had it. ``reason`` is for the log."""
 
     job_id: str
     reason: str
+    untouched: bool = False
 
 
 Outcome = Done | Stopped | Broke | Lost

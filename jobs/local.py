@@ -160,7 +160,7 @@ class _Worker:
 
     async def run(self, run: Run, report: Report) -> Outcome:
         if not self.free_slots:
-            return Lost(run.job_id, "the worker had gone before the job reached it")
+            return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
         now = time.monotonic()
         running = _Running(report, asyncio.get_running_loop().create_future(), now, now)
         self.runs[run.job_id] = running

@@ -51,6 +51,11 @@ class _Pending:
     done: asyncio.Future[Any] = field(repr=False)
 
 
+@dataclass(frozen=True)
+class _Failed:
+    error: Exception
+
+
 class Database:
     """Transactions on one database. Made by ``open_database``; usable until it closes."""
 
@@ -129,17 +134,17 @@ class Database:
                 for pending in batch:
                     await self._write_some([pending])
                 return
-            results = [error]
+            results = [_Failed(error)]
         for pending, result in zip(batch, results, strict=True):
             if pending.done.cancelled():
                 continue
-            if isinstance(result, Exception):
-                pending.done.set_exception(result)
+            if isinstance(result, _Failed):
+                pending.done.set_exception(result.error)
             else:
                 pending.done.set_result(result)
 
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
-        """Results in order; an exception in the place of one that failed, which alone is rolled back."""
+        """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         results: list[Any] = []
         if not batch:
             return results
@@ -156,7 +161,7 @@ class Database:
                         except Exception as error:
                             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
                                 raise
-                            results.append(error)
+                            results.append(_Failed(error))
         return results
 
 

@@ -162,13 +162,6 @@ async def fail(connection: AsyncConnection, job_id: str, message: str, *, token:
     return bool((await connection.execute(statement)).rowcount)
 
 
-async def refuse(connection: AsyncConnection, job_id: str, message: str, *, now: datetime) -> bool:
-    """queued → failed: it can't even be started."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(
-        status=Status.FAILED.value, error=message, finished_at=now)
-    return bool((await connection.execute(statement)).rowcount)
-
-
 async def retry(connection: AsyncConnection, job_id: str, message: str, *, token: str, now: datetime) -> Status | None:
     """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its lease."""
     statement = _retry(message, now).where(jobs.c.id == job_id, jobs.c.lease_token == token).returning(jobs.c.status)

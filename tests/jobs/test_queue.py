@@ -314,6 +314,18 @@ async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, ex
     await held(executor, good)
 
 
+async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    for _ in range(5):
+        await held(executor, job_id)
+        executor.end(Lost(job_id, "gone", untouched=True))
+        await until(lambda: job_id not in queue._dispatcher.running)
+    await held(executor, job_id)
+    executor.end(done(executor, job_id))
+    assert await ends(queue, job_id) == Rendered()
+    assert (await queue.job(job_id)).attempts == 1
+
+
 # Cancelling
 
 async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:

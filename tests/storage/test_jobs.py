@@ -159,7 +159,6 @@ async def test_a_row_of_another_version_hides_no_other(database: Database) -> No
     with pytest.raises(UnreadableJob):
         await database.write(lambda c: jobs.claim(c, odd.id, token="t", device="cpu", now=NOW))
     assert len(await database.read(jobs.waiting)) == 2, "the claim was undone"
-    assert await database.write(lambda c: jobs.refuse(c, odd.id, "Ask again.", now=NOW))
 
 
 async def test_deleting_a_job_takes_its_rows_along_and_frees_its_files(database: Database) -> None:
