@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.settings import DEMO
 from tests.bot.conftest import Studio, open_studio
-
-pytestmark = [pytest.mark.skipif(not (DEMO / "stable-diffusion" / "unet").is_dir(), reason="the demo models are not here")]
 
 
 @pytest.fixture
