@@ -247,7 +247,7 @@ def measure(
     process = _start(folder, chance, order[0], bug)
     try:
         for number, kind in enumerate(order):
-            killed_at = _kill(chance, world, process, kind, patience)
+            killed_at = _kill(chance, world, process, kind, max(patience, 60.0))
             figures.kills += 1
             figures.by_kind[kind] = figures.by_kind.get(kind, 0) + 1
             following = order[number + 1] if number + 1 < kills else None

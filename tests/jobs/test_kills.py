@@ -12,6 +12,6 @@ def test_no_kill_loses_or_doubles_a_job(tmp_path: Path) -> None:
 
 
 def test_a_queue_that_forgets_what_ran_is_found(tmp_path: Path) -> None:
-    figures = measure(tmp_path, 1, kinds=("claimed",), bug="forgets what ran", patience=20)
+    figures = measure(tmp_path, 1, kinds=("claimed",), bug="forgets what ran", patience=3)
     with pytest.raises(AssertionError):
         check(figures)
