@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -11,14 +12,14 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions, buttons
+from bot import actions, buttons, messages
 from bot.actions import Ask
 from bot.authority import Action, Actor, Authority
 from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
 from bot.modals import CaptionModal, Submission
-from bot.replies import SILENT, whisper
+from bot.replies import SILENT, add_whisper, whisper
 from bot.sources import Sources
 from bot.transport import GARBLED, Transport
 from core.errors import ImageError, UserError
@@ -115,8 +116,8 @@ class Atelier(commands.Bot):
         self.delivery.follow(submitted.job)
         return submitted.job
 
-    def _origin(self, interaction: discord.Interaction, press_key: str | None) -> Origin:
-        roles = getattr(interaction.user, "roles", ())
+    def _origin(self, interaction: discord.Interaction, press_key: str | None = None) -> Origin:
+        channel = interaction.channel
         return Origin(
             user_id=interaction.user.id,
             channel_id=interaction.channel_id or 0,
@@ -126,7 +127,8 @@ class Atelier(commands.Bot):
             application_id=interaction.application_id,
             press_key=press_key,
             file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
-            roles=tuple(role.id for role in roles),
+            roles=tuple(role.id for role in getattr(interaction.user, "roles", ())),
+            parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
         )
 
     # Presses. Each is checked against the row of its job
@@ -198,22 +200,29 @@ class Atelier(commands.Bot):
 
     async def _imagine_all(self, interaction: discord.Interaction, result: Result) -> None:
         """Each caption becomes a job of its own; the first answers here, the others in messages of their own."""
-        await interaction.edit_original_response(content="…")  # else the first follow-up would take its place
+        first = messages.asked(result.captions[0], interaction.user.id)
+        await interaction.edit_original_response(content=first, allowed_mentions=SILENT)  # else the first follow-up would take its place
         for index, caption in enumerate(result.captions):
             ask = actions.imagine_prompt(Prompt(text=caption), seed=actions.new_seed(), parent=(result.job.id, index))
             if index == 0:
                 await self.submit(interaction, ask, press_key=_press_key(interaction))
-            else:
-                message = await interaction.followup.send("…", wait=True)
-                await self.submit_beside(interaction, ask, message)
+                continue
+            try:
+                await self.submit_beside(interaction, ask, messages.asked(caption, interaction.user.id))
+            except UserError as error:  # the first one's message is this interaction's answer and must stay
+                await add_whisper(interaction, f"{index} of {len(result.captions)} are queued. {error}")
+                return
 
-    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, message: discord.Message) -> None:
-        """Queue ``ask`` with ``message``, one of the bot's own, as the place of its answer."""
-        origin = Origin(
-            user_id=interaction.user.id, channel_id=message.channel.id, guild_id=interaction.guild_id, message_id=message.id,
-            file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
-        )
-        submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
+    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, text: str) -> None:
+        """Queue ``ask`` with a message of its own, first ``text``, as the place of its answer. A refused one leaves none behind."""
+        message = await interaction.followup.send(text, wait=True)
+        beside = {"interaction_id": None, "interaction_token": None, "application_id": None}
+        try:
+            origin = replace(self._origin(interaction), channel_id=message.channel.id, message_id=message.id, **beside)
+            submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
+        except UserError:
+            await message.delete()
+            raise
         self.delivery.follow(submitted.job)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:

@@ -81,6 +81,11 @@ def _outpainted(request: OutpaintRequest) -> str:
     return "Zoom Out" if len(used) == 4 else "Outpaint"
 
 
+def asked(prompt: str, user_id: int) -> str:
+    """Before there is a job."""
+    return _fit(f"{_bold(prompt)} - <@{user_id}> (Waiting to start)")
+
+
 def waiting(job: Job, position: int, eta: float | None) -> str:
     about = f", about {duration(eta)}" if eta is not None else ""
     return _fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")

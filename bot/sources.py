@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 import discord
-from jobs.queue import Queue
 
 from bot.actions import Source, source_of
 from bot.authority import Action, Actor, Authority
@@ -13,6 +12,7 @@ from bot.intake import Intake
 from core.errors import ImageError, UserError
 from core.job import ID_LENGTH, Job
 from core.requests import GenerateRequest
+from jobs.queue import Queue
 
 _LINK = re.compile(r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?", re.IGNORECASE)
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)

@@ -50,7 +50,8 @@ class Origin:
     press_key: "message:custom_id:user" of a button press; unique among unfinished jobs, so a double click is one job.
     message_id: the message that shows the job, once it is known (a DM reply has one at once).
     file_limit: bytes per file that this place takes. ephemeral: only the asker sees the answer.
-    roles: role ids of the member, for limits by role.
+    roles: role ids of the member, for limits by role. parent_channel_id: of a thread; allow lists name channels. Both count on
+    asking only.
     """
 
     user_id: int
@@ -64,6 +65,7 @@ class Origin:
     file_limit: int = 10 * 2**20
     ephemeral: bool = False
     roles: tuple[int, ...] = ()
+    parent_channel_id: int | None = None
 
 
 @dataclass(frozen=True)

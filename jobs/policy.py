@@ -94,7 +94,7 @@ def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, u
     """Raise, in plain words with the limit named, when this request may not be queued."""
     if rules.banned:
         raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
-    if rules.channels and origin.channel_id not in rules.channels:
+    if rules.channels and not rules.channels & {origin.channel_id, origin.parent_channel_id}:
         places = ", ".join(f"<#{channel}>" for channel in sorted(rules.channels)[:5])
         raise NotAllowedError(f"Atelier isn't allowed in this channel. It works in {places}.")
     if rules.roles and not rules.roles & set(origin.roles):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.authority import Action
+from bot.buttons import JobButton
 from bot.client import Atelier
 from bot.messages import duration, ordinal
 from bot.replies import SILENT, whisper
@@ -89,9 +90,6 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         moved = await self.bot.queue.move_to_front(interaction.user.id, found.id)
         await whisper(interaction, f"Job `{found.id}` runs next." if moved else f"Job `{found.id}` doesn't wait any more.")
 
-    async def cog_app_command_error(self, interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
-        await self.bot.tree.on_error(interaction, error)
-
     def _may(self, interaction: discord.Interaction, action: Action) -> None:
         self.bot.authority.check(self.bot.actor(interaction), action, guilds=len(self.bot.guilds))
 
@@ -99,11 +97,10 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         """The server whose jobs this person may see; None = all, for the bot's owner."""
         return None if interaction.user.id in self.bot.owners else interaction.guild_id
 
-    async def _operate(self, interaction: discord.Interaction, act: object, done: str) -> None:
+    async def _operate(self, interaction: discord.Interaction, act: Callable[[int], Awaitable[object]], done: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         self._may(interaction, Action.OPERATE)
-        pending: Awaitable[object] = act(interaction.user.id)  # type: ignore[operator]
-        await pending
+        await act(interaction.user.id)
         await whisper(interaction, done)
 
 
@@ -111,8 +108,6 @@ class CancelView(discord.ui.View):
     """A Cancel button for each of one's own unfinished jobs, at most five."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        from bot.buttons import JobButton
-
         super().__init__(timeout=None)
         for view in (*snapshot.running, *snapshot.waiting)[:5]:
             button = JobButton(view.job.id, "cancel")

@@ -82,3 +82,8 @@ async def test_help_names_every_flag(studio: Studio) -> None:
 
     result = await studio.alice.slash(studio.channel, "help")
     assert all(f"--{flag.name}" in result.response.content for flag in FLAGS)
+
+
+async def test_a_refusal_is_said_once(studio: Studio) -> None:
+    refused = await studio.alice.slash(studio.channel, "queue pause")
+    assert len([m for m in refused.followups if "Manage Server" in m.content]) == 1

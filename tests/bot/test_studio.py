@@ -1,5 +1,7 @@
 """/studio: a server's rules, and that they hold."""
 
+import discord
+
 from tests.bot.conftest import Studio
 
 
@@ -47,3 +49,35 @@ async def test_every_change_leaves_a_row(studio: Studio) -> None:
     assert f"<@{studio.mira.id}> ban `{studio.bob.id}`" in told and "allow channel" in told
     rules = await _says(studio, studio.mira, "rules")
     assert f"<@{studio.bob.id}>" in rules and f"<#{studio.channel.id}>" in rules
+
+
+async def test_a_thread_belongs_to_its_channel_on_the_list(studio: Studio) -> None:
+    await _says(studio, studio.mira, "allow", channel=studio.channel)
+    thread = await studio.bot.get_channel(studio.channel.id).create_thread(name="boats", type=discord.ChannelType.public_thread)
+    handle = next(t for t in studio.channel.threads if t.id == thread.id)
+    await studio.alice.slash(handle, "imagine", prompt="a boat")
+    assert handle.history()[-1].attachments
+
+
+async def test_imagine_all_is_asked_with_the_members_roles(studio: Studio, picture) -> None:
+    role = studio.guild.create_role("Patrons")
+    patron = studio.guild.add_member(studio.env.create_user("pat"), roles=[role])
+    await _says(studio, studio.mira, "allow", role=role)
+    await patron.slash(studio.channel, "describe", image=picture)
+    await patron.click(studio.last(), label="Imagine all")
+    assert len([m for m in studio.channel.history() if m.attachments]) == 4
+
+
+async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(studio: Studio, picture) -> None:
+    role = studio.guild.create_role("Guests")
+    guest = studio.guild.add_member(studio.env.create_user("gus"), roles=[role])
+    await guest.slash(studio.channel, "describe", image=picture)
+    described = studio.last()
+    await _says(studio, studio.mira, "limit", role=role, running=1, waiting=2)
+    await studio.built.queue.pause(studio.mira.id)
+    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    result = await guest.click(described, label="Imagine all")
+    assert (await studio.built.queue.mine(guest.id)).total_waiting == 2
+    assert [m for m in result.followups if m.ephemeral and "2 of 4 are queued" in m.content and "the limit is 2" in m.content]
+    shown = [m.content for m in studio.channel.history() if "Waiting to start" in m.content]
+    assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True] and len(shown) == 2
