@@ -14,6 +14,7 @@ STAGES = {  # in the order in which they build on each other
     "latents": train_unet.encode_latents,
     "decoder": train_vae.train_decoder,
     "unet": train_unet.train,
+    "refine": train_unet.refine,
     "assemble": train_unet.assemble,
     "vision": train_vision.train,
     "clip": train_clip.train,

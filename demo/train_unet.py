@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ SHARD = 2048  # pictures
 MIX = {"large": 0.24, "single": 0.33, "several": 0.14, "pair": 0.26, "empty": 0.03}
 FINAL = {"large": 0.32, "single": 0.34, "several": 0.08, "pair": 0.24, "empty": 0.02}
 EASY = {"large": 0.6, "single": 0.25, "several": 0.05, "pair": 0.1}
+REFINE = {"large": 0.18, "single": 0.30, "several": 0.08, "pair": 0.42, "empty": 0.02}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 
 
@@ -177,22 +179,48 @@ def _timesteps(count: int) -> torch.Tensor:
 
 
 def train(steps: int = 4800):
+    """From nothing: shapes are learned from large objects first, then the mix of scenes turns to the full world."""
+    torch.manual_seed(0)
+    run = Run("unet", build(), Plan(steps, lr=1e-3, decay=0.45, ema=0.993))
+
+    def mix() -> dict[str, float]:
+        hard = min(1.0, max(0.0, run.step / steps - 0.7) / 0.12)
+        return {kind: (1 - hard) * EASY.get(kind, 0) + hard * FINAL[kind] for kind in FINAL}
+
+    _train(run, mix)
+
+
+def refine(steps: int = 6000):
+    """Goes on from the end of `train` with more pairs; where its checkpoint is gone, from the shipped pack's UNet."""
+    model = build()
+    run = Run("unet_refine", model, Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
+    if run.step == 0:
+        run.start_from(_trained())
+    _train(run, lambda: REFINE)
+
+
+def _trained() -> list[torch.Tensor]:
+    """The weights that `train` ended with, in the order of the model's parameters."""
+    path = WORK / "unet.pt"
+    if path.exists():
+        return torch.load(path, map_location=device(), weights_only=True)["average"]
+    shipped = UNet2DConditionModel.from_pretrained(MODELS / "stable-diffusion" / "unet", torch_dtype=torch.float32)
+    return [parameter.detach().to(device()) for parameter in shipped.parameters()]
+
+
+def _train(run: Run, mix: Callable[[], dict[str, float]]):
+    """Trains `run.model` by v-prediction (Salimans & Ho, 2022, arXiv:2202.00512) on scenes of the kinds `mix` weighs."""
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     text = CLIPTextModel.from_pretrained(WORK / "text_encoder").float().to(device()).eval().requires_grad_(False)
     encoder = Encoder(tokenizer)
-    torch.manual_seed(0)
-    model = build()
-    run = Run("unet", model, Plan(steps, lr=1e-3, decay=0.45, ema=0.993))
-    model.train()
+    model = run.model.train()
     pool = Pool()
     alphas = scheduler().alphas_cumprod.to(device())
 
     def loss(rng):
         if run.step % 100 == 0:
             pool.refresh()
-        hard = min(1.0, max(0.0, run.step / steps - 0.7) / 0.12)  # shapes are learned from large objects first
-        mix = {kind: (1 - hard) * EASY.get(kind, 0) + hard * FINAL[kind] for kind in FINAL}
-        scenes, z, weight = pool.sample(rng, mix, BATCH)  # z: (B, 4, rows, columns)
+        scenes, z, weight = pool.sample(rng, mix(), BATCH)  # z: (B, 4, rows, columns)
         texts = ["" if rng.random() < 0.1 else describe(scene, rng).text for scene in scenes]
         ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
         t = _timesteps(BATCH).to(device())
@@ -214,8 +242,8 @@ def train(steps: int = 4800):
 def assemble(run: Run | None = None):
     """Writes `demo/models/stable-diffusion` from the newest checkpoints, in float16."""
     if run is None:
-        model = build()
-        run = Run("unet", model, Plan(1, lr=0))
+        name = "unet_refine" if (WORK / "unet_refine.pt").exists() else "unet"
+        run = Run(name, build(), Plan(1, lr=0))
     run.use_average()
     folder = MODELS / "stable-diffusion"
     vae = WORK / "vae_sharp" if (WORK / "vae_sharp").exists() else WORK / "vae"

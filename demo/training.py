@@ -102,6 +102,13 @@ class Run:
         torch.save(state, part)
         part.replace(self.path)
 
+    @torch.no_grad()
+    def start_from(self, weights: list[torch.Tensor]):
+        """Begins at `weights` (in the order of the trained parameters) instead of at the model's own start."""
+        for parameter, average, weight in zip(self.parameters, self.average, weights, strict=True):
+            parameter.copy_(weight)
+            average.copy_(weight)
+
     def use_average(self):
         """Puts the averaged weights into the model, for shipping or a look; training goes on from the checkpoint."""
         with torch.no_grad():
