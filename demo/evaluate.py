@@ -5,6 +5,7 @@ row is written to docs/demo-evaluation.json as soon as it is known, with its sam
 """
 
 import argparse
+import io
 import json
 import math
 import random
@@ -18,7 +19,6 @@ import numpy as np
 import torch
 from diffusers import (
     StableDiffusionImg2ImgPipeline,
-    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
 )
 from diffusers.utils import logging as diffusers_logging
@@ -33,16 +33,20 @@ from transformers import (
     ViTImageProcessor,
 )
 
-from demo.captions import background_phrase, canonical, describe, parse
+from core.requests import OutpaintRequest
+from demo.captions import canonical, describe, parse
 from demo.drawing import draw
 from demo.judge import Judge, Verdict
-from demo.outpaint import Margins, canvas, paste_back
 from demo.training import MODELS
 from demo.world import COLOURS, OBJECTS, Scene, held_out_scene
+from vision.capabilities import outpaint
+from vision.pictures import enlarge
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+from vision.reporter import Reporter
 
 REPORT = Path("docs/demo-evaluation.json")
 BATCH = 4
-FEATHER = 12  # px of the old picture at an extended edge that fade into the new
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
@@ -93,10 +97,9 @@ class Pack:
         return pipe
 
     @cached_property
-    def inpaint(self) -> StableDiffusionInpaintPipeline:
-        pipe = StableDiffusionInpaintPipeline(**self.text_to_image.components, requires_safety_checker=False)
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
+    def models(self) -> Models:
+        """The models as a worker of the product holds them."""
+        return Models(WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, "data/cache", cpu_threads=1, allow_download=False))
 
     @cached_property
     def clip(self):
@@ -366,36 +369,33 @@ def variation_rows(pack: Pack, report: Report, n: int):
     report.share("variation strong: moves the object by 8 px or more", moved, None)
 
 
-def outpaint(pack: Pack, picture: Image.Image, text: str, margins: Margins, seed: int) -> Image.Image:
-    small, mask = canvas(picture, margins)
-    strength = pack.settings["outpaint"]["strength"]
-    generator = torch.Generator().manual_seed(seed)
-    options = {"strength": strength, "height": 128, "width": 128, "generator": generator}
-    with pack.precision():
-        painted = pack.inpaint(text, image=small, mask_image=mask, **options, **pack.defaults).images[0]
-    return paste_back(painted, picture, margins, FEATHER)
-
-
 def outpaint_rows(pack: Pack, report: Report, n: int):
-    """Half zoom out by a half on all sides, half widen by 64 px on one side. The judge sees new pixels only where it can:
-    for a widened picture, the new strip beside its mirror image."""
+    """/outpaint as the product runs it, with the picture's whole prompt: half zoom out by a half, half widen one side by a half.
+
+    Pictures are enlarged to the product's size first. The judge sees new pixels only where it can: for a widened picture,
+    the new strip beside its mirror image.
+    """
     exact, continued = [], []
     for index, (scene, rng) in enumerate(tqdm(held_out(n, SINGLE, "outpaint"), desc="outpaint", mininterval=10)):
-        picture = draw(scene, rng)
+        picture = enlarge(draw(scene, rng), pack.settings["output_scale"])
+        side, half, quarter = picture.width, picture.width // 2, picture.width // 4
         zoom = index % 2 == 0
-        margins = Margins(32, 32, 32, 32) if zoom else rng.choice((Margins(left=64), Margins(right=64)))
-        wide = outpaint(pack, picture, background_phrase(scene.background), margins, index)
-        box = (margins.left, margins.top, margins.left + 128, margins.top + 128)
-        inner = slice(FEATHER, -FEATHER)
-        old, kept = np.asarray(picture), np.asarray(wide.crop(box))
-        exact.append(bool((old[inner, inner] == kept[inner, inner]).all()))
+        sides = dict.fromkeys(("left", "top", "right", "bottom"), quarter) if zoom else {rng.choice(("left", "right")): half}
+        request = OutpaintRequest(prompt=prompt(scene, rng), image="0" * 64, seed=index, **sides)
+        with pack.precision():
+            output = outpaint.run(request, {request.image: picture}, pack.models, Reporter())
+        wide = Image.open(io.BytesIO(output.pictures[0].data)).convert("RGB")
+        left, top, seam = sides.get("left", 0), sides.get("top", 0), output.parameters["seam"]
+        inner = slice(seam, -seam)
+        kept = np.asarray(wide.crop((left, top, left + side, top + side)))
+        exact.append(bool((np.asarray(picture)[inner, inner] == kept[inner, inner]).all()))
         if zoom:
             seen = wide
         else:
-            strip = wide.crop((0, 0, 64, 128)) if margins.left else wide.crop((128, 0, 192, 128))
-            seen = Image.new("RGB", (128, 128))
+            strip = wide.crop((0, 0, half, side)) if left else wide.crop((side, 0, side + half, side))
+            seen = Image.new("RGB", (side, side))
             seen.paste(strip, (0, 0))
-            seen.paste(ImageOps.mirror(strip), (64, 0))
+            seen.paste(ImageOps.mirror(strip), (half, 0))
         continued.append(pack.judge([seen])[0].background == scene.background)
     report.share("outpaint: old pixels identical away from the seam", exact, 1.0)
     report.share("outpaint: new area continues the background", continued, 0.9)
@@ -420,7 +420,7 @@ torch.set_num_threads(1)
 from demo.evaluate import *
 pack = Pack()
 picture = pack.imagine(["a red house in the snow"])[0]
-pack.image_to_image, pack.inpaint, captions_of(pack, [picture]), pack.clip, pack.vit
+pack.image_to_image, pack.models.image(None), captions_of(pack, [picture]), pack.clip, pack.vit
 print(psutil.Process().memory_info().rss / 2**30)
 """
 

@@ -14,11 +14,12 @@ STAGES = {  # in the order in which they build on each other
     "latents": train_unet.encode_latents,
     "decoder": train_vae.train_decoder,
     "unet": train_unet.train,
-    "refine": train_unet.refine,
+    "unet_refine": train_unet.refine,
     "assemble": train_unet.assemble,
     "vision": train_vision.train,
     "clip": train_clip.train,
     "captioner": train_captioner.train,
+    "captioner_refine": train_captioner.refine,
     "vit": train_vit.train,
     "judge": judge.train,
 }

@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import partial
 
 import torch
 from transformers import (
@@ -15,7 +16,7 @@ from transformers import (
 
 from demo.captions import canonical, describe
 from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
 from demo.vocabulary import DECODE, build_bert
 from demo.world import Scene, training_scene
 
@@ -23,6 +24,8 @@ BATCH = 64
 LENGTH = 40  # tokens
 CANONICAL = 0.6  # share of canonical sentences: enough for greedy decoding to give one
 PREFIXES = ("", "a picture of", "an illustration of", "a drawing of")  # how a caption may be asked to begin
+ADAM = {"weight_decay": 0.02, "betas": (0.9, 0.98)}
+REFINE = {"large": 0.2, "single": 0.52, "several": 0.1, "pair": 0.16, "empty": 0.02}
 MIX = {"large": 0.15, "single": 0.42, "several": 0.14, "pair": 0.26, "empty": 0.03}
 
 
@@ -60,7 +63,6 @@ def build(tokenizer: BertTokenizer) -> BlipForConditionalGeneration:
     model = BlipForConditionalGeneration(
         BlipConfig(text_config=text, vision_config=vision, projection_dim=128, image_text_hidden_size=128)
     )
-    model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()))
     return model.to(device())
 
 
@@ -88,15 +90,29 @@ def sentence(scene: Scene, rng: random.Random) -> str:
 
 
 def train(steps: int = 1100):
-    tokenizer = build_bert(MODELS / "captioner")
-    start = tokenizer.convert_tokens_to_ids(DECODE)
     torch.manual_seed(0)
+    tokenizer = build_bert(MODELS / "captioner")
     model = build(tokenizer)
-    run = Run("captioner", model, Plan(steps, lr=1e-3, decay=0.6, weight_decay=0.02, betas=(0.9, 0.98), ema=0.99))
-    model.train()
+    model.vision_model.load_state_dict(blip_tower(CLIPVisionModel.from_pretrained(WORK / "vision").float()))
+    _train(Run("captioner", model, Plan(steps, lr=1e-3, ema=0.99, decay=0.6, **ADAM)), tokenizer, MIX)
+
+
+def refine(steps: int = 1200):
+    """Goes on from the end of `train` with more single objects; where its checkpoint is gone, from the shipped pack."""
+    tokenizer = build_bert(MODELS / "captioner")
+    model = build(tokenizer)
+    run = Run("captioner_refine", model, Plan(steps, lr=5e-4, ema=0.995, decay=0.8, **ADAM))
+    if run.step == 0:
+        run.start_from(trained_weights("captioner", partial(BlipForConditionalGeneration.from_pretrained, MODELS / "captioner", dtype=torch.float32)))
+    _train(run, tokenizer, REFINE)
+
+
+def _train(run: Run, tokenizer: BertTokenizer, mix: dict[str, float]):
+    start = tokenizer.convert_tokens_to_ids(DECODE)
+    model = run.model.train()
 
     def loss(rng):
-        scenes = [training_scene(rng, MIX, held_pairs=True) for _ in range(BATCH)]
+        scenes = [training_scene(rng, mix, held_pairs=True) for _ in range(BATCH)]
         texts = [sentence(scene, rng) for scene in scenes]
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").to(device())
         ids = tokens.input_ids.clone()  # (B, L)

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from demo.drawing import draw, layout, patches
 from demo.train_text import WIDTH as TEXT_WIDTH
 from demo.train_text import tokenizer_folder
 from demo.train_vae import to_tensor
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
 from demo.vocabulary import LENGTH, Encoder
 from demo.world import Scene, training_scene
 
@@ -195,17 +196,9 @@ def refine(steps: int = 6000):
     model = build()
     run = Run("unet_refine", model, Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
     if run.step == 0:
-        run.start_from(_trained())
+        shipped = partial(UNet2DConditionModel.from_pretrained, MODELS / "stable-diffusion" / "unet", torch_dtype=torch.float32)
+        run.start_from(trained_weights("unet", shipped))
     _train(run, lambda: REFINE)
-
-
-def _trained() -> list[torch.Tensor]:
-    """The weights that `train` ended with, in the order of the model's parameters."""
-    path = WORK / "unet.pt"
-    if path.exists():
-        return torch.load(path, map_location=device(), weights_only=True)["average"]
-    shipped = UNet2DConditionModel.from_pretrained(MODELS / "stable-diffusion" / "unet", torch_dtype=torch.float32)
-    return [parameter.detach().to(device()) for parameter in shipped.parameters()]
 
 
 def _train(run: Run, mix: Callable[[], dict[str, float]]):

@@ -56,6 +56,14 @@ def ship(model, folder: Path):
     path.write_text(re.sub(r'"(dtype|torch_dtype)": "float16"', r'"\1": "float32"', path.read_text()))
 
 
+def trained_weights(stage: str, shipped: Callable[[], torch.nn.Module]) -> list[torch.Tensor]:
+    """What a finished stage ended with, in the order of its model's parameters; without its checkpoint, the shipped weights."""
+    path = WORK / f"{stage}.pt"
+    if path.exists():
+        return torch.load(path, map_location=device(), weights_only=True)["average"]
+    return [parameter.detach().to(device()) for parameter in shipped().parameters()]
+
+
 def workers() -> tuple[int, int]:
     """Rank and number of the processes that train together (RANK and WORLD_SIZE, as torchrun sets them)."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
