@@ -203,16 +203,16 @@ def judge_rows(pack: Pack, report: Report, n: int):
     report.share("judge on drawings: object", [main_of(v).object == g.object for v, g in zip(verdicts, groups, strict=True)], 0.97)
     right = [v.background == scene.background for v, (scene, _) in zip(verdicts, scenes, strict=True)]
     report.share("judge on drawings: background", right, 0.97)
-    scenes = _two_objects(n)
+    scenes = two_objects(n)
     verdicts = pack.judge([draw(scene, rng) for scene, rng in scenes])
-    report.share("judge on drawings: both of two objects", [_has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)], None)
+    report.share("judge on drawings: both of two objects", [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)], None)
 
 
-def _two_objects(n: int):
-    """Held-out scenes of exactly two objects."""
+def two_objects(n: int, seed: str = "two") -> list[tuple[Scene, random.Random]]:
+    """Held-out scenes of exactly two objects, each with a generator of its own."""
     scenes, index = [], 0
     while len(scenes) < n:
-        rng = random.Random(f"two {index}")
+        rng = random.Random(f"{seed} {index}")
         scene = held_out_scene(rng, "pair")
         if all(group.count == 1 for group in scene.groups):
             scenes.append((scene, rng))
@@ -220,7 +220,7 @@ def _two_objects(n: int):
     return scenes
 
 
-def _has_both(verdict: Verdict, scene: Scene) -> bool:
+def has_both(verdict: Verdict, scene: Scene) -> bool:
     found = [(f.colour, f.object) for f in verdict.found]
     return all(pair in found for pair in scene.pairs)
 
@@ -256,9 +256,9 @@ def draft_rows(pack: Pack, report: Report, n: int):
 
 
 def pair_rows(pack: Pack, report: Report, n: int):
-    scenes = _two_objects(n)
+    scenes = two_objects(n)
     verdicts = pack.judge(pack.imagine([prompt(scene, rng) for scene, rng in scenes]))
-    both = [_has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)]
+    both = [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)]
     report.share("two objects: both with their own colours", both, 0.6)
     right = [v.background == s.background for v, (s, _) in zip(verdicts, scenes, strict=True)]
     report.share("two objects: background", right, None)
