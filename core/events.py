@@ -78,8 +78,9 @@ class Output:
     """What a capability returns in memory.
 
     pictures: single pictures in order. grid: the overview (or chart) shown in the message. captions: of /describe.
-    scores: (label, probability 0..1), best first, of /classify. parameters: the values really used, diffusers' names,
-    plus "model" (what ``atelier models`` calls it) and "notes" (sentences for the user about what could not be honoured).
+    scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order, of /shorten.
+    parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and "notes" (sentences for the
+    user about what could not be honoured).
     """
 
     pictures: tuple[Picture, ...] = ()

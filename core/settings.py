@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -86,6 +87,19 @@ def _devices(value: str) -> tuple[str, ...]:
     return parts or ("auto",)
 
 
+def _names(value: str) -> dict[str, str]:
+    """name → what it stands for, of "name=value, name2=value2"."""
+    named = {}
+    for part in (part.strip() for part in value.split(",") if part.strip()):
+        name, _, spec = (piece.strip() for piece in part.partition("="))
+        if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:
+            raise ValueError("takes name=value pairs separated by commas; a name has letters, digits, '.', '_', '+' and '-'")
+        if name.lower() in (known.lower() for known in named):
+            raise ValueError(f"has the name {name} twice")
+        named[name] = spec
+    return named
+
+
 def _set(default: str, help: str, read: Callable[[str], Any] = _text, *, group: str, secret: bool = False) -> Any:
     return field(repr=not secret, metadata={"default": default, "help": help, "read": read, "group": group, "secret": secret})
 
@@ -104,6 +118,10 @@ class Settings:
 
     model_profile: str = _set("demo", "ready set of models: demo, small (4-8 GB card), large (16-24 GB card)", _one_of(*PROFILES), group="Models")
     image_model: str = _set("", "text-to-image: Hugging Face id@revision, folder, or .safetensors file; empty = the profile's", group="Models")
+    image_models: dict[str, str] = _set(
+        "", "more of them for --model: name=id@revision, …; one named v6 or niji is what --v 6 or --niji asks for", _names, group="Models"
+    )
+    loras: dict[str, str] = _set("", "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas", _names, group="Models")
     clip_model: str = _set("", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models")
     caption_model: str = _set("", "captioner for /describe; empty = the profile's", group="Models")
     vit_model: str = _set("", "image classifier for /classify without labels; empty = the profile's", group="Models")
@@ -177,6 +195,10 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")
+    for name in ("image_models", "loras"):
+        for key, spec in read.get(name, {}).items():
+            if problem := _model_problem(spec):
+                problems.append(f"{name.upper()}, {key}={spec}: {problem}")
     return problems
 
 

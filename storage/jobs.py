@@ -18,13 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import AtelierError, StorageError
 from core.job import Job, Lane, Origin, Status
-from core.requests import from_json, to_json
+from core.requests import PICTURE_KINDS, from_json, to_json
 from storage.people import upsert
 from storage.schema import CHILD, GRID, OPEN, QUEUED, RUNNING, UNFINISHED, inputs, jobs, messages, pictures
 
 PAGE = 200  # rows
 MAX_ATTEMPTS = 3  # the table's check has the same number
-PICTURE_KINDS = ("imagine", "variation", "outpaint")
 log = logging.getLogger(__name__)
 
 

@@ -14,7 +14,8 @@ from core.events import Output
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements."""
+    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
+    image_models, loras: what members may choose, name → model or LoRA."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -25,6 +26,8 @@ class WorkerConfig:
     allow_download: bool = True
     hf_token: str = field(default="", repr=False)
     log_level: str = "info"
+    image_models: dict[str, str] = field(default_factory=dict)
+    loras: dict[str, str] = field(default_factory=dict)
 
 
 # To the worker

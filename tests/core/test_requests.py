@@ -3,15 +3,40 @@
 import pytest
 
 from core.errors import UserError
-from core.requests import MAX_LABELS, ClassifyRequest, DescribeRequest, ImagineRequest, OutpaintRequest, VariationRequest, from_json, to_json
+from core.requests import (
+    MAX_LABELS,
+    PICTURE_KINDS,
+    REQUESTS,
+    BlendRequest,
+    ClassifyRequest,
+    DescribeRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    RegionRequest,
+    ShortenRequest,
+    UpscaleRequest,
+    VariationRequest,
+    from_json,
+    to_json,
+)
 
-SHA = "ab" * 32
+SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
 EXAMPLES = (
     ImagineRequest(prompt="a", aspect_ratio=(3, 2), seed=4),
     VariationRequest(prompt="", image=SHA, variation="subtle", strength=0.3),
     OutpaintRequest(prompt="b", image=SHA, left=3, bottom=9),
     DescribeRequest(image=SHA, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog")),
+    UpscaleRequest(prompt="c", image=SHA, factor=4, mode="creative"),
+    RegionRequest(prompt="d", image=SHA, boxes=((0, 0, 8, 8), (8, 0, 16, 8))),
+    BlendRequest(images=(SHA, OTHER)),
+    ShortenRequest(prompt="a very red house"),
+    ImagineRequest(
+        prompt="hot, dog", prompt_parts=(("hot", 2.0), ("dog", 1.0), ("cat", -0.5)), chaos=30, stylize=250, raw=True, weird=10, exp=5, stop=80,
+        tile=True, quality=0.5, hd=True, image_prompts=((SHA, 1.0), (OTHER, -0.5)), image_weight=2.0, style_references=((THIRD, 2.0),),
+        style_codes=((77, 1.0),), style_weight=300, character_references=((SHA, 1.0),), character_weight=0, omni_references=((SHA, 1.0),),
+        omni_weight=400, loras=(("ink", 0.8),), version="niji 6", unmet=("--video",),
+    ),
 )
 
 
@@ -30,6 +55,31 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: OutpaintRequest(prompt="a", image=SHA), "Nothing to add"),
         (lambda: ClassifyRequest(image=SHA, labels=tuple(f"label {i}" for i in range(200))), f"200 labels; up to {MAX_LABELS}"),
         (lambda: ClassifyRequest(image=SHA, labels=("one",)), "at least two"),
+        (lambda: ImagineRequest(prompt="a", chaos=101), "chaos.*101.*100"),
+        (lambda: ImagineRequest(prompt="a", stylize=1001), "stylize.*1000"),
+        (lambda: ImagineRequest(prompt="a", weird=-1), "weird.*3000"),
+        (lambda: ImagineRequest(prompt="a", exp=200), "exp.*100"),
+        (lambda: ImagineRequest(prompt="a", stop=5), "stop.*10"),
+        (lambda: ImagineRequest(prompt="a", quality=3.0), "quality.*0.25"),
+        (lambda: ImagineRequest(prompt="a", image_weight=4.0), "iw.*3"),
+        (lambda: ImagineRequest(prompt="a", style_weight=2000), "sw.*1000"),
+        (lambda: ImagineRequest(prompt="a", character_weight=101), "cw.*100"),
+        (lambda: ImagineRequest(prompt="a", omni_weight=1001), "ow.*1000"),
+        (lambda: ImagineRequest(prompt="a", loras=(("../x", 1.0),)), "lora"),
+        (lambda: ImagineRequest(prompt="a", loras=(("ink", 9.0),)), "lora.*2"),
+        (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 1.0), ("b", -1.0))), "add up to 0"),
+        (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 0.4),), negative_prompt="b"), "add up to -0.1"),
+        (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 1.0),) * 21), "21 parts"),
+        (lambda: ImagineRequest(prompt="a", style_references=((SHA, 1.0),) * 11), "11 pictures"),
+        (lambda: ImagineRequest(prompt="", image_prompts=((SHA, 1.0),)), "One picture alone"),
+        (lambda: UpscaleRequest(prompt="a"), "no picture"),
+        (lambda: UpscaleRequest(prompt="a", image=SHA, factor=3), "factor.*2 or 4"),
+        (lambda: UpscaleRequest(prompt="a", image=SHA, mode="wild"), "wild"),
+        (lambda: RegionRequest(prompt="a", image=SHA), "one way"),
+        (lambda: RegionRequest(prompt="a", image=SHA, region="boat", boxes=((0, 0, 1, 1),)), "one way"),
+        (lambda: RegionRequest(prompt="a", image=SHA, boxes=((5, 0, 5, 1),)), "left < right"),
+        (lambda: BlendRequest(images=(SHA,)), "2 to 5"),
+        (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
     ],
 )
 def test_what_cannot_be_honoured_is_told_in_a_sentence(make, words: str) -> None:
@@ -42,3 +92,26 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
         from_json("sing", "{}")
     with pytest.raises(ValueError, match="volume"):
         from_json("imagine", '{"prompt": "a", "volume": 3}')
+
+
+def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
+    assert {cls for cls in REQUESTS} == {type(example) for example in EXAMPLES}
+    assert set(PICTURE_KINDS) == {"imagine", "variation", "outpaint", "upscale", "region", "blend"}
+
+
+def test_the_worker_is_given_every_picture_once() -> None:
+    request = ImagineRequest(
+        prompt="a", image=SHA, image_prompts=((OTHER, 1.0),), style_references=((OTHER, 2.0),), character_references=((THIRD, 1.0),),
+    )
+    assert request.pictures == (SHA, OTHER, THIRD)
+    assert RegionRequest(prompt="a", image=SHA, mask_image=OTHER).pictures == (SHA, OTHER)
+    assert BlendRequest(images=(THIRD, SHA)).pictures == (THIRD, SHA)
+
+
+def test_a_row_of_an_older_version_still_loads() -> None:
+    assert from_json("imagine", '{"prompt": "a", "seed": 3}') == ImagineRequest(prompt="a", seed=3)
+    assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == VariationRequest(prompt="", image=SHA)
+
+
+def test_two_pictures_need_no_words() -> None:
+    assert ImagineRequest(prompt="", image_prompts=((SHA, 1.0), (OTHER, 1.0))).pictures == (SHA, OTHER)

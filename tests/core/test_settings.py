@@ -46,3 +46,18 @@ def test_a_secret_does_not_show_when_settings_are_printed() -> None:
     settings = load({"DISCORD_TOKEN": token}, NOWHERE)
     assert isinstance(settings, Settings)
     assert token not in repr(settings)
+
+
+def test_more_models_and_loras_have_names() -> None:
+    settings = load({"IMAGE_MODELS": "v6=owner/name@main, niji=other/anime", "LORAS": "ink=owner/ink@main"}, NOWHERE)
+    assert settings.image_models == {"v6": "owner/name@main", "niji": "other/anime"}
+    assert settings.loras == {"ink": "owner/ink@main"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("owner/name", "name=value"), ("a b=owner/name", "name=value"), ("a=x/y, A=x/z", "twice"), ("a=weights.ckpt", "safetensors")],
+)
+def test_a_wrong_name_of_a_model_is_told(value: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load({"IMAGE_MODELS": value}, NOWHERE)
