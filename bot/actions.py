@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
+from bot.authority import Action
 from core.errors import ImageError, UserError
 from core.job import Job, Lane
 from core.prompt import Prompt
@@ -24,6 +25,11 @@ from storage.jobs import StoredPicture
 
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
 PANS = {"left": "left", "right": "right", "up": "top", "down": "bottom"}
+RIGHTS = {  # button → what its presser must be allowed to do
+    "upscale": Action.PICK, "vary": Action.VARY, "subtle": Action.VARY, "strong": Action.VARY, "again": Action.REROLL,
+    **dict.fromkeys(ZOOMS, Action.ZOOM), **dict.fromkeys(PANS, Action.PAN), "describe": Action.DESCRIBE, "classify": Action.CLASSIFY,
+    "caption": Action.IMAGINE, "all": Action.IMAGINE, "cancel": Action.CANCEL,
+}  # fmt: skip
 PAN_SHARE = 0.5  # of the picture's side is added by a pan
 
 

@@ -1,68 +1,195 @@
-"""Who may do what: one table, asked by commands, buttons and modals alike. The row decides, never the message."""
+"""Who may do what: one table, asked by commands, buttons, modals, reactions and menus alike. The row decides, never the message."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
 
 from core.errors import NotAllowedError
 from core.job import Job
 
 
 class Action(enum.StrEnum):
-    """What a person can do to a job, or to the queue."""
+    """What a person can do. Those of the first two groups are done to a job."""
 
-    USE = "use"  # enlarge, vary, re-roll, extend, imagine a caption: makes a job of one's own
-    SEE = "see"  # bring it back with /show
+    # makes something of one's own from a job
+    PICK = "pick"  # U: one picture alone
+    VARY = "vary"  # V, subtle, strong, region
+    REROLL = "reroll"
+    REMIX = "remix"
+    UPSCALE = "upscale"
+    ZOOM = "zoom"  # also make square
+    PAN = "pan"
+    DESCRIBE = "describe"
+    CLASSIFY = "classify"
+    BLEND = "blend"
+    IMAGINE = "imagine"  # a caption
+    USE = "use"  # as the source of a command
+    # looks at a job, or ends it
+    SHOW = "show"
+    DETAILS = "details"
+    DM = "dm"  # have it sent to oneself
+    FAVOURITE = "favourite"
     CANCEL = "cancel"
-    ADMINISTER = "administer"  # queue show, cancel and clear in this server
+    DELETE = "delete"
+    FRONT = "front"  # let it run next
+    # without a job
+    ASK = "ask"  # a new job from words or an attached picture
+    SETTINGS = "settings"  # one's own
+    MINE = "mine"  # one's own jobs and usage
+    PRIVACY = "privacy"  # one's own data
+    HELP = "help"
+    QUEUE = "queue"  # see and clear what waits in this server
+    RULES = "rules"  # bans, lists, limits, audit of this server
+    MODERATE = "moderate"  # filters, strikes, time-outs of this server
     OPERATE = "operate"  # pause, resume and drain the whole queue
+
+
+class Role(enum.Flag):
+    """What a person is to a job, or to the place they ask in. One can be several."""
+
+    ANYONE = enum.auto()
+    AUTHOR = enum.auto()  # asked for the job
+    MEMBER = enum.auto()  # reads a channel of this server where the job is shown, by its rows
+    MANAGER = enum.auto()  # has Manage Server in this server, and the job was asked here
+    OPERATOR = enum.auto()  # has Manage Server in a home server, or in the bot's only one
+    HOST = enum.auto()  # the bot's owner
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who may: ``public`` with a job that others may see (or without one), ``stealth`` with one its author keeps private.
+
+    job: the action is done to a job. barred: those who are banned or in a time-out keep it.
+    """
+
+    public: Role
+    stealth: Role = Role(0)
+    job: bool = True
+    barred: bool = False
+    reason: str = "This job belongs to somebody else, who keeps it private."
+
+
+_OWN_OR_SHOWN = Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR, reason="This picture belongs to somebody else, who keeps it private.")
+_STOPS = Role.AUTHOR | Role.MANAGER | Role.HOST
+_ANYONE = Row(Role.ANYONE, job=False, reason="You can't use Atelier here: an admin has blocked you.")
+_OWN = Row(Role.ANYONE, job=False, barred=True)
+_MANAGES = Row(Role.MANAGER | Role.HOST, job=False, reason="This needs the permission Manage Server.")
+
+TABLE: dict[Action, Row] = {
+    Action.PICK: _OWN_OR_SHOWN,
+    Action.VARY: _OWN_OR_SHOWN,
+    Action.REROLL: _OWN_OR_SHOWN,
+    Action.REMIX: _OWN_OR_SHOWN,
+    Action.UPSCALE: _OWN_OR_SHOWN,
+    Action.ZOOM: _OWN_OR_SHOWN,
+    Action.PAN: _OWN_OR_SHOWN,
+    Action.DESCRIBE: _OWN_OR_SHOWN,
+    Action.CLASSIFY: _OWN_OR_SHOWN,
+    Action.BLEND: _OWN_OR_SHOWN,
+    Action.IMAGINE: _OWN_OR_SHOWN,
+    Action.USE: _OWN_OR_SHOWN,
+    Action.SHOW: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
+    Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
+    Action.DM: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
+    Action.FAVOURITE: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
+    Action.CANCEL: Row(_STOPS, _STOPS, barred=True, reason="Only the person who asked for this job, or somebody with Manage Server, can cancel it."),
+    Action.DELETE: Row(
+        _STOPS, Role.AUTHOR | Role.HOST, barred=True, reason="Only the person who asked for this job, or somebody with Manage Server, can delete it."
+    ),
+    Action.FRONT: Row(Role.MANAGER | Role.HOST, Role.MANAGER | Role.HOST, reason="This needs the permission Manage Server in the job's server."),
+    Action.ASK: _ANYONE,
+    Action.SETTINGS: _ANYONE,
+    Action.MINE: _OWN,
+    Action.PRIVACY: _OWN,
+    Action.HELP: _OWN,
+    Action.QUEUE: _MANAGES,
+    Action.RULES: _MANAGES,
+    Action.MODERATE: _MANAGES,
+    Action.OPERATE: Row(
+        Role.OPERATOR | Role.HOST, job=False, reason="The whole queue is in the hands of the bot's owner, since it serves more than this server."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is shown, by the rows. guild_id None = a direct message."""
+
+    guild_id: int | None
+    channel_id: int
+
+
+def _only_here(channel_id: int) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks, and where. ``manages``: has Manage Server there, read from the interaction's own permissions."""
+    """Who asks, and where.
+
+    manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there. reads: whether they can read another
+    channel of that server; the one they ask in always counts.
+    """
 
     user_id: int
     guild_id: int | None
+    channel_id: int = 0
     manages: bool = False
+    barred: bool = False
+    reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
+
+    def sees(self, place: Place) -> bool:
+        """Only members of a server see what is shown there; in direct messages there is nobody else."""
+        if self.guild_id is None or place.guild_id != self.guild_id:
+            return False
+        return place.channel_id == self.channel_id or self.reads(place.channel_id)
 
 
 class Authority:
-    """``owners``: user ids of the host. ``home``: the servers whose managers may operate the queue; empty = the only one."""
+    """``owners``: user ids of the host. ``home``: servers whose managers may operate the queue; empty = the only one, while there is just one
+    (``servers`` counts them)."""
 
-    def __init__(self, owners: Container[int], home: Container[int] = ()) -> None:
-        self.owners, self._home = owners, home
+    def __init__(self, owners: Container[int], home: Container[int] = (), servers: Callable[[], int] = lambda: 0) -> None:
+        self.owners, self._home, self._servers = owners, home, servers
 
-    def check(self, actor: Actor, action: Action, job: Job | None = None, *, guilds: int = 1) -> None:
-        """NotAllowedError with the reason, or nothing. ``guilds``: how many servers the bot is in."""
-        if not self.allows(actor, action, job, guilds=guilds):
-            plain = action is Action.OPERATE and not actor.manages
-            raise NotAllowedError(_REASONS[Action.ADMINISTER if plain else action])
+    def check(self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()) -> None:
+        """NotAllowedError with the reason, or nothing. ``shown``: other places where the rows say that the job is shown."""
+        if not self.allows(actor, action, job, shown):
+            raise NotAllowedError(self._reason(actor, action))
 
-    def allows(self, actor: Actor, action: Action, job: Job | None = None, *, guilds: int = 1) -> bool:
-        if actor.user_id in self.owners:
-            return True
-        match action:
-            case Action.ADMINISTER:
-                return actor.manages and actor.guild_id is not None
-            case Action.OPERATE:
-                return actor.manages and actor.guild_id is not None and (guilds == 1 or actor.guild_id in self._home)
-        if job is None:
+    def allows(self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()) -> bool:
+        row = TABLE[action]
+        if row.job and job is None:  # a forged id, or of a job that is gone
             return False
-        if job.origin.user_id == actor.user_id:
-            return True
-        same_guild = actor.guild_id is not None and job.origin.guild_id == actor.guild_id
-        if action is Action.CANCEL:
-            return same_guild and actor.manages
-        return same_guild and not job.origin.ephemeral
+        needed = row.stealth if row.job and job is not None and job.origin.ephemeral else row.public
+        return bool(needed & self.roles(actor, job if row.job else None, shown, barred_too=row.barred))
 
+    def roles(self, actor: Actor, job: Job | None, shown: Iterable[Place] = (), *, barred_too: bool = False) -> Role:
+        """What ``actor`` is, to ``job`` or to the place. A barred one keeps only what gives rights over others."""
+        found = Role.HOST if actor.user_id in self.owners else Role(0)
+        manages = actor.manages and actor.guild_id is not None
+        if manages and (job is None or job.origin.guild_id == actor.guild_id):
+            found |= Role.MANAGER
+        if manages and (actor.guild_id in self._home or (not self._home and self._servers() == 1)):
+            found |= Role.OPERATOR
+        if actor.barred and not barred_too:
+            return found
+        found |= Role.ANYONE
+        if job is not None and job.origin.user_id == actor.user_id:
+            found |= Role.AUTHOR
+        if job is not None and any(map(actor.sees, (Place(job.origin.guild_id, job.origin.channel_id), *shown))):
+            found |= Role.MEMBER
+        return found
 
-_REASONS = {
-    Action.USE: "This picture belongs to somebody else, who keeps it private.",
-    Action.SEE: "This job belongs to somebody else, who keeps it private.",
-    Action.CANCEL: "Only the person who asked for this job, or somebody with Manage Server, can cancel it.",
-    Action.ADMINISTER: "This needs the permission Manage Server.",
-    Action.OPERATE: "The whole queue is in the hands of the bot's owner, since it serves more than this server.",
-}
+    def scope(self, actor: Actor) -> int | None:
+        """The server whose matters ``actor`` may look into, once a check has passed; None = every server's, for the host."""
+        return None if actor.user_id in self.owners else actor.guild_id
+
+    def _reason(self, actor: Actor, action: Action) -> str:
+        if actor.barred and not TABLE[action].barred:
+            return TABLE[Action.ASK].reason
+        if action is Action.OPERATE and not actor.manages:
+            return TABLE[Action.QUEUE].reason
+        return TABLE[action].reason

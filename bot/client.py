@@ -14,7 +14,7 @@ from discord.ext import commands
 
 from bot import actions, buttons, messages
 from bot.actions import Ask
-from bot.authority import Action, Actor, Authority
+from bot.authority import Action, Actor, Authority, Place
 from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
@@ -49,7 +49,7 @@ class Atelier(commands.Bot):
         )
         self.settings, self.queue, self.files = settings, queue, files
         self.owners = set(settings.owner_ids)
-        self.authority = Authority(self.owners, settings.home_guild_ids)
+        self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
         self.intake = Intake(files, settings.max_upload_mb * 2**20)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, transport)
@@ -88,9 +88,19 @@ class Atelier(commands.Bot):
     # From an interaction to a job
 
     def actor(self, interaction: discord.Interaction) -> Actor:
-        """Who asks, with the rights that Discord states in this very interaction."""
+        """Who asks, with the rights that Discord states in this very interaction. Whether they are barred, rows say: see ``check``."""
         manages = interaction.guild_id is not None and interaction.permissions.manage_guild
-        return Actor(interaction.user.id, interaction.guild_id, manages)
+        return Actor(interaction.user.id, interaction.guild_id, interaction.channel_id or 0, manages, reads=_reader(interaction))
+
+    async def check(self, interaction: discord.Interaction, action: Action, job: Job | None = None) -> None:
+        """NotAllowedError, in plain words, unless the asker may do ``action`` (to ``job``) here and now. Every entry point calls it."""
+        await self.check_actor(self.actor(interaction), action, job)
+
+    async def check_actor(self, actor: Actor, action: Action, job: Job | None = None) -> None:
+        """The same for somebody who didn't come by an interaction, such as a reaction."""
+        actor = replace(actor, barred=await self.queue.barred(actor.user_id, actor.guild_id))
+        shown = {Place(*place) for place in await self.queue.places(job.id)} if job else ()
+        self.authority.check(actor, action, job, shown)
 
     async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
         """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""
@@ -144,24 +154,24 @@ class Atelier(commands.Bot):
 
     async def _press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
         if action == "caption":  # a modal must be the first answer
-            result = await self.result_for(interaction, job_id, Action.USE)
+            result = await self.result_for(interaction, job_id, Action.IMAGINE)
             await interaction.response.send_modal(CaptionModal(job_id, index, result.captions[index]))
         elif action == "cancel":
             await interaction.response.defer(ephemeral=True, thinking=True)
             await self.cancel(interaction, job_id)
         elif action == "upscale":
             await interaction.response.defer(thinking=True)
-            await self._send_single(interaction, await self.result_for(interaction, job_id, Action.USE), index)
+            await self._send_single(interaction, await self.result_for(interaction, job_id, Action.PICK), index)
         elif action == "all":
             await interaction.response.defer(thinking=True)
-            await self._imagine_all(interaction, await self.result_for(interaction, job_id, Action.USE))
+            await self._imagine_all(interaction, await self.result_for(interaction, job_id, Action.IMAGINE))
         else:
             await self.ask(interaction, lambda: self._pressed(interaction, job_id, action, index), press_key=_press_key(interaction))
 
     async def _pressed(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> Ask:
         if action == "again":  # also of a job that failed
-            return actions.again(await self._job(interaction, job_id, Action.USE), actions.new_seed())
-        result = await self.result_for(interaction, job_id, Action.USE)
+            return actions.again(await self.job_for(interaction, job_id, Action.REROLL), actions.new_seed())
+        result = await self.result_for(interaction, job_id, actions.RIGHTS.get(action, Action.USE))
         return actions.after_press(result, action, index, seed=await self._child_seed(result, index))
 
     async def _child_seed(self, result: Result, index: int) -> int:
@@ -174,22 +184,24 @@ class Atelier(commands.Bot):
         children = await self.queue.children(source.job.id, source.index)
         return (source.request.seed + source.index + 4 * (children + 1)) % 2**32
 
-    async def _job(self, interaction: discord.Interaction, job_id: str, action: Action) -> Job:
+    async def job_for(self, interaction: discord.Interaction, job_id: str, action: Action) -> Job:
+        """The job's row, if the asker may do ``action`` to it."""
         job = await self.queue.job(job_id)
         if job is None:
-            raise ImageError(f"Job `{job_id}` is gone.")
-        self.authority.check(self.actor(interaction), action, job)
+            raise ImageError(f"Job `{_shown(job_id)}` is gone.")
+        await self.check(interaction, action, job)
         return job
 
     async def result_for(self, interaction: discord.Interaction, job_id: str, action: Action) -> Result:
-        await self._job(interaction, job_id, action)
+        """What the job made, if the asker may do ``action`` to it."""
+        await self.job_for(interaction, job_id, action)
         result = await self.queue.result(job_id)
         if result is None:
             raise ImageError(f"Job `{job_id}` has no result.")
         return result
 
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
-        job = await self._job(interaction, job_id, Action.CANCEL)
+        job = await self.job_for(interaction, job_id, Action.CANCEL)
         stopped = await self.queue.cancel(job.id)
         text = f"Job `{job.id}` is cancelled." if stopped else f"Job `{job.id}` is over already ({job.status})."
         await whisper(interaction, text)
@@ -233,7 +245,7 @@ class Atelier(commands.Bot):
         await self.ask(interaction, lambda: self._caption_asked(interaction, submission))
 
     async def _caption_asked(self, interaction: discord.Interaction, submission: Submission) -> Ask:
-        result = await self.result_for(interaction, submission.job_id, Action.USE)
+        result = await self.result_for(interaction, submission.job_id, Action.IMAGINE)
         return submission.ask(result, actions.new_seed())
 
     # Pictures sent in a DM
@@ -253,6 +265,25 @@ class Atelier(commands.Bot):
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await whisper(interaction, UNEXPECTED)
+
+
+def _reader(interaction: discord.Interaction) -> Callable[[int], bool]:
+    """Whether the asker can read a channel of this server: by the roles that came with the interaction and the channels' own rules."""
+    guild, user = interaction.guild, interaction.user
+
+    def reads(channel_id: int) -> bool:
+        channel = guild.get_channel_or_thread(channel_id) if guild is not None and isinstance(user, discord.Member) else None
+        if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
+            return False  # who is in a private thread, nobody tells us; asked from inside it counts as seen anyway
+        allowed = channel.permissions_for(user)
+        return allowed.view_channel and allowed.read_message_history
+
+    return reads
+
+
+def _shown(job_id: str) -> str:
+    """Somebody's text as an id inside a code span."""
+    return "".join(c for c in job_id if c.isalnum())[:20]
 
 
 async def _acknowledge(interaction: discord.Interaction) -> bool:

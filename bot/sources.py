@@ -7,7 +7,7 @@ import re
 import discord
 
 from bot.actions import Source, source_of
-from bot.authority import Action, Actor, Authority
+from bot.authority import Action, Actor, Authority, Place
 from bot.intake import Intake
 from core.errors import ImageError, UserError
 from core.job import ID_LENGTH, Job
@@ -60,7 +60,7 @@ class Sources:
         raise UserError("`source` takes a link to a message of mine, or a job id with a number, such as `abcd2345efgh 2`.")
 
     async def _of_job(self, actor: Actor, job: Job, index: int | None) -> Source:
-        self._authority.check(actor, Action.USE, job)
+        self._authority.check(actor, Action.USE, job, {Place(*place) for place in await self._queue.places(job.id)})
         if not isinstance(job.request, GenerateRequest):
             raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
         result = await self._queue.result(job.id)

@@ -175,6 +175,10 @@ class Queue:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
         return await self.database.read(partial(rows.of_message, message_id=message_id))
 
+    async def places(self, job_id: str) -> set[tuple[int | None, int]]:
+        """(guild or None, channel) of every message that shows the job."""
+        return await self.database.read(partial(rows.places, job_id=job_id))
+
     async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
         """The member's newest finished job that made pictures, and the index of its first."""
         job = await self.database.read(partial(rows.last_picture, user_id=user_id))
@@ -318,6 +322,10 @@ class Queue:
     async def banned(self, guild_id: int | None) -> list[int]:
         """Users banned in the guild (None: everywhere)."""
         return await self.database.read(partial(people.banned, guild_id=guild_id))
+
+    async def barred(self, user_id: int, guild_id: int | None) -> bool:
+        """Whether the user may ask for nothing there: banned in the guild, or everywhere."""
+        return (await self.database.read(partial(people.rules, user_id=user_id, guild_id=guild_id))).banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
         """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it may be used."""

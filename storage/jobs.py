@@ -293,6 +293,12 @@ async def of_message(connection: AsyncConnection, message_id: int) -> tuple[Job,
     return None if row is None else (to_job(row), row.position)
 
 
+async def places(connection: AsyncConnection, job_id: str) -> set[tuple[int | None, int]]:
+    """(guild or None, channel) of every message that shows the job."""
+    statement = sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
+    return {(row.guild_id, row.channel_id) for row in await connection.execute(statement)}
+
+
 async def output(connection: AsyncConnection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
     row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))

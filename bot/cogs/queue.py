@@ -50,7 +50,7 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     @app_commands.command(description="Everything that runs and waits (Manage Server)")
     async def show(self, interaction: discord.Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        self._may(interaction, Action.ADMINISTER)
+        await self.bot.check(interaction, Action.QUEUE)
         snapshot = await self.bot.queue.snapshot()
         text = render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction))
         await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
@@ -71,7 +71,7 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     @app_commands.describe(user="Only this member's")
     async def clear(self, interaction: discord.Interaction, user: discord.User | None = None) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        self._may(interaction, Action.ADMINISTER)
+        await self.bot.check(interaction, Action.QUEUE)
         count = await self.bot.queue.clear(
             interaction.user.id, user_id=user.id if user else None, guild_id=self._only_guild(interaction)
         )
@@ -81,25 +81,17 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     @app_commands.describe(job="Its id; see /queue show")
     async def front(self, interaction: discord.Interaction, job: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        self._may(interaction, Action.ADMINISTER)
-        found = await self.bot.queue.job(job.strip().lower())
-        guild = self._only_guild(interaction)
-        if found is None or (guild is not None and found.origin.guild_id != guild):
-            await whisper(interaction, f"There is no job `{job[:20].replace('`', '')}` in this server.")
-            return
+        found = await self.bot.job_for(interaction, job.strip().lower(), Action.FRONT)
         moved = await self.bot.queue.move_to_front(interaction.user.id, found.id)
         await whisper(interaction, f"Job `{found.id}` runs next." if moved else f"Job `{found.id}` doesn't wait any more.")
 
-    def _may(self, interaction: discord.Interaction, action: Action) -> None:
-        self.bot.authority.check(self.bot.actor(interaction), action, guilds=len(self.bot.guilds))
-
     def _only_guild(self, interaction: discord.Interaction) -> int | None:
-        """The server whose jobs this person may see; None = all, for the bot's owner."""
-        return None if interaction.user.id in self.bot.owners else interaction.guild_id
+        """The server whose jobs this person may see; None = all."""
+        return self.bot.authority.scope(self.bot.actor(interaction))
 
     async def _operate(self, interaction: discord.Interaction, act: Callable[[int], Awaitable[object]], done: str) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        self._may(interaction, Action.OPERATE)
+        await self.bot.check(interaction, Action.OPERATE)
         await act(interaction.user.id)
         await whisper(interaction, done)
 

@@ -21,7 +21,7 @@ class Show(commands.Cog):
     async def show(self, interaction: discord.Interaction, job: str) -> None:
         await interaction.response.defer(thinking=True)
         try:
-            result = await self.bot.result_for(interaction, job.strip().lower(), Action.SEE)
+            result = await self.bot.result_for(interaction, job.strip().lower(), Action.SHOW)
         except UserError as error:
             await whisper(interaction, str(error))
             return

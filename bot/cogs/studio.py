@@ -88,8 +88,8 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
     @app_commands.command(description="Who changed what, newest first")
     async def audit(self, interaction: discord.Interaction) -> None:
         guild = await self._enter(interaction)
-        everything = interaction.user.id in self.bot.owners
-        rows = [row for row in await self.bot.queue.audit(limit=200) if everything or row.guild_id == guild]
+        scope = self.bot.authority.scope(self.bot.actor(interaction))
+        rows = [row for row in await self.bot.queue.audit(limit=200) if scope is None or row.guild_id == guild]
         lines = [
             f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}> {row.action}{f' `{row.target}`' if row.target else ''}"
             for row in rows[:AUDIT_ROWS]
@@ -99,7 +99,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
     async def _enter(self, interaction: discord.Interaction) -> int:
         """Acknowledge, check the right, return the server's id."""
         await interaction.response.defer(ephemeral=True, thinking=True)
-        self.bot.authority.check(self.bot.actor(interaction), Action.ADMINISTER)
+        await self.bot.check(interaction, Action.RULES)
         if interaction.guild_id is None:
             raise UserError("These rules belong to a server; use the command there.")
         return interaction.guild_id
