@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions, buttons, messages
+from bot import actions, buttons, hosts, messages
 from bot.actions import Ask
 from bot.authority import Action, Actor, Authority, Place
 from bot.cogs import EXTENSIONS
@@ -39,18 +39,21 @@ DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/re
 class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
-    def __init__(self, settings: Settings, queue: Queue, files: Files, transport: Transport | None = None) -> None:
+    def __init__(
+        self, settings: Settings, queue: Queue, files: Files, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN
+    ) -> None:
+        """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = True
         super().__init__(
-            command_prefix=commands.when_mentioned, intents=intents, help_command=None, allowed_mentions=SILENT,
+            command_prefix=commands.when_mentioned, intents=intents, help_command=None, allowed_mentions=SILENT, http_trace=hosts.trace(),
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
         self.settings, self.queue, self.files = settings, queue, files
         self.owners = set(settings.owner_ids)
         self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
-        self.intake = Intake(files, settings.max_upload_mb * 2**20)
+        self.intake = Intake(files, settings.max_upload_mb * 2**20, servers)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, transport)
         self._resumed = False

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import aiohttp
 import discord
 
+from bot import hosts
 from core.errors import ImageError
+from core.settings import ROOT
 from storage.files import Files
 
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
+KEPT = ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")  # of the environment, for a picture process: no token, no address
 
 
 class Attachment(Protocol):
@@ -25,6 +30,7 @@ class Attachment(Protocol):
 
     filename: str
     size: int
+    url: str
 
     async def read(self) -> bytes: ...
 
@@ -41,8 +47,8 @@ class Taken:
 class Intake:
     """Turns attachments into stored pictures."""
 
-    def __init__(self, files: Files, max_bytes: int) -> None:
-        self._files, self._max_bytes = files, max_bytes
+    def __init__(self, files: Files, max_bytes: int, servers: frozenset[str] = hosts.CDN) -> None:
+        self._files, self._max_bytes, self._servers = files, max_bytes, servers
         self._slots = asyncio.Semaphore(CHILDREN)
 
     async def take(self, attachment: Attachment) -> Taken:
@@ -50,10 +56,15 @@ class Intake:
         name = _short_name(attachment.filename)
         if attachment.size > self._max_bytes:
             raise ImageError(f"{name} has {attachment.size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
+        hosts.check_attachment(attachment.url, self._servers)
         try:
             data = await attachment.read()
         except discord.HTTPException as error:
             raise ImageError(f"Discord didn't hand over {name} ({error.status}). Send it once more.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ImageError(f"Discord didn't hand over {name}. Send it once more.") from error
+        if len(data) > self._max_bytes:  # it said less before
+            raise ImageError(f"{name} has {len(data) / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
         header, png = await self._child(data, "clean")
         if "error" in header:
             raise ImageError(f"{name} {header['error']}")
@@ -78,7 +89,7 @@ class Intake:
         async with self._slots:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot.picture_gate", *command,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=child_environment(),
             )
             try:
                 async with asyncio.timeout(TIMEOUT):
@@ -92,8 +103,13 @@ class Intake:
         line, _, body = out.partition(b"\n")
         if not line:
             log.warning("picture process ended with %s", process.returncode)
-            return {"error": "can't be read: it takes too much time or memory."}, b""
+            return {"error": "takes too much time or memory to read; a smaller one may do."}, b""
         return json.loads(line), body
+
+
+def child_environment() -> dict[str, str]:
+    """What a picture process knows of this one."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _read_head(path: Path) -> bytes:

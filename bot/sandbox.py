@@ -17,6 +17,7 @@ import discord
 import simcord
 
 from bot.client import Atelier
+from bot.hosts import SIMULATED
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Page:
 
 async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) -> int:
     """Serve the page until ``stopping`` is set."""
-    client = Atelier(built.settings, built.queue, built.files)
+    client = Atelier(built.settings, built.queue, built.files, servers=SIMULATED)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     await env.start()

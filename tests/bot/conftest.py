@@ -16,6 +16,7 @@ from simcord import Env
 
 from bot.app import Services, services
 from bot.client import Atelier
+from bot.hosts import SIMULATED
 from core.settings import load
 
 WORKER = "tests.bot.pretend_worker:main"
@@ -37,7 +38,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files)
+        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files, servers=SIMULATED)
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -57,7 +58,7 @@ async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 6
     """``target``: the worker's entry. ``settle``: seconds that an action may take."""
     loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2"}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
-        bot = Atelier(built.settings, built.queue, built.files)
+        bot = Atelier(built.settings, built.queue, built.files, servers=SIMULATED)
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:

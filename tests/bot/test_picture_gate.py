@@ -1,0 +1,87 @@
+"""The picture process: what it gives up, what it takes, what is left of a picture."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from bot import picture_gate
+from bot.intake import child_environment
+from core.settings import ROOT
+from tests.security import hostile, pictures
+
+SHUT = "from bot import confine, picture_gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut = confine.shut_in();"
+DEEDS = {
+    "reads a file": "open('/etc/hostname').read()",
+    "writes a file": "open('/tmp/atelier-gate', 'w')",
+    "connects": "import _socket; _socket.socket()",
+    "starts a program": "import os; os.posix_spawn('/bin/true', ['true'], {})",
+    "forks": "import os; os.fork()",
+    "takes memory": "bytearray(600 * 2**20)",
+}
+
+
+def _run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=child_environment(), capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_picture_process_can_only_compute(deed: str) -> None:
+    tries = f"\ntry:\n  {DEEDS[deed]}\nexcept (OSError, MemoryError) as error: print('stopped', type(error).__name__)\nelse: print('done')"
+    assert _run(f"import os, _socket; {SHUT}{tries}").stdout.startswith("stopped")
+    assert "done" in _run(f"import os, _socket; {tries}").stdout, "the deed must work elsewhere, or the test shows nothing"
+
+
+def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "canary")
+    assert "canary" not in str(child_environment())
+    assert "canary" not in _run("import os; print(dict(os.environ))").stdout
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_pixels_becomes_rgb(mode: str) -> None:
+    grey = Image.new("L", (32, 24), 100)
+    picture = Image.new("I;16", (32, 24), 100 * 256) if mode == "I;16" else grey.convert(mode)
+    header, body = picture_gate.clean(hostile.encode(picture, "PNG"))
+    opened = Image.open(io.BytesIO(body))
+    assert (header["width"], header["height"], opened.mode) == (32, 24, "RGB")
+    assert opened.getpixel((5, 5))[0] in ((0, 255) if mode == "1" else (99, 100, 101))
+    assert pictures.clean_png(body)
+
+
+def test_transparency_lies_on_white() -> None:
+    _, body = picture_gate.clean(hostile.encode(Image.new("RGBA", (32, 32), (255, 0, 0, 0)), "PNG"))
+    assert Image.open(io.BytesIO(body)).getpixel((3, 3)) == (255, 255, 255)
+
+
+def test_a_phones_picture_with_a_second_view_is_taken() -> None:
+    frames = [Image.new("RGB", (40, 30), c) for c in ("red", "blue")]
+    header, body = picture_gate.clean(hostile.encode(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    assert header["width"] == 40 and Image.open(io.BytesIO(body)).getpixel((20, 15))[0] > 200
+
+
+async def test_hostile_pictures_end_in_a_picture_or_a_sentence() -> None:
+    """The long form is ``make security``."""
+    tally = pictures.fuzz(3000)
+    assert tally.count == 3000 and tally.wrong == [] and tally.taken > 100 and tally.refused > 100
+    assert tally.slowest < 2 and tally.peak < pictures.LIMIT
+
+
+async def test_the_products_own_path_survives_bombs_and_polyglots() -> None:
+    named = [(name, data) for name, data in _cheap()]
+    tally = await pictures.through_the_product(named)
+    assert tally.wrong == [] and tally.count == len(named) and 5 <= tally.taken < tally.refused
+
+
+def _cheap():
+    yield "bomb", hostile.png_bomb(9459, 9459, colour=0)
+    yield "scans", hostile.scan_bomb(300, side=2048)
+    wanted = ("GIF", "PNG", "JPEG", "WEBP", "TIFF", "PDF", "EPS", "ICO", "BMP", "PSD", "PPM")
+    yield from ((name, data) for name, data in hostile.every_format().items() if name in wanted)
+    yield "zTXt bomb", hostile.text_bomb(b"zTXt", 20 * 2**20)
+    good = hostile.encode(Image.effect_noise((64, 64), 60), "PNG")
+    yield from (("zip behind", good + b"PK\x05\x06" + b"\0" * 18), ("page before", b"<html>" + good), ("empty", b""))
+    yield "one line", hostile.png_bomb(2_000_000, 1)
