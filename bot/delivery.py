@@ -382,6 +382,6 @@ def _progress_post(job: Job, event: Event) -> Post | None:
         case Started():
             return Post(messages.running(job, None), view=view)
         case Progress(step, total, preview):
-            picture = (preview, "preview.webp", "preview") if preview else None
+            picture = (preview, "preview.jpg", "preview") if preview else None
             return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
     return None

@@ -1,7 +1,8 @@
 """`python -m demo.evaluate`: how well the pack does what it is asked, on compositions that no training has seen.
 
 Pictures are judged by `demo.judge`, a network that took no part in making the pack; its own accuracy comes first. Each
-row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its 95 % interval.
+row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its 95 % interval; at the end the
+table goes into the model card, docs/demo-models.md.
 """
 
 import argparse
@@ -46,6 +47,7 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 REPORT = Path("docs/demo-evaluation.json")
+CARD = Path("docs/demo-models.md")
 BATCH = 4
 
 
@@ -186,6 +188,25 @@ class Report:
             text = f"{name:<58} {value:7.1%}  ({low:.1%} to {high:.1%}, n = {row['n']})"
             return text + (f"  asked {bar:.0%}: {'yes' if row['reached'] else 'NO'}" if bar is not None else "")
         return f"{name:<58} {value:7.2f}" + (f"  asked {bar}: {'yes' if row['reached'] else 'NO'}" if bar is not None else "")
+
+    def markdown(self) -> str:
+        """The table of docs/demo-models.md."""
+        lines = ["| what | reached | 95 % interval | n | asked |", "|---|---|---|---|---|"]
+        for name, row in self.rows.items():
+            missed = "" if row["reached"] in (True, None) else " (missed)"
+            if "interval" in row:
+                asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
+                low, high = row["interval"]
+                lines.append(f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |")
+            else:
+                asked = "" if row["bar"] is None else f"at most {row['bar']}{missed}"
+                lines.append(f"| {name} | {row['value']:.2f} | | | {asked} |")
+        return "\n".join(lines)
+
+    def publish(self):
+        """Writes the table into the model card, between its two marks."""
+        before, rest = CARD.read_text().split("<!-- figures -->")
+        CARD.write_text(f"{before}<!-- figures -->\n{self.markdown()}\n<!-- /figures -->{rest.split('<!-- /figures -->')[1]}")
 
 
 # Rows --------------------------------------------------------------------------------------------------------------
@@ -460,6 +481,7 @@ def main():
     report = Report()
     for name in arguments.rows:
         ROWS[name](pack, report, arguments.n)
+    report.publish()
     print("\n" + "\n".join(report.line(name) for name in report.rows))
 
 

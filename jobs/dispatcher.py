@@ -19,9 +19,10 @@ from core.errors import StorageError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import to_json
-from jobs.estimate import Estimate
+from jobs.estimate import Estimate, Shares, until_start
 from jobs.executor import Executor, Lost, Outcome
 from jobs.feed import Feed
+from jobs.placement import Placement, Room
 from jobs.policy import Limits, Waiting
 from jobs.waitlist import Waitlist
 from storage import jobs as rows
@@ -55,6 +56,7 @@ class Live:
     device: str
     began: float
     handed: bool = False  # the executor has it, or had it
+    seconds: float = 0.0  # of its device, once the run has ended
     progress: Progress | None = None
 
 
@@ -73,7 +75,8 @@ class Dispatcher:
         self.disk_full = False
         self.last_step: float | None = None  # monotonic
         self.steps = 0  # finished since the start
-        self._loaded: dict[str, str] = {}  # device → model of its latest job
+        self._placement = Placement(self.waitlist)
+        self._shares = Shares()
         self._turn = 0
         self._wake, self._moved = asyncio.Event(), asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -157,7 +160,7 @@ class Dispatcher:
         now = time.monotonic()
         age = max(0.0, (_now() - row.created_at).total_seconds())  # the wall clock is asked once: it may jump later
         waiting = Waiting(row.id, row.seq, row.user_id, row.guild_id, row.lane, row.cost_key, row.max_running,
-                          now - age, row.front)
+                          now - age, row.front, alone=row.attempts > 0)
         self.feeds.setdefault(row.id, Feed())
         self.waitlist.add(waiting, now)
         if self.waitlist.served(row.user_id) < served:
@@ -197,14 +200,14 @@ class Dispatcher:
                 total, known = total + count * seconds, known + count
         if not known or self.paused:
             return None
-        slots, busy = self._load()
-        return (busy + total / known * (place - 1)) / slots
+        left = self._left()
+        return until_start(place, left, total / known * max(0, place - len(left)), len(self.executor.devices) or 1)
 
-    def _load(self) -> tuple[int, float]:
-        """Slots, and the seconds of work that keep them from the next job: none while one of them is free."""
+    def _left(self) -> list[float]:
+        """For each slot the seconds until it is free, shortest first."""
         slots = sum(device.slots for device in self.executor.devices) or 1
-        left = [self.remaining(live) or 0.0 for live in self.running.values()]
-        return slots, 0.0 if len(left) < slots else sum(left)
+        left = sorted(self.remaining(live) or 0.0 for live in self.running.values())
+        return [0.0] * (slots - len(left)) + left[:slots]
 
     def remaining(self, live: Live) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
@@ -212,7 +215,7 @@ class Dispatcher:
         if progress is not None and progress.step >= 2:
             return elapsed / progress.step * max(0, progress.total - progress.step)
         expected = self.estimate.seconds(live.waiting.cost_key)
-        return None if expected is None else max(0.0, expected - elapsed)
+        return None if expected is None else max(0.0, expected * self._shares.beside(live.device) - elapsed)
 
     async def _announce_for_ever(self) -> None:
         while True:
@@ -226,11 +229,13 @@ class Dispatcher:
         """Tell each waiting job where it stands, if that has changed."""
         told = self._told
         self._told = now_told = {}
-        slots, work = self._load()
+        left, devices = self._left(), len(self.executor.devices) or 1
+        costs, ahead = [], 0.0
         for place, waiting in enumerate(list(self.waitlist.order(time.monotonic())), 1):
             seconds = self.estimate.seconds(waiting.cost_key)
-            event = Queued(place, None if seconds is None or self.paused else work / slots)
-            work += seconds or 0.0
+            costs.append(seconds or 0.0)
+            ahead += costs[place - len(left) - 1] if place > len(left) else 0.0
+            event = Queued(place, None if seconds is None or self.paused else until_start(place, left, ahead, devices))
             if place % CHUNK == 0:
                 await asyncio.sleep(0)
             before = told.get(waiting.job_id)
@@ -281,8 +286,9 @@ class Dispatcher:
             return True  # cancelled in the meantime
         self._turn += 1
         self.waitlist.note_start(waiting, self._turn, time.monotonic())
-        self._loaded[device] = waiting.model
+        self._placement.note_start(device, waiting)
         live = self.running[job.id] = Live(job, waiting, token, device, time.monotonic())
+        self._shares.begin(device, job.id, live.began)
         task = asyncio.create_task(self._run(live), name=f"job {job.id}")
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
@@ -290,29 +296,23 @@ class Dispatcher:
         return True
 
     def choose(self) -> tuple[str, Waiting] | None:
-        """The next job and its device: of the free ones that which has its model, else one that spares a reload."""
-        free = self._free_devices()
-        if not free or not self.waitlist:
+        """The next job and its device, None while nothing can be started."""
+        if not self.waitlist:
             return None
-        busy = (live for live in self.running.values() if not live.handed or self.executor.has(live.job.id))
-        running = Counter(live.waiting.user_id for live in busy)  # not those whose result is only being written
-        first = self.waitlist.next(running, None, time.monotonic())
-        if first is None:
-            return None
-        device = next((name for name in free if self._loaded.get(name) == first.model), free[0])
-        waiting = self.waitlist.next(running, self._loaded.get(device), time.monotonic())
-        return None if waiting is None else (device, waiting)
+        busy = [live for live in self.running.values() if not live.handed or self.executor.has(live.job.id)]
+        users = Counter(live.waiting.user_id for live in busy)  # not those whose result is only being written
+        return self._placement.choose(self._rooms(busy), users, time.monotonic())
 
-    def _free_devices(self) -> list[str]:
-        """Free slots, less those of jobs that are claimed but not yet handed over."""
-        starting = Counter(live.device for live in self.running.values() if not live.handed)
-        free = []
-        for name in self.executor.free():
-            if starting[name]:
-                starting[name] -= 1
-            else:
-                free.append(name)
-        return free
+    def _rooms(self, busy: list[Live]) -> dict[str, Room]:
+        """The devices that work. Jobs that are claimed but not yet handed over count as there."""
+        starting = Counter(live.device for live in busy if not live.handed)
+        free = Counter(self.executor.free())
+        free.subtract(starting)
+        alone = {live.device for live in busy if live.waiting.alone}
+        return {
+            device.name: Room(0 if device.name in alone else free[device.name], device.running + starting[device.name])
+            for device in self.executor.devices if device.state == "ready"
+        }
 
     async def _claim(self, waiting: Waiting, token: str, device: str, connection: AsyncConnection) -> Job | rows.UnreadableJob | None:
         try:
@@ -328,7 +328,10 @@ class Dispatcher:
         job = live.job
         try:
             self.feeds[job.id].publish(Started())
-            outcome = await self._on_device(live)
+            try:
+                outcome = await self._on_device(live)
+            finally:
+                live.seconds = self._shares.end(live.device, job.id, time.monotonic())
             await self._end(live, outcome)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
@@ -370,17 +373,28 @@ class Dispatcher:
         elif isinstance(outcome, Broke):
             log.warning("job %s broke: %s", job_id, outcome.fault.value)
             await self._retry(live, outcome.message)
-        elif isinstance(outcome, Lost) and outcome.untouched:
-            if await self._persist(partial(rows.give_back, job_id=job_id, token=live.token)):
-                self._back_to_waiting(live)
-        elif not self.stopping:
-            self._loaded.pop(live.device, None)
-            log.warning("job %s: worker lost: %s", job_id, outcome.reason if isinstance(outcome, Lost) else "it stopped on its own")
+        elif isinstance(outcome, Lost):
+            await self._lost(live, outcome)
+        else:
+            log.warning("job %s stopped on its own", job_id)
             await self._retry(live, GAVE_UP)
+
+    async def _lost(self, live: Live, lost: Lost) -> None:
+        """The first loss that nobody can be blamed for costs no attempt; but then the job has a device to itself, and if that is
+        lost too, both count."""
+        self._placement.note_loss(live.device)
+        if not self.stopping:  # else we ended it ourselves, and the row has no lease any more
+            log.warning("job %s: worker lost: %s%s", live.job.id, lost.reason, ", other jobs with it" if lost.shared else "")
+        if lost.untouched or lost.shared and not live.waiting.suspect:
+            live.waiting.suspect = live.waiting.suspect or lost.shared
+            live.waiting.alone = live.waiting.alone or lost.shared
+            if await self._persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
+                self._back_to_waiting(live)
+        else:
+            await self._retry(live, GAVE_UP, uncounted=int(live.waiting.suspect))
 
     async def _rendered(self, live: Live, output: Output) -> None:
         """Files first, then the rows and the status in one transaction: what a row names is there."""
-        seconds = time.monotonic() - live.began
         self.last_step = time.monotonic()
         try:
             stored = await self._save(output)
@@ -388,10 +402,10 @@ class Dispatcher:
             log.exception("job %s can't be saved", live.job.id)
             await self._failed(live, NOT_SAVED)
             return
-        work = partial(rows.finish, job_id=live.job.id, output=stored, token=live.token, now=_now(), run_seconds=seconds)
+        work = partial(rows.finish, job_id=live.job.id, output=stored, token=live.token, now=_now(), run_seconds=live.seconds)
         if await self._persist(work):
-            self.estimate.add(live.waiting.cost_key, seconds)
-            log.info("job %s rendered in %.1f s", live.job.id, seconds)
+            self.estimate.add(live.waiting.cost_key, live.seconds)
+            log.info("job %s rendered in %.1f s", live.job.id, time.monotonic() - live.began)
             self._publish_end(live.job.id, Rendered())
 
     async def _save(self, output: Output) -> StoredOutput:
@@ -413,8 +427,10 @@ class Dispatcher:
         if await self._persist(partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())):
             self._publish_end(live.job.id, Failed(message))
 
-    async def _retry(self, live: Live, message: str) -> None:
-        status = await self._persist(partial(rows.retry, job_id=live.job.id, message=message, token=live.token, now=_now()))
+    async def _retry(self, live: Live, message: str, *, uncounted: int = 0) -> None:
+        live.waiting.alone, live.waiting.suspect = True, False
+        status = await self._persist(
+            partial(rows.retry, job_id=live.job.id, message=message, token=live.token, now=_now(), uncounted=uncounted))
         if status is Status.FAILED:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self._publish_end(live.job.id, Failed(message))

@@ -1,8 +1,13 @@
-"""How long a job will take, from how long such jobs took: the median of the last runs with the same cost key."""
+"""How long a job will take, from how long such jobs took: the median of the last runs with the same cost key.
+
+Seconds are a device's, not the clock's: while n jobs share a device, each takes 1/n of every second. So a queue's length in time
+comes out right however many jobs a worker runs at once.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from statistics import median
 
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
@@ -29,6 +34,39 @@ class Estimate:
     def seconds(self, cost_key: str) -> float | None:
         """None while nothing was measured."""
         return next((self._medians[key] for key in _keys(cost_key) if key in self._medians), None)
+
+
+class Shares:
+    """How many seconds of its device each running job has taken. ``now``: monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._begun: defaultdict[str, dict[str, float]] = defaultdict(dict)  # device → job → what the device had spent by then
+        self._spent: defaultdict[str, float] = defaultdict(float)  # by one job that had been there all along
+        self._since: dict[str, float] = {}
+
+    def begin(self, device: str, job_id: str, now: float) -> None:
+        self._spend(device, now)
+        self._begun[device][job_id] = self._spent[device]
+
+    def end(self, device: str, job_id: str, now: float) -> float:
+        """Device seconds of the job, from its beginning to now."""
+        self._spend(device, now)
+        return self._spent[device] - self._begun[device].pop(job_id)
+
+    def beside(self, device: str) -> int:
+        """Jobs that share the device now."""
+        return len(self._begun[device])
+
+    def _spend(self, device: str, now: float) -> None:
+        if self._begun[device]:
+            self._spent[device] += (now - self._since[device]) / len(self._begun[device])
+        self._since[device] = now
+
+
+def until_start(place: int, left: Sequence[float], ahead: float, devices: int) -> float:
+    """Seconds until the job at ``place`` (1 is next) starts. ``left``: for each slot the seconds until it is free, shortest first.
+    ``ahead``: device seconds of the first ``place - len(left)`` waiting jobs, which end before it starts."""
+    return left[min(place, len(left)) - 1] + ahead / devices
 
 
 def _keys(cost_key: str) -> tuple[str, ...]:

@@ -11,11 +11,16 @@ from vision.protocol import Broke, Done, LoadingModel, Run, Step, Stopped
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker died or hung with the job in hand, or (``untouched``) before it had it. ``reason`` is for the log."""
+    """The worker died or hung with the job in hand. ``reason`` is for the log.
+
+    ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have broken it.
+    ``shared``: the worker had other jobs in hand too, and nobody knows whose fault it was.
+    """
 
     job_id: str
     reason: str
     untouched: bool = False
+    shared: bool = False
 
 
 Outcome = Done | Stopped | Broke | Lost

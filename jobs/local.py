@@ -16,9 +16,9 @@ import statistics
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -32,11 +32,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds without a sign of life before a worker is killed. A step: max(step, factor × the median step)."""
+    """Seconds without a sign of life before a worker is killed. A step: max(step, factor × the median step).
+
+    A sign from any of its jobs will do: a worker that has several may let one of them wait.
+    """
 
     step: float = 30.0
     factor: float = 10.0
-    loading: float = 600.0  # before the first step; each report of loading counts as a sign of life
+    loading: float = 600.0  # after a report of loading, and until the first sign after a job was handed over
+    forgotten: float = 3600.0  # without a sign from one job while the others go on
     ready: float = 300.0  # imports, on a slow disk
     quit: float = 2.0
     check: float = 1.0  # between two looks at the clock
@@ -63,11 +67,20 @@ class _Running:
             self.steps.append(now - self.last_sign)
         self.last_sign = now
 
-    def allowed(self, timeouts: Timeouts) -> float:
+
+@dataclass
+class _Pulse:
+    """The latest sign of life of a worker, of whichever run. ``at``: monotonic seconds."""
+
+    at: float = 0.0
+    loads: bool = False
+
+    def allowed(self, runs: Iterable[_Running], timeouts: Timeouts) -> float:
         """Seconds of silence that are still normal. The low median: one slow first step must not stretch it."""
-        if not self.steps:
+        medians = [statistics.median_low(running.steps) for running in runs if running.steps]
+        if self.loads or not medians or any(running.since >= self.at for running in runs):
             return timeouts.loading
-        return max(timeouts.step, timeouts.factor * statistics.median_low(self.steps))
+        return max(timeouts.step, timeouts.factor * max(medians))
 
 
 class LocalExecutor:
@@ -122,6 +135,8 @@ class _Worker:
         self._connection: Connection | None = None
         self._ready: Ready | None = None
         self.runs: dict[str, _Running] = {}
+        self._pulse = _Pulse()
+        self._innocent: set[str] = set()  # jobs that are lost with a worker which another one broke
         self._ended: asyncio.Future[str] | None = None
         self._why: str | None = None  # it was killed
         self._problem: str | None = None
@@ -163,6 +178,8 @@ class _Worker:
             return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
         now = time.monotonic()
         running = _Running(report, asyncio.get_running_loop().create_future(), now, now)
+        if not self.runs:
+            self._pulse = _Pulse(now)
         self.runs[run.job_id] = running
         self._send(run)  # if the pipe is broken, its reader says so
         return await asyncio.shield(running.outcome)  # whoever stops waiting: the slot is taken until the worker answers
@@ -244,16 +261,25 @@ class _Worker:
             overslept, before = now - before - self.timeouts.check, now
             if overslept > self.timeouts.check + 1:  # this process was the one that stood still
                 began += overslept
+                self._pulse.at += overslept
                 for running in self.runs.values():
+                    running.since += overslept
                     running.last_sign += overslept
             if self._ready is None and now - began > self.timeouts.ready:
                 self.kill(f"not ready after {now - began:.0f} s")
-            for job_id, running in self.runs.items():
-                silence = now - running.last_sign
-                if silence > running.allowed(self.timeouts):
-                    log.error("job %s: no step for %.0f s, worker %s is killed", job_id, silence, self.name)
-                    self.kill(f"no step for {silence:.0f} s")
+            self._kill_if_silent(now)
         return ended.result()
+
+    def _kill_if_silent(self, now: float) -> None:
+        silence = now - self._pulse.at
+        if self.runs and silence > self._pulse.allowed(self.runs.values(), self.timeouts):
+            log.error("jobs %s: no step for %.0f s, worker %s is killed", ", ".join(self.runs), silence, self.name)
+            self.kill(f"no step for {silence:.0f} s")
+        for job_id, running in self.runs.items():
+            if now - running.last_sign > self.timeouts.forgotten:
+                log.error("job %s: forgotten for %.0f s, worker %s is killed", job_id, now - running.last_sign, self.name)
+                self._innocent |= self.runs.keys() - {job_id}
+                self.kill(f"one job had no step for {now - running.last_sign:.0f} s")
 
     def _read(self, loop: asyncio.AbstractEventLoop, connection: Connection, sentinel: int) -> None:
         """In a thread of its own, until the process has ended and everything it said is heard."""
@@ -289,7 +315,9 @@ class _Worker:
         if running is None:
             log.warning("job %s: worker %s spoke of it too late", message.job_id, self.name)
         elif isinstance(message, (LoadingModel, Step)):
-            running.sign(time.monotonic(), step=isinstance(message, Step))
+            now = time.monotonic()
+            running.sign(now, step=isinstance(message, Step))
+            self._pulse = _Pulse(now, loads=isinstance(message, LoadingModel))
             running.report(message)
         else:
             self._answer(running, message)
@@ -297,27 +325,33 @@ class _Worker:
     def _answer(self, running: _Running, message: Done | Stopped | Broke) -> None:
         del self.runs[message.job_id]
         self._deaths = 0
+        self._pulse = _Pulse(time.monotonic())
         if not running.outcome.done():
             running.outcome.set_result(message)
         fault = message.fault if isinstance(message, Broke) else None
         self._memory_faults = self._memory_faults + 1 if fault is Fault.MEMORY else 0
         if fault is Fault.PROCESS:
-            self._ready_no_more("the process is poisoned")
+            self._take_no_more()
+            self._innocent |= self.runs.keys()
+            self.kill("the process is poisoned")
         elif self._memory_faults >= MEMORY_FAULTS:
-            self._ready_no_more(f"{MEMORY_FAULTS} jobs in a row ran out of memory")
+            self._take_no_more()
+        if not self.runs and self._ready is not None and not self._ready.slots:
+            self.kill(f"{MEMORY_FAULTS} jobs in a row ran out of memory")
         self._changed()
 
-    def _ready_no_more(self, why: str) -> None:
-        """Take no more jobs and die. Other runs in the same process are lost with it."""
+    def _take_no_more(self) -> None:
         if self._ready is not None:
-            self._ready = Ready(self._ready.device, self._ready.pid, self._ready.name, self._ready.memory, slots=0)
-        self.kill(why)
+            self._ready = replace(self._ready, slots=0)
 
     def _lose_all(self, reason: str) -> None:
+        shared = len(self.runs) > 1
         for job_id, running in self.runs.items():
+            untouched = job_id in self._innocent
             if not running.outcome.done():
-                running.outcome.set_result(Lost(job_id, reason))
+                running.outcome.set_result(Lost(job_id, reason, untouched=untouched, shared=shared and not self._innocent))
         self.runs.clear()
+        self._innocent.clear()
 
 
 def _exit_words(code: int | None) -> str:

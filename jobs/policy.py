@@ -41,7 +41,11 @@ class Allowance:
 
 @dataclass
 class Waiting:
-    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so far."""
+    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so far.
+
+    ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that was the loss of a worker
+    with several jobs in hand, and no attempt was counted.
+    """
 
     job_id: str
     seq: int
@@ -53,6 +57,8 @@ class Waiting:
     since: float
     front: int | None = None
     passed_over: int = 0
+    alone: bool = False
+    suspect: bool = False
 
     @property
     def model(self) -> str:
@@ -108,23 +114,28 @@ def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, u
 
 # Order. ``groups`` are always sorted by turn, ``front`` by place.
 
-def next_job(front: Iterable[Waiting], groups: Iterable[Group], running: Mapping[int, int], loaded: str | None) -> Waiting | None:
-    """The job to start on a device that has the model ``loaded``. Users at their limit of running jobs are passed over."""
+def next_job(
+    front: Iterable[Waiting], groups: Iterable[Group], running: Mapping[int, int], loaded: str | None, *, alone: bool = True
+) -> Waiting | None:
+    """The job to start on a device that has the model ``loaded``. Users at their limit of running jobs are passed over, and where the
+    device can't be theirs ``alone``, so are jobs that need that."""
     for job in front:
-        if running.get(job.user_id, 0) < job.max_running:
+        if running.get(job.user_id, 0) < job.max_running and (alone or not job.alone):
             return job
     for group in groups:
         if running.get(group.user_id, 0) < group.jobs[0].max_running:
-            return fit_model(group.jobs, loaded)
+            fitting = fit_model(group.jobs, loaded, alone=alone)
+            if fitting is not None:
+                return fitting
     return None
 
 
-def fit_model(jobs: Sequence[Waiting], loaded: str | None) -> Waiting:
+def fit_model(jobs: Sequence[Waiting], loaded: str | None, *, alone: bool = True) -> Waiting | None:
     """Of one user's jobs in one lane the first, or an early one that needs no reload. Other users' turns are not touched."""
-    first = jobs[0]
-    if loaded is None or first.model == loaded or first.passed_over >= MAX_PASSED_OVER:
+    first = next((job for job in jobs if alone or not job.alone), None)
+    if first is None or first.alone or loaded is None or first.model == loaded or first.passed_over >= MAX_PASSED_OVER:
         return first
-    return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded), first)
+    return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded and not job.alone), first)
 
 
 def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting]:

@@ -96,10 +96,11 @@ class Waitlist:
             if other.seq < job.seq:
                 other.passed_over += 1
 
-    def next(self, running: Mapping[int, int], loaded: str | None, now: float) -> Waiting | None:
-        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may start."""
+    def next(self, running: Mapping[int, int], loaded: str | None, now: float, *, alone: bool = True) -> Waiting | None:
+        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may start.
+        ``alone``: whether nothing else is on that device."""
         self._refresh(now)
-        return policy.next_job(self._front, self._turns, running, loaded)
+        return policy.next_job(self._front, self._turns, running, loaded, alone=alone)
 
     def order(self, now: float) -> Iterator[Waiting]:
         self._refresh(now)

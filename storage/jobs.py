@@ -68,10 +68,11 @@ class WaitingRow:
     cost_key: str
     max_running: int
     created_at: datetime
+    attempts: int = 0
 
 
 _WAITING = (jobs.c.id, jobs.c.seq, jobs.c.user_id, jobs.c.guild_id, jobs.c.lane, jobs.c.front, jobs.c.cost_key,
-            jobs.c.max_running, jobs.c.created_at)
+            jobs.c.max_running, jobs.c.created_at, jobs.c.attempts)
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
 _NO_LEASE = {"lease_token": None}
 
@@ -161,15 +162,18 @@ async def fail(connection: AsyncConnection, job_id: str, message: str, *, token:
     return bool((await connection.execute(statement)).rowcount)
 
 
-async def retry(connection: AsyncConnection, job_id: str, message: str, *, token: str, now: datetime) -> Status | None:
-    """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its lease."""
-    statement = _retry(message, now).where(jobs.c.id == job_id, jobs.c.lease_token == token).returning(jobs.c.status)
+async def retry(
+    connection: AsyncConnection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
+) -> Status | None:
+    """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its lease.
+    ``uncounted``: attempts of before that were spared, and count now."""
+    statement = _retry(message, now, uncounted).where(jobs.c.id == job_id, jobs.c.lease_token == token).returning(jobs.c.status)
     status = (await connection.execute(statement)).scalar_one_or_none()
     return None if status is None else Status(status)
 
 
 async def give_back(connection: AsyncConnection, job_id: str, *, token: str) -> bool:
-    """running → queued without counting the attempt: it was our decision to stop it, not its fault."""
+    """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether it was its fault."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
         status=Status.QUEUED.value, attempts=jobs.c.attempts - 1, started_at=None, device=None, **_NO_LEASE)
     return bool((await connection.execute(statement)).rowcount)
@@ -181,9 +185,10 @@ async def recover(connection: AsyncConnection, message: str, *, now: datetime) -
     return [(row.id, Status(row.status)) for row in await connection.execute(statement)]
 
 
-def _retry(message: str, now: datetime) -> sa.Update:
-    last = jobs.c.attempts >= MAX_ATTEMPTS
+def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
+    last = jobs.c.attempts + uncounted >= MAX_ATTEMPTS
     return sa.update(jobs).values(
+        attempts=jobs.c.attempts + uncounted,
         status=sa.case((last, Status.FAILED.value), else_=Status.QUEUED.value),
         error=sa.case((last, message), else_=None),
         finished_at=sa.case((last, sa.literal(now, jobs.c.finished_at.type)), else_=None),
@@ -414,7 +419,8 @@ def _readable(row: sa.Row[Any]) -> Job | None:
 
 
 def _to_waiting(row: sa.Row[Any]) -> WaitingRow:
-    return WaitingRow(row.id, row.seq, row.user_id, row.guild_id, Lane(row.lane), row.front, row.cost_key, row.max_running, row.created_at)
+    return WaitingRow(row.id, row.seq, row.user_id, row.guild_id, Lane(row.lane), row.front, row.cost_key, row.max_running,
+                      row.created_at, row.attempts)
 
 
 async def _first(connection: AsyncConnection, statement: sa.Select[Any]) -> sa.Row[Any] | None:

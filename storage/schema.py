@@ -84,7 +84,7 @@ jobs = sa.Table(
     sa.Column("attempts", Whole, nullable=False, server_default="0"),
     sa.Column("lease_token", sa.Text),  # of the run that may change this row
     sa.Column("device", sa.Text),
-    sa.Column("run_seconds", Real),
+    sa.Column("run_seconds", Real),  # of the device: less than the clock's where it was shared
     sa.Column("captions", sa.Text),  # JSON, of the output
     sa.Column("scores", sa.Text),  # JSON
     sa.Column("parameters", sa.Text),  # JSON

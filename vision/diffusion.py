@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from core.errors import AtelierError, OutOfMemory
-from vision import checkpoint, devices, pictures, preview
+from vision import checkpoint, devices, pictures, pixels, preview
 from vision.image_model import ImageModel, arguments
 from vision.models import Mode
 from vision.reporter import Leaving, Reporter
@@ -222,8 +222,7 @@ def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.
     flagged = False
     if getattr(pipe, "safety_checker", None) is not None:
         flagged = bool(pipe.run_safety_checker(decoded.clone(), pipe._execution_device, latents.dtype)[1][0])
-    pixels = ((decoded[0].float() / 2 + 0.5).clamp(0, 1) * 255).round().byte()  # (3, H, W), on the device
-    return Image.fromarray(pixels.permute(1, 2, 0).cpu().numpy()), flagged
+    return Image.fromarray(pixels.to_uint8(decoded)[0]), flagged
 
 
 def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -8,14 +8,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageFilter, PngImagePlugin
 
 from core.errors import ImageError
 from core.events import Picture
+from vision.png import encode as encode_png
 
 MAX_PIXELS = 50_000_000
 MAX_GRID_BYTES = 8 * 2**20  # a lossless grid above this is sent lossy: Discord takes 10 MiB a file
-PREVIEW_SIDE = 384  # px of a preview's longer side
+PREVIEW_SIDE = 320  # px of a preview's longer side
 
 
 def open_picture(path: str) -> Image.Image:
@@ -75,7 +77,7 @@ def tile(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def grid(images: Sequence[Image.Image]) -> Picture:
-    """The sheet as lossless WebP (quality 0, method 0: as small as PNG at a tenth of its time), lossy above MAX_GRID_BYTES."""
+    """The sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), lossy above MAX_GRID_BYTES."""
     sheet = tile(images)
     data = _encode(sheet, "WEBP", lossless=True, quality=0, method=0)
     if len(data) > MAX_GRID_BYTES:
@@ -84,21 +86,22 @@ def grid(images: Sequence[Image.Image]) -> Picture:
 
 
 def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: int | None = None) -> Picture:
-    """A PNG that carries what made it: "parameters" as AUTOMATIC1111 writes it, "atelier" as JSON."""
+    """A PNG of the RGB ``image`` that carries what made it: "parameters" as AUTOMATIC1111 writes it, "atelier" as JSON."""
     info = PngImagePlugin.PngInfo()
     if parameters is not None:
         own = {**parameters, "seed": seed} if seed is not None else dict(parameters)
         info.add_text("parameters", parameters_line(own))
         info.add_text("atelier", json.dumps(own, ensure_ascii=False))
-    return Picture(_encode(image, "PNG", compress_level=1, pnginfo=info), "image/png", image.width, image.height, seed)
+    data = encode_png(np.asarray(image), [(kind, data) for kind, data, *_ in info.chunks])
+    return Picture(data, "image/png", image.width, image.height, seed)
 
 
 def preview(images: Sequence[Image.Image]) -> bytes:
-    """A small WebP of the sheet."""
+    """A small JPEG of the sheet: an eighth of WebP's time, and nobody looks for details in a preview."""
     sheet = tile(images)
     scale = PREVIEW_SIDE / max(sheet.size)
     small = sheet.resize((max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BICUBIC)
-    return _encode(small, "WEBP", quality=60, method=0)
+    return _encode(small, "JPEG", quality=75)
 
 
 def parameters_line(parameters: Mapping[str, Any]) -> str:

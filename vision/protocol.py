@@ -2,6 +2,9 @@
 
 Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one ``Run`` at a time
 unless its ``Ready.slots`` says more; it answers each ``Run`` with exactly one of Done, Stopped or Broke.
+
+A worker that says nothing about any of its runs for longer than a step may take is killed; LoadingModel, said before a model is
+loaded, gives it more time. It may let one run wait while it steps others, up to an hour.
 """
 
 from __future__ import annotations

@@ -15,12 +15,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 torch = pytest.importorskip("torch")
 
+from diffusers import StableDiffusionInpaintPipeline  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from transformers import AutoImageProcessor, AutoProcessor, CLIPTokenizer  # noqa: E402
 
 from demo.captions import parse  # noqa: E402
 from demo.drawing import draw  # noqa: E402
-from demo.evaluate import SINGLE, Pack, _features, captions_of, held_out, prompt  # noqa: E402
+from demo.evaluate import CARD, REPORT, SINGLE, Pack, Report, _features, captions_of, held_out, prompt  # noqa: E402
 from demo.training import MODELS  # noqa: E402
 from demo.vocabulary import Encoder, grammar_words  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
@@ -49,6 +50,11 @@ def test_the_pack_is_float16_safetensors_of_80_mb_at_most():
         with safe_open(path, "pt") as tensors:
             kinds = {tensors.get_slice(key).get_dtype() for key in tensors.keys()}
         assert kinds <= {"F16", "I64"}, path
+
+
+def test_the_card_states_the_figures_of_the_report(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert REPORT.exists() and Report().markdown() in CARD.read_text()
 
 
 def test_examples_name_the_world():
@@ -119,7 +125,8 @@ def test_variation_and_inpainting_keep_the_size(pack):
     picture = pack.imagine(["a blue ball on a white background"])[0]
     assert pack.vary([picture], ["a blue ball on a white background"], 0.5)[0].size == picture.size
     mask = picture.convert("L").point(lambda _: 255)
-    painted = pack.inpaint("snow", image=picture, mask_image=mask, width=160, height=104, **pack.defaults).images[0]
+    inpaint = StableDiffusionInpaintPipeline(**pack.text_to_image.components, requires_safety_checker=False)
+    painted = inpaint("snow", image=picture, mask_image=mask, width=160, height=104, **pack.defaults).images[0]
     assert painted.size == (160, 104)
 
 

@@ -1,5 +1,7 @@
 """A worker that obeys ``vision.protocol`` and makes plain pictures, or misbehaves as the prompt says. Loads no torch.
 
+It takes as many jobs at once as its configuration says ("slots" among the models), a step of each in turn.
+
 A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault), times (how often,
 counted in the file ``marker``; without one: always). Any other prompt is three quick steps. The picture's colour is its
 seed's, so a run again gives the same bytes.
@@ -13,6 +15,7 @@ import signal
 import struct
 import time
 import zlib
+from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,27 +29,42 @@ FAULTS = ("segfault", "kill", "exit", "exception", "hang", "memory", "error", "p
 def main(connection: Connection, config: WorkerConfig) -> None:
     if config.models.get("image") == "never starts":
         os._exit(3)
-    connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30))
+    slots = int(config.models.get("slots", 1))
+    connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30, slots))
     _Worker(connection).work()
 
 
 class _Worker:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.runs: dict[str, Iterator[None]] = {}
         self.stopped: set[str] = set()
 
     def work(self) -> None:
-        while True:
-            try:
-                message = self.connection.recv()
-            except EOFError:
-                return
-            if isinstance(message, Quit):
-                return
-            if isinstance(message, Run):
-                self.connection.send(self.run(message))
+        while self.listen(None if not self.runs else 0):
+            for job_id, steps in list(self.runs.items()):
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    del self.runs[job_id]
+                    self.connection.send(end.value)
 
-    def run(self, run: Run) -> Done | Stopped | Broke:
+    def listen(self, seconds: float | None) -> bool:
+        """Hear what was said, waiting for the first word. False: it is over."""
+        try:
+            while self.connection.poll(seconds):
+                message, seconds = self.connection.recv(), 0
+                if isinstance(message, Quit):
+                    return False
+                if isinstance(message, Run):
+                    self.runs[message.job_id] = self.run(message)
+                elif isinstance(message, Stop):
+                    self.stopped.add(message.job_id)
+        except EOFError:
+            return False
+        return True
+
+    def run(self, run: Run) -> Generator[None, None, Done | Stopped | Broke]:
         request = from_json(run.kind, run.request)
         for path in run.paths.values():
             assert os.path.exists(path), path
@@ -61,7 +79,8 @@ class _Worker:
                 if broke is not None:
                     return broke
             time.sleep(wish.get("delay", 0.0))
-            if self.asked_to_stop(run.job_id):
+            yield
+            if run.job_id in self.stopped:
                 return Stopped(run.job_id)
             self.connection.send(Step(run.job_id, step, steps, b"preview"))
         return Done(run.job_id, output_of(request))
@@ -88,15 +107,6 @@ class _Worker:
         else:
             return Broke(job_id, Fault(fault), f"It broke: {fault}.")
         return None
-
-    def asked_to_stop(self, job_id: str) -> bool:
-        while self.connection.poll(0):
-            message = self.connection.recv()
-            if isinstance(message, Stop):
-                self.stopped.add(message.job_id)
-            elif isinstance(message, Quit):
-                os._exit(0)
-        return job_id in self.stopped
 
 
 def read_wish(prompt: str) -> dict[str, Any]:

@@ -22,10 +22,10 @@ from unittest import mock
 
 from core.events import Failed, Rendered, Started
 from jobs import local
-from jobs.dispatcher import Dispatcher
+from jobs.dispatcher import GAVE_UP, Dispatcher
 from jobs.local import LocalExecutor, Timeouts
 from jobs.queue import Queue
-from tests.jobs.conftest import ask, open_queue
+from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
 
@@ -34,10 +34,13 @@ PATIENCE = 30.0  # s for one job to its end
 ONCE = ("segfault", "kill", "exit", "exception", "garbage", "close", "hang", "error", "process")  # the second try succeeds
 ALWAYS = ("segfault", "hang", "error")  # a poison job: three tries, then an honest end
 FINAL = ("memory", "user", "model")  # no second try
+Plan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # once, always, final
+SHORT: Plan = ("kill", "process"), ("segfault",), ()  # of the suite, in a shared worker
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "no watch over silence": (local._Running, "allowed", lambda running, timeouts: float("inf")),
-    "loses a retry": (Dispatcher, "_retry", lambda dispatcher, live, message: asyncio.sleep(0)),
-    "takes all jobs of a dead worker for failed": (Dispatcher, "_retry", lambda d, live, message: d._failed(live, message)),
+    "loses a retry": (Dispatcher, "_retry", lambda dispatcher, live, message, **_: asyncio.sleep(0)),
+    "takes all jobs of a dead worker for failed": (Dispatcher, "_retry", lambda d, live, message, **_: d._failed(live, message)),
+    "blames everybody": (Dispatcher, "_lost", lambda d, live, lost: d._retry(live, GAVE_UP)),
 }
 
 
@@ -48,13 +51,15 @@ class Figures:
     ends: dict[str, Counter[str]] = field(default_factory=dict)
     attempts: int = 0
     back: list[float] = field(default_factory=list)
-    touched: int = 0  # other jobs that felt a fault
+    neighbours: int = 0
+    touched: int = 0  # neighbours that didn't end right, or whom a fault cost an attempt
 
     def __str__(self) -> str:
-        lines = [f"{fault:20} {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}" for fault, ends in self.ends.items()]
+        lines = [f"{fault:34} {', '.join(f'{count} {end}' for end, count in sorted(ends.items()))}" for fault, ends in self.ends.items()]
         total = sum(sum(ends.values()) for ends in self.ends.values())
         back = f"back at work after {max(self.back):.1f} s at most" if self.back else "no retries"
-        return "\n".join([*lines, f"{total} faults, {self.attempts} attempts at most, {self.touched} other jobs touched, {back}"])
+        sum_ = f"{total} faults, {self.attempts} attempts at most, {self.touched} of {self.neighbours} neighbours touched, {back}"
+        return "\n".join([*lines, sum_])
 
 
 @contextmanager
@@ -67,35 +72,48 @@ def seeded(bug: str | None) -> Iterator[None]:
         yield
 
 
-async def measure(folder: Path, rounds: int, once: tuple[str, ...] = ONCE, always: tuple[str, ...] = ALWAYS) -> Figures:
-    """Two devices; beside every faulty job runs another member's healthy one."""
+async def measure(folder: Path, rounds: int, alone: Plan = (ONCE, ALWAYS, FINAL), shared: Plan = (ONCE, ALWAYS, FINAL)) -> Figures:
+    """Beside every faulty job run healthy ones of other members: one on another device, then three in the same worker."""
     figures = Figures()
-    executor = LocalExecutor([WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main", timeouts=TIMEOUTS)
-    async with open_queue(folder, executor) as queue:
-        for number in range(rounds):
-            for fault in once:
-                await _one(queue, figures, f"{fault}, once", {"fault": fault, "marker": str(folder / f"{fault}{number}")}, "right")
-            for fault in always:
-                await _one(queue, figures, f"{fault}, always", {"fault": fault}, "honest")
-            for fault in FINAL:
-                await _one(queue, figures, fault, {"fault": fault}, "honest")
+    for name, devices, slots, plan in (("alone", ("cuda:0", "cuda:1"), 1, alone), ("shared", ("cuda:0",), 4, shared)):
+        await asyncio.to_thread((folder / name).mkdir)
+        await _round(folder / name, figures, rounds, devices, slots, plan)
     return figures
 
 
-async def _one(queue: Queue, figures: Figures, name: str, wish: dict[str, Any], expected: str) -> None:
+async def _round(folder: Path, figures: Figures, rounds: int, devices: tuple[str, ...], slots: int, plan: Plan) -> None:
+    configs = [WorkerConfig(device, {"slots": str(slots)}, "") for device in devices]
+    executor = LocalExecutor(configs, target="tests.jobs.fake_worker:main", timeouts=TIMEOUTS)
+    beside, where = (1, "") if slots == 1 else (slots - 1, " in a shared worker")
+    async with open_queue(folder, executor) as queue:
+        for number in range(rounds):
+            for fault in plan[0]:
+                await _one(queue, figures, f"{fault}, once{where}", {"fault": fault, "marker": str(folder / f"{fault}{number}")}, "right", beside)
+            for fault in plan[1]:
+                await _one(queue, figures, f"{fault}, always{where}", {"fault": fault}, "honest", beside)
+            for fault in plan[2]:
+                await _one(queue, figures, f"{fault}{where}", {"fault": fault}, "honest", beside)
+
+
+async def _one(queue: Queue, figures: Figures, name: str, wish: dict[str, Any], expected: str, beside: int) -> None:
+    steps = json.dumps({"steps": 20, "delay": 0.01})
+    healthy = [(await ask(queue, steps, user=2 + number, seed=22)).job.id for number in range(beside)]
+    await until(lambda: all(map(queue.executor.has, healthy)))
     faulty = (await ask(queue, json.dumps({**wish, "at": 2, "steps": 4, "delay": 0.01}), user=1, seed=11)).job.id
-    healthy = (await ask(queue, json.dumps({"steps": 20, "delay": 0.01}), user=2, seed=22)).job.id
     try:
         async with asyncio.timeout(PATIENCE):
             end, back = await _end(queue, faulty, 11)
-            other, _ = await _end(queue, healthy, 22)
+            others = [(await _end(queue, job_id, 22))[0] for job_id in healthy]
     except TimeoutError:
-        end, back, other = "never", [], "never"
-        await queue.cancel(faulty), await queue.cancel(healthy)
+        end, back, others = "never", [], ["never"]
+        for job_id in (faulty, *healthy):
+            await queue.cancel(job_id)
     figures.ends.setdefault(name, Counter())[end if end == expected else f"WRONG ({end})"] += 1
     figures.back += back
     figures.attempts = max(figures.attempts, (await queue.job(faulty)).attempts)
-    figures.touched += other != "right" or (await queue.job(healthy)).attempts != 1
+    figures.neighbours += beside
+    figures.touched += sum(other != "right" for other in others)
+    figures.touched += sum([(await queue.job(job_id)).attempts != 1 for job_id in healthy])
 
 
 async def _end(queue: Queue, job_id: str, seed: int) -> tuple[str, list[float]]:

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,6 +36,7 @@ from core.requests import ImagineRequest
 from jobs import policy
 from jobs.dispatcher import Dispatcher
 from jobs.executor import Lost
+from jobs.placement import Placement
 from jobs.policy import RANKS, Limits
 from jobs.queue import Queue
 from storage import jobs as rows
@@ -78,6 +79,9 @@ class Plain:
     attempts: int = 0
     front: int = 0
     told: bool = False
+    device: str = ""
+    alone: bool = False  # from the first failed try on
+    suspect: bool = False  # it was in hand when a worker with several jobs died
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -92,6 +96,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.plain: dict[str, Plain] = {}
         self.turn: dict[int, int] = {}
         self.turns = 0
+        self.loaded: set[str] = set()
+        self.cooling: list[str] = []  # devices whose slot is not free yet
+        self.cleared: tuple[str, str] | None = None  # a job that must be alone, and the device that is kept for it
         self.paused = False
         self.count = 0
         self.ends: dict[str, list[Any]] = {}
@@ -145,19 +152,50 @@ class QueueMachine(RuleBasedStateMachine):
         return [job_id for job_id, plain in self.plain.items() if plain.status in statuses]
 
     def run_what_can(self) -> None:
-        """Turn by turn: admin's front, then lane, then whose turn is longest ago, then who came first."""
-        while not self.paused and len(self.having("running")) < sum(SLOTS.values()):
-            busy = Counter(p.user for p in self.plain.values() if p.status == "running")
-            can = [p for p in self.plain.values() if p.status == "queued" and busy[p.user] < LIMITS.user_running]
-            if not can:
-                return
-            plain = min(can, key=lambda p: (-p.front, 0, 0, p.seq) if p.front else (0, RANKS[p.lane], self.turn.get(p.user, 0), p.seq))
-            plain.status, plain.attempts = "running", plain.attempts + 1
-            self.turns += 1
-            self.turn[plain.user] = self.turns
+        while not self.paused and self.run_one():
+            pass
 
-    def again(self, plain: Plain) -> None:
+    def run_one(self) -> bool:
+        """Turn by turn: admin's front, then lane, then whose turn is longest ago, then who came first."""
+        running = [p for p in self.plain.values() if p.status == "running"]
+        users, on = Counter(p.user for p in running), Counter([p.device for p in running] + self.cooling)
+        can = [i for i, p in self.plain.items() if p.status == "queued" and users[p.user] < LIMITS.user_running]
+        free = {d: on[d] for d in SLOTS if on[d] < SLOTS[d] and not any(p.alone and p.device == d for p in running)}
+        if self.cleared and self.cleared[0] not in can:
+            self.cleared = None
+        if self.cleared and free.pop(self.cleared[1], None) == 0:
+            return self.start(*self.cleared)
+        can.sort(key=lambda i: self.order_of(self.plain[i]))
+        if can and free and self.plain[can[0]].alone and 0 not in free.values():
+            if not self.cleared:
+                self.cleared = can[0], min(free, key=free.__getitem__)
+                return True
+            can = [i for i in can if not self.plain[i].alone]
+        if not can or not free:
+            return False
+        empty_only = self.plain[can[0]].alone
+        return self.start(can[0], min((d for d in free if not (empty_only and free[d])), key=lambda d: (free[d], d not in self.loaded)))
+
+    def order_of(self, plain: Plain) -> tuple[int, ...]:
+        return (-plain.front, 0, 0, plain.seq) if plain.front else (0, RANKS[plain.lane], self.turn.get(plain.user, 0), plain.seq)
+
+    def start(self, job_id: str, device: str) -> bool:
+        plain = self.plain[job_id]
+        plain.status, plain.device, plain.attempts = "running", device, plain.attempts + 1
+        self.loaded.add(device)
+        if self.cleared and self.cleared[0] == job_id:
+            self.cleared = None
+        self.turns += 1
+        self.turn[plain.user] = self.turns
+        return True
+
+    def again(self, plain: Plain, uncounted: int = 0) -> None:
+        plain.attempts += uncounted
+        plain.alone, plain.suspect = True, False
         plain.status = "failed" if plain.attempts >= 3 else "queued"
+
+    def spare(self, plain: Plain) -> None:
+        plain.status, plain.attempts = "queued", plain.attempts - 1
 
     # Rules
 
@@ -213,37 +251,55 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         job_id = self._held(data)
-        self.end(job_id, Done(job_id, self._output(job_id)), "rendered")
+        self.plain[job_id].status = "rendered"
+        self.end_in_order(Done(job_id, self._output(job_id)))
 
     @precondition(lambda self: self.executor.held)
     @rule(data=st.data(), fault=st.sampled_from(Fault))
     def break_(self, data: st.DataObject, fault: Fault) -> None:
+        """A job that poisons its process takes those beside it with it, without blame."""
         job_id = self._held(data)
-        self.end(job_id, Broke(job_id, fault, "It broke."), "again" if fault in (Fault.ERROR, Fault.PROCESS) else "failed")
+        plain = self.plain[job_id]
+        beside = [i for i in self.on(plain.device) if i != job_id] if fault is Fault.PROCESS else []
+        if fault in (Fault.ERROR, Fault.PROCESS):
+            self.again(plain)
+        else:
+            plain.status = "failed"
+        for other in beside:
+            self.spare(self.plain[other])
+            self.loaded.discard(plain.device)
+        self.end_in_order(Broke(job_id, fault, "It broke."), *(Lost(other, "poisoned", untouched=True) for other in beside))
 
     @precondition(lambda self: self.executor.held)
     @rule(data=st.data())
     def lose(self, data: st.DataObject) -> None:
-        job_id = self._held(data)
-        self.end(job_id, Lost(job_id, "killed"), "again")
-
-    def end(self, job_id: str, outcome: Any, status: str) -> None:
-        plain = self.plain.get(job_id)
-        if plain is not None and plain.status == "running":
-            if status == "again":
-                self.again(plain)
+        """A worker dies with all it has."""
+        device = self.plain[self._held(data)].device
+        lost = self.on(device)
+        for plain in map(self.plain.__getitem__, lost):
+            if len(lost) > 1 and not plain.suspect:
+                self.spare(plain)
+                plain.alone = plain.suspect = True
             else:
-                plain.status = status
-        self.end_in_order(outcome)
-        self.run_what_can()
+                self.again(plain, uncounted=int(plain.suspect))
+        self.loaded.discard(device)
+        self.end_in_order(*(Lost(job_id, "killed", shared=len(lost) > 1) for job_id in lost))
 
-    def end_in_order(self, outcome: Any) -> None:
-        """First what came of the job is written, then its slot is free. The other way round may happen too, and is as
+    def on(self, device: str) -> list[str]:
+        return [job_id for job_id in self.having("running") if self.plain[job_id].device == device]
+
+    def end_in_order(self, *outcomes: Any) -> None:
+        """First what came of the jobs is written, then their slots are free. The other way round may happen too, and is as
         good, but then who runs next is a matter of milliseconds, which a plain model can't say."""
-        self.executor.end(outcome, cool=True)
+        self.cooling += [self.executor.held[outcome.job_id].device for outcome in outcomes]
+        for outcome in outcomes:
+            self.executor.end(outcome, cool=True)
         self.do(asyncio.sleep(0))
+        self.run_what_can()
+        self.cooling.clear()
         self.executor.cooled()
         self.do(asyncio.sleep(0))
+        self.run_what_can()
 
     @precondition(lambda self: self.plain)
     @rule(data=st.data())
@@ -258,7 +314,8 @@ class QueueMachine(RuleBasedStateMachine):
         if was_running:  # its slot is taken until the worker has stopped, or has finished in spite of it
             assert job_id in self.executor.asked_to_stop
             self.end_in_order(Done(job_id, self._output(job_id)) if data.draw(st.booleans()) else Stopped(job_id))
-        self.run_what_can()
+        else:
+            self.run_what_can()
 
     @precondition(lambda self: self.having("rendered", "failed", "cancelled"))
     @rule(data=st.data())
@@ -374,6 +431,9 @@ class QueueMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.eyes.close()
         self.open()
+        self.loaded, self.cleared = set(), None
+        for plain in self.plain.values():
+            plain.alone, plain.suspect = plain.attempts > 0, False
         self.run_what_can()
         for job_id, plain in self.plain.items():
             if plain.status in ("queued", "running"):
@@ -389,7 +449,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def exactly_the_running_jobs_are_on_devices(self) -> None:
-        assert set(self.executor.held) == set(self.having("running"))
+        assert {i: held.device for i, held in self.executor.held.items()} == {i: self.plain[i].device for i in self.having("running")}
+
+    @invariant()
+    def whoever_must_be_alone_is(self) -> None:
+        alone = {self.plain[i].device for i in self.having("running") if self.plain[i].alone}
+        assert all(len(self.on(device)) == 1 for device in alone)
 
     @invariant()
     def everybody_is_told_one_end_and_the_right_one(self) -> None:
@@ -423,7 +488,7 @@ class QueueMachine(RuleBasedStateMachine):
 # Seeded bugs: each must be found
 
 def _unfenced(real: Any) -> Any:
-    async def retry(connection: Any, job_id: str, message: str, *, token: str, now: Any) -> Status:
+    async def retry(connection: Any, job_id: str, message: str, **options: Any) -> Status:
         await connection.execute(sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id})
         return Status.QUEUED
 
@@ -461,6 +526,15 @@ def _keeps_attempt(real: Any) -> Any:
     return give_back
 
 
+def _shares(real: Any) -> Any:
+    def choose(self: Placement, rooms: Any, running: Any, now: float) -> Any:
+        free = {name: room.running for name, room in rooms.items() if room.free > 0}
+        job = self._waitlist.next(running, None, now) if free else None
+        return None if job is None else (min(free, key=free.__getitem__), job)
+
+    return choose
+
+
 BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "unfenced": (rows, "retry", _unfenced),
     "uncounted attempt": (rows, "claim", _uncounted),
@@ -468,7 +542,9 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "doubles a replay": (rows, "same_request", _believes_all),
     "counts a restart": (rows, "give_back", _keeps_attempt),
     "unfair": (policy.Group, "turn", lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0))),
-    "loses a retry": (Dispatcher, "_retry", lambda real: lambda self, live, message: asyncio.sleep(0)),
+    "loses a retry": (Dispatcher, "_retry", lambda real: lambda self, live, message, **options: asyncio.sleep(0)),
+    "blames everybody": (Dispatcher, "_lost", lambda real: lambda self, live, lost: real(self, live, replace(lost, shared=False))),
+    "lets a suspect share": (Placement, "choose", _shares),
 }
 
 

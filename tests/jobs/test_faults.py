@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.faults import check, measure, seeded
+from tests.jobs.faults import SHORT, check, measure, seeded
 
 
 async def test_every_fault_ends_right_or_honestly_and_touches_one_job(tmp_path: Path) -> None:
-    check(await measure(tmp_path, 1))
+    check(await measure(tmp_path, 1, shared=SHORT))
 
 
-@pytest.mark.parametrize("bug", ["takes all jobs of a dead worker for failed"])
+@pytest.mark.parametrize("bug", ["takes all jobs of a dead worker for failed", "blames everybody"])
 async def test_a_seeded_bug_is_found(tmp_path: Path, bug: str) -> None:
+    crash = ("segfault",), (), ()
     with seeded(bug):
-        figures = await measure(tmp_path, 1, once=("segfault",), always=())
+        figures = await measure(tmp_path, 1, alone=crash, shared=crash)
     with pytest.raises(AssertionError):
         check(figures)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,78 @@ async def test_devices_work_side_by_side_and_one_fault_touches_one() -> None:
         runs = [executor.run(name, run_of(name, steps=10, delay=0.03, **({"fault": "kill"} if name == "cpu" else {})), lambda m: None)
                 for name in ("cpu", "cpu#2", "cuda:0")]
         assert [type(o) for o in await asyncio.gather(*runs)] == [Lost, Done, Done]
+
+
+# Several jobs in one worker
+
+SLOTS = {"slots": "4"}
+
+
+@asynccontextmanager
+async def sharing(*wishes: dict[str, Any]) -> AsyncIterator[tuple[LocalExecutor, list[asyncio.Task[Any]]]]:
+    """A worker with four slots, and a run for each of ``wishes`` in its hands, called 0, 1, …"""
+    async with working(config(**SLOTS)) as executor:
+        heard: list[Any] = []
+        tasks = [asyncio.create_task(executor.run("cpu", run_of(str(i), **wish), heard.append)) for i, wish in enumerate(wishes)]
+        await until(lambda: {m.job_id for m in heard} == {str(i) for i, wish in enumerate(wishes) if wish.get("at") != 1})
+        yield executor, tasks
+
+
+async def test_a_worker_with_slots_runs_jobs_side_by_side() -> None:
+    async with sharing(*[{"steps": 20, "delay": 0.02}] * 3) as (executor, tasks):
+        assert executor.free() == ["cpu"] and executor.devices[0].running == 3
+        assert [type(outcome) for outcome in await asyncio.gather(*tasks)] == [Done] * 3
+        assert executor.free() == ["cpu"] * 4
+
+
+async def test_one_of_several_is_cancelled_and_the_others_go_on() -> None:
+    async with sharing({"steps": 10**6, "delay": 0.01}, {"steps": 30, "delay": 0.01}) as (executor, tasks):
+        executor.cancel("0")
+        assert await tasks[0] == Stopped("0")
+        assert executor.free() == ["cpu"] * 3 and not tasks[1].done()
+        assert isinstance(await tasks[1], Done)
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang", "garbage"])
+async def test_when_a_worker_dies_with_several_jobs_nobody_is_blamed(fault: str) -> None:
+    async with sharing({"steps": 10**6, "delay": 0.01}, {"fault": fault, "at": 4, "steps": 5, "delay": 0.01}) as (_, tasks):
+        outcomes = await asyncio.gather(*tasks)
+    assert [(o.shared, o.untouched) for o in outcomes] == [(True, False)] * 2
+
+
+async def test_when_a_job_poisons_the_process_the_others_are_lost_without_blame() -> None:
+    async with sharing({"steps": 10**6, "delay": 0.01}, {"fault": "process", "at": 4, "steps": 5, "delay": 0.01}) as (executor, tasks):
+        lost, broke = await asyncio.gather(*tasks)
+        assert broke.fault is Fault.PROCESS and (lost.untouched, lost.shared) == (True, False)
+        assert isinstance(await go(executor, run_of("next")), Done)
+
+
+async def test_a_process_that_ran_out_of_memory_twice_ends_when_its_other_jobs_have() -> None:
+    long, short = {"steps": 60, "delay": 0.01}, {"fault": "memory", "at": 2}
+    async with sharing(long, short, short) as (executor, tasks):
+        pids = executor.pids()
+        await asyncio.gather(*tasks[1:])
+        assert not executor.free() and not tasks[0].done()
+        assert isinstance(await tasks[0], Done)
+        assert isinstance(await go(executor, run_of("next")), Done)
+        assert executor.pids() != pids
+
+
+async def test_a_job_that_loads_beside_one_that_steps_is_no_hang() -> None:
+    async with sharing({"steps": 120, "delay": 0.02}) as (executor, tasks):
+        late = await executor.run("cpu", run_of("late", load=1.5), lambda m: None)
+        assert isinstance(late, Done) and isinstance(await tasks[0], Done)
+
+
+async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with working(config(**SLOTS), timeouts=replace(QUICK, forgotten=1.0)) as executor:
+        heard: list[Any] = []
+        stepping = asyncio.create_task(executor.run("cpu", run_of("0", steps=10**6, delay=0.01), heard.append))
+        await until(lambda: heard)
+        (worker,) = executor._workers.values()
+        monkeypatch.setattr(worker, "_send", lambda message: None)  # the worker never hears of it
+        forgotten = asyncio.create_task(executor.run("cpu", run_of("1"), heard.append))
+        assert [(o.untouched, o.shared) for o in await asyncio.gather(stepping, forgotten)] == [(True, False), (False, False)]
 
 
 async def test_a_worker_that_never_starts_is_down_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:

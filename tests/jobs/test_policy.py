@@ -10,7 +10,7 @@ from core.errors import LimitError, NotAllowedError
 from core.job import Lane, Origin
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest
 from jobs import policy
-from jobs.estimate import Estimate
+from jobs.estimate import Estimate, Shares, until_start
 from jobs.policy import LIFT_SECONDS, MAX_PASSED_OVER, Allowance, Limits, Waiting, admit, allowance, cost_key, model_of
 from jobs.waitlist import REFRESH_SECONDS, Waitlist
 from storage.people import RoleLimit, Rules
@@ -215,3 +215,41 @@ def test_an_estimate_follows_a_change() -> None:
     for seconds in [10.0] * 30 + [1.0] * 15:
         estimate.add("imagine|1|a", seconds)
     assert estimate.seconds("imagine|1|a") == 1.0
+
+
+def test_jobs_that_share_a_device_share_its_seconds() -> None:
+    shares = Shares()
+    shares.begin("a", "long", 0.0)
+    shares.begin("b", "elsewhere", 0.0)
+    shares.begin("a", "short", 4.0)
+    assert shares.beside("a") == 2
+    assert shares.end("a", "short", 6.0) == 1.0
+    assert shares.end("a", "long", 10.0) == 4.0 + 1.0 + 4.0
+    assert shares.end("b", "elsewhere", 10.0) == 10.0
+    shares.begin("a", "next", 100.0)  # the device was idle
+    assert shares.end("a", "next", 101.0) == 1.0
+
+
+def test_the_shares_of_a_busy_device_add_up_to_the_clock() -> None:
+    chance, shares, running, spent, now = random.Random(4), Shares(), {"first": 0.0}, 0.0, 0.0
+    shares.begin("a", "first", now)
+    for number in range(300):
+        now += chance.random()
+        if len(running) > 1 and chance.random() < 0.5:
+            name = chance.choice(list(running))
+            del running[name]
+            spent += shares.end("a", name, now)
+        else:
+            running[str(number)] = now
+            shares.begin("a", str(number), now)
+    assert spent + sum(shares.end("a", name, now) for name in running) == pytest.approx(now)
+
+
+@pytest.mark.parametrize(("place", "left", "ahead", "devices", "seconds"), [
+    (1, [0.0], 0.0, 1, 0.0),  # a free slot
+    (1, [8.0], 0.0, 1, 8.0), (3, [8.0], 20.0, 1, 28.0),  # one device with one slot
+    (1, [2.0, 4.0, 6.0], 0.0, 1, 2.0), (3, [2.0, 4.0, 6.0], 0.0, 1, 6.0), (5, [2.0, 4.0, 6.0], 7.0, 1, 13.0),
+    (4, [2.0, 6.0], 20.0, 2, 16.0),  # two devices
+])
+def test_a_job_starts_when_enough_others_have_ended(place: int, left: list[float], ahead: float, devices: int, seconds: float) -> None:
+    assert until_start(place, left, ahead, devices) == seconds

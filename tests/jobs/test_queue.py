@@ -326,6 +326,85 @@ async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(queue: 
     assert (await queue.job(job_id)).attempts == 1
 
 
+# Several jobs in one worker
+
+async def _together(queue: Queue, executor: HandExecutor, count: int) -> list[str]:
+    """Jobs of ``count`` members, all in one worker's hands."""
+    ids = [(await ask(queue, user=user)).job.id for user in range(1, count + 1)]
+    await until(lambda: set(ids) <= set(executor.held))
+    return ids
+
+
+async def _lose_all(queue: Queue, executor: HandExecutor) -> None:
+    """The worker dies with everything it has."""
+    ids = list(executor.held)
+    for job_id in ids:
+        executor.end(Lost(job_id, "killed", shared=len(ids) > 1), cool=True)
+    await until(lambda: not set(ids) & set(queue._dispatcher.running))
+    executor.cooled()
+
+
+async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 4})
+    async with open_queue(tmp_path, executor) as queue:
+        poison, *others = await _together(queue, executor, 4)
+        await _lose_all(queue, executor)
+        tries = 1
+        while {poison, *others} & set(queue._dispatcher.feeds):
+            await until(lambda: executor.held)
+            (job_id,) = executor.held  # one suspect at a time
+            if job_id == poison:
+                tries += 1
+                await _lose_all(queue, executor)
+            else:
+                executor.end(done(executor, job_id))
+                await until(lambda i=job_id: i not in queue._dispatcher.running)
+        assert tries == 3 and await ends(queue, poison) == Failed(GAVE_UP)
+        for job_id in others:
+            assert await ends(queue, job_id) == Rendered()
+            assert (await queue.job(job_id)).attempts == 1
+
+
+async def test_what_may_have_killed_a_worker_is_alone_also_after_a_restart(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 4})
+    async with open_queue(tmp_path, executor) as queue:
+        await _together(queue, executor, 2)
+        queue.database._closed = True  # no note of anything any more, as in a crash
+        await queue._dispatcher.executor.stop()
+    executor = HandExecutor({"cuda:0": 4})
+    async with open_queue(tmp_path, executor) as queue:
+        fresh = (await ask(queue, user=9)).job.id
+        for _ in range(3):
+            await until(lambda: executor.held)
+            (job_id,) = executor.held
+            executor.end(done(executor, job_id))
+            await until(lambda i=job_id: i not in queue._dispatcher.running)
+        assert fresh in executor.started and not queue._dispatcher.feeds
+
+
+async def test_a_newcomer_gets_a_free_slot_at_once(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 4})
+    async with open_queue(tmp_path, executor) as queue:
+        for _ in range(8):
+            await ask(queue, user=1)
+        await until(lambda: len(executor.held) == 3)  # the member's limit
+        newcomer = await ask(queue, user=2)
+        assert newcomer.position == 1
+        await held(executor, newcomer.job.id)
+
+
+async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 2})
+    async with open_queue(tmp_path, executor) as queue:
+        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)  # of the device, not of the clock
+        running = await _together(queue, executor, 2)
+        waiting = [(await ask(queue, user=user)).job.id for user in (3, 4, 5)]
+        times = [view.eta for view in (await queue.snapshot()).waiting]
+        assert [round(seconds) for seconds in times] == [20, 20, 30]
+        executor.end(done(executor, running[0]))
+        await held(executor, waiting[0])
+
+
 # Cancelling
 
 async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:

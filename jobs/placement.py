@@ -1,0 +1,71 @@
+"""Which waiting job goes to which device: models that are loaded there, and jobs that must be alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jobs.policy import Waiting
+from jobs.waitlist import Waitlist
+
+
+class Room(NamedTuple):
+    """A device that works: its free slots, and the jobs that are on it."""
+
+    free: int
+    running: int
+
+
+class Placement:
+    """Devices are told apart by name. ``rooms``: every device that works; ``running``: user → jobs on devices."""
+
+    def __init__(self, waitlist: Waitlist) -> None:
+        self._waitlist = waitlist
+        self._loaded: dict[str, str] = {}  # device → model of its latest job
+        self._clearing: tuple[str, str] | None = None  # a job that must be alone, and the device that takes nothing else until then
+
+    def note_start(self, device: str, job: Waiting) -> None:
+        self._loaded[device] = job.model
+        if self._clearing is not None and self._clearing[0] == job.job_id:
+            self._clearing = None
+
+    def note_loss(self, device: str) -> None:
+        """Its worker died: nothing is loaded there any more."""
+        self._loaded.pop(device, None)
+
+    def choose(self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float) -> tuple[str, Waiting] | None:
+        """The next job and its device, or None. A device is cleared for a job that must be alone; the others go on meanwhile."""
+        free = {name: room.running for name, room in rooms.items() if room.free > 0}
+        cleared = self._cleared_for(rooms, running)
+        if cleared is not None:
+            job, device = cleared
+            if free.pop(device, None) == 0:
+                return device, job
+        if not free:
+            return None
+        first = self._waitlist.next(running, None, now)
+        if first is not None and first.alone and 0 not in free.values():
+            if cleared is None:
+                self._clearing = (first.job_id, min(free, key=free.__getitem__))
+                return self.choose(rooms, running, now)
+            first = self._waitlist.next(running, None, now, alone=False)
+        if first is None:
+            return None
+        device = self._best(free, first)
+        job = self._waitlist.next(running, self._loaded.get(device), now, alone=free[device] == 0)
+        return None if job is None else (device, job)
+
+    def _cleared_for(self, rooms: Mapping[str, Room], running: Mapping[int, int]) -> tuple[Waiting, str] | None:
+        """The job for which a device is being cleared, while it may start there."""
+        if self._clearing is not None:
+            job, device = self._waitlist.get(self._clearing[0]), self._clearing[1]
+            if job is not None and device in rooms and running.get(job.user_id, 0) < job.max_running:
+                return job, device
+            self._clearing = None
+        return None
+
+    def _best(self, free: Mapping[str, int], job: Waiting) -> str:
+        """Where no other model has to go, then where the least is going on, then where the model is loaded."""
+        fitting = [name for name, count in free.items() if not (job.alone and count)]
+        return min(fitting, key=lambda name: (
+            self._loaded.get(name, job.model) != job.model, free[name], self._loaded.get(name) != job.model))

@@ -1,0 +1,102 @@
+import itertools
+
+from core.job import Lane
+from jobs.placement import Placement, Room
+from jobs.policy import Waiting
+from jobs.waitlist import Waitlist
+
+_seq = itertools.count(1)
+EMPTY = Room(4, 0)
+
+
+def job(user: int = 1, *, model: str = "image", alone: bool = False, limit: int = 3) -> Waiting:
+    seq = next(_seq)
+    return Waiting(f"j{seq}", seq, user, None, Lane.FAST, f"imagine||{model}", limit, 0.0, alone=alone)
+
+
+def placed(*jobs: Waiting) -> tuple[Placement, Waitlist]:
+    waitlist = Waitlist()
+    for each in jobs:
+        waitlist.add(each, 0.0)
+    return Placement(waitlist), waitlist
+
+
+def test_nothing_free_takes_nothing() -> None:
+    placement, _ = placed(job())
+    assert placement.choose({}, {}, 0.0) is None
+    assert placement.choose({"a": Room(0, 4)}, {}, 0.0) is None
+
+
+def test_jobs_spread_over_devices_before_they_share_one() -> None:
+    placement, _ = placed(job())
+    assert placement.choose({"a": Room(3, 1), "b": EMPTY}, {}, 0.0)[0] == "b"
+
+
+def test_a_loaded_model_is_shared_rather_than_another_one_replaced() -> None:
+    image, clip = job(model="image"), job(model="clip")
+    placement, _ = placed(job(model="image"))
+    placement.note_start("a", image)
+    placement.note_start("b", clip)
+    assert placement.choose({"a": Room(3, 1), "b": EMPTY}, {}, 0.0)[0] == "a"
+    assert placement.choose({"a": Room(0, 4), "b": EMPTY}, {}, 0.0)[0] == "b", "but nobody waits for it"
+    placement.note_loss("b")
+    assert placement.choose({"a": Room(3, 1), "b": EMPTY}, {}, 0.0)[0] == "b"
+
+
+def test_a_job_that_failed_before_gets_a_device_to_itself() -> None:
+    suspect = job(alone=True)
+    placement, _ = placed(suspect, job(2))
+    assert placement.choose({"a": Room(3, 1), "b": EMPTY}, {}, 0.0) == ("b", suspect)
+
+
+def test_a_device_is_cleared_for_it_while_others_go_on_elsewhere() -> None:
+    suspect, other = job(1, alone=True), job(2)
+    placement, _ = placed(suspect, other)
+    rooms = {"a": Room(1, 3), "b": Room(2, 2)}
+    assert placement.choose(rooms, {}, 0.0) == ("a", other)
+    assert placement.choose({"b": Room(3, 1)}, {}, 0.0) is None, "a newcomer may not take the device that is being cleared"
+    assert placement.choose({"b": EMPTY}, {}, 0.0) == ("b", suspect)
+
+
+def test_a_newcomer_does_not_take_the_device_that_is_being_cleared() -> None:
+    suspect = job(1, alone=True)
+    placement, waitlist = placed(suspect)
+    assert placement.choose({"a": Room(2, 2)}, {}, 0.0) is None
+    waitlist.set_served(1, 5, 0.0)
+    waitlist.add(job(2), 0.0)  # whose turn comes first
+    assert placement.choose({"a": Room(3, 1)}, {}, 0.0) is None
+    assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", suspect)
+
+
+def test_what_was_cleared_is_given_back_when_the_job_or_the_device_is_gone() -> None:
+    suspect, other = job(1, alone=True), job(2)
+    placement, waitlist = placed(suspect, other)
+    assert placement.choose({"a": Room(2, 2)}, {}, 0.0) is None
+    assert placement.choose({"b": Room(2, 2), "c": EMPTY}, {}, 0.0) == ("c", suspect), "its device died: another one will do"
+    placement.choose({"a": Room(2, 2)}, {}, 0.0)
+    waitlist.remove(suspect.job_id, 0.0)
+    assert placement.choose({"a": Room(2, 2)}, {}, 0.0) == ("a", other)
+
+
+def test_a_device_is_kept_once() -> None:
+    suspect = job(1, alone=True)
+    placement, waitlist = placed(suspect)
+    assert placement.choose({"a": Room(2, 2)}, {}, 0.0) is None
+    waitlist.remove(suspect.job_id, 0.0)
+    placement.note_start("a", suspect)
+    waitlist.add(suspect, 0.0)  # it was lost again
+    waitlist.add(other := job(2), 0.0)
+    waitlist.set_served(1, 5, 0.0)
+    assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", other)
+
+
+def test_a_member_at_their_limit_has_no_device_cleared() -> None:
+    placement, _ = placed(job(1, alone=True, limit=1), job(2))
+    assert placement.choose({"a": Room(2, 2)}, {1: 1}, 0.0)[1].user_id == 2
+
+
+def test_a_loaded_model_is_no_reason_to_pick_a_job_that_must_be_alone() -> None:
+    first, suspect = job(1, model="clip"), job(1, model="image", alone=True)
+    placement, _ = placed(first, suspect)
+    placement.note_start("a", job(model="image"))
+    assert placement.choose({"a": Room(3, 1)}, {}, 0.0) == ("a", first)

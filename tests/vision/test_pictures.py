@@ -1,0 +1,80 @@
+"""The image tail: pixels from tensors, PNG without loss, small previews."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from vision import pictures, pixels, png
+
+
+def random_pixels(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def read(data: bytes) -> Image.Image:
+    """Opened and wholly read: Pillow checks every chunk's sum."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from(["noise", "flat", "rows"]))
+def test_a_png_gives_back_every_pixel(width: int, height: int, seed: int, kind: str) -> None:
+    wanted = random_pixels(width, height, seed)
+    wanted = {"noise": wanted, "flat": np.full_like(wanted, seed % 256), "rows": np.repeat(wanted[:, :1], width, 1)}[kind]
+    assert (np.asarray(read(png.encode(wanted))) == wanted).all()
+
+
+def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
+    whole = random_pixels(40, 30)
+    for view in (whole[:, ::2], whole[::-1], whole.transpose(1, 0, 2)):
+        assert (np.asarray(read(png.encode(view))) == view).all()
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_a_png_of_anything_else_is_refused(wrong: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        png.encode(wrong)
+
+
+def test_a_damaged_png_is_noticed() -> None:
+    data = bytearray(png.encode(random_pixels(20, 20)))
+    data[60] ^= 1
+    with pytest.raises((OSError, SyntaxError, zlib.error)):
+        read(bytes(data))
+
+
+def test_a_picture_carries_what_made_it() -> None:
+    made = {"prompt": "ein Haus, 家", "num_inference_steps": 12}
+    texts = read(pictures.png(Image.fromarray(random_pixels(16, 16)), made, seed=7).data).text
+    assert json.loads(texts["atelier"]) == {**made, "seed": 7}
+    assert texts["parameters"].startswith("ein Haus, 家\nSteps: 12, Seed: 7")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pixels_are_those_of_diffusers(dtype: torch.dtype) -> None:
+    from diffusers.image_processor import VaeImageProcessor
+
+    decoded = (torch.randn(2, 3, 48, 40, generator=torch.Generator().manual_seed(0)) * 0.6).to(dtype)
+    before = decoded.clone()
+    wanted = VaeImageProcessor().postprocess(decoded.float(), output_type="pil")
+    made = pixels.to_uint8(decoded)
+    assert made.shape == (2, 48, 40, 3)
+    assert all((ours == np.asarray(theirs)).all() for ours, theirs in zip(made, wanted, strict=True))
+    assert torch.equal(decoded, before), "the decoder's tensor is left as it was"
+
+
+def test_a_preview_is_a_small_jpeg_of_all_pictures() -> None:
+    sheet = read(pictures.preview([Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]))
+    assert sheet.format == "JPEG" and sheet.size == (pictures.PREVIEW_SIDE, pictures.PREVIEW_SIDE)
+    assert sheet.getpixel((40, 40))[0] > 200 and sheet.getpixel((280, 40))[1] > 200 and sheet.getpixel((40, 280))[2] > 200

@@ -1,0 +1,15 @@
+"""From a decoder's tensor to 8-bit pixels, on the tensor's device: a quarter of the bytes cross the bus, and no step makes a copy it needn't."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def to_uint8(decoded: torch.Tensor) -> np.ndarray:
+    """(B, 3, H, W), -1..1 → (B, H, W, 3) uint8 in host memory; the same bits as diffusers' ``VaeImageProcessor.postprocess`` in float32.
+
+    In place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the arithmetic.
+    """
+    levels = decoded.float().mul(0.5).add_(0.5).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
