@@ -13,9 +13,10 @@ from typing import Any
 from bot import hosts
 from core.errors import ImageError
 
-INSIDE = ("127.0.0.1", "localhost", "0.0.0.0", "[::1]", "169.254.169.254", "10.0.0.1", "192.168.1.1", "2130706433", "0x7f000001", "017700000001",
-          "127.1",
-          "[::ffff:127.0.0.1]", "metadata.google.internal", "127.0.0.1.nip.io", "localtest.me", "①②⑦.⓪.⓪.①", "[fd00:ec2::254]", "printer.local")  # fmt: skip
+INSIDE = (
+    "127.0.0.1", "localhost", "0.0.0.0", "[::1]", "169.254.169.254", "10.0.0.1", "192.168.1.1", "2130706433", "0x7f000001", "017700000001", "127.1",
+    "[::ffff:127.0.0.1]", "metadata.google.internal", "127.0.0.1.nip.io", "localtest.me", "①②⑦.⓪.⓪.①", "[fd00:ec2::254]", "printer.local",
+)  # fmt: skip
 TRICKS = (
     "https://cdn.discordapp.com@{}/a.png", "https://{}#@cdn.discordapp.com/a.png", "https://{}/cdn.discordapp.com/a.png", "http://{}:22/a.png",
     "https://{}\\@cdn.discordapp.com/a.png", "https://cdn.discordapp.com.{}/a.png", "//{}/a.png", "https:/\\{}/a.png", "ftp://{}/a.png",
