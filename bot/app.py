@@ -23,6 +23,8 @@ from bot.client import Atelier
 from bot.connections import Connections
 from bot.health import Metrics, serve
 from bot.logs import set_up_logs
+from bot.moderation import Choices, Moderator
+from bot.picture_check import PictureCheck
 from bot.transport import Transport
 from core.errors import AtelierError, StorageError
 from core.settings import Settings
@@ -50,6 +52,7 @@ class Services:
     settings: Settings
     queue: Queue
     files: Files
+    moderator: Moderator
 
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
@@ -99,13 +102,16 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
             user_running=settings.user_running, user_waiting=settings.user_waiting, guild_waiting=settings.guild_waiting,
             disk_floor=settings.disk_floor_mb * 10**6,
         )
-        queue = Queue(database, files, executor, limits)
+        check = PictureCheck(settings.nsfw_model)
+        moderator = Moderator(database, files, check, Choices(settings.moderation, settings.moderation_pictures))
+        queue = Queue(database, files, executor, limits, gate=moderator.gate)
         await queue.start()
         backups = asyncio.create_task(_back_up_daily(database), name="backups")
         try:
-            yield Services(settings, queue, files)
+            yield Services(settings, queue, files, moderator)
         finally:
             backups.cancel()
+            await check.close()
             await queue.stop(settings.grace_seconds)
 
 
@@ -162,7 +168,7 @@ async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
             if await _stopped_within(stopping, pause):
                 break
             connections.note()
-            client = Atelier(built.settings, built.queue, built.files, transport)
+            client = Atelier(built.settings, built.queue, built.files, built.moderator, transport)
             client.delivery.on_delivered.append(metrics.delivered)
             if await _connected(client, built, stopping):
                 break

@@ -19,6 +19,7 @@ from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
 from bot.modals import CaptionModal, Submission
+from bot.moderation import Moderator
 from bot.replies import SILENT, add_whisper, whisper
 from bot.sources import Sources
 from bot.transport import GARBLED, Transport
@@ -40,8 +41,9 @@ class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
     def __init__(
-        self, settings: Settings, queue: Queue, files: Files, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN
-    ) -> None:
+        self, settings: Settings, queue: Queue, files: Files, moderator: Moderator, transport: Transport | None = None,
+        servers: frozenset[str] = hosts.CDN,
+    ) -> None:  # fmt: skip
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = True
@@ -50,12 +52,13 @@ class Atelier(commands.Bot):
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
-        self.settings, self.queue, self.files = settings, queue, files
+        self.settings, self.queue, self.files, self.moderator = settings, queue, files, moderator
+        moderator.restricted, moderator.roles = self._restricted, self._roles
         self.owners = set(settings.owner_ids)
         self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
         self.intake = Intake(files, settings.max_upload_mb * 2**20, servers)
         self.sources = Sources(queue, self.intake, self.authority)
-        self.delivery = Delivery(self, queue, files, self.intake, transport)
+        self.delivery = Delivery(self, queue, files, self.intake, moderator, transport)
         self._resumed = False
 
     # Start and stop
@@ -101,9 +104,31 @@ class Atelier(commands.Bot):
 
     async def check_actor(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """The same for somebody who didn't come by an interaction, such as a reaction."""
-        actor = replace(actor, barred=await self.queue.barred(actor.user_id, actor.guild_id))
+        barred = await self.queue.barred(actor.user_id, actor.guild_id) or await self.moderator.in_time_out(actor.user_id, actor.guild_id)
+        actor = replace(actor, barred=barred)
         shown = {Place(*place) for place in await self.queue.places(job.id)} if job else ()
         self.authority.check(actor, action, job, shown)
+
+    def _restricted(self, place: Place) -> bool | None:
+        """Whether a channel is age-restricted; a thread is what its channel is. None for one that isn't known here."""
+        if place.guild_id is None:
+            return False
+        guild = self.get_guild(place.guild_id)
+        channel = guild.get_channel_or_thread(place.channel_id) if guild is not None else None
+        return channel.is_nsfw() if channel is not None and hasattr(channel, "is_nsfw") else None
+
+    async def _roles(self, job: Job) -> tuple[int, ...]:
+        """The asker's roles now; none for somebody who has left."""
+        guild = self.get_guild(job.origin.guild_id or 0)
+        if guild is None:
+            return job.origin.roles
+        try:
+            return tuple(role.id for role in (await guild.fetch_member(job.origin.user_id)).roles)
+        except discord.NotFound:
+            return ()
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("the roles of user %d can't be read (%s)", job.origin.user_id, type(error).__name__)
+            return job.origin.roles
 
     async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
         """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""

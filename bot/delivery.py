@@ -11,7 +11,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
@@ -20,7 +20,9 @@ from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
 from bot import buttons, messages
+from bot.authority import Place
 from bot.intake import Intake
+from bot.moderation import Moderator, Treatment
 from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
@@ -78,8 +80,10 @@ class Unreachable(Exception):
 class Delivery:
     """Follows jobs, one task each. ``delivered`` hooks are called after every edit that reached Discord."""
 
-    def __init__(self, client: discord.Client, queue: Queue, files: Files, intake: Intake, transport: Transport | None = None) -> None:
-        self._client, self._queue, self._files, self._intake = client, queue, files, intake
+    def __init__(
+        self, client: discord.Client, queue: Queue, files: Files, intake: Intake, moderator: Moderator, transport: Transport | None = None
+    ) -> None:
+        self._client, self._queue, self._files, self._intake, self._moderator = client, queue, files, intake, moderator
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
@@ -155,11 +159,16 @@ class Delivery:
         ration = _ration(stage, shown.stage)
         if shown.gone or now < shown.last_edit + gap or now < self._next[ration]:
             return
+        if isinstance(event, Progress) and event.preview and not await self._may_be_seen(event.preview, job):
+            event = replace(event, preview=None)
         post = _progress_post(job, event)
         if post is not None and (post.content != shown.content or post.picture is not None):
             self._next[ration] = now + 1 / RATIONS[ration]
             shown.stage = stage
             await self._show(job, shown, post)
+
+    async def _may_be_seen(self, preview: bytes, job: Job) -> bool:
+        return await self._moderator.shows_preview(preview, job, Place(job.origin.guild_id, job.origin.channel_id))
 
     async def _show(self, job: Job, shown: _Shown, post: Post) -> None:
         if shown.gone:
@@ -313,9 +322,11 @@ class Delivery:
         """Answer ``interaction`` (deferred) with picture ``index`` alone, full size; no device is needed."""
         job, stored = result.job, result.pictures[index]
         limit = interaction.filesize_limit or job.origin.file_limit
+        place = Place(interaction.guild_id, interaction.channel_id or 0)
+        treatment = await self._moderator.treatment((stored.sha256,), job, place)
         picture, notes = await self.fitted(stored, job, limit)
         content = "\n".join([messages.single(job, index, interaction.user.id), *(f"-# {note}" for note in notes)])
-        post = Post(content, picture, buttons.for_single(job, index))
+        post = treated(Post(content, picture, buttons.for_single(job, index)), treatment, job)
 
         def call() -> Awaitable[discord.Message]:
             return interaction.edit_original_response(
@@ -328,17 +339,21 @@ class Delivery:
 
     # What a result looks like
 
-    async def post_of(self, result: Result, file_limit: int) -> Post:
-        """The final message of ``result``: text, picture within ``file_limit`` bytes, buttons."""
+    async def post_of(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
+        """The final message of ``result``: text, picture within ``file_limit`` bytes, buttons; as it may be shown in ``place``, where it was
+        asked for if none is named."""
         job, request = result.job, result.job.request
+        place = place or Place(job.origin.guild_id, job.origin.channel_id)
         if isinstance(request, DescribeRequest):
-            return Post(messages.described(job, result.captions), view=buttons.for_captions(job, len(result.captions)))
+            captions = await self._moderator.captions(result.captions, place)
+            return Post(messages.described(job, captions), view=buttons.for_captions(job, len(result.captions)))
         shown = result.grid if result.grid is not None else result.pictures[0]
         picture, notes = await self.fitted(shown, job, file_limit)
         if isinstance(request, ClassifyRequest):
             return Post(messages.classified(job, result.scores, str(result.parameters.get("model", ""))), picture)
         view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0)
-        return Post(messages.finished(job, result.parameters, notes=notes), picture, view)
+        treatment = await self._moderator.treatment(tuple(picture.sha256 for picture in result.pictures), job, place)
+        return treated(Post(messages.finished(job, result.parameters, notes=notes), picture, view), treatment, job)
 
     async def fitted(self, stored: StoredPicture, job: Job, limit: int) -> tuple[tuple[bytes, str, str] | None, list[str]]:
         """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes say so."""
@@ -351,6 +366,16 @@ class Delivery:
                 return None, [str(error)]
         alt = getattr(job.request, "prompt", "") or job.request.kind
         return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
+
+
+def treated(post: Post, treatment: Treatment, job: Job) -> Post:
+    """``post`` as it may be shown: as it is, behind a spoiler, or without its picture and buttons."""
+    if treatment is Treatment.BLOCK:
+        return Post(messages.held_back(job))
+    if treatment is Treatment.SPOILER and post.picture is not None:
+        data, name, alt = post.picture
+        return replace(post, picture=(data, f"SPOILER_{name}", alt))
+    return post
 
 
 @dataclass

@@ -29,6 +29,11 @@ def quote(text: str, limit: int = 1200) -> str:
     return escaped.replace("\\-", "-").replace("\\:", ":").replace("\\(", "(").replace("\\)", ")")
 
 
+def code(text: str, limit: int = 100) -> str:
+    """Somebody's words in a code span that they can't get out of."""
+    return f"`{plain(text)[:limit].replace('`', chr(39)) or ' '}`"
+
+
 def ordinal(n: int) -> str:
     suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{suffix}"
@@ -106,6 +111,10 @@ def paused(job: Job) -> str:
 
 def failed(job: Job, reason: str) -> str:
     return _fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+
+
+def held_back(job: Job) -> str:
+    return f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was held back.\n-# job {job.id}"
 
 
 def cancelled(job: Job) -> str:

@@ -140,6 +140,15 @@ class Settings:
     guild_waiting: int = _set("200", "jobs of one server waiting", _whole(1, 100_000), group="Limits")
     max_upload_mb: int = _set("10", "largest picture that is taken in, in MB", _whole(1, 100), group="Limits")
 
+    moderation: str = _set(
+        "standard", "where a server has set nothing: off, standard (sexual content only in age-restricted channels), strict (nowhere)",
+        _one_of("off", "standard", "strict"), group="Moderation",
+    )  # fmt: skip
+    moderation_pictures: str = _set(
+        "spoiler", "standard: what becomes of pictures the classifier objects to: spoiler or block", _one_of("spoiler", "block"), group="Moderation"
+    )
+    nsfw_model: str = _set("", "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which is installed", group="Moderation")
+
     log_level: str = _set("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), group="Running")
     grace_seconds: int = _set("20", "time to finish running jobs at shutdown, in seconds", _whole(0, 600), group="Running")
     metrics_port: int = _set("0", "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off", _whole(0, 65535), group="Running")

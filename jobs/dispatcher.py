@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.errors import StorageError
+from core.errors import StorageError, UserError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import to_json
@@ -44,6 +44,11 @@ NOT_SAVED = "The picture is ready but could not be saved: the studio's disk is f
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Gate = Callable[[Job, bool], Awaitable[None]]
+
+
+async def open_gate(job: Job, running: bool) -> None:
+    """Whether a job may be queued (or, ``running``, still may run); a UserError says why not. This one lets everything through."""
 
 
 @dataclass
@@ -63,8 +68,8 @@ class Live:
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on."""
 
-    def __init__(self, database: Database, files: Files, executor: Executor, limits: Limits) -> None:
-        self.database, self.files, self.executor, self.limits = database, files, executor, limits
+    def __init__(self, database: Database, files: Files, executor: Executor, limits: Limits, gate: Gate) -> None:
+        self.database, self.files, self.executor, self.limits, self.gate = database, files, executor, limits, gate
         self.waitlist = Waitlist()
         self.running: dict[str, Live] = {}
         self.feeds: dict[str, Feed] = {}
@@ -342,6 +347,10 @@ class Dispatcher:
 
     async def _on_device(self, live: Live) -> Outcome:
         job = live.job
+        try:
+            await self.gate(job, True)  # what was allowed on asking may be forbidden by now
+        except UserError as error:
+            return Broke(job.id, Fault.USER, str(error))
         try:
             paths = await asyncio.to_thread(lambda: {s: str(self.files.path(s)) for s in job.request.pictures})
         except StorageError:

@@ -17,7 +17,7 @@ from core.events import Cancelled, Event, Failed, Paused, Rendered
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import Request
 from jobs import policy
-from jobs.dispatcher import Dispatcher, Live
+from jobs.dispatcher import Dispatcher, Gate, Live, open_gate
 from jobs.executor import Executor
 from jobs.feed import Feed, Watch
 from jobs.policy import Limits
@@ -36,14 +36,17 @@ T = TypeVar("T")
 
 
 class Queue:
-    """Built beside the bot and started before it. ``wait``: every wait of a watcher goes through it; it may be replaced."""
+    """Built beside the bot and started before it. ``wait``: every wait of a watcher goes through it; it may be replaced. ``gate``: asked
+    before a job is written and again before it runs, whatever way it came."""
 
-    def __init__(self, database: Database, files: Files, executor: Executor, limits: Limits | None = None) -> None:
+    def __init__(
+        self, database: Database, files: Files, executor: Executor, limits: Limits | None = None, *, gate: Gate = open_gate
+    ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits = limits or Limits()
         self.wait: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda awaitable: awaitable
         self.draining = False
-        self._dispatcher = Dispatcher(database, files, executor, self.limits)
+        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
         self._started = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -75,6 +78,8 @@ class Queue:
         parent_id, parent_index = parent or (None, None)
         job = Job(new_job_id(), request, origin, Status.QUEUED, lane, datetime.now(UTC), parent_id, parent_index)
         problem = await asyncio.to_thread(self._problem_with_files, request)
+        if problem is None:
+            await self._dispatcher.gate(job, False)
         found, row, served = await self.database.write(partial(self._admit, job, problem))
         if row is None:
             return await self._duplicate(found)

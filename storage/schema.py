@@ -241,3 +241,58 @@ audit = sa.Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
+
+policies = sa.Table(  # what a server lets through; NULL = as the host has set it
+    "policies",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),  # EVERYWHERE = direct messages
+    sa.Column("level", sa.Text),
+    sa.Column("pictures", sa.Text),
+    sa.Column("strikes", Whole),
+    sa.Column("window", Whole),  # hours
+    sa.Column("timeout", Whole),  # minutes
+    sa.CheckConstraint("level IN ('off', 'standard', 'strict')", "level"),
+    sa.CheckConstraint("pictures IN ('spoiler', 'block')", "pictures"),
+    sqlite_strict=True,
+)
+
+filter_words = sa.Table(
+    "filter_words",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("pattern", sa.Text, primary_key=True),
+    sa.Column("actor_id", Whole, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sqlite_strict=True,
+)
+
+strikes = sa.Table(  # what a rule stopped; never what it said
+    "strikes",
+    metadata,
+    sa.Column("seq", Whole, primary_key=True),
+    sa.Column("user_id", Whole, nullable=False),
+    sa.Column("guild_id", Whole, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index("strikes_user", "user_id", "guild_id"),
+    sqlite_strict=True,
+)
+
+timeouts = sa.Table(
+    "timeouts",
+    metadata,
+    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("until", Moment, nullable=False),
+    sa.Index("timeouts_user", "user_id"),
+    sqlite_strict=True,
+)
+
+picture_scores = sa.Table(
+    "picture_scores",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("classifier", sa.Text, nullable=False),
+    sa.Column("nsfw", Real, nullable=False),
+    sqlite_strict=True,
+)

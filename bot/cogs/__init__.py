@@ -9,6 +9,7 @@ EXTENSIONS = (
     "bot.cogs.uploads",
     "bot.cogs.queue",
     "bot.cogs.studio",
+    "bot.cogs.moderation",
     "bot.cogs.show",
     "bot.cogs.help",
 )

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.authority import Action
+from bot.authority import Action, Place
 from bot.client import DEFAULT_FILE_LIMIT, Atelier
 from bot.replies import SILENT, whisper
 from core.errors import UserError
@@ -25,7 +25,8 @@ class Show(commands.Cog):
         except UserError as error:
             await whisper(interaction, str(error))
             return
-        post = await self.bot.delivery.post_of(result, interaction.filesize_limit or DEFAULT_FILE_LIMIT)
+        place = Place(interaction.guild_id, interaction.channel_id or 0)
+        post = await self.bot.delivery.post_of(result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place)
         extra = {} if post.view is None else {"view": post.view}
         sent = await interaction.edit_original_response(
             content=post.content, attachments=post.files(), allowed_mentions=SILENT, **extra

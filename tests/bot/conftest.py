@@ -38,7 +38,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files, servers=SIMULATED)
+        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files, self.built.moderator, servers=SIMULATED)
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -54,11 +54,12 @@ class Studio:
 
 
 @asynccontextmanager
-async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 60) -> AsyncIterator[Studio]:
-    """``target``: the worker's entry. ``settle``: seconds that an action may take."""
-    loaded = load({"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2"}, data_dir / "none.env")
+async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str) -> AsyncIterator[Studio]:
+    """``target``: the worker's entry. ``settle``: seconds that an action may take. Moderation is off unless ``settings`` say otherwise."""
+    common = {"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", "MODERATION": "off"}
+    loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
-        bot = Atelier(built.settings, built.queue, built.files, servers=SIMULATED)
+        bot = Atelier(built.settings, built.queue, built.files, built.moderator, servers=SIMULATED)
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from storage import sqlite_file
-from storage.database import Database, open_database
+from storage.database import MIGRATIONS, Database, open_database
 from storage.schema import metadata
 from storage.sqlite_file import KEEP_BACKUPS, backups, restore
 from tests.storage.conftest import a_job, added, url_of
@@ -127,6 +129,17 @@ async def test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_reque
     assert list(tmp_path.glob("atelier.db.damaged-*"))  # noqa: ASYNC240
 
 
+def head() -> str:
+    """The newest migration; MultipleHeads when two follow the same one."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_migrations_are_one_line() -> None:
+    assert head() == max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))
+
+
 async def test_a_newer_schema_is_refused_and_named(tmp_path: Path) -> None:
     async with open_database(url_of(tmp_path), None):
         pass
@@ -148,8 +161,8 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
 
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
-    (newer / "versions" / "0002_test.py").write_text(
-        '"""A test."""\nfrom alembic import op\nrevision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n'
+    (newer / "versions" / "9000_test.py").write_text(
+        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels = depends_on = None\n'
         'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n'
     )
     monkeypatch.setattr(module, "MIGRATIONS", newer)
@@ -157,7 +170,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
         assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM extra"))) == 0
         assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 1
     (saved,) = (tmp_path / "backups").iterdir()
-    assert "before-0002" in saved.name
+    assert "before-9000" in saved.name
 
 
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +182,8 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatc
         pass
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
-    (newer / "versions" / "0002_test.py").write_text(
-        '"""A test."""\nfrom alembic import op\nrevision, down_revision = "0002", "0001"\nbranch_labels = depends_on = None\n'
+    (newer / "versions" / "9000_test.py").write_text(
+        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels = depends_on = None\n'
         'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n    op.execute("CREATE TABLE jobs (x INTEGER)")\n'
     )
     with monkeypatch.context() as patch, pytest.raises(StorageError):
