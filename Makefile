@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test load
+.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test load grammar
 
 setup: $(STAMP)
 
@@ -52,6 +52,9 @@ delivery-test: setup
 
 load: setup
 	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)
+
+grammar: setup
+	$(BIN)/python -m tests.core.grammar $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

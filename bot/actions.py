@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot.authority import Action
@@ -20,6 +21,7 @@ from core.requests import (
     Request,
     VariationRequest,
 )
+from core.wording import fields_of
 from jobs.views import Result
 from storage.jobs import StoredPicture
 
@@ -106,16 +108,9 @@ def again(job: Job, seed: int) -> Ask:
     return Ask(fresh, job.lane, parent)
 
 
-def imagine_prompt(
-    prompt: Prompt, *, seed: int, parent: tuple[str, int] | None = None, image: str | None = None
-) -> Ask:
-    """A parsed prompt as a request; ``seed`` is used unless the prompt names one."""
-    width, height = prompt.size or (None, None)
-    request = ImagineRequest(
-        prompt=prompt.text, negative_prompt=prompt.negative, width=width, height=height, aspect_ratio=prompt.aspect_ratio,
-        num_inference_steps=prompt.steps, guidance_scale=prompt.cfg, sampler=prompt.sampler, draft=prompt.draft,
-        seed=seed if prompt.seed is None else prompt.seed, image=image, strength=prompt.strength if image else None,
-    )
+def imagine_prompt(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, seed: int, parent: tuple[str, int] | None = None) -> Ask:
+    """A parsed prompt as a request; ``seed`` is used unless the prompt names one. pictures: what it calls a picture → SHA-256."""
+    request = ImagineRequest(**{"seed": seed} | fields_of(prompt, pictures, code=new_seed()))
     return Ask(request, prompt.lane or Lane.FAST, parent)
 
 
@@ -150,7 +145,11 @@ def _kept(made_by: GenerateRequest | None) -> dict[str, object]:
     """What a child keeps of its parent's request."""
     if made_by is None:
         return {}
-    names = ("negative_prompt", "guidance_scale", "num_inference_steps", "sampler", "model", "draft")
+    names = (
+        "negative_prompt", "guidance_scale", "num_inference_steps", "sampler", "model", "draft", "stylize", "raw", "weird", "exp", "stop", "tile",
+        "quality", "style_references", "style_codes", "style_weight", "character_references", "character_weight", "omni_references",
+        "omni_weight", "loras", "version", "unmet",
+    )  # fmt: skip
     return {name: getattr(made_by, name) for name in names}
 
 

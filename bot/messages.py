@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.job import Job, Lane
-from core.prompt import Prompt, format_prompt
+from core.prompt import format_prompt
 from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, VariationRequest
+from core.wording import prompt_of
 
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
@@ -48,13 +49,7 @@ def duration(seconds: float) -> str:
 
 def words(request: GenerateRequest) -> str:
     """The prompt as its user would type it, without the values the model chose."""
-    size = (request.width, request.height) if request.width and request.height else None
-    return format_prompt(
-        Prompt(
-            text=request.prompt, negative=request.negative_prompt, aspect_ratio=request.aspect_ratio, size=size,
-            steps=request.num_inference_steps, cfg=request.guidance_scale, sampler=request.sampler, draft=request.draft,
-        )
-    )
+    return format_prompt(prompt_of(request))
 
 
 def title(job: Job) -> str:
@@ -170,3 +165,15 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str
 
 def _fit(text: str) -> str:
     return text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"
+
+
+def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:
+    """``lines`` as texts of at most ``limit`` characters, no line broken."""
+    found = [""]
+    for line in (line[:limit] for line in lines):
+        joined = f"{found[-1]}\n{line}" if found[-1] else line
+        if len(joined) <= limit:
+            found[-1] = joined
+        else:
+            found.append(line)
+    return found

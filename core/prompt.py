@@ -1,174 +1,200 @@
-"""The prompt grammar: words first, then ``--flags``. Pure: text in, a frozen ``Prompt`` or a ``PromptError`` out.
+"""The prompt grammar: pictures and words first, then ``--flags``. Pure: text in, a frozen ``Prompt`` or a ``PromptError`` out.
 
-One table, ``FLAGS``, holds names, aliases, values and help; the parser, the formatter and the help page read it.
+    <picture>::2 <picture> words::2 other words::-0.5 --flag value --flag
+
+Midjourney's grammar (https://docs.midjourney.com/hc/en-us/articles/32859204029709-Parameter-List), softened: names in any case, links
+anywhere among the words, ``\\`` before a character that would mean something, nothing inside "double quotes" means anything. Sets in braces
+are ``core.permutations``', the flags' values ``core.flags``'.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import PromptError
+from core.flags import BY_NAME, FLAGS, Flag, closest, decimal, meant, picture, short, write_weighted
 from core.job import Lane
-from core.requests import MAX_PROMPT, MAX_SEED, MAX_SIDE, MIN_SIDE
+from core.quoting import escape, plain, shape
+from core.requests import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A parsed prompt. ``None`` = not asked for. Sizes in px; ``quality`` multiplies the number of steps."""
+    """A parsed prompt. ``None`` = not asked for. Sizes in px. A picture is a link, or ``<n>`` for the n-th one given along.
+
+    parts: words with weights, negative ones too; empty where ``text`` is all there is. text: the words, of positive parts only.
+    style_references may also be codes (digits) and "random". profile: "" = one's own favourites. unmet: as typed.
+    """
 
     text: str = ""
+    parts: Weighted = ()
+    images: Weighted = ()
     negative: str = ""
     aspect_ratio: tuple[int, int] | None = None
     size: tuple[int, int] | None = None
     seed: int | None = None
+    chaos: int | None = None
+    stylize: int | None = None
+    raw: bool = False
+    weird: int | None = None
+    exp: int | None = None
+    stop: int | None = None
+    tile: bool = False
+    quality: float | None = None
+    draft: bool = False
+    hd: bool | None = None
+    image_weight: float | None = None
+    style_references: Weighted = ()
+    style_weight: int | None = None
+    character_references: Weighted = ()
+    character_weight: int | None = None
+    omni_references: Weighted = ()
+    omni_weight: int | None = None
+    profile: str | None = None
+    loras: Weighted = ()
+    model: str | None = None
+    version: str | None = None
     steps: int | None = None
     cfg: float | None = None
     sampler: str | None = None
     strength: float | None = None
-    draft: bool = False
+    repeat: int | None = None
     lane: Lane | None = None
+    stealth: bool | None = None
+    unmet: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Every link and ``<n>`` in it, each once."""
+        named = (*self.images, *self.style_references, *self.character_references, *self.omni_references)
+        return tuple(dict.fromkeys(what for what, _ in named if not what.isdigit() and what != "random"))
 
 
-SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
-
-
-def _number(low: float, high: float, convert: Callable[[str], Any] = int) -> Callable[[str, str], Any]:
-    def read(flag: str, value: str) -> Any:
-        try:
-            number = convert(value)
-        except ValueError:
-            number = None
-        if number is None or not low <= number <= high:
-            whole = "a whole number" if convert is int else "a number"
-            raise PromptError(f"`--{flag}` is `{_short(value)}`; it takes {whole} from {low:g} to {high:.10g}.")
-        return number
-
-    return read
-
-
-def _pair(separators: str, low: int, high: int, example: str) -> Callable[[str, str], tuple[int, int]]:
-    shape = re.compile(rf"(\d{{1,5}})[{separators}](\d{{1,5}})")
-
-    def read(flag: str, value: str) -> tuple[int, int]:
-        match = shape.fullmatch(value.lower())
-        if not match or not all(low <= int(n) <= high for n in match.groups()):
-            raise PromptError(f"`--{flag}` is `{_short(value)}`; write it like `--{flag} {example}`, with {low} to {high}.")
-        return int(match[1]), int(match[2])
-
-    return read
-
-
-def _aspect(flag: str, value: str) -> tuple[int, int]:
-    w, h = _pair(":x", 1, 10_000, "3:2")(flag, value)
-    if max(w / h, h / w) > 4:
-        raise PromptError(f"`--{flag}` is `{w}:{h}`; it takes 1:4 to 4:1.")
-    return w, h
-
-
-def _choice(*allowed: str) -> Callable[[str, str], str]:
-    def read(flag: str, value: str) -> str:
-        if value.lower() not in allowed:
-            close = difflib.get_close_matches(value.lower(), allowed, 1)
-            hint = f" Did you mean `{close[0]}`?" if close else ""
-            raise PromptError(f"`--{flag}` is `{_short(value)}`; it takes {', '.join(allowed)}.{hint}")
-        return value.lower()
-
-    return read
-
-
-def _words(flag: str, value: str) -> str:
-    return value
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One ``--name``. ``read`` turns the text behind it into a value; None = it takes no value."""
-
-    name: str
-    field: str
-    help: str
-    aliases: tuple[str, ...] = ()
-    read: Callable[[str, str], Any] | None = None
-    constant: Any = True
-    write: Callable[[Any], str] = str
-
-
-FLAGS: tuple[Flag, ...] = (
-    Flag("ar", "aspect_ratio", "shape, width:height, 1:4 to 4:1", ("aspect",), _aspect, write=lambda v: f"{v[0]}:{v[1]}"),
-    Flag("size", "size", f"size in px, {MIN_SIDE} to {MAX_SIDE} a side", (), _pair("x", MIN_SIDE, MAX_SIDE, "768x512"),
-         write=lambda v: f"{v[0]}x{v[1]}"),
-    Flag("seed", "seed", "same seed and words, same picture", (), _number(0, MAX_SEED)),
-    Flag("no", "negative", "what must not be there", (), _words),
-    Flag("steps", "steps", "denoising steps, 1 to 100", (), _number(1, 100)),
-    Flag("cfg", "cfg", "how strictly the words are followed, 0 to 30", ("guidance",), _number(0, 30, float), write="{:g}".format),
-    Flag("sampler", "sampler", "one of " + ", ".join(SAMPLERS), (), _choice(*SAMPLERS)),
-    Flag("strength", "strength", "how far to move from the given picture, 0 to 1", (), _number(0, 1, float), write="{:g}".format),
-    Flag("draft", "draft", "fewer steps, quicker and rougher"),
-    Flag("turbo", "lane", "first in the queue", constant=Lane.TURBO),
-    Flag("fast", "lane", "the normal queue", constant=Lane.FAST),
-    Flag("relax", "lane", "when nobody else waits", constant=Lane.RELAX),
-)
-_BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
-_NOT_YET = {  # names that Midjourney's users know and that mean nothing here so far
-    "chaos", "c", "quality", "q", "stop", "stylize", "s", "style", "raw", "tile", "iw", "repeat", "r", "weird", "w", "niji",
-    "version", "v", "sref", "sw", "sv", "cref", "cw", "oref", "ow", "hd", "sd", "public", "stealth", "video", "motion",
-    "loop", "profile", "p", "exp", "lora", "model",
-}
-_SPLIT = re.compile(r"(?:^|(?<=\s))(?:--|[\u2014\u2013])(?=[A-Za-z])")
+_FLAG = re.compile(r"(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])([^\s=]+)=?")
+_WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
 
 def parse(source: str) -> Prompt:
-    """Read ``words --flag value …``. An em dash counts as ``--``; names in any case; of repeated flags the first wins,
-    but ``--no`` adds up. PromptError names the flag, the value and what is allowed."""
+    """Read a prompt without sets in braces. Of repeated flags the first wins, but ``--no``, references and LoRAs add up. PromptError names
+    the flag, the value and what is allowed."""
     if len(source) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
-    words, *flags = _SPLIT.split(source)
+    seen = shape(source)
+    marks = list(_marks(source, seen))
     found: dict[str, Any] = {}
-    for part in flags:
-        name, _, value = part.strip().partition(" ")
-        flag, value = _lookup(name), " ".join(value.split())
-        if flag.read is None:
-            if value:
-                raise PromptError(f"`--{name.lower()}` takes no value, but `{_short(value)}` follows it. Flags come last.")
-            found.setdefault(flag.field, flag.constant)
-        elif not value:
-            raise PromptError(f"`--{name.lower()}` needs a value: {flag.help}.")
-        elif flag.field == "negative":
-            found["negative"] = f"{found['negative']}, {value}" if "negative" in found else value
-        else:
-            found.setdefault(flag.field, flag.read(name.lower(), value))
+    ends = [mark.start() for mark in marks[1:]] + [len(source)]
+    for mark, following in zip(marks, ends, strict=False):
+        _take(found, mark[2].lower().rstrip(","), source[mark.end() : following])
+    end = marks[0].start() if marks else len(source)
+    images, text, parts = _words(source[:end], seen[:end])
     if "size" in found and "aspect_ratio" in found:
         raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
-    return Prompt(text=" ".join(words.split()), **found)
+    prompt = Prompt(text=text, parts=parts, images=images, **found)
+    _check_sum(prompt)
+    return prompt
 
 
-def _lookup(name: str) -> Flag:
-    key = name.lower()
-    if key in _BY_NAME:
-        return _BY_NAME[key]
-    if key in _NOT_YET:
-        raise PromptError(f"`--{key}` isn't supported yet. Known here: {', '.join('--' + f.name for f in FLAGS)}.")
-    close = difflib.get_close_matches(key, _BY_NAME, 1)
-    hint = f" Did you mean `--{close[0]}`?" if close else f" Known here: {', '.join('--' + f.name for f in FLAGS)}."
-    raise PromptError(f"There is no `--{_short(key)}`.{hint}")
+def _marks(source: str, seen: str) -> Iterator[re.Match[str]]:
+    """Where flags begin. A dash before a word that is no flag's name is a dash."""
+    for mark in _FLAG.finditer(seen):
+        name = mark[2].lower().rstrip(",")
+        if mark[1] == "--" or name in BY_NAME or closest(name, BY_NAME, 0.75):
+            yield mark
+
+
+def _take(found: dict[str, Any], name: str, text: str) -> None:
+    """Read one flag into ``found``."""
+    flag = BY_NAME.get(name)
+    if flag is None:
+        raise PromptError(f"There is no `--{short(name)}`.{meant(name)}")
+    value = " ".join(text.split())
+    value = value if flag.field == "negative" else value.rstrip(" ,")
+    result = _value(flag, name, value)
+    if flag.field == "style" and result == "raw":
+        found["raw"] = True
+    elif flag.unmet or flag.field == "style":
+        found["unmet"] = tuple(dict.fromkeys((*found.get("unmet", ()), f"--{name} {value}".strip())))
+    elif flag.field == "negative":
+        found["negative"] = f"{found['negative']}, {result}" if "negative" in found else result
+    elif flag.many:
+        found[flag.field] = (*found.get(flag.field, ()), *result)
+    else:
+        found.setdefault(flag.field, result)
+
+
+def _value(flag: Flag, name: str, value: str) -> Any:
+    if flag.read is None:
+        if value:
+            raise PromptError(f"`--{name}` takes no value, but `{short(value)}` follows it. Flags come last.")
+        return flag.constant
+    if not value:
+        if flag.bare is None:
+            raise PromptError(f"`--{name}` needs a value: {flag.help}.")
+        return flag.bare
+    return flag.read(name, value)
+
+
+def _words(source: str, seen: str) -> tuple[Weighted, str, Weighted]:
+    """(pictures, text, parts) of what stands before the flags."""
+    images, kept = [], []
+    for token in re.finditer(r"\S+", seen):
+        written = source[token.start() : token.end()]
+        if (one := picture(written)) is not None:
+            images.append(one)
+        else:
+            kept.append((written, token[0]))
+    parts = _parts(" ".join(word for word, _ in kept), " ".join(word for _, word in kept))
+    if len(parts) > MAX_PARTS:
+        raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {MAX_PARTS}.")
+    text = ", ".join(words for words, weight in parts if weight > 0)
+    plainly = not parts or (len(parts) == 1 and parts[0][1] == 1)
+    return tuple(images), text, () if plainly else parts
+
+
+def _parts(source: str, seen: str) -> Weighted:
+    parts, begin = [], 0
+    for mark in _WEIGHT.finditer(seen):
+        parts.append((plain(source[begin : mark.start()]), float(mark[1] or 1)))
+        begin = mark.end()
+    parts.append((plain(source[begin:]), 1.0))
+    return tuple((words, weight) for words, weight in parts if words)
+
+
+def _check_sum(prompt: Prompt) -> None:
+    if any(abs(weight) > MAX_WEIGHT for _, weight in (*prompt.parts, *prompt.images)):
+        raise PromptError(f"A weight is over {MAX_WEIGHT:g}.")
+    if not prompt.parts:
+        return
+    total = sum(weight for _, weight in prompt.parts) - (NEGATIVE_WEIGHT if prompt.negative else 0)
+    if total <= 0:
+        raise PromptError(
+            f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum must be over 0. "
+            "Give what you want to see a higher weight."
+        )
 
 
 def format_prompt(prompt: Prompt) -> str:
-    """Inverse of ``parse``: the words, then each flag that is set, in the table's order."""
-    parts = [prompt.text] if prompt.text else []
+    """Inverse of ``parse``: pictures, words, then each flag that is set, in the table's order."""
+    pieces = [write_weighted(prompt.images), _format_parts(prompt.parts) if prompt.parts else escape(prompt.text)]
     for flag in FLAGS:
+        if flag.unmet or flag.field == "style":
+            continue
         value = getattr(prompt, flag.field)
         if flag.read is None:
-            parts += [f"--{flag.name}"] if value is flag.constant else []
-        elif value not in (None, ""):
-            parts.append(f"--{flag.name} {flag.write(value)}")
-    return " ".join(parts)
+            pieces += [f"--{flag.name}"] if value is flag.constant else []
+        elif flag.shows(value):
+            pieces.append(f"--{flag.name} {flag.write(value)}".strip())
+    return " ".join(piece for piece in (*pieces, *prompt.unmet) if piece)
 
 
-def _short(text: str) -> str:
-    text = text.replace("`", "'")
-    return text if len(text) <= 40 else text[:39] + "…"
+def _format_parts(parts: Weighted) -> str:
+    written = []
+    for number, (words, weight) in enumerate(parts, 1):
+        last = number == len(parts) > 1 and weight == 1
+        text = escape(words)
+        text = text[:-1] + "\\:" if text.endswith(":") and not last else text  # else it would join the weight's colons
+        written.append(text if last else f"{text}::{decimal(weight)}")
+    return " ".join(written)

@@ -16,6 +16,7 @@ from core.errors import UserError
 MAX_SEED = 2**32 - 1
 MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
 MIN_SIDE, MAX_SIDE = 64, 2048  # px
+MAX_ASPECT = 14  # to 1, either way
 MAX_UPSCALED = 4096  # px a side of an enlarged picture
 MAX_LABELS = 50
 MAX_LABEL = 80  # characters
@@ -23,7 +24,7 @@ MAX_PARTS = 20  # of a multi-prompt
 MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …
 MAX_WEIGHT = 1000.0
 NEGATIVE_WEIGHT = 0.5  # what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
-QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0)
+QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[\w.+-]{1,64}")
 
@@ -130,8 +131,8 @@ class GenerateRequest(Request):
             raise ValueError(f"num_images is {self.num_images}; it takes 1 to 4")
         if self.aspect_ratio is not None:
             w, h = self.aspect_ratio
-            if w < 1 or h < 1 or max(w / h, h / w) > 4:
-                raise UserError(f"`ar` is {w}:{h}; it takes whole numbers from 1:4 to 4:1.")
+            if w < 1 or h < 1 or max(w / h, h / w) > MAX_ASPECT:
+                raise UserError(f"`ar` is {w}:{h}; it takes whole numbers from 1:{MAX_ASPECT} to {MAX_ASPECT}:1.")
         _check_picture("image", self.image)
         self._check_style()
         self._check_references()

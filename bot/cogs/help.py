@@ -6,9 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import messages
 from bot.client import Atelier
 from bot.hints import Hints
-from core.prompt import FLAGS
+from core.flags import FLAGS
 
 COMMANDS = """**Atelier**
 `/imagine` four pictures from your words. **U** sends one alone, **V** varies it, 🔄 rolls again
@@ -27,9 +28,12 @@ class Help(commands.Cog):
 
     @app_commands.command(description="What there is, and how to write a prompt")
     async def help(self, interaction: discord.Interaction) -> None:
-        flags = "\n".join(f"`--{flag.name}` {flag.help}" for flag in FLAGS)
-        text = f"{COMMANDS}\n\n**Flags**, at the end of a prompt: `a red house in the snow --ar 3:2 --seed 5`\n{flags}"
-        await interaction.response.send_message(text[:2000], ephemeral=True)
+        flags = [f"`--{flag.name}` {flag.help}" for flag in FLAGS]
+        head = f"{COMMANDS}\n\n**Flags**, at the end of a prompt: `a red house in the snow --ar 3:2 --seed 5`"
+        first, *others = messages.pages([head, *flags])
+        await interaction.response.send_message(first, ephemeral=True)
+        for page in others:
+            await interaction.followup.send(page, ephemeral=True)
         if self.hints.prompts:
             await interaction.followup.send(self.hints.text()[:2000], ephemeral=True)
 

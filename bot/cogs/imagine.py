@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -37,8 +39,11 @@ class Imagine(commands.Cog):
             await self.hints.once(interaction, self.bot.queue)
 
     async def _build(self, prompt: Prompt, image: discord.Attachment | None) -> actions.Ask:
-        taken = await self.bot.intake.take(image) if image else None
-        return actions.imagine_prompt(prompt, seed=actions.new_seed(), image=taken.sha256 if taken else None)
+        if image is None:
+            return actions.imagine_prompt(prompt, seed=actions.new_seed())
+        taken = await self.bot.intake.take(image)
+        ask = actions.imagine_prompt(prompt, seed=actions.new_seed())
+        return replace(ask, request=replace(ask.request, image=taken.sha256))  # type: ignore[type-var]
 
     @imagine.autocomplete("prompt")
     async def _prompts(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -88,7 +88,7 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
 
 @pytest.mark.parametrize(
     ("prompt", "words"),
-    [("--seed 5", "empty"), ("a --sede 5", "Did you mean `--seed`"), ("a --ar 1:9", "4:1"), ("x " * 3000, "4,000"), ("a --strength 0.4", "attach")],
+    [("--seed 5", "empty"), ("a --sede 5", "Did you mean `--seed`"), ("a --ar 1:19", "14:1"), ("x " * 3000, "4,000"), ("a --strength 0.4", "attach")],
 )
 async def test_a_wrong_prompt_gets_a_sentence_that_only_its_author_sees(studio: Studio, prompt: str, words: str) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=prompt)

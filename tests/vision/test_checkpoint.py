@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.prompt import SAMPLERS
+from core.flags import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
