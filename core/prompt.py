@@ -10,7 +10,7 @@ are ``core.permutations``', the flags' values ``core.flags``'.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,14 +82,12 @@ def parse(source: str) -> Prompt:
     the flag, the value and what is allowed."""
     if len(source) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
-    seen = shape(source)
-    marks = list(_marks(source, seen))
+    marks = find_flags(source)
+    begins = [begin for begin, _, _ in marks] + [len(source)]
     found: dict[str, Any] = {}
-    ends = [mark.start() for mark in marks[1:]] + [len(source)]
-    for mark, following in zip(marks, ends, strict=False):
-        _take(found, mark[2].lower().rstrip(","), source[mark.end() : following])
-    end = marks[0].start() if marks else len(source)
-    images, text, parts = _words(source[:end], seen[:end])
+    for (_, end, name), following in zip(marks, begins[1:], strict=True):
+        _take(found, name, source[end:following])
+    images, text, parts = _words(source[: begins[0]])
     if "size" in found and "aspect_ratio" in found:
         raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
     prompt = Prompt(text=text, parts=parts, images=images, **found)
@@ -97,12 +95,14 @@ def parse(source: str) -> Prompt:
     return prompt
 
 
-def _marks(source: str, seen: str) -> Iterator[re.Match[str]]:
-    """Where flags begin. A dash before a word that is no flag's name is a dash."""
-    for mark in _FLAG.finditer(seen):
+def find_flags(source: str, own: Container[str] = ()) -> list[tuple[int, int, str]]:
+    """(begin, end, name) of each ``--name`` in ``source``; ``own``: names besides the table's. A dash before any other word is a dash."""
+    found = []
+    for mark in _FLAG.finditer(shape(source)):
         name = mark[2].lower().rstrip(",")
-        if mark[1] == "--" or name in BY_NAME or closest(name, BY_NAME, 0.75):
-            yield mark
+        if mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75):
+            found.append((mark.start(), mark.end(), name))
+    return found
 
 
 def _take(found: dict[str, Any], name: str, text: str) -> None:
@@ -137,10 +137,10 @@ def _value(flag: Flag, name: str, value: str) -> Any:
     return flag.read(name, value)
 
 
-def _words(source: str, seen: str) -> tuple[Weighted, str, Weighted]:
+def _words(source: str) -> tuple[Weighted, str, Weighted]:
     """(pictures, text, parts) of what stands before the flags."""
     images, kept = [], []
-    for token in re.finditer(r"\S+", seen):
+    for token in re.finditer(r"\S+", shape(source)):
         written = source[token.start() : token.end()]
         if (one := picture(written)) is not None:
             images.append(one)

@@ -288,7 +288,7 @@ async def get(connection: AsyncConnection, job_id: str) -> Job | None:
 async def get_many(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
     rows = await connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
-    return {job.id: job for row in rows if (job := _readable(row))}
+    return {job.id: job for row in rows if (job := readable(row))}
 
 
 async def of_message(connection: AsyncConnection, message_id: int) -> tuple[Job, int | None] | None:
@@ -340,7 +340,7 @@ def undelivered_statement() -> sa.Select[Any]:
 
 async def undelivered(connection: AsyncConnection) -> list[Job]:
     """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed, cancelled."""
-    return [job async for row in _pages(connection, undelivered_statement()) if (job := _readable(row))]
+    return [job async for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
 
 
 async def last_picture(connection: AsyncConnection, user_id: int) -> Job | None:
@@ -409,7 +409,7 @@ def to_job(row: sa.Row[Any]) -> Job:
         raise UnreadableJob(f"job {row.id} was written by another version of Atelier and can't be read: {error}") from error
 
 
-def _readable(row: sa.Row[Any]) -> Job | None:
+def readable(row: sa.Row[Any]) -> Job | None:
     """One job of another version must not hide the others."""
     try:
         return to_job(row)

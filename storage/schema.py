@@ -296,3 +296,43 @@ picture_scores = sa.Table(
     sa.Column("nsfw", Real, nullable=False),
     sqlite_strict=True,
 )
+
+preferences = sa.Table(  # what a member has chosen for all their prompts
+    "preferences",
+    metadata,
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("choices", sa.Text, nullable=False),  # JSON of core.preferences
+    sqlite_strict=True,
+)
+
+options = sa.Table(  # a member's own --names
+    "options",
+    metadata,
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sqlite_strict=True,
+)
+
+favourites = sa.Table(
+    "favourites",
+    metadata,
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Whole, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("favourites_user", "user_id", "created_at"),
+    sa.Index("favourites_job", "job_id"),
+    sqlite_strict=True,
+)
+
+drafts = sa.Table(  # what a confirm button stands for: longer than a custom_id
+    "drafts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Whole, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # JSON
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("drafts_user", "user_id"),
+    sqlite_strict=True,
+)

@@ -1,0 +1,118 @@
+"""What a member has chosen once for all their prompts, and their own options. Pure; the rows are ``storage.members``'."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from core.errors import PromptError, UserError
+from core.flags import BY_NAME, short
+from core.job import Lane
+from core.permutations import MAX_JOBS, expand
+from core.prompt import Prompt, find_flags, parse
+from core.wording import with_defaults
+
+MAX_OPTIONS = 20  # https://docs.midjourney.com/hc/en-us/articles/32894521590669-Discord-Command-List
+MAX_VALUE = 1000  # characters of an option, and of the suffix
+STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}  # Midjourney's four buttons
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preferences:
+    """None = not chosen. strong: what V does; else subtle. suffix: flags added to each new prompt, in the place of stylize, raw, model and
+    version. sticky: the last --sref and --p are used again."""
+
+    lane: Lane | None = None
+    stealth: bool = False
+    remix: bool = False
+    strong: bool = True
+    auto_dm: bool = False
+    raw: bool = False
+    stylize: int | None = None
+    model: str | None = None
+    version: str | None = None
+    suffix: str = ""
+    sticky: bool = False
+
+    @property
+    def defaults(self) -> Prompt:
+        """As a prompt without words."""
+        own = parse(self.suffix) if self.suffix else Prompt(raw=self.raw, stylize=self.stylize, model=self.model, version=self.version)
+        return with_defaults(own, Prompt(lane=self.lane, stealth=self.stealth or None))
+
+    @classmethod
+    def of_json(cls, text: str) -> Preferences:
+        """Inverse of ``to_json``; what another version wrote and this one doesn't know is left out."""
+        known = {f.name for f in fields(cls)}
+        data = {name: value for name, value in json.loads(text).items() if name in known}
+        return cls(**data | {"lane": Lane(data["lane"]) if data.get("lane") else None})
+
+    def to_json(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if value != getattr(Preferences(), name)}, ensure_ascii=False)
+
+    def changed(self, **values: Any) -> Preferences:
+        return replace(self, **values)
+
+
+def check_suffix(text: str) -> str:
+    """``text`` in single spaces. PromptError for a wrong flag, and for anything but flags."""
+    text = " ".join(text.split())
+    if len(text) > MAX_VALUE:
+        raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
+    prompt = parse(text)
+    if prompt.text or prompt.parts or prompt.images or prompt.pictures or prompt.seed is not None:
+        raise PromptError("A suffix takes flags only, such as `--ar 3:2 --s 250`, without words, pictures and --seed. Words fit into an own option.")
+    return text
+
+
+def check_option(name: str, value: str | None) -> tuple[str, str]:
+    """(name, value in single spaces; "" = take it away). UserError for a name that can't be one, PromptError for a value with a wrong flag."""
+    name = name.strip().lower().lstrip("-\u2014\u2013")
+    if not _NAME.fullmatch(name):
+        raise UserError(f"`{short(name)}` can't be a name; it takes up to 32 small letters, digits, `-` and `_`, a letter first.")
+    if name in BY_NAME:
+        raise UserError(f"`--{name}` is a flag already; choose another name.")
+    value = " ".join((value or "").split())
+    if len(value) > MAX_VALUE:
+        raise UserError(f"The value has {len(value):,} characters; up to {MAX_VALUE:,} fit.")
+    if value and "{" not in value:
+        parse(value)
+    return name, value
+
+
+def spell_out(source: str, options: Mapping[str, str]) -> str:
+    """``source`` with each own option in the place of its name: its flags there, its words and pictures behind the prompt's own."""
+    if not options:
+        return source
+    marks = find_flags(source, options)
+    if not any(name in options for _, _, name in marks):
+        return source
+    body = source[: marks[0][0]].rstrip()
+    flags, words = [], []
+    for (begin, end, name), following in zip(marks, [*(m[0] for m in marks[1:]), len(source)], strict=True):
+        value = options.get(name)
+        if value is None:
+            flags.append(source[begin:following].strip())
+            continue
+        inner = find_flags(value)
+        cut = inner[0][0] if inner else len(value)
+        words.append(value[:cut].strip())
+        flags += [value[cut:].strip(), source[end:following].strip()]
+    return " ".join(piece for piece in (body, *words, *flags) if piece)
+
+
+def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -> list[Prompt]:
+    """Every prompt that ``source`` stands for, sets in braces and own options written out, ``--repeat`` not. PromptError when they are more
+    than ``limit`` jobs."""
+    found = []
+    for one in expand(source, limit):
+        spelled = spell_out(one, options)
+        found += [parse(text) for text in (expand(spelled, limit) if spelled != one else [one])]
+    jobs = sum(prompt.repeat or 1 for prompt in found)
+    if jobs > limit:
+        raise PromptError(f"Sets in braces and `--repeat` make {jobs} jobs together; up to {limit} fit in one go.")
+    return found
