@@ -1,13 +1,17 @@
 """Drawing: one generation from noise (or a picture) to finished pictures, with progress, previews, cancel, and a smaller second try.
 
-``Generation`` says everything a run depends on, so whatever runs the steps (a whole pipeline call here) can be replaced.
+``Generation`` says everything a run depends on. A run is a whole call of a diffusers pipeline, whose denoiser is asked step by step: at once,
+or, for a job with a seat in the engine, together with the other jobs' steps.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,8 @@ from PIL import Image
 
 from core.errors import AtelierError, OutOfMemory
 from vision import checkpoint, devices, pictures, pixels, preview
+from vision.engine import denoiser
+from vision.engine.denoiser import Call, Denoiser
 from vision.image_model import ImageModel, arguments
 from vision.models import Mode
 from vision.reporter import Leaving, Reporter
@@ -75,6 +81,11 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
         saved = None
         if reporter.checkpoint is not None:
             reporter.checkpoint.remove()
+    with reporter.seat.solo() if reporter.seat else contextlib.nullcontext():
+        return _draw_small(model, generation, reporter, saved)
+
+
+def _draw_small(model: ImageModel, generation: Generation, reporter: Reporter, saved: checkpoint.State | None) -> Drawn:
     devices.release()  # here, not in the except block: the traceback held the tensors
     model.shrink()
     try:
@@ -104,26 +115,67 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
         for number, seeds in enumerate(chunks):
             if saved and number < saved.chunk:
                 continue
-            pipe = model.pipeline(generation.mode)
-            pipe.scheduler = model.scheduler(generation.sampler)
+            run = _Run(model, generation, reporter)
             generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # on the CPU: the same noise on every device
-            resume = checkpoint.Resume(pipe, saved, generators) if saved and number == saved.chunk else None
-            on_step = _Steps(model, pipe, generation, reporter, _Place(batch, number, len(chunks), generators, images, veiled), resume)
-            with resume or contextlib.nullcontext():
-                result = _denoise(model, pipe, generation, generators, on_step)
-            if model.family.unpack is None:
-                images += [pictures.resize(image, (generation.width, generation.height)) for image in result]
-                continue
-            reporter.check()
-            for latents in model.family.unpack(pipe, result, generation.height, generation.width):
-                image, flagged = _decode(model, pipe, latents[None])
-                image = pictures.resize(image, (generation.width, generation.height))  # FLUX.2 klein shrinks inputs over 1 megapixel
-                images.append(_veil(image) if flagged else image)
-                veiled += [len(images)] if flagged else []
+            resume = checkpoint.Resume(run.pipe, saved, generators) if saved and number == saved.chunk else None
+            place = _Place(batch, number, len(chunks), generators, list(images), list(veiled))
+            on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
+            with on_step:
+                with run, resume or contextlib.nullcontext():
+                    result = _denoise(model, run.pipe, generation, generators, on_step)
+                reporter.check()
+                for image, flagged in _finish(model, run.pipe, generation, reporter, result):
+                    images.append(_veil(image) if flagged else image)
+                    veiled += [len(images)] if flagged else []
     finally:
         model.free_hooks()
     notes = [f"The model's own safety check has veiled picture {', '.join(map(str, veiled))}."] if veiled else []
     return Drawn(tuple(images), tuple(notes))
+
+
+def _finish(model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, result: Any) -> Iterator[tuple[Image.Image, bool]]:
+    """What ``_denoise`` gave → pictures of the generation's size, and whether the safety checker objects."""
+    size = (generation.width, generation.height)  # FLUX.2 klein shrinks inputs over 1 megapixel
+    if model.family.unpack is None:
+        yield from ((pictures.resize(image, size), False) for image in result)
+        return
+    for latents in model.family.unpack(pipe, result, generation.height, generation.width):
+        decode = partial(_decode, model, pipe, latents[None])
+        image, flagged = reporter.aside(decode) if model.shares_steps else decode()
+        yield pictures.resize(image, size), flagged
+
+
+class _Run:
+    """A pipeline of one job's own over the model's weights: its own noise scheduler, and, with a seat in the engine, a denoiser that waits.
+
+    The decoder, which works in a thread beside the steps, is the run's own from its begin to its first step: pictures to start from are
+    encoded in between.
+    """
+
+    def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter) -> None:
+        self.model, self.seat = model, reporter.seat if model.shares_steps else None
+        self.pipe = copy.copy(model.pipeline(generation.mode))
+        self.pipe.scheduler = model.scheduler(generation.sampler)
+        self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
+        if self.seat is not None:
+            name = denoiser.name_of(self.pipe)
+            vars(self.pipe)[name] = Denoiser(getattr(self.pipe, name), self._evaluate)  # not setattr: it would note the class in the config
+
+    def __enter__(self) -> _Run:
+        if self._wants_decoder:
+            with self.model.decoder.wanted():
+                self.seat.until(self.model.decoder.claim)
+            self._has_decoder = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._has_decoder:
+            self.model.decoder.drop()
+        self._has_decoder = False
+
+    def _evaluate(self, call: Call) -> Any:
+        self.__exit__()
+        return self.seat.evaluate(call)
 
 
 def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: list[torch.Generator], on_step: _Steps) -> Any:
@@ -164,7 +216,16 @@ class _Steps:
         self.model, self.pipe, self.generation, self.reporter, self.place, self.resume = model, pipe, generation, reporter, place, resume
         self.before: torch.Tensor | None = None
         self.checkpoint = reporter.checkpoint if model.family.unpack else None
+        self.done: tuple[int, int] | None = None  # (step, of)
         reporter.check()
+
+    def __enter__(self) -> _Steps:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A worker that is to exit keeps what it has."""
+        if kind is not None and issubclass(kind, Leaving) and self.done is not None and self.checkpoint is not None:
+            self.checkpoint.write(lambda: self._state(*self.done, self.before))
 
     def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
         """Diffusers wants the dict back. An exception from here ends the call at once and leaves the pipeline usable."""
@@ -174,22 +235,14 @@ class _Steps:
                 values["latents"] = self.before = latents
             return values
         latents, before, total = values.get("latents"), self.before, getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
-        self._check(i + 1, total, latents)
-        self.before = latents
+        self.before, self.done = latents, (i + 1, total)
+        self.reporter.check()
         step, steps = self.place.chunk * total + i + 1, self.place.chunks * total
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         see = (lambda: self._preview(before, latents)) if latents is not None and self.model.family.unpack else None
         self.reporter.step(step, steps, see)
         return values
-
-    def _check(self, step: int, total: int, latents: torch.Tensor) -> None:
-        try:
-            self.reporter.check()
-        except Leaving:
-            if self.checkpoint is not None:
-                self.checkpoint.write(lambda: self._state(step, total, latents))
-            raise
 
     def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
         place = self.place
@@ -207,8 +260,14 @@ class _Steps:
         return pictures.preview(self.model.latent_map.pictures(unpacked))
 
 
+@torch.no_grad()
 def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, bool]:
     """(1, C, h, w) → the picture, and whether the model's safety checker objects. One at a time: less memory, and the same bits in any batch."""
+    with model.decoder.hold():
+        return _decode_alone(model, pipe, latents)
+
+
+def _decode_alone(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, bool]:
     vae = pipe.vae
     if not latents.isfinite().all():
         raise BlankPicture("The model lost itself in numbers that are none; another seed, sampler or fewer steps may help.")

@@ -14,6 +14,7 @@ import torch
 from core.errors import ModelError
 from vision import catalog
 from vision.card import Card
+from vision.engine.turn import Turn
 from vision.models import Family, Mode
 from vision.preview import LatentMap
 
@@ -35,7 +36,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
 
 
 class ImageModel:
-    """Weights once, a pipeline for each mode over them. Not thread-safe: a pipeline's scheduler has state."""
+    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE; everything else is for one thread only."""
 
     def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "") -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
@@ -43,6 +44,7 @@ class ImageModel:
         self._base, self._pipes, self._active = base, {}, None
         self._own_scheduler = base.scheduler
         self._latent_map: LatentMap | None = None
+        self.decoder = Turn()
         base.set_progress_bar_config(disable=True)
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
 
@@ -96,6 +98,11 @@ class ImageModel:
         name, extra = SCHEDULERS[sampler]
         return getattr(diffusers, name).from_config(config, **extra)
 
+    @property
+    def shares_steps(self) -> bool:
+        """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights move around within a call."""
+        return self.family.shares_steps and self.offload == "none"
+
     def prompt_limit(self, prompt: str) -> int | None:
         """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None. CLIP-only models."""
         tokenizers = [c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None]
@@ -108,7 +115,8 @@ class ImageModel:
     def latent_map(self) -> LatentMap:
         """Linear latents → RGB for previews, fitted to this model's decoder at first use."""
         if self._latent_map is None:
-            self._latent_map = LatentMap.fit(self._base.vae, self.device)
+            with self.decoder.hold():
+                self._latent_map = LatentMap.fit(self._base.vae, self.device)
         return self._latent_map
 
     def shrink(self) -> None:

@@ -18,7 +18,7 @@ from core.events import Output
 @dataclass(frozen=True)
 class WorkerConfig:
     """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
-    image_models, loras: what members may choose, name → model or LoRA."""
+    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -31,6 +31,7 @@ class WorkerConfig:
     log_level: str = "info"
     image_models: dict[str, str] = field(default_factory=dict)
     loras: dict[str, str] = field(default_factory=dict)
+    exact: bool = False
 
 
 # To the worker

@@ -35,7 +35,7 @@ class _Held:
 
 
 class Models:
-    """Models by role (image, clip, caption, vit) of one worker. Not thread-safe."""
+    """Models by role (image, clip, caption, vit) of one worker. For one thread; loading may run in another, one at a time."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
@@ -60,11 +60,17 @@ class Models:
 
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
         key = f"{role}:{spec}"
+        held = self._held.get(key) or reporter.aside(lambda: self._load_once(key, role, spec, reporter), loading=True)
+        self._held[key] = held
+        self._held.move_to_end(key)
+        torch.set_num_threads(held.threads)
+        return held.model
+
+    def _load_once(self, key: str, role: str, spec: str, reporter: Reporter) -> _Held:
+        """Of several jobs that want the same model, the first loads it; the others wait here behind it."""
         if key not in self._held:
             self._held[key] = self._load(role, spec, reporter)
-        self._held.move_to_end(key)
-        torch.set_num_threads(self._held[key].threads)
-        return self._held[key].model
+        return self._held[key]
 
     def _load(self, role: str, spec: str, reporter: Reporter) -> _Held:
         start = time.monotonic()

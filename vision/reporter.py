@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import JobCancelled
 
 if TYPE_CHECKING:
     from vision.checkpoint import Checkpoint
+    from vision.engine import Seat
+
+T = TypeVar("T")
 
 
 class Leaving(JobCancelled):
@@ -16,9 +19,13 @@ class Leaving(JobCancelled):
 
 
 class Reporter:
-    """Says nothing and never stops; the worker's own subclass talks to the pipe. checkpoint: where the job keeps its state, if anywhere."""
+    """Says nothing and never stops; the worker's own subclass talks to the pipe.
+
+    checkpoint: where the job keeps its state, if anywhere. seat: its place in the engine; None = it has the device for itself.
+    """
 
     checkpoint: Checkpoint | None = None
+    seat: Seat | None = None
 
     def loading(self, model: str, fraction: float | None) -> None:
         """``model`` is being fetched or read, ``fraction`` 0..1 done, None = unknown."""
@@ -28,3 +35,13 @@ class Reporter:
 
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
+
+    def turn(self) -> None:
+        """``check``, and let other jobs go first. For long work that has no denoising steps."""
+        self.check()
+        if self.seat is not None:
+            self.seat.pause()
+
+    def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
+        """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long."""
+        return work() if self.seat is None else self.seat.aside(work, loading=loading)

@@ -1,4 +1,4 @@
-"""The process that holds a device: takes runs from its pipe, reports every step, stops between steps, and says honestly why a run broke.
+"""The process that holds a device: takes runs from its pipe between two steps, reports every step, and says honestly why a run broke.
 
 ``main`` is the target of a process started with "spawn". Nothing heavy is imported before ``prepare_environment`` has set what torch
 and the Hugging Face libraries read at import.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,11 +27,13 @@ from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
     from vision.checkpoint import Checkpoint, Pace
+    from vision.engine import Engine, Seat
 
 log = logging.getLogger(__name__)
 
 PREVIEW_EVERY = 0.5  # seconds
 LOADING_EVERY = 0.25  # seconds
+SLOTS = 8  # jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
 LAST_STEP = 3.0  # seconds a running step has to end once the worker is to exit
 
 
@@ -40,27 +42,61 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     prepare_environment(config)
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    inbox = Inbox(conn)
-    send = _sender(conn)
+    wake = threading.Event()
+    inbox, send = Inbox(conn, wake), _sender(conn)
     try:
         models, ready = _start(config)
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise
     from vision import checkpoint
+    from vision.engine import Engine
 
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
+    desk = Desk(inbox, send, models, Engine(exact=config.exact, wake=wake), kept, pace)
     send(ready)
-    while (run := inbox.next()) is not None:
-        job = PipeReporter(run.job_id, send, inbox, checkpoint.Checkpoint(kept, run.job_id, pace))
-        answer = _answer(run, models, job)
-        if inbox.closing:  # the job is somebody else's now, with its checkpoint
+    desk.serve()
+
+
+class Desk:
+    """Takes runs in, lets the engine work on all of them, and sends one answer for each."""
+
+    def __init__(self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None) -> None:
+        self.inbox, self.send, self.models, self.engine, self.kept, self.pace = inbox, send, models, engine, kept, pace
+
+    def serve(self) -> None:
+        """Until Quit, or until the other end of the pipe is gone; what is unfinished then keeps its checkpoint."""
+        while not self.inbox.closing:
+            self.engine.wake.clear()
+            for run in self.inbox.take():
+                self._begin(run)
+            if not self.engine.tick():
+                self.engine.wake.wait()
+        self.engine.stop()
+
+    def _begin(self, run: Run) -> None:
+        from vision.checkpoint import Checkpoint
+
+        reporter = PipeReporter(run.job_id, self.send, self.inbox, Checkpoint(self.kept, run.job_id, self.pace))
+
+        def work(seat: Seat) -> Done | Stopped | Broke:
+            reporter.seat = seat
+            return _answer(run, self.models, reporter)
+
+        self.engine.begin(run.job_id, work, check=reporter.check, done=lambda answer, error: self._end(reporter, answer, error))
+
+    def _end(self, reporter: PipeReporter, answer: Done | Stopped | Broke | None, error: BaseException | None) -> None:
+        if self.inbox.closing:  # the job is somebody else's now, with its checkpoint
             return
-        send(answer)
-        inbox.forget(run.job_id)
+        if error is not None:
+            raise error
+        self.send(answer)
+        self.inbox.forget(reporter.job_id)
+        if isinstance(answer, Broke) and answer.fault is Fault.MEMORY:
+            self.models.release()
         if not (isinstance(answer, Broke) and answer.fault is Fault.PROCESS):  # another process has another try
-            job.checkpoint.remove()
+            reporter.checkpoint.remove()
 
 
 def prepare_environment(config: WorkerConfig) -> None:
@@ -106,7 +142,7 @@ def _start(config: WorkerConfig) -> tuple[Any, Ready]:
     _import_pipelines(config)
     name, (_, total) = devices.name(models.device), devices.memory(models.device)
     log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - start)
-    return models, Ready(config.device, os.getpid(), name, total)
+    return models, Ready(config.device, os.getpid(), name, total, SLOTS)
 
 
 def quiet_libraries() -> None:
@@ -136,8 +172,8 @@ class Inbox:
     On Quit, or when the other end is gone, a running job ends at its next step and the process exits by itself; LAST_STEP later it is ended.
     """
 
-    def __init__(self, conn: Connection) -> None:
-        self._conn, self._runs = conn, queue.Queue()
+    def __init__(self, conn: Connection, wake: threading.Event) -> None:
+        self._conn, self._wake, self._runs = conn, wake, deque[Run]()
         self._stopped: set[str] = set()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
@@ -146,18 +182,18 @@ class Inbox:
         with contextlib.suppress(EOFError, OSError):  # the parent is gone
             while not isinstance(message := self._conn.recv(), Quit):
                 if isinstance(message, Run):
-                    self._runs.put(message)
+                    self._runs.append(message)
                 elif isinstance(message, Stop):
                     self._stopped.add(message.job_id)
+                self._wake.set()
         self.closing = True
-        self._runs.put(None)
+        self._wake.set()
         time.sleep(LAST_STEP)
         os._exit(0)
 
-    def next(self) -> Run | None:
-        """The next run; waits for it. None: exit."""
-        run = self._runs.get()
-        return None if self.closing else run
+    def take(self) -> list[Run]:
+        """The runs that have come since the last call."""
+        return [self._runs.popleft() for _ in range(len(self._runs))]
 
     def stopped(self, job_id: str) -> bool:
         """Whether this job is to end: somebody stopped it, or the worker is to exit."""
@@ -169,9 +205,12 @@ class Inbox:
 
 
 def _sender(conn: Connection) -> Callable[[Any], None]:
+    lock = threading.Lock()  # a model that loads in a thread of its own reports, too
+
     def send(message: Any) -> None:
         try:
-            conn.send(message)
+            with lock:
+                conn.send(message)
         except OSError:  # the parent is gone, as the inbox sees too
             log.debug("nobody hears %s", type(message).__name__)
 
@@ -200,6 +239,8 @@ class PipeReporter(Reporter):
             except Exception:  # a preview is never worth a job
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
+        if self.seat is not None:
+            self.seat.step, self.seat.total = step, total
         self.send(Step(self.job_id, step, total, data))
 
     def check(self) -> None:
@@ -223,8 +264,6 @@ def _answer(run: Run, models: Any, reporter: Reporter) -> Done | Stopped | Broke
         answer = Broke(run.job_id, *_blame(error))
         log.log(logging.INFO if answer.fault is Fault.USER else logging.ERROR, "job %s: %s", run.job_id, answer.fault,
                 exc_info=answer.fault is not Fault.USER)  # fmt: skip
-    if answer.fault is Fault.MEMORY:
-        models.release()  # after the except block, which held the tensors
     return answer
 
 
@@ -234,7 +273,7 @@ def _do(run: Run, models: Any, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
-    images = {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures}
+    images = reporter.aside(lambda: {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures}) if request.pictures else {}
     return capability(run.kind)(request, images, models, reporter)
 
 

@@ -16,6 +16,7 @@ import pytest
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, OutpaintRequest, Request, VariationRequest, to_json
 from tests import tiny
 from tests.vision.conftest import SHA
+from tests.vision.test_families import SAME, apart
 from vision import worker
 from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
 
@@ -63,7 +64,7 @@ def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     specs = {role: str(folders[name]) for role, name in roles.items()} | {"other": "/nowhere/at-all"}
     made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False)
     ready = made.receive()
-    assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28 and ready.slots == 1
+    assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28 and ready.slots > 1
     yield made
     made.conn.send(Quit())
     made.process.join(PATIENCE)
@@ -125,13 +126,43 @@ def test_a_stopped_job_ends_between_two_steps_and_frees_its_worker(running: Runn
     assert isinstance(running.answer()[1], Done)
 
 
-def test_a_job_stopped_before_its_turn_never_starts(running: Running) -> None:
+def answers(running: Running, count: int) -> dict[str, object]:
+    """Job → its answer, of ``count`` jobs in whatever order they end."""
+    return {answer.job_id: answer for answer in (running.answer()[1] for _ in range(count))}
+
+
+def test_a_stopped_job_does_not_stop_the_one_it_shares_its_steps_with(running: Running) -> None:
     running.ask("first", ImagineRequest(prompt="a"))
     running.ask("second", ImagineRequest(prompt="a"))
     running.conn.send(Stop("second"))
-    assert isinstance(running.answer()[1], Done)
-    heard, answer = running.answer()
-    assert answer == Stopped("second") and not heard
+    got = answers(running, 2)
+    assert got["second"] == Stopped("second")
+    assert isinstance(got["first"], Done)
+
+
+def test_jobs_that_come_together_share_their_steps_and_each_gets_its_own_pictures(running: Running) -> None:
+    requests = {
+        "words": ImagineRequest(prompt="a cat", seed=5, num_images=2, num_inference_steps=12, sampler="heun"),
+        "a picture": VariationRequest(prompt="a cat", image=SHA, seed=5, num_images=1, num_inference_steps=20, width=64, height=64),
+        "a mask": OutpaintRequest(prompt="a cat", image=SHA, left=32, num_inference_steps=10, sampler="dpm++sde"),
+    }
+    alone = {}
+    for name, request in requests.items():
+        running.ask(name, request)
+        alone[name] = running.answer()[1].output
+    for name, request in requests.items():
+        running.ask(name, request)
+    order, together = [], {}
+    while len(together) < 3:
+        message = running.receive()
+        if isinstance(message, Step):
+            order.append(message.job_id)
+        if isinstance(message, Done):
+            together[message.job_id] = message.output
+    turns = sum(a != b for a, b in zip(order, order[1:], strict=False))
+    assert turns > 10, "they went on beside each other"
+    for name, output in together.items():
+        assert max(apart(a, b) for a, b in zip(output.pictures, alone[name].pictures, strict=True)) <= SAME
 
 
 def test_a_missing_model_breaks_its_own_job_only(running: Running) -> None:

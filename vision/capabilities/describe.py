@@ -21,7 +21,7 @@ def run(request: DescribeRequest, images: Mapping[str, Image.Image], models: Mod
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     captions: list[str] = []
-    for caption in captioner.captions(image, request.num_captions, request.seed, reporter.check):
+    for caption in captioner.captions(image, request.num_captions, request.seed, reporter.turn):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)
         reporter.check()

@@ -65,7 +65,8 @@ def run(request: OutpaintRequest, images: Mapping[str, Image.Image], models: Mod
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
-    return finish(task, generate(model, task.generation, reporter))
+    drawn = generate(model, task.generation, reporter)
+    return reporter.aside(lambda: finish(task, drawn))
 
 
 def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:

@@ -24,7 +24,8 @@ def run(request: VariationRequest, images: Mapping[str, Image.Image], models: Mo
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
-    return finish(task, generate(model, task.generation, reporter), model)
+    drawn = generate(model, task.generation, reporter)
+    return reporter.aside(lambda: finish(task, drawn, model))
 
 
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:

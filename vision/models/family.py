@@ -39,7 +39,8 @@ class Family:
     on, in px. samplers: "any" of the noise schedulers for UNets, or only the model's "own". defaults: further entries of the card. adjust:
     configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents, height, width) →
     (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments that every call gets. whole_mask: image-to-image is
-    inpainting with a mask that covers everything. file_keys: a key with one of these parts in a single file's header means this family.
+    inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other; not where a pipeline changes its
+    denoiser for the time of a call, or where nobody knows. file_keys: a key with one of these parts in a single file's header means this family.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Family:
     unpack: Callable[[Any, Any, int, int], Any] | None = unscale
     extra: Mapping[str, Any] | None = None
     whole_mask: bool = False
+    shares_steps: bool = True
     file_keys: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:

@@ -15,4 +15,5 @@ FAMILY = Family(
     guidance_scale=5.0,
     draft_steps=14,
     unpack=None,
+    shares_steps=False,
 )

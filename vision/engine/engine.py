@@ -1,0 +1,272 @@
+"""Runs jobs a step at a time on one device: each stands still where it needs the denoiser, and those that wait share one pass.
+
+A job is any function; it runs in a greenlet of its own, on the caller's thread, so nothing in it needs a lock. ``Seat`` is its side of the
+engine. Which waiting calls make the next pass is ``policy``'s to say.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from greenlet import getcurrent, greenlet
+
+from vision import devices
+from vision.engine import rows
+from vision.engine.denoiser import Call, direct
+
+log = logging.getLogger(__name__)
+
+BUCKET = 8  # rows of every pass in exact mode: four pictures with guidance
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What a job waits for when it lets the others go first. until: None = they have had a turn; else it is asked at every tick."""
+
+    until: Callable[[], bool] | None = None
+
+
+@dataclass(eq=False)
+class Seat:
+    """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
+
+    step, total: of its denoising steps, as far as they are known.
+    """
+
+    name: str
+    work: Callable[[Seat], Any]
+    engine: Engine
+    check: Callable[[], None]
+    done: Callable[[Any, BaseException | None], None]
+    arrived: float
+    step: int = 0
+    total: int = 0
+    waits_for: Call | Future[Any] | Pause | None = None
+    _greenlet: greenlet = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._greenlet = greenlet(self.work)
+
+    # Called by the job
+
+    def evaluate(self, call: Call) -> Any:
+        """What ``call``'s module returns for it; meanwhile others go on."""
+        return self._wait(call)
+
+    def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
+        """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another."""
+        return self._wait(self.engine.in_thread(self, work, loading=loading))
+
+    def pause(self) -> None:
+        """Let the others go first. torch's own random numbers go on afterwards as if nothing had been in between."""
+        state = torch.get_rng_state()
+        self._wait(Pause())
+        torch.set_rng_state(state)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened."""
+        if not condition():
+            self._wait(Pause(condition))
+
+    @contextmanager
+    def solo(self) -> Iterator[None]:
+        """Nobody else's steps in between: what little memory there is, is this job's."""
+        self.until(lambda: self.engine.soloist is None)
+        self.engine.soloist = self
+        try:
+            self.aside(lambda: None)  # behind what the thread is still doing
+            yield
+        finally:
+            self.engine.soloist = None
+
+    def _wait(self, what: Call | Future[Any] | Pause) -> Any:
+        if getcurrent() is not self._greenlet:
+            raise RuntimeError(f"{self.name} waits outside of its own run")
+        self.waits_for = what
+        try:
+            return self._greenlet.parent.switch()
+        finally:
+            self.waits_for = None
+
+
+class Engine:
+    """The jobs of one device. Everything is called on one thread; ``wake`` is set from any when there is something to do again.
+
+    exact: every pass has BUCKET rows, so that a picture is the same bit for bit whoever shares it.
+    """
+
+    def __init__(self, *, exact: bool = False, wake: threading.Event | None = None) -> None:
+        self.exact, self.wake = exact, wake or threading.Event()
+        self.seats: list[Seat] = []
+        self.soloist: Seat | None = None
+        self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
+        self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
+        self._limits: dict[tuple[Any, ...], int] = {}  # rows that fit, where it was found out
+
+    def begin(
+        self, name: str, work: Callable[[Seat], Any], *, check: Callable[[], None] = lambda: None,
+        done: Callable[[Any, BaseException | None], None] = lambda result, error: None,
+    ) -> Seat:  # fmt: skip
+        """Take a job in; it starts at the next tick."""
+        seat = Seat(name, work, self, check, done, time.monotonic())
+        self.seats.append(seat)
+        self._next.append((seat, lambda: self._resume(seat, seat)))  # its first argument
+        self.wake.set()
+        return seat
+
+    def stop(self) -> None:
+        """Ask every job once more whether it should go on, and wait for none."""
+        self._stop_those_that_should()
+        for executor in self._threads.values():
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def run(self) -> None:
+        """Until every job has ended."""
+        while self.seats:
+            self.wake.clear()
+            if not self.tick():
+                self.wake.wait()
+
+    @torch.no_grad()
+    def tick(self) -> bool:
+        """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait for threads."""
+        self._stop_those_that_should()
+        moved = [self._begin_next() for _ in range(len(self._next))]
+        waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
+        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause)]
+        if waiting:
+            self._evaluate(self._choose(waiting))
+        moved += [self._unpause(seat) for seat in paused]
+        return bool(waiting) or any(moved)
+
+    def _begin_next(self) -> bool:
+        seat, go_on = self._next.popleft()
+        if not self._may(seat):
+            self._next.append((seat, go_on))
+            return False
+        go_on()
+        return True
+
+    def _unpause(self, seat: Seat) -> bool:
+        pause = seat.waits_for
+        if not isinstance(pause, Pause) or not self._may(seat) or not (pause.until is None or pause.until()):
+            return False
+        self._resume(seat, None)
+        return True
+
+    def _may(self, seat: Seat) -> bool:
+        return self.soloist is None or self.soloist is seat
+
+    def _choose(self, waiting: list[Seat]) -> list[Seat]:
+        return [seat for seat in waiting if seat.waits_for.key == waiting[0].waits_for.key]
+
+    def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool) -> Future[T]:
+        """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
+        future = self._threads[loading].submit(work)
+        future.add_done_callback(lambda _: self._thread_done(seat, future))
+        return future
+
+    def _thread_done(self, seat: Seat, future: Future[Any]) -> None:
+        self._next.append((seat, lambda: self._hand_over(seat, future)))
+        self.wake.set()
+
+    def _hand_over(self, seat: Seat, future: Future[Any]) -> None:
+        if seat.waits_for is not future:  # it was stopped meanwhile
+            return
+        if (error := future.exception()) is not None:
+            self._throw(seat, error)
+        else:
+            self._resume(seat, future.result())
+
+    def _stop_those_that_should(self) -> None:
+        for seat in [seat for seat in self.seats if seat.waits_for is not None]:
+            try:
+                seat.check()
+            except Exception as error:
+                self._throw(seat, error)
+
+    def _resume(self, seat: Seat, value: Any) -> None:
+        self._go_on(seat, lambda: seat._greenlet.switch(value))
+
+    def _throw(self, seat: Seat, error: BaseException) -> None:
+        self._go_on(seat, lambda: seat._greenlet.throw(error))
+
+    def _go_on(self, seat: Seat, switch: Callable[[], Any]) -> None:
+        """Until the job's next wait, or its end."""
+        result = error = None
+        try:
+            result = switch()
+        except Exception as problem:
+            error = problem
+        if seat._greenlet.dead:
+            self.seats.remove(seat)
+            seat.done(result, error)
+
+    # A pass
+
+    def _evaluate(self, seats: list[Seat]) -> None:
+        """One pass for all of ``seats``, whose calls have the same key. Where it fails, each alone, so that only the guilty one is told."""
+        calls = [seat.waits_for for seat in seats]
+        try:
+            outputs = self._pass(calls)
+        except Exception as error:
+            if len(seats) == 1 or devices.is_sticky(error):
+                for seat in seats:
+                    self._throw(seat, error)
+                return
+            outputs = None
+        if outputs is None:
+            for seat in seats:
+                self._evaluate([seat])
+            return
+        for seat, output in zip(seats, outputs, strict=True):
+            self._resume(seat, output)
+
+    def _pass(self, calls: list[Call]) -> list[Any]:
+        """What each of ``calls`` gets from its module."""
+        if len(calls) == 1 and not self.exact and calls[0].key not in self._limits:
+            return [self._alone(calls[0])]
+        arguments, total = rows.join([(call.arguments, call.count) for call in calls]), sum(call.count for call in calls)
+        output = self._slices(calls[0], arguments, total)
+        places = [sum(call.count for call in calls[:i]) for i in range(len(calls))]
+        return [(output[begin : begin + call.count],) for call, begin in zip(calls, places, strict=True)]
+
+    def _alone(self, call: Call) -> Any:
+        try:
+            return direct(call)
+        except Exception as error:
+            if call.count == 1 or not devices.is_out_of_memory(error):
+                raise
+        self._too_many(call, call.count)  # not in the except block: the traceback holds tensors
+        return (self._slices(call, call.arguments, call.count),)
+
+    def _slices(self, call: Call, arguments: rows.Arguments, total: int) -> Any:
+        """The output for ``total`` rows, in as few passes as memory allows."""
+        parts, begin = [], 0
+        while begin < total:
+            size = BUCKET if self.exact else min(self._limits.get(call.key, total), total - begin)
+            piece = Call(call.module, rows.part(arguments, begin, begin + size, total), size, call.key, call.context)
+            try:
+                parts.append((direct(piece)[0], min(size, total - begin)))
+                begin += size
+                continue
+            except Exception as error:
+                if size == 1 or self.exact or not devices.is_out_of_memory(error):
+                    raise
+            self._too_many(call, size)
+        return rows.cat_outputs(parts)
+
+    def _too_many(self, call: Call, size: int) -> None:
+        self._limits[call.key] = max(1, size // 2)
+        log.warning("out of memory with %d rows of %s; from now on at most %d", size, type(call.module).__name__, self._limits[call.key])
+        devices.release()
