@@ -134,6 +134,7 @@ class Settings:
         "auto", "weights on the CPU between steps: auto, none, model, sequential", _one_of("auto", "none", "model", "sequential"), group="Hardware"
     )
     cpu_threads: int = _set("0", "threads of a CPU worker; 0 = measured choice", _whole(0, 256), group="Hardware")
+    exact: bool = _set("off", "pictures that are the same bit for bit, whoever shares the pass they are drawn in; slower", _flag, group="Hardware")
 
     user_running: int = _set("3", "jobs of one member running at once", _whole(1, 100), group="Limits")
     user_waiting: int = _set("10", "jobs of one member waiting", _whole(1, 10_000), group="Limits")

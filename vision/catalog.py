@@ -314,6 +314,7 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
         notes.append(f"enlarged {card.output_scale}×")
     if card.negative == "none":
         notes.append("no negative prompt")
+    notes.append("jobs share steps" if family.shares_steps else "jobs run one after another: nobody knows whether these could share steps")
     if family is FAMILIES[-1]:
         notes.append(f"{read_json(path / 'model_index.json').get('_class_name')} is none of the families known here; AutoPipeline is tried")
     return family.title, tuple(notes)

@@ -89,16 +89,17 @@ def _times(value: Any, n: int) -> torch.Tensor:
 
 def _cat(values: list[Any]) -> Any:
     if isinstance(values[0], torch.Tensor):
-        return torch.cat(values)
+        return torch.cat([value.contiguous() for value in values])
     if isinstance(values[0], dict):
         return {inner: _cat([value[inner] for value in values]) for inner in values[0]}
     return [_cat(list(parts)) for parts in zip(*values, strict=True)]
 
 
 def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
-    """The rows from ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the last row again and again."""
-    if (begin, end) == (0, total):
-        return arguments
+    """The rows from ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the last row again and again.
+
+    They are laid out one way, whatever the call's own strides: a channels-last picture takes other kernels and so other last bits.
+    """
     rows = [min(i, total - 1) for i in range(begin, end)]
     return {name: _take(name, value, rows, total) for name, value in arguments.items()}
 
@@ -113,7 +114,8 @@ def _take(name: str, value: Any, rows: list[int], total: int) -> Any:
 
 def _pick(value: Any, rows: list[int]) -> Any:
     if isinstance(value, torch.Tensor):
-        return value[rows[0] : rows[-1] + 1] if rows[-1] - rows[0] == len(rows) - 1 else value[torch.tensor(rows, device=value.device)]
+        near = rows[-1] - rows[0] == len(rows) - 1
+        return (value[rows[0] : rows[-1] + 1] if near else value[torch.tensor(rows, device=value.device)]).contiguous()
     if isinstance(value, dict):
         return {inner: _pick(v, rows) for inner, v in value.items()}
     return [_pick(v, rows) for v in value]

@@ -1,0 +1,340 @@
+"""Jobs that share passes get the pictures that diffusers alone would have drawn, whoever joins, leaves, fails or is stopped beside them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import JobCancelled
+from core.flags import SAMPLERS
+from tests import tiny
+from tests.vision.conftest import Recorder
+from tests.vision.test_diffusion import full_above, tamper
+from vision import diffusion
+from vision.diffusion import BlankPicture, Generation
+from vision.engine import Engine, Seat
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+from vision.reporter import Reporter
+
+CLOSE = 1e-3  # of the latents' standard deviation
+SIDE = 64
+
+
+@dataclass
+class Job:
+    """One generation's way through an engine. latents: for each picture, as they came to the decoder."""
+
+    generation: Generation
+    latents: list[torch.Tensor] = field(default_factory=list)
+    steps: int = 0
+    stop_after: int | None = None
+    error: BaseException | None = None
+    ended: bool = False
+
+
+class Watcher(Recorder):
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def step(self, step: int, total: int, preview: Callable | None = None) -> None:
+        self.job.steps = step
+
+    def check(self) -> None:
+        if self.job.stop_after is not None and self.job.steps >= self.job.stop_after:
+            raise JobCancelled("stopped by the test")
+
+
+@pytest.fixture
+def keep_latents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoding is left out; what would have been decoded is kept with its job."""
+
+    def keep(model: ImageModel, pipe, generation: Generation, reporter: Reporter, result: torch.Tensor):
+        reporter.job.latents += list(model.family.unpack(pipe, result, generation.height, generation.width))
+        return iter(())
+
+    monkeypatch.setattr(diffusion, "_finish", keep)
+
+
+def begin(engine: Engine, model: ImageModel, job: Job) -> None:
+    watcher = Watcher(job)
+
+    def work(seat: Seat) -> None:
+        watcher.seat = seat
+        diffusion.generate(model, job.generation, watcher)
+
+    def done(result: object, error: BaseException | None) -> None:
+        job.error, job.ended = error, True
+
+    engine.begin("job", work, check=watcher.check, done=done)
+
+
+def together(model: ImageModel, jobs: list[Job], arrivals: list[int], exact: bool = False) -> Engine:
+    """Run all; job i begins before tick ``arrivals[i]``."""
+    engine, tick, coming = Engine(exact=exact), 0, sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
+    while coming or engine.seats:
+        while coming and coming[0][0] <= tick:
+            begin(engine, model, coming.pop(0)[1])
+        engine.tick()
+        tick += 1
+    return engine
+
+
+def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
+    """The pictures' latents as diffusers' own pipeline draws them in one call, without any code of ours around its steps."""
+    pipe, g = model.pipeline(generation.mode), generation
+    pipe.scheduler = model.scheduler(g.sampler)
+    given = {name: getattr(g, name) for name in ("prompt", "num_inference_steps", "guidance_scale", "width", "height")}
+    given |= {"negative_prompt": g.negative_prompt} if g.negative_prompt and model.card.negative == "prompt" else {}
+    given |= {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0} if g.negative_prompt and model.card.negative == "true_cfg" else {}
+    image, mask = g.image, g.mask_image
+    if model.family.whole_mask and g.mode is Mode.IMAGE:
+        from PIL import Image
+
+        mask = Image.new("L", image.size, 255)
+    elif g.mode is not Mode.TEXT and not model.family.whole_mask:
+        image = [image] * len(g.seeds)
+    given |= {"image": image, "strength": g.strength} if image is not None else {}
+    given |= {"mask_image": mask} if mask is not None else {}
+    generators = [torch.Generator().manual_seed(seed) for seed in g.seeds]
+    result = pipe(**given, num_images_per_prompt=len(g.seeds), generator=generators, output_type="latent").images
+    return list(model.family.unpack(pipe, result, g.height, g.width))
+
+
+def apart(got: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
+    """The largest difference, in standard deviations of what was wanted."""
+    assert len(got) == len(wanted)
+    return max(float((a - b).abs().max() / b.std()) for a, b in zip(got, wanted, strict=True))
+
+
+def generation(rng: random.Random, mode: Mode, sampler: str | None = None, seed: int | None = None) -> Generation:
+    """Any prompt, number of pictures, steps and guidance; one size, so that jobs can share."""
+    starts = {} if mode is Mode.TEXT else {"image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5)), "strength": rng.choice((0.5, 0.8, 1.0))}
+    if mode is Mode.INPAINT:
+        starts["mask_image"] = tiny.picture(SIDE, SIDE, seed=9).convert("L").point(lambda v: 255 if v > 120 else 0)
+    return Generation(
+        mode, rng.choice(("a red house", "b", "two blue dogs at night")), tuple(range(s := rng.randrange(1000), s + rng.randint(1, 3))), SIDE, SIDE,
+        rng.choice((3, 4, 6, 9)), rng.choice((1.0, 2.5, 7.5)), rng.choice(("", "fog")), sampler=sampler, **starts,
+    )  # fmt: skip
+
+
+PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)] + [("dpm++sde", "stable-diffusion-xl"), ("unipc", "stable-diffusion-xl")]
+PAIRS += [(None, name) for name in sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"})]
+
+
+@pytest.mark.parametrize(("sampler", "name"), PAIRS)
+def test_shared_steps_draw_what_the_plain_pipeline_draws(sampler: str | None, name: str, models_of, keep_latents) -> None:
+    model, rng = models_of(image=name).get("image"), random.Random(name + str(sampler))
+    jobs = [Job(generation(rng, mode, sampler if i % 2 == 0 or sampler is None else None)) for i, mode in enumerate([*Mode, Mode.TEXT])]
+    together(model, jobs, [0, 1, 2, 3])
+    for job in jobs:
+        assert job.error is None
+        assert apart(job.latents, plain(model, job.generation)) < CLOSE
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
+def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_latents) -> None:
+    model, rng = models_of(image=name).get("image"), random.Random(5)
+    samplers = ["heun", "dpm++sde", "unipc", "euler_a"] if name == "stable-diffusion" else [None] * 4
+    given = [generation(rng, mode, sampler) for mode, sampler in zip([*Mode, Mode.TEXT], samplers, strict=True)]
+    company = [Job(g) for g in given]
+    together(model, company, [0, 1, 2, 3], exact=True)
+    for job, g in zip(company, given, strict=True):
+        alone = Job(g)
+        together(model, [alone], [0], exact=True)
+        assert all(torch.equal(a, b) for a, b in zip(alone.latents, job.latents, strict=True))
+        single = Job(Generation(**{**vars(g), "seeds": g.seeds[-1:]}))
+        together(model, [single], [0], exact=True)
+        assert torch.equal(single.latents[0], job.latents[-1]), "nor does a picture depend on the others of its own job"
+
+
+def random_trace(model: ImageModel, rng: random.Random, wanted: Callable[[Generation], list[torch.Tensor]], pool: list[Generation]) -> float:
+    """Some jobs that come, go and are stopped at random; the largest distance of a finished picture from the one it should be."""
+    jobs = [Job(rng.choice(pool)) for _ in range(rng.randint(2, 5))]
+    for job in jobs:
+        if rng.random() < 0.3:
+            job.stop_after = rng.randint(0, 5)
+    together(model, jobs, [rng.randrange(8) for _ in jobs])
+    worst = 0.0
+    for job in jobs:
+        stopped = isinstance(job.error, JobCancelled)
+        assert job.ended and (job.error is None or stopped)
+        assert not (stopped and job.latents) or job.stop_after is not None
+        if not stopped:
+            worst = max(worst, apart(job.latents, wanted(job.generation)))
+    return worst
+
+
+def pool_of(rng: random.Random, model: ImageModel, size: int) -> tuple[list[Generation], Callable[[Generation], list[torch.Tensor]]]:
+    """Generations to choose from, and what diffusers draws for each, drawn once."""
+    samplers = sorted(SAMPLERS) if model.card.samplers == "any" else [None]
+    pool = [generation(rng, list(Mode)[i % 3], samplers[i % len(samplers)]) for i in range(size)]
+    drawn = {id(g): plain(model, g) for g in pool}
+    return pool, lambda g: drawn[id(g)]
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
+def test_no_picture_depends_on_its_neighbours_in_random_traces(name: str, models_of, keep_latents) -> None:
+    model, rng = models_of(image=name).get("image"), random.Random(11)
+    pool, wanted = pool_of(rng, model, 14)
+    assert max(random_trace(model, rng, wanted, pool) for _ in range(8)) < CLOSE
+
+
+def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_latents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: one wrong row order between two jobs, and the traces fail."""
+    from vision.engine import rows
+
+    right = rows.join
+    monkeypatch.setattr(rows, "join", lambda calls: {k: v.flip(0) if k == "timestep" and v.ndim else v for k, v in right(calls).items()})
+    model, rng = models_of(image="stable-diffusion").get("image"), random.Random(11)
+    pool, wanted = pool_of(rng, model, 6)
+    assert max(random_trace(model, rng, wanted, pool) for _ in range(4)) > CLOSE
+
+
+# What goes wrong beside others
+
+
+@pytest.fixture
+def model(folders: dict[str, Path], tmp_path: Path) -> ImageModel:
+    """A Stable Diffusion of this test's own, to be tampered with."""
+    return Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)).get("image")
+
+
+def three(count: int = 2) -> list[Job]:
+    rng = random.Random(1)
+    return [Job(Generation(**{**vars(generation(rng, Mode.TEXT)), "seeds": tuple(range(i, i + count)), "guidance_scale": 5.0})) for i in range(3)]
+
+
+def test_one_jobs_numbers_that_are_none_are_its_own(model: ImageModel) -> None:
+    jobs = three(1)
+    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "guidance_scale": 1e39}))
+    together(model, jobs, [0, 0, 0])
+    assert [type(job.error) for job in jobs] == [type(None), BlankPicture, type(None)]
+
+
+def test_when_a_shared_pass_fails_only_the_guilty_job_is_told(model: ImageModel, keep_latents) -> None:
+    def fail_for_three(original: Callable, sample: torch.Tensor, *args, **kwargs):
+        if len(sample) in (2, 10):  # alone, or among the others
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+        return original(sample, *args, **kwargs)
+
+    jobs = three()
+    jobs[1] = Job(Generation(**{**vars(jobs[1].generation), "seeds": (1,)}))
+    wanted = [plain(model, job.generation) for job in jobs]
+    tamper(model.pipeline(Mode.TEXT).unet, "forward", fail_for_three)
+    together(model, jobs, [0, 0, 0])
+    assert [type(job.error) for job in jobs] == [type(None), RuntimeError, type(None)]
+    assert all(apart(job.latents, drawn) < CLOSE for job, drawn in zip(jobs[::2], wanted[::2], strict=True))
+
+
+def test_too_little_memory_makes_smaller_passes_and_costs_no_step(model: ImageModel, keep_latents) -> None:
+    jobs, sizes = three(), []
+    wanted = [plain(model, job.generation) for job in jobs]
+
+    def count(original: Callable, sample: torch.Tensor, *args, **kwargs):
+        sizes.append(len(sample))
+        return full_above(3)(original, sample, *args, **kwargs)
+
+    tamper(model.pipeline(Mode.TEXT).unet, "forward", count)
+    together(model, jobs, [0, 0, 0])
+    assert all(apart(job.latents, drawn) < CLOSE for job, drawn in zip(jobs, wanted, strict=True))
+    assert [job.steps for job in jobs] == [job.generation.num_inference_steps for job in jobs]
+    assert sizes[:3] == [12, 6, 3] and max(sizes[3:]) == 3, "remembered"
+
+
+def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model: ImageModel, keep_latents) -> None:
+    from core.errors import OutOfMemory
+
+    tamper(model.pipeline(Mode.TEXT).unet, "forward", full_above(0))
+    jobs = three()
+    together(model, jobs, [0, 1, 2])
+    assert all(isinstance(job.error, OutOfMemory) for job in jobs)
+
+
+def test_a_job_whose_decoding_waits_lets_the_others_step_on(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = three(1)[:2]
+    second = Job(Generation(**{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}))
+    gate, decode, seen = threading.Event(), diffusion._decode, []
+
+    def slow(*args):
+        assert gate.wait(60)
+        return decode(*args)
+
+    monkeypatch.setattr(diffusion, "_decode", slow)
+    engine = Engine()
+    for job in (first, second):
+        begin(engine, model, job)
+    while second.steps < second.generation.num_inference_steps:
+        engine.tick()
+        seen.append(first.ended)
+    assert not any(seen)
+    gate.set()
+    engine.run()
+    assert first.ended and second.ended and not first.error and not second.error
+
+
+def test_a_stopped_job_leaves_at_once_wherever_it_waits(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, gate = three(1)[0], threading.Event()
+    monkeypatch.setattr(diffusion, "_decode", lambda *args: gate.wait(60))
+    engine = Engine()
+    begin(engine, model, job)
+    while engine.seats and job.steps < job.generation.num_inference_steps:
+        engine.tick()
+    job.stop_after = 0
+    engine.tick()
+    assert job.ended and isinstance(job.error, JobCancelled)
+    gate.set()
+    engine.stop()
+
+
+def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
+    rng, engine = random.Random(3), Engine()
+    jobs = [Job(generation(rng, list(Mode)[i % 3], "euler")) for i in range(9)]
+    for job in jobs:
+        begin(engine, model, job)
+        engine.tick()
+    engine.run()
+    assert all(job.ended and job.error is None for job in jobs)
+
+
+def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None:
+    engine, drawn = Engine(), {}
+
+    def work(name: int) -> Callable[[Seat], None]:
+        def run(seat: Seat) -> None:
+            torch.manual_seed(name)
+            numbers = []
+            for _ in range(4):
+                numbers.append(torch.rand(()).item())
+                seat.pause()
+            drawn[name] = numbers
+
+        return run
+
+    for name in (1, 2, 3):
+        engine.begin(str(name), work(name))
+    engine.run()
+    for name, numbers in drawn.items():
+        torch.manual_seed(name)
+        assert numbers == [torch.rand(()).item() for _ in range(4)]
+
+
+def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:
+    engine, ends = Engine(), {}
+
+    def broken() -> None:
+        raise OSError("gone")
+
+    engine.begin("a", lambda seat: seat.aside(broken), done=lambda result, error: ends.update(a=error))
+    engine.begin("b", lambda seat: seat.aside(lambda: 5, loading=True), done=lambda result, error: ends.update(b=result))
+    engine.run()
+    assert isinstance(ends["a"], OSError) and ends["b"] == 5
