@@ -97,7 +97,7 @@ def train(steps: int = 1100):
     _train(Run("captioner", model, Plan(steps, lr=1e-3, ema=0.99, decay=0.6, **ADAM)), tokenizer, MIX)
 
 
-def refine(steps: int = 1200):
+def refine(steps: int = 1500):
     """Goes on from the end of `train` with more single objects; where its checkpoint is gone, from the shipped pack."""
     tokenizer = build_bert(MODELS / "captioner")
     model = build(tokenizer)

@@ -191,7 +191,7 @@ def train(steps: int = 4800):
     _train(run, mix)
 
 
-def refine(steps: int = 6000):
+def refine(steps: int = 5600):
     """Goes on from the end of `train` with more pairs; where its checkpoint is gone, from the shipped pack's UNet."""
     model = build()
     run = Run("unet_refine", model, Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
