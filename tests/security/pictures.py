@@ -164,13 +164,22 @@ def slow_ones() -> list[tuple[str, bytes]]:
 
 def peak_of(data: bytes, *, confined: bool = True) -> int:
     """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps (the negative control)."""
-    code = "import sys, json, resource; from bot import picture_gate as g; g.prepare();"
-    code += "g.confine.limit(g.MAX_MEMORY, 60); g.confine.shut_in();" if confined else "g.MAX_PIXELS = 10**12;"
-    code += "header, body = g.answer(sys.stdin.buffer.read(), 'clean'); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
-    starter = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {code!r}]).returncode)"  # a small parent: a child begins
-    command = [sys.executable, "-c", starter]  # with the peak of the process that it was forked from
-    run = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, env=child_environment(), timeout=120, check=False)
+    code = "import sys; from bot import picture_gate as g; g.prepare();"
+    code += "g.confine.limit(g.MAX_MEMORY, g.MAX_SECONDS['clean']); g.confine.shut_in();" if confined else "g.MAX_PIXELS = 10**12;"
+    code += "g.answer(sys.stdin.buffer.read(), 'clean')"
+    starter = "import resource, subprocess, sys\n"  # a small parent: a child begins with the peak of the process that it was forked from
+    starter += f"subprocess.run([sys.executable, '-c', {code!r}])\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    command = [sys.executable, "-c", starter]
+    run = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, env=child_environment(), timeout=300, check=False)
     return int(run.stdout or 0)
+
+
+def tell(name: str, tally: Tally) -> None:
+    print(
+        f"pictures, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused, {tally.ended} ended their process; "
+        f"bot crashes or wrong answers {len(tally.wrong)}; slowest {tally.slowest:.2f} s of processor time ({tally.longest:.2f} s on the clock)",
+        flush=True,
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -181,14 +190,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     whole = [*hostile.known(), *slow_ones(), *((f"mutated {i}", d) for i, d in enumerate(hostile.mutated(arguments.whole, arguments.seed + 1)))]
     product = asyncio.run(through_the_product(whole))
+    tell("one process each", product)
     many = fuzz(arguments.count, arguments.seed)
+    tell("many a process", many)
     peak = max(peak_of(data) for name, data in [*slow_ones(), ("", hostile.png_bomb(4096, 4096)), ("", hostile.text_bomb(b"zTXt", 200 * 2**20))])
     loose = peak_of(hostile.png_bomb(13_300, 13_300), confined=False)
-    for name, tally in (("one process each", product), ("many a process", many)):
-        print(
-            f"pictures, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused, {tally.ended} ended their process; "
-            f"bot crashes or wrong answers {len(tally.wrong)}; slowest {tally.slowest:.2f} s of processor time ({tally.longest:.2f} s on the clock)"
-        )
     print(f"  peak of a picture process {max(peak, many.peak) / 2**20:.0f} MiB (limit {LIMIT / 2**20:.0f})")
     print(f"  negative control: without caps and limits a bomb of 13,300 × 13,300 takes {loose / 2**20:.0f} MiB")
     bad = product.wrong or many.wrong or max(peak, many.peak) >= LIMIT or max(product.slowest, many.slowest) > 2.05 or loose < LIMIT
