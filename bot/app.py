@@ -25,6 +25,7 @@ from bot.health import Metrics, serve
 from bot.logs import set_up_logs
 from bot.moderation import Choices, Moderator
 from bot.picture_check import PictureCheck
+from bot.privacy import Periods, Privacy
 from bot.transport import Transport
 from core.errors import AtelierError, StorageError
 from core.settings import Settings
@@ -53,6 +54,7 @@ class Services:
     queue: Queue
     files: Files
     moderator: Moderator
+    privacy: Privacy
 
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
@@ -105,12 +107,20 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         check = PictureCheck(settings.nsfw_model)
         moderator = Moderator(database, files, check, Choices(settings.moderation, settings.moderation_pictures))
         queue = Queue(database, files, executor, limits, gate=moderator.gate)
+        privacy = Privacy(
+            queue, database, files, Periods(settings.retention_days, settings.upload_days, settings.backup_days),
+            checkpoints=settings.data_dir / "cache" / "checkpoints", notes=settings.data_dir / "deletions.json",
+        )  # fmt: skip
+        await privacy.replay()
         await queue.start()
         backups = asyncio.create_task(_back_up_daily(database), name="backups")
+        sweeps = asyncio.create_task(privacy.sweep_for_ever(), name="retention")
         try:
-            yield Services(settings, queue, files, moderator)
+            yield Services(settings, queue, files, moderator, privacy)
         finally:
             backups.cancel()
+            sweeps.cancel()
+            await asyncio.gather(sweeps, return_exceptions=True)
             await check.close()
             await queue.stop(settings.grace_seconds)
 
@@ -169,7 +179,7 @@ async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
             if await _stopped_within(stopping, pause):
                 break
             connections.note()
-            client = Atelier(built.settings, built.queue, built.files, built.moderator, transport)
+            client = Atelier(built, transport)
             client.delivery.on_delivered.append(metrics.delivered)
             if await _connected(client, built, stopping):
                 break

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
@@ -19,20 +20,20 @@ from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
 from bot.modals import CaptionModal, Submission
-from bot.moderation import Moderator
 from bot.replies import SILENT, add_whisper, whisper
 from bot.sources import Sources
-from bot.transport import GARBLED, Transport
+from bot.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin
 from core.prompt import Prompt
-from core.settings import Settings
-from jobs.queue import Queue
 from jobs.views import Result
-from storage.files import Files
+
+if TYPE_CHECKING:
+    from bot.app import Services
 
 log = logging.getLogger(__name__)
 UNEXPECTED = "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+UNPOST_LATER = 600.0  # seconds, after a start
 ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
 
@@ -40,10 +41,7 @@ DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/re
 class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
-    def __init__(
-        self, settings: Settings, queue: Queue, files: Files, moderator: Moderator, transport: Transport | None = None,
-        servers: frozenset[str] = hosts.CDN,
-    ) -> None:  # fmt: skip
+    def __init__(self, built: Services, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN) -> None:
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = True
@@ -52,14 +50,16 @@ class Atelier(commands.Bot):
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
-        self.settings, self.queue, self.files, self.moderator = settings, queue, files, moderator
+        settings, queue, files, moderator = built.settings, built.queue, built.files, built.moderator
+        self.settings, self.queue, self.files, self.moderator, self.privacy = settings, queue, files, moderator, built.privacy
         moderator.restricted, moderator.roles = self._restricted, self._roles
         self.owners = set(settings.owner_ids)
         self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
-        self.intake = Intake(files, settings.max_upload_mb * 2**20, servers)
+        self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, moderator, transport)
         self._resumed = False
+        self._unposting: asyncio.Task[int] | None = None
 
     # Start and stop
 
@@ -75,7 +75,23 @@ class Atelier(commands.Bot):
     async def close(self) -> None:
         """Deliveries need this client's connection; what they leave is told by the next one."""
         await self.delivery.close(grace=0)
+        if self._unposting is not None:
+            self._unposting.cancel()
         await super().close()
+
+    async def unpost(self, budget: float) -> int:
+        """Delete the messages of deleted jobs for ``budget`` seconds; how many are left for the next start."""
+        return await self.privacy.unpost(self._delete_message, budget)
+
+    async def _delete_message(self, channel_id: int, message_id: int) -> bool:
+        """Whether that message needs no further try: deleted, gone, or out of our reach."""
+        try:
+            await self.get_partial_messageable(channel_id).get_partial_message(message_id).delete()
+        except discord.HTTPException as error:
+            return error.status in (*GONE, 400)
+        except (aiohttp.ClientError, OSError):
+            return False
+        return True
 
     async def on_ready(self) -> None:
         log.info("connected as %s, %d servers", self.user, len(self.guilds))
@@ -84,6 +100,7 @@ class Atelier(commands.Bot):
             count = await self.delivery.resume()
             if count:
                 log.info("%d jobs go on", count)
+            self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         await self.queue.guild_seen(guild.id, guild.name)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,15 +45,18 @@ class Taken:
     height: int
 
 
-class Intake:
-    """Turns attachments into stored pictures."""
+Note = Callable[[int, str], Awaitable[None]]
 
-    def __init__(self, files: Files, max_bytes: int, servers: frozenset[str] = hosts.CDN) -> None:
-        self._files, self._max_bytes, self._servers = files, max_bytes, servers
+
+class Intake:
+    """Turns attachments into stored pictures. ``note`` writes down who sent which file, so that it can be told and deleted."""
+
+    def __init__(self, files: Files, max_bytes: int, note: Note, servers: frozenset[str] = hosts.CDN) -> None:
+        self._files, self._max_bytes, self._note, self._servers = files, max_bytes, note, servers
         self._slots = asyncio.Semaphore(CHILDREN)
 
-    async def take(self, attachment: Attachment) -> Taken:
-        """Store ``attachment`` as a clean PNG. ImageError says what is wrong with it and what is taken."""
+    async def take(self, attachment: Attachment, user_id: int) -> Taken:
+        """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and what is taken."""
         name = _short_name(attachment.filename)
         if attachment.size > self._max_bytes:
             raise ImageError(f"{name} has {attachment.size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
@@ -68,7 +72,9 @@ class Intake:
         header, png = await self._child(data, "clean")
         if "error" in header:
             raise ImageError(f"{name} {header['error']}")
-        return Taken(await self._files.put(png, "image/png"), int(header["width"]), int(header["height"]))
+        sha256 = await self._files.put(png, "image/png")
+        await self._note(user_id, sha256)
+        return Taken(sha256, int(header["width"]), int(header["height"]))
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """(width, height) of a picture taken earlier. ImageError when its file is gone."""

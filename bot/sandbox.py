@@ -39,7 +39,7 @@ class Page:
 
 async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) -> int:
     """Serve the page until ``stopping`` is set."""
-    client = Atelier(built.settings, built.queue, built.files, built.moderator, servers=SIMULATED)
+    client = Atelier(built, servers=SIMULATED)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     await env.start()

@@ -29,7 +29,7 @@ class Sources:
         if image is not None and source:
             raise UserError("Give `image` or `source`, not both.")
         if image is not None:
-            taken = await self._intake.take(image)
+            taken = await self._intake.take(image, actor.user_id)
             return Source(taken.sha256, taken.width, taken.height)
         if source:
             return await self._named(actor, source.strip())

@@ -150,6 +150,11 @@ class Settings:
     )
     nsfw_model: str = _set("", "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which is installed", group="Moderation")
 
+    retention_days: int = _set(
+        "0", "days that jobs and their pictures are kept; 0 = until their author deletes them", _whole(0, 36_500), group="Privacy")
+    upload_days: int = _set("30", "days that pictures people sent are kept while no job uses them", _whole(1, 36_500), group="Privacy")
+    backup_days: int = _set("14", "days that backups are kept, deleted data in them", _whole(1, 3650), group="Privacy")
+
     log_level: str = _set("info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), group="Running")
     grace_seconds: int = _set("20", "time to finish running jobs at shutdown, in seconds", _whole(0, 600), group="Running")
     metrics_port: int = _set("0", "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off", _whole(0, 65535), group="Running")

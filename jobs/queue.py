@@ -23,7 +23,7 @@ from jobs.feed import Feed, Watch
 from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
-from storage import people, records
+from storage import people, privacy, records
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import WaitingRow
@@ -376,6 +376,14 @@ class Queue:
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """``value``: anything JSON takes; None removes it."""
         await self.database.write(partial(people.set_flag, user_id=user_id, key=key, value=value))
+
+    async def note_upload(self, user_id: int, sha256: str) -> None:
+        """The member has sent this file."""
+        await self.database.write(partial(privacy.note_upload, user_id=user_id, sha256=sha256, now=_now()))
+
+    async def has_sent(self, user_id: int, sha256: str) -> bool:
+        """Whether the member has sent this file."""
+        return await self.database.read(partial(privacy.sent, user_id=user_id, sha256=sha256))
 
     # Inside
 

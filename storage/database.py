@@ -31,6 +31,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT = 5000  # ms
 MAX_BATCH = 64  # functions in one commit
 READERS = 4
+SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0)  # seconds
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -99,11 +100,18 @@ class Database:
         return await asyncio.to_thread(sqlite_file.backup, self.path, self.backup_dir, label=label)
 
     async def scrub(self) -> None:
-        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more."""
-        if self.path is not None:
+        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. StorageError when readers of this
+        program hold on to it for too long."""
+        for pause in SCRUB_PAUSES if self.path is not None else ():
             async with self.engine.connect() as connection:
                 raw = await connection.get_raw_connection()
-                await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                cursor = await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                busy, *_ = await cursor.fetchone()
+            if not busy:
+                return
+            await asyncio.sleep(pause)
+        if self.path is not None:
+            raise StorageError("the write-ahead log can't be emptied: something reads from it without end")
 
     async def close(self) -> None:
         """Finish what was handed in, then let go."""

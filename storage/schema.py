@@ -336,3 +336,22 @@ drafts = sa.Table(  # what a confirm button stands for: longer than a custom_id
     sa.Index("drafts_user", "user_id"),
     sqlite_strict=True,
 )
+
+uploads = sa.Table(  # who sent which file: what no job has used yet belongs to somebody too
+    "uploads",
+    metadata,
+    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Index("uploads_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose they were is forgotten
+    "unposted",
+    metadata,
+    sa.Column("message_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("channel_id", Whole, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sqlite_strict=True,
+)

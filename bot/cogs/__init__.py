@@ -10,6 +10,7 @@ EXTENSIONS = (
     "bot.cogs.queue",
     "bot.cogs.studio",
     "bot.cogs.moderation",
+    "bot.cogs.privacy",
     "bot.cogs.show",
     "bot.cogs.help",
 )

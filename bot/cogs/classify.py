@@ -22,7 +22,7 @@ class Classify(commands.Cog):
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
         async def build() -> actions.Ask:
-            taken = await self.bot.intake.take(image)
+            taken = await self.bot.intake.take(image, interaction.user.id)
             return actions.Ask(ClassifyRequest(image=taken.sha256, labels=asked))
 
         await self.bot.ask(interaction, build)

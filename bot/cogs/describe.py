@@ -19,7 +19,7 @@ class Describe(commands.Cog):
     @app_commands.describe(image="The picture to describe")
     async def describe(self, interaction: discord.Interaction, image: discord.Attachment) -> None:
         async def build() -> actions.Ask:
-            taken = await self.bot.intake.take(image)
+            taken = await self.bot.intake.take(image, interaction.user.id)
             return actions.Ask(DescribeRequest(image=taken.sha256, seed=actions.new_seed()))
 
         await self.bot.ask(interaction, build)

@@ -33,15 +33,15 @@ class Imagine(commands.Cog):
         image: discord.Attachment | None = None,
     ) -> None:
         parsed = _read(prompt, image is not None)
-        job = await self.bot.ask(interaction, lambda: self._build(parsed, image))
+        job = await self.bot.ask(interaction, lambda: self._build(parsed, image, interaction.user.id))
         if job is not None:
             await self.bot.delivery.shown_once(job.id)
             await self.hints.once(interaction, self.bot.queue)
 
-    async def _build(self, prompt: Prompt, image: discord.Attachment | None) -> actions.Ask:
+    async def _build(self, prompt: Prompt, image: discord.Attachment | None, user_id: int) -> actions.Ask:
         if image is None:
             return actions.imagine_prompt(prompt, seed=actions.new_seed())
-        taken = await self.bot.intake.take(image)
+        taken = await self.bot.intake.take(image, user_id)
         ask = actions.imagine_prompt(prompt, seed=actions.new_seed())
         return replace(ask, request=replace(ask.request, image=taken.sha256))  # type: ignore[type-var]
 

@@ -42,7 +42,7 @@ class Uploads(commands.Cog):
 
     async def _offer(self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str) -> None:
         try:
-            taken = await self.bot.intake.take(attachment)
+            taken = await self.bot.intake.take(attachment, message.author.id)
         except ImageError as error:
             await message.reply(f"❌ {error}", allowed_mentions=SILENT)
             return
@@ -52,6 +52,8 @@ class Uploads(commands.Cog):
 
     async def pressed(self, interaction: discord.Interaction, sha256: str, action: str) -> Ask:
         """The request that a button under such a reply stands for."""
+        if not await self.bot.queue.has_sent(interaction.user.id, sha256):
+            raise ImageError("That picture is gone; send it once more.")
         size = await self.bot.intake.size(sha256)
         source, prompt = Source(sha256, *size), await self._words(interaction)
         seed = prompt.seed if prompt.seed is not None else actions.new_seed()

@@ -38,7 +38,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = Atelier(self.built.settings, self.built.queue, self.built.files, self.built.moderator, servers=SIMULATED)
+        self.bot = Atelier(self.built, servers=SIMULATED)
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -59,7 +59,7 @@ async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 6
     common = {"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", "MODERATION": "off"}
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
-        bot = Atelier(built.settings, built.queue, built.files, built.moderator, servers=SIMULATED)
+        bot = Atelier(built, servers=SIMULATED)
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:

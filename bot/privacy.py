@@ -1,0 +1,222 @@
+"""What a person can have told, handed over and deleted, and what is deleted by itself when its time is over.
+
+Deleting goes: stop what runs, rows in one transaction, files, caches, the write-ahead log, then the messages on Discord. A note on disk
+makes a restored backup forget again what was deleted after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import time
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from core.errors import StorageError
+from jobs.queue import Queue
+from storage import moderation, sqlite_file
+from storage import privacy as rows
+from storage.database import Database
+from storage.files import Files
+from storage.privacy import Holdings, Removed
+
+STRIKES_KEPT = timedelta(days=90)
+ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
+SWEEP_EVERY = 6 * 3600.0  # seconds
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Days that things are kept. jobs: with their pictures, 0 = until somebody deletes them. uploads: pictures that no job uses. backups."""
+
+    jobs: int = 0
+    uploads: int = 30
+    backups: int = 14
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """jobs, files: how many. messages: to be deleted on Discord."""
+
+    jobs: int
+    files: int
+    messages: int
+
+
+class Privacy:
+    """One for the program. ``checkpoints``: folder where workers keep half-drawn jobs. ``notes``: file of deletions, for restored backups."""
+
+    def __init__(self, queue: Queue, database: Database, files: Files, periods: Periods, *, checkpoints: Path, notes: Path) -> None:
+        self._queue, self._database, self._files = queue, database, files
+        self.periods, self._checkpoints, self._notes = periods, checkpoints, notes
+
+    async def holdings(self, user_id: int) -> Holdings:
+        return await self._database.read(partial(rows.holdings, user_id=user_id))
+
+    async def export(self, user_id: int, limit: int) -> AsyncIterator[bytes]:
+        """ZIP files of at most about ``limit`` bytes each: the rows as JSON, then every picture."""
+        data = await self._database.read(partial(rows.export, user_id=user_id))
+        names = dict.fromkeys(row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table])
+        part = _Part()
+        part.add("data.json", json.dumps(data, ensure_ascii=False, indent=1).encode(), squeeze=True)
+        for sha256 in names:
+            try:
+                picture, name = await self._files.get(sha256), self._files.path(sha256).name
+            except StorageError:
+                continue
+            if part.size + len(picture) + 200 > limit and part.size:
+                yield part.close()
+                part = _Part()
+            if len(picture) + 200 <= limit:
+                part.add(f"pictures/{name}", picture)
+        yield part.close()
+
+    async def delete(self, user_id: int) -> Deleted:
+        """Everything of the person but what ``storage.privacy`` says stays."""
+        began = time.monotonic()
+        for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):
+            await self._queue.cancel(job_id)
+        await asyncio.to_thread(self._note, user_id)
+        removed = await self._database.write(partial(rows.delete_person, user_id=user_id, now=datetime.now(UTC)))
+        deleted = await self._clear(removed)
+        await self._database.scrub()
+        log.info("a person's data was deleted: %d jobs, %d files, in %.1f s", deleted.jobs, deleted.files, time.monotonic() - began)
+        return deleted
+
+    async def delete_jobs(self, ids: Iterable[str]) -> Deleted:
+        """These jobs, wherever they are kept or shown."""
+        ids = list(ids)
+        for job_id in ids:
+            await self._queue.cancel(job_id)
+        deleted = await self._clear(await self._database.write(partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC))))
+        await self._database.scrub()
+        return deleted
+
+    async def _clear(self, removed: Removed) -> Deleted:
+        """What lies outside of the rows."""
+        await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
+        gone = 0
+        for sha256 in removed.files:
+            gone += await self._files.remove(sha256)
+        await asyncio.to_thread(self._remove_checkpoints, removed.jobs)
+        return Deleted(len(removed.jobs), gone, len(removed.messages))
+
+    def _remove_checkpoints(self, ids: Iterable[str]) -> None:
+        wanted = set(ids)
+        for path in self._checkpoints.glob("*") if self._checkpoints.is_dir() else ():
+            if path.name.split(".")[0] in wanted:
+                path.unlink(missing_ok=True)
+
+    # Messages on Discord
+
+    async def unpost(self, delete: Callable[[int, int], Awaitable[bool]], budget: float) -> int:
+        """Delete what is noted for it, with ``delete(channel, message)`` → done with, for ``budget`` seconds; how many are left."""
+        until = time.monotonic() + budget
+        failed = 0
+        while time.monotonic() < until:
+            noted = (await self._database.read(partial(rows.still_posted, limit=failed + 50)))[failed:]
+            if not noted:
+                break
+            done = []
+            for channel_id, message_id in noted:
+                if time.monotonic() >= until:
+                    break
+                if await delete(channel_id, message_id):
+                    done.append(message_id)
+                else:
+                    failed += 1
+            await self._database.write(partial(rows.forget_posted, message_ids=done))
+        return len(await self._database.read(partial(rows.still_posted, limit=10_000)))
+
+    # By itself
+
+    async def sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except StorageError:
+                log.exception("what is over its time couldn't be deleted")
+            await asyncio.sleep(SWEEP_EVERY)
+
+    async def sweep(self) -> None:
+        """Delete what is over its time, and files that no row names."""
+        now = datetime.now(UTC)
+        while self.periods.jobs:
+            old = await self._database.read(partial(rows.old_jobs, before=now - timedelta(days=self.periods.jobs)))
+            if not old:
+                break
+            await self._clear(await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False)))
+        dropped = await self._database.write(partial(rows.drop_uploads, before=now - timedelta(days=self.periods.uploads)))
+        await self._clear(Removed(files=tuple(dropped)))
+        await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
+        await self._clear(Removed(files=tuple(await self._orphans())))
+        await asyncio.to_thread(self._drop_backups)
+        await self._database.scrub()
+
+    async def _orphans(self) -> list[str]:
+        """Files of refused jobs, and of crashes between file and row."""
+        old = await asyncio.to_thread(lambda: [s for s in self._files.all() if time.time() - self._files.path(s).stat().st_mtime > ORPHANS_KEPT])
+        known: set[str] = set()
+        for page in (old[i : i + 500] for i in range(0, len(old), 500)):
+            known |= await self._database.read(partial(rows.known_files, sha256s=page))
+        return [sha256 for sha256 in old if sha256 not in known]
+
+    def _drop_backups(self) -> None:
+        """A backup holds what has been deleted since."""
+        path, folder = self._database.path, self._database.backup_dir
+        for backup in sqlite_file.backups(path, folder) if path is not None and folder is not None and folder.is_dir() else ():
+            if time.time() - backup.stat().st_mtime > self.periods.backups * 86_400:
+                backup.unlink(missing_ok=True)
+
+    # Backups that are put back
+
+    def _note(self, user_id: int) -> None:
+        notes = [note for note in self._noted() if time.time() - note["at"] < (self.periods.backups + 1) * 86_400]
+        notes.append({"user_id": user_id, "at": time.time()})
+        self._notes.parent.mkdir(parents=True, exist_ok=True)
+        partial_file = self._notes.with_suffix(".tmp")
+        partial_file.write_text(json.dumps(notes))
+        partial_file.replace(self._notes)
+
+    def _noted(self) -> list[dict[str, float]]:
+        with contextlib.suppress(OSError, ValueError):
+            return list(json.loads(self._notes.read_text()))
+        return []
+
+    async def replay(self) -> int:
+        """At the start: delete again what a restored backup has brought back; how many people."""
+        count = 0
+        for note in await asyncio.to_thread(self._noted):
+            user_id, at = int(note["user_id"]), datetime.fromtimestamp(note["at"], UTC)
+            held = await self.holdings(user_id)
+            if held.since is not None and held.since < at:
+                await self.delete(user_id)
+                count += 1
+        return count
+
+
+class _Part:
+    """A ZIP file in memory."""
+
+    def __init__(self) -> None:
+        self._buffer = io.BytesIO()
+        self._zip = zipfile.ZipFile(self._buffer, "w")
+
+    @property
+    def size(self) -> int:
+        return self._buffer.tell()
+
+    def add(self, name: str, data: bytes, *, squeeze: bool = False) -> None:
+        self._zip.writestr(name, data, zipfile.ZIP_DEFLATED if squeeze else zipfile.ZIP_STORED)
+
+    def close(self) -> bytes:
+        self._zip.close()
+        return self._buffer.getvalue()

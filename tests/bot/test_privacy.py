@@ -1,0 +1,192 @@
+"""What a person can have told, handed over and deleted."""
+
+import asyncio
+import io
+import json
+import os
+import time
+import zipfile
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bot.privacy import ORPHANS_KEPT, Periods
+from storage import moderation, privacy, schema
+from tests.bot.conftest import Studio, open_studio, png
+from tests.security.deletion import canaries_in, lived
+
+
+async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
+    result = await user.slash(studio.channel, "privacy export")
+    (attachment,) = result.response.attachments if result.response.attachments else result.followups[-1].attachments
+    with zipfile.ZipFile(io.BytesIO(await attachment.read())) as archive:
+        return json.loads(archive.read("data.json")), archive.namelist()
+
+
+def test_every_column_that_names_a_person_is_handled() -> None:
+    """A new table of somebody's things must say what becomes of them."""
+    handled = {column for group in (privacy.OWNED, privacy.NAMED, privacy.KEPT) for column in group.values()}
+    naming = {c for table in schema.metadata.tables.values() for c in table.c if c.name in ("user_id", "actor_id", "owner_id", "author_id")}
+    assert naming <= handled and schema.users.c.id in handled
+
+
+async def test_show_and_export_tell_what_there_is_and_only_to_oneself(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    shown = await studio.alice.slash(studio.channel, "privacy show")
+    assert shown.ephemeral and "**Jobs** 2" in shown.followups[-1].content and "**sent pictures** 1" in shown.followups[-1].content
+    data, names = await _export(studio, studio.alice)
+    assert [job["prompt"] for job in data["jobs"]] == ["a canary boat", None] and len(data["pictures"]) == 5
+    assert len([n for n in names if n.startswith("pictures/")]) in (5, 6)  # the grid may be like one of them
+    assert "interaction_token" not in json.dumps(data)
+    others, _ = await _export(studio, studio.bob)
+    assert "canary" not in json.dumps(others) and others["jobs"] == []
+
+
+async def test_an_export_comes_in_parts_that_fit(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a huge boat")
+        parts = [part async for part in studio.built.privacy.export(studio.alice.id, 4_000_000)]
+        assert len(parts) >= 4 and all(len(part) <= 4_000_500 for part in parts)
+        names = [name for part in parts for name in zipfile.ZipFile(io.BytesIO(part)).namelist()]
+        assert len([n for n in names if n.startswith("pictures/")]) == 5  # four and the grid
+
+
+async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_path: Path, picture) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.bob.slash(studio.channel, "imagine", prompt="bobs own boat --seed 1")
+        await studio.mira.slash(studio.channel, "studio ban", user=studio.bob)
+        await studio.mira.slash(studio.channel, "studio unban", user=studio.bob)
+        await lived(studio, studio.alice, jobs=3)
+        assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id), "the canaries must be there before"
+        asked = await studio.alice.slash(studio.channel, "privacy delete")
+        began = time.monotonic()
+        done = await studio.alice.click(asked.followups[-1] if asked.followups else asked.response, label="Delete everything")
+        assert time.monotonic() - began < 60 and "Deleted:" in done.followups[-1].content
+        assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id) == []
+        assert [m for m in studio.channel.history() if "canary" in m.content] == []
+        assert len((await _export(studio, studio.bob))[0]["jobs"]) >= 1
+        assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
+        await studio.alice.slash(studio.channel, "imagine", prompt="a new start")
+        assert studio.last().attachments
+
+
+async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> None:
+    from bot.cogs.privacy import DeleteButton
+
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    bot_channel = studio.bot.get_channel(studio.channel.id)
+    import discord
+
+    view = discord.ui.View(timeout=None)
+    view.add_item(DeleteButton(studio.alice.id))
+    await bot_channel.send("forged", view=view)
+    result = await studio.bob.click(studio.last(), label="Delete everything")
+    assert "somebody else" in result.followups[-1].content
+    assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 1
+
+
+async def test_a_running_job_is_stopped_by_a_deletion(studio: Studio) -> None:
+    await studio.built.queue.pause(studio.mira.id)
+    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.built.privacy.delete(studio.alice.id)
+    assert (await studio.built.queue.mine(studio.alice.id)).total_waiting == 0
+    await studio.built.queue.resume(studio.mira.id)
+
+
+async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
+    database, now = studio.built.queue.database, datetime.now(UTC)
+    await studio.built.queue.ban(studio.mira.id, studio.alice.id, studio.guild.id)
+    for days in (100, 1):
+        at = now - timedelta(days=days)
+        work = partial(moderation.add_strike, user_id=studio.alice.id, guild_id=studio.guild.id, rule="EXPLICIT", now=at, apart=at)
+        await database.write(work)
+    await studio.built.privacy.delete(studio.alice.id)
+    held = await studio.built.privacy.holdings(studio.alice.id)
+    assert held.bans == 1 and held.strikes == 2
+    await studio.built.privacy.sweep()
+    assert (await studio.built.privacy.holdings(studio.alice.id)).strikes == 1
+
+
+async def test_an_admin_who_is_deleted_leaves_the_audit_trail_without_a_name(studio: Studio) -> None:
+    await studio.mira.slash(studio.channel, "studio ban", user=studio.bob)
+    await studio.built.privacy.delete(studio.mira.id)
+    (row, *_) = [row for row in await studio.built.queue.audit() if row.action == "ban"]
+    assert row.actor_id == privacy.NOBODY and row.target == str(studio.bob.id)
+    await studio.built.privacy.delete(studio.bob.id)
+    (row, *_) = [row for row in await studio.built.queue.audit() if row.action == "ban"]
+    assert row.target is None
+
+
+# What goes by itself
+
+
+async def test_what_is_over_its_time_goes_by_itself(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.send_dm(studio.env.create_user("dora"), "", ("a.png", png(70, 50)))
+    database, files, swept = studio.built.queue.database, studio.built.files, studio.built.privacy
+    orphan = await files.put(png(99, 33), "image/png")
+    old = time.time() - ORPHANS_KEPT - 60
+    for sha256 in list(files.all()):
+        os.utime(files.path(sha256), (old, old))
+    before = len(list(files.all()))
+    await swept.sweep()
+    assert not files.exists(orphan) and len(list(files.all())) == before - 1
+    past = datetime.now(UTC) - timedelta(days=40)
+    await database.write(lambda c: c.execute(sa.update(schema.uploads).values(at=past)))
+    await swept.sweep()
+    assert len(list(files.all())) == before - 2, "a picture that a job uses stays"
+    swept.periods = Periods(jobs=30)
+    await database.write(lambda c: c.execute(sa.update(schema.jobs).values(delivered_at=past)))
+    await swept.sweep()
+    assert list(files.all()) == [] and (await swept.holdings(studio.alice.id)).jobs == 0
+
+
+async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
+        alice = studio.alice.id
+        saved = await studio.built.queue.database.backup("kept")
+        await studio.built.privacy.delete(alice)
+        old = time.time() - 20 * 86_400
+        other = await studio.built.queue.database.backup("old")
+        os.utime(other, (old, old))
+        await studio.built.privacy.sweep()
+        assert saved.exists() and not other.exists()
+    for name in ("atelier.db", "atelier.db-wal", "atelier.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "atelier.db").write_bytes(saved.read_bytes())
+    async with open_studio(tmp_path) as studio:
+        assert (await studio.built.privacy.holdings(alice)).jobs == 0
+    assert b"canary" not in (tmp_path / "atelier.db").read_bytes()
+
+
+async def test_messages_that_could_not_be_deleted_are_tried_again(studio: Studio) -> None:
+    for _ in range(3):
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.built.privacy.delete(studio.alice.id)
+    refused: list[int] = []
+
+    async def refuse(channel_id: int, message_id: int) -> bool:
+        refused.append(message_id)
+        return False
+
+    assert await studio.built.privacy.unpost(refuse, 5) == 3 and len(refused) == 3
+    assert await studio.bot.unpost(5) == 0
+    assert studio.channel.history() == []
+
+
+async def test_a_picture_sent_in_a_dm_is_its_senders_alone(studio: Studio) -> None:
+    dora, eve = studio.newcomer(), studio.newcomer("eve")
+    await studio.send_dm(dora, "", ("a.png", png()))
+    offer = dora.dm_channel.history()[-1]
+    sha256 = offer.components[0].children[0].custom_id.split(":")[1]
+    assert await studio.built.queue.has_sent(dora.id, sha256) and not await studio.built.queue.has_sent(eve.id, sha256)
+    await studio.built.privacy.delete(dora.id)
+    assert not studio.built.files.exists(sha256)
+    result = await dora.click(offer, label="Describe")
+    assert "gone" in result.followups[-1].content
