@@ -100,7 +100,7 @@ def preview(images: Sequence[Image.Image]) -> bytes:
     """A small JPEG of the sheet: an eighth of WebP's time, and nobody looks for details in a preview."""
     sheet = tile(images)
     scale = PREVIEW_SIDE / max(sheet.size)
-    small = sheet.resize((max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BICUBIC)
+    small = sheet.resize((max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BILINEAR)
     return _encode(small, "JPEG", quality=75)
 
 

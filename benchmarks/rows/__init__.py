@@ -1,0 +1,39 @@
+"""One module for each row of the table: TITLE, AGAINST (the baseline, as a competent user would write it) and ``measure(options) -> Result``.
+
+A row raises ``Unequal`` instead of giving times when its two ways don't give the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.measure import Result
+
+ROWS: tuple[str, ...] = ("image_tail", "preview")
+
+
+@dataclass(frozen=True)
+class Options:
+    """repeats: of each pair, each with a seed of its own where a row is random. folder: for temporary files. scale: share of the usual work."""
+
+    repeats: int
+    folder: Path
+    scale: float = 1.0
+
+
+class Row(NamedTuple):
+    title: str
+    against: str
+    measure: Callable[[Options], Result]
+
+
+def row(name: str) -> Row:
+    """KeyError for an unknown one."""
+    if name not in ROWS:
+        raise KeyError(name)
+    module: Any = importlib.import_module(f"benchmarks.rows.{name}")
+    return Row(module.TITLE, module.AGAINST, module.measure)
