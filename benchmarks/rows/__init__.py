@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.measure import Result
 
-ROWS: tuple[str, ...] = ("image_tail", "preview")
+ROWS: tuple[str, ...] = ("exactness", "small_latents", "mixed", "saturated", "image_tail", "preview")
 
 
 @dataclass(frozen=True)

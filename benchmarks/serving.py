@@ -1,0 +1,201 @@
+"""Three ways to serve the same trace on the same weights: one job at a time, batches of whole requests, and Atelier's engine.
+
+Time is CPU time of this process, and idle time is skipped: a trace is served as on a machine of its own, however busy this one is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.measure import Check, apart, check
+from benchmarks.traces import Ask
+from vision.diffusion import generate
+from vision.engine import Engine
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.reporter import Reporter
+
+
+class CpuClock:
+    """Seconds of CPU time since it was made, all threads together, plus what was skipped."""
+
+    def __init__(self) -> None:
+        self._began, self._skipped = time.process_time(), 0.0
+
+    def now(self) -> float:
+        return time.process_time() - self._began + self._skipped
+
+    def wait_until(self, moment: float) -> None:
+        self._skipped += max(0.0, moment - self.now())
+
+
+@dataclass
+class Served:
+    """How a job fared. first, finished: seconds on the trace's clock, of its first step and its picture (H, W, 3)."""
+
+    ask: Ask
+    first: float = 0.0
+    finished: float = 0.0
+    picture: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def latency(self) -> float:
+        return self.finished - self.ask.at
+
+    @property
+    def wait(self) -> float:
+        """Until its first step was done."""
+        return self.first - self.ask.at
+
+
+Server = Callable[[ImageModel, Sequence[Ask], CpuClock], list[Served]]
+
+
+# (a) and (b), as a competent user would write them
+
+
+class Plain:
+    """The diffusers pipeline over the model's weights; schedulers and adapters are made once and switched, not made anew for each call."""
+
+    def __init__(self, model: ImageModel) -> None:
+        self.pipe, self._schedulers = model.pipeline(Mode.TEXT), {}
+        self._model, self._adapters = model, bool(getattr(self.pipe, "get_list_adapters", dict)())
+
+    def draw(self, asks: Sequence[Ask], on_step: Callable[[], None]) -> list[np.ndarray]:
+        """All of ``asks``, which differ in prompt and seed only, in one call."""
+        g = asks[0].generation
+        if g.sampler not in self._schedulers:
+            self._schedulers[g.sampler] = self._model.scheduler(g.sampler)
+        self.pipe.scheduler = self._schedulers[g.sampler]
+        if self._adapters:
+            self._switch(asks[0].lora)
+
+        def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+            if i == 0:
+                on_step()
+            return values
+
+        images = self.pipe(
+            prompt=[ask.generation.prompt for ask in asks], height=g.height, width=g.width, num_inference_steps=g.num_inference_steps,
+            guidance_scale=g.guidance_scale, generator=[torch.Generator("cpu").manual_seed(ask.generation.seeds[0]) for ask in asks],
+            callback_on_step_end=callback,
+        ).images  # fmt: skip
+        return [np.asarray(image) for image in images]
+
+    def _switch(self, lora: str | None) -> None:
+        if lora is None:
+            self.pipe.disable_lora()
+        else:
+            self.pipe.enable_lora()
+            self.pipe.set_adapters(lora)
+
+
+def compatible(ask: Ask) -> tuple[Any, ...]:
+    """What must be equal for two requests to share a pipeline call."""
+    g = ask.generation
+    return g.num_inference_steps, g.guidance_scale, g.sampler, g.width, g.height, ask.lora
+
+
+def one_by_one(model: ImageModel, asks: Sequence[Ask], clock: CpuClock) -> list[Served]:
+    """(a) in the order of arrival."""
+    return _calls(model, asks, clock, 1)
+
+
+def request_batches(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, cap: int = 8) -> list[Served]:
+    """(b) the oldest waiting request, with all compatible ones that wait, up to ``cap``."""
+    return _calls(model, asks, clock, cap)
+
+
+def _calls(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, cap: int) -> list[Served]:
+    plain, coming, waiting, done = Plain(model), deque(asks), [], []
+    while coming or waiting:
+        if not waiting:
+            clock.wait_until(coming[0].at)
+        while coming and coming[0].at <= clock.now():
+            waiting.append(coming.popleft())
+        batch = [ask for ask in waiting if compatible(ask) == compatible(waiting[0])][:cap]
+        waiting = [ask for ask in waiting if ask not in batch]
+        served = [Served(ask) for ask in batch]
+
+        def first(served: list[Served] = served) -> None:
+            for one in served:
+                one.first = clock.now()
+
+        pictures = plain.draw(batch, first)
+        for one, picture in zip(served, pictures, strict=True):
+            one.finished, one.picture = clock.now(), picture
+        done += served
+    return sorted(done, key=lambda one: one.ask.number)
+
+
+# Atelier's
+
+
+class _Notes(Reporter):
+    """Notes a job's first step."""
+
+    def __init__(self, served: Served, clock: CpuClock) -> None:
+        self.served, self.clock = served, clock
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        self.served.first = self.served.first or self.clock.now()
+
+
+def engine(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, make: Callable[[], Engine] = Engine) -> list[Served]:
+    """Each job gets a seat when it arrives; the engine decides the rest."""
+    coming, served, engine = deque(asks), [], make()
+    try:
+        while coming or engine.seats:
+            if not engine.seats:
+                clock.wait_until(coming[0].at)
+            while coming and coming[0].at <= clock.now():
+                served.append(_seat(engine, model, coming.popleft(), clock))
+            engine.wake.clear()
+            if not engine.tick():
+                engine.wake.wait()
+    finally:
+        engine.stop()
+    return sorted(served, key=lambda one: one.ask.number)
+
+
+def _seat(engine: Engine, model: ImageModel, ask: Ask, clock: CpuClock) -> Served:
+    served = Served(ask)
+    reporter = _Notes(served, clock)
+
+    def work(seat: Any) -> Any:
+        reporter.seat = seat
+        return generate(model, ask.generation, reporter)
+
+    def done(result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            raise error
+        served.finished, served.picture = clock.now(), np.asarray(result.images[0])
+
+    engine.begin(f"job {ask.number}", work, done=done)
+    return served
+
+
+def service_time(model: ImageModel, asks: Sequence[Ask]) -> float:
+    """Mean CPU seconds of one job when each is drawn alone, one after another: what a load is counted in."""
+    plain = Plain(model)
+    plain.draw(asks[:1], lambda: None)
+    began = time.process_time()
+    for ask in asks:
+        plain.draw([ask], lambda: None)
+    return (time.process_time() - began) / len(asks)
+
+
+def same_pictures(runs: Sequence[dict[str, list[Served]]], bound: float) -> Check:
+    """Every way gave every job the same picture, within ``bound`` of 255."""
+    ways = list(runs[0])
+    differences = [
+        apart(one.picture, other.picture) for run in runs for way in ways[1:] for one, other in zip(run[ways[0]], run[way], strict=True)
+    ]
+    return check("pictures of " + " and ".join(ways) + ", of 255", differences, bound)
