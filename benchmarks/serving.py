@@ -5,17 +5,18 @@ Time is CPU time of this process, and idle time is skipped: a trace is served as
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.measure import Check, apart, check
-from benchmarks.traces import Ask
+from benchmarks.measure import Check, apart, check, quantile
+from benchmarks.traces import Ask, Mix, poisson
 from vision.diffusion import generate
 from vision.engine import Engine
 from vision.image_model import ImageModel
@@ -35,6 +36,11 @@ class CpuClock:
     def wait_until(self, moment: float) -> None:
         self._skipped += max(0.0, moment - self.now())
 
+    @property
+    def busy(self) -> float:
+        """Seconds of work, without what was skipped."""
+        return self.now() - self._skipped
+
 
 @dataclass
 class Served:
@@ -53,6 +59,20 @@ class Served:
     def wait(self) -> float:
         """Until its first step was done."""
         return self.first - self.ask.at
+
+
+@dataclass(frozen=True)
+class Run:
+    """A served trace: jobs by number, and the seconds of work that it took."""
+
+    served: list[Served]
+    busy: float
+
+    def mean(self, of: Callable[[Served], float], only: Callable[[Ask], bool] = lambda ask: True) -> float:
+        return statistics.mean(of(one) for one in self.served if only(one.ask))
+
+    def p95(self, of: Callable[[Served], float]) -> float:
+        return quantile([of(one) for one in self.served], 0.95)
 
 
 Server = Callable[[ImageModel, Sequence[Ask], CpuClock], list[Served]]
@@ -192,10 +212,40 @@ def service_time(model: ImageModel, asks: Sequence[Ask]) -> float:
     return (time.process_time() - began) / len(asks)
 
 
-def same_pictures(runs: Sequence[dict[str, list[Served]]], bound: float) -> Check:
+# A trace in all ways
+
+WAYS: dict[str, Server] = {"one by one": one_by_one, "request batches": request_batches, "engine": engine}
+
+
+def serve(model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS) -> dict[str, Run]:
+    """The same trace in each way, one after another."""
+    runs = {}
+    for name, way in ways.items():
+        clock = CpuClock()
+        served = way(model, trace, clock)
+        runs[name] = Run(served, clock.busy)
+    return runs
+
+
+def loaded(model: ImageModel, mix: Mix, load: float, count: int, seed: int) -> list[Ask]:
+    """A trace whose rate is ``load`` of what one job at a time can serve, measured just before on jobs of the mix's mean length."""
+    middling = replace(mix, steps=((round(mix.mean_steps), 1.0),))
+    return poisson(mix, count, load / service_time(model, poisson(middling, max(3, count // 25), 1.0, seed)), seed)
+
+
+def gains(runs: Sequence[dict[str, Run]], against: str, of: Callable[[Run], float]) -> tuple[float, ...]:
+    """How many times smaller ``of`` is with the engine, trace by trace."""
+    return tuple(of(run[against]) / of(run["engine"]) for run in runs)
+
+
+def came_out(runs: Sequence[dict[str, Run]], mix_rate: str = "one by one") -> tuple[float, ...]:
+    """The load that one job at a time really had: its work by the time between the first arrival and the last."""
+    return tuple(run[mix_rate].busy / max(1e-9, run[mix_rate].served[-1].ask.at - run[mix_rate].served[0].ask.at) for run in runs)
+
+
+def same_pictures(runs: Sequence[dict[str, Run]], bound: float) -> Check:
     """Every way gave every job the same picture, within ``bound`` of 255."""
     ways = list(runs[0])
-    differences = [
-        apart(one.picture, other.picture) for run in runs for way in ways[1:] for one, other in zip(run[ways[0]], run[way], strict=True)
-    ]
+    pairs = ((run[ways[0]].served, run[way].served) for run in runs for way in ways[1:])
+    differences = [apart(one.picture, other.picture) for first, second in pairs for one, other in zip(first, second, strict=True)]
     return check("pictures of " + " and ".join(ways) + ", of 255", differences, bound)

@@ -1,0 +1,181 @@
+"""Random traces with joins, leaves and cancels at any step: every picture must be the one that the same request gets alone."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
+
+from benchmarks.measure import Chart, Figure, Goal, Result, apart, check
+from benchmarks.models import tiny_image_model
+from benchmarks.rows import Options
+from benchmarks.traces import PROMPTS
+from core.errors import JobCancelled
+from tests import tiny
+from vision.diffusion import Generation, generate
+from vision.engine import Engine
+from vision.image_model import SCHEDULERS, ImageModel, arguments
+from vision.models import Mode
+from vision.reporter import Reporter
+
+TITLE = "Exactness: samplers × families × random traces"
+AGAINST = "the plain diffusers pipeline, each request alone, in float32"
+TRACES = 2000
+SIDE = 32  # px
+BOUND = 1e-3  # of the latents' standard deviation
+FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "flux", "stable-diffusion-3", "z-image", "flux2-klein")
+CANCELLED = 0.2  # share of jobs that somebody stops
+
+
+@dataclass(frozen=True)
+class Request:
+    """One of the pool, and what it gets alone: latents as the decoder takes them (1, C, h, w), picture (H, W, 3)."""
+
+    generation: Generation
+    latents: torch.Tensor
+    picture: np.ndarray
+
+
+def measure(options: Options) -> Result:
+    """Each family's share of the traces, drawn from a pool that covers its samplers and modes."""
+    wanted = max(len(FAMILIES), round(TRACES * options.scale))
+    worst: dict[str, list[float]] = {}
+    pictures, shared = [], []
+    for number, family in enumerate(FAMILIES):
+        model = tiny_image_model(family, options.folder)
+        pool = _pool(model, random.Random(number), 48 if model.card.samplers == "any" else 10)
+        for trace in range(number, wanted, len(FAMILIES)):
+            found, rows = _trace(model, pool, random.Random(trace))
+            shared.append(rows)
+            for request, latents, picture in found:
+                relative = float((latents - request.latents).abs().max() / request.latents.std())
+                worst.setdefault(f"{family}, {request.generation.sampler or 'own'}", []).append(relative)
+                pictures.append(apart(picture, request.picture))
+    every = list(itertools.chain(*worst.values()))
+    figures = (
+        Figure("traces", (wanted,), "", "count"), Figure("pictures compared", (len(every),), "", "count"),
+        Figure("wrong pictures", (sum(r > BOUND for r in every),), "", "count", Goal(at_most=0)),
+        Figure("largest difference, of the latents' deviation", (max(every),), "", "count", Goal(at_most=BOUND)),
+        Figure("jobs that shared a pass, on the average", (float(np.mean(shared)),), "", "count"),
+    )  # fmt: skip
+    checks = (check("latents, of their deviation", every, BOUND), check("pictures, of 255", pictures, 2))
+    series = {name: [max(found)] for name, found in worst.items()}
+    return Result(figures, checks, Chart("bars", TITLE, "largest difference, of the latents' deviation", series, log=True))
+
+
+# What each gets alone
+
+
+def _pool(model: ImageModel, chance: random.Random, count: int) -> list[Request]:
+    samplers: Sequence[str | None] = (None, *SCHEDULERS) if model.card.samplers == "any" else (None,)
+    modes = [mode for mode in Mode if model.has(mode)]
+    return [_alone(model, _generation(chance, samplers[i % len(samplers)], modes[i % 5 % len(modes)])) for i in range(count)]
+
+
+def _generation(chance: random.Random, sampler: str | None, mode: Mode) -> Generation:
+    seed = chance.randrange(2**32)
+    generation = Generation(
+        mode, chance.choice(PROMPTS), (seed,), SIDE, SIDE, chance.randint(2, 5), chance.choice((1.0, 3.0, 5.0, 7.5)), sampler=sampler
+    )
+    if mode is Mode.TEXT:
+        return generation
+    start, mask = tiny.picture(SIDE, SIDE, seed % 97), Image.new("L", (SIDE, SIDE), 0)
+    mask.paste(255, (SIDE // 2, 0, SIDE, SIDE))
+    return replace(generation, strength=chance.choice((0.6, 1.0)), image=start, mask_image=mask if mode is Mode.INPAINT else None)
+
+
+def _alone(model: ImageModel, g: Generation) -> Request:
+    """By the pipeline itself; the picture is its latents decoded by diffusers."""
+    pipe = model.pipeline(g.mode)
+    given = {
+        "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
+        "guidance_scale": g.guidance_scale, "image": g.image, "mask_image": g.mask_image, "strength": g.strength,
+    }  # fmt: skip
+    if model.family.whole_mask and g.mode is Mode.IMAGE:
+        given["mask_image"] = Image.new("L", (g.width, g.height), 255)
+    pipe.scheduler = model.scheduler(g.sampler)
+    found = pipe(**arguments(pipe, given), output_type="latent", generator=torch.Generator().manual_seed(g.seeds[0])).images
+    latents = model.family.unpack(pipe, found, g.height, g.width)
+    with torch.no_grad():
+        decoded = pipe.vae.decode(latents, return_dict=False)[0]
+    return Request(g, latents, np.asarray(VaeImageProcessor().postprocess(decoded, output_type="pil")[0]))
+
+
+# What they get together
+
+
+class _Life(Reporter):
+    """One job of a trace: stopped after ``last`` steps, if that is set; its latents are kept when they come to the decoder."""
+
+    def __init__(self, request: Request, last: int | None) -> None:
+        self.request, self.last, self.steps = request, last, 0
+        self.latents: torch.Tensor | None = None
+        self.picture: np.ndarray | None = None
+        self.error: BaseException | None = None
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        self.steps += 1
+
+    def check(self) -> None:
+        if self.last is not None and self.steps >= self.last:
+            raise JobCancelled("trace")
+
+
+def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
+    """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the average."""
+    lives = [_Life(request, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chance.sample(list(pool), chance.randint(3, 6))]
+    arrivals, engine, ticks, passes = list(itertools.accumulate(chance.choice((0, 0, 1, 2)) for _ in lives)), Engine(), 0, []
+    coming = list(zip(arrivals, lives, strict=True))
+    began = time.monotonic()
+    try:
+        while coming or engine.seats:
+            while coming and (coming[0][0] <= ticks or not engine.seats):
+                _seat(engine, model, coming.pop(0)[1])
+            before = sum(life.steps for life in lives)
+            engine.wake.clear()
+            if not engine.tick():
+                engine.wake.wait(10)
+            ticks += 1
+            if moved := sum(life.steps for life in lives) - before:
+                passes.append(moved)
+            if time.monotonic() - began > 300:
+                raise TimeoutError("a trace never ended")
+    finally:
+        engine.stop()
+    for life in lives:
+        if life.error is not None and not isinstance(life.error, JobCancelled):
+            raise life.error
+    return [(life.request, life.latents, life.picture) for life in lives if life.error is None], float(np.mean(passes or [0]))
+
+
+def _seat(engine: Engine, model: ImageModel, life: _Life) -> None:
+    def unpack(pipe: Any, latents: Any, height: int, width: int) -> Any:
+        life.latents = model.family.unpack(pipe, latents, height, width)
+        return life.latents
+
+    watched = _with_family(model, replace(model.family, unpack=unpack))
+
+    def work(seat: Any) -> Any:
+        life.seat = seat
+        return generate(watched, life.request.generation, life)
+
+    def done(result: Any, error: BaseException | None) -> None:
+        life.error = error
+        life.picture = None if result is None else np.asarray(result.images[0])
+
+    engine.begin("trace", work, check=life.check, done=done)
+
+
+def _with_family(model: ImageModel, family: Any) -> ImageModel:
+    """The same weights, locks and pipelines, with the family's hook that this job is watched through."""
+    twin = object.__new__(type(model))
+    vars(twin).update(vars(model), family=family)
+    return twin
