@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.measure import Result
 
-ROWS: tuple[str, ...] = ("exactness", "small_latents", "mixed", "saturated", "image_tail", "preview")
+ROWS: tuple[str, ...] = (
+    "exactness", "small_latents", "mixed", "saturated", "image_tail", "preview", "event_loop",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
