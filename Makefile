@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test load grammar
+.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench load grammar
 
 setup: $(STAMP)
 
@@ -49,6 +49,11 @@ kill-test: setup
 
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)
+
+# About ten minutes; the figures are in docs/benchmarks/. ARGS names rows: ARGS="image_tail preview".
+bench: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 load: setup
 	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)

@@ -21,7 +21,7 @@ def image_model(folder: Path, cache: Path) -> ImageModel:
 
 
 def tiny_image_model(family: str, cache: Path, seed: int = 0) -> ImageModel:
-    """A tiny model of ``family`` (a key of tests.tiny.IMAGE_MODELS) with seeded random weights, saved once in ``cache`` and loaded as a worker does."""
+    """A tiny model of ``family`` (a key of tests.tiny.IMAGE_MODELS) with seeded random weights, saved once in ``cache``."""
     import torch
 
     from tests import tiny

@@ -50,7 +50,7 @@ def keep(path: Path, name: str, row: Mapping[str, Any], order: Iterable[str]) ->
     known = {key: rows[key] for key in order if key in rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return known
+    return load(path)
 
 
 # The table
@@ -65,7 +65,8 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
             goal = str(Goal(**figure["goal"])) if figure["goal"] else ""
             verdict = {True: "yes", False: "**no**", None: ""}[figure["met"]]
             spread = f"{short(min(values))} to {short(max(values))}, n={len(values)}"
-            cells = (f"`{name}`" if i == 0 else "", figure["name"], f"{short(statistics.median(values))} {unit}", spread, figure["clock"], goal, verdict)
+            middle = f"{short(statistics.median(values))} {unit}"
+            cells = (f"`{name}`" if i == 0 else "", figure["name"], middle, spread, figure["clock"], goal, verdict)
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -75,7 +76,7 @@ def page(rows: Mapping[str, Mapping[str, Any]], heading: str) -> str:
     parts = [heading, table(rows)]
     for name, row in rows.items():
         where = row["environment"]
-        checks = [f"- equal in the same run: {c['what']}: worst {c['worst']:.3g} of {c['bound']:g} allowed, {c['count']:,} comparisons" for c in row["checks"]]
+        checks = [f"- equal: {c['what']}: worst {c['worst']:.3g} of {c['bound']:g} allowed, {c['count']:,} comparisons" for c in row["checks"]]
         machine = f"{where['device']}, {where['cores']} cores, load {where['load']}, torch {where['torch']}, diffusers {where['diffusers']}"
         parts += [
             f"## {row['title']}", f"Against {row['against']}. {row['measured']}, {row['seconds']:.0f} s, {row['repeats']} repeats; {machine}.",

@@ -33,6 +33,7 @@ SIDE = 32  # px
 BOUND = 1e-3  # of the latents' standard deviation
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "flux", "stable-diffusion-3", "z-image", "flux2-klein")
 CANCELLED = 0.2  # share of jobs that somebody stops
+FEWEST, MOST = 3, 6  # jobs in a trace
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ class _Life(Reporter):
 
 def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
     """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the average."""
-    lives = [_Life(request, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chance.sample(list(pool), chance.randint(3, 6))]
+    chosen = chance.sample(list(pool), chance.randint(FEWEST, MOST))
+    lives = [_Life(request, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chosen]
     arrivals, engine, ticks, passes = list(itertools.accumulate(chance.choice((0, 0, 1, 2)) for _ in lives)), Engine(), 0, []
     coming = list(zip(arrivals, lives, strict=True))
     began = time.monotonic()

@@ -25,7 +25,10 @@ def measure(options: Options) -> Result:
     figures, checks, series, notes = [], [], {}, []
     for kind, picture in (("drawing", samples.drawing(SIDE)), ("photo", samples.photo(SIDE))):
         decoded = samples.decoded(picture)
-        ways = {"diffusers + Pillow": _plain(decoded), "PNG": _ours(decoded, pictures.png), "WebP": _ours(decoded, lambda image: pictures.grid([image]))}
+        ways = {
+            "diffusers + Pillow": _plain(decoded), "PNG": _ours(decoded, pictures.png),
+            "WebP": _ours(decoded, lambda image: pictures.grid([image])),
+        }  # fmt: skip
         wanted = _read(ways["diffusers + Pillow"]())
         checks.append(check(f"pixels of the {kind}", [apart(_read(ways[name]()), wanted) for name in ("PNG", "WebP")], 0))
         costs = {name: cpu_ms(found) for name, found in interleaved(ways, options.repeats, rounds=ROUNDS).items()}

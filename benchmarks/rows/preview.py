@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.measure import Chart, Figure, Goal, Result, check, cpu_ms, interleaved
+from benchmarks.measure import Chart, Check, Figure, Goal, Result, check, cpu_ms, interleaved
 from benchmarks.models import DEMO, image_model
 from benchmarks.rows import Options
 from vision import pictures, preview
+from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.worker import PREVIEW_EVERY
 
@@ -45,10 +46,11 @@ def measure(options: Options) -> Result:
     return Result(figures, (_shows_the_picture(model),), Chart("bars", TITLE, "CPU ms", {"step": steps, **costs}, log=True), notes)
 
 
-def _shows_the_picture(model) -> object:
+def _shows_the_picture(model: ImageModel) -> Check:
     """Mean difference between what the map shows of a decoded picture's latents and that picture, in 0..255."""
     pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
-    drawn = pipe("a red house", num_inference_steps=4, height=side, width=side, generator=torch.Generator().manual_seed(0), output_type="latent").images
+    given = {"height": side, "width": side, "generator": torch.Generator().manual_seed(0), "output_type": "latent"}
+    drawn = pipe("a red house", num_inference_steps=4, **given).images
     latents = model.family.unpack(pipe, drawn, side, side)
     with torch.no_grad():
         decoded = pipe.vae.decode(latents, return_dict=False)[0]

@@ -55,14 +55,16 @@ async def _lives(options: Options, name: str, steps: int, kills: list[int]) -> t
     """The jobs, run to their ends through all kills, and how many steps were reported twice after each kill."""
     cache = options.folder / name
     config = WorkerConfig("cpu", {"image": str(DEMO)}, str(cache), cpu_threads=1, allow_download=False, log_level="error")
-    jobs = [_Job(Run(f"{name}{i}", "imagine", to_json(ImagineRequest(prompt="a red house", seed=10 * i, num_inference_steps=steps)))) for i in range(JOBS)]
+    requests = [ImagineRequest(prompt="a red house", seed=10 * i, num_inference_steps=steps) for i in range(JOBS)]
+    jobs = [_Job(Run(f"{name}{i}", "imagine", to_json(request))) for i, request in enumerate(requests)]
     executor, changed, redone = LocalExecutor([config]), asyncio.Event(), []
     await executor.start(changed.set)
     try:
         for kill in [*kills, None]:
             before = [job.done for job in jobs]
             told = [len(job.steps) for job in jobs]
-            await _life(executor, changed, [job for job in jobs if not job.data], (lambda kill=kill: sum(j.done for j in jobs) >= kill) if kill else None)
+            killed = (lambda kill=kill: sum(job.done for job in jobs) >= kill) if kill is not None else None
+            await _life(executor, changed, [job for job in jobs if not job.data], killed)
             redone.append(sum(step <= was for job, was, n in zip(jobs, before, told, strict=True) for step in job.steps[n:]))
     finally:
         await executor.stop()

@@ -23,7 +23,9 @@ def measure(options: Options) -> Result:
         "first step": (lambda run: run.mean(lambda one: one.wait), 20), "mean": (lambda run: run.mean(lambda one: one.latency), 2.5),
         "p95": (lambda run: run.p95(lambda one: one.latency), 3),
     }  # fmt: skip
-    figures = [Figure(f"{name}, against (a)", serving.gains(runs, "one by one", what), "× lower", goal=Goal(goal)) for name, (what, goal) in of.items()]
+    figures = [
+        Figure(f"{name}, against (a)", serving.gains(runs, "one by one", what), "× lower", goal=Goal(goal)) for name, (what, goal) in of.items()
+    ]
     figures += [Figure(f"{name}, against (b)", serving.gains(runs, "request batches", what), "× lower") for name, (what, _) in of.items()]
     figures.append(Figure("load of (a) as it came out", serving.came_out(runs), ""))
     series = {f"{name}, {way}": [what(run[way]) for run in runs] for name, (what, _) in of.items() for way in serving.WAYS}

@@ -56,7 +56,8 @@ def _page(folder) -> dict[str, float]:
     """``make run`` of an installed studio without a token: until the sandbox's address is printed."""
     environment = {**os.environ, "DATA_DIR": str(folder / "sandbox"), "OPEN_BROWSER": "off", "DISCORD_TOKEN": "", "PYTHONUNBUFFERED": "1"}
     began = time.monotonic()
-    with subprocess.Popen([sys.executable, "-m", "bot"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    given = {"cwd": ROOT, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([sys.executable, "-m", "bot"], **given) as process:
         try:
             next(line for line in process.stdout if "sandbox: http" in line)
             return {"make run: sandbox page": time.monotonic() - began}

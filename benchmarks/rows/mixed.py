@@ -1,0 +1,27 @@
+"""Throughput on what different people ask for at once: three guidances, four step counts, three samplers."""
+
+from __future__ import annotations
+
+from benchmarks import serving
+from benchmarks.measure import Chart, Figure, Goal, Result
+from benchmarks.models import tiny_image_model
+from benchmarks.rows import Options
+from benchmarks.traces import Mix, at_once, poisson
+
+TITLE = "Throughput on a mixed trace"
+AGAINST = "(a) the diffusers pipeline, one job at a time, and (b) request-level batches of up to 8 compatible requests"
+MIX = Mix(steps=((8, 1), (12, 1), (20, 1), (30, 1)), guidances=(3.0, 5.0, 7.5), side=64, samplers=("euler", "dpm++", "ddim"))
+JOBS = 48
+SAME = 2  # of 255
+
+
+def measure(options: Options) -> Result:
+    """All jobs wait at the begin; a trace for each repeat."""
+    model = tiny_image_model("stable-diffusion", options.folder)
+    runs = [serving.serve(model, at_once(poisson(MIX, max(6, round(JOBS * options.scale)), 1.0, seed))) for seed in range(options.repeats)]
+    figures = (
+        Figure("against (a)", serving.gains(runs, "one by one", lambda run: run.busy), "× its throughput", goal=Goal(2)),
+        Figure("against (b)", serving.gains(runs, "request batches", lambda run: run.busy), "× its throughput", goal=Goal(1.4)),
+    )
+    series = {way: [len(run[way].served) / run[way].busy for run in runs] for way in serving.WAYS}
+    return Result(figures, (serving.same_pictures(runs, SAME),), Chart("bars", TITLE, "pictures a CPU second", series))

@@ -1,0 +1,109 @@
+"""The benchmarks' own honesty: equality checks that can fail, missed goals that are shown. Nothing is timed here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import report, serving
+from benchmarks.measure import Chart, Figure, Goal, Result, Unequal, check, interleaved
+from benchmarks.models import tiny_image_model
+from benchmarks.rows import ROWS, exactness, row
+from benchmarks.serving import Run, Served
+from benchmarks.traces import Mix, at_once, poisson
+from core.settings import ROOT
+
+MIX = Mix(steps=((4, 0.5), (8, 0.5)), guidances=(1.0, 5.0), side=64)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("differences", [[0.1, 3.0], [float("nan")], []], ids=["too far apart", "not a number", "nothing compared"])
+def test_an_inequality_ends_a_row(differences: list[float]) -> None:
+    with pytest.raises(Unequal):
+        check("pictures", differences, 2.0)
+
+
+def test_a_wrong_picture_of_one_way_is_noticed() -> None:
+    asks = poisson(MIX, 3, 1.0, seed=0)
+
+    def run(level: int) -> Run:
+        return Run([Served(ask, picture=np.full((4, 4, 3), level if ask.number == 2 else 7, np.uint8)) for ask in asks], 1.0)
+
+    assert serving.same_pictures([{"one by one": run(7), "engine": run(8)}], 2).worst == 1
+    with pytest.raises(Unequal):
+        serving.same_pictures([{"one by one": run(7), "engine": run(12)}], 2)
+
+
+def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exactness row with passes whose outputs are handed to the wrong jobs."""
+
+    class Confused(exactness.Engine):
+        def _pass(self, calls: list[Any]) -> list[Any]:
+            outputs = super()._pass(calls)
+            return outputs[::-1] if len({call.count for call in calls}) == 1 else outputs
+
+    model = tiny_image_model("stable-diffusion", tmp_path)
+    pool = exactness._pool(model, random.Random(0), 6)
+    pool = [replace(request, generation=request.generation) for request in pool if request.generation.guidance_scale > 1]
+
+    def worst() -> float:
+        found = [exactness._trace(model, pool, random.Random(seed))[0] for seed in range(2)]
+        return max(float((latents - request.latents).abs().max() / request.latents.std()) for trace in found for request, latents, _ in trace)
+
+    monkeypatch.setattr(exactness, "FEWEST", 2)
+    monkeypatch.setattr(exactness, "MOST", 3)
+    assert worst() < exactness.BOUND
+    monkeypatch.setattr(exactness, "Engine", Confused)
+    assert worst() > exactness.BOUND
+
+
+def test_all_ways_draw_the_same_trace(tmp_path: Path) -> None:
+    model = tiny_image_model("stable-diffusion", tmp_path)
+    runs = [serving.serve(model, at_once(poisson(replace(MIX, steps=((2, 0.5), (3, 0.5))), 4, 1.0, seed=1)))]
+    assert serving.same_pictures(runs, 2).count == 8
+    assert all(0 < one.first <= one.finished for run in runs[0].values() for one in run.served)
+
+
+def test_a_trace_is_the_same_for_the_same_seed_and_keeps_its_rate() -> None:
+    trace = poisson(MIX, 2000, rate=4.0, seed=3)
+    assert trace == poisson(MIX, 2000, rate=4.0, seed=3) != poisson(MIX, 2000, rate=4.0, seed=4)
+    assert trace[-1].at == pytest.approx(500, rel=0.1)
+    assert sum(ask.generation.num_inference_steps for ask in trace) / 2000 == pytest.approx(MIX.mean_steps, rel=0.05)
+
+
+def test_every_way_is_called_equally_often() -> None:
+    calls: list[str] = []
+    costs = interleaved({name: lambda name=name: calls.append(name) for name in "ab"}, 5, rounds=2)
+    assert calls.count("a") == calls.count("b") == 11
+    assert {len(found) for found in costs.values()} == {5}
+
+
+def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
+    chart = Chart("bars", "t", "ms", {"one": [1.0]})
+    figures = (Figure("good", (3.0, 2.0, 9.0), "×", goal=Goal(at_least=3)), Figure("bad", (3.0,), "%", goal=Goal(at_most=1)))
+    entry = report.entry(Result(figures, (), chart), "Title", "nothing", 1.0, {}, 3)
+    path = tmp_path / "results.json"
+    report.keep(path, "start", entry, ROWS)
+    rows = report.keep(path, "image_tail", entry, ROWS)
+    assert list(rows) == ["image_tail", "start"] and rows == report.load(path)
+    lines = report.table(rows).splitlines()
+    assert "| 3 × | 2 to 9, n=3 | CPU | ≥ 3 | yes |" in lines[2] and "**no**" in lines[3]
+
+
+def test_the_rows_are_the_files_of_the_folder_and_can_be_measured() -> None:
+    assert sorted(ROWS) == sorted(p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py") if p.stem != "__init__")
+    assert all(row(name).title and row(name).against and callable(row(name).measure) for name in ROWS)
