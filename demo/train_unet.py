@@ -256,13 +256,13 @@ def assemble(run: Run | None = None):
 
 
 def settings() -> dict:
-    """How the pipeline is meant to be called; steps and strengths were chosen by `python -m demo.evaluate`."""
+    """How the pipeline is meant to be called; steps and strengths were chosen with `python -m demo.choose`."""
     return {
         **DEFAULTS,
         "draft": {"num_inference_steps": 6, "guidance_scale": 2.5},
         "native_size": 128,
         "max_area": 1.1,
         "output_scale": 4,
-        "variation": {"subtle": 0.3, "strong": 0.85},
+        "variation": {"subtle": 0.42, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
     }
