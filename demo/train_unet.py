@@ -99,7 +99,7 @@ def kind(scene: Scene) -> str:
 
 
 @torch.no_grad()
-def encode_latents(shards: int = 24):
+def encode_latents(shards: int = 60):
     """Draws and encodes `shards` x SHARD pictures; those already on disk are kept."""
     folder = WORK / "latents"
     folder.mkdir(parents=True, exist_ok=True)
