@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
     commands.add_parser("restore", help="put the newest sound backup in the place of a damaged database; the bot must be stopped")
     models = commands.add_parser("models", help="which models are configured, where they lie, whether they load")
+    models.add_argument("--pin", action="store_true", help="tell the SHA-256 that pins a folder or file; write it behind the path")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
 
@@ -78,7 +79,7 @@ def _doctor(settings, arguments) -> int:
 def _models(settings, arguments) -> int:
     from bot.doctor import models
 
-    return models(settings, load=not arguments.no_load)
+    return models(settings, load=not arguments.no_load, pin=arguments.pin)
 
 
 def _database_file(settings) -> Path:

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from core.errors import AtelierError
 from core.settings import Settings
-from vision import catalog
+from vision import catalog, trust
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
     "discord.py": "2.7.1", "torch": "2.10", "diffusers": "0.39", "transformers": "5.3", "pillow": "12.3", "aiohttp": "3.13.4",
@@ -146,8 +147,9 @@ async def _discord(settings: Settings) -> Check:
         return Check("Discord", False, f"not reached ({type(error).__name__})", "is there a network? https://discordstatus.com tells of outages")
 
 
-def models(settings: Settings, *, load: bool) -> int:
-    """Print the configured models; with ``load`` try each in a process of its own. 1 if one has a problem."""
+def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
+    """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what pins their contents. 1 if one has a
+    problem."""
     cache = settings.data_dir / "cache"
     infos = catalog.describe_models(settings.models, cache)
     fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
@@ -162,4 +164,6 @@ def models(settings: Settings, *, load: bool) -> int:
         wrong |= bool(problem) and info.role not in fetchable
         print(f"{info.role:<8} {info.name}\n         {info.family or '?'} · {info.bytes / 2**20:,.0f} MB · {info.path or info.kind}")
         print(*(f"         {note}" for note in info.notes), f"         {state}", sep="\n")
+        if pin and info.path and info.kind != "hub":
+            print(f"         @sha256:{trust.digest(Path(info.path))}")
     return int(wrong)

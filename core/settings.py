@@ -33,7 +33,7 @@ PROFILES: dict[str, dict[str, str]] = {
     "large": {
         "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
         "CLIP_MODEL": "openai/clip-vit-large-patch14@32bd64288804d66eefd0ccbe215aa642df71cc41",
-        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-500M-Instruct",
+        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-500M-Instruct@a7da5b986cb59b408707209984f360a5f4ad7e47",
         "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
     },
 }
@@ -117,7 +117,9 @@ class Settings:
     disk_floor_mb: int = _set("500", "no new job below this much free disk space, in MB", _whole(0, 10**6), group="Storage")
 
     model_profile: str = _set("demo", "ready set of models: demo, small (4-8 GB card), large (16-24 GB card)", _one_of(*PROFILES), group="Models")
-    image_model: str = _set("", "text-to-image: Hugging Face id@revision, folder, or .safetensors file; empty = the profile's", group="Models")
+    image_model: str = _set(
+        "", "text-to-image: Hugging Face id@revision, folder, or .safetensors file (@sha256:… pins it); empty: the profile's", group="Models"
+    )
     image_models: dict[str, str] = _set(
         "", "more of them for --model: name=id@revision, …; one named v6 or niji is what --v 6 or --niji asks for", _names, group="Models"
     )
@@ -219,6 +221,7 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
 
 def _model_problem(spec: str) -> str | None:
     """Why ``spec`` can't be a model, or None. Whether it loads is ``atelier models``' to say."""
+    spec = spec.partition("@sha256:")[0]
     path = Path(spec).expanduser()
     if not spec or path.exists():
         return None

@@ -21,6 +21,7 @@ from typing import Any
 
 from core.errors import ModelError
 from vision import card as cards
+from vision import trust
 from vision.card import Card
 from vision.models import FAMILIES, Family
 
@@ -36,13 +37,15 @@ _TEXTS = (".json", ".txt", ".model", ".jinja")  # configuration, vocabularies, s
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One configured model. kind: "hub", "folder" or "file". id: the hub's. revision: as written, None = none. path: of folder or file."""
+    """One configured model. kind: "hub", "folder" or "file". id: the hub's. revision: as written, None = none. path: of folder or file.
+    digest: SHA-256 that its contents must have, None = not pinned."""
 
     spec: str
     kind: str
     id: str | None = None
     revision: str | None = None
     path: Path | None = None
+    digest: str | None = None
 
     @property
     def name(self) -> str:
@@ -52,18 +55,19 @@ class ModelSource:
 
 def parse(spec: str) -> ModelSource:
     """Read a model's spec. ModelError when it is none of the three forms, or names a file that can run code."""
-    path = Path(spec).expanduser()
+    place, digest = trust.split_pin(spec)
+    path = Path(place).expanduser()
     if path.is_dir():
-        return ModelSource(spec, "folder", path=path.resolve())
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
     if path.suffix.lower() in _PICKLES:
         raise ModelError(f"{path.name}: only .safetensors files are loaded; this format can run code.")
     if path.suffix == ".safetensors":
-        return ModelSource(spec, "file", path=path.resolve())
+        return ModelSource(spec, "file", path=path.resolve(), digest=digest)
     hub_id, _, revision = spec.partition("@")
     if _HUB_ID.fullmatch(hub_id) and not spec.startswith((".", "/", "~")):
         return ModelSource(spec, "hub", id=hub_id, revision=revision or None)
     if spec.startswith((".", "/", "~")):
-        return ModelSource(spec, "folder", path=path.resolve())
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
     raise ModelError(f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors file.")
 
 
@@ -83,9 +87,13 @@ def _locked(cache_dir: Path) -> dict[str, dict[str, str]]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _lock(source: ModelSource, commit: str, cache_dir: Path) -> None:
+def _lock(source: ModelSource, commit: str, files: Mapping[str, str], cache_dir: Path) -> None:
+    """Remember which commit ``source`` is, and the SHA-256 of its files."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    entries = {**_locked(cache_dir), f"{source.id}@{source.revision or 'main'}": {"commit": commit}}
+    folder = _snapshot(source, commit, cache_dir)
+    seen = {name: trust.signature(folder / name) for name in files if (folder / name).is_file()}
+    entry = {"commit": commit, "files": dict(files), "seen": seen}
+    entries = {**_locked(cache_dir), f"{source.id}@{source.revision or 'main'}": entry}
     temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
     temporary.write_text(json.dumps(entries, indent=1, sort_keys=True))
     temporary.replace(cache_dir / LOCK_FILE)
@@ -105,8 +113,25 @@ def find(source: ModelSource, cache_dir: Path) -> Path | None:
     commit = commit_of(source, cache_dir)
     if commit is None:
         return None
-    folder = hub_folder(cache_dir) / f"models--{source.id.replace('/', '--')}" / "snapshots" / commit
+    folder = _snapshot(source, commit, cache_dir)
     return folder if folder.is_dir() and not missing_files(folder) else None
+
+
+def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:
+    return hub_folder(cache_dir) / f"models--{source.id.replace('/', '--')}" / "snapshots" / commit
+
+
+def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
+    """ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was pinned or fetched."""
+    if path.is_dir():
+        check_folder(path)
+    else:
+        header(path)
+    if source.digest is not None:
+        trust.check_digest(path, source.digest)
+    if source.kind == "hub":
+        entry = _locked(cache_dir).get(f"{source.id}@{source.revision or 'main'}", {})
+        trust.check_files(path, entry.get("files", {}), entry.get("seen", {}))
 
 
 def fetch(source: ModelSource, cache_dir: Path, *, token: str = "", half: bool = False, report: Callable[[float], None] = lambda f: None) -> Path:
@@ -124,13 +149,15 @@ def fetch(source: ModelSource, cache_dir: Path, *, token: str = "", half: bool =
         if not any(name.endswith(".safetensors") for name in wanted):
             raise ModelError(f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded.")
         done, total = 0, sum(sizes[name] for name in wanted) or 1
+        hashes = {file.rfilename: lfs.sha256 for file in info.siblings if (lfs := getattr(file, "lfs", None)) and file.rfilename in wanted}
         for name in sorted(wanted, key=sizes.get):
             hf_hub_download(source.id, name, revision=info.sha, cache_dir=hub_folder(cache_dir), token=token or None)
+            trust.check_files(_snapshot(source, info.sha, cache_dir), {name: hashes[name]} if name in hashes else {}, {})
             done += sizes[name]
             report(done / total)
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"{source.id} can't be fetched: {_first_line(error)}") from error
-    _lock(source, info.sha, cache_dir)
+    _lock(source, info.sha, hashes, cache_dir)
     folder = find(source, cache_dir)
     if folder is None:
         raise ModelError(f"{source.id} was fetched, but files are missing; its repository may not be a complete model.")
@@ -178,9 +205,7 @@ def check_folder(folder: Path) -> None:
     """ModelError with one sentence if loading ``folder`` could run foreign code, or can't work."""
     if not folder.is_dir():
         raise ModelError(f"{folder.name}: no such folder.")
-    python = next(folder.rglob("*.py"), None)
-    if python is not None:
-        raise ModelError(f"{folder.name} brings its own code ({python.name}); Atelier loads only models that need none.")
+    trust.check_contents(folder)
     if not (folder / "model_index.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(f"{folder.name} has neither model_index.json nor config.json; it isn't a Hugging Face model.")
     weights = list(folder.rglob("*.safetensors"))
@@ -202,11 +227,14 @@ def header(path: Path) -> dict[str, Any]:
             raise ModelError(f"{path.name} isn't a safetensors file, or it is cut off.")
         try:
             data = json.loads(file.read(length))
-            end = max((entry["data_offsets"][1] for name, entry in data.items() if name != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            ends = [entry["data_offsets"][1] for name, entry in data.items() if name != "__metadata__"]
+            if not all(isinstance(end, int) and end >= 0 for end in ends):
+                raise ValueError(ends)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError) as error:
             raise ModelError(f"{path.name} has a damaged header.") from error
-    if 8 + length + end > size:
-        raise ModelError(f"{path.name} is cut off: {size:,} bytes of {8 + length + end:,}.")
+    needed = 8 + length + max(ends, default=0)
+    if needed > size:
+        raise ModelError(f"{path.name} is cut off: {size:,} bytes of {needed:,}.")
     return data
 
 

@@ -77,6 +77,7 @@ class Models:
         source = catalog.parse(spec)
         report = _Progress(source.name, reporter)
         path = self._path(source, report)
+        catalog.verify(source, path, Path(self.config.cache_dir))
         weights = self._weights(path)
         self._make_room(weights)
         _warm(catalog.weight_files(path), report, reporter.check)

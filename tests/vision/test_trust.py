@@ -1,0 +1,104 @@
+"""Only models that can't run anything, and only those that were meant. All poisons on all models: ``make security``."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from tests.security import weights
+from tests.vision.test_catalog import COMMIT
+from vision import catalog, trust
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+
+
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory) -> weights.Watch:
+    return weights.Watch(tmp_path_factory.mktemp("poisoned"))
+
+
+def test_poisoned_folders_run_nothing(folders: dict[str, Path], watch: weights.Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = [case for case in weights.cases(folders) if case[0] == "vit" or case[2] in weights.PIPELINE_POISONS]
+    monkeypatch.setattr(weights, "cases", lambda folders: iter(some))
+    count, ran, loaded = weights.attack(folders, Path(watch.folder), watch)
+    assert count == len(some) >= 30
+    assert ran == [] and loaded == []
+
+
+def test_executions_that_happen_are_seen(watch: weights.Watch) -> None:
+    assert weights.control(Path(watch.folder), watch) == 2
+
+
+def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "vit"
+    shutil.copytree(folders["vit"], folder)
+    spec = f"{folder}@sha256:{trust.digest(folder)}"
+    source = catalog.parse(spec)
+    assert (source.kind, source.path, source.name) == ("folder", folder, "vit") and source.digest == trust.digest(folder)
+    catalog.verify(source, folder, tmp_path)
+    (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+    with pytest.raises(ModelError, match="isn't what was pinned"):
+        catalog.verify(source, folder, tmp_path)
+    file = folder / "model.safetensors"
+    catalog.verify(catalog.parse(f"{file}@sha256:{trust.digest(file)}"), file, tmp_path)
+    for wrong in ("abc", "z" * 64, ""):
+        with pytest.raises(ModelError, match="64 hex digits"):
+            catalog.parse(f"{folder}@sha256:{wrong}")
+
+
+class _Lfs:
+    def __init__(self, sha256: str) -> None:
+        self.sha256 = sha256
+
+
+def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bool = False) -> None:
+    """A hub that holds ``made``; broken: it hands over other bytes than it states."""
+    import huggingface_hub
+
+    class File:
+        def __init__(self, path: Path) -> None:
+            self.rfilename, self.size = path.name, path.stat().st_size
+            self.lfs = _Lfs(trust.digest(path)) if path.suffix == ".safetensors" else None
+
+    class Api:
+        def __init__(self, token=None) -> None: ...
+
+        def model_info(self, name, revision=None, files_metadata=False):
+            self.sha, self.siblings = COMMIT, [File(path) for path in made.iterdir()]
+            return self
+
+    def download(repo, name, revision, cache_dir, token):
+        target = Path(cache_dir) / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((made / name).read_bytes()[:-1] + (b"x" if broken else (made / name).read_bytes()[-1:]))
+
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+
+
+def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
+    with pytest.raises(ModelError, match="isn't the file that was fetched"):
+        catalog.fetch(catalog.parse(f"owner/name@{COMMIT}"), tmp_path)
+
+
+def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _hub(monkeypatch, folders["vit"], tmp_path)
+    source = catalog.parse("owner/name")
+    folder = catalog.fetch(source, tmp_path)
+    assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
+    weights._changed(folder, tmp_path)
+    with pytest.raises(ModelError, match="isn't the file that was fetched"):
+        Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
+
+
+def test_every_profile_is_pinned() -> None:
+    from core.settings import PROFILES
+
+    for name, models in PROFILES.items():
+        for spec in models.values():
+            source = catalog.parse(spec)
+            assert name == "demo" or catalog.commit_of(source, Path("/nowhere")) == source.revision, spec
