@@ -57,7 +57,7 @@ class Atelier(commands.Bot):
         self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
         self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
-        self.delivery = Delivery(self, queue, files, self.intake, moderator, transport)
+        self.delivery = Delivery(self, queue, files, self.intake, moderator, settings, transport)
         self._resumed = False
         self._unposting: asyncio.Task[int] | None = None
 

@@ -19,7 +19,7 @@ import discord
 from discord.http import handle_message_parameters
 from discord.webhook.async_ import async_context
 
-from bot import buttons, messages
+from bot import buttons, marks, messages
 from bot.authority import Place
 from bot.intake import Intake
 from bot.moderation import Moderator, Treatment
@@ -27,7 +27,8 @@ from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
-from core.requests import ClassifyRequest, DescribeRequest
+from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest
+from core.settings import Settings
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.files import Files
@@ -47,6 +48,7 @@ FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)  # seconds until a delivery that fa
 NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
 CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
 SILENT = discord.AllowedMentions.none()
+MARK_BYTES = 2000  # at most, that the mark adds to a picture
 _SUFFIX = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
 
@@ -81,9 +83,10 @@ class Delivery:
     """Follows jobs, one task each. ``delivered`` hooks are called after every edit that reached Discord."""
 
     def __init__(
-        self, client: discord.Client, queue: Queue, files: Files, intake: Intake, moderator: Moderator, transport: Transport | None = None
-    ) -> None:
-        self._client, self._queue, self._files, self._intake, self._moderator = client, queue, files, intake, moderator
+        self, client: discord.Client, queue: Queue, files: Files, intake: Intake, moderator: Moderator, settings: Settings,
+        transport: Transport | None = None,
+    ) -> None:  # fmt: skip
+        self._client, self._queue, self._files, self._intake, self._moderator, self._look = client, queue, files, intake, moderator, settings
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
@@ -358,14 +361,22 @@ class Delivery:
     async def fitted(self, stored: StoredPicture, job: Job, limit: int) -> tuple[tuple[bytes, str, str] | None, list[str]]:
         """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes say so."""
         data, media_type, notes = await self._files.get(stored.sha256), stored.media_type, []
+        data = self._outgoing(data, media_type, job)
         if len(data) > limit:
             try:
-                data, media_type, name = await self._intake.shrink(data, limit)
+                data, media_type, name = await self._intake.shrink(data, limit - MARK_BYTES)
+                data = self._outgoing(data, media_type, job)
                 notes.append(f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here.")
             except ImageError as error:
                 return None, [str(error)]
         alt = getattr(job.request, "prompt", "") or job.request.kind
         return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
+
+    def _outgoing(self, data: bytes, media_type: str, job: Job) -> bytes:
+        """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model."""
+        made = isinstance(job.request, GenerateRequest) and self._look.ai_mark
+        source = (marks.EXTENDED if isinstance(job.request, OutpaintRequest) else marks.MADE) if made else None
+        return marks.outgoing(data, media_type, source=source, parameters=self._look.picture_parameters)
 
 
 def treated(post: Post, treatment: Treatment, job: Job) -> Post:

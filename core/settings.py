@@ -152,6 +152,8 @@ class Settings:
     )
     nsfw_model: str = _set("", "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which is installed", group="Moderation")
 
+    ai_mark: bool = _set("on", "pictures say in their metadata that a model made them (IPTC); the EU asks for it", _flag, group="Privacy")
+    picture_parameters: bool = _set("on", "PNG files carry prompt, seed and settings, as other programs read them", _flag, group="Privacy")
     retention_days: int = _set(
         "0", "days that jobs and their pictures are kept; 0 = until their author deletes them", _whole(0, 36_500), group="Privacy")
     upload_days: int = _set("30", "days that pictures people sent are kept while no job uses them", _whole(1, 36_500), group="Privacy")

@@ -93,7 +93,8 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
 
     unhit, bench.discord.fault = dict(jobs), hit
     old = bench.delivery
-    deliveries = [Delivery(bench.client, old._queue, old._files, old._intake) for _ in jobs]  # one each: progress is rationed
+    parts = (old._queue, old._files, old._intake, old._moderator, old._look)
+    deliveries = [Delivery(bench.client, *parts) for _ in jobs]  # one each: progress is rationed
     for delivery, (job, _, _) in zip(deliveries, jobs.values(), strict=True):
         delivery.follow(job)
     await asyncio.gather(*(delivery.close(grace=60) for delivery in deliveries))
