@@ -26,10 +26,12 @@ from PIL import Image
 
 from bot.delivery import Delivery, Post, Sent
 from bot.intake import Intake
+from bot.moderation import Treatment
 from bot.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ImagineRequest
+from core.settings import load
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
@@ -132,6 +134,20 @@ class Bench:
         return Origin(user, channel, GUILD, made.id, made.token, APPLICATION)
 
 
+class Lenient:
+    """A moderator that shows everything: what may be shown is tried elsewhere."""
+
+    async def treatment(self, *_: object) -> Treatment:
+        return Treatment.SHOW
+
+    async def shows_preview(self, *_: object) -> bool:
+        return True
+
+
+async def _unnoted(user_id: int, sha256: str) -> None:
+    pass
+
+
 @asynccontextmanager
 async def open_bench(folder: Path, *, kind: type[Delivery] = Delivery, transport: Transport | None = None) -> AsyncIterator[Bench]:
     out = io.BytesIO()
@@ -144,7 +160,8 @@ async def open_bench(folder: Path, *, kind: type[Delivery] = Delivery, transport
         async with client:
             await client.login(TOKEN)
             queue = PlayedQueue(picture)
-            delivery = kind(client, queue, files, Intake(files, 2**20), transport)  # type: ignore[arg-type]
+            settings = load({}, folder / "none.env")
+            delivery = kind(client, queue, files, Intake(files, 2**20, _unnoted), Lenient(), settings, transport)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(state=client._connection, data=discord._me(None))  # READY would bring it
             yield Bench(discord, queue, delivery, client)
             await delivery.close(grace=0)
