@@ -35,6 +35,18 @@ class OutpaintCard:
 
 
 @dataclass(frozen=True)
+class StyleCard:
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a prompt.
+
+    lora: one that the host has set up; weight: of it at the usual ``--stylize 100``.
+    """
+
+    words: str = ""
+    lora: str = ""
+    weight: float = 0.8
+
+
+@dataclass(frozen=True)
 class Card:
     """Defaults and abilities of one image model. Sides in px.
 
@@ -57,6 +69,7 @@ class Card:
     output_scale: int = 1
     sampler: str | None = None
     outpaint: OutpaintCard = OutpaintCard()
+    style: StyleCard = StyleCard()
 
     def __post_init__(self) -> None:
         for name, low, high in (("native_size", 16, 4096), ("multiple", 1, 256), ("num_inference_steps", 1, 200), ("output_scale", 1, 8)):
@@ -97,6 +110,7 @@ def image_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Ma
     try:
         entries["draft"] = Draft(**entries["draft"])
         entries["outpaint"] = OutpaintCard(**entries.get("outpaint", {}))
+        entries["style"] = StyleCard(**entries.get("style", {}))
         if "variation" in entries:
             entries["variation"] = {name: float(entries["variation"][name]) for name in ("subtle", "strong")}
         return Card(**{k: v for k, v in entries.items() if k in known})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,10 +19,12 @@ import torch
 from PIL import Image
 
 from core.errors import AtelierError, OutOfMemory
-from vision import checkpoint, devices, pictures, pixels, preview
+from vision import checkpoint, conditioning, devices, pictures, pixels, preview, schedule
+from vision.conditioning import Encoded
 from vision.engine import denoiser
 from vision.engine.denoiser import Call, Denoiser
 from vision.image_model import ImageModel, arguments
+from vision.meaning import Wording
 from vision.models import Mode
 from vision.reporter import Leaving, Reporter
 
@@ -38,6 +40,7 @@ class Generation:
     """What to draw. width, height: px at the model's scale, whole multiples of the card's. seeds: one for each picture.
 
     image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
+    wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
     """
 
     mode: Mode
@@ -52,6 +55,9 @@ class Generation:
     sampler: str | None = None
     image: Image.Image | None = field(default=None, repr=False)
     mask_image: Image.Image | None = field(default=None, repr=False)
+    wording: Wording = Wording()
+    guidance_rescale: float = 0.0
+    stop: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
             on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
             with on_step:
                 with run, resume or contextlib.nullcontext():
-                    result = _denoise(model, run.pipe, generation, generators, on_step)
+                    result = _denoise(model, run.pipe, generation, seeds, generators, on_step)
                 reporter.check()
                 for image, flagged in _finish(model, run.pipe, generation, reporter, result):
                     images.append(_veil(image) if flagged else image)
@@ -155,7 +161,7 @@ class _Run:
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter) -> None:
         self.model, self.seat = model, reporter.seat if model.shares_steps else None
         self.pipe = copy.copy(model.pipeline(generation.mode))
-        self.pipe.scheduler = model.scheduler(generation.sampler)
+        self.pipe.scheduler = schedule.ending(model.scheduler(generation.sampler), generation.stop, generation.strength)
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
@@ -178,7 +184,9 @@ class _Run:
         return self.seat.evaluate(call)
 
 
-def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: list[torch.Generator], on_step: _Steps) -> Any:
+def _denoise(
+    model: ImageModel, pipe: Any, generation: Generation, seeds: Sequence[int], generators: list[torch.Generator], on_step: _Steps
+) -> Any:
     """Latents, one for each of ``generators``, as the pipeline returns them; pictures when the family doesn't decode here."""
     g, negative = generation, generation.negative_prompt or None
     mask, image = g.mask_image, g.image and [g.image] * len(generators)  # SD3 wants one for each seed; the others take it
@@ -187,12 +195,30 @@ def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: l
     given = {
         "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
         "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(generators), "image": image, "mask_image": mask, "strength": g.strength,
-        "negative_prompt": negative if model.card.negative != "none" else None,
+        "negative_prompt": negative if model.card.negative != "none" else None, "guidance_rescale": g.guidance_rescale,
         "true_cfg_scale": model.card.true_cfg_scale if negative and model.card.negative == "true_cfg" else None,
         "generator": generators, "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step,
-        **(model.family.extra or {}),
+        **(model.family.extra or {}), **_spoken(model, pipe, g, seeds, on_step),
     }  # fmt: skip
     return pipe(**arguments(pipe, given)).images
+
+
+def _spoken(model: ImageModel, pipe: Any, generation: Generation, seeds: Sequence[int], on_step: _Steps) -> dict[str, Any]:
+    """Arguments of the call in place of its prompt, where the words mean more than a pipeline reads in them; else none."""
+    g, family = generation, model.family
+    long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
+    if family.encode is None or (g.wording == Wording() and not long):
+        return {}
+    begin = 1 - g.strength if g.strength is not None else 0.0
+    end = begin + (1 - begin) * g.stop
+    said = conditioning.encode(
+        lambda words: Encoded(*family.encode(pipe, words)), g.prompt, g.negative_prompt, g.wording, seeds,
+        guided=model.guided(g.guidance_scale), zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+    )  # fmt: skip
+    given = {**said.arguments(begin), "prompt": None, "negative_prompt": None, "num_images_per_prompt": 1}
+    if said.noise is not None:
+        given |= {"callback_on_step_end": said.following(on_step, begin, end), "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"]}
+    return given
 
 
 @dataclass(frozen=True)

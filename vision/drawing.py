@@ -11,11 +11,15 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output, Picture
 from core.requests import MAX_SEED, GenerateRequest
-from vision import pictures
+from vision import meaning, pictures
 from vision.card import Card
 from vision.diffusion import Drawn, Generation
 from vision.image_model import ImageModel
 from vision.models import Mode
+
+ASKED = (  # told with the result as they were asked for
+    "prompt_parts", "chaos", "stylize", "raw", "weird", "exp", "stop", "tile", "quality", "style_codes", "style_weight",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,33 +59,32 @@ def choose_size(request: GenerateRequest, card: Card, default_aspect: float = 1.
 def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any) -> Task:
     """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the generation."""
     card, notes = model.card, []
-    steps = request.num_inference_steps or (card.draft.num_inference_steps if request.draft else card.num_inference_steps)
-    guidance = request.guidance_scale
-    if guidance is None:
-        guidance = card.draft.guidance_scale if request.draft else card.guidance_scale
+    steps = meaning.steps(request, card)
+    guidance, rescale, more = meaning.guidance(request, card)
+    notes += more
     sampler = request.sampler
     if sampler and not model.takes_sampler(sampler):
         notes.append(f"{model.name} has a sampler of its own; `{sampler}` wasn't used.")
         sampler = None
-    negative = request.negative_prompt.strip()
-    if negative and (card.negative == "none" or (card.negative == "prompt" and guidance <= 1)):
-        why = "doesn't take negative prompts" if card.negative == "none" else f"ignores negative prompts at guidance {guidance:g}"
-        notes.append(f"{model.name} {why}; `--no` had no effect.")
-    if (limit := model.prompt_limit(request.prompt)) is not None:
+    told = meaning.tell(request, card, model.name, weighs=model.weighs, guided=model.guided(guidance))
+    notes += told.notes
+    if not model.weighs and (limit := model.prompt_limit(told.prompt)) is not None:
         notes.append(f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect.")
     strength = given.pop("strength", None)
     if strength is not None:
         strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
     generation = Generation(
-        mode, request.prompt, seeds(request), *size, steps, guidance, negative, strength=strength, sampler=sampler, **given
-    )
+        mode, told.prompt, seeds(request), *size, steps, guidance, told.negative_prompt, strength=strength, sampler=sampler,
+        wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100, **given,
+    )  # fmt: skip
     parameters = {
-        "kind": request.kind, "prompt": request.prompt, "negative_prompt": negative, "width": size[0] * card.output_scale,
+        "kind": request.kind, "prompt": request.prompt, "negative_prompt": request.negative_prompt.strip(), "width": size[0] * card.output_scale,
         "height": size[1] * card.output_scale, "num_inference_steps": steps, "guidance_scale": guidance, "seed": request.seed,
         "num_images": request.num_images, "sampler": sampler or card.sampler, "strength": strength and round(strength, 4),
         "draft": request.draft, "image": request.image, "model": model.name,
+        **{name: value for name in ASKED if (value := getattr(request, name)) != getattr(type(request), name)},
     }  # fmt: skip
-    return Task(generation, {k: v for k, v in parameters.items() if v not in (None, "", False)}, tuple(notes))
+    return Task(generation, {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""}, tuple(notes))
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:

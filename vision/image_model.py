@@ -103,6 +103,15 @@ class ImageModel:
         """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights move around within a call."""
         return self.family.shares_steps and self.offload == "none"
 
+    @property
+    def weighs(self) -> bool:
+        """Whether its texts can be weighed against each other, and may be of any length or come with noise."""
+        return self.family.encode is not None
+
+    def guided(self, guidance_scale: float) -> bool:
+        """Whether a negative prompt acts."""
+        return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
+
     def prompt_limit(self, prompt: str) -> int | None:
         """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None. CLIP-only models."""
         tokenizers = [c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None]

@@ -44,10 +44,13 @@ class Models:
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
-        """The image model ``spec``, None = the configured one. UserError for one that the host hasn't configured."""
-        wanted = spec or self.config.models["image"]
-        if wanted not in self.config.models.values():
-            wanted = self.config.models.get(wanted)
+        """The image model ``spec``, by its name for ``--model`` or as it is configured; None = the usual one.
+
+        UserError for one that the host hasn't configured.
+        """
+        usual = self.config.models["image"]
+        known = {**self.config.image_models, **{model: model for model in (usual, *self.config.image_models.values())}}
+        wanted = known.get(spec or usual)
         if wanted is None:
             raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
         return self._get("image", wanted, reporter or Reporter())

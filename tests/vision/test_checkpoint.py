@@ -98,6 +98,13 @@ def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(name: str, mode: s
     resumes_everywhere(models_of(image=name), MODES[mode], tmp_path, (0, 0.5))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
+def test_a_run_with_chaos_that_stops_early_resumes_too(name: str, mode: str, models_of, tmp_path: Path) -> None:
+    request = replace(MODES[mode], chaos=100, stop=80, prompt_parts=(("a red house", 2.0), ("a cat", 1.0)))
+    resumes_everywhere(models_of(image=name), request, tmp_path, (0.3, 0.5))
+
+
 def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(folders: dict[str, Path], tmp_path: Path) -> None:
     models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16"))
     resumes_everywhere(models, replace(MODES["words"], sampler="unipc"), tmp_path, (0.5,))
@@ -316,7 +323,7 @@ def start(folder: Path, tmp_path: Path) -> Running:
     tiny.picture(96, 64).save(picture)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    config = WorkerConfig("cpu", {"image": str(folder), "lost": "/nowhere/at-all"}, str(tmp_path / "cache"), cpu_threads=1)
+    config = WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache"), cpu_threads=1, image_models={"lost": "/nowhere/at-all"})
     process = context.Process(target=worker.main, args=(theirs, config, EAGER))
     process.start()
     theirs.close()

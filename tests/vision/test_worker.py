@@ -61,8 +61,9 @@ def start(specs: dict[str, str], tmp_path: Path, **config) -> Running:
 @pytest.fixture(scope="module")
 def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     roles = {"image": "stable-diffusion", "clip": "clip", "caption": "blip", "vit": "vit"}
-    specs = {role: str(folders[name]) for role, name in roles.items()} | {"other": "/nowhere/at-all"}
-    made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False)
+    specs = {role: str(folders[name]) for role, name in roles.items()}
+    others = {"other": "/nowhere/at-all"}
+    made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False, image_models=others)
     ready = made.receive()
     assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28 and ready.slots > 1
     yield made

@@ -40,7 +40,9 @@ class Family:
     configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents, height, width) →
     (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments that every call gets. whole_mask: image-to-image is
     inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other; not where a pipeline changes its
-    denoiser for the time of a call, or where nobody knows. file_keys: a key with one of these parts in a single file's header means this family.
+    denoiser for the time of a call, or where nobody knows. encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its
+    texts can't be weighed against each other. rescales: calls take ``guidance_rescale``. file_keys: a key with one of these parts in a single
+    file's header means this family.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Family:
     extra: Mapping[str, Any] | None = None
     whole_mask: bool = False
     shares_steps: bool = True
+    encode: Callable[[Any, str], tuple[Any, Any | None]] | None = None
+    rescales: bool = False
     file_keys: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:

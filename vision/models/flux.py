@@ -15,6 +15,12 @@ def unpack(pipe, latents, height, width):
     return unscale(pipe, pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor), height, width)
 
 
+def encode(pipe, words):
+    """T5's 512 tokens, CLIP's end token pooled."""
+    tokens, pooled, _ = pipe.encode_prompt(words, None)
+    return tokens, pooled
+
+
 FAMILY = Family(
     name="flux",
     title="FLUX.1",
@@ -30,5 +36,6 @@ FAMILY = Family(
     negative="true_cfg",
     adjust=_adjust,
     unpack=unpack,
+    encode=encode,
     file_keys=("double_blocks.",),
 )

@@ -1,5 +1,6 @@
 """Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text."""
 
+from vision import clip_text
 from vision.models.family import Family
 
 
@@ -8,6 +9,11 @@ def _adjust(configs):
     unet, vae = configs.get("unet", {}), configs.get("vae", {})
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
+
+
+def encode(pipe, words):
+    """Tokens alone; the UNet takes nothing pooled."""
+    return clip_text.hidden(pipe.tokenizer, pipe.text_encoder, words), None
 
 
 FAMILY = Family(
@@ -24,5 +30,7 @@ FAMILY = Family(
     draft_steps=12,
     samplers="any",
     adjust=_adjust,
+    encode=encode,
+    rescales=True,
     file_keys=("cond_stage_model.",),
 )

@@ -2,6 +2,13 @@
 
 from vision.models.family import Family
 
+
+def encode(pipe, words):
+    """Three encoders as the pipeline joins them; the number of tokens is always the same, and a longer text loses its end."""
+    tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
+    return tokens, pooled
+
+
 FAMILY = Family(
     name="stable-diffusion-3",
     title="Stable Diffusion 3 / 3.5",
@@ -14,5 +21,6 @@ FAMILY = Family(
     num_inference_steps=28,
     guidance_scale=7.0,
     draft_steps=14,
+    encode=encode,
     file_keys=("joint_blocks.",),
 )

@@ -1,6 +1,15 @@
 """Stable Diffusion XL: a larger UNet with two text encoders."""
 
+from vision import clip_text
 from vision.models.family import Family
+
+
+def encode(pipe, words):
+    """Both encoders' tokens side by side, the second one's end token pooled."""
+    pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
+    tokens = clip_text.side_by_side([pair for pair in pairs if pair[1] is not None], words)
+    return tokens, clip_text.pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)
+
 
 FAMILY = Family(
     name="stable-diffusion-xl",
@@ -15,5 +24,7 @@ FAMILY = Family(
     guidance_scale=5.0,
     draft_steps=14,
     samplers="any",
+    encode=encode,
+    rescales=True,
     file_keys=("conditioner.embedders.",),
 )
