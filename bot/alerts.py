@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import discord
 
 from bot.client import Atelier
+from bot.logs import redactor
 from bot.replies import SILENT
 from bot.transport import FAILURES
 
@@ -25,6 +26,7 @@ class Alerts(logging.Handler):
     def __init__(self, client: Atelier) -> None:
         super().__init__(level=logging.ERROR)
         self._client, self._loop = client, asyncio.get_running_loop()
+        self._redact = redactor(client.settings)
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -43,7 +45,7 @@ class Alerts(logging.Handler):
         if record.name in QUIET:
             return
         kind = hashlib.sha256(f"{record.name}:{record.msg}".encode()).hexdigest()[:16]
-        self._loop.call_soon_threadsafe(self._tell_once, kind, f"{record.name}: {record.getMessage()}")
+        self._loop.call_soon_threadsafe(self._tell_once, kind, self._redact(f"{record.name}: {record.getMessage()}"))
 
     def _tell_once(self, kind: str, text: str) -> None:
         if kind in self._told:

@@ -8,25 +8,19 @@ import logging.handlers
 import queue
 import re
 import sys
+from dataclasses import fields
 
+from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
-_SECRETS = (
-    re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.\-]+"),
-    re.compile(r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"),
-    re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+"),
-)
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
-class Redact(logging.Formatter):
-    """Takes tokens out of the finished line, tracebacks included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for pattern in _SECRETS:
-            text = pattern.sub(lambda m: (m[1] if m.re.groups else "") + "[redacted]", text)
-        return text
+def redactor(settings: Settings) -> Redactor:
+    """Knows the host's secrets."""
+    secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
+    password = re.search(r"://[^:/@]*:([^@]+)@", settings.database_url)
+    return Redactor([*map(str, secrets), *([password[1]] if password else [])])
 
 
 class _Queued(logging.handlers.QueueHandler):
@@ -44,12 +38,13 @@ def _of_interest(record: logging.LogRecord) -> bool:
 
 
 def set_up_logs(settings: Settings) -> None:
+    redact = redactor(settings)
     folder = settings.data_dir / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
     terminal = logging.StreamHandler(sys.stderr)
     for handler in (terminal, file):
-        handler.setFormatter(Redact(_FORMAT))
+        handler.setFormatter(RedactingFormatter(_FORMAT, redact))
     line: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler = _Queued(line)  # a slow disk or terminal must not hold the event loop up
     handler.addFilter(_of_interest)

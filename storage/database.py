@@ -210,8 +210,8 @@ def _sqlite_path(url: str) -> Path | None:
 
 def _engine(url: str) -> AsyncEngine:
     if _sqlite_path(url) is None:
-        return create_async_engine(url, pool_size=READERS + 1, pool_pre_ping=True)
-    engine = create_async_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=60)
+        return create_async_engine(url, pool_size=READERS + 1, pool_pre_ping=True, hide_parameters=True)  # they hold prompts
+    engine = create_async_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=60, hide_parameters=True)
     sa.event.listen(engine.sync_engine, "connect", _on_connect)
     sa.event.listen(engine.sync_engine, "begin", _on_begin)
     return engine

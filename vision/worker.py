@@ -7,6 +7,7 @@ and the Hugging Face libraries read at import.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from core import requests
 from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
 from core.events import Output
+from core.redact import RedactingFormatter, Redactor
 from vision import catalog
 from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
 from vision.reporter import Leaving, Reporter
@@ -41,7 +43,7 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     """Serve ``conn`` until Quit, or until its other end is gone. pace: of checkpoints, if not the usual one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     prepare_environment(config)
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    redact = _set_up_logs(config)
     wake = threading.Event()
     inbox, send = Inbox(conn, wake), _sender(conn)
     try:
@@ -54,7 +56,7 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
 
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
-    desk = Desk(inbox, send, models, Engine(exact=config.exact, wake=wake), kept, pace)
+    desk = Desk(inbox, send, models, Engine(exact=config.exact, wake=wake), kept, pace, redact)
     send(ready)
     desk.serve()
 
@@ -62,8 +64,10 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
 class Desk:
     """Takes runs in, lets the engine work on all of them, and sends one answer for each."""
 
-    def __init__(self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None) -> None:
-        self.inbox, self.send, self.models, self.engine, self.kept, self.pace = inbox, send, models, engine, kept, pace
+    def __init__(
+        self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None, redact: Redactor
+    ) -> None:
+        self.inbox, self.send, self.models, self.engine, self.kept, self.pace, self.redact = inbox, send, models, engine, kept, pace, redact
 
     def serve(self) -> None:
         """Until Quit, or until the other end of the pipe is gone; what is unfinished then keeps its checkpoint."""
@@ -80,13 +84,16 @@ class Desk:
 
         reporter = PipeReporter(run.job_id, self.send, self.inbox, Checkpoint(self.kept, run.job_id, self.pace))
 
+        self.redact.add(words := _words(run))
+
         def work(seat: Seat) -> Done | Stopped | Broke:
             reporter.seat = seat
             return _answer(run, self.models, reporter)
 
-        self.engine.begin(run.job_id, work, check=reporter.check, done=lambda answer, error: self._end(reporter, answer, error))
+        self.engine.begin(run.job_id, work, check=reporter.check, done=lambda answer, error: self._end(reporter, words, answer, error))
 
-    def _end(self, reporter: PipeReporter, answer: Done | Stopped | Broke | None, error: BaseException | None) -> None:
+    def _end(self, reporter: PipeReporter, words: set[str], answer: Done | Stopped | Broke | None, error: BaseException | None) -> None:
+        self.redact.drop(words)
         if self.inbox.closing:  # the job is somebody else's now, with its checkpoint
             return
         if error is not None:
@@ -97,6 +104,26 @@ class Desk:
             self.models.release()
         if not (isinstance(answer, Broke) and answer.fault is Fault.PROCESS):  # another process has another try
             reporter.checkpoint.remove()
+
+
+def _set_up_logs(config: WorkerConfig) -> Redactor:
+    """Lines on stderr, without the host's token and the words of the jobs in hand, which libraries like to repeat in warnings."""
+    redact = Redactor([config.hf_token])
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+    return redact
+
+
+def _words(run: Run) -> set[str]:
+    """The texts in a run's request."""
+    found: set[str] = set()
+    rest = [json.loads(run.request)]
+    while rest:
+        value = rest.pop()
+        rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        found |= {value} if isinstance(value, str) else set()
+    return found
 
 
 def prepare_environment(config: WorkerConfig) -> None:

@@ -1,0 +1,51 @@
+"""Takes secrets out of text that is written down or told to somebody: tokens by their shape, and whatever values are known. Pure."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+
+GONE = "[redacted]"
+SHORTEST = 6  # characters of a known value; shorter ones would take words apart
+_SHAPES = (
+    re.compile(r"(/(?:webhooks|interactions)/\d+/)[^\s/?#'\"]+"),  # tokens in addresses of Discord's API
+    re.compile(r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"),  # a bot's token
+    re.compile(r"(aW50ZXJhY3Rpb246)[\w-]{10,}"),  # an interaction's token: base64 of "interaction:"
+    re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+"),  # a signed address
+    re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),  # Hugging Face
+    re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)"),  # a password in an address
+    re.compile(r"((?:authorization|x-api-key)['\"]?\s*[:=]\s*['\"]?(?:bot |bearer )?)[^\s'\",}]+", re.IGNORECASE),
+)
+
+
+class Redactor:
+    """``values``: texts that must not be seen, such as the host's tokens. More may be added while it is in use."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: set[str] = set()
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        self._values |= {value for value in values if len(value) >= SHORTEST}
+
+    def drop(self, values: Iterable[str]) -> None:
+        self._values -= set(values)
+
+    def __call__(self, text: str) -> str:
+        for value in sorted(self._values, key=len, reverse=True):
+            text = text.replace(value, GONE)
+        for shape in _SHAPES:
+            text = shape.sub(lambda match: (match[1] if match.re.groups else "") + GONE, text)
+        return text
+
+
+class RedactingFormatter(logging.Formatter):
+    """Takes them out of the finished line, tracebacks included."""
+
+    def __init__(self, form: str, redact: Redactor) -> None:
+        super().__init__(form)
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
