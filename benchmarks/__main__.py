@@ -21,6 +21,8 @@ HEADING = """# Benchmarks
 from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's threads, which other work on the machine
 hardly changes, *wall* is the clock on the wall. Rows that fall short stand beside those that don't. Medians are of as many repeats as `n` says."""
 
+BROKEN = 2
+
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 all goals met, 1 a goal missed, 2 a row broke or was unequal."""
@@ -30,14 +32,16 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.disable(logging.ERROR)
-    path, status = arguments.out / "results.json", 0
-    for name in arguments.rows or () if arguments.draw else arguments.rows or ROWS:
-        status = max(status, _measure(name, arguments, path))
+    path, status, shown = arguments.out / "results.json", 0, []
+    for name in arguments.rows or (() if arguments.draw else ROWS):
+        found = _measure(name, arguments, path)
+        status = max(status, found)
+        shown += [name] if found < BROKEN else []
     rows = report.load(path)
     if arguments.save:
         report.draw(rows, arguments.out)
         (arguments.out / "README.md").write_text(report.page(rows, HEADING), encoding="utf-8")
-    print(report.table({name: rows[name] for name in arguments.rows or rows if name in rows}))
+    print(report.table({name: rows[name] for name in (rows if arguments.draw else shown)}))
     return status
 
 
@@ -53,12 +57,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(name: str, arguments: argparse.Namespace, path: Path) -> int:
-    """0 goals met, 1 one missed, 2 broken."""
+    """0 goals met, 1 one missed, BROKEN."""
     try:
         title, against, measure = row(name)
     except KeyError:
         print(f"{name} is no row; there are {', '.join(ROWS)}", file=sys.stderr)
-        return 2
+        return BROKEN
     began, where = time.perf_counter(), report.environment("cpu")
     print(f"{name}: {title} …", file=sys.stderr, flush=True)
     try:
@@ -66,10 +70,10 @@ def _measure(name: str, arguments: argparse.Namespace, path: Path) -> int:
             result = measure(Options(arguments.repeats, Path(folder), arguments.scale))
     except Unequal as error:
         print(f"{name}: NOT EQUAL: {error}", file=sys.stderr)
-        return 2
+        return BROKEN
     except Exception:
         traceback.print_exc()
-        return 2
+        return BROKEN
     seconds = time.perf_counter() - began
     report.keep(path, name, report.entry(result, title, against, seconds, where, arguments.repeats), ROWS)
     print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)

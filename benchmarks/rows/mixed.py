@@ -10,13 +10,16 @@ from benchmarks.traces import Mix, at_once, poisson
 
 TITLE = "Throughput on a mixed trace"
 AGAINST = "(a) the diffusers pipeline, one job at a time, and (b) request-level batches of up to 8 compatible requests"
-MIX = Mix(steps=((8, 1), (12, 1), (20, 1), (30, 1)), guidances=(3.0, 5.0, 7.5), side=64, samplers=("euler", "dpm++", "ddim"))
+MIX = Mix(steps=((8, 1), (12, 1), (20, 1), (30, 1)), guidances=(3.0, 5.0, 7.5), side=64, samplers=("euler", "dpm++", "unipc"))
 JOBS = 48
 SAME = 2  # of 255
 
 
 def measure(options: Options) -> Result:
-    """All jobs wait at the begin; a trace for each repeat."""
+    """All jobs wait at the begin; a trace for each repeat.
+
+    Not with ddim: on random weights 30 clipped steps of it make of 1e-7 in the first noise a different picture, whoever draws it.
+    """
     model = tiny_image_model("stable-diffusion", options.folder)
     runs = [serving.serve(model, at_once(poisson(MIX, max(6, round(JOBS * options.scale)), 1.0, seed))) for seed in range(options.repeats)]
     figures = (
