@@ -32,6 +32,10 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.disable(logging.ERROR)
+    if arguments.gpu:
+        from benchmarks import gpu
+
+        return gpu.main(arguments)
     path, status, shown = arguments.out / "results.json", 0, []
     for name in arguments.rows or (() if arguments.draw else ROWS):
         found = _measure(name, arguments, path)
@@ -52,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the usual work, to try a row quickly")
     parser.add_argument("--out", type=Path, default=report.FOLDER, help="folder of results.json, page and charts")
     parser.add_argument("--draw", action="store_true", help="measure nothing (but named rows); draw page and charts from results.json")
+    parser.add_argument("--gpu", action="store_true", help="the rows for a card: full-size architectures with random weights")
+    parser.add_argument("--tiny", action="store_true", help="with --gpu: tiny models instead, on any device")
     parser.add_argument("--no-save", dest="save", action="store_false", help="draw no charts and write no page")
     return parser
 

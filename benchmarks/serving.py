@@ -24,14 +24,14 @@ from vision.models import Mode
 from vision.reporter import Reporter
 
 
-class CpuClock:
-    """Seconds of CPU time since it was made, all threads together, plus what was skipped."""
+class Clock:
+    """Seconds since it was made, plus what was skipped. timer: of CPU time, all threads together; on a card, the clock on the wall."""
 
-    def __init__(self) -> None:
-        self._began, self._skipped = time.process_time(), 0.0
+    def __init__(self, timer: Callable[[], float] = time.process_time) -> None:
+        self._timer, self._began, self._skipped = timer, timer(), 0.0
 
     def now(self) -> float:
-        return time.process_time() - self._began + self._skipped
+        return self._timer() - self._began + self._skipped
 
     def wait_until(self, moment: float) -> None:
         self._skipped += max(0.0, moment - self.now())
@@ -75,7 +75,7 @@ class Run:
         return quantile([of(one) for one in self.served], 0.95)
 
 
-Server = Callable[[ImageModel, Sequence[Ask], CpuClock], list[Served]]
+Server = Callable[[ImageModel, Sequence[Ask], Clock], list[Served]]
 
 
 # (a) and (b), as a competent user would write them
@@ -123,17 +123,17 @@ def compatible(ask: Ask) -> tuple[Any, ...]:
     return g.num_inference_steps, g.guidance_scale, g.sampler, g.width, g.height, ask.lora
 
 
-def one_by_one(model: ImageModel, asks: Sequence[Ask], clock: CpuClock) -> list[Served]:
+def one_by_one(model: ImageModel, asks: Sequence[Ask], clock: Clock) -> list[Served]:
     """(a) in the order of arrival."""
     return _calls(model, asks, clock, 1)
 
 
-def request_batches(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, cap: int = 8) -> list[Served]:
+def request_batches(model: ImageModel, asks: Sequence[Ask], clock: Clock, cap: int = 8) -> list[Served]:
     """(b) the oldest waiting request, with all compatible ones that wait, up to ``cap``."""
     return _calls(model, asks, clock, cap)
 
 
-def _calls(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, cap: int) -> list[Served]:
+def _calls(model: ImageModel, asks: Sequence[Ask], clock: Clock, cap: int) -> list[Served]:
     plain, coming, waiting, done = Plain(model), deque(asks), [], []
     while coming or waiting:
         if not waiting:
@@ -161,14 +161,14 @@ def _calls(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, cap: int) ->
 class _Notes(Reporter):
     """Notes a job's first step."""
 
-    def __init__(self, served: Served, clock: CpuClock) -> None:
+    def __init__(self, served: Served, clock: Clock) -> None:
         self.served, self.clock = served, clock
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         self.served.first = self.served.first or self.clock.now()
 
 
-def engine(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, make: Callable[[], Engine] = Engine) -> list[Served]:
+def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, make: Callable[[], Engine] = Engine) -> list[Served]:
     """Each job gets a seat when it arrives; the engine decides the rest."""
     coming, served, engine = deque(asks), [], make()
     try:
@@ -185,7 +185,7 @@ def engine(model: ImageModel, asks: Sequence[Ask], clock: CpuClock, make: Callab
     return sorted(served, key=lambda one: one.ask.number)
 
 
-def _seat(engine: Engine, model: ImageModel, ask: Ask, clock: CpuClock) -> Served:
+def _seat(engine: Engine, model: ImageModel, ask: Ask, clock: Clock) -> Served:
     served = Served(ask)
     reporter = _Notes(served, clock)
 
@@ -217,11 +217,13 @@ def service_time(model: ImageModel, asks: Sequence[Ask]) -> float:
 WAYS: dict[str, Server] = {"one by one": one_by_one, "request batches": request_batches, "engine": engine}
 
 
-def serve(model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS) -> dict[str, Run]:
+def serve(
+    model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS, timer: Callable[[], float] = time.process_time
+) -> dict[str, Run]:
     """The same trace in each way, one after another."""
     runs = {}
     for name, way in ways.items():
-        clock = CpuClock()
+        clock = Clock(timer)
         served = way(model, trace, clock)
         runs[name] = Run(served, clock.busy)
     return runs

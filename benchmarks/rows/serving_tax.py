@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.bot import RealBot, answered, finished_at, imagine, picture
-from benchmarks.measure import Chart, Figure, Goal, Result, check
+from benchmarks.measure import Chart, Figure, Goal, Result, check, mean_apart
 from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.settings import ROOT
@@ -50,7 +50,7 @@ async def _measure(options: Options) -> Result:
                 rates["bare loop"].append(60 * jobs / bare["seconds"])
                 rates["with PNG"].append(60 * jobs / bare["with PNG"])
                 rates["bot"].append(60 * jobs / seconds)
-                differences += [_mean_apart(grid, _sheet(images)) for grid, images in zip(grids, np.load(bare["pictures"]), strict=True)]
+                differences += [mean_apart(grid, _sheet(images)) for grid, images in zip(grids, np.load(bare["pictures"]), strict=True)]
     finally:
         loop.kill()
         await loop.wait()
@@ -82,11 +82,6 @@ async def _ask_bot(discord: Discord, asks: list[dict[str, Any]]) -> tuple[float,
     asked = [imagine(discord, i, f"{ask['prompt']} --steps {ask['steps']} --seed {ask['seed']}") for i, ask in enumerate(asks)]
     messages = await answered(discord, asked)
     return max(finished_at(message) for message in messages) - asked[0].sent, [picture(message) for message in messages]
-
-
-def _mean_apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Of 255. The mean: enlarging sharpens, which makes several levels of one that was rounded otherwise; another picture is 10 and more."""
-    return float(np.abs(a.astype(np.int16) - b).mean()) if a.shape == b.shape else float("inf")
 
 
 def _sheet(images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""``python -m benchmarks --gpu``: full-size architectures with random weights on a card; ``--tiny``: the same path on tiny ones, anywhere."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks import full_size, report, serving
+from benchmarks.measure import Chart, Figure, Result, check
+from benchmarks.traces import Mix, at_once, poisson
+from vision.image_model import ImageModel
+from vision.models import Mode
+
+ROWS_OF_CURVE = (1, 2, 4, 8, 16)
+PUBLISHED = {  # on one H100; sources in the projects' own pages, none of them measured here
+    "sd15": "stable-fast's README: 54.5 iterations/s eager, 66.0 compiled (512 px, batch 1, guidance)",
+    "sdxl": "stable-fast's README: 14.9 iterations/s eager, 18.5 compiled (1024 px, batch 1, guidance); MLPerf v5.1: 2.26 pictures/s at 20 steps",
+    "flux": "diffusers-torchao's README: 28 steps at 1024 px in 6.57 s eager, 4.21 s compiled; batch 8 in 49.4 s",
+}
+SAME = 6  # of 255: in bfloat16 a wider batch rounds otherwise
+
+
+def main(arguments: Namespace) -> int:
+    """A row for each model; results beside the CPU's, under the card's name."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and not arguments.tiny:
+        print("There is no card here; --tiny runs the same path on tiny models.")
+        return 2
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    where = report.environment(device)
+    card = where["device"].replace(" ", "-").lower() if not arguments.tiny else "tiny"
+    path, rows = arguments.out / f"gpu-{card}.json", {}
+    for name in full_size.NAMES:
+        began = time.perf_counter()
+        result = _measure(name, device, dtype, arguments)
+        title = f"{name} at {full_size.SIDES[name]} px, random weights, {where['device']}"
+        against = f"the plain pipeline and request batches on the same weights. Published: {PUBLISHED[name]}"
+        rows = report.keep(path, name, report.entry(result, title, against, time.perf_counter() - began, where, arguments.repeats), full_size.NAMES)
+        gc.collect()
+        if device == "cuda":
+            torch.cuda.empty_cache()
+    if arguments.save:
+        report.draw({f"gpu-{card}-{name}": row for name, row in rows.items()}, arguments.out)
+    print(report.table(rows))
+    return 0
+
+
+def _measure(name: str, device: str, dtype: torch.dtype, arguments: Namespace) -> Result:
+    torch.manual_seed(0)
+    model = full_size.image_model(name, device, dtype, small=arguments.tiny)
+    side = 64 if arguments.tiny else full_size.SIDES[name]
+    curve = _curve(model, side, arguments.repeats)
+    runs = _traffic(model, side, arguments)
+    figures = [
+        *(Figure(f"seconds a pass, {rows} rows", tuple(values), "s", "wall") for rows, values in curve.items()),
+        Figure("mixed traffic, against (a)", serving.gains(runs, "one by one", lambda run: run.busy), "× its throughput", "wall"),
+        Figure("mixed traffic, against (b)", serving.gains(runs, "request batches", lambda run: run.busy), "× its throughput", "wall"),
+        Figure("one job with the engine, against a bare pipeline call", _tax(model, side, arguments.repeats), "× its speed", "wall"),
+    ]
+    checks = [serving.same_pictures(runs, SAME)]
+    if device == "cuda" or arguments.tiny:
+        gains, apart = _compiled(model, side, arguments.repeats)
+        figures.append(Figure("a pass compiled by region, against eager", gains, "× its speed", "wall"))
+        checks.append(check("compiled against eager, of the output's deviation", [apart], 0.1 if dtype != torch.float32 else 1e-3))
+    pictures_a_second = {rows: [rows / seconds for seconds in values] for rows, values in curve.items()}
+    points = [(rows, statistics.median(values)) for rows, values in pictures_a_second.items()]
+    chart = Chart("lines", f"{name}: rows a second by rows of a pass", "rows a second", {name: points}, x="rows")
+    return Result(tuple(figures), tuple(checks), chart)
+
+
+def _wall() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _call(model: ImageModel, side: int) -> tuple[Any, dict[str, torch.Tensor]]:
+    """The denoiser and one row's arguments, as the pipeline itself gives them at its first step."""
+    pipe, kept = model.pipeline(Mode.TEXT), {}
+    name = "transformer" if model.family.name == "flux" else "unet"
+    module = getattr(pipe, name)
+    hook = module.register_forward_pre_hook(lambda _, args, kwargs: kept.update(kwargs, first=args), with_kwargs=True)
+    pipe("a red house", height=side, width=side, num_inference_steps=1, guidance_scale=1.0, output_type="latent")
+    hook.remove()
+    for place, value in zip(("sample", "timestep"), kept.pop("first"), strict=False):
+        kept[place] = value
+    return module, kept
+
+
+def _rows(value: Any, rows: int, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _rows(inner, rows) for key, inner in value.items()}
+    if isinstance(value, torch.Tensor) and name not in ("img_ids", "txt_ids") and value.ndim:
+        return torch.cat([value] * rows)
+    return value.expand(rows) if isinstance(value, torch.Tensor) and value.ndim == 0 else value
+
+
+@torch.no_grad()
+def _pass(module: Any, given: dict[str, Any]) -> torch.Tensor:
+    return module(**given)[0]
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    began = _wall()
+    work()
+    return _wall() - began
+
+
+def _curve(model: ImageModel, side: int, repeats: int) -> dict[int, list[float]]:
+    """Rows of a pass → seconds, for each repeat."""
+    module, one = _call(model, side)
+    found: dict[int, list[float]] = {}
+    for rows in ROWS_OF_CURVE:
+        given = {name: _rows(value, rows, name) for name, value in one.items()}
+        _pass(module, given)
+        found[rows] = [_timed(lambda given=given: _pass(module, given)) for _ in range(repeats)]
+    return found
+
+
+def _traffic(model: ImageModel, side: int, arguments: Namespace) -> list[dict[str, serving.Run]]:
+    samplers = ("euler", "dpm++", "unipc") if model.card.samplers == "any" else (None,)
+    mix = Mix(steps=((4, 1), (8, 1), (12, 1), (20, 1)), guidances=(3.0, 5.0, 7.5), side=side, samplers=samplers)
+    count = max(4, round(24 * arguments.scale))
+    return [serving.serve(model, at_once(poisson(mix, count, 1.0, seed)), timer=_wall) for seed in range(arguments.repeats)]
+
+
+def _tax(model: ImageModel, side: int, repeats: int) -> tuple[float, ...]:
+    mix = Mix(steps=((8, 1),), guidances=(5.0,), side=side)
+    ways = {name: serving.WAYS[name] for name in ("one by one", "engine")}
+    runs = [serving.serve(model, at_once(poisson(mix, 1, 1.0, seed)), ways, _wall) for seed in range(repeats)]
+    return serving.gains(runs, "one by one", lambda run: run.busy)
+
+
+def _compiled(model: ImageModel, side: int, repeats: int) -> tuple[tuple[float, ...], float]:
+    """Gain for each repeat, and how far apart the outputs are. Compiles in place, so it comes last."""
+    module, given = _call(model, side)
+    wanted = _pass(module, given)
+    eager = [_timed(lambda: _pass(module, given)) for _ in range(repeats)]
+    module.compile_repeated_blocks(fullgraph=True) if getattr(module, "_repeated_blocks", None) else module.compile()
+    apart = float((_pass(module, given) - wanted).abs().max() / wanted.std())
+    compiled = [_timed(lambda: _pass(module, given)) for _ in range(repeats)]
+    return tuple(before / after for before, after in zip(eager, compiled, strict=True)), apart
