@@ -47,7 +47,8 @@ def drawn(make: Callable[[], nn.Module], dtype: torch.dtype, device: str, seed: 
     module = module.to(dtype).to_empty(device=device).eval().requires_grad_(False)
     generator = torch.Generator(device).manual_seed(seed)
     for name, parameter in module.named_parameters():
-        spread, middle = (parameter[0].numel() ** -0.5, 0.0) if parameter.ndim > 1 else (0.02, float("norm" in name and name.endswith("weight")))
+        # a weight with one axis is a norm's
+        spread, middle = (parameter[0].numel() ** -0.5, 0.0) if parameter.ndim > 1 else (0.02, float(name.endswith("weight")))
         parameter.normal_(middle, spread, generator=generator)
     for name, buffer in module.named_buffers():
         if name.endswith("position_ids"):
