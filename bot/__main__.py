@@ -83,7 +83,7 @@ def _models(settings, arguments) -> int:
 
 
 def _database_file(settings) -> Path:
-    prefix = "sqlite+aiosqlite:///"
+    prefix = "sqlite:///"
     if not settings.database.startswith(prefix):
         raise StorageError("this is for SQLite; use your database server's own tools.")
     return Path(settings.database.removeprefix(prefix))

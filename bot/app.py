@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import discord
 
+from bot import garbage
 from bot.alerts import Alerts
 from bot.client import Atelier
 from bot.connections import Connections
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bot.sandbox import Page
 
 log = logging.getLogger(__name__)
+SWITCH_INTERVAL = 0.0005  # seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
 BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
 _CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
 
@@ -60,6 +61,7 @@ class Services:
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
     """Start, serve Discord or the ``sandbox`` page until SIGINT or SIGTERM, stop. Returns the exit status."""
     set_up_logs(settings)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox))
 
 
@@ -67,13 +69,16 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with services(settings) as built:
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: later collections needn't walk through it, which stalls the event loop
-        if sandbox is not None:
-            from bot.sandbox import serve_sandbox
+        garbage.tame()
+        collecting = asyncio.create_task(garbage.collect_when_idle(lambda: built.queue.idle), name="garbage")
+        try:
+            if sandbox is not None:
+                from bot.sandbox import serve_sandbox
 
-            return await serve_sandbox(built, stopping, sandbox)
-        return await _serve_discord(built, stopping)
+                return await serve_sandbox(built, stopping, sandbox)
+            return await _serve_discord(built, stopping)
+        finally:
+            collecting.cancel()
 
 
 def _on_signals(stopping: asyncio.Event) -> None:

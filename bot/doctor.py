@@ -16,7 +16,7 @@ from vision import catalog, trust
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
     "discord.py": "2.7.1", "torch": "2.10", "diffusers": "0.39", "transformers": "5.3", "pillow": "12.3", "aiohttp": "3.13.4",
-    "sqlalchemy": "2.0.40", "aiosqlite": "0.22",
+    "sqlalchemy": "2.0.40",
 }
 GIB = 2**30
 

@@ -8,11 +8,13 @@ import logging.handlers
 import queue
 import re
 import sys
+import time
 from dataclasses import fields
 
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
+WRITE_EVERY = 0.05  # seconds
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -29,6 +31,18 @@ class _Queued(logging.handlers.QueueHandler):
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.message = record.getMessage()  # its values may change before the other thread comes to it
         return record
+
+
+class _Writer(logging.handlers.QueueListener):
+    """The thread that writes. It looks for new lines now and then: if each line woke it, it would take the interpreter from the event
+    loop hundreds of times a second."""
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        while True:
+            try:
+                return self.queue.get_nowait()
+            except queue.Empty:
+                time.sleep(WRITE_EVERY)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
@@ -49,9 +63,9 @@ def set_up_logs(settings: Settings) -> None:
     handler = _Queued(line)  # a slow disk or terminal must not hold the event loop up
     handler.addFilter(_of_interest)
     logging.getLogger().addHandler(handler)
-    listener = logging.handlers.QueueListener(line, terminal, file)
+    listener = _Writer(line, terminal, file)
     listener.start()
     atexit.register(listener.stop)
     logging.getLogger().setLevel(settings.log_level.upper())
-    for noisy in ("discord", "aiosqlite", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much
+    for noisy in ("discord", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))

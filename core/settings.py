@@ -113,7 +113,7 @@ class Settings:
     home_guild_ids: tuple[int, ...] = _set("", "servers whose managers may pause the whole queue; empty = a bot's only server", _ids, group="Discord")
 
     data_dir: Path = _set("data", "folder of the database, pictures, backups and logs", _path, group="Storage")
-    database_url: str = _set("", "SQLAlchemy address; empty = sqlite+aiosqlite in DATA_DIR", group="Storage", secret=True)
+    database_url: str = _set("", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True)
     disk_floor_mb: int = _set("500", "no new job below this much free disk space, in MB", _whole(0, 10**6), group="Storage")
 
     model_profile: str = _set("demo", "ready set of models: demo, small (4-8 GB card), large (16-24 GB card)", _one_of(*PROFILES), group="Models")
@@ -168,7 +168,7 @@ class Settings:
     @property
     def database(self) -> str:
         """The SQLAlchemy address really used."""
-        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'atelier.db').resolve()}"
+        return self.database_url or f"sqlite:///{(self.data_dir / 'atelier.db').resolve()}"
 
     @property
     def models(self) -> dict[str, str]:
@@ -205,8 +205,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
     problems = []
     url = read.get("database_url", "")
-    if url and not url.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
-        problems.append("DATABASE_URL: takes sqlite+aiosqlite:///path or postgresql+asyncpg://….")
+    if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
     token = read.get("discord_token", "")
     if token and (len(token) < 10 or any(c.isspace() for c in token)):
         problems.append("DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token.")

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from core.errors import StorageError, UserError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
@@ -27,6 +25,7 @@ from jobs.policy import Limits, Waiting
 from jobs.waitlist import Waitlist
 from storage import jobs as rows
 from storage import people
+from storage.connection import Connection
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import StoredOutput, StoredPicture, WaitingRow
@@ -35,7 +34,7 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step
 
 ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
 EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
-CHUNK = 200  # events between two breaths of the event loop
+CHUNK = 50  # events between two breaths of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
 GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
@@ -149,7 +148,7 @@ class Dispatcher:
 
     async def _try_once(self, work: Callable[..., Awaitable[bool]]) -> bool:
         try:
-            return await self.database.write(work)
+            return await self.database.write(work, first=True)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
             return False
@@ -277,7 +276,7 @@ class Dispatcher:
             return True  # cancelled while we looked at the disk
         token, self.claiming = secrets.token_hex(16), waiting.job_id
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device))
+            job = await self.database.write(partial(self._claim, waiting, token, device), first=True)
             if isinstance(job, rows.UnreadableJob):
                 log.error("%s", job)
                 self._publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -319,7 +318,7 @@ class Dispatcher:
             for device in self.executor.devices if device.state == "ready"
         }
 
-    async def _claim(self, waiting: Waiting, token: str, device: str, connection: AsyncConnection) -> Job | rows.UnreadableJob | None:
+    async def _claim(self, waiting: Waiting, token: str, device: str, connection: Connection) -> Job | rows.UnreadableJob | None:
         try:
             job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
         except rows.UnreadableJob as error:
@@ -456,7 +455,7 @@ class Dispatcher:
         failures = 0
         while True:
             try:
-                return await self.database.write(work)
+                return await self.database.write(work, first=True)
             except StorageError:
                 log.exception("the database refuses to write; trying again")
                 if await asyncio.to_thread(self.files.release_ballast):

@@ -26,7 +26,7 @@ from jobs.executor import Device, Lost, Outcome, Report
 from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
 
 WORKER = "vision.worker:main"
-NICENESS = 5  # of CPU workers: the process that talks to Discord comes first
+NICENESS = 10  # of CPU workers: the process that talks to Discord comes first
 log = logging.getLogger(__name__)
 
 
@@ -369,10 +369,19 @@ def _begin(target: str, connection: Connection, config: WorkerConfig) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    if config.device == "cpu" and hasattr(os, "nice"):
-        os.nice(NICENESS)
+    if config.device == "cpu":
+        step_back()
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(connection, config)
+
+
+def step_back() -> None:
+    """Make this process one that computes in the background: it gets what others leave, and waking up it takes no core from them."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _die_with_parent() -> None:

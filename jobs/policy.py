@@ -7,6 +7,7 @@ recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothin
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -68,12 +69,14 @@ class Waiting:
 @dataclass
 class Group:
     """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number of the user's
-    latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is what would run."""
+    latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is what would run. ``lifted_at``: when that
+    changes next, monotonic seconds."""
 
     user_id: int
     lane: Lane
     served: int = 0
     rank: int = 0
+    lifted_at: float = math.inf
     jobs: list[Waiting] = field(default_factory=list, repr=False)
 
     @property
@@ -85,6 +88,12 @@ class Group:
 def rank_of(lane: Lane, waited: float) -> int:
     """The lane's rank, lifted by one for each ``LIFT_SECONDS`` that a job has waited."""
     return max(0, RANKS[lane] - int(max(0.0, waited) // LIFT_SECONDS))
+
+
+def lifted_at(rank: int, since: float, now: float) -> float:
+    """When a job that waits ``since`` and has ``rank`` by now is lifted next."""
+    then = since + LIFT_SECONDS * (1 + max(0.0, now - since) // LIFT_SECONDS)
+    return math.inf if not rank else then if then > now else now + 1.0  # rounding must not put it into the past
 
 
 # Admission
@@ -148,36 +157,6 @@ def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting
             yield from (jobs[turn] for jobs in lists)
             turn += 1
             lists = [jobs for jobs in lists if len(jobs) > turn]
-
-
-def position(job: Waiting, front: Sequence[Waiting], groups: Iterable[Group]) -> int:
-    """1 runs next. The place of ``job`` in ``order``, without building it: a queue may hold ten thousand."""
-    if job.front is not None:
-        return 1 + next(place for place, other in enumerate(front) if other is job)
-    groups = list(groups)
-    own = next(place for place, group in enumerate(groups) if group.user_id == job.user_id and group.lane == job.lane)
-    rank, turn = groups[own].rank, _index(groups[own].jobs, job)
-    ahead = len(front)
-    for place, group in enumerate(groups):
-        if group.rank < rank:
-            ahead += len(group.jobs)
-        elif group.rank == rank:
-            ahead += min(len(group.jobs), turn + (place < own))
-        else:
-            break
-    return ahead + 1
-
-
-def _index(jobs: Sequence[Waiting], job: Waiting) -> int:
-    """By bisection: jobs are in order of arrival."""
-    low, high = 0, len(jobs)
-    while low < high:
-        middle = (low + high) // 2
-        if jobs[middle].seq < job.seq:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 # Duration

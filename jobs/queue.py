@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from core.errors import ImageError, LimitError, UserError
 from core.events import Cancelled, Event, Failed, Paused, Rendered
 from core.job import Job, Lane, Origin, Status, new_job_id
@@ -24,12 +22,15 @@ from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
 from storage import people, privacy, records
+from storage.connection import Connection
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import WaitingRow
 from storage.people import RoleLimit
 from storage.records import AuditRow
 
+SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
+DISK_KNOWN = 1.0  # s for which a look at the disk holds
 HUNG_AFTER = 900.0  # s without a finished step, while there is work and a device for it
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,6 +49,8 @@ class Queue:
         self.draining = False
         self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
         self._started = False
+        self._seen: dict[int, tuple[str, float]] = {}  # user → name, monotonic seconds
+        self._disk_had_room = -DISK_KNOWN  # monotonic seconds
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -77,7 +80,7 @@ class Queue:
             raise LimitError("The studio is closing for a moment. Ask again in a minute.")
         parent_id, parent_index = parent or (None, None)
         job = Job(new_job_id(), request, origin, Status.QUEUED, lane, datetime.now(UTC), parent_id, parent_index)
-        problem = await asyncio.to_thread(self._problem_with_files, request)
+        problem = await self._problem_with_files(request)
         if problem is None:
             await self._dispatcher.gate(job, False)
         found, row, served = await self.database.write(partial(self._admit, job, problem))
@@ -88,7 +91,7 @@ class Queue:
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
-    async def _admit(self, job: Job, problem: UserError | None, connection: AsyncConnection) -> tuple[Job, WaitingRow | None, int]:
+    async def _admit(self, job: Job, problem: UserError | None, connection: Connection) -> tuple[Job, WaitingRow | None, int]:
         """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
         origin = job.origin
         same = await rows.same_request(connection, origin)
@@ -109,14 +112,18 @@ class Queue:
         served = await people.turns(connection, [origin.user_id])
         return job, row, served[origin.user_id]
 
-    def _problem_with_files(self, request: Request) -> UserError | None:
-        """Blocks: run it in a thread."""
-        if self.files.free_bytes() < self.limits.disk_floor:
+    async def _problem_with_files(self, request: Request) -> UserError | None:
+        now = time.monotonic()
+        if not request.pictures and now - self._disk_had_room < DISK_KNOWN:
+            return None
+        free = await asyncio.to_thread(self.files.free_bytes)
+        if free < self.limits.disk_floor:
             return LimitError(
                 f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "
                 "Please tell the host; nothing was queued."
             )
-        if not all(self.files.exists(sha256) for sha256 in request.pictures):
+        self._disk_had_room = now
+        if not await asyncio.to_thread(lambda: all(self.files.exists(sha256) for sha256 in request.pictures)):
             return ImageError("That picture is gone. Attach it again.")
         return None
 
@@ -160,12 +167,13 @@ class Queue:
     async def delivered(self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str) -> bool:
         """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted before."""
         return await self.database.write(
-            partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id, rung=rung, now=_now()))
+            partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id, rung=rung, now=_now()), first=True)
 
     async def remember_message(self, job_id: str, message_id: int, channel_id: int, guild_id: int | None) -> bool:
         """Note the message that shows the job. False when there is no such job."""
         return await self.database.write(
-            partial(rows.remember_message, job_id=job_id, message_id=message_id, channel_id=channel_id, guild_id=guild_id, now=_now()))
+            partial(rows.remember_message, job_id=job_id, message_id=message_id, channel_id=channel_id, guild_id=guild_id, now=_now()),
+            first=True)
 
     async def add_view(self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None) -> None:
         """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
@@ -229,6 +237,10 @@ class Queue:
     def _running_view(self, live: Live, job: Job | None) -> JobView:
         job = job or live.job
         return JobView(job, job.started_at or job.created_at, 0, self._dispatcher.remaining(live), live.progress, live.device)
+
+    @property
+    def idle(self) -> bool:
+        return not self._dispatcher.running and not self._dispatcher.waitlist
 
     @property
     def steps(self) -> int:
@@ -314,7 +326,7 @@ class Queue:
         """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there; how many."""
         row = AuditRow(_now(), actor_id, "ban", guild_id, str(user_id))
 
-        async def work(connection: AsyncConnection) -> list[str]:
+        async def work(connection: Connection) -> list[str]:
             await people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
             return await rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=guild_id)
 
@@ -364,6 +376,13 @@ class Queue:
     # People
 
     async def user_seen(self, user_id: int, name: str) -> None:
+        """Written once an hour at most, unless the name is another."""
+        known, at = self._seen.get(user_id, ("", 0.0))
+        if known == name and time.monotonic() - at < SEEN_AGAIN:
+            return
+        if len(self._seen) >= SEEN_AT_MOST:
+            self._seen.clear()
+        self._seen[user_id] = name, time.monotonic()
         await self.database.write(partial(people.user_seen, user_id=user_id, name=name, now=_now()))
 
     async def guild_seen(self, guild_id: int, name: str) -> None:
@@ -388,7 +407,7 @@ class Queue:
     # Inside
 
     async def _audited(self, row: AuditRow, work: Callable[..., Awaitable[Any]] | None = None) -> Any:
-        async def both(connection: AsyncConnection) -> Any:
+        async def both(connection: Connection) -> Any:
             await records.add_audit(connection, row)
             return await work(connection) if work is not None else None
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections import Counter
+import heapq
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
@@ -11,12 +13,40 @@ from core.job import Lane
 from jobs import policy
 from jobs.policy import Group, Waiting
 
-REFRESH_SECONDS = 5.0  # between two looks at whom age has lifted
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
+class _Tally:
+    """How many groups there are of each rank and length, and in what order, so that a place is counted and not walked to."""
+
+    def __init__(self) -> None:
+        self._turns: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)  # (rank, length) → turns, sorted
+
+    def add(self, group: Group) -> None:
+        bisect.insort(self._turns[group.rank, len(group.jobs)], group.turn)
+
+    def remove(self, group: Group) -> None:
+        key = group.rank, len(group.jobs)
+        turns = self._turns[key]
+        del turns[bisect.bisect_left(turns, group.turn)]
+        if not turns:
+            del self._turns[key]
+
+    def ahead(self, group: Group, round_: int) -> int:
+        """How many jobs run before the one of ``group`` that has ``round_`` elder ones there: of better ranks all, of the same rank
+        as many of each group, and one more of those whose turn comes earlier."""
+        count = 0
+        for (rank, length), turns in self._turns.items():
+            if rank < group.rank:
+                count += length * len(turns)
+            elif rank == group.rank:
+                count += min(length, round_) * len(turns)
+                count += bisect.bisect_left(turns, group.turn) if length > round_ else 0
+        return count
+
+
 class Waitlist:
-    """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs."""
+    """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs or members."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Waiting] = {}
@@ -24,7 +54,9 @@ class Waitlist:
         self._turns: list[Group] = []  # sorted
         self._front: list[Waiting] = []
         self._served: dict[int, int] = {}
-        self._next_refresh = 0.0
+        self._tally = _Tally()
+        self._lifts: list[tuple[float, int, Group]] = []  # a heap; entries may be out of date
+        self._numbers = itertools.count()
         self.by_cost: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -107,26 +139,35 @@ class Waitlist:
         return policy.order(self._front, self._turns)
 
     def position(self, job: Waiting, now: float) -> int:
+        """1 runs next: the place of ``job`` in ``order``."""
         self._refresh(now)
-        return policy.position(job, self._front, self._turns)
+        if job.front is not None:
+            return 1 + next(place for place, other in enumerate(self._front) if other is job)
+        group = self._groups[job.user_id, job.lane]
+        return len(self._front) + self._tally.ahead(group, bisect.bisect_left(group.jobs, job.seq, key=_SEQ)) + 1
 
     def _take_out(self, user_id: int, lane: Lane) -> Group | None:
         group = self._groups.pop((user_id, lane), None)
         if group is not None:
             del self._turns[bisect.bisect_left(self._turns, group.turn, key=_TURN)]
+            self._tally.remove(group)
         return group
 
     def _put_in(self, group: Group, now: float) -> None:
+        since = group.jobs[0].since
         group.served = self._served.get(group.user_id, 0)
-        group.rank = policy.rank_of(group.lane, now - group.jobs[0].since)
+        group.rank = policy.rank_of(group.lane, now - since)
         self._groups[group.user_id, group.lane] = group
         bisect.insort(self._turns, group, key=_TURN)
+        self._tally.add(group)
+        before, group.lifted_at = group.lifted_at, policy.lifted_at(group.rank, since, now)
+        if group.lifted_at != before and group.rank:
+            heapq.heappush(self._lifts, (group.lifted_at, next(self._numbers), group))
 
     def _refresh(self, now: float) -> None:
         """Age lifts a group without anything else happening to it."""
-        if now < self._next_refresh:
-            return
-        self._next_refresh = now + REFRESH_SECONDS
-        for group in self._turns:
-            group.rank = policy.rank_of(group.lane, now - group.jobs[0].since)
-        self._turns.sort(key=_TURN)
+        while self._lifts and self._lifts[0][0] <= now:
+            _, _, group = heapq.heappop(self._lifts)
+            if self._groups.get((group.user_id, group.lane)) is group:
+                self._take_out(group.user_id, group.lane)
+                self._put_in(group, now)

@@ -1,7 +1,7 @@
 """The database: opened, checked, backed up and migrated; transactions that end whole whatever happens to the caller.
 
-``write`` hands a function to the one writer task. What waits at the same moment shares a commit, each function in a
-savepoint of its own: a durable commit costs milliseconds, so many writers would otherwise wait in line for the disk.
+``write`` hands a function to the one writer, a thread. What waits at the same moment shares a commit, each function in a savepoint
+of its own: a durable commit costs milliseconds, so many writers would otherwise wait in line for the disk.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +23,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import StorageError
 from storage import sqlite_file
+from storage.connection import Connection, run_through
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT = 5000  # ms
-MAX_BATCH = 64  # functions in one commit
+MAX_BATCH = 256  # functions in one commit
+AT_A_TIME = 8  # callers that go on in one turn of the event loop
 READERS = 4
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0)  # seconds
 PRAGMAS = (
@@ -43,7 +45,7 @@ PRAGMAS = (
 )
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+Work = Callable[[Connection], Coroutine[Any, Any, T]]
 
 
 @dataclass
@@ -60,26 +62,35 @@ class _Failed:
 class Database:
     """Transactions on one database. Made by ``open_database``; usable until it closes."""
 
-    def __init__(self, engine: AsyncEngine, path: Path | None, backup_dir: Path | None) -> None:
+    def __init__(self, engine: sa.Engine, path: Path | None, backup_dir: Path | None) -> None:
         self.engine = engine
         self.path = path  # of the SQLite file, if it is one
         self.backup_dir = backup_dir
+        self._first: deque[_Pending] = deque()
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._closed = False
-        self._reads: set[asyncio.Task[Any]] = set()
+        self._reads: set[asyncio.Future[Any]] = set()
+        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="database writer")
+        self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="database reader")
         self._writer = asyncio.create_task(self._write_for_ever(), name="database writer")
 
-    async def write(self, work: Work[T]) -> T:
+    @property
+    def waiting(self) -> int:
+        """Writes that were handed in and not begun."""
+        return len(self._first) + len(self._pending)
+
+    async def write(self, work: Work[T], *, first: bool = False) -> T:
         """Run ``work`` in a write transaction. It must do nothing but use the connection: it may be run a second time.
 
+        ``first``: before all that waits without it. What moves running jobs on must not stand in line behind a crowd that asks.
         When the caller is cancelled, either all of it happens or nothing. StorageError when the database can't;
         an IntegrityError is the caller's to understand.
         """
         if self._closed:
             raise StorageError("the database is closed")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(work, done))
+        (self._first if first else self._pending).append(_Pending(work, done))
         self._wake.set()
         return await done
 
@@ -87,11 +98,11 @@ class Database:
         """Run ``work`` on a snapshot of the data. A cancelled read finishes unseen: its connection stays usable."""
         if self._closed:
             raise StorageError("the database is closed")
-        task = asyncio.create_task(self._read(work))
-        self._reads.add(task)
-        task.add_done_callback(self._reads.discard)
-        task.add_done_callback(_look_at_error)
-        return await asyncio.shield(task)
+        reading = asyncio.get_running_loop().run_in_executor(self._read_threads, self._read, work)
+        self._reads.add(reading)
+        reading.add_done_callback(self._reads.discard)
+        reading.add_done_callback(_look_at_error)
+        return await asyncio.shield(reading)
 
     async def backup(self, label: str = "") -> Path | None:
         """Copy the SQLite file to the backup folder now; None where there is nothing to copy to or from."""
@@ -103,15 +114,18 @@ class Database:
         """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. StorageError when readers of this
         program hold on to it for too long."""
         for pause in SCRUB_PAUSES if self.path is not None else ():
-            async with self.engine.connect() as connection:
-                raw = await connection.get_raw_connection()
-                cursor = await raw.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                busy, *_ = await cursor.fetchone()
-            if not busy:
+            if await asyncio.get_running_loop().run_in_executor(self._write_thread, self._empty_log):
                 return
             await asyncio.sleep(pause)
         if self.path is not None:
             raise StorageError("the write-ahead log can't be emptied: something reads from it without end")
+
+    def _empty_log(self) -> bool:
+        """Whether nobody was in the way."""
+        with _our_errors(), self.engine.connect() as connection:
+            busy, *_ = connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # outside of any transaction
+        return not busy
+
 
     async def close(self) -> None:
         """Finish what was handed in, then let go."""
@@ -119,31 +133,37 @@ class Database:
         self._wake.set()
         await self._writer
         await asyncio.gather(*self._reads, return_exceptions=True)
-        await self.engine.dispose()
+        for threads in (self._write_thread, self._read_threads):
+            threads.shutdown(wait=False)  # nothing is left to do
+        self.engine.dispose()
 
-    async def _read(self, work: Work[T]) -> T:
-        with _our_errors():
-            async with self.engine.connect() as connection, connection.begin():
-                return await work(connection)
+    def _read(self, work: Work[T]) -> T:
+        with _our_errors(), self.engine.connect() as connection, connection.begin():
+            return run_through(work(Connection(connection)))
 
     async def _write_for_ever(self) -> None:
-        while self._pending or not self._closed:
+        while self.waiting or not self._closed:
             await self._wake.wait()
             self._wake.clear()
-            while self._pending:
-                await self._write_some([self._pending.popleft() for _ in range(min(len(self._pending), MAX_BATCH))])
+            while self.waiting:
+                await self._write_some([self._next() for _ in range(min(self.waiting, MAX_BATCH))])
+
+    def _next(self) -> _Pending:
+        return (self._first or self._pending).popleft()
 
     async def _write_some(self, batch: list[_Pending]) -> None:
         batch = [pending for pending in batch if not pending.done.cancelled()]  # cancelled before: nothing happened
         try:
-            results = await self._commit(batch)
+            results = await asyncio.get_running_loop().run_in_executor(self._write_thread, self._commit, batch)
         except Exception as error:
             if len(batch) > 1:  # one of them spoilt it for all, or the disk is full: each on its own
                 for pending in batch:
                     await self._write_some([pending])
                 return
             results = [_Failed(error)]
-        for pending, result in zip(batch, results, strict=True):
+        for number, (pending, result) in enumerate(zip(batch, results, strict=True), 1):
+            if number % AT_A_TIME == 0:
+                await asyncio.sleep(0)
             if pending.done.cancelled():
                 continue
             if isinstance(result, _Failed):
@@ -151,25 +171,22 @@ class Database:
             else:
                 pending.done.set_result(result)
 
-    async def _commit(self, batch: list[_Pending]) -> list[Any]:
+    def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         results: list[Any] = []
         if not batch:
             return results
-        with _our_errors():
-            async with self.engine.connect() as connection:
-                connection = await connection.execution_options(writes=True)
-                async with connection.begin():
-                    if len(batch) == 1:
-                        return [await batch[0].work(connection)]
-                    for pending in batch:
-                        try:
-                            async with connection.begin_nested():
-                                results.append(await pending.work(connection))
-                        except Exception as error:
-                            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-                                raise
-                            results.append(_Failed(error))
+        with _our_errors(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            if len(batch) == 1:
+                return [run_through(batch[0].work(Connection(connection)))]
+            for pending in batch:
+                try:
+                    with connection.begin_nested():
+                        results.append(run_through(pending.work(Connection(connection))))
+                except Exception as error:
+                    if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                        raise
+                    results.append(_Failed(error))
         return results
 
 
@@ -186,14 +203,14 @@ async def open_database(url: str, backup_dir: Path | None) -> AsyncIterator[Data
             await asyncio.to_thread(sqlite_file.check, path, backup_dir)
         engine = _engine(url)
         try:
-            await _migrate(engine, path, backup_dir)
+            await asyncio.to_thread(_migrate, engine, path, backup_dir)
             database = Database(engine, path, backup_dir)
             try:
                 yield database
             finally:
                 await database.close()
         finally:
-            await engine.dispose()
+            engine.dispose()
     finally:
         if lock is not None:
             lock.release()
@@ -208,12 +225,17 @@ def _sqlite_path(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _engine(url: str) -> AsyncEngine:
-    if _sqlite_path(url) is None:
-        return create_async_engine(url, pool_size=READERS + 1, pool_pre_ping=True, hide_parameters=True)  # they hold prompts
-    engine = create_async_engine(url, pool_size=READERS + 1, max_overflow=0, pool_timeout=60, hide_parameters=True)
-    sa.event.listen(engine.sync_engine, "connect", _on_connect)
-    sa.event.listen(engine.sync_engine, "begin", _on_begin)
+def _engine(url: str) -> sa.Engine:
+    path = _sqlite_path(url)
+    if path is None:
+        return sa.create_engine(url, pool_size=READERS + 1, pool_pre_ping=True, hide_parameters=True)  # they hold prompts
+    address = sa.URL.create("sqlite", database=str(path))
+    engine = sa.create_engine(
+        address, poolclass=sa.QueuePool, pool_size=READERS + 1, max_overflow=0, pool_timeout=60, hide_parameters=True,
+        connect_args={"check_same_thread": False},
+    )
+    sa.event.listen(engine, "connect", _on_connect)
+    sa.event.listen(engine, "begin", _on_begin)
     return engine
 
 
@@ -231,14 +253,14 @@ def _on_begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def _migrate(engine: AsyncEngine, path: Path | None, backup_dir: Path | None) -> None:
+def _migrate(engine: sa.Engine, path: Path | None, backup_dir: Path | None) -> None:
     """Bring the schema up to this program's, in one transaction, after a backup."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
     with _our_errors():
-        async with engine.connect() as connection:
-            current = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
         if current == script.get_current_head():
             return
         known = {revision.revision for revision in script.walk_revisions()}
@@ -248,11 +270,9 @@ async def _migrate(engine: AsyncEngine, path: Path | None, backup_dir: Path | No
                 f"{script.get_current_head()}. Update Atelier, or go back to a backup in {backup_dir}."
             )
         if current is not None and path is not None and backup_dir is not None:
-            await asyncio.to_thread(sqlite_file.backup, path, backup_dir, label=f"before-{script.get_current_head()}")
-        async with engine.connect() as connection:
-            connection = await connection.execution_options(writes=True)
-            async with connection.begin():
-                await connection.run_sync(_upgrade, config)
+            sqlite_file.backup(path, backup_dir, label=f"before-{script.get_current_head()}")
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            _upgrade(connection, config)
     log.info("database schema brought from %s to %s", current or "nothing", script.get_current_head())
 
 
@@ -273,7 +293,7 @@ class _our_errors:
         return False
 
 
-def _look_at_error(task: asyncio.Task[Any]) -> None:
+def _look_at_error(reading: asyncio.Future[Any]) -> None:
     """A read whose caller was cancelled may fail unseen."""
-    if not task.cancelled():
-        task.exception()
+    if not reading.cancelled():
+        reading.exception()

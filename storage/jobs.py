@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.errors import AtelierError, StorageError
 from core.job import Job, Lane, Origin, Status
 from core.requests import PICTURE_KINDS, from_json, to_json
+from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import CHILD, GRID, OPEN, QUEUED, RUNNING, UNFINISHED, inputs, jobs, messages, pictures
 
@@ -79,7 +79,7 @@ _NO_LEASE = {"lease_token": None}
 
 # Asking
 
-async def add(connection: AsyncConnection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
+async def add(connection: Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
     """Write a queued job and the pictures it needs. IntegrityError when its interaction or button press is there already."""
     origin = job.origin
     statement = sa.insert(jobs).values(
@@ -97,7 +97,7 @@ async def add(connection: AsyncConnection, job: Job, *, cost_key: str, max_runni
     return _to_waiting(row)
 
 
-async def same_request(connection: AsyncConnection, origin: Origin) -> Job | None:
+async def same_request(connection: Connection, origin: Origin) -> Job | None:
     """The job that this very interaction, or an earlier press of the same button, has made."""
     if origin.interaction_id is not None:
         row = await _first(connection, sa.select(jobs).where(jobs.c.interaction_id == origin.interaction_id))
@@ -110,7 +110,7 @@ async def same_request(connection: AsyncConnection, origin: Origin) -> Job | Non
     return None
 
 
-async def count_waiting(connection: AsyncConnection, *, user_id: int | None = None, guild_id: int | None = None) -> int:
+async def count_waiting(connection: Connection, *, user_id: int | None = None, guild_id: int | None = None) -> int:
     """Queued jobs of a user, or of a guild."""
     owner = jobs.c.user_id == user_id if user_id is not None else jobs.c.guild_id == guild_id
     return (await connection.execute(sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED))).scalar_one()
@@ -126,7 +126,7 @@ def claim_statement(job_id: str, *, token: str, device: str, now: datetime) -> s
     )
 
 
-async def claim(connection: AsyncConnection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
+async def claim(connection: Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
     """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what it is."""
     statement = claim_statement(job_id, token=token, device=device, now=now).returning(*jobs.c)
     row = (await connection.execute(statement)).one_or_none()
@@ -134,7 +134,7 @@ async def claim(connection: AsyncConnection, job_id: str, *, token: str, device:
 
 
 async def finish(
-    connection: AsyncConnection, job_id: str, output: StoredOutput, *, token: str, now: datetime, run_seconds: float
+    connection: Connection, job_id: str, output: StoredOutput, *, token: str, now: datetime, run_seconds: float
 ) -> bool:
     """running → rendered, with the rows of its files. False when the run has lost its lease: then nothing is written."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
@@ -155,7 +155,7 @@ async def finish(
     return True
 
 
-async def fail(connection: AsyncConnection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
+async def fail(connection: Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
         status=Status.FAILED.value, error=message, finished_at=now, **_NO_LEASE)
@@ -163,7 +163,7 @@ async def fail(connection: AsyncConnection, job_id: str, message: str, *, token:
 
 
 async def retry(
-    connection: AsyncConnection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
+    connection: Connection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
 ) -> Status | None:
     """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its lease.
     ``uncounted``: attempts of before that were spared, and count now."""
@@ -172,14 +172,14 @@ async def retry(
     return None if status is None else Status(status)
 
 
-async def give_back(connection: AsyncConnection, job_id: str, *, token: str) -> bool:
+async def give_back(connection: Connection, job_id: str, *, token: str) -> bool:
     """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether it was its fault."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
         status=Status.QUEUED.value, attempts=jobs.c.attempts - 1, started_at=None, device=None, **_NO_LEASE)
     return bool((await connection.execute(statement)).rowcount)
 
 
-async def recover(connection: AsyncConnection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
+async def recover(connection: Connection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
     """At start: nothing runs, so what the rows call running was cut off by a crash. Takes it up, or ends it."""
     statement = _retry(message, now).where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
     return [(row.id, Status(row.status)) for row in await connection.execute(statement)]
@@ -198,7 +198,7 @@ def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
 
 # Stopping
 
-async def cancel(connection: AsyncConnection, job_id: str, *, now: datetime) -> bool:
+async def cancel(connection: Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
     statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value))).values(
         status=Status.CANCELLED.value, finished_at=now, **_NO_LEASE)
@@ -206,7 +206,7 @@ async def cancel(connection: AsyncConnection, job_id: str, *, now: datetime) -> 
 
 
 async def cancel_waiting(
-    connection: AsyncConnection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
+    connection: Connection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
 ) -> list[str]:
     """queued → cancelled for everybody, or for one user, or in one guild; the ids."""
     statement = sa.update(jobs).where(_IS_QUEUED).values(status=Status.CANCELLED.value, finished_at=now).returning(jobs.c.id)
@@ -217,7 +217,7 @@ async def cancel_waiting(
     return list((await connection.execute(statement)).scalars())
 
 
-async def set_front(connection: AsyncConnection, job_id: str) -> int | None:
+async def set_front(connection: Connection, job_id: str) -> int | None:
     """Put a queued job before all others; its place, or None when it isn't queued."""
     highest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
     statement = sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
@@ -227,7 +227,7 @@ async def set_front(connection: AsyncConnection, job_id: str) -> int | None:
 # Telling
 
 async def deliver(
-    connection: AsyncConnection, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str, now: datetime
+    connection: Connection, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str, now: datetime
 ) -> bool:
     """rendered → delivered; of a failed or cancelled job, that the person was told. False when that had been noted before."""
     statement = (
@@ -246,7 +246,7 @@ async def deliver(
 
 
 async def remember_message(
-    connection: AsyncConnection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, now: datetime
+    connection: Connection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, now: datetime
 ) -> bool:
     """Note the message that shows the job. False when there is no such job."""
     statement = sa.update(jobs).where(jobs.c.id == job_id).values(message_id=message_id)
@@ -257,13 +257,13 @@ async def remember_message(
 
 
 async def add_view(
-    connection: AsyncConnection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, index: int | None, now: datetime
+    connection: Connection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, index: int | None, now: datetime
 ) -> None:
     """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
     await _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
 
 
-async def children(connection: AsyncConnection, job_id: str, index: int) -> int:
+async def children(connection: Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
     statement = sa.select(sa.func.count()).select_from(jobs).where(
         sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
@@ -271,7 +271,7 @@ async def children(connection: AsyncConnection, job_id: str, index: int) -> int:
 
 
 async def _add_message(
-    connection: AsyncConnection, job_id: str, message_id: int, channel_id: int, guild_id: int | None, now: datetime,
+    connection: Connection, job_id: str, message_id: int, channel_id: int, guild_id: int | None, now: datetime,
     index: int | None = None,
 ) -> None:
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
@@ -280,31 +280,31 @@ async def _add_message(
 
 # Reading
 
-async def get(connection: AsyncConnection, job_id: str) -> Job | None:
+async def get(connection: Connection, job_id: str) -> Job | None:
     row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id))
     return None if row is None else to_job(row)
 
 
-async def get_many(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Job]:
+async def get_many(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
     rows = await connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
     return {job.id: job for row in rows if (job := readable(row))}
 
 
-async def of_message(connection: AsyncConnection, message_id: int) -> tuple[Job, int | None] | None:
+async def of_message(connection: Connection, message_id: int) -> tuple[Job, int | None] | None:
     """The job a message shows, and which of its pictures alone (from 0), None = all."""
     joined = sa.select(jobs, messages.c.position).join(messages, messages.c.job_id == jobs.c.id)
     row = await _first(connection, joined.where(messages.c.message_id == message_id))
     return None if row is None else (to_job(row), row.position)
 
 
-async def places(connection: AsyncConnection, job_id: str) -> set[tuple[int | None, int]]:
+async def places(connection: Connection, job_id: str) -> set[tuple[int | None, int]]:
     """(guild or None, channel) of every message that shows the job."""
     statement = sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
     return {(row.guild_id, row.channel_id) for row in await connection.execute(statement)}
 
 
-async def output(connection: AsyncConnection, job_id: str) -> tuple[Job, StoredOutput] | None:
+async def output(connection: Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
     row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
     if row is None:
@@ -324,12 +324,12 @@ def waiting_statement() -> sa.Select[Any]:
     return sa.select(*_WAITING).where(_IS_QUEUED).order_by(jobs.c.seq)
 
 
-async def waiting(connection: AsyncConnection) -> list[WaitingRow]:
+async def waiting(connection: Connection) -> list[WaitingRow]:
     """Every queued job, in order of arrival."""
     return [_to_waiting(row) async for row in _pages(connection, waiting_statement())]
 
 
-async def waiting_row(connection: AsyncConnection, job_id: str) -> WaitingRow | None:
+async def waiting_row(connection: Connection, job_id: str) -> WaitingRow | None:
     row = await _first(connection, sa.select(*_WAITING).where(jobs.c.id == job_id, _IS_QUEUED))
     return None if row is None else _to_waiting(row)
 
@@ -338,12 +338,12 @@ def undelivered_statement() -> sa.Select[Any]:
     return sa.select(jobs).where(sa.text(OPEN)).order_by(jobs.c.seq)
 
 
-async def undelivered(connection: AsyncConnection) -> list[Job]:
+async def undelivered(connection: Connection) -> list[Job]:
     """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed, cancelled."""
     return [job async for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
 
 
-async def last_picture(connection: AsyncConnection, user_id: int) -> Job | None:
+async def last_picture(connection: Connection, user_id: int) -> Job | None:
     """The user's newest finished job that made pictures."""
     statement = (
         sa.select(jobs)
@@ -355,14 +355,14 @@ async def last_picture(connection: AsyncConnection, user_id: int) -> Job | None:
     return None if row is None else to_job(row)
 
 
-async def recent_prompts(connection: AsyncConnection, user_id: int, prefix: str, *, limit: int, look_back: int = 500) -> list[str]:
+async def recent_prompts(connection: Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500) -> list[str]:
     """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest first."""
     statement = sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
     found = (p for p in (await connection.execute(statement)).scalars() if p and p.lower().startswith(prefix.lower()))
     return list(dict.fromkeys(found))[:limit]
 
 
-async def durations(connection: AsyncConnection, *, look_back: int = 1000) -> list[tuple[str, float]]:
+async def durations(connection: Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
     """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
     last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
     recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None))
@@ -370,7 +370,7 @@ async def durations(connection: AsyncConnection, *, look_back: int = 1000) -> li
     return [(row.cost_key, row.run_seconds) for row in await connection.execute(statement)]
 
 
-async def files_of(connection: AsyncConnection, sha256s: Iterable[str]) -> set[str]:
+async def files_of(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some job still needs."""
     names = list(sha256s)
     statement = sa.union(
@@ -378,7 +378,7 @@ async def files_of(connection: AsyncConnection, sha256s: Iterable[str]) -> set[s
     return set((await connection.execute(statement)).scalars())
 
 
-async def _pages(connection: AsyncConnection, statement: sa.Select[Any]) -> AsyncIterator[sa.Row[Any]]:
+async def _pages(connection: Connection, statement: sa.Select[Any]) -> AsyncIterator[sa.Row[Any]]:
     """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into Python's values at
     once would hold up the event loop."""
     last = -1
@@ -423,5 +423,5 @@ def _to_waiting(row: sa.Row[Any]) -> WaitingRow:
                       row.created_at, row.attempts)
 
 
-async def _first(connection: AsyncConnection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
+async def _first(connection: Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
     return (await connection.execute(statement)).first()

@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.job import Job, Status, new_job_id
 from core.preferences import Preferences
 from core.requests import PICTURE_KINDS
+from storage.connection import Connection
 from storage.database import Database
 from storage.jobs import readable
 from storage.people import upsert
@@ -56,7 +56,7 @@ class Members:
     async def change(self, user_id: int, **values: Any) -> Preferences:
         """Change those of the preferences that are named; what they are then."""
 
-        async def work(connection: AsyncConnection) -> Preferences:
+        async def work(connection: Connection) -> Preferences:
             text = await _scalar(connection, sa.select(preferences.c.choices).where(preferences.c.user_id == user_id))
             new = (Preferences.of_json(text) if text else Preferences()).changed(**values)
             choices = {"choices": new.to_json()}
@@ -76,7 +76,7 @@ class Members:
     async def set_option(self, user_id: int, name: str, value: str, *, most: int) -> bool:
         """Set it; False when there are ``most`` others already."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             others = sa.select(sa.func.count()).select_from(options).where(options.c.user_id == user_id, options.c.name != name)
             if await _scalar(connection, others) >= most:
                 return False
@@ -92,7 +92,7 @@ class Members:
         """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept now."""
         wanted = set(positions)
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             mine = favourites.c.user_id == user_id, favourites.c.job_id == job_id, favourites.c.position.in_(wanted)
             kept = {row.position for row in await _rows(connection, sa.select(favourites.c.position).where(*mine))}
             if kept == wanted:
@@ -139,7 +139,7 @@ class Members:
     async def usage(self, user_id: int, since: datetime | None = None) -> Usage:
         """What the user had made, from ``since`` on if given."""
 
-        async def work(connection: AsyncConnection) -> Usage:
+        async def work(connection: Connection) -> Usage:
             mine = [jobs.c.user_id == user_id, jobs.c.rendered_at.is_not(None)]
             if since is not None:
                 mine.append(jobs.c.created_at >= since)
@@ -174,15 +174,15 @@ class Members:
         return readable(found[0]) if found else None
 
     async def _execute(self, statement: Any) -> int:
-        async def work(connection: AsyncConnection) -> int:
+        async def work(connection: Connection) -> int:
             return (await connection.execute(statement)).rowcount
 
         return await self._database.write(work)
 
 
-async def _rows(connection: AsyncConnection, statement: Any) -> list[sa.Row[Any]]:
+async def _rows(connection: Connection, statement: Any) -> list[sa.Row[Any]]:
     return list(await connection.execute(statement))
 
 
-async def _scalar(connection: AsyncConnection, statement: Any) -> Any:
+async def _scalar(connection: Connection, statement: Any) -> Any:
     return (await connection.execute(statement)).scalar_one_or_none()

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -69,7 +69,7 @@ class Removed:
     files: tuple[str, ...] = ()
 
 
-async def holdings(connection: AsyncConnection, user_id: int) -> Holdings:
+async def holdings(connection: Connection, user_id: int) -> Holdings:
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
 
     async def count(column: sa.Column[Any], *conditions: Any) -> int:
@@ -86,7 +86,7 @@ async def holdings(connection: AsyncConnection, user_id: int) -> Holdings:
     )  # fmt: skip
 
 
-async def export(connection: AsyncConnection, user_id: int) -> dict[str, list[dict[str, Any]]]:
+async def export(connection: Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
     """Every row about the person, by table, as JSON takes it; without secrets of ours."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     selections = {
@@ -104,12 +104,12 @@ async def export(connection: AsyncConnection, user_id: int) -> dict[str, list[di
     }
 
 
-async def unfinished(connection: AsyncConnection, user_id: int) -> list[str]:
+async def unfinished(connection: Connection, user_id: int) -> list[str]:
     """The person's jobs that are not over."""
     return list((await connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED)))).scalars())
 
 
-async def delete_person(connection: AsyncConnection, user_id: int, *, now: datetime) -> Removed:
+async def delete_person(connection: Connection, user_id: int, *, now: datetime) -> Removed:
     """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted next."""
     ids = list((await connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id))).scalars())
     removed = await delete_jobs(connection, ids, now=now)
@@ -124,11 +124,11 @@ async def delete_person(connection: AsyncConnection, user_id: int, *, now: datet
     return Removed(removed.jobs, removed.messages, tuple(files))
 
 
-async def _expire(connection: AsyncConnection, now: datetime, user_id: int) -> None:
+async def _expire(connection: Connection, now: datetime, user_id: int) -> None:
     await connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now))
 
 
-async def delete_jobs(connection: AsyncConnection, ids: Iterable[str], *, now: datetime, unpost: bool = True) -> Removed:
+async def delete_jobs(connection: Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True) -> Removed:
     """These jobs with their pictures' and messages' rows; ``unpost``: note the messages, to be deleted on Discord. Others' jobs made from them
     stay, without the link."""
     ids = list(ids)
@@ -145,7 +145,7 @@ async def delete_jobs(connection: AsyncConnection, ids: Iterable[str], *, now: d
     return Removed(tuple(ids), tuple(shown), tuple(await _unneeded(connection, files)))
 
 
-async def _unneeded(connection: AsyncConnection, sha256s: Iterable[str]) -> set[str]:
+async def _unneeded(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
@@ -154,49 +154,49 @@ async def _unneeded(connection: AsyncConnection, sha256s: Iterable[str]) -> set[
     return set(names) - needed
 
 
-async def note_upload(connection: AsyncConnection, user_id: int, sha256: str, *, now: datetime) -> None:
+async def note_upload(connection: Connection, user_id: int, sha256: str, *, now: datetime) -> None:
     """The person has sent this file."""
     await connection.execute(upsert(connection, uploads, {"user_id": user_id, "sha256": sha256, "at": now}, {"at": now}))
 
 
-async def sent(connection: AsyncConnection, user_id: int, sha256: str) -> bool:
+async def sent(connection: Connection, user_id: int, sha256: str) -> bool:
     """Whether the person has sent this file."""
     mine = (uploads.c.user_id == user_id, uploads.c.sha256 == sha256)
     return (await connection.execute(sa.select(uploads.c.sha256).where(*mine))).first() is not None
 
 
-async def drop_uploads(connection: AsyncConnection, before: datetime) -> set[str]:
+async def drop_uploads(connection: Connection, before: datetime) -> set[str]:
     """Forget who sent what before then; the files that nobody needs any more."""
     old = set((await connection.execute(sa.select(uploads.c.sha256).where(uploads.c.at < before))).scalars())
     await connection.execute(sa.delete(uploads).where(uploads.c.at < before))
     return await _unneeded(connection, old)
 
 
-async def old_jobs(connection: AsyncConnection, before: datetime, limit: int = PAGE) -> list[str]:
+async def old_jobs(connection: Connection, before: datetime, limit: int = PAGE) -> list[str]:
     """Jobs that were over and told before then."""
     statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before).order_by(jobs.c.seq).limit(limit)
     return list((await connection.execute(statement)).scalars())
 
 
-async def known_files(connection: AsyncConnection, sha256s: Iterable[str]) -> set[str]:
+async def known_files(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some row names."""
     names = set(sha256s)
     return names - await _unneeded(connection, names)
 
 
-async def drop_strikes(connection: AsyncConnection, before: datetime, now: datetime) -> None:
+async def drop_strikes(connection: Connection, before: datetime, now: datetime) -> None:
     """Strikes from before then and time-outs that are over."""
     await connection.execute(sa.delete(strikes).where(strikes.c.at < before))
     await connection.execute(sa.delete(timeouts).where(timeouts.c.until <= now))
 
 
-async def still_posted(connection: AsyncConnection, limit: int = 100) -> list[tuple[int, int]]:
+async def still_posted(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
     """(channel, message) of those that are to be deleted on Discord, oldest first."""
     rows = await connection.execute(sa.select(unposted).order_by(unposted.c.at, unposted.c.message_id).limit(limit))
     return [(row.channel_id, row.message_id) for row in rows]
 
 
-async def forget_posted(connection: AsyncConnection, message_ids: Iterable[int]) -> None:
+async def forget_posted(connection: Connection, message_ids: Iterable[int]) -> None:
     await connection.execute(sa.delete(unposted).where(unposted.c.message_id.in_(list(message_ids))))
 
 

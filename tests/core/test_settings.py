@@ -14,7 +14,7 @@ def test_without_any_setting_everything_has_a_default() -> None:
     settings = load({}, NOWHERE)
     assert settings.model_profile == "demo"
     assert settings.models["image"] == PROFILES["demo"]["IMAGE_MODEL"]
-    assert settings.database.startswith("sqlite+aiosqlite:///")
+    assert settings.database.startswith("sqlite:///")
 
 
 def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:

@@ -31,7 +31,7 @@ _interactions = itertools.count(1)
 @asynccontextmanager
 async def open_queue(folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
-    async with open_database(f"sqlite+aiosqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
+    async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
         queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits)
         if start:
             await queue.start()

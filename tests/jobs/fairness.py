@@ -101,7 +101,7 @@ def seeded(bug: str | None) -> Iterator[None]:
 
 async def measure(folder: Path, *, history: int, flood: int, others: int, devices: int = 2, choices: int = 500) -> Figures:
     """The real queue and database; the executor is worked by hand and finishes one job after the other."""
-    url = f"sqlite+aiosqlite:///{folder / 'atelier.db'}"
+    url = f"sqlite:///{folder / 'atelier.db'}"
     async with open_database(url, None):
         pass
     await asyncio.to_thread(fill, folder / "atelier.db", history=history, flood=flood)

@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import aiosqlite
 import hypothesis
 import hypothesis.strategies as st
 import sqlalchemy as sa
@@ -39,6 +39,7 @@ from jobs.executor import Lost
 from jobs.placement import Placement
 from jobs.policy import RANKS, Limits
 from jobs.queue import Queue
+from storage import database
 from storage import jobs as rows
 from storage.database import open_database
 from storage.files import Files
@@ -56,8 +57,8 @@ counted = {"steps": 0, "examples": 0, "crashes": 0, "jobs": 0}
 def _migrated() -> bytes:
     """An empty database of today's schema: migrating one for each history would take most of the time."""
     async def make(path: Path) -> None:
-        async with open_database(f"sqlite+aiosqlite:///{path}", None) as database:
-            await database.scrub()
+        async with open_database(f"sqlite:///{path}", None) as opened:
+            await opened.scrub()
 
     with tempfile.TemporaryDirectory() as folder:
         loop = asyncio.new_event_loop()
@@ -114,8 +115,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.eyes = sqlite3.connect(self.folder / "a.db")
 
     async def _open(self) -> None:
-        database = await self.stack.enter_async_context(open_database(f"sqlite+aiosqlite:///{self.folder / 'a.db'}", None))
-        self.queue = Queue(database, Files(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
+        opened = await self.stack.enter_async_context(open_database(f"sqlite:///{self.folder / 'a.db'}", None))
+        self.queue = Queue(opened, Files(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
         await self.queue.start()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -130,7 +131,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Until the dispatcher has nothing left to do."""
         dispatcher = self.queue._dispatcher
         while (  # noqa: ASYNC110
-            dispatcher.claiming or dispatcher._wake.is_set() or self.queue._tasks or self.queue.database._pending
+            dispatcher.claiming or dispatcher._wake.is_set() or self.queue._tasks or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held) or (not dispatcher.paused and dispatcher.choose() is not None)
         ):
             await asyncio.sleep(0)
@@ -386,9 +387,9 @@ class QueueMachine(RuleBasedStateMachine):
         reached = asyncio.Event()
         write = self.queue.database.write
 
-        async def write_and_die(work: Any) -> Any:
+        async def write_and_die(work: Any, **options: Any) -> Any:
             if written:
-                await write(work)
+                await write(work, **options)
             reached.set()
             await asyncio.Event().wait()
 
@@ -416,7 +417,7 @@ class QueueMachine(RuleBasedStateMachine):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.queue.database.engine.dispose()
+        self.queue.database.engine.dispose()
 
     def close(self, work: Coroutine[Any, Any, Any]) -> None:
         async def all_of_it() -> None:
@@ -559,27 +560,22 @@ def seeded(bug: str | None) -> Iterator[None]:
 
 
 class _AtOnce:
-    """In the place of the queue to a connection's thread, and of the thread: the work is done where it is handed in. A step
-    takes a third of the time; what threads do to the queue, the tests on real processes show."""
-
-    daemon = True
+    """In the place of the database's threads: the work is done where it is handed in. A step takes a third of the time; what
+    threads do to the queue, the tests on real processes show."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         pass
 
-    def start(self) -> None:
-        pass
-
-    def put_nowait(self, work: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
-        future, function = work
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
         try:
-            result = function()
+            future.set_result(function(*arguments))
         except Exception as error:
-            if future is not None:
-                future.set_exception(error)
-        else:
-            if future is not None:
-                future.set_result(result)
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, wait: bool = True) -> None:
+        pass
 
 
 async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -588,10 +584,7 @@ async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    with (
-        mock.patch.object(aiosqlite.core, "SimpleQueue", _AtOnce), mock.patch.object(aiosqlite.core, "Thread", _AtOnce),
-        mock.patch.object(asyncio, "to_thread", _here),
-    ):
+    with mock.patch.object(database, "ThreadPoolExecutor", _AtOnce), mock.patch.object(asyncio, "to_thread", _here):
         yield
 
 

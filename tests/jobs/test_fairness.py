@@ -1,6 +1,6 @@
 """The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements that run all day."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from core.job import Origin
 from storage import jobs as rows
 from storage import people
+from storage.connection import Connection, run_through
 from storage.database import Database, open_database
 from tests.jobs.fairness import check, fill, measure, seeded
 from tests.storage.conftest import NOW, url_of
@@ -28,7 +29,7 @@ async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
         check(figures)
 
 
-Work = Callable[[sa.ext.asyncio.AsyncConnection], Awaitable[Any]]
+Work = Callable[[Connection], Coroutine[Any, Any, Any]]
 STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that sends it
     "the waiting jobs": rows.waiting,
     "what is left to tell": rows.undelivered,
@@ -110,16 +111,16 @@ async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
         if statement.lstrip().split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
             sent.append((statement, parameters))
 
-    sa.event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    sa.event.listen(database.engine, "before_cursor_execute", note)
     plans = []
-    async with database.engine.connect() as connection:
-        await connection.begin()
-        await work(connection)
-        sa.event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    with database.engine.connect() as connection:
+        connection.begin()
+        run_through(work(Connection(connection)))
+        sa.event.remove(database.engine, "before_cursor_execute", note)
         for statement, parameters in sent:
-            found = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.append((statement, [row.detail for row in found]))
-        await connection.rollback()
+        connection.rollback()
     return plans
 
 

@@ -161,7 +161,10 @@ async def test_asking_all_at_once_gets_nobody_over_the_limit(queue: Queue) -> No
     assert (await queue.mine(1)).total_waiting == 10
 
 
-async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(tmp_path: Path, executor: HandExecutor) -> None:
+async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(
+    tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.queue.DISK_KNOWN", 0.0)
     async with open_queue(tmp_path, executor) as queue:
         await queue.pause(9)
         job_id = (await ask(queue)).job.id
@@ -233,10 +236,9 @@ async def test_what_would_end_the_same_is_not_tried_again(queue: Queue, executor
                                      lambda i: Lost(i, "killed"), Stopped])
 async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExecutor, outcome: Any) -> None:
     job_id = (await ask(queue)).job.id
-    for _ in range(3):
-        await held(executor, job_id)
+    for attempt in range(1, 4):
+        await until(lambda n=attempt: len(executor.started) == n)
         executor.end(outcome(job_id))
-        await until(lambda: job_id not in queue._dispatcher.running)
     end = await ends(queue, job_id)
     assert end in (Failed("It broke."), Failed(GAVE_UP))
     assert executor.started == [job_id] * 3
@@ -264,11 +266,11 @@ async def test_a_database_that_refuses_for_a_while_loses_no_result(queue: Queue,
     await held(executor, job_id)
     write, refused = queue.database.write, []
 
-    async def refuse(work: Any) -> Any:
+    async def refuse(work: Any, **options: Any) -> Any:
         if len(refused) < 3:
             refused.append(1)
             raise StorageError("disk I/O error")
-        return await write(work)
+        return await write(work, **options)
 
     queue.database.write = refuse
     executor.end(done(executor, job_id))
@@ -316,11 +318,10 @@ async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, ex
 
 async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(queue: Queue, executor: HandExecutor) -> None:
     job_id = (await ask(queue)).job.id
-    for _ in range(5):
-        await held(executor, job_id)
+    for attempt in range(1, 6):
+        await until(lambda n=attempt: len(executor.started) == n)
         executor.end(Lost(job_id, "gone", untouched=True))
-        await until(lambda: job_id not in queue._dispatcher.running)
-    await held(executor, job_id)
+    await until(lambda: len(executor.started) == 6)
     executor.end(done(executor, job_id))
     assert await ends(queue, job_id) == Rendered()
     assert (await queue.job(job_id)).attempts == 1

@@ -20,7 +20,7 @@ _interactions = itertools.count(1)
 
 
 def url_of(folder: Path) -> str:
-    return f"sqlite+aiosqlite:///{folder / 'atelier.db'}"
+    return f"sqlite:///{folder / 'atelier.db'}"
 
 
 @pytest.fixture

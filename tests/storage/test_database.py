@@ -3,6 +3,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from storage import sqlite_file
+from storage.connection import Connection
 from storage.database import MIGRATIONS, Database, open_database
 from storage.schema import metadata
 from storage.sqlite_file import KEEP_BACKUPS, backups, restore
@@ -30,21 +32,20 @@ async def _count(database: Database) -> int:
 
 
 async def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
-    async with database.engine.connect() as connection:
-        differences = await connection.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), metadata))
+    differences = await database.read(lambda c: c.run_sync(lambda s: compare_metadata(MigrationContext.configure(s), metadata)))
     assert differences == []
 
 
 async def test_every_connection_has_its_pragmas(database: Database) -> None:
-    async with database.engine.connect() as one, database.engine.connect() as two:
+    with database.engine.connect() as one, database.engine.connect() as two:
         for connection in (one, two):
-            found = [(await connection.execute(sa.text(f"PRAGMA {name}"))).scalar_one()
+            found = [connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
                      for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")]
             assert found == ["wal", 2, 1, 5000, 1]
 
 
 async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everything(database: Database) -> None:
-    async def half(connection: sa.ext.asyncio.AsyncConnection) -> None:
+    async def half(connection: Connection) -> None:
         await connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
         raise ValueError("half-way")
 
@@ -53,11 +54,24 @@ async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everyt
     assert await _count(database) == 2
 
 
+async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: Database) -> None:
+    order: list[str] = []
+
+    async def note(name: str, connection: Connection) -> None:
+        order.append(name)
+
+    crowd = [asyncio.create_task(database.write(partial(note, str(i)))) for i in range(1000)]
+    await crowd[0]
+    await database.write(partial(note, "claim"), first=True)
+    await asyncio.gather(*crowd)
+    assert order.index("claim") < 600 and [name for name in order if name != "claim"] == [str(i) for i in range(1000)]
+
+
 async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Database) -> None:
-    async def pair(number: int, connection: sa.ext.asyncio.AsyncConnection) -> None:
+    async def pair(number: int, connection: Connection) -> None:
         for side in "ab":
             await connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"})
-            await asyncio.sleep(0)
+            time.sleep(0.0005)  # noqa: ASYNC251  in the writer's thread
 
     chance, cancelled = random.Random(1), 0
     for number in range(60):
@@ -67,7 +81,7 @@ async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Da
         task.cancel()
         cancelled += isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
     await _put(database, "last")
-    keys = set((await database.read(lambda c: c.execute(sa.text("SELECT key FROM settings")))).scalars())
+    keys = set(await database.read(lambda c: c.run_sync(lambda s: s.scalars(sa.text("SELECT key FROM settings")).all())))
     assert cancelled > 5
     assert all((f"{n}a" in keys) == (f"{n}b" in keys) for n in range(60))
 
@@ -228,5 +242,5 @@ async def test_a_database_that_refuses_is_a_storage_error(database: Database) ->
 
 async def test_a_database_in_memory_is_refused() -> None:
     with pytest.raises(StorageError, match="forget every job"):
-        async with open_database("sqlite+aiosqlite:///:memory:", None):
+        async with open_database("sqlite:///:memory:", None):
             pass

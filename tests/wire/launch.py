@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import importlib
 import os
 import signal
 import sys
+import threading
 import time
 from functools import partial, wraps
 from pathlib import Path
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash", choices=CRASHES)
     parser.add_argument("--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered")
     parser.add_argument("--block", type=float, help="a seeded bug: each submission blocks the event loop for this many seconds")
-    parser.add_argument("--probe", type=Path, help="write the stalls of the event loop there, ms, one a line")
+    parser.add_argument("--probe", type=Path, help="write there what the event loop does")
     return parser
 
 
@@ -111,17 +113,68 @@ async def _nothing_to_resume(self: Any) -> int:
 
 
 async def _probed(plain: Any, path: Path, client: Any) -> None:
-    client.probe = asyncio.create_task(_watch_loop(path))
+    client.probe = _Probe(path)
     await plain(client)
 
 
-async def _watch_loop(path: Path, gap: float = 0.01) -> None:
-    """Notes by how much each short sleep was late, in ms."""
-    with path.open("w", buffering=1) as file:
+class _Probe:
+    """What the event loop's thread does, noted in a file, a line each, times in ms:
+
+    late MS — by how much a short sleep ended late;
+    turn WALL CPU CORE WHAT — a turn of the loop that took NOTABLE or more: its time on the clock, on a core, waiting for one
+    (the rest: for the interpreter's lock, or a disk), and the callback that took most of it;
+    gc WALL GENERATION — a collection of garbage.
+    """
+
+    NOTABLE, GAP = 5.0, 0.01  # ms, s
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", buffering=1)
+        self._schedule = os.open(f"/proc/self/task/{threading.get_native_id()}/schedstat", os.O_RDONLY)
+        self._longest: tuple[float, str] = (0.0, "")
+        self._began = self._now()
+        self._gc_began = 0.0
+        selector = asyncio.get_running_loop()._selector
+        self._select, selector.select = selector.select, self._turn
+        self._run, asyncio.Handle._run = asyncio.Handle._run, self._timed(asyncio.Handle._run)
+        gc.callbacks.append(self._collected)
+        self.task = asyncio.create_task(self._watch())
+
+    def _now(self) -> tuple[float, float, float]:
+        """Clock, time on a core, time spent waiting for one; ms."""
+        cpu, waited, _ = os.pread(self._schedule, 100, 0).split()
+        return 1000 * time.perf_counter(), int(cpu) / 1e6, int(waited) / 1e6
+
+    def _turn(self, timeout: float | None = None) -> Any:
+        if 1000 * time.perf_counter() - self._began[0] >= self.NOTABLE:
+            spent = [now - before for now, before in zip(self._now(), self._began, strict=True)]
+            self._file.write(f"turn {spent[0]:.1f} {spent[1]:.1f} {spent[2]:.1f} {self._longest[0]:.1f} {self._longest[1]}\n")
+        found = self._select(timeout)
+        self._longest, self._began = (0.0, ""), self._now()
+        return found
+
+    def _timed(self, plain: Any) -> Any:
+        def run(handle: asyncio.Handle) -> None:
+            began, task = time.perf_counter(), getattr(handle._callback, "__self__", None)
+            plain(handle)
+            took = 1000 * (time.perf_counter() - began)
+            if took > self._longest[0]:
+                what = task.get_coro() if isinstance(task, asyncio.Task) else handle._callback
+                self._longest = took, getattr(what, "__qualname__", type(what).__name__)
+
+        return run
+
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._gc_began = time.perf_counter()
+        elif (took := 1000 * (time.perf_counter() - self._gc_began)) > 1:
+            self._file.write(f"gc {took:.1f} {info['generation']}\n")
+
+    async def _watch(self) -> None:
         while True:
             before = time.perf_counter()
-            await asyncio.sleep(gap)
-            file.write(f"{1000 * (time.perf_counter() - before - gap):.1f}\n")
+            await asyncio.sleep(self.GAP)
+            self._file.write(f"late {1000 * (time.perf_counter() - before - self.GAP):.1f}\n")
 
 
 if __name__ == "__main__":

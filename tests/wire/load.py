@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.local import step_back
 from tests.wire.discord import GUILD, Discord, Interaction
 from tests.wire.kill import quantile
 from tests.wire.process import BotProcess
@@ -36,6 +37,8 @@ class Report:
     acknowledged: list[float] = field(default_factory=list)
     first_words: list[float] = field(default_factory=list)  # from the press to the first text in the answer
     stalls: list[float] = field(default_factory=list)
+    turns: list[str] = field(default_factory=list)
+    cpu: float = 0.0  # of the bot's own process, for each interaction
     memory: float = 0.0  # MB, the highest seen
     torch: bool = False
     delivered: int = 0
@@ -44,7 +47,8 @@ class Report:
 
 
 def spin() -> None:
-    os.nice(10)
+    """Compute as a worker on the processor does."""
+    step_back()
     while True:
         pass
 
@@ -59,11 +63,11 @@ async def run(folder: Path, rate: float, seconds: float, *options: str, queued: 
     try:
         settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
         async with Discord() as discord, BotProcess(discord, folder, f"--probe={probe}", *options, **settings) as bot:
-            await _queue_up(discord, queued)
+            await _queue_up(discord, bot, queued)
             _slash(discord, 0, "a slow river")  # the worker has something to do
             await discord.until(lambda: any("%" in m.content for m in discord.messages.values()))
             skipped = len(probe.read_text().splitlines())
-            report, asked = Report(cores=os.cpu_count() or 1), []
+            report, asked, before = Report(cores=os.cpu_count() or 1), [], bot.cpu_seconds
             watching = asyncio.create_task(_watch_memory(bot, report))
             await _ask(discord, asked, rate, seconds, report)
             await _acknowledged(discord, asked)
@@ -71,8 +75,11 @@ async def run(folder: Path, rate: float, seconds: float, *options: str, queued: 
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
+            report.cpu = 1000 * (bot.cpu_seconds - before) / len(asked)
             report.torch = "libtorch" in bot.libraries()
-            report.stalls = [float(line) for line in probe.read_text().splitlines()[skipped:] if "." in line]
+            notes = probe.read_text().splitlines()[skipped:-1]
+            report.stalls = [float(line.split()[1]) for line in notes if line.startswith("late")]
+            report.turns = [line for line in notes if line.startswith(("turn", "gc"))]
             report.delivered = sum(1 for m in discord.messages.values() if "job " in m.content)
     finally:
         for process in spinners:
@@ -90,11 +97,13 @@ def _slash(discord: Discord, number: int, prompt: str = "a red house") -> Intera
     return discord.slash("imagine", GUILD + 1 + number % CHANNELS, 100_000 + number % PEOPLE, prompt=prompt)
 
 
-async def _queue_up(discord: Discord, count: int) -> None:
+async def _queue_up(discord: Discord, bot: BotProcess, count: int) -> None:
     """``count`` jobs in the queue, in portions that are acknowledged in time."""
     for start in range(0, count, 50):
         portion = [_slash(discord, number, "a slow river") for number in range(start, min(start + 50, count))]
         await discord.until(lambda portion=portion: all(made.acknowledged for made in portion), 30)
+    while len(bot.rows()) < count:  # noqa: ASYNC110  another process's: nothing tells us
+        await asyncio.sleep(0.5)
 
 
 async def _ask(discord: Discord, asked: list[Interaction], rate: float, seconds: float, report: Report) -> None:
@@ -129,6 +138,7 @@ def lines(report: Report) -> list[str]:
         f"acknowledged after p50 {quantile(ack, 0.5):.0f} ms, p99 {quantile(ack, 0.99):.0f} ms, p99.9 {quantile(ack, 0.999):.0f} ms, "
         f"longest {max(ack):.0f} ms",
         f"event loop late by p50 {quantile(late, 0.5):.1f} ms, p99 {quantile(late, 0.99):.1f} ms, longest {max(late):.1f} ms, n={len(late)}",
+        f"{report.cpu:.1f} ms on a core for each interaction",
         f"memory up to {report.memory:.0f} MB; torch in the bot's process: {'yes' if report.torch else 'no'}",
     ]
     if report.first_words:
@@ -141,7 +151,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--queued", type=int, default=0, help="jobs that wait already")
-    parser.add_argument("--spin", type=int, default=2, help="processes that keep a core busy each, at nice 10")
+    parser.add_argument("--spin", type=int, default=2, help="processes that keep a core busy each, as workers would")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(Path(folder), arguments.rate, arguments.seconds, queued=arguments.queued, spinning=arguments.spin))

@@ -88,6 +88,12 @@ class BotProcess:
         """Resident bytes of the bot's own process."""
         return psutil.Process(self.process.pid).memory_info().rss
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Spent by the bot's own process, all threads."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
     def libraries(self) -> str:
         """What is mapped into the bot's own process."""
         return Path(f"/proc/{self.process.pid}/maps").read_text()
