@@ -272,7 +272,7 @@ class Atelier(commands.Bot):
 
     async def submit_beside(self, interaction: discord.Interaction, ask: Ask, text: str) -> None:
         """Queue ``ask`` with a message of its own, first ``text``, as the place of its answer. A refused one leaves none behind."""
-        message = await interaction.followup.send(text, wait=True)
+        message = await interaction.followup.send(text, wait=True, allowed_mentions=SILENT)
         beside = {"interaction_id": None, "interaction_token": None, "application_id": None}
         try:
             origin = replace(self._origin(interaction), channel_id=message.channel.id, message_id=message.id, **beside)

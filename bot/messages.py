@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,21 +14,43 @@ from core.wording import prompt_of
 
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
-_INVISIBLE = re.compile(r"[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xE0100, 0xE01F0)}  # look like nothing
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 
 
+def seen(text: str) -> str:
+    """``text`` without control, bidirectional, zero-width and otherwise unseen characters; lines stay."""
+    return "".join(c for c in text if c in "\n " or (unicodedata.category(c) not in _UNSEEN and c not in _BLANK))
+
+
 def plain(text: str) -> str:
-    """``text`` without control, bidirectional and zero-width characters, on one line."""
-    return " ".join(_INVISIBLE.sub("", text).split())
+    """The same on one line, with single spaces."""
+    return " ".join(seen(" ".join(text.split())).split())
+
+
+def length(text: str) -> int:
+    """Characters as Discord may count them at worst: UTF-16 units."""
+    return len(text) + sum(c > "\uffff" for c in text)
 
 
 def quote(text: str, limit: int = 1200) -> str:
-    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters."""
-    text = plain(text)
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    escaped = _MARKDOWN.sub(r"\\\1", cut)
-    return escaped.replace("\\-", "-").replace("\\:", ":").replace("\\(", "(").replace("\\)", ")")
+    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters, never cut in an escape."""
+    out, room = [], limit
+    for char in plain(text):
+        piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
+        room -= length(piece)
+        if room < 0:
+            return _ended(out, limit)
+        out.append(piece)
+    return "".join(out)
+
+
+def _ended(pieces: list[str], limit: int) -> str:
+    """Cut so that an ellipsis fits too."""
+    while pieces and length("".join(pieces)) + 1 > limit:
+        pieces.pop()
+    return "".join(pieces).rstrip() + "…"
 
 
 def code(text: str, limit: int = 100) -> str:
@@ -83,29 +106,29 @@ def _outpainted(request: OutpaintRequest) -> str:
 
 def asked(prompt: str, user_id: int) -> str:
     """Before there is a job."""
-    return _fit(f"{_bold(prompt)} - <@{user_id}> (Waiting to start)")
+    return fit(f"{_bold(prompt)} - <@{user_id}> (Waiting to start)")
 
 
 def waiting(job: Job, position: int, eta: float | None) -> str:
     about = f", about {duration(eta)}" if eta is not None else ""
-    return _fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
+    return fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
 
 
 def loading(job: Job, model: str, fraction: float | None) -> str:
     percent = f" {fraction:.0%}" if fraction is not None else ""
-    return _fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
+    return fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
 
 
 def running(job: Job, percent: int | None) -> str:
-    return _fit(f"{title(job)} ({percent}%) ({_LANES[job.lane]})" if percent is not None else f"{title(job)} (Starting)")
+    return fit(f"{title(job)} ({percent}%) ({_LANES[job.lane]})" if percent is not None else f"{title(job)} (Starting)")
 
 
 def paused(job: Job) -> str:
-    return _fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
+    return fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
 
 
 def failed(job: Job, reason: str) -> str:
-    return _fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+    return fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
 
 
 def held_back(job: Job) -> str:
@@ -113,14 +136,14 @@ def held_back(job: Job) -> str:
 
 
 def cancelled(job: Job) -> str:
-    return _fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
+    return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
 def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
     """The final line of a picture job, its parameters readable below it."""
     lines = [f"{title(job)} ({_LANES[job.lane]})", _parameters(job, parameters)]
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *notes)]
-    return _fit("\n".join(line for line in lines if line))
+    return fit("\n".join(line for line in lines if line))
 
 
 def _parameters(job: Job, values: dict[str, Any]) -> str:
@@ -147,24 +170,30 @@ def single(job: Job, index: int, user_id: int) -> str:
     text = words(job.request) if isinstance(job.request, GenerateRequest) else ""
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
     detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
-    return _fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
+    return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
 
 
 def described(job: Job, captions: Sequence[str]) -> str:
     """The numbered list of /describe."""
     digits = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
     lines = [f"{digits[i]} {quote(caption, 400)}" for i, caption in enumerate(captions)]
-    return _fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
+    return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
 
 
 def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str:
     """Best guess in words; the chart holds the rest."""
     best, p = scores[0]
-    return _fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
+    return fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
 
 
-def _fit(text: str) -> str:
-    return text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"
+def fit(text: str) -> str:
+    """At most MAX_CONTENT: the middle of a text that is too long goes, for its end says whose it is and what became of it."""
+    if length(text) <= MAX_CONTENT:
+        return text
+    head, tail = text[: MAX_CONTENT // 2 - 10], text[-(MAX_CONTENT // 2 - 400) :]
+    while length(head) + length(tail) + 1 > MAX_CONTENT:
+        head = head[:-1]
+    return f"{head}…{tail}"
 
 
 def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:

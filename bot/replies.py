@@ -6,7 +6,7 @@ import logging
 
 import discord
 
-from bot.messages import MAX_CONTENT
+from bot.messages import fit, seen
 from bot.transport import FAILURES
 
 log = logging.getLogger(__name__)
@@ -15,14 +15,14 @@ SILENT = discord.AllowedMentions.none()
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never raises for Discord."""
-    text = text if len(text) <= MAX_CONTENT else text[: MAX_CONTENT - 1] + "…"
+    text = fit(seen(text))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
             return
         pending = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
         if pending:  # the first follow-up after a bare defer would become that public answer itself
-            await interaction.edit_original_response(content="…")
+            await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
         if pending:
             await interaction.delete_original_response()
@@ -33,6 +33,6 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
-        await interaction.followup.send(text[:MAX_CONTENT], ephemeral=True, allowed_mentions=SILENT)
+        await interaction.followup.send(fit(seen(text)), ephemeral=True, allowed_mentions=SILENT)
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)

@@ -9,6 +9,7 @@ from discord.ext import commands
 from bot import messages
 from bot.client import Atelier
 from bot.hints import Hints
+from bot.replies import SILENT
 from core.flags import FLAGS
 
 COMMANDS = """**Atelier**
@@ -31,11 +32,11 @@ class Help(commands.Cog):
         flags = [f"`--{flag.name}` {flag.help}" for flag in FLAGS]
         head = f"{COMMANDS}\n\n**Flags**, at the end of a prompt: `a red house in the snow --ar 3:2 --seed 5`"
         first, *others = messages.pages([head, *flags])
-        await interaction.response.send_message(first, ephemeral=True)
+        await interaction.response.send_message(first, ephemeral=True, allowed_mentions=SILENT)
         for page in others:
-            await interaction.followup.send(page, ephemeral=True)
+            await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
         if self.hints.prompts:
-            await interaction.followup.send(self.hints.text()[:2000], ephemeral=True)
+            await interaction.followup.send(self.hints.text()[:2000], ephemeral=True, allowed_mentions=SILENT)
 
 
 async def setup(bot: Atelier) -> None:

@@ -66,7 +66,8 @@ class Privacy(commands.GroupCog, name="privacy", description="What is kept of yo
                 return
             file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
             if count == 1:
-                await interaction.edit_original_response(content="Your data: the rows as JSON, and the pictures.", attachments=[file])
+                text = "Your data: the rows as JSON, and the pictures."
+                await interaction.edit_original_response(content=text, attachments=[file], allowed_mentions=SILENT)
             else:
                 await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
 

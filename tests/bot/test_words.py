@@ -1,0 +1,55 @@
+"""Somebody's words in messages: no pings, nothing unseen, no way out of a code span, never longer than Discord takes."""
+
+import ast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot import messages
+from core.settings import ROOT
+from tests.security import words
+
+SENDS = {"send", "reply", "send_message", "edit_original_response"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=300) | st.lists(st.sampled_from(words.PIECES), max_size=30).map("".join))
+def test_no_prompt_gets_out_of_a_message(source: str) -> None:
+    for text in words.texts_of(source):
+        assert words.trouble(text) is None, ascii(text)
+
+
+def test_a_few_thousand_prompts_and_ids() -> None:
+    """A million are ``make security``."""
+    looked, found, errors = words.words(3000, seed=1)
+    assert looked > 10_000 and found == {} and errors == []
+    taken, errors = words.ids(3000, seed=1)
+    assert taken > 300 and errors == []
+    assert words.control() == 4
+
+
+@given(st.text(max_size=200), st.integers(5, 60))
+@settings(max_examples=200, deadline=None)
+def test_a_cut_is_never_longer_nor_inside_an_escape(text: str, limit: int) -> None:
+    cut = messages.quote(text, limit)
+    assert messages.length(cut) <= limit + 1
+    assert (len(cut) - len(cut.rstrip("\\"))) % 2 == 0
+
+
+def test_a_long_message_keeps_its_end() -> None:
+    text = messages.fit("x" * 3000 + " - <@42> (fast)\n-# job abcdefghjkmn")
+    assert messages.length(text) <= 2000 and text.endswith("(fast)\n-# job abcdefghjkmn") and "…" in text
+
+
+def test_everything_that_is_sent_says_that_nobody_is_pinged() -> None:
+    """Also edits: Discord reads mentions anew in them, by its own rules unless it is told."""
+    silent = []
+    for path in (ROOT / "bot").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            called, names = node.func.attr, {keyword.arg for keyword in node.keywords}
+            edits = called == "edit" and names & {"content", "attachments", "view"}
+            if (called in SENDS or edits) and "conn" not in ast.unparse(node.func) and "allowed_mentions" not in names:
+                silent.append(f"{path.name}:{node.lineno} {ast.unparse(node.func)}")
+    assert silent == []
