@@ -51,8 +51,9 @@ class Card:
     """Defaults and abilities of one image model. Sides in px.
 
     native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area: largest picture, in native
-    areas. output_scale: pictures are enlarged so many times after decoding. strength: of image-to-image, 0..1. variation: the
-    same for "subtle" and "strong". negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped.
+    areas. output_scale: pictures are enlarged so many times after decoding. strength: of image-to-image, 0..1. variation: the same for
+    "subtle" and "strong"; upscale: for "subtle" and "creative"; region: for the part of a picture that is painted anew; blend: from the pictures'
+    mean. negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped.
     """
 
     native_size: int
@@ -65,6 +66,9 @@ class Card:
     true_cfg_scale: float = 4.0
     strength: float = 0.6
     variation: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.4, "strong": 0.75})
+    upscale: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.25, "creative": 0.35})
+    region: float = 1.0
+    blend: float = 0.9
     max_area: float = 4.0
     output_scale: int = 1
     sampler: str | None = None
@@ -111,8 +115,9 @@ def image_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Ma
         entries["draft"] = Draft(**entries["draft"])
         entries["outpaint"] = OutpaintCard(**entries.get("outpaint", {}))
         entries["style"] = StyleCard(**entries.get("style", {}))
-        if "variation" in entries:
-            entries["variation"] = {name: float(entries["variation"][name]) for name in ("subtle", "strong")}
+        for entry, names in (("variation", ("subtle", "strong")), ("upscale", ("subtle", "creative"))):
+            if entry in entries:
+                entries[entry] = {name: float(entries[entry][name]) for name in names}
         return Card(**{k: v for k, v in entries.items() if k in known})
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{FILE} can't be used: {error}.") from error

@@ -152,7 +152,8 @@ def fingerprint(generation: Any, *rest: Any) -> str:
     for field in dataclasses.fields(generation):
         value = getattr(generation, field.name)
         digest.update(f"\0{field.name}\0".encode())
-        digest.update(f"{value.mode} {value.size}".encode() + value.tobytes() if isinstance(value, Image.Image) else repr(value).encode())
+        for part in value if isinstance(value, tuple) else (value,):
+            digest.update(f"{part.mode} {part.size}".encode() + part.tobytes() if isinstance(part, Image.Image) else f"{part!r},".encode())
     for value in rest:
         digest.update(f"\0{value}".encode())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import contextlib
 import copy
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,7 @@ class Generation:
 
     image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
     wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
+    images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
     """
 
     mode: Mode
@@ -58,6 +59,8 @@ class Generation:
     wording: Wording = Wording()
     guidance_rescale: float = 0.0
     stop: float = 1.0
+    images: tuple[Image.Image, ...] = field(default=(), repr=False)
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
 
     OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
     """
-    whole, problem, saved = len(generation.seeds), None, None
+    whole, problem, saved = min(len(generation.seeds), generation.at_once or len(generation.seeds)), None, None
     if reporter.checkpoint is not None and model.family.unpack is not None:  # of others, nobody knows how they end
         saved = reporter.checkpoint.open(_fingerprint(model, generation))
     if saved is None or saved.batch == whole:
@@ -128,7 +131,7 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
             on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
             with on_step:
                 with run, resume or contextlib.nullcontext():
-                    result = _denoise(model, run.pipe, generation, seeds, generators, on_step)
+                    result = _denoise(model, run.pipe, _part(generation, number * batch, seeds), generators, on_step)
                 reporter.check()
                 for image, flagged in _finish(model, run.pipe, generation, reporter, result):
                     images.append(_veil(image) if flagged else image)
@@ -184,26 +187,29 @@ class _Run:
         return self.seat.evaluate(call)
 
 
-def _denoise(
-    model: ImageModel, pipe: Any, generation: Generation, seeds: Sequence[int], generators: list[torch.Generator], on_step: _Steps
-) -> Any:
+def _part(generation: Generation, begin: int, seeds: Sequence[int]) -> Generation:
+    """Of ``generation``, the pictures from ``begin`` on that have ``seeds``."""
+    return replace(generation, seeds=tuple(seeds), images=generation.images[begin : begin + len(seeds)])
+
+
+def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: list[torch.Generator], on_step: _Steps) -> Any:
     """Latents, one for each of ``generators``, as the pipeline returns them; pictures when the family doesn't decode here."""
     g, negative = generation, generation.negative_prompt or None
-    mask, image = g.mask_image, g.image and [g.image] * len(generators)  # SD3 wants one for each seed; the others take it
-    if model.family.whole_mask:  # FLUX.2: a list would be several references
-        mask, image = (Image.new("L", g.image.size, 255) if g.mode is Mode.IMAGE else mask), g.image
+    mask, image = g.mask_image, list(g.images) or (g.image and [g.image] * len(generators))  # SD3 wants one for each seed; the others take it
+    if model.family.whole_mask and image:  # FLUX.2: a list would be several references
+        mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
     given = {
         "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
         "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(generators), "image": image, "mask_image": mask, "strength": g.strength,
         "negative_prompt": negative if model.card.negative != "none" else None, "guidance_rescale": g.guidance_rescale,
         "true_cfg_scale": model.card.true_cfg_scale if negative and model.card.negative == "true_cfg" else None,
         "generator": generators, "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step,
-        **(model.family.extra or {}), **_spoken(model, pipe, g, seeds, on_step),
+        **(model.family.extra or {}), **_spoken(model, pipe, g, on_step),
     }  # fmt: skip
     return pipe(**arguments(pipe, given)).images
 
 
-def _spoken(model: ImageModel, pipe: Any, generation: Generation, seeds: Sequence[int], on_step: _Steps) -> dict[str, Any]:
+def _spoken(model: ImageModel, pipe: Any, generation: Generation, on_step: _Steps) -> dict[str, Any]:
     """Arguments of the call in place of its prompt, where the words mean more than a pipeline reads in them; else none."""
     g, family = generation, model.family
     long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
@@ -212,7 +218,7 @@ def _spoken(model: ImageModel, pipe: Any, generation: Generation, seeds: Sequenc
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
     said = conditioning.encode(
-        lambda words: Encoded(*family.encode(pipe, words)), g.prompt, g.negative_prompt, g.wording, seeds,
+        lambda words: Encoded(*family.encode(pipe, words)), g.prompt, g.negative_prompt, g.wording, g.seeds,
         guided=model.guided(g.guidance_scale), zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
     )  # fmt: skip
     given = {**said.arguments(begin), "prompt": None, "negative_prompt": None, "num_images_per_prompt": 1}

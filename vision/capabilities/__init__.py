@@ -11,7 +11,9 @@ from typing import Any
 
 from core.events import Output
 
-CAPABILITIES: tuple[str, ...] = ("imagine", "variation", "outpaint", "describe", "classify")  # a request's kind = its module's name
+CAPABILITIES: tuple[str, ...] = (  # a request's kind = its module's name
+    "imagine", "variation", "outpaint", "upscale", "region", "blend", "describe", "classify", "shorten",
+)  # fmt: skip
 
 
 def capability(kind: str) -> Callable[..., Output]:

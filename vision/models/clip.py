@@ -35,25 +35,33 @@ class Matcher:
     @torch.no_grad()
     def probabilities(self, image: Image.Image, labels: Sequence[str]) -> list[float]:
         """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum."""
-        text = torch.stack([self._text(label) for label in labels])  # (L, D)
-        pixels = self.processor.image_processor(images=image, return_tensors="pt")
-        seen = _embedding(self.model.get_image_features(**_to(pixels, self.model)))  # (1, D)
+        text = torch.stack([self._label(label) for label in labels])  # (L, D)
+        seen = self.images([image])
         logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
         if self.sigmoid:
             logits = torch.nn.functional.logsigmoid(logits + self.model.logit_bias)  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
 
-    def _text(self, label: str) -> torch.Tensor:
+    @torch.no_grad()
+    def images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """(N, D), unit length."""
+        pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
+        return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
+
+    def _label(self, label: str) -> torch.Tensor:
         """(D,): the mean direction of the label in every template."""
+        mean = self.texts([template.format(label) for template in self.templates]).mean(0)
+        return mean / mean.norm()
+
+    @torch.no_grad()
+    def texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """(N, D), unit length; what is longer than the model reads is cut."""
         tokenizer = self.processor.tokenizer
         limit = min(tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings)
-        texts = [template.format(label) for template in self.templates]
-        if self.sigmoid:
-            texts = [text.lower() for text in texts]  # as it was trained
+        texts = [text.lower() if self.sigmoid else text for text in texts]  # SigLIP was trained on lower case
         tokens = tokenizer(texts, padding="max_length" if self.sigmoid else True, truncation=True, max_length=limit, return_tensors="pt")
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
-        mean = _embedding(self.model.get_text_features(**_to(given, self.model))).mean(0)
-        return mean / mean.norm()
+        return _embedding(self.model.get_text_features(**_to(given, self.model)))
 
 
 def _embedding(output: Any) -> torch.Tensor:

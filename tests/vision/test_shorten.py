@@ -1,0 +1,45 @@
+"""/shorten: words in order, weights that tell what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from core.requests import ShortenRequest
+from demo.training import MODELS
+from tests.vision.conftest import Recorder, ask
+from vision import shorten
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+
+
+def test_the_word_whose_loss_turns_the_meaning_most_weighs_one() -> None:
+    def read(texts: list[str]) -> torch.Tensor:
+        rows = torch.tensor([[float("cat" in text), 0.3 * ("red" in text), 0.2] for text in texts])
+        return torch.nn.functional.normalize(rows, dim=-1)
+
+    weights = shorten.weights(["a", "red", "cat"], read)
+    assert weights[2] == 1 and 0 < weights[1] < 1 and weights[0] < 1e-6
+
+
+def test_words_that_all_mean_nothing_weigh_the_same() -> None:
+    assert shorten.weights(["a", "b"], lambda texts: torch.ones(len(texts), 1)) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+@pytest.mark.parametrize("count", [2, 41, 150])
+def test_every_word_is_weighed_in_its_place(count: int, name: str, models_of: Callable[..., Models]) -> None:
+    prompt, recorder = " ".join(f"w{i}," for i in range(count)), Recorder()
+    output = ask(models_of(clip=name), ShortenRequest(prompt=prompt), reporter=recorder)
+    assert " ".join(word for word, _ in output.scores) == prompt
+    assert max(weight for _, weight in output.scores) == 1 and min(weight for _, weight in output.scores) >= 0
+    assert recorder.steps[-1][0] == recorder.steps[-1][1]
+
+
+def test_the_demo_models_know_filler_from_meaning(tmp_path) -> None:
+    models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
+    for colour, thing in (("red", "house"), ("purple", "fish"), ("white", "boat")):
+        scores = dict(ask(models, ShortenRequest(prompt=f"cinematic detailed photo with {colour} {thing} highly artistic 35mm")).scores)
+        assert min(scores.pop(colour), scores.pop(thing)) > max(scores.values())

@@ -1,0 +1,66 @@
+"""/blend: four pictures between two to five given ones, without words. Described by the captioner, begun at the mean of the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from core.errors import ModelError
+from core.events import Output
+from core.requests import BlendRequest
+from vision import drawing
+from vision.capabilities.imagine import finish
+from vision.diffusion import generate
+from vision.drawing import Task
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.provider import Models
+from vision.reporter import Reporter
+
+LONGEST_SIDE = 1024  # px that a captioner is shown
+
+
+def run(request: BlendRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities."""
+    given = [images[sha256] for sha256 in request.images]
+    captions = describe(given, request.seed, models, reporter)
+    model = models.image(request.model, reporter)
+    task = prepare(request, given, captions, model)
+    drawn = generate(model, task.generation, reporter)
+    return reporter.aside(lambda: finish(task, drawn, model))
+
+
+def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:
+    """One caption for each picture; none where there is no captioner."""
+    try:
+        captioner = models.get("caption", reporter)
+    except ModelError:
+        return []
+    captions = []
+    for image in images:
+        small = image.copy()
+        small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        captions += list(captioner.captions(small, 1, seed, reporter.turn))
+    return captions
+
+
+def prepare(request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel) -> Task:
+    """All pictures count alike; the first one gives the shape, unless one was asked for."""
+    size, notes = drawing.choose_size(request, model.card, images[0].width / images[0].height)
+    words = [text for text in (request.prompt.strip(), *captions) if text]
+    said = replace(request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words))
+    strength = model.card.blend if request.strength is None else request.strength
+    mode, given = (Mode.IMAGE, {"image": mean(images, size), "strength": strength}) if model.has(Mode.IMAGE) else (Mode.TEXT, {})
+    told = f"The pictures were read as: {'; '.join(captions)}." if captions else "No captioner is set up, so only the pictures' mean was used."
+    task = drawing.prepare(said, model, mode, size, **given)
+    parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
+    return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, told))
+
+
+def mean(images: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
+    """The pixels' mean of all pictures, each cut to the shape of ``size`` in its middle."""
+    fitted = [np.asarray(ImageOps.fit(image, size, Image.Resampling.LANCZOS), np.float32) for image in images]
+    return Image.fromarray(np.mean(fitted, 0).round().clip(0, 255).astype(np.uint8))

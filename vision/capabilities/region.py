@@ -1,0 +1,64 @@
+"""/region: a part of a picture drawn anew, named by a mask, by boxes or by words; every pixel outside stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from core.errors import ModelError, UserError
+from core.events import Output
+from core.requests import RegionRequest
+from vision import drawing, pictures, region
+from vision.diffusion import Drawn, generate
+from vision.drawing import Task
+from vision.image_model import ImageModel
+from vision.models import Mode
+from vision.provider import Models
+from vision.reporter import Reporter
+
+
+def run(request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities."""
+    mask = find(request, images, models, reporter)
+    model = models.image(request.model, reporter)
+    task = prepare(request, images[request.image], mask, model)
+    drawn = generate(model, task.generation, reporter)
+    return reporter.aside(lambda: finish(task, drawn, images[request.image], mask, model))
+
+
+def find(request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Image.Image:
+    """The mask at the picture's size. UserError when it is empty, or nothing is found for the words."""
+    size = images[request.image].size
+    if request.mask_image is not None:
+        return region.from_picture(images[request.mask_image], size)
+    if request.boxes:
+        return region.from_boxes(request.boxes, size)
+    try:
+        segmenter: Any = models.get("segment", reporter)
+    except ModelError as error:
+        raise UserError("No model that finds things by words is set up here (SEGMENT_MODEL); use a mask or fields of the grid.") from error
+    image = images[request.image]
+    return reporter.aside(lambda: segmenter.mask(image, request.region.strip()))
+
+
+def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
+    layout = region.plan(mask, model.card)
+    start, paint = region.shown(image, mask, layout, model.card)
+    strength = model.card.region if request.strength is None else request.strength
+    given: dict[str, Any] = {"image": start, "strength": strength}
+    notes: tuple[str, ...] = ()
+    if model.has(Mode.INPAINT):
+        mode, given["mask_image"] = Mode.INPAINT, paint
+    else:
+        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
+    task = drawing.prepare(request, model, mode, layout.size, **given)
+    parameters = {**task.parameters, "width": image.width, "height": image.height, "region": request.region or None}
+    return Task(task.generation, {k: v for k, v in parameters.items() if v is not None}, (*notes, *task.notes), {"layout": layout})
+
+
+def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
+    layout = task.extra["layout"]
+    large = [pictures.enlarge(painted, model.card.output_scale) for painted in drawn.images]
+    return drawing.output(task, drawn, [region.pasted(painted, image, mask, layout, model.card) for painted in large])

@@ -1,0 +1,36 @@
+"""/shorten: how much each word of a prompt weighs, by the text side of CLIP or SigLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from PIL import Image
+
+from core.events import Output
+from core.requests import ShortenRequest
+from vision import shorten
+from vision.provider import Models
+from vision.reporter import Reporter
+
+BATCH = 16  # texts at once; the steps of other jobs come in between
+
+
+def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities. ``scores``: the words in the prompt's order with their weights. A step is a batch of texts."""
+    matcher, words = models.get("clip", reporter), request.prompt.split()
+    total = sum(-(-(min(shorten.WINDOW, len(words) - start) + 1) // BATCH) for start in range(0, len(words), shorten.WINDOW))
+    done = 0
+
+    def read(texts: list[str]) -> torch.Tensor:
+        nonlocal done
+        parts = []
+        for start in range(0, len(texts), BATCH):
+            reporter.turn()
+            parts.append(matcher.texts(texts[start : start + BATCH]))
+            done += 1
+            reporter.step(done, total)
+        return torch.cat(parts)
+
+    scores = tuple(zip(words, shorten.weights(words, read), strict=True))
+    return Output(scores=scores, parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []})

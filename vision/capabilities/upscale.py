@@ -1,0 +1,68 @@
+"""/upscale: a picture two or four times as large. Subtle keeps it and sharpens, creative draws new detail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output
+from core.requests import MAX_UPSCALED, UpscaleRequest
+from vision import drawing, pictures, upscale
+from vision.card import Card
+from vision.diffusion import Drawn
+from vision.drawing import Task
+from vision.image_model import ImageModel
+from vision.meaning import Wording
+from vision.models import Mode
+from vision.provider import Models
+from vision.reporter import Reporter
+
+
+def run(request: UpscaleRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities."""
+    model, image = models.image(request.model, reporter), images[request.image]
+    target = measure(request, image.size)
+    task = prepare(request, target, model)
+    size = at_models_scale(target, model.card)
+    if not model.has(Mode.IMAGE):
+        return _plain(task, image, target, model)
+    refined = upscale.refine(model, [pictures.resize(image, size)], task.generation, task.parameters["strength"], reporter)
+    return reporter.aside(lambda: finish(task, refined[0], target, model))
+
+
+def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
+    """(w, h) of the result in px. UserError when it is too large."""
+    target = size[0] * request.factor, size[1] * request.factor
+    if max(target) > MAX_UPSCALED:
+        fits = ", 2x fits" if request.factor == 4 and max(size) * 2 <= MAX_UPSCALED else ""
+        raise UserError(f"`factor` is {request.factor}; that would be {target[0]}x{target[1]} px, and up to {MAX_UPSCALED} px a side fit{fits}.")
+    return target
+
+
+def at_models_scale(target: tuple[int, int], card: Card) -> tuple[int, int]:
+    """(w, h) that the model draws for ``target`` finished px."""
+    return max(card.multiple, -(-target[0] // card.output_scale)), max(card.multiple, -(-target[1] // card.output_scale))
+
+
+def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
+    """Subtle leaves the words out: read in every tile, they draw their object into each."""
+    strength = model.card.upscale[request.mode] if request.strength is None else request.strength
+    side = pictures.round_to(model.card.native_size, model.card.multiple)
+    task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
+    generation = replace(task.generation, prompt="", wording=Wording()) if request.mode == "subtle" else task.generation
+    told = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
+    return Task(generation, {**task.parameters, **told}, task.notes)
+
+
+def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
+    large = pictures.enlarge(refined, model.card.output_scale).crop((0, 0, *target))
+    return drawing.output(task, Drawn((refined,)), [large])
+
+
+def _plain(task: Task, image: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
+    note = f"{model.name} can't start from a picture; it was enlarged without new detail."
+    task = Task(task.generation, task.parameters, (*task.notes, note))
+    return drawing.output(task, Drawn((image,)), [pictures.resize(image, target)])
