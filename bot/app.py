@@ -26,6 +26,7 @@ from bot.logs import set_up_logs
 from bot.moderation import Choices, Moderator
 from bot.picture_check import PictureCheck
 from bot.privacy import Periods, Privacy
+from bot.promises import Promises
 from bot.transport import Transport
 from core.errors import AtelierError, StorageError
 from core.settings import Settings
@@ -56,6 +57,7 @@ class Services:
     files: Files
     moderator: Moderator
     privacy: Privacy
+    promises: Promises
 
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
@@ -121,7 +123,7 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         backups = asyncio.create_task(_back_up_daily(database), name="backups")
         sweeps = asyncio.create_task(privacy.sweep_for_ever(), name="retention")
         try:
-            yield Services(settings, queue, files, moderator, privacy)
+            yield Services(settings, queue, files, moderator, privacy, Promises(settings.data_dir / "unanswered"))
         finally:
             backups.cancel()
             sweeps.cancel()

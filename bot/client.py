@@ -20,6 +20,7 @@ from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
 from bot.modals import CaptionModal, Submission
+from bot.promises import Promise
 from bot.replies import SILENT, add_whisper, whisper
 from bot.sources import Sources
 from bot.transport import GARBLED, GONE, Transport
@@ -52,6 +53,7 @@ class Atelier(commands.Bot):
         )
         settings, queue, files, moderator = built.settings, built.queue, built.files, built.moderator
         self.settings, self.queue, self.files, self.moderator, self.privacy = settings, queue, files, moderator, built.privacy
+        self.promises = built.promises
         moderator.restricted, moderator.roles = self._restricted, self._roles
         self.owners = set(settings.owner_ids)
         self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
@@ -100,6 +102,7 @@ class Atelier(commands.Bot):
             count = await self.delivery.resume()
             if count:
                 log.info("%d jobs go on", count)
+            await self.delivery.apologise(self.promises)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
@@ -149,6 +152,10 @@ class Atelier(commands.Bot):
 
     async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
         """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""
+        with self.promises.kept(Promise(interaction.id, interaction.application_id, interaction.token)):
+            return await self._ask(interaction, build, press_key)
+
+    async def _ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], press_key: str | None) -> Job | None:
         if not await _acknowledge(interaction):
             return None
         try:

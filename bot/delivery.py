@@ -23,6 +23,7 @@ from bot import buttons, marks, messages
 from bot.authority import Place
 from bot.intake import Intake
 from bot.moderation import Moderator, Treatment
+from bot.promises import Promise, Promises
 from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
@@ -117,6 +118,23 @@ class Delivery:
         for job in jobs:
             self.follow(job, resumed=True)
         return len(jobs)
+
+    async def apologise(self, promises: Promises) -> None:
+        """Tell of every interaction that an earlier process acknowledged, and then was killed before a row stood for it."""
+        left, promises.left = promises.left, ()
+        for promise in left:
+            if await self._queue.job_of_interaction(promise.interaction_id) is None:
+                await self._apologise(promise)
+            promises.drop(promise.interaction_id)
+
+    async def _apologise(self, promise: Promise) -> None:
+        origin = Origin(0, 0, None, promise.interaction_id, promise.token, promise.application_id)
+        if discord.utils.utcnow() - discord.utils.snowflake_time(promise.interaction_id) > TOKEN_LIFE:
+            return
+        try:
+            await self._transport.attempt(lambda: self._edit_original(origin, Post(messages.FORGOTTEN)), patience=TIDY_PATIENCE)
+        except FAILURES as error:  # 404 also when the acknowledgement itself never left
+            log.info("interaction %d: no apology (%s)", promise.interaction_id, type(error).__name__)
 
     async def close(self, grace: float = 10.0) -> None:
         """Let the last edits go out for ``grace`` seconds, then stop."""

@@ -12,6 +12,7 @@ from core.prompt import format_prompt
 from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, VariationRequest
 from core.wording import prompt_of
 
+FORGOTTEN = "I was restarted before I could note this down. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned

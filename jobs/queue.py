@@ -184,6 +184,9 @@ class Queue:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
         return await self.database.read(partial(rows.children, job_id=job_id, index=index))
 
+    async def job_of_interaction(self, interaction_id: int) -> Job | None:
+        return await self.database.read(partial(rows.same_request, origin=Origin(0, 0, interaction_id=interaction_id)))
+
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
         return await self.database.read(partial(rows.of_message, message_id=message_id))

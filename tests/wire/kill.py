@@ -20,6 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.delivery import TOKEN_LIFE
+from bot.messages import FORGOTTEN
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.launch import CRASHES
 from tests.wire.process import BotProcess
@@ -53,6 +55,7 @@ class Report:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     cut_off: int = 0  # acknowledged with "thinking …", killed before there was a row
+    silent: list[int] = field(default_factory=list)  # of these, whom the next life could have told so, and didn't
     bot_back: list[float] = field(default_factory=list)
     worker_back: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -81,7 +84,7 @@ class Killer:
         killed = time.monotonic()
         await self.bot.start(*crash)
         first = self.ask("a red house")
-        if point not in ("before acknowledgement", "after acknowledgement", "row written") and self.report.kills:
+        if point not in ("before acknowledgement", "after acknowledgement", "acknowledged", "row written") and self.report.kills:
             await self.discord.until(lambda: first.acknowledged or self.bot._gone())
             if first.acknowledged:
                 self.report.bot_back.append(first.acknowledged - killed)
@@ -155,7 +158,10 @@ class Killer:
         report.sent, report.jobs, report.results = len(self.asked), len(rows), finals.total() - report.failures
         report.lost = [job_id for job_id, _, _ in rows.values() if not finals[job_id]]
         report.doubled = [job_id for job_id, _, _ in rows.values() if finals[job_id] > 1]
-        report.cut_off = sum(1 for made in self.asked if made.acknowledged and made.id not in rows)
+        cut_off = [made for made in self.asked if made.acknowledged and made.id not in rows]
+        report.cut_off = len(cut_off)
+        lives = [made for made in cut_off if time.time() - made.born < TOKEN_LIFE.total_seconds()]
+        report.silent = [made.id for made in lives if made.message is None or made.message.content != FORGOTTEN]
         return report
 
 
@@ -191,12 +197,12 @@ def main() -> int:
         report = asyncio.run(run(Path(folder), points, seed=arguments.seed))
     print(f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs, {report.results} results, "
           f"{report.failures} honest failures, {len(report.lost)} lost, {len(report.doubled)} doubled; "
-          f"{report.cut_off} cut off between acknowledgement and row")
+          f"{report.cut_off} cut off between acknowledgement and row, {len(report.silent)} of them not told")
     print("kills:", dict(report.kills), "not reached:", report.missed)
     for name, values in (("bot", report.bot_back), ("worker", report.worker_back)):
         if values:
             print(f"{name} back at work: p50 {statistics.median(values):.2f} s, p99 {quantile(values, 0.99):.2f} s, n={len(values)}")
-    return 1 if report.lost or report.doubled else 0
+    return 1 if report.lost or report.doubled or report.silent else 0
 
 
 if __name__ == "__main__":

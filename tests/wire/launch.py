@@ -21,6 +21,7 @@ from typing import Any
 
 WORKER = "tests.bot.pretend_worker:main"
 CRASHES = {  # name → (what, when): the whole process group is killed there, once
+    "acknowledged": ("jobs.queue:Queue._submit", "before"),
     "row written": ("jobs.queue:Queue._submit", "after"),
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
     "files saved": ("jobs.dispatcher:Dispatcher._save", "after"),
