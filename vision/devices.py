@@ -34,6 +34,13 @@ def memory(device: str) -> tuple[int, int]:
     return host.available, host.total
 
 
+def room(device: torch.device) -> int | None:
+    """Bytes that new tensors can have, in what the allocator keeps and outside of it. None where nobody can say what a pass takes."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
 def choose_dtype(device: str, setting: str) -> torch.dtype:
     """"auto": float32 on a CPU (half types are slow or unsupported there), else bfloat16 where the card has it, else float16."""
     if setting != "auto":

@@ -124,7 +124,7 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
         for number, seeds in enumerate(chunks):
             if saved and number < saved.chunk:
                 continue
-            run = _Run(model, generation, reporter)
+            run = _Run(model, generation, reporter, len(chunks))
             generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]  # on the CPU: the same noise on every device
             resume = checkpoint.Resume(run.pipe, saved, generators) if saved and number == saved.chunk else None
             place = _Place(batch, number, len(chunks), generators, list(images), list(veiled))
@@ -161,14 +161,15 @@ class _Run:
     encoded in between.
     """
 
-    def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter) -> None:
-        self.model, self.seat = model, reporter.seat if model.shares_steps else None
+    def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
+        self.model, self.seat, self.chunks = model, reporter.seat if model.shares_steps else None, chunks
         self.pipe = copy.copy(model.pipeline(generation.mode))
         self.pipe.scheduler = schedule.ending(model.scheduler(generation.sampler), generation.stop, generation.strength)
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
-            vars(self.pipe)[name] = Denoiser(getattr(self.pipe, name), self._evaluate)  # not setattr: it would note the class in the config
+            waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label)
+            vars(self.pipe)[name] = waits  # not setattr: that would note its class in the configuration
 
     def __enter__(self) -> _Run:
         if self._wants_decoder:
@@ -184,6 +185,7 @@ class _Run:
 
     def _evaluate(self, call: Call) -> Any:
         self.__exit__()
+        self.seat.total = self.seat.total or (getattr(self.pipe, "num_timesteps", None) or 0) * self.chunks
         return self.seat.evaluate(call)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
 from collections.abc import Callable
@@ -111,6 +112,12 @@ class ImageModel:
     def guided(self, guidance_scale: float) -> bool:
         """Whether a negative prompt acts."""
         return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
+
+    @property
+    def label(self) -> str:
+        """Of everything that the duration of a step depends on besides its shape."""
+        weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
+        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
 
     def prompt_limit(self, prompt: str) -> int | None:
         """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None. CLIP-only models."""

@@ -64,7 +64,7 @@ class Quit:
 
 @dataclass(frozen=True)
 class Ready:
-    """Imports are done, jobs are welcome."""
+    """Imports are done, jobs are welcome. Said again when ``slots`` changes."""
 
     device: str
     pid: int

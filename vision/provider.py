@@ -61,6 +61,11 @@ class Models:
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
 
+    @property
+    def share_steps(self) -> bool:
+        """Whether jobs on the image models that are loaded can go on beside each other."""
+        return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
+
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
         key = f"{role}:{spec}"
         held = self._held.get(key) or reporter.aside(lambda: self._load_once(key, role, spec, reporter), loading=True)

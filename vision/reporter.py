@@ -36,11 +36,11 @@ class Reporter:
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
 
-    def turn(self) -> None:
-        """``check``, and let other jobs go first. For long work that has no denoising steps."""
+    def turn(self, kind: str) -> None:
+        """``check``, and let other jobs go first. Before each piece of long work of ``kind`` that has no denoising steps."""
         self.check()
         if self.seat is not None:
-            self.seat.pause()
+            self.seat.pause(kind)
 
     def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
         """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,12 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
         raise
     from vision import checkpoint
     from vision.engine import Engine
+    from vision.engine.curve import Curves
 
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
-    desk = Desk(inbox, send, models, Engine(exact=config.exact, wake=wake), kept, pace, redact)
+    engine = Engine(exact=config.exact, wake=wake, curves=Curves(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json"))
+    desk = Desk(inbox, send, models, engine, kept, pace, redact, ready)
     send(ready)
     desk.serve()
 
@@ -65,9 +68,10 @@ class Desk:
     """Takes runs in, lets the engine work on all of them, and sends one answer for each."""
 
     def __init__(
-        self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None, redact: Redactor
+        self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None, redact: Redactor, ready: Ready
     ) -> None:
-        self.inbox, self.send, self.models, self.engine, self.kept, self.pace, self.redact = inbox, send, models, engine, kept, pace, redact
+        self.inbox, self.send, self.models, self.engine, self.kept, self.pace = inbox, send, models, engine, kept, pace
+        self.redact, self.ready = redact, ready
 
     def serve(self) -> None:
         """Until Quit, or until the other end of the pipe is gone; what is unfinished then keeps its checkpoint."""
@@ -75,8 +79,8 @@ class Desk:
             self.engine.wake.clear()
             for run in self.inbox.take():
                 self._begin(run)
-            if not self.engine.tick():
-                self.engine.wake.wait()
+            if not self.engine.tick() and not self.engine.measure():
+                self.engine.rest()
         self.engine.stop()
 
     def _begin(self, run: Run) -> None:
@@ -99,11 +103,19 @@ class Desk:
         if error is not None:
             raise error
         self.send(answer)
+        self._tell_slots()
         self.inbox.forget(reporter.job_id)
         if isinstance(answer, Broke) and answer.fault is Fault.MEMORY:
             self.models.release()
         if not (isinstance(answer, Broke) and answer.fault is Fault.PROCESS):  # another process has another try
             reporter.checkpoint.remove()
+
+    def _tell_slots(self) -> None:
+        """Where jobs are whole calls, others had better wait in the queue, where lanes and turns count."""
+        slots = SLOTS if self.models.share_steps else 1
+        if slots != self.ready.slots:
+            self.ready = replace(self.ready, slots=slots)
+            self.send(self.ready)
 
 
 def _set_up_logs(config: WorkerConfig) -> Redactor:

@@ -78,9 +78,23 @@ def begin(engine: Engine, model: ImageModel, job: Job) -> None:
     engine.begin("job", work, check=watcher.check, done=done)
 
 
-def together(model: ImageModel, jobs: list[Job], arrivals: list[int], exact: bool = False) -> Engine:
+class Crowd(Engine):
+    """Joins whatever can be joined; with ``rng`` any part of it, so that jobs overtake each other, too."""
+
+    def __init__(self, rng: random.Random | None = None, **options) -> None:
+        super().__init__(**options)
+        self.rng = rng
+
+    def _choose(self, waiting: list[Seat]) -> list[Seat]:
+        first = self.rng.choice(waiting) if self.rng else waiting[0]
+        same = [seat for seat in waiting if seat.waits_for.key == first.waits_for.key]
+        return self.rng.sample(same, self.rng.randint(1, len(same))) if self.rng else same
+
+
+def together(model: ImageModel, jobs: list[Job], arrivals: list[int], exact: bool = False, rng: random.Random | None = None) -> Engine:
     """Run all; job i begins before tick ``arrivals[i]``."""
-    engine, tick, coming = Engine(exact=exact), 0, sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
+    engine, tick = Crowd(rng, exact=exact), 0
+    coming = sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
     while coming or engine.seats:
         while coming and coming[0][0] <= tick:
             begin(engine, model, coming.pop(0)[1])
@@ -163,7 +177,7 @@ def random_trace(model: ImageModel, rng: random.Random, wanted: Callable[[Genera
     for job in jobs:
         if rng.random() < 0.3:
             job.stop_after = rng.randint(0, 5)
-    together(model, jobs, [rng.randrange(8) for _ in jobs])
+    together(model, jobs, [rng.randrange(8) for _ in jobs], rng=rng if rng.random() < 0.5 else None)
     worst = 0.0
     for job in jobs:
         stopped = isinstance(job.error, JobCancelled)
@@ -315,7 +329,7 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
             numbers = []
             for _ in range(4):
                 numbers.append(torch.rand(()).item())
-                seat.pause()
+                seat.pause("work")
             drawn[name] = numbers
 
         return run

@@ -25,18 +25,19 @@ def run(request: ClassifyRequest, images: Mapping[str, Image.Image], models: Mod
     else:
         try:
             classifier = models.get("vit", reporter)
+            reporter.turn("classifier")
             scores, name = classifier.best(image, request.top_k), classifier.name
         except ModelError as error:
             log.warning("no classifier (%s); CLIP's default labels are used", error)
             scores, name = _match(image, None, models, reporter)
             scores, notes = scores[: request.top_k], ["There is no classifier; a default list of labels was tried with CLIP."]
     reporter.step(1, 1)
-    sheet = pictures.png(chart.draw(scores, title=f"{name}"))
+    sheet = reporter.aside(lambda: pictures.png(chart.draw(scores, title=f"{name}")))
     return Output(grid=sheet, scores=tuple(scores), parameters={"kind": request.kind, "model": name, "labels": list(request.labels), "notes": notes})
 
 
 def _match(image: Image.Image, labels: tuple[str, ...] | None, models: Models, reporter: Reporter) -> tuple[list[tuple[str, float]], str]:
     matcher = models.get("clip", reporter)
     labels = labels or matcher.labels
-    chances = matcher.probabilities(image, labels)
+    chances = matcher.probabilities(image, labels, lambda: reporter.turn("clip"))
     return sorted(zip(labels, chances, strict=True), key=lambda pair: -pair[1]), matcher.name

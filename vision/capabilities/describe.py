@@ -21,7 +21,8 @@ def run(request: DescribeRequest, images: Mapping[str, Image.Image], models: Mod
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     captions: list[str] = []
-    for caption in captioner.captions(image, request.num_captions, request.seed, reporter.turn):
+    reporter.turn("picture to describe")
+    for caption in captioner.captions(image, request.num_captions, request.seed, lambda: reporter.turn("caption")):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)
         reporter.check()

@@ -21,25 +21,28 @@ NAMES = ("transformer", "unet")  # of a pipeline's denoiser
 class Call:
     """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance, two for each picture).
 
-    key: calls with the same one can be one call. context: the cache context (``cond``, ``uncond``) it was made in, None = none.
+    key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the same in every process.
+    context: the cache context (``cond``, ``uncond``) it was made in, None = none.
     """
 
     module: Any
     arguments: dict[str, Any]
     count: int
     key: tuple[Any, ...]
+    kind: str = ""
     context: str | None = None
 
 
 @dataclass
 class Denoiser:
-    """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it.
+    """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it. label: of the weights, see Call.kind.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a module.
     """
 
     module: Any
     evaluate: Callable[[Call], Any]
+    label: str = ""
     _context: str | None = None
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ class Denoiser:
         arguments.pop("self")
         count = rows.count(arguments)
         key = (id(self.module), *rows.key(arguments, count, self._digest))
-        return self.evaluate(Call(self.module, arguments, count, key, self._context))
+        return self.evaluate(Call(self.module, arguments, count, key, f"{self.label} {rows.size(arguments)}", self._context))
 
     @contextmanager
     def cache_context(self, name: str) -> Iterator[None]:

@@ -6,7 +6,6 @@ engine. Which waiting calls make the next pass is ``policy``'s to say.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -20,19 +19,19 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from vision import devices
-from vision.engine import rows
-from vision.engine.denoiser import Call, direct
+from vision.engine import policy
+from vision.engine.curve import Curves
+from vision.engine.denoiser import Call
+from vision.engine.passes import Passes
 
-log = logging.getLogger(__name__)
-
-BUCKET = 8  # rows of every pass in exact mode: four pictures with guidance
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Pause:
-    """What a job waits for when it lets the others go first. until: None = they have had a turn; else it is asked at every tick."""
+    """What a job waits for when it lets the others go first. kind: of the work it has next. until: asked at every tick, None = it may go on."""
 
+    kind: str = ""
     until: Callable[[], bool] | None = None
 
 
@@ -40,7 +39,7 @@ class Pause:
 class Seat:
     """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
 
-    step, total: of its denoising steps, as far as they are known.
+    step, total: of its denoising steps, as far as they are known. passes: it was in. due: see policy; None = it never waited for a pass.
     """
 
     name: str
@@ -48,9 +47,10 @@ class Seat:
     engine: Engine
     check: Callable[[], None]
     done: Callable[[Any, BaseException | None], None]
-    arrived: float
     step: int = 0
     total: int = 0
+    passes: int = 0
+    due: float | None = None
     waits_for: Call | Future[Any] | Pause | None = None
     _greenlet: greenlet = field(init=False, repr=False)
 
@@ -67,16 +67,19 @@ class Seat:
         """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another."""
         return self._wait(self.engine.in_thread(self, work, loading=loading))
 
-    def pause(self) -> None:
-        """Let the others go first. torch's own random numbers go on afterwards as if nothing had been in between."""
+    def pause(self, kind: str) -> None:
+        """Let the others go first, before a piece of work of ``kind`` (captions, say) that has no passes. Passes of others leave it little time.
+
+        torch's own random numbers go on afterwards as if nothing had been in between.
+        """
         state = torch.get_rng_state()
-        self._wait(Pause())
+        self._wait(Pause(kind))
         torch.set_rng_state(state)
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened."""
         if not condition():
-            self._wait(Pause(condition))
+            self._wait(Pause(until=condition))
 
     @contextmanager
     def solo(self) -> Iterator[None]:
@@ -102,23 +105,26 @@ class Seat:
 class Engine:
     """The jobs of one device. Everything is called on one thread; ``wake`` is set from any when there is something to do again.
 
-    exact: every pass has BUCKET rows, so that a picture is the same bit for bit whoever shares it.
+    exact: see Passes. clock: seconds; what policy plans with and curves are measured on. curves: what is known of the device's passes.
     """
 
-    def __init__(self, *, exact: bool = False, wake: threading.Event | None = None) -> None:
-        self.exact, self.wake = exact, wake or threading.Event()
+    def __init__(
+        self, *, exact: bool = False, wake: threading.Event | None = None, clock: Callable[[], float] = time.monotonic, curves: Curves | None = None
+    ) -> None:
+        self.wake, self.clock = wake or threading.Event(), clock
+        self.passes = Passes(curves or Curves(), clock, exact=exact)
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
+        self._turns, self._guests = policy.Turns(), policy.Guests()
         self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
         self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
-        self._limits: dict[tuple[Any, ...], int] = {}  # rows that fit, where it was found out
 
     def begin(
         self, name: str, work: Callable[[Seat], Any], *, check: Callable[[], None] = lambda: None,
         done: Callable[[Any, BaseException | None], None] = lambda result, error: None,
     ) -> Seat:  # fmt: skip
         """Take a job in; it starts at the next tick."""
-        seat = Seat(name, work, self, check, done, time.monotonic())
+        seat = Seat(name, work, self, check, done)
         self.seats.append(seat)
         self._next.append((seat, lambda: self._resume(seat, seat)))  # its first argument
         self.wake.set()
@@ -127,15 +133,22 @@ class Engine:
     def stop(self) -> None:
         """Ask every job once more whether it should go on, and wait for none."""
         self._stop_those_that_should()
+        self.passes.curves.save()
         for executor in self._threads.values():
             executor.shutdown(wait=False, cancel_futures=True)
+
+    def rest(self) -> None:
+        """Until there is something to do again."""
+        if not self.seats:
+            self.passes.curves.save()
+        self.wake.wait()
 
     def run(self) -> None:
         """Until every job has ended."""
         while self.seats:
             self.wake.clear()
             if not self.tick():
-                self.wake.wait()
+                self.rest()
 
     @torch.no_grad()
     def tick(self) -> bool:
@@ -145,9 +158,16 @@ class Engine:
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
         paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause)]
         if waiting:
+            begin = self.clock()
             self._evaluate(self._choose(waiting))
-        moved += [self._unpause(seat) for seat in paused]
+            self._guests.host(self.clock() - begin)
+        moved += [self._unpause(seat, bool(waiting)) for seat in paused]
         return bool(waiting) or any(moved)
+
+    def measure(self) -> bool:
+        """Use an idle moment to learn how long passes take; False when there is nothing to learn, or this is none."""
+        with torch.no_grad():
+            return not self.seats and self.passes.measure()
 
     def _begin_next(self) -> bool:
         seat, go_on = self._next.popleft()
@@ -157,18 +177,35 @@ class Engine:
         go_on()
         return True
 
-    def _unpause(self, seat: Seat) -> bool:
+    def _unpause(self, seat: Seat, busy: bool) -> bool:
         pause = seat.waits_for
         if not isinstance(pause, Pause) or not self._may(seat) or not (pause.until is None or pause.until()):
             return False
+        if pause.until is not None:
+            self._resume(seat, None)
+            return True
+        if busy and not self._guests.may(pause.kind):
+            return False
+        begin = self.clock()
         self._resume(seat, None)
+        self._guests.stayed(pause.kind, self.clock() - begin, alone=not busy)
         return True
 
     def _may(self, seat: Seat) -> bool:
         return self.soloist is None or self.soloist is seat
 
     def _choose(self, waiting: list[Seat]) -> list[Seat]:
-        return [seat for seat in waiting if seat.waits_for.key == waiting[0].waits_for.key]
+        """Those in the next pass."""
+        now, kinds = self.clock(), {seat.waits_for.key: seat.waits_for.kind for seat in waiting}
+        for seat in waiting:
+            if seat.due is None:
+                work = max(1, seat.total - seat.step) * self.passes.seconds(seat.waits_for.kind, seat.waits_for.count)
+                seat.due = self._turns.due(now, work) if work else float("inf")
+        jobs = [
+            policy.Waiting(seat.waits_for.key, seat.waits_for.count, max(1, seat.total - seat.step), seat.due, not seat.passes) for seat in waiting
+        ]
+        chosen = policy.choose(jobs, lambda key, count: self.passes.seconds(kinds[key], count), lambda key: self.passes.most(kinds[key]), now)
+        return [waiting[i] for i in chosen]
 
     def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool) -> Future[T]:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
@@ -216,9 +253,8 @@ class Engine:
 
     def _evaluate(self, seats: list[Seat]) -> None:
         """One pass for all of ``seats``, whose calls have the same key. Where it fails, each alone, so that only the guilty one is told."""
-        calls = [seat.waits_for for seat in seats]
         try:
-            outputs = self._pass(calls)
+            outputs = self.passes.run([seat.waits_for for seat in seats])
         except Exception as error:
             if len(seats) == 1 or devices.is_sticky(error):
                 for seat in seats:
@@ -230,43 +266,5 @@ class Engine:
                 self._evaluate([seat])
             return
         for seat, output in zip(seats, outputs, strict=True):
+            seat.passes += 1
             self._resume(seat, output)
-
-    def _pass(self, calls: list[Call]) -> list[Any]:
-        """What each of ``calls`` gets from its module."""
-        if len(calls) == 1 and not self.exact and calls[0].key not in self._limits:
-            return [self._alone(calls[0])]
-        arguments, total = rows.join([(call.arguments, call.count) for call in calls]), sum(call.count for call in calls)
-        output = self._slices(calls[0], arguments, total)
-        places = [sum(call.count for call in calls[:i]) for i in range(len(calls))]
-        return [(output[begin : begin + call.count],) for call, begin in zip(calls, places, strict=True)]
-
-    def _alone(self, call: Call) -> Any:
-        try:
-            return direct(call)
-        except Exception as error:
-            if call.count == 1 or not devices.is_out_of_memory(error):
-                raise
-        self._too_many(call, call.count)  # not in the except block: the traceback holds tensors
-        return (self._slices(call, call.arguments, call.count),)
-
-    def _slices(self, call: Call, arguments: rows.Arguments, total: int) -> Any:
-        """The output for ``total`` rows, in as few passes as memory allows."""
-        parts, begin = [], 0
-        while begin < total:
-            size = BUCKET if self.exact else min(self._limits.get(call.key, total), total - begin)
-            piece = Call(call.module, rows.part(arguments, begin, begin + size, total), size, call.key, call.context)
-            try:
-                parts.append((direct(piece)[0], min(size, total - begin)))
-                begin += size
-                continue
-            except Exception as error:
-                if size == 1 or self.exact or not devices.is_out_of_memory(error):
-                    raise
-            self._too_many(call, size)
-        return rows.cat_outputs(parts)
-
-    def _too_many(self, call: Call, size: int) -> None:
-        self._limits[call.key] = max(1, size // 2)
-        log.warning("out of memory with %d rows of %s; from now on at most %d", size, type(call.module).__name__, self._limits[call.key])
-        devices.release()

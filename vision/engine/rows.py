@@ -23,6 +23,20 @@ def count(arguments: Arguments) -> int:
     return len(arguments[next(name for name in SAMPLES if name in arguments)])
 
 
+def device(arguments: Arguments) -> torch.device:
+    """Where the rows are."""
+    first = arguments[next(name for name in SAMPLES if name in arguments)]
+    return first[0].device
+
+
+def size(arguments: Arguments) -> str:
+    """Of one row's picture and words, as text."""
+    first = arguments[next(name for name in SAMPLES if name in arguments)]
+    words = arguments.get("encoder_hidden_states")
+    shape = tuple(first[0].shape)
+    return f"{shape} {tuple(words.shape[1:])}" if isinstance(words, torch.Tensor) else f"{shape}"
+
+
 def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes]) -> tuple[Any, ...]:
     """Two calls with the same key can be joined: rows of the same shape, and the same of what has no rows.
 

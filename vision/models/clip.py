@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 from core.errors import ModelError
 
 TEMPLATES = ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")  # averaging several is worth a few points (CLIP paper, 3.1.4)
+KEPT = 1000  # labels whose embeddings are remembered
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
 LABELS = (
@@ -31,11 +33,16 @@ class Matcher:
         self.templates: tuple[str, ...] = tuple(card.get("templates", TEMPLATES))
         self.labels: tuple[str, ...] = tuple(card.get("labels", LABELS))
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
+        self._known: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = OrderedDict()  # (label, templates) → (D,)
 
     @torch.no_grad()
-    def probabilities(self, image: Image.Image, labels: Sequence[str]) -> list[float]:
-        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum."""
-        text = torch.stack([self._label(label) for label in labels])  # (L, D)
+    def probabilities(self, image: Image.Image, labels: Sequence[str], turn: Callable[[], None] = lambda: None) -> list[float]:
+        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum.
+
+        turn: called before each piece of the work.
+        """
+        text = torch.stack([self._label(label, turn) for label in labels])  # (L, D)
+        turn()
         seen = self.images([image])
         logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
         if self.sigmoid:
@@ -48,7 +55,18 @@ class Matcher:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
         return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
 
-    def _label(self, label: str) -> torch.Tensor:
+    def _label(self, label: str, turn: Callable[[], None]) -> torch.Tensor:
+        """(D,), kept for KEPT labels."""
+        key = label, self.templates
+        if key not in self._known:
+            turn()
+            self._known[key] = self._text(label)
+        self._known.move_to_end(key)
+        if len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+    def _text(self, label: str) -> torch.Tensor:
         """(D,): the mean direction of the label in every template."""
         mean = self.texts([template.format(label) for template in self.templates]).mean(0)
         return mean / mean.norm()

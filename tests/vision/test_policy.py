@@ -1,0 +1,251 @@
+"""Who is in the next pass, on traces of jobs against first come, first served; and what is known of how long passes take."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vision.engine.curve import ENOUGH, Curve, Curves
+from vision.engine.policy import GUESTS, SAVED, Guests, Turns, Waiting, choose
+
+Cost = Callable[[int], float]
+
+
+def saturated(rows: int) -> float:
+    """1024 px on an H200: two at once take twice one (sgl-project/sglang#22183)."""
+    return 0.243 * rows * (0.978 if rows > 1 else 1)
+
+
+def roomy(rows: int) -> float:
+    """512 px on an H200, same source."""
+    known = {1: 0.167, 2: 0.183, 3: 0.186, 4: 0.240}
+    return known[rows] if rows in known else 0.240 + 0.04625 * (rows - 4)
+
+
+def between(rows: int) -> float:
+    return 0.3 + 0.7 * rows
+
+
+@dataclass
+class Job:
+    arrived: float
+    steps: int
+    left: int
+    due: float
+    first: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fared:
+    """Ratios to first come, first served, larger is better; but worst: the longest any job's time grew."""
+
+    mean: float
+    first: float
+    short: float
+    throughput: float
+    worst: float
+
+
+SHORT = 4
+MIX = ((SHORT, 0.6), (28, 0.3), (50, 0.1))
+
+
+def trace(rng: random.Random, count: int, load: float, cost: Cost, mix: Sequence[tuple[int, float]]) -> list[tuple[float, int]]:
+    steps, weights = zip(*mix, strict=True)
+    rate, at, jobs = load / (sum(n * w for n, w in mix) * cost(1)), 0.0, []
+    for _ in range(count):
+        at += rng.expovariate(rate)
+        jobs.append((at, rng.choices(steps, weights)[0]))
+    return jobs
+
+
+def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost) -> list[float]:
+    """When each would end."""
+    end, ends = 0.0, []
+    for at, steps in arrivals:
+        end = max(end, at) + steps * cost(1)
+        ends.append(end)
+    return ends
+
+
+def serve(arrivals: Sequence[tuple[float, int]], cost: Cost) -> list[Job]:
+    turns, now, coming, here, all_jobs = Turns(), 0.0, list(arrivals), [], []
+    while coming or here:
+        while coming and coming[0][0] <= now:
+            at, steps = coming.pop(0)
+            here.append(Job(at, steps, steps, turns.due(at, steps * cost(1))))
+            all_jobs.append(here[-1])
+        if not here:
+            now = coming[0][0]
+            continue
+        waiting = [Waiting("all", 1, job.left, job.due, job.left == job.steps) for job in here]
+        chosen = [here[i] for i in choose(waiting, lambda key, rows: cost(rows), lambda key: 16, now)]
+        assert chosen and len({id(job) for job in chosen}) == len(chosen)
+        now += cost(len(chosen))
+        for job in chosen:
+            job.first = job.first or now
+            job.left -= 1
+            job.ended = now
+        here = [job for job in here if job.left]
+    return all_jobs
+
+
+def fared(load: float, cost: Cost, mix: Sequence[tuple[int, float]], seed: int, count: int = 400) -> Fared:
+    arrivals = trace(random.Random(seed), count, load, cost, mix)
+    jobs, ends = serve(arrivals, cost), fifo(arrivals, cost)
+    plain = [end - at for end, (at, _) in zip(ends, arrivals, strict=True)]
+    ours = [job.ended - job.arrived for job in jobs]
+    firsts = [p - (job.steps - 1) * cost(1) for p, job in zip(plain, jobs, strict=True)]
+    shorts = [i for i, job in enumerate(jobs) if job.steps == min(n for n, _ in mix)]
+    return Fared(
+        statistics.mean(plain) / statistics.mean(ours), statistics.mean(firsts) / statistics.mean(job.first - job.arrived for job in jobs),
+        statistics.mean(plain[i] for i in shorts) / statistics.mean(ours[i] for i in shorts),
+        max(ends) / max(job.ended for job in jobs), max(o / p for o, p in zip(ours, plain, strict=True)),
+    )  # fmt: skip
+
+
+SEEDS = range(8)
+
+
+def mean(of: str, results: Sequence[Fared]) -> float:
+    return statistics.mean(getattr(result, of) for result in results)
+
+
+def test_where_batching_helps_jobs_are_joined() -> None:
+    results = [fared(0.9, roomy, ((50, 1.0),), seed) for seed in SEEDS]
+    assert mean("mean", results) > 3 and mean("first", results) > 20
+    results = [fared(0.9, roomy, MIX, seed) for seed in SEEDS]
+    assert mean("mean", results) > 3.5 and mean("short", results) > 10
+
+
+@pytest.mark.parametrize("cost", [saturated, between])
+def test_where_it_does_not_short_jobs_go_first(cost: Cost) -> None:
+    results = [fared(0.9, cost, MIX, seed) for seed in SEEDS]
+    assert mean("short", results) > 8 and mean("mean", results) > 1.6
+    assert min(result.throughput for result in results) > 0.97
+
+
+@pytest.mark.parametrize("load", [0.7, 0.9, 1.3])
+@pytest.mark.parametrize("cost", [saturated, between, roomy])
+def test_no_job_takes_more_than_twice_as_long_as_in_its_turn(cost: Cost, load: float) -> None:
+    assert max(fared(load, cost, MIX, seed).worst for seed in SEEDS) <= 1.85
+
+
+def test_without_ageing_a_long_job_would_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Turns, "due", lambda self, now, work: float("inf"))
+    assert max(fared(0.9, saturated, MIX, seed).worst for seed in SEEDS) > 2
+
+
+def test_jobs_that_cannot_share_are_never_in_one_pass() -> None:
+    waiting = [Waiting("a", 1, 5), Waiting("b", 1, 2), Waiting("a", 1, 3), Waiting("b", 1, 9)]
+    assert choose(waiting, lambda key, rows: 1.0, lambda key: 8, 0.0) == [1, 3]
+
+
+def test_what_does_not_fit_stays_out_but_one_always_goes() -> None:
+    waiting = [Waiting("a", 8, 5), Waiting("a", 8, 6), Waiting("a", 8, 7)]
+    assert choose(waiting, lambda key, rows: 1.0, lambda key: 16, 0.0) == [0, 1]
+    assert choose(waiting, lambda key, rows: 1.0, lambda key: 1, 0.0) == [0]
+
+
+def test_a_newcomers_first_step_goes_at_once() -> None:
+    waiting = [Waiting("a", 1, 3), Waiting("a", 1, 50, new=True)]
+    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
+
+
+def test_a_job_that_is_late_goes_first_and_alone() -> None:
+    waiting = [Waiting("a", 1, 3, due=100.0), Waiting("a", 1, 50, due=51.0), Waiting("a", 1, 5, due=100.0, new=True)]
+    assert choose(waiting, lambda key, rows: 1.0, lambda key: 8, 0.0) == [1]
+
+
+def test_guests_get_their_share_of_the_time_and_no_more() -> None:
+    guests, spent = Guests(), 0.0
+    guests.stayed("caption", 0.03, alone=True)
+    for _ in range(1000):
+        guests.host(0.1)
+        if guests.may("caption"):
+            guests.stayed("caption", 0.03, alone=False)
+            spent += 0.03
+    assert 0.9 * GUESTS * 100 < spent <= GUESTS * 100
+
+
+def test_a_guest_with_long_work_gets_its_turn_too() -> None:
+    guests = Guests()
+    guests.stayed("picture", 5 * SAVED, alone=True)
+    for _ in range(round(SAVED / GUESTS) - 1):
+        guests.host(1.0)
+        assert not guests.may("picture")
+    guests.host(2.0)
+    assert guests.may("picture")
+
+
+# What is known of passes
+
+
+def measured(points: dict[int, float]) -> Curve:
+    curve = Curve()
+    for rows, seconds in points.items():
+        curve.note(rows, seconds)
+    return curve
+
+
+def test_a_curve_runs_through_what_was_measured_and_on() -> None:
+    curve = measured({2: 1.0, 4: 1.5, 8: 3.5})
+    assert [curve.seconds(n) for n in (2, 3, 4, 6, 8, 12)] == pytest.approx([1.0, 1.25, 1.5, 2.5, 3.5, 5.5])
+    assert 0.5 <= curve.seconds(1) <= 1.0
+
+
+def test_one_slow_pass_on_a_busy_machine_changes_nothing() -> None:
+    curve = measured({2: 1.0, 4: 1.5})
+    for seconds in (1.0, 30.0, 1.1):
+        curve.note(2, seconds)
+    assert curve.seconds(2) == pytest.approx(1.05)
+
+
+def test_a_wider_pass_is_never_taken_for_quicker() -> None:
+    curve = measured({2: 1.0, 4: 0.8})
+    assert curve.seconds(4) == 1.0
+
+
+def test_an_unknown_curve_lets_jobs_join_once_so_that_it_becomes_known() -> None:
+    empty, one = Curve(), measured({2: 1.0})
+    for curve in (empty, one):
+        assert choose([Waiting("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0) == [0, 1]
+
+
+def test_idle_moments_fill_in_the_ladder_and_then_end() -> None:
+    curve, asked = measured({2: 0.01}), []
+    while (rows := curve.missing(8)) is not None:
+        asked.append(rows)
+        curve.note(rows, 0.01 * rows)
+    assert [asked.count(n) for n in (1, 2, 4, 8, 16)] == [ENOUGH, ENOUGH - 1, ENOUGH, ENOUGH, 0]
+
+
+def test_no_idle_moment_is_used_for_a_pass_of_many_seconds() -> None:
+    assert measured({2: 30.0}).missing(8) is None
+
+
+def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "curves" / "cpu.json"
+    curves = Curves(path)
+    curves.note("model", 2, 1.0)
+    curves.note("model", 4, 1.5)
+    curves.save()
+    again = Curves(path).of("model")
+    assert again.seconds(4) == 1.5 and again.widest == 4
+    again.note(4, 9.0)
+    assert again.seconds(4) == 9.0, "what is measured now counts"
+    assert [file.name for file in path.parent.iterdir()] == ["cpu.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"model": 5}', '{"model": [["a", 1]]}'])
+def test_damaged_curves_are_measured_anew(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "cpu.json"
+    path.write_text(text)
+    assert Curves(path).of("model").widest == 0
+    assert "can't be used" in caplog.text

@@ -1,0 +1,108 @@
+"""Who is in the next pass: numbers in, numbers out. Knows how long passes take and how much each job has left; no tensors, no clock.
+
+A newcomer's first step at once, so that there is something to see; then short jobs first, because that makes the mean wait shortest
+(shortest remaining processing time). Others ride along while that is worth it. Nobody comes later than PATIENCE times what first come, first
+served would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+PATIENCE = 2.0
+MARGIN = 0.9  # of PATIENCE is planned with: passes differ, and decoding comes on top
+
+GUESTS = 0.05  # share of the time of passes that jobs without passes may take
+SAVED = 1.0  # seconds they may have saved up at most
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step. left: steps, this one included.
+
+    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet.
+    """
+
+    key: Hashable
+    rows: int
+    left: int
+    due: float = float("inf")
+    new: bool = False
+
+
+class Turns:
+    """What first come, first served would have given: each job's due date follows from those that came before it."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def due(self, now: float, work: float) -> float:
+        """For a job that comes now with ``work`` seconds to do."""
+        self._end = max(self._end, now) + work
+        return now + PATIENCE * MARGIN * (self._end - now)
+
+
+class Guests:
+    """Jobs without passes (captions, labels) beside jobs with: for each second of passes they have GUESTS seconds, saved before they are spent."""
+
+    def __init__(self) -> None:
+        self._credit = 0.0
+        self._usual: dict[str, float] = {}  # kind of work → seconds of a piece
+
+    def host(self, seconds: float) -> None:
+        """A pass, with what belongs to it, took so long."""
+        self._credit = min(SAVED, self._credit + GUESTS * seconds)
+
+    def may(self, kind: str) -> bool:
+        """Whether there is time for a piece of work; one that takes longer than can be saved needs all of it."""
+        return self._credit >= min(self._usual.get(kind, 0.0), SAVED)
+
+    def stayed(self, kind: str, seconds: float, *, alone: bool) -> None:
+        """A piece took so long; ``alone``: nobody waited for it."""
+        self._usual[kind] = seconds
+        if not alone:
+            self._credit -= seconds
+
+
+def choose(
+    waiting: Sequence[Waiting], seconds: Callable[[Hashable, int], float], most: Callable[[Hashable], int], now: float
+) -> list[int]:
+    """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and rows. most: rows that fit, by key."""
+
+    work = [job.left * seconds(job.key, job.rows) for job in waiting]
+    pressing = _pressing(waiting, work, lambda i: seconds(waiting[i].key, waiting[i].rows), now)
+    if pressing is not None:
+        return [pressing]
+    order = sorted(range(len(waiting)), key=lambda i: (not waiting[i].new, work[i], i))
+    first = waiting[order[0]]
+    same = [i for i in order if waiting[i].key == first.key]
+    return same[: _riders([waiting[i].rows for i in same], len(waiting), lambda rows: seconds(first.key, rows), most(first.key))]
+
+
+def _pressing(waiting: Sequence[Waiting], work: Sequence[float], step: Callable[[int], float], now: float) -> int | None:
+    """The job that is due first, if after one more pass for another those due up to some time could no longer all be done by then."""
+    order, sum_of_work = sorted(range(len(waiting)), key=lambda i: waiting[i].due), 0.0
+    for i in order:
+        sum_of_work += work[i]
+        if now + sum_of_work + step(i) >= waiting[i].due:
+            return order[0]
+    return None
+
+
+def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
+    """How many of those with ``rows``, in their order, are in one pass; of ``jobs`` that wait in all.
+
+    One more makes the pass longer for those in it, and spares everybody behind it the pass it would have needed for itself. It rides along
+    when that is less time in sum. So while a wider pass costs next to nothing all ride, and where it costs as much as two passes nobody does;
+    in between, the more the more jobs wait. Several may be worth it where one alone is not.
+    """
+    taken, total = 1, rows[0]
+    best, width = taken, total
+    while taken < len(rows) and total + rows[taken] <= most:
+        total, taken = total + rows[taken], taken + 1
+        longer = seconds(total) - seconds(width)
+        spared = sum(seconds(n) for n in rows[best:taken]) - longer
+        if best * longer <= (jobs - best) * spared:
+            best, width = taken, total
+    return best
