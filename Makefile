@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench load grammar
+.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench load grammar
 
 setup: $(STAMP)
 
@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing (about 1.5 GB on the first run) …"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test]'
 	@touch $(STAMP)
 
 run: setup
@@ -60,6 +60,17 @@ load: setup
 
 grammar: setup
 	$(BIN)/python -m tests.core.grammar $(ARGS)
+
+# Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
+security: setup
+	$(BIN)/python -m tests.security $(ARGS)
+
+audit: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python -m tests.security.dependencies --audit
+
+constraints: setup
+	$(BIN)/python -m tests.security.dependencies --write
 
 clean:
 	rm -rf $(VENV) build *.egg-info

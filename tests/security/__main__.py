@@ -1,0 +1,37 @@
+"""Every proof of docs/security.md, one after the other: ``python -m tests.security [--short]``. Exit status 1 when one of them fails."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+PROOFS = {  # module → arguments of the short form
+    "tests.security.pictures": ("--count", "5000", "--whole", "20"),
+    "tests.security.metadata": ("--count", "200"),
+    "tests.bot.authority_cells": (),
+    "tests.security.words": ("--count", "20000"),
+    "tests.security.weights": (),
+    "tests.security.links": ("--count", "30"),
+    "tests.security.canaries": (),
+    "tests.security.deletion": ("--jobs", "5"),
+    "tests.security.dependencies": (),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true", help="fewer pictures, words and links")
+    short = parser.parse_args().short
+    failed = []
+    for module, arguments in PROOFS.items():
+        run = subprocess.run([sys.executable, "-m", module, *(arguments if short else ())], check=False)
+        if run.returncode:
+            failed.append(module)
+            print(f"FAILED: {module}", flush=True)
+    print(f"{len(PROOFS) - len(failed)} passed, {len(failed)} failed")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
