@@ -28,7 +28,7 @@ from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
-from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest
+from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest
 from core.settings import Settings
 from jobs.queue import Queue
 from jobs.views import Result
@@ -393,7 +393,7 @@ class Delivery:
     def _outgoing(self, data: bytes, media_type: str, job: Job) -> bytes:
         """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model."""
         made = isinstance(job.request, GenerateRequest) and self._look.ai_mark
-        source = (marks.EXTENDED if isinstance(job.request, OutpaintRequest) else marks.MADE) if made else None
+        source = (marks.EXTENDED if isinstance(job.request, (OutpaintRequest, RegionRequest)) else marks.MADE) if made else None
         return marks.outgoing(data, media_type, source=source, parameters=self._look.picture_parameters)
 
 

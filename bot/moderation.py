@@ -290,6 +290,8 @@ def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, (tuple, list)):
+        if len(value) == 2 and isinstance(value[1], (int, float)) and value[1] < 0:
+            return  # words with a negative weight are to be avoided
         for part in value:
             yield from _strings(part)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -60,6 +60,14 @@ def test_the_rule_about_minors_holds_at_every_level_and_everywhere(text: str, le
     assert judge(text, level, (), True) is Rule.MINORS
 
 
+def test_words_to_be_avoided_ask_for_nothing() -> None:
+    from bot.moderation import texts_of
+    from core.requests import ImagineRequest
+
+    request = ImagineRequest(prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 1.0), ("child", -0.5)))
+    assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
+
+
 def test_the_levels() -> None:
     assert judge("a nude", "off", (), False) is None
     assert judge("a nude", "standard", (), True) is None
