@@ -64,7 +64,7 @@ def test_words_to_be_avoided_ask_for_nothing() -> None:
     from bot.moderation import texts_of
     from core.requests import ImagineRequest
 
-    request = ImagineRequest(prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 1.0), ("child", -0.5)))
+    request = ImagineRequest(prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5)))
     assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
 
 
