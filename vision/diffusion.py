@@ -165,6 +165,8 @@ class _Run:
         self.model, self.seat, self.chunks = model, reporter.seat if model.shares_steps else None, chunks
         self.pipe = copy.copy(model.pipeline(generation.mode))
         self.pipe.scheduler = schedule.ending(model.scheduler(generation.sampler), generation.stop, generation.strength)
+        if hasattr(self.pipe, "encode_prompt"):
+            vars(self.pipe)["encode_prompt"] = model.texts.remembering(self.pipe.encode_prompt, "pipeline")
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
@@ -219,8 +221,9 @@ def _spoken(model: ImageModel, pipe: Any, generation: Generation, on_step: _Step
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
+    read = model.texts.remembering(partial(family.encode, pipe), "family")
     said = conditioning.encode(
-        lambda words: Encoded(*family.encode(pipe, words)), g.prompt, g.negative_prompt, g.wording, g.seeds,
+        lambda words: Encoded(*read(words)), g.prompt, g.negative_prompt, g.wording, g.seeds,
         guided=model.guided(g.guidance_scale), zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
     )  # fmt: skip
     given = {**said.arguments(begin), "prompt": None, "negative_prompt": None, "num_images_per_prompt": 1}

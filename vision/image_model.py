@@ -18,6 +18,7 @@ from vision.card import Card
 from vision.engine.turn import Turn
 from vision.models import Family, Mode
 from vision.preview import LatentMap
+from vision.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,10 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
 
 
 class ImageModel:
-    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE; everything else is for one thread only."""
+    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE. texts: lately encoded.
+
+    Everything but the decoder is for one thread only.
+    """
 
     def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "") -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
@@ -45,7 +49,7 @@ class ImageModel:
         self._base, self._pipes, self._active = base, {}, None
         self._own_scheduler = base.scheduler
         self._latent_map: LatentMap | None = None
-        self.decoder = Turn()
+        self.decoder, self.texts = Turn(), Texts()
         base.set_progress_bar_config(disable=True)
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
 
