@@ -141,9 +141,11 @@ class Actor:
     reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
 
     def sees(self, place: Place) -> bool:
-        """Only members of a server see what is shown there; in direct messages there is nobody else."""
-        if self.guild_id is None or place.guild_id != self.guild_id:
+        """Only members of a server see what is shown there; a copy sent to somebody is seen in that very direct message, where nobody else is."""
+        if place.guild_id != self.guild_id:
             return False
+        if self.guild_id is None:
+            return place.channel_id == self.channel_id
         return place.channel_id == self.channel_id or self.reads(place.channel_id)
 
 
@@ -179,7 +181,8 @@ class Authority:
         found |= Role.ANYONE
         if job is not None and job.origin.user_id == actor.user_id:
             found |= Role.AUTHOR
-        if job is not None and any(map(actor.sees, (Place(job.origin.guild_id, job.origin.channel_id), *shown))):
+        asked = () if job is None or job.origin.guild_id is None else (Place(job.origin.guild_id, job.origin.channel_id),)
+        if job is not None and any(map(actor.sees, (*asked, *shown))):
             found |= Role.MEMBER
         return found
 

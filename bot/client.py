@@ -15,19 +15,24 @@ from discord.ext import commands
 
 from bot import actions, buttons, hosts, messages
 from bot.actions import Ask
+from bot.asking import Asking
 from bot.authority import Action, Actor, Authority, Place
 from bot.cogs import EXTENSIONS
 from bot.delivery import Delivery
 from bot.intake import Intake
-from bot.modals import CaptionModal, Submission
+from bot.links import Pictures
+from bot.modals import Submission
+from bot.presses import Presses, press_key
 from bot.promises import Promise
-from bot.replies import SILENT, add_whisper, whisper
+from bot.replies import SILENT, whisper
+from bot.sharing import Sharing
 from bot.sources import Sources
 from bot.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin
-from core.prompt import Prompt
 from jobs.views import Result
+from storage.members import Members
+from vision.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:
     from bot.app import Services
@@ -36,7 +41,29 @@ log = logging.getLogger(__name__)
 UNEXPECTED = "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 UNPOST_LATER = 600.0  # seconds, after a start
 ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
+TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
+BESIDE = {"interaction_id": None, "interaction_token": None, "application_id": None}  # not the answer to the interaction that asked
 DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
+
+
+class Tree(app_commands.CommandTree[Any]):
+    """Discord takes 15 message menus (https://discord.com/developers/docs/interactions/application-commands#registering-a-command), discord.py
+    2.7 counts to five."""
+
+    def add_menu(self, menu: app_commands.ContextMenu) -> None:
+        self._context_menus[menu.name, None, menu.type.value] = menu
+
+    async def sync_all(self) -> None:
+        """As many menus as Discord takes; the later ones stay out where it counts to five as well."""
+        try:
+            await self.sync()
+        except discord.HTTPException as error:
+            if error.code != TOO_MANY_COMMANDS:
+                raise
+            log.warning("Discord takes fewer menus; five are left")
+            for name in [name for name, _, _ in self._context_menus][5:]:
+                self.remove_command(name, type=discord.AppCommandType.message)
+            await self.sync()
 
 
 class Atelier(commands.Bot):
@@ -45,9 +72,10 @@ class Atelier(commands.Bot):
     def __init__(self, built: Services, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN) -> None:
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
-        intents.guilds = intents.dm_messages = True
+        intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
             command_prefix=commands.when_mentioned, intents=intents, help_command=None, allowed_mentions=SILENT, http_trace=hosts.trace(),
+            tree_cls=Tree,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
@@ -60,6 +88,12 @@ class Atelier(commands.Bot):
         self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, moderator, settings, transport)
+        self.capabilities = frozenset(CAPABILITIES)  # kinds that the workers can do
+        self.members = Members(built.queue.database)
+        pictures = Pictures(self.intake, self.sources, lambda: self.http, settings.max_upload_mb * 2**20)
+        self.asking = Asking(self, self.members, pictures)
+        self.presses = Presses(self, self.asking, self.members)
+        self.sharing = Sharing(queue, self.delivery, moderator)
         self._resumed = False
         self._unposting: asyncio.Task[int] | None = None
 
@@ -72,7 +106,7 @@ class Atelier(commands.Bot):
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = await self.application_info()
         self.owners.add(info.team.owner_id if info.team and info.team.owner_id else info.owner.id)
-        await self.tree.sync()
+        await self.tree.sync_all()  # type: ignore[attr-defined]
 
     async def close(self) -> None:
         """Deliveries need this client's connection; what they leave is told by the next one."""
@@ -150,17 +184,23 @@ class Atelier(commands.Bot):
             log.warning("the roles of user %d can't be read (%s)", job.origin.user_id, type(error).__name__)
             return job.origin.roles
 
-    async def ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None) -> Job | None:
-        """Acknowledge at once, build the request, queue it and follow it. Returns the job, None when there is none."""
+    async def ask(
+        self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None, ephemeral: bool = False
+    ) -> Job | None:
+        """Acknowledge at once (``ephemeral``: for the asker alone), build the request, queue it and follow it. Returns the job, None when there
+        is none."""
         with self.promises.kept(Promise(interaction.id, interaction.application_id, interaction.token)):
-            return await self._ask(interaction, build, press_key)
+            return await self._ask(interaction, build, press_key, ephemeral)
 
-    async def _ask(self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], press_key: str | None) -> Job | None:
-        if not await _acknowledge(interaction):
+    async def _ask(
+        self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], press_key: str | None, ephemeral: bool
+    ) -> Job | None:
+        if not await self.acknowledge(interaction, ephemeral=ephemeral):
             return None
         try:
             ask = await build()
-            return await self.submit(interaction, ask, press_key=press_key)
+            ask = replace(ask, stealth=ask.stealth or ephemeral)
+            return await self.submit(interaction, ask, press_key=press_key, shown=not ask.stealth or ephemeral)
         except UserError as error:
             await whisper(interaction, str(error))
         except Exception:
@@ -168,15 +208,30 @@ class Atelier(commands.Bot):
             await whisper(interaction, UNEXPECTED)
         return None
 
-    async def submit(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None) -> Job | None:
-        """Queue ``ask``, answer in this interaction's own message. A double click gets a whisper, not a second job."""
-        submitted = await self.queue.submit(ask.request, self._origin(interaction, press_key), lane=ask.lane, parent=ask.parent)
+    async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
+        """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody would see an answer."""
+        return await _acknowledge(interaction, ephemeral)
+
+    async def submit(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None, shown: bool = True) -> Job | None:
+        """Queue ``ask``, answer in this interaction's own message, or (not ``shown``: others see that message) by direct message. A double click
+        gets a whisper, not a second job."""
+        self._check_kind(ask)
+        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth)
+        if not shown:
+            origin = replace(origin, **BESIDE)
+        submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
         await self.queue.user_seen(interaction.user.id, interaction.user.name)
         if submitted.duplicate and submitted.job.origin.interaction_id != interaction.id:
             await whisper(interaction, "That is on its way already.")
             return None
         self.delivery.follow(submitted.job)
+        if not shown:
+            await whisper(interaction, "This is private: the result comes by direct message.")
         return submitted.job
+
+    def _check_kind(self, ask: Ask) -> None:
+        if ask.request.kind not in self.capabilities:
+            raise UserError(f"/{ask.request.kind} isn't built into this version yet. Nothing was queued.")
 
     def _origin(self, interaction: discord.Interaction, press_key: str | None = None) -> Origin:
         channel = interaction.channel
@@ -196,39 +251,31 @@ class Atelier(commands.Bot):
     # Presses. Each is checked against the row of its job
 
     async def on_job_button(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
+        await self._guarded(interaction, self.presses.pressed(interaction, job_id, action, index))
+
+    async def on_draft_button(self, interaction: discord.Interaction, draft_id: str, answer: str) -> None:
+        await self._guarded(interaction, self.asking.answered(interaction, draft_id, answer == "yes"))
+
+    async def on_region(self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]) -> None:
+        await self._guarded(interaction, self.presses.region_chosen(interaction, job_id, index, cells))
+
+    async def on_setting(self, interaction: discord.Interaction, setting: str, value: str) -> None:
+        cog: Any = self.get_cog("Settings")
+        await self._guarded(interaction, cog.changed(interaction, setting, value))
+
+    async def on_leaf(self, interaction: discord.Interaction, offset: int) -> None:
+        cog: Any = self.get_cog("Favourites")
+        await self._guarded(interaction, cog.leaf(interaction, offset))
+
+    async def _guarded(self, interaction: discord.Interaction, work: Awaitable[None]) -> None:
+        """What goes wrong is said to the one who pressed."""
         try:
-            await self._press(interaction, job_id, action, index)
+            await work
         except UserError as error:
             await whisper(interaction, str(error))
         except Exception:
-            log.exception("button %s of job %s failed", action, job_id)
+            log.exception("interaction %s failed", interaction.id)
             await whisper(interaction, UNEXPECTED)
-
-    async def _press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
-        if action == "caption":  # a modal must be the first answer
-            result = await self.result_for(interaction, job_id, Action.IMAGINE)
-            await interaction.response.send_modal(CaptionModal(job_id, index, result.captions[index]))
-        elif action == "cancel":
-            await interaction.response.defer(ephemeral=True, thinking=True)
-            await self.cancel(interaction, job_id)
-        elif action == "upscale":
-            await interaction.response.defer(thinking=True)
-            await self._send_single(interaction, await self.result_for(interaction, job_id, Action.PICK), index)
-        elif action == "all":
-            await interaction.response.defer(thinking=True)
-            await self._imagine_all(interaction, await self.result_for(interaction, job_id, Action.IMAGINE))
-        else:
-            await self.ask(interaction, lambda: self._pressed(interaction, job_id, action, index), press_key=_press_key(interaction))
-
-    async def _pressed(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> Ask:
-        if action == "again":  # also of a job that failed
-            return actions.again(await self.job_for(interaction, job_id, Action.REROLL), actions.new_seed())
-        result = await self.result_for(interaction, job_id, actions.RIGHTS.get(action, Action.USE))
-        return actions.after_press(result, action, index, seed=await self._child_seed(result, index))
-
-    async def _child_seed(self, result: Result, index: int) -> int:
-        """The seed of the next picture made from picture ``index``: counted on from the picture's own, so it can be told again."""
-        return await self.next_seed(actions.source_of(result, index)) if result.pictures else actions.new_seed()
 
     async def next_seed(self, source: actions.Source) -> int:
         if source.request is None or source.job is None:
@@ -246,10 +293,13 @@ class Atelier(commands.Bot):
 
     async def result_for(self, interaction: discord.Interaction, job_id: str, action: Action) -> Result:
         """What the job made, if the asker may do ``action`` to it."""
-        await self.job_for(interaction, job_id, action)
-        result = await self.queue.result(job_id)
+        return await self.result_of(await self.job_for(interaction, job_id, action))
+
+    async def result_of(self, job: Job) -> Result:
+        """What the job made, whoever asks."""
+        result = await self.queue.result(job.id)
         if result is None:
-            raise ImageError(f"Job `{job_id}` has no result.")
+            raise ImageError(f"Job `{job.id}` has no result.")
         return result
 
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
@@ -258,53 +308,36 @@ class Atelier(commands.Bot):
         text = f"Job `{job.id}` is cancelled." if stopped else f"Job `{job.id}` is over already ({job.status})."
         await whisper(interaction, text)
 
-    async def _send_single(self, interaction: discord.Interaction, result: Result, index: int) -> None:
-        actions.picture_of(result, index)  # its number must exist
-        await self.delivery.send_single(interaction, result, index)
-
-    async def _imagine_all(self, interaction: discord.Interaction, result: Result) -> None:
-        """Each caption becomes a job of its own; the first answers here, the others in messages of their own."""
-        first = messages.asked(result.captions[0], interaction.user.id)
-        await interaction.edit_original_response(content=first, allowed_mentions=SILENT)  # else the first follow-up would take its place
-        for index, caption in enumerate(result.captions):
-            ask = actions.imagine_prompt(Prompt(text=caption), seed=actions.new_seed(), parent=(result.job.id, index))
-            if index == 0:
-                await self.submit(interaction, ask, press_key=_press_key(interaction))
-                continue
-            try:
-                await self.submit_beside(interaction, ask, messages.asked(caption, interaction.user.id))
-            except UserError as error:  # the first one's message is this interaction's answer and must stay
-                await add_whisper(interaction, f"{index} of {len(result.captions)} are queued. {error}")
-                return
-
-    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, text: str) -> None:
-        """Queue ``ask`` with a message of its own, first ``text``, as the place of its answer. A refused one leaves none behind."""
-        message = await interaction.followup.send(text, wait=True, allowed_mentions=SILENT)
-        beside = {"interaction_id": None, "interaction_token": None, "application_id": None}
+    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None) -> None:
+        """Queue ``ask`` with a message of its own as the place of its answer; a private one is answered by direct message. A refused one leaves
+        no message behind, one asked before (``press_key``) makes no second job."""
+        self._check_kind(ask)
+        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth, **BESIDE)
+        message = None
+        if not ask.stealth:
+            message = await interaction.followup.send(messages.asked(ask.request, interaction.user.id), wait=True, allowed_mentions=SILENT)
+            origin = replace(origin, channel_id=message.channel.id, message_id=message.id)
         try:
-            origin = replace(self._origin(interaction), channel_id=message.channel.id, message_id=message.id, **beside)
             submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
         except UserError:
-            await message.delete()
+            if message is not None:
+                await message.delete()
             raise
+        if submitted.duplicate and message is not None:
+            await message.delete()
         self.delivery.follow(submitted.job)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Submitted modals: read here, not by a view in memory, so that they outlive a restart too."""
         submission = Submission.of(interaction)
-        if submission is None:
-            return
-        await self.ask(interaction, lambda: self._caption_asked(interaction, submission))
-
-    async def _caption_asked(self, interaction: discord.Interaction, submission: Submission) -> Ask:
-        result = await self.result_for(interaction, submission.job_id, Action.IMAGINE)
-        return submission.ask(result, actions.new_seed())
+        if submission is not None:
+            await self._guarded(interaction, self.presses.submitted(interaction, submission))
 
     # Pictures sent in a DM
 
     async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
         uploads: Any = self.get_cog("Uploads")
-        await self.ask(interaction, lambda: uploads.pressed(interaction, sha256, action), press_key=_press_key(interaction))
+        await self.ask(interaction, lambda: uploads.pressed(interaction, sha256, action), press_key=press_key(interaction))
 
     # Errors of commands
 
@@ -338,7 +371,7 @@ def _shown(job_id: str) -> str:
     return "".join(c for c in job_id if c.isalnum())[:20]
 
 
-async def _acknowledge(interaction: discord.Interaction) -> bool:
+async def _acknowledge(interaction: discord.Interaction, ephemeral: bool = False) -> bool:
     """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody would see an answer.
 
     A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever rung then holds.
@@ -346,7 +379,7 @@ async def _acknowledge(interaction: discord.Interaction) -> bool:
     if interaction.response.is_done():
         return True
     try:
-        await interaction.response.defer(thinking=True)
+        await interaction.response.defer(thinking=True, ephemeral=ephemeral)
     except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
     except discord.HTTPException as error:
@@ -355,9 +388,3 @@ async def _acknowledge(interaction: discord.Interaction) -> bool:
         log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
         return False
     return True
-
-
-def _press_key(interaction: discord.Interaction) -> str | None:
-    """One press of one button by one person: a double click is one job."""
-    message, data = interaction.message, interaction.data or {}
-    return f"{message.id}:{data.get('custom_id')}:{interaction.user.id}" if message else None

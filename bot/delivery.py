@@ -28,7 +28,7 @@ from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
-from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest
+from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest, ShortenRequest
 from core.settings import Settings
 from jobs.queue import Queue
 from jobs.views import Result
@@ -347,7 +347,7 @@ class Delivery:
         treatment = await self._moderator.treatment((stored.sha256,), job, place)
         picture, notes = await self.fitted(stored, job, limit)
         content = "\n".join([messages.single(job, index, interaction.user.id), *(f"-# {note}" for note in notes)])
-        post = treated(Post(content, picture, buttons.for_single(job, index)), treatment, job)
+        post = treated(Post(content, picture, buttons.for_single(job, index, stored)), treatment, job)
 
         def call() -> Awaitable[discord.Message]:
             return interaction.edit_original_response(
@@ -368,11 +368,14 @@ class Delivery:
         if isinstance(request, DescribeRequest):
             captions = await self._moderator.captions(result.captions, place)
             return Post(messages.described(job, captions), view=buttons.for_captions(job, len(result.captions)))
+        if isinstance(request, ShortenRequest):
+            count = len(messages.shorter_prompts(result.scores))
+            return Post(messages.shortened(job, result.scores), view=buttons.for_shortened(job, count))
         shown = result.grid if result.grid is not None else result.pictures[0]
         picture, notes = await self.fitted(shown, job, file_limit)
         if isinstance(request, ClassifyRequest):
             return Post(messages.classified(job, result.scores, str(result.parameters.get("model", ""))), picture)
-        view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0)
+        view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0, shown)
         treatment = await self._moderator.treatment(tuple(picture.sha256 for picture in result.pictures), job, place)
         return treated(Post(messages.finished(job, result.parameters, notes=notes), picture, view), treatment, job)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -57,6 +58,29 @@ class Intake:
 
     async def take(self, attachment: Attachment, user_id: int) -> Taken:
         """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and what is taken."""
+        return await self._keep(attachment, user_id, await self._child(await self._read(attachment), "clean"))
+
+    async def take_mask(self, attachment: Attachment, user_id: int, original: bytes) -> str:
+        """Store what ``attachment`` marks on ``original`` (a picture of ours) as a black and white PNG; its SHA-256."""
+        data = await self._read(attachment)
+        return (await self._keep(attachment, user_id, await self._child(data + original, "mask", str(len(data))))).sha256
+
+    async def numbered(self, data: bytes, side: int) -> io.BytesIO:
+        """``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP."""
+        header, body = await self._child(data, "numbered", str(side))
+        if "error" in header:
+            raise ImageError(f"The picture {header['error']}")
+        return io.BytesIO(body)
+
+    async def _keep(self, attachment: Attachment, user_id: int, answer: tuple[dict[str, object], bytes]) -> Taken:
+        header, png = answer
+        if "error" in header:
+            raise ImageError(f"{_short_name(attachment.filename)} {header['error']}")
+        sha256 = await self._files.put(png, "image/png")
+        await self._note(user_id, sha256)
+        return Taken(sha256, int(header["width"]), int(header["height"]))
+
+    async def _read(self, attachment: Attachment) -> bytes:
         name = _short_name(attachment.filename)
         if attachment.size > self._max_bytes:
             raise ImageError(f"{name} has {attachment.size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
@@ -69,12 +93,7 @@ class Intake:
             raise ImageError(f"Discord didn't hand over {name}. Send it once more.") from error
         if len(data) > self._max_bytes:  # it said less before
             raise ImageError(f"{name} has {len(data) / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
-        header, png = await self._child(data, "clean")
-        if "error" in header:
-            raise ImageError(f"{name} {header['error']}")
-        sha256 = await self._files.put(png, "image/png")
-        await self._note(user_id, sha256)
-        return Taken(sha256, int(header["width"]), int(header["height"]))
+        return data
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """(width, height) of a picture taken earlier. ImageError when its file is gone."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.job import Job, Lane
 from core.prompt import format_prompt
-from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, VariationRequest
-from core.wording import prompt_of
+from core.requests import (
+    BlendRequest,
+    GenerateRequest,
+    OutpaintRequest,
+    RegionRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
+from core.wording import prompt_of, references
+from storage.jobs import StoredPicture
 
 FORGOTTEN = "I was restarted before I could note this down. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
@@ -76,21 +86,29 @@ def words(request: GenerateRequest) -> str:
     return format_prompt(prompt_of(request))
 
 
-def title(job: Job) -> str:
-    """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom."""
-    request, user = job.request, f"<@{job.origin.user_id}>"
+def title(job: Job, *, done: bool = False) -> str:
+    """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom; Midjourney's words for each kind."""
+    return _title(job.request, f"<@{job.origin.user_id}>", done)
+
+
+def _title(request: Request, user: str, done: bool = False) -> str:
+    if not isinstance(request, GenerateRequest):
+        prompt = f"{_bold(request.prompt)} - " if isinstance(request, ShortenRequest) else ""
+        return f"{prompt}{request.kind.title()} - {user}"
     match request:
-        case VariationRequest():
-            return f"{_bold(words(request))} - Variations ({request.variation.title()}) by {user}"
+        case VariationRequest(remix=remix, variation=amount):
+            kind = f"{'Remix' if remix else 'Variations'} ({amount.title()}) by "
+        case RegionRequest(remix=remix):
+            kind = f"{'Remix' if remix else 'Variations'} (Region) by "
+        case UpscaleRequest(factor=factor, mode=mode):
+            kind = f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
         case OutpaintRequest():
-            return f"{_bold(words(request))} - {_outpainted(request)} by {user}"
-        case DescribeRequest():
-            return f"Describe - {user}"
-        case ClassifyRequest():
-            return f"Classify - {user}"
-        case GenerateRequest():
-            return f"{_bold(words(request))} - {user}"
-    raise TypeError(f"no title for {type(request).__name__}")
+            kind = f"{_outpainted(request)} by "
+        case BlendRequest(images=images):
+            kind = f"Blend of {len(images)} by "
+        case _:
+            kind = ""
+    return f"{_bold(words(request))} - {kind}{user}"
 
 
 def _bold(text: str) -> str:
@@ -105,9 +123,9 @@ def _outpainted(request: OutpaintRequest) -> str:
     return "Zoom Out" if len(used) == 4 else "Outpaint"
 
 
-def asked(prompt: str, user_id: int) -> str:
+def asked(request: Request, user_id: int) -> str:
     """Before there is a job."""
-    return fit(f"{_bold(prompt)} - <@{user_id}> (Waiting to start)")
+    return fit(f"{_title(request, f'<@{user_id}>')} (Waiting to start)")
 
 
 def waiting(job: Job, position: int, eta: float | None) -> str:
@@ -142,9 +160,35 @@ def cancelled(job: Job) -> str:
 
 def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
     """The final line of a picture job, its parameters readable below it."""
-    lines = [f"{title(job)} ({_LANES[job.lane]})", _parameters(job, parameters)]
-    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *notes)]
+    lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request), *notes)]
     return fit("\n".join(line for line in lines if line))
+
+
+def _speed(job: Job) -> str:
+    return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
+
+
+NOT_YET = {  # fields that no model here honours so far → what is said
+    "image_prompts": "more than one picture in a prompt", "style_references": "`--sref` with pictures", "character_references": "`--cref`",
+    "omni_references": "`--oref`", "loras": "`--lora`", "hd": "`--hd`",
+}  # fmt: skip
+
+
+def unmet_notes(request: Request) -> list[str]:
+    """Sentences about what was understood and means nothing here."""
+    if not isinstance(request, GenerateRequest):
+        return []
+    notes = []
+    if request.version and not request.model:
+        flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
+        notes.append(f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this.")
+    missing = [told for name, told in NOT_YET.items() if getattr(request, name)]
+    if missing:
+        notes.append(f"Not built into this version yet: {', '.join(missing)}. The rest was done.")
+    if request.unmet:
+        notes.append(f"Nothing here corresponds to {', '.join(code(flag) for flag in request.unmet)}; the rest was done.")
+    return notes
 
 
 def _parameters(job: Job, values: dict[str, Any]) -> str:
@@ -174,10 +218,78 @@ def single(job: Job, index: int, user_id: int) -> str:
     return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
 
 
+def offer(prompts: Sequence[str], count: int) -> str:
+    """The question before several jobs are queued."""
+    seen = list(dict.fromkeys(prompts))
+    lines = [f"- {quote(text, 150) or '*no words*'}" for text in seen[:8]]
+    rest = [f"- and {len(seen) - 8} more"] if len(seen) > 8 else []
+    return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "Queue them all?"]))
+
+
+SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
+
+
+def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
+    """Up to five shorter prompts of the strongest words, in their order; each is shorter than the one before."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i][1])
+    found: dict[str, None] = {}
+    for share in SHORTER:
+        kept = sorted(order[: max(1, round(share * len(scores)))])
+        text = " ".join(scores[i][0] for i in kept).strip(" ,.;:")
+        if text and len(kept) < len(scores):
+            found.setdefault(text)
+    return list(found)
+
+
+def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
+    """The prompt with its strongest words bold and its weakest struck out, then shorter ones by number."""
+    order = sorted((weight for _, weight in scores), reverse=True)
+    strong, weak = order[max(0, round(0.25 * len(order)) - 1)], order[min(len(order) - 1, round(0.6 * len(order)))]
+    marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
+    lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
+    head = f"Shorten - <@{job.origin.user_id}>\n{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
+    return fit("\n\n".join([head, *lines]) + f"\n-# Click on a button to imagine one of them · job {job.id}")
+
+
+def _marked(word: str, weight: float, strong: float, weak: float) -> str:
+    if weight >= strong > weak:
+        return f"**{word}**"
+    return f"~~{word}~~" if weight <= weak < strong else word
+
+
+def weights(scores: Sequence[tuple[str, float]]) -> str:
+    """Every word with its weight, the strongest first."""
+    ordered = sorted(scores, key=lambda pair: -pair[1])
+    return fit("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
+
+
+def details(job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int) -> list[str]:
+    """Everything about a job, to be copied, as texts that fit a message each."""
+    lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
+    if job.parent_id:
+        lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
+    if isinstance(job.request, GenerateRequest):
+        typed = format_prompt(prompt_of(job.request, seed=True)).replace("```", chr(39) * 3)
+        lines.append(f"**Prompt**\n```\n{typed[:MAX_CONTENT - 100]}\n```")
+        named = references(job.request)
+        if named:
+            lines.append("**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1)))
+    shown = {k: v for k, v in parameters.items() if k not in ("prompt", "notes", "kind", "image") and v not in (None, "", [])}
+    if shown:
+        lines.append("**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items()))
+    for number, picture in enumerate(pictures, 1):
+        mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
+        lines.append(f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} · `{picture.sha256[:12]}`{mark}")
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request))]
+    return pages(lines)
+
+
+_DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
+
+
 def described(job: Job, captions: Sequence[str]) -> str:
     """The numbered list of /describe."""
-    digits = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
-    lines = [f"{digits[i]} {quote(caption, 400)}" for i, caption in enumerate(captions)]
+    lines = [f"{_DIGITS[i]} {quote(caption, 400)}" for i, caption in enumerate(captions)]
     return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
 
 

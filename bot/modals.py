@@ -1,63 +1,123 @@
-"""Windows with text fields. They are read from the raw submission, so one that was open during a restart still works."""
+"""Windows with fields. They are read from the raw submission, so one that was open during a restart still works.
+
+``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption and short (imagine it), remix (more: the button), zoom, region (more: the
+chosen fields as hexadecimal bits).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 
-from bot import actions
-from bot.actions import Ask
-from core.prompt import parse
-from core.requests import MAX_PROMPT
-from jobs.views import Result
+from core.requests import MAX_LABEL, MAX_PROMPT
 
-_CUSTOM_ID = re.compile(r"at:caption:([a-z2-9]{12}):(\d)")
-_FIELD = "prompt"
+_CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>\d):(?P<more>[a-z0-9]*)")
+_OLD_CAPTION = re.compile(r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>\d)(?P<more>)")  # of windows opened by an older version
 
 
-class CaptionModal(discord.ui.Modal):
-    """A caption to edit and imagine."""
+class Window(discord.ui.Modal):
+    """A window about a job's picture."""
 
-    def __init__(self, job_id: str, index: int, caption: str) -> None:
-        super().__init__(title=f"Imagine prompt {index + 1}", custom_id=f"at:caption:{job_id}:{index}", timeout=None)
-        self.add_item(
-            discord.ui.TextInput(
-                label="Prompt", style=discord.TextStyle.paragraph, custom_id=_FIELD, default=caption[:MAX_PROMPT], max_length=MAX_PROMPT
-            )
+    def __init__(self, title: str, what: str, job_id: str, index: int, more: str = "") -> None:
+        super().__init__(title=title[:45], custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=None)
+
+    def add_text(
+        self, label: str, name: str, value: str = "", *, long: bool = False, required: bool = True, hint: str = "", most: int = MAX_PROMPT
+    ) -> Window:
+        style = discord.TextStyle.paragraph if long else discord.TextStyle.short
+        box = discord.ui.TextInput(
+            style=style, custom_id=name, default=value[:most] or None, required=required, max_length=most, placeholder=hint[:100] or None
         )
+        self.add_item(discord.ui.Label(text=label[:45], component=box))
+        return self
+
+    def add_upload(self, label: str, name: str, description: str) -> Window:
+        upload = discord.ui.FileUpload(custom_id=name, required=False, min_values=0, max_values=1)
+        self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=upload))
+        return self
+
+
+def caption_window(job_id: str, index: int, text: str, what: str = "caption") -> Window:
+    """A prompt to edit and imagine."""
+    return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text("Prompt", "prompt", text, long=True)
+
+
+def remix_window(job_id: str, index: int, action: str, title: str, text: str) -> Window:
+    """The prompt to change before ``action`` is done."""
+    return Window(title, "remix", job_id, index, action).add_text("Prompt", "prompt", text, long=True, required=False)
+
+
+def zoom_window(job_id: str, index: int, text: str) -> Window:
+    """Zoom Out by any factor, to any shape, with other words."""
+    window = Window("Custom Zoom", "zoom", job_id, index).add_text("Prompt", "prompt", text, long=True, required=False)
+    window.add_text("Aspect", "aspect", hint="16:9; nothing: the picture's own", required=False, most=11)
+    return window.add_text("Zoom, 1 to 2", "zoom", "2", hint="1 keeps the size and only changes the shape", most=5)
+
+
+def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> Window:
+    """The words for a part that is drawn anew; without ``cells``, also what part."""
+    window = Window("Vary (Region)", "region", job_id, index, f"{cell_bits(cells):x}" if cells else "")
+    window.add_text("Prompt", "prompt", text, long=True, required=False)
+    if not cells:
+        window.add_text("What is to be changed", "region", hint="the red boat", required=False, most=MAX_LABEL)
+        window.add_upload("Or a mask", "mask", "Black and white, white = changed; or the picture with that part erased or painted over")
+    return window
+
+
+def cell_bits(cells: Sequence[int]) -> int:
+    return sum(1 << (cell - 1) for cell in set(cells))
+
+
+def bits_cells(bits: int) -> tuple[int, ...]:
+    """Inverse of ``cell_bits``."""
+    return tuple(n + 1 for n in range(bits.bit_length()) if bits >> n & 1)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What came back from a CaptionModal."""
+    """What came back from a window. texts: field → what was typed. files: field → ids of uploads."""
 
+    what: str
     job_id: str
     index: int
-    text: str
+    more: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, interaction: discord.Interaction) -> Submission | None:
         """The submission, or None when the interaction is something else."""
         data: Mapping[str, Any] = interaction.data or {}  # type: ignore[assignment]
-        match = _CUSTOM_ID.fullmatch(str(data.get("custom_id", "")))
-        if interaction.type is not discord.InteractionType.modal_submit or match is None:
+        if interaction.type is not discord.InteractionType.modal_submit:
             return None
-        values = dict(_values(data.get("components", [])))
-        return cls(match[1], int(match[2]), values.get(_FIELD, ""))
+        custom_id = str(data.get("custom_id", ""))
+        match = _CUSTOM_ID.fullmatch(custom_id) or _OLD_CAPTION.fullmatch(custom_id)
+        if match is None:
+            return None
+        found = list(_controls(data.get("components", [])))
+        texts = {c["custom_id"]: c["value"] for c in found if isinstance(c.get("value"), str)}
+        files = {c["custom_id"]: tuple(c["values"]) for c in found if c.get("values")}
+        return cls(match["what"], match["job"], int(match["index"]), match["more"], texts, files)
 
-    def ask(self, result: Result, seed: int) -> Ask:
-        """PromptError when the edited text has a wrong flag."""
-        return actions.imagine_prompt(parse(self.text), parent=(result.job.id, self.index), seed=seed)
+    def text(self, name: str) -> str:
+        return self.texts.get(name, "").strip()
 
 
-def _values(components: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     for component in components:
-        if "value" in component and "custom_id" in component:
-            yield component["custom_id"], component["value"]
-        yield from _values(component.get("components", []))
+        if "custom_id" in component:
+            yield component
+        yield from _controls(component.get("components", []))
         if isinstance(component.get("component"), Mapping):
-            yield from _values([component["component"]])
+            yield from _controls([component["component"]])
+
+
+def uploaded(interaction: discord.Interaction, file_id: str) -> discord.Attachment | None:
+    """A file of a submitted window."""
+    data: Mapping[str, Any] = interaction.data or {}  # type: ignore[assignment]
+    raw = data.get("resolved", {}).get("attachments", {}).get(file_id)
+    return discord.Attachment(data=raw, state=interaction._state) if raw else None

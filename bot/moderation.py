@@ -31,7 +31,10 @@ from storage.records import AuditRow
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
-NOT_WORDS = frozenset({"negative_prompt", "sampler", "model", "variation", "image", "mask_image", "kind"})  # fields that ask for nothing
+NOT_WORDS = frozenset({  # fields that ask for nothing
+    "negative_prompt", "sampler", "model", "variation", "image", "mask_image", "kind", "mode", "version", "loras", "images", "image_prompts",
+    "style_references", "character_references", "omni_references",
+})  # fmt: skip
 THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 WITH_MINORS = 0.5
 HELD_BACK = "(held back)"

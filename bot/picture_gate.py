@@ -11,12 +11,12 @@ import io
 import json
 import sys
 
-from bot import confine
+from bot import confine, region_pictures
 
 MAX_PIXELS = 16_777_216  # 4096 × 4096
 MIN_SIDE = 16  # px
 MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
-MAX_SECONDS = {"clean": 2, "shrink": 10}  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
+MAX_SECONDS = {"clean": 2, "shrink": 10, "numbered": 5, "mask": 5}  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
 RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the file is called
 
@@ -37,7 +37,11 @@ def prepare() -> None:
 
     from PIL import (  # noqa: F401
         Image,
+        ImageChops,
+        ImageDraw,
         ImageFile,
+        ImageFilter,
+        ImageFont,
         ImageOps,
         JpegImagePlugin,
         JpegPresets,
@@ -52,10 +56,18 @@ def prepare() -> None:
     Image.init()
 
 
-def answer(data: bytes, command: str, limit: str = "") -> tuple[dict[str, object], bytes]:
+def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, object], bytes]:
     """(header, bytes); a header with "error" says in a few words why there is no picture."""
     try:
-        return clean(data) if command == "clean" else shrink(data, int(limit))
+        match command:
+            case "clean":
+                return clean(data)
+            case "shrink":
+                return shrink(data, int(number))
+            case "numbered":
+                return region_pictures.numbered(data, int(number))
+            case _:
+                return region_pictures.mask(_upright(_open(data[: int(number)])), data[int(number) :])
     except ValueError as error:
         return {"error": str(error)}, b""
     except MemoryError:

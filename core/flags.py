@@ -250,7 +250,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("lora", "loras", "a LoRA of the host's, with a weight from -2 to 2", "a red house --lora ink:0.8", (), _loras,
          many=True, write=lambda pairs: write_weighted(pairs, ":")),
     Flag("model", "model", "a model of the host's", "a red house --model v6", (), _name),
-    Flag("version", "version", "Midjourney's version, where the host has named a model so", "a red house --v 6", ("v",), _choice(*VERSIONS),
+    Flag("v", "version", "Midjourney's version, where the host has named a model so", "a red house --v 6", ("version",), _choice(*VERSIONS),
          shows=lambda value: bool(value) and not value.startswith("niji")),
     Flag("niji", "version", "the anime model, where the host has named one so", "a red house --niji 6", (), _choice(*NIJI, prefix="niji "),
          bare="niji", write=lambda value: value.removeprefix("niji").strip(), shows=lambda value: bool(value) and value.startswith("niji")),

@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot import actions
 from bot.client import Atelier
+from core.errors import UserError
 from core.requests import MAX_LABELS, ClassifyRequest
 
 
@@ -16,16 +17,25 @@ class Classify(commands.Cog):
         self.bot = bot
 
     @app_commands.command(description="What is in a picture, best guess first")
-    @app_commands.describe(image="The picture", labels=f"Your own labels, separated by commas, up to {MAX_LABELS}")
-    async def classify(self, interaction: discord.Interaction, image: discord.Attachment, labels: str | None = None) -> None:
+    @app_commands.describe(
+        image="The picture", link="Or a link to a Discord attachment, or to a message of mine; or a job id and number",
+        labels=f"Your own labels, separated by commas, up to {MAX_LABELS}",
+    )  # fmt: skip
+    async def classify(
+        self, interaction: discord.Interaction, image: discord.Attachment | None = None, labels: str | None = None, link: str | None = None
+    ) -> None:
+        if (image is None) == (link is None):
+            raise UserError("Give a picture as `image`, or name one by `link`.")
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
-        async def build() -> actions.Ask:
-            taken = await self.bot.intake.take(image, interaction.user.id)
-            return actions.Ask(ClassifyRequest(image=taken.sha256, labels=asked))
+        chosen = await self.bot.asking.preferences(interaction.user.id)
 
-        await self.bot.ask(interaction, build)
+        async def build() -> actions.Ask:
+            sha256, parent, private = await self.bot.asking.picture(interaction, image, link)
+            return actions.Ask(ClassifyRequest(image=sha256, labels=asked), chosen.lane or actions.Lane.FAST, parent, private)
+
+        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
 
 
 def split_labels(text: str | None) -> tuple[str, ...]:

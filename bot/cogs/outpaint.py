@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import discord
@@ -11,10 +10,9 @@ from discord.ext import commands
 
 from bot import actions
 from bot.client import Atelier
+from bot.completion import SHAPES
+from bot.presses import read_aspect
 from core.errors import UserError
-from core.prompt import parse
-
-_ASPECT = re.compile(r"(\d{1,3})[:x](\d{1,3})")
 
 
 class Outpaint(commands.Cog):
@@ -43,10 +41,9 @@ class Outpaint(commands.Cog):
         given = [name for name, value in (("direction", direction), ("aspect", aspect), ("zoom", zoom)) if value]
         if len(given) > 1:
             raise UserError(f"Give one of `direction`, `aspect` and `zoom`; here are {' and '.join(f'`{name}`' for name in given)}.")
-        shape, words = read_aspect(aspect), parse(prompt).text if prompt else None
+        shape = read_aspect(aspect)
 
-        async def build() -> actions.Ask:
-            found = await self.bot.sources.find(self.bot.actor(interaction), image, source)
+        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
             if shape:
                 sides = actions.aspect_sides(found, shape)
             elif direction:
@@ -55,23 +52,11 @@ class Outpaint(commands.Cog):
                 sides = actions.zoom_sides(found, float(zoom or 1.5))
             return actions.outpaint(found, sides, words, seed=await self.bot.next_seed(found))
 
-        await self.bot.ask(interaction, build)
+        await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 
     @outpaint.autocomplete("aspect")
     async def _aspects(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        shapes = ("1:1", "4:3", "3:2", "16:9", "2:1", "3:4", "2:3", "9:16", "1:2")
-        return [app_commands.Choice(name=shape, value=shape) for shape in shapes if shape.startswith(current.strip())]
-
-
-def read_aspect(text: str | None) -> tuple[int, int] | None:
-    """(w, h) of "16:9". UserError names the value and what is allowed."""
-    if text is None:
-        return None
-    match = _ASPECT.fullmatch(text.strip())
-    w, h = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not w or not h or max(w / h, h / w) > 4:
-        raise UserError(f"`aspect` is `{text[:20].replace('`', '')}`; write it like 16:9, from 1:4 to 4:1.")
-    return w, h
+        return [app_commands.Choice(name=shape, value=shape) for shape in SHAPES if shape.startswith(current.strip())]
 
 
 async def setup(bot: Atelier) -> None:

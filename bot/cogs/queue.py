@@ -107,20 +107,20 @@ class CancelView(discord.ui.View):
             self.add_item(button)
 
 
-def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None) -> str:
-    """The queue as text, at most MAX_ROWS rows of each part."""
+def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False) -> str:
+    """The queue as text, at most MAX_ROWS rows of each part. links: to the jobs' messages."""
     state = " (paused)" if snapshot.paused else " (draining: no new jobs)" if snapshot.draining else ""
     running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
     waiting = [v for v in snapshot.waiting if only_guild is None or v.job.origin.guild_id == only_guild]
-    lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user)]
+    lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user, links)]
     count = snapshot.total_waiting if only_guild is None else len(waiting)
-    lines += [f"**Waiting** {count}", *_rows(waiting, show_user)]
+    lines += [f"**Waiting** {count}", *_rows(waiting, show_user, links)]
     lines += [f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}" for device in snapshot.devices]
     return "\n".join(lines)[:2000]
 
 
-def _rows(views: list[JobView], show_user: bool) -> list[str]:
-    rows = [f"- {_row(view, show_user)}" for view in views[:MAX_ROWS]]
+def _rows(views: list[JobView], show_user: bool, links: bool) -> list[str]:
+    rows = [f"- {_row(view, show_user)}{_link(view.job) if links else ''}" for view in views[:MAX_ROWS]]
     return rows + ([f"- and {len(views) - MAX_ROWS} more"] if len(views) > MAX_ROWS else [])
 
 
@@ -139,6 +139,13 @@ def _row(view: JobView, show_user: bool) -> str:
     if view.eta is not None:
         parts.append(f"about {duration(view.eta)} {'until it starts' if view.position else 'to go'}")
     return " · ".join(parts)
+
+
+def _link(job: Job) -> str:
+    origin = job.origin
+    if origin.message_id is None or origin.ephemeral:
+        return ""
+    return f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{origin.message_id}"
 
 
 async def setup(bot: Atelier) -> None:

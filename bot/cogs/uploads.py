@@ -8,7 +8,7 @@ import discord
 from discord.ext import commands
 
 from bot import actions, buttons, messages
-from bot.actions import Ask, Source
+from bot.actions import Ask, Source, Words
 from bot.client import Atelier
 from bot.replies import SILENT
 from core.errors import ImageError, PromptError
@@ -57,16 +57,16 @@ class Uploads(commands.Cog):
         size = await self.bot.intake.size(sha256)
         source, prompt = Source(sha256, *size), await self._words(interaction)
         seed = prompt.seed if prompt.seed is not None else actions.new_seed()
-        lane = prompt.lane or Lane.FAST
+        lane = prompt.lane or (await self.bot.asking.preferences(interaction.user.id)).lane or Lane.FAST
         match action:
             case "describe":
                 return Ask(DescribeRequest(image=sha256, seed=seed), lane)
             case "classify":
                 return Ask(ClassifyRequest(image=sha256), lane)
             case "variation":
-                return actions.variation(source, "strong", prompt.text, seed=seed, lane=lane)
+                return actions.variation(source, "strong", Words(prompt, {}), seed=seed, lane=lane)
             case "outpaint":
-                return actions.outpaint(source, actions.zoom_sides(source, ZOOM), prompt.text, seed=seed, lane=lane)
+                return actions.outpaint(source, actions.zoom_sides(source, ZOOM), Words(prompt, {}), seed=seed, lane=lane)
         raise ImageError("This button belongs to a newer version of the studio.")
 
     async def _words(self, interaction: discord.Interaction) -> Prompt:

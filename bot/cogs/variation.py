@@ -10,7 +10,6 @@ from discord.ext import commands
 
 from bot import actions
 from bot.client import Atelier
-from core.prompt import parse
 
 
 class Variation(commands.Cog):
@@ -32,14 +31,10 @@ class Variation(commands.Cog):
         strength: Literal["subtle", "strong"] = "strong",
         prompt: str | None = None,
     ) -> None:
-        words = parse(prompt).text if prompt else None
-        await self.bot.ask(interaction, lambda: self._build(interaction, image, source, strength, words))
+        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
+            return actions.variation(found, strength, words, seed=await self.bot.next_seed(found))
 
-    async def _build(
-        self, interaction: discord.Interaction, image: discord.Attachment | None, source: str | None, strength: str, words: str | None
-    ) -> actions.Ask:
-        found = await self.bot.sources.find(self.bot.actor(interaction), image, source)
-        return actions.variation(found, strength, words, seed=await self.bot.next_seed(found))
+        await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 
 
 async def setup(bot: Atelier) -> None:

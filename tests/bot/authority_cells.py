@@ -129,11 +129,13 @@ def _with_a_job(cell: Cell) -> bool:
 
 
 def _can_see_it(cell: Cell) -> bool:
-    """In this server, in a channel where it was asked for or is shown, which the person stands in or can read."""
+    """In this server, in a channel where it was asked for or is shown, which the person stands in or can read; or as a copy sent to them by
+    direct message, which they stand in."""
     job = cell.subject.job
     shown = [(job.origin.guild_id, job.origin.channel_id), *((p.guild_id, p.channel_id) for p in cell.subject.shown)]
     here = [channel for guild, channel in shown if guild is not None and guild == cell.actor.guild_id]
-    return any(channel == cell.actor.channel_id or cell.actor.reads(channel) for channel in here)
+    copies = [p.channel_id for p in cell.subject.shown if p.guild_id is None and cell.actor.guild_id is None]
+    return any(channel == cell.actor.channel_id or cell.actor.reads(channel) for channel in here) or cell.actor.channel_id in copies
 
 
 def walk(actions: tuple[Action, ...] = tuple(Action)) -> tuple[int, list[Cell], list[Cell]]:

@@ -17,8 +17,10 @@ from simcord import Env
 from bot.app import Services, services
 from bot.client import Atelier
 from bot.hosts import SIMULATED
+from core.requests import REQUESTS
 from core.settings import load
 
+KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
 
 
@@ -39,6 +41,7 @@ class Studio:
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
         self.bot = Atelier(self.built, servers=SIMULATED)
+        self.bot.capabilities = KINDS
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -60,6 +63,7 @@ async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 6
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
         bot = Atelier(built, servers=SIMULATED)
+        bot.capabilities = KINDS  # the pretended worker does all
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:

@@ -15,7 +15,17 @@ import time
 from PIL import Image
 
 from core.events import Output, Picture
-from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, from_json
+from core.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    GenerateRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    RegionRequest,
+    ShortenRequest,
+    UpscaleRequest,
+    from_json,
+)
 from vision.protocol import Broke, Done, Fault, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
 
 SIDE = 64
@@ -51,6 +61,9 @@ def _run(conn, run: Run, stops: set[str]):
     if "broken" in words:
         return Broke(run.job_id, Fault.USER, "The model can't draw that.")
     steps = 40 if "slow" in words else 4
+    missing = [sha for sha in request.pictures if sha not in run.paths]
+    if missing:
+        return Broke(run.job_id, Fault.ERROR, f"{len(missing)} pictures weren't handed over")
     for step in range(1, steps + 1):
         if run.job_id in stops:
             return Stopped(run.job_id)
@@ -66,6 +79,9 @@ def _output(request, paths) -> Output:
         labels = request.labels or ("house", "cat", "tree")
         scores = tuple((label, (len(labels) - i) / sum(range(1, len(labels) + 1))) for i, label in enumerate(labels))
         return Output(grid=_picture(_plain(3), None), scores=scores, parameters={"model": "pretend"})
+    if isinstance(request, ShortenRequest):
+        words = request.prompt.split()
+        return Output(scores=tuple((word, len(word) / max(map(len, words))) for word in words), parameters={"model": "pretend"})
     assert isinstance(request, GenerateRequest)
     pictures = tuple(_picture(_drawn(request, paths, i), request.seed + i) for i in range(request.num_images))
     grid = _picture(_plain(request.seed), None) if len(pictures) > 1 else None
@@ -74,14 +90,32 @@ def _output(request, paths) -> Output:
 
 
 def _drawn(request, paths, index) -> Image.Image:
-    if "huge" in request.prompt:
+    if "huge" in request.prompt and isinstance(request, ImagineRequest):
         return Image.frombytes("RGB", (1024, 1024), os.urandom(1024 * 1024 * 3))
     if isinstance(request, OutpaintRequest):
         with Image.open(paths[request.image]) as old:
             canvas = Image.new("RGB", (old.width + request.left + request.right, old.height + request.top + request.bottom))
             canvas.paste(old, (request.left, request.top))
             return canvas
+    if isinstance(request, UpscaleRequest):
+        with Image.open(paths[request.image]) as old:
+            return old.resize((old.width * request.factor, old.height * request.factor))
+    if isinstance(request, RegionRequest):
+        return _part(request, paths, _plain(request.seed + index))
     return _plain(request.seed + index)
+
+
+def _part(request, paths, fresh) -> Image.Image:
+    """Outside the part everything stays."""
+    with Image.open(paths[request.image]) as old:
+        picture = old.convert("RGB")
+    fresh = fresh.resize(picture.size)
+    if request.mask_image:
+        with Image.open(paths[request.mask_image]) as mask:
+            picture.paste(fresh, mask=mask.convert("L").resize(picture.size))
+    for box in request.boxes:
+        picture.paste(fresh.crop(box), box)
+    return picture
 
 
 def _plain(number: int) -> Image.Image:

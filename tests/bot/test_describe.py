@@ -23,7 +23,7 @@ async def test_a_wrong_flag_in_the_window_is_told(studio: Studio, picture) -> No
     await studio.alice.slash(studio.channel, "describe", image=picture)
     shown = await studio.alice.click(studio.last(), label="1")
     result = await studio.alice.submit_modal(shown, {"prompt": "a boat --sede 4"})
-    assert "Did you mean" in result.followups[-1].content and result.followups[-1].ephemeral
+    assert "Did you mean" in result.response.content and result.ephemeral
 
 
 async def test_a_window_that_was_open_during_a_restart_still_works(studio: Studio, picture) -> None:

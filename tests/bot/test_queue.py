@@ -80,9 +80,9 @@ async def test_show_brings_a_job_back_with_live_buttons(studio: Studio) -> None:
 async def test_help_names_every_flag(studio: Studio) -> None:
     from core.flags import FLAGS
 
-    result = await studio.alice.slash(studio.channel, "help")
+    result = await studio.alice.slash(studio.channel, "help", topic="flags")
     text = "\n".join([result.response.content, *(m.content for m in result.followups)])
-    assert all(f"`--{flag.name}`" in text for flag in FLAGS)
+    assert all(f"`--{flag.name}`" in text and flag.example in text for flag in FLAGS)
 
 
 async def test_a_refusal_is_said_once(studio: Studio) -> None:

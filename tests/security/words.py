@@ -75,7 +75,7 @@ def texts_of(source: str) -> Iterator[str]:
         return
     made = replace(job, request=request)
     values = {"width": 64, "height": 64, "num_inference_steps": 4, "model": source[:60], "notes": []}
-    yield from (messages.asked(source, 42), messages.waiting(made, 3, 40.0), messages.finished(made, values), messages.single(made, 0, 42))
+    yield from (messages.asked(made.request, 42), messages.waiting(made, 3, 40.0), messages.finished(made, values), messages.single(made, 0, 42))
 
 
 def _outside_spans(text: str) -> str:

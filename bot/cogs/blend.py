@@ -1,0 +1,45 @@
+"""/blend: four pictures between two to five others, without words."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import actions
+from bot.client import Atelier
+
+SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's
+
+
+class Blend(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Four pictures between two to five of yours")
+    @app_commands.describe(image1="A picture", image2="Another one", dimensions="The shape; nothing: square")
+    async def blend(
+        self,
+        interaction: discord.Interaction,
+        image1: discord.Attachment,
+        image2: discord.Attachment,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        dimensions: Literal["Portrait", "Square", "Landscape"] | None = None,
+    ) -> None:
+        files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
+        chosen = await self.bot.asking.preferences(interaction.user.id)
+
+        async def build() -> actions.Ask:
+            images = (await self.bot.asking.pictures.attached(self.bot.actor(interaction), files)).values()
+            ask = actions.blend(tuple(images), SHAPES[dimensions] if dimensions else None, seed=actions.new_seed())
+            return actions.with_speed(ask, chosen.lane)
+
+        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Blend(bot))

@@ -1,0 +1,43 @@
+"""/upscale: a picture two or four times as large, close to it or with detail redrawn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import actions
+from bot.client import Atelier
+
+
+class Upscale(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Enlarge a picture 2x or 4x")
+    @app_commands.describe(
+        image="The picture to enlarge",
+        source="Or a message link, or a job id with a number (nothing: your last picture)",
+        factor="How many times as wide and as high",
+        mode="subtle keeps it, creative redraws detail",
+        prompt="What it shows, for creative",
+    )
+    async def upscale(
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        factor: Literal["2", "4"] = "2",
+        mode: Literal["subtle", "creative"] = "subtle",
+        prompt: str | None = None,
+    ) -> None:
+        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
+            return actions.upscale(found, int(factor), mode, words, seed=await self.bot.next_seed(found))
+
+        await self.bot.asking.about_picture(interaction, image, source, prompt, build)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Upscale(bot))

@@ -1,0 +1,167 @@
+"""Sets, own options, settings, stealth, reactions and message menus, as members use them."""
+
+import pytest
+
+from tests.bot.conftest import Studio
+from tests.bot.test_presses import job_of, press, single
+
+
+def said(result):
+    return (result.followups or [result.response])[-1]
+
+
+async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
+    asked = await studio.alice.slash(studio.channel, "imagine", prompt="a {red, blue} {house, boat} --ar 3:2")
+    question = said(asked)
+    assert asked.ephemeral and "**4 jobs**" in question.content and studio.channel.history() == []
+    await studio.alice.click(question, label="Yes, 4 jobs")
+    prompts = sorted(m.content.split("**")[1] for m in studio.channel.history() if m.attachments)
+    assert prompts == [f"a {colour} {thing} --ar 3:2" for colour in ("blue", "red") for thing in ("boat", "house")]
+
+
+async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
+    asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3")
+    await studio.alice.click(said(asked), label="No")
+    assert studio.channel.history() == []
+    asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3 --seed 8")
+    await studio.restart()
+    await studio.alice.click(said(asked), label="Yes, 3 jobs")
+    seeds = sorted([(await job_of(studio, m)).request.seed for m in studio.channel.history()])
+    assert seeds == [8, 12, 16]
+
+
+async def test_too_many_are_refused_at_once(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="{a,b}" * 700)
+    assert result.ephemeral and "up to 40 fit" in result.response.content
+
+
+async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --sref <1>::2", image=picture)
+    request = (await job_of(studio, studio.last())).request
+    assert len(request.style_references) == 1 and request.style_references[0][1] == 2 and not request.image_prompts
+    assert "--sref <1>::2" in studio.last().content.replace("\\", "") and "--sref" in studio.last().content
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="<2> a boat", image=picture)
+    assert "no picture" in said(result).content
+
+
+@pytest.mark.parametrize("link", ["https://example.com/a.png", "http://169.254.169.254/latest/a.png", "https://cdn.discordapp.com.evil.org/a.png"])
+async def test_links_lead_nowhere_but_to_discord(studio: Studio, link: str) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt=f"{link} a boat")
+    assert "Discord's own" in said(result).content and not [m for m in studio.channel.history() if m.attachments]
+
+
+async def test_a_link_to_an_attachment_or_a_message_is_a_picture(studio: Studio) -> None:
+    message = await single(studio)
+    await studio.alice.slash(studio.channel, "imagine", prompt=f"{message.attachments[0].url} a cat")
+    assert (await job_of(studio, studio.last())).request.image is not None
+    link = f"https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/{message.id}"
+    await studio.alice.slash(studio.channel, "imagine", prompt=f"{link} a cat --iw 2")
+    request = (await job_of(studio, studio.last())).request
+    assert request.image is not None and request.strength == 0.45
+
+
+async def test_own_options_and_a_suffix_fill_in(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "prefer option set", option="mine", value="at night --s 250")
+    await studio.alice.slash(studio.channel, "prefer suffix", new_value="--ar 3:2 --no people")
+    assert "`--mine`" in said(await studio.alice.slash(studio.channel, "prefer option list")).content
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --mine")
+    assert "**a boat at night --ar 3:2 --no people --stylize 250**" in studio.last().content
+    await studio.alice.slash(studio.channel, "prefer option set", option="mine")
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --mine")
+    assert "no `--mine`" in said(result).content
+    result = await studio.bob.slash(studio.channel, "prefer option set", option="ar", value="x")
+    assert "flag already" in said(result).content
+
+
+async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
+    panel = said(await studio.alice.slash(studio.channel, "settings"))
+    await studio.alice.click(panel, label="Stylize high")
+    await studio.alice.click(panel, label="RAW")
+    await studio.alice.click(panel, label="Relax")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert "**a boat --stylize 250 --raw**" in studio.last().content and "(relaxed)" in studio.last().content
+    await studio.alice.click(panel, label="Reset Settings")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert "**a boat**" in studio.last().content
+
+
+@pytest.mark.parametrize(("command", "words"), [("fast", "(fast)"), ("relax", "(relaxed)"), ("turbo", "(turbo)")])
+async def test_a_speed_holds_for_new_jobs(studio: Studio, command: str, words: str) -> None:
+    await studio.alice.slash(studio.channel, command)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert words in studio.last().content
+
+
+async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "stealth")
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a secret boat")
+    shown = said(result) if not result.response or not result.response.attachments else result.response
+    assert result.ephemeral and studio.channel.history() == []
+    job = (await studio.bot.members.recent(studio.alice.id))[0]
+    assert job.origin.ephemeral and shown is not None
+    refused = await studio.bob.slash(studio.channel, "show", job=job.id)
+    assert "keeps it private" in said(refused).content
+    refused = await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 1")
+    assert "keeps it private" in said(refused).content
+    back = await studio.alice.slash(studio.channel, "show", job=job.id)
+    assert back.ephemeral
+    await studio.alice.slash(studio.channel, "public")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert studio.last().attachments
+
+
+async def test_info_tells_usage_and_modes(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    text = said(await studio.alice.slash(studio.channel, "info")).content
+    assert "1 /imagine" in text and "4 pictures" in text and "public" in text and "Your jobs" in text
+
+
+async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
+    message = await single(studio)
+    await studio.bob.react(message, "⭐")
+    assert await studio.bot.members.count_favourites(studio.bob.id) == 1
+    await studio.bob.unreact(message, "⭐")
+    assert await studio.bot.members.count_favourites(studio.bob.id) == 0
+    await studio.bob.react(message, "✉️")
+    assert studio.bob.user.dm_channel.history()[-1].attachments
+    await studio.bob.react(message, "❌")  # not his
+    assert message.id in [m.id for m in studio.channel.history()]
+    await studio.alice.react(message, "❌")
+    assert message.id not in [m.id for m in studio.channel.history()]
+
+
+@pytest.mark.parametrize(("menu", "words"), [("Describe", "Describe -"), ("Classify", "Classify -"), ("Vary", "Variations (Strong)")])
+async def test_a_message_menu_works_on_its_picture(studio: Studio, menu: str, words: str) -> None:
+    message = await single(studio)
+    await studio.bob.context_menu(studio.channel, menu, message)
+    assert words in studio.last().content
+
+
+async def test_other_message_menus(studio: Studio) -> None:
+    message = await single(studio)
+    assert "seed 101" in said(await studio.bob.context_menu(studio.channel, "Details", message)).content
+    await studio.bob.context_menu(studio.channel, "DM results", message)
+    assert studio.bob.user.dm_channel.history()[-1].attachments
+    assert "over already" in said(await studio.alice.context_menu(studio.channel, "Cancel", message)).content
+
+
+async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
+    assert "none yet" in said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")).content
+    await press(studio, await single(studio), "favourite")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a cat --p")
+    assert len((await job_of(studio, studio.last())).request.style_references) == 1
+
+
+async def test_unmet_flags_are_told(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --video --v 6")
+    assert "`--video`" in studio.last().content and "model of Midjourney's" in studio.last().content
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")
+    assert "no model `big`" in said(result).content
+
+
+async def test_prompts_are_completed(studio: Studio) -> None:
+    async def offered(text: str) -> list[str]:
+        return [choice["value"] for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", text)]
+
+    assert "a --sampler euler" in await offered("a --sampler eu") and "a --chaos" in await offered("a --ch")
+    assert all(len(text) <= 100 for text in await offered(""))

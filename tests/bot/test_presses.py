@@ -1,0 +1,360 @@
+"""Every button and window, as members press and fill them."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from bot.buttons import LOOKS
+from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
+from tests.bot.conftest import Studio, open_studio, png
+
+MADE_HERE = (
+    "subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left", "right", "up", "down", "describe", "classify",
+)  # fmt: skip
+
+
+def custom_id(message, action: str) -> str:
+    ids = [child.custom_id for row in message.components for child in row.children]
+    return next(i for i in ids if f":{action}:" in i)
+
+
+def buttons_of(message) -> list[str]:
+    return [child.custom_id.split(":")[2] for row in message.components for child in row.children]
+
+
+async def press(studio: Studio, message, action: str, who=None):
+    return await (who or studio.alice).click(message, custom_id=custom_id(message, action))
+
+
+async def single(studio: Studio, prompt: str = "a boat --seed 100", label: str = "U2"):
+    await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
+    await studio.alice.click(studio.last(), label=label)
+    return studio.last()
+
+
+async def job_of(studio: Studio, message):
+    job, _ = await studio.built.queue.job_of_message(message.id)
+    return job
+
+
+async def test_a_single_picture_has_every_button(studio: Studio) -> None:
+    message = await single(studio)
+    assert set(buttons_of(message)) == {
+        *MADE_HERE, "region", "remix", "zoom", "favourite", "details", "dm", "delete",
+    }  # square is missing: the picture is square
+    assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
+
+
+async def test_every_button_of_an_old_message_works_after_a_restart(studio: Studio) -> None:
+    message = await single(studio)
+    await studio.restart()
+    for action in MADE_HERE:
+        before = studio.last().id
+        await press(studio, message, action)
+        assert studio.last().id != before, action
+        assert "❌" not in studio.last().content, studio.last().content
+    for action in ("region", "favourite", "details", "dm"):
+        result = await press(studio, message, action)
+        assert result.ephemeral and (result.followups or result.response), action
+    for action, title in (("remix", "Remix"), ("zoom", "Custom Zoom")):
+        assert (await press(studio, message, action)).modal["title"] == title
+    await press(studio, message, "delete")
+    assert message.id not in [m.id for m in studio.channel.history()]
+
+
+async def test_each_press_makes_what_its_button_says(studio: Studio) -> None:
+    message = await single(studio)
+    expected = {
+        "subtle": ("Variations (Subtle) by", VariationRequest, {"variation": "subtle", "seed": 105}),
+        "up4c": ("Upscaled (Creative, 4x) by", UpscaleRequest, {"factor": 4, "mode": "creative"}),
+        "up2s": ("Upscaled (Subtle) by", UpscaleRequest, {"factor": 2, "mode": "subtle", "num_images": 1}),
+        "left": ("Pan Left by", OutpaintRequest, {"left": 32, "right": 0}),
+        "down": ("Pan Down by", OutpaintRequest, {"bottom": 32, "top": 0}),
+        "zoom20": ("Zoom Out by", OutpaintRequest, {"left": 32, "bottom": 32}),
+    }
+    for action, (words, kind, values) in expected.items():
+        await press(studio, message, action, studio.bob)
+        child = studio.last()
+        job = await job_of(studio, child)
+        assert f"**a boat** - {words} <@{studio.bob.id}> (fast)" in child.content, action
+        assert type(job.request) is kind and {name: getattr(job.request, name) for name in values} == values
+        assert (job.parent_index, job.request.prompt) == (1, "a boat")
+    await press(studio, message, "hd")
+    job = await job_of(studio, studio.last())
+    assert job.request.hd and job.request.seed == 100 and "--hd" in studio.last().content
+
+
+async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
+    message = await single(studio)
+    await press(studio, message, "left")
+    wide = studio.last()
+    assert "square" in buttons_of(wide)
+    await press(studio, wide, "square")
+    job = await job_of(studio, studio.last())
+    assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0) and "square" not in buttons_of(studio.last())
+
+
+async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
+    message = await single(studio, "a huge boat")  # 1024 px
+    assert "up4s" in buttons_of(message) and "zoom20" in buttons_of(message)
+    await press(studio, message, "up2s")
+    large = studio.last()
+    assert {"up4s", "zoom20", "zoom15"} & set(buttons_of(large)) == set() and "up2s" in buttons_of(large)
+
+
+# Windows
+
+
+async def test_custom_zoom_takes_words_a_shape_and_a_factor(studio: Studio) -> None:
+    message = await single(studio)
+    window = await press(studio, message, "zoom")
+    await studio.alice.submit_modal(window, {"prompt": "a boat at sea --no trees", "aspect": "2:1", "zoom": "1.5"})
+    job = await job_of(studio, studio.last())
+    request = job.request
+    assert (request.left + request.right, request.top + request.bottom) == (128, 32)  # 96 px high, so 192 wide
+    assert (request.prompt, request.negative_prompt) == ("a boat at sea", "trees")
+
+
+@pytest.mark.parametrize(("values", "words"), [
+    ({"zoom": "3"}, "1 to 2"), ({"zoom": "1"}, "Nothing to add"), ({"zoom": "2", "aspect": "wide"}, "16:9"),
+    ({"zoom": "2", "prompt": "a --sede 1"}, "--seed"), ({"zoom": "2", "prompt": "a {b, c}"}, "Only one prompt"),
+])  # fmt: skip
+async def test_a_wrong_window_is_told_to_its_author(studio: Studio, values, words: str) -> None:
+    message = await single(studio)
+    window = await press(studio, message, "zoom")
+    said = await studio.alice.submit_modal(window, {"prompt": "a", **values})
+    assert words in said.followups[-1].content and said.followups[-1].ephemeral
+    assert studio.last().id == message.id
+
+
+async def test_remix_mode_opens_a_window_first(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "prefer remix")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 100 --no blue --chaos 20")
+    grid = studio.last()
+    for action in ("vary", "again"):
+        window = await press(studio, grid, action)
+        assert window.modal["title"].startswith("Remix")
+        assert window.modal["components"][0]["component"]["value"] == "a boat --no blue --chaos 20"
+    window = await studio.alice.click(grid, label="V2")
+    await studio.alice.submit_modal(window, {"prompt": "a red boat --no green --s 300"})
+    job = await job_of(studio, studio.last())
+    assert "**a red boat --no green --stylize 300** - Remix (Strong) by" in studio.last().content
+    assert (job.request.variation, job.request.negative_prompt, job.request.stylize, job.parent_index) == ("strong", "green", 300, 1)
+    window = await studio.alice.click(grid, label="V2")
+    await studio.alice.submit_modal(window, {"prompt": "a boat --no blue"})
+    assert "Variations (Strong) by" in studio.last().content  # the words are the old ones
+    result = await studio.bob.click(grid, label="V1")  # it is alice's mode
+    assert result.modal is None
+
+
+async def test_a_remixed_reroll_and_pan_take_the_new_words(studio: Studio) -> None:
+    message = await single(studio)
+    await studio.alice.slash(studio.channel, "prefer remix")
+    for action in ("again", "left"):
+        window = await press(studio, message, action)
+        await studio.alice.submit_modal(window, {"prompt": "a lighthouse"})
+        assert "**a lighthouse**" in studio.last().content, action
+
+
+async def test_the_remix_button_asks_also_without_the_mode(studio: Studio) -> None:
+    message = await single(studio)
+    window = await press(studio, message, "remix")
+    await studio.alice.submit_modal(window, {"prompt": "a lighthouse"})
+    assert "Remix (Strong) by" in studio.last().content
+
+
+async def test_v_is_as_strong_as_its_presser_wants(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    grid = studio.last()
+    await studio.alice.slash(studio.channel, "prefer variability")
+    await studio.alice.click(grid, label="V1")
+    assert "Variations (Subtle)" in studio.last().content
+    await studio.bob.click(grid, label="V1")
+    assert "Variations (Strong)" in studio.last().content
+
+
+# Vary (Region)
+
+
+async def test_a_region_by_numbered_fields(studio: Studio) -> None:
+    message = await single(studio)
+    shown = await press(studio, message, "region")
+    panel = shown.followups[-1] if shown.followups else shown.response
+    picture = Image.open(io.BytesIO(await panel.attachments[0].read())).convert("RGB")
+    plain = Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
+    assert shown.ephemeral and picture.size == plain.size and picture.tobytes() != plain.tobytes()
+    window = await studio.alice.select(panel, ["1", "6"])
+    await studio.alice.submit_modal(window, {"prompt": "a red sail"})
+    job = await job_of(studio, studio.last())
+    assert job.request.boxes == ((0, 0, 16, 16), (16, 16, 32, 32)) and job.request.prompt == "a red sail"
+    assert "Remix (Region) by" in studio.last().content
+    result = await studio.built.queue.result(job.id)
+    assert len(result.pictures) == 4
+
+
+async def test_a_region_by_words_and_by_each_kind_of_mask(studio: Studio) -> None:
+    message = await single(studio)
+    panel = await press(studio, message, "region")
+    shown = panel.followups[-1] if panel.followups else panel.response
+    window = await studio.alice.click(shown, label="By words or with a mask")
+    await studio.alice.submit_modal(window, {"prompt": "a boat", "region": "the sail"})
+    job = await job_of(studio, studio.last())
+    assert isinstance(job.request, RegionRequest) and job.request.region == "the sail" and "Variations (Region) by" in studio.last().content
+    original = Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
+    for name, file in masks(original).items():
+        window = await studio.alice.click(shown, label="By words or with a mask")
+        await studio.alice.submit_modal(window, {"prompt": "a boat", "mask": ("mask.png", file)})
+        job = await job_of(studio, studio.last())
+        mask = Image.open(studio.built.files.path(job.request.mask_image)).convert("L")
+        assert [mask.getpixel(at) for at in ((20, 20), (50, 50))] == [255, 0], name
+
+
+def masks(original: Image.Image) -> dict[str, bytes]:
+    """The field (16, 16) to (32, 32) marked in three ways."""
+    tones = Image.new("L", original.size, 0)
+    tones.paste(255, (16, 16, 32, 32))
+    erased, painted = original.convert("RGBA"), original.copy()
+    erased.paste((0, 0, 0, 0), (16, 16, 32, 32))
+    painted.paste((255, 0, 255), (16, 16, 32, 32))
+    found = {}
+    for name, picture in (("black and white", tones), ("erased", erased), ("painted over", painted)):
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        found[name] = out.getvalue()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "words"), [(png(64, 64, (0, 0, 0)), "marks nothing"), (png(64, 64, (90, 140, 40)), "is no mask"), (b"x", "no picture")]
+)
+async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) -> None:
+    message = await single(studio)
+    panel = await press(studio, message, "region")
+    window = await studio.alice.click(panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask")
+    said = await studio.alice.submit_modal(window, {"prompt": "a boat", "mask": ("mask.png", file)})
+    assert words in said.followups[-1].content
+    window = await studio.alice.click(panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask")
+    said = await studio.alice.submit_modal(window, {"prompt": "a boat"})
+    assert "one of them" in said.followups[-1].content
+
+
+async def test_a_region_as_a_command(studio: Studio) -> None:
+    await single(studio)
+    await studio.alice.slash(studio.channel, "region", prompt="a red sail", fields="1 2")
+    job = await job_of(studio, studio.last())
+    assert job.request.boxes == ((0, 0, 16, 16), (16, 0, 32, 16))
+    said = await studio.alice.slash(studio.channel, "region", prompt="a", fields="17")
+    assert "1 to 16" in said.response.content
+    said = await studio.alice.slash(studio.channel, "region", prompt="a")
+    assert "one way" in said.response.content
+
+
+async def test_upscale_as_a_command(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "upscale", image=picture, factor="4", mode="creative", prompt="a red wall --s 50")
+    job = await job_of(studio, studio.last())
+    assert (job.request.factor, job.request.mode, job.request.prompt, job.request.stylize) == (4, "creative", "a red wall", 50)
+
+
+# Favourites, details, direct messages, delete
+
+
+async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
+    message = await single(studio)
+    said = await press(studio, message, "favourite", studio.bob)
+    assert "Kept" in said.followups[-1].content
+    page = await studio.bob.slash(studio.channel, "favourites")
+    shown = page.response or page.followups[-1]
+    assert page.ephemeral and "1 of 1" in shown.content and "a boat" in shown.content and shown.attachments
+    assert "kept no pictures" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
+    said = await press(studio, message, "favourite", studio.bob)
+    assert "Taken out" in said.followups[-1].content
+
+
+async def test_favourites_are_leafed_through(studio: Studio) -> None:
+    for prompt in ("a boat", "a cat"):
+        await press(studio, await single(studio, prompt), "favourite")
+    page = await studio.alice.slash(studio.channel, "favourites")
+    shown = page.response or page.followups[-1]
+    assert "1 of 2" in shown.content and "a cat" in shown.content
+    turned = await studio.alice.click(shown, custom_id="fv:1:r")
+    assert turned.acknowledged
+    shown = studio.env.get_message(shown.id) if hasattr(studio.env, "get_message") else shown
+    again = await studio.alice.slash(studio.channel, "favourites")
+    assert "1 of 2" in (again.response or again.followups[-1]).content
+
+
+async def test_details_can_be_copied(studio: Studio) -> None:
+    message = await single(studio, "a boat --no blue --seed 100 --video --v 6")
+    said = await press(studio, message, "details")
+    text = "\n".join(m.content for m in said.followups) or said.response.content
+    assert "```\na boat --seed 100 --no blue --v 6 --video\n```" in text and "seed 101" in text and "`--video`" in text
+    assert "64×64 · seed 100" in text
+
+
+async def test_dm_me_sends_it_with_seed_and_id(studio: Studio) -> None:
+    message = await single(studio)
+    job = await job_of(studio, message)
+    await press(studio, message, "dm", studio.bob)
+    bob = studio.bob.user
+    sent = bob.dm_channel.history()[-1]
+    assert sent.attachments and f"seed 101 · job {job.id} 2" in sent.content
+    await bob.click(sent, custom_id=custom_id(sent, "subtle"))
+    assert "Variations (Subtle)" in bob.dm_channel.history()[-1].content
+
+
+async def test_only_the_author_deletes(studio: Studio) -> None:
+    message = await single(studio)
+    said = await press(studio, message, "delete", studio.bob)
+    assert "can delete it" in said.response.content
+    assert message.id in [m.id for m in studio.channel.history()]
+
+
+# Describe and shorten
+
+
+async def test_the_captions_of_a_picture_can_be_changed_and_imagined(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    described = studio.last()
+    window = await studio.alice.click(described, label="2")
+    await studio.alice.submit_modal(window, {"prompt": "a picture --ar 3:2"})
+    assert "**a picture --ar 3:2**" in studio.last().content
+    before = len(studio.channel.history())
+    await press(studio, described, "all")
+    assert len(studio.channel.history()) == before + 4
+
+
+async def test_shorten_strikes_out_and_offers_shorter_prompts(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "shorten", prompt="a very wonderful lighthouse by it --ar 3:2")
+    message = studio.last()
+    assert "**lighthouse**" in message.content and "~~a~~" in message.content and "1️⃣" in message.content
+    said = await press(studio, message, "weights")
+    assert "`1.00` lighthouse" in said.followups[-1].content
+    window = await studio.alice.click(message, label="1")
+    await studio.alice.submit_modal(window, {"prompt": window.modal["components"][0]["component"]["value"]})
+    assert studio.last().attachments and "lighthouse" in studio.last().content
+
+
+async def test_blend_needs_no_words(studio: Studio) -> None:
+    files = {f"image{n}": (f"{n}.png", png(40 + n, 40)) for n in range(1, 4)}
+    await studio.alice.slash(studio.channel, "blend", dimensions="Landscape", **files)
+    job = await job_of(studio, studio.last())
+    assert len(job.request.images) == 3 and job.request.aspect_ratio == (3, 2) and "Blend of 3 by" in studio.last().content
+
+
+async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+        job = await job_of(studio, studio.last())
+
+        class Later:
+            pass
+
+        from core.errors import UserError
+
+        with pytest.raises(UserError, match="newer version"):
+            await studio.bot.presses.pressed(Later(), job.id, "sing", 0)
+
+
+def test_every_button_has_a_look() -> None:
+    assert all(look.label or look.emoji for look in LOOKS.values())
