@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from core.errors import AtelierError, OutOfMemory
-from vision import checkpoint, conditioning, devices, pictures, pixels, preview, schedule
+from vision import checkpoint, conditioning, devices, pictures, pixels, preview, schedule, tiling
 from vision.conditioning import Encoded
 from vision.engine import denoiser
 from vision.engine.denoiser import Call, Denoiser
@@ -27,6 +27,7 @@ from vision.image_model import ImageModel, arguments
 from vision.meaning import Wording
 from vision.models import Mode
 from vision.reporter import Leaving, Reporter
+from vision.tiling import Rolling
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Generation:
     image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
     wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
     images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
+    tile: opposite edges meet.
     """
 
     mode: Mode
@@ -61,6 +63,7 @@ class Generation:
     stop: float = 1.0
     images: tuple[Image.Image, ...] = field(default=(), repr=False)
     at_once: int | None = None
+    tile: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def _finish(model: ImageModel, pipe: Any, generation: Generation, reporter: Repo
         yield from ((pictures.resize(image, size), False) for image in result)
         return
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
-        decode = partial(_decode, model, pipe, latents[None])
+        decode = partial(_decode, model, pipe, latents[None], generation.tile)
         image, flagged = reporter.aside(decode) if model.shares_steps else decode()
         yield pictures.resize(image, size), flagged
 
@@ -168,10 +171,17 @@ class _Run:
         if hasattr(self.pipe, "encode_prompt"):
             vars(self.pipe)["encode_prompt"] = model.texts.remembering(self.pipe.encode_prompt, "pipeline")
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
+        rolls = None
+        if generation.tile:
+            rolls = denoiser.name_of(self.pipe)
+            if rolls == "unet" and model.offload == "none":  # the hooks of offloading sit on the module itself
+                vars(self.pipe)["unet"], rolls = model.ring(), None
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
             waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label)
             vars(self.pipe)[name] = waits  # not setattr: that would note its class in the configuration
+        if rolls:
+            vars(self.pipe)[rolls] = Rolling(getattr(self.pipe, rolls), generation.width / generation.height)
 
     def __enter__(self) -> _Run:
         if self._wants_decoder:
@@ -298,23 +308,25 @@ class _Steps:
 
 
 @torch.no_grad()
-def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, bool]:
+def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor, tile: bool = False) -> tuple[Image.Image, bool]:
     """(1, C, h, w) → the picture, and whether the model's safety checker objects. One at a time: less memory, and the same bits in any batch."""
     with model.decoder.hold():
-        return _decode_alone(model, pipe, latents)
+        return _decode_alone(model, pipe, latents, tile)
 
 
-def _decode_alone(model: ImageModel, pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, bool]:
-    vae = pipe.vae
+def _decode_alone(model: ImageModel, pipe: Any, latents: torch.Tensor, tile: bool) -> tuple[Image.Image, bool]:
+    vae, given = pipe.vae, tiling.wrapped(latents) if tile else latents
     if not latents.isfinite().all():
         raise BlankPicture("The model lost itself in numbers that are none; another seed, sampler or fewer steps may help.")
     upcast = vae.dtype == torch.float16 and getattr(vae.config, "force_upcast", False)  # SDXL's decoder overflows in float16
-    decoded = _decode_as(vae, latents, torch.float32 if upcast else vae.dtype)
+    decoded = _decode_as(vae, given, torch.float32 if upcast else vae.dtype)
     if _is_blank(decoded) and not upcast and vae.dtype != torch.float32:
         log.warning("%s: a blank picture, decoding again in float32", model.name)
-        decoded = _decode_as(vae, latents, torch.float32)
+        decoded = _decode_as(vae, given, torch.float32)
     if _is_blank(decoded):
         raise BlankPicture("The picture came out black; another seed or sampler may help.")
+    if tile:
+        decoded = tiling.unwrapped(decoded, latents)
     flagged = False
     if getattr(pipe, "safety_checker", None) is not None:
         flagged = bool(pipe.run_safety_checker(decoded.clone(), pipe._execution_device, latents.dtype)[1][0])

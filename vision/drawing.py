@@ -70,12 +70,15 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
     notes += told.notes
     if not model.weighs and (limit := model.prompt_limit(told.prompt)) is not None:
         notes.append(f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect.")
+    if request.tile and model.family.unpack is None:
+        notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
     strength = given.pop("strength", None)
     if strength is not None:
         strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
     generation = Generation(
         mode, told.prompt, seeds(request), *size, steps, guidance, told.negative_prompt, strength=strength, sampler=sampler,
-        wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100, **given,
+        wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100,
+        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None, **given,
     )  # fmt: skip
     parameters = {
         "kind": request.kind, "prompt": request.prompt, "negative_prompt": request.negative_prompt.strip(), "width": size[0] * card.output_scale,

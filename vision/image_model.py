@@ -13,7 +13,7 @@ import diffusers
 import torch
 
 from core.errors import ModelError
-from vision import catalog
+from vision import catalog, tiling
 from vision.card import Card
 from vision.engine.turn import Turn
 from vision.models import Family, Mode
@@ -49,6 +49,7 @@ class ImageModel:
         self._base, self._pipes, self._active = base, {}, None
         self._own_scheduler = base.scheduler
         self._latent_map: LatentMap | None = None
+        self._ring: Any = None
         self.decoder, self.texts = Turn(), Texts()
         base.set_progress_bar_config(disable=True)
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
@@ -112,6 +113,12 @@ class ImageModel:
     def weighs(self) -> bool:
         """Whether its texts can be weighed against each other, and may be of any length or come with noise."""
         return self.family.encode is not None
+
+    def ring(self) -> Any:
+        """The UNet's twin for ``--tile``; all such jobs share it, and so their steps."""
+        if self._ring is None:
+            self._ring = tiling.circular(self._base.unet)
+        return self._ring
 
     def guided(self, guidance_scale: float) -> bool:
         """Whether a negative prompt acts."""

@@ -46,12 +46,24 @@ def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS)
 
 
-def enlarge(image: Image.Image, scale: int) -> Image.Image:
-    """``scale`` times larger with crisp edges, for flat drawings: Lanczos, then an unsharp mask as wide as the blur it left."""
+def enlarge(image: Image.Image, scale: int, tile: bool = False) -> Image.Image:
+    """``scale`` times larger with crisp edges, for flat drawings: Lanczos, then an unsharp mask as wide as the blur it left.
+
+    tile: what is across its edges is its own other side.
+    """
     if scale == 1:
         return image
+    if tile:
+        margin = min(8, *image.size)
+        large = enlarge(wrapped(image, margin), scale)
+        return large.crop((margin * scale, margin * scale, large.width - margin * scale, large.height - margin * scale))
     large = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
     return large.filter(ImageFilter.UnsharpMask(radius=scale * 0.75, percent=130, threshold=2))
+
+
+def wrapped(image: Image.Image, margin: int) -> Image.Image:
+    """``image`` with ``margin`` px of its own opposite sides around it."""
+    return Image.fromarray(np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="wrap"))
 
 
 def size_for_area(aspect: float, side: int, multiple: int) -> tuple[int, int]:

@@ -39,4 +39,4 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
 
 def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     """Enlarge by the model's output scale and encode."""
-    return drawing.output(task, drawn, [pictures.enlarge(image, model.card.output_scale) for image in drawn.images])
+    return drawing.output(task, drawn, [pictures.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images])
