@@ -28,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["demo", "sd15"])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--side", type=int, help="of the latents, if not the model's own")
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=VARIANTS)
     arguments = parser.parse_args()
     quiet_libraries()
@@ -35,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in arguments.models:
         for rows in (2, 8) if name == "demo" else (2,):
-            _compare(name, rows, arguments.repeats, arguments.only)
+            _compare(name, rows, arguments.side, arguments.repeats, arguments.only)
 
 
 def unet(name: str) -> torch.nn.Module:
@@ -54,9 +55,9 @@ def unet(name: str) -> torch.nn.Module:
     return model
 
 
-def _compare(name: str, rows: int, repeats: int, only: tuple[str, ...]) -> None:
+def _compare(name: str, rows: int, side: int | None, repeats: int, only: tuple[str, ...]) -> None:
     model = unet(name)
-    side, width = model.config.sample_size, model.config.cross_attention_dim
+    side, width = side or model.config.sample_size, model.config.cross_attention_dim
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(rows, 4, side, side, generator=generator), torch.full((rows,), 500.0), torch.randn(rows, 77, width, generator=generator)
     plain = _torch(model)
