@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmarks.measure import Check, apart, check, quantile
 from benchmarks.traces import Ask, Mix, poisson
 from vision.diffusion import generate
 from vision.engine import Engine
+from vision.engine.curve import Curves
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.reporter import Reporter
@@ -165,12 +167,14 @@ class _Notes(Reporter):
         self.served, self.clock = served, clock
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        if self.seat is not None:
+            self.seat.step, self.seat.total = step, total  # as a worker's reporter does
         self.served.first = self.served.first or self.clock.now()
 
 
-def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, make: Callable[[], Engine] = Engine) -> list[Served]:
-    """Each job gets a seat when it arrives; the engine decides the rest."""
-    coming, served, engine = deque(asks), [], make()
+def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves | None = None) -> list[Served]:
+    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device from before."""
+    coming, served, engine = deque(asks), [], Engine(clock=clock.now, curves=curves)
     try:
         while coming or engine.seats:
             if not engine.seats:
@@ -183,6 +187,18 @@ def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, make: Callable[
     finally:
         engine.stop()
     return sorted(served, key=lambda one: one.ask.number)
+
+
+def learned(model: ImageModel, like: Ask, timer: Callable[[], float] = time.process_time) -> Curves:
+    """The batch curve of jobs like ``like``, measured as a worker does: in the idle moments after a first job."""
+    curves, clock = Curves(), Clock(timer)
+    engine = Engine(clock=clock.now, curves=curves)
+    _seat(engine, model, like, clock)
+    engine.run()
+    while engine.measure():
+        pass
+    engine.stop()
+    return curves
 
 
 def _seat(engine: Engine, model: ImageModel, ask: Ask, clock: Clock) -> Served:
@@ -220,9 +236,10 @@ WAYS: dict[str, Server] = {"one by one": one_by_one, "request batches": request_
 def serve(
     model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS, timer: Callable[[], float] = time.process_time
 ) -> dict[str, Run]:
-    """The same trace in each way, one after another."""
-    runs = {}
+    """The same trace in each way, one after another; the engine knows the device's curve, as after a first job of the kind."""
+    curves, runs = learned(model, trace[0], timer), {}
     for name, way in ways.items():
+        way = partial(way, curves=curves) if way is engine else way
         clock = Clock(timer)
         served = way(model, trace, clock)
         runs[name] = Run(served, clock.busy)

@@ -124,6 +124,7 @@ class _Life(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         self.steps += 1
+        self.seat.step, self.seat.total = step, total
 
     def check(self) -> None:
         if self.last is not None and self.steps >= self.last:

@@ -19,6 +19,7 @@ from benchmarks.rows import ROWS, exactness, row
 from benchmarks.serving import Run, Served
 from benchmarks.traces import Mix, at_once, poisson
 from core.settings import ROOT
+from vision.engine.passes import Passes
 
 MIX = Mix(steps=((4, 0.5), (8, 0.5)), guidances=(1.0, 5.0), side=64)
 
@@ -51,10 +52,11 @@ def test_a_wrong_picture_of_one_way_is_noticed() -> None:
 def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exactness row with passes whose outputs are handed to the wrong jobs."""
 
-    class Confused(exactness.Engine):
-        def _pass(self, calls: list[Any]) -> list[Any]:
-            outputs = super()._pass(calls)
-            return outputs[::-1] if len({call.count for call in calls}) == 1 else outputs
+    run = Passes.run
+
+    def confused(self: Passes, calls: list[Any]) -> list[Any]:
+        outputs = run(self, calls)
+        return outputs[::-1] if len({call.count for call in calls}) == 1 else outputs
 
     model = tiny_image_model("stable-diffusion", tmp_path)
     pool = exactness._pool(model, random.Random(0), 6)
@@ -67,7 +69,7 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
     monkeypatch.setattr(exactness, "FEWEST", 2)
     monkeypatch.setattr(exactness, "MOST", 3)
     assert worst() < exactness.BOUND
-    monkeypatch.setattr(exactness, "Engine", Confused)
+    monkeypatch.setattr(Passes, "run", confused)
     assert worst() > exactness.BOUND
 
 
