@@ -72,9 +72,9 @@ async def test_a_redirect_is_not_followed(server, monkeypatch: pytest.MonkeyPatc
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
     from bot.intake import Intake
     from storage.files import Files
-    from tests.security.pictures import Sent, _note
+    from tests.security.pictures import Sent, unnoted
 
     sent = Sent(b"x")
     sent.url = "https://evil.example/a.png"
     with pytest.raises(ImageError, match="Discord's own servers"):
-        await Intake(Files(tmp_path), 10**6, _note).take(sent, 1)
+        await Intake(Files(tmp_path), 10**6, unnoted).take(sent, 1)

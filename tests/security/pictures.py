@@ -132,7 +132,7 @@ class Sent:
         return self._data
 
 
-async def _note(user_id: int, sha256: str) -> None:
+async def unnoted(user_id: int, sha256: str) -> None:
     pass
 
 
@@ -141,7 +141,7 @@ async def through_the_product(pictures: list[tuple[str, bytes]]) -> Tally:
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         files = Files(Path(folder))
-        intake = Intake(files, 100 * 2**20, _note)
+        intake = Intake(files, 100 * 2**20, unnoted)
         for name, data in pictures:
             began, before = time.monotonic(), os.times().children_user + os.times().children_system
             try:
