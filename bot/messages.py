@@ -171,7 +171,7 @@ def _speed(job: Job) -> str:
 
 NOT_YET = {  # fields that no model here honours so far → what is said
     "image_prompts": "more than one picture in a prompt", "style_references": "`--sref` with pictures", "character_references": "`--cref`",
-    "omni_references": "`--oref`", "loras": "`--lora`", "hd": "`--hd`",
+    "omni_references": "`--oref`", "loras": "`--lora`", "hd": "`--hd`", "tile": "`--tile`",
 }  # fmt: skip
 
 

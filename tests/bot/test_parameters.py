@@ -1,0 +1,41 @@
+"""docs/parameters.md is held to the code: a row for every flag, command and menu, and each row's test exists."""
+
+import ast
+import re
+
+from bot import guide
+from bot.client import Atelier
+from core.flags import FLAGS
+from core.settings import ROOT
+from tests.bot.conftest import Studio
+
+PAGE = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+ROWS = [line for line in PAGE.splitlines() if line.startswith("| `")]
+
+
+def _tests() -> set[str]:
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, kinds) and node.name.startswith("test_")}
+
+
+def test_every_flag_has_a_row_with_all_its_names_and_its_help() -> None:
+    for flag in FLAGS:
+        names = ", ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
+        assert any(row.startswith(f"| {names} | {flag.help.replace('|', '/')} |") for row in ROWS), flag.name
+
+
+def test_every_row_names_tests_that_exist() -> None:
+    known = _tests()
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert len(named) > 30 and named <= known, named - known
+    assert all("`test_" in row for row in ROWS)
+
+
+async def test_every_command_and_menu_has_a_row_and_a_page_of_help(studio: Studio) -> None:
+    bot: Atelier = studio.bot
+    commands = {command.name for command in bot.tree.get_commands(type=None) if not hasattr(command, "type")}
+    menus = {name for name, _, _ in bot.tree._context_menus}
+    named = {row.split("`")[1] for row in ROWS}
+    assert {f"/{name}" for name in commands} <= named and menus <= named
+    assert commands == set(guide.COMMANDS)
