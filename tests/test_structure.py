@@ -59,7 +59,7 @@ def test_every_capability_has_its_file_and_its_cog() -> None:
     capabilities = {p.stem for p in (ROOT / "vision" / "capabilities").glob("*.py") if p.stem != "__init__"}
     cogs = {p.stem for p in (ROOT / "bot" / "cogs").glob("*.py")}
     assert capabilities <= kinds
-    assert capabilities - cogs <= {"upscale", "region", "blend", "shorten"}  # whose commands are on their way: take them out with the cogs
+    assert capabilities <= cogs
 
 
 def test_the_example_of_settings_is_complete_and_shows_the_defaults() -> None:

@@ -43,7 +43,7 @@ class Generation:
     image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
     wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
     images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
-    tile: opposite edges meet.
+    tile: opposite edges meet. references (TEXT): pictures that a model of such a family is shown.
     """
 
     mode: Mode
@@ -64,6 +64,7 @@ class Generation:
     images: tuple[Image.Image, ...] = field(default=(), repr=False)
     at_once: int | None = None
     tile: bool = False
+    references: tuple[Image.Image, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,8 @@ def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: l
     mask, image = g.mask_image, list(g.images) or (g.image and [g.image] * len(generators))  # SD3 wants one for each seed; the others take it
     if model.family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
+    if g.references:
+        image = list(g.references)
     given = {
         "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
         "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(generators), "image": image, "mask_image": mask, "strength": g.strength,

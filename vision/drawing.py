@@ -18,7 +18,8 @@ from vision.image_model import ImageModel
 from vision.models import Mode
 
 ASKED = (  # told with the result as they were asked for
-    "prompt_parts", "chaos", "stylize", "raw", "weird", "exp", "stop", "tile", "quality", "style_codes", "style_weight",
+    "prompt_parts", "chaos", "stylize", "raw", "weird", "exp", "stop", "tile", "quality", "hd", "style_codes", "style_weight",
+    "image_weight", "character_weight", "omni_weight",
 )  # fmt: skip
 
 

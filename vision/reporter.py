@@ -45,3 +45,23 @@ class Reporter:
     def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
         """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long."""
         return work() if self.seat is None else self.seat.aside(work, loading=loading)
+
+
+class Stage(Reporter):
+    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. It keeps no state of its own."""
+
+    PARTS = 1000
+
+    def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
+        self.whole, self.begin, self.end, self.seat = whole, begin, end, whole.seat
+        self.checkpoint = whole.checkpoint if keeps else None
+
+    def loading(self, model: str, fraction: float | None) -> None:
+        self.whole.loading(model, fraction)
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        share = self.begin + (self.end - self.begin) * step / total
+        self.whole.step(max(1, round(share * self.PARTS)), self.PARTS, preview)
+
+    def check(self) -> None:
+        self.whole.check()

@@ -3,38 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from PIL import Image
 
 from core.events import Output
-from core.requests import ImagineRequest
-from vision import drawing, pictures
+from core.requests import MAX_UPSCALED, ImagineRequest
+from vision import drawing, image_prompt, meaning, pictures, upscale
 from vision.diffusion import Drawn, generate
 from vision.drawing import Task
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.provider import Models
-from vision.reporter import Reporter
+from vision.reporter import Reporter, Stage
 
 
 def run(request: ImagineRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
-    drawn = generate(model, task.generation, reporter)
+    drawn = draw(task, model, reporter)
     return reporter.aside(lambda: finish(task, drawn, model))
 
 
+def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
+    """What the task says; for ``--hd``, once more at twice the side."""
+    if not task.extra.get("hd"):
+        return generate(model, task.generation, reporter)
+    drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
+    large = upscale.enlarged(model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1))
+    return Drawn(tuple(large), drawn.notes)
+
+
 def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """A given picture is brought to the size that is drawn; without a size, that keeps its shape."""
-    start = images[request.image] if request.image else None
-    size, notes = drawing.choose_size(request, model.card, start.width / start.height if start else 1.0)
-    if start is None:
-        task = drawing.prepare(request, model, Mode.TEXT, size)
-    else:
+    """A given picture is brought to the size that is drawn; without a size, that keeps its shape. Others are shown, or begun at."""
+    begin, shown = images[request.image] if request.image else None, image_prompt.given(request, images)
+    first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
+    size, notes = drawing.choose_size(request, model.card, first.width / first.height if first else 1.0)
+    notes += image_prompt.lost(request)
+    given: dict[str, Any] = {}
+    if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
-        task = drawing.prepare(request, model, Mode.IMAGE, size, image=pictures.resize(start, size), strength=strength)
-    return Task(task.generation, task.parameters, (*notes, *task.notes))
+        given = {"image": pictures.resize(begin, size), "strength": strength}
+        notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
+    elif shown and model.family.references:
+        given = {"references": image_prompt.references(shown, model.family.references)}
+        notes.append(image_prompt.told(shown, model.name, sees=model.family.references))
+    elif shown and model.has(Mode.IMAGE):
+        image, strength = image_prompt.start(shown, size)
+        strength = min(strength, 1 - 1 / max(2, meaning.steps(request, model.card)))  # else few steps begin at noise alone
+        given = {"image": image, "strength": strength if request.strength is None else request.strength}
+        notes.append(image_prompt.told(shown, model.name, sees=0, strength=given["strength"]))
+    elif shown:
+        notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
+    task = drawing.prepare(request, model, Mode.IMAGE if "image" in given else Mode.TEXT, size, **given)
+    return _hd(request, Task(task.generation, task.parameters, (*notes, *task.notes)), model)
+
+
+def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
+    if not request.hd:
+        return task
+    width, height = (2 * task.parameters[side] for side in ("width", "height"))
+    if not model.has(Mode.IMAGE) or max(width, height) > MAX_UPSCALED:
+        why = f"{width}x{height} px is over {MAX_UPSCALED} px a side" if model.has(Mode.IMAGE) else f"{model.name} can't start from a picture"
+        return Task(task.generation, task.parameters, (*task.notes, f"{why}; `--hd` had no effect."))
+    return Task(task.generation, {**task.parameters, "width": width, "height": height}, task.notes, {"hd": True})
 
 
 def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:

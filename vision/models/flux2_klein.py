@@ -44,5 +44,6 @@ FAMILY = Family(
     adjust=_adjust,
     unpack=unpack,
     whole_mask=True,
+    references=4,
     file_keys=("single_stream_modulation.",),
 )

@@ -1,0 +1,115 @@
+"""Pictures in a prompt: shown to models with references, begun at by the others; and ``--hd``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.requests import ImagineRequest
+from tests import tiny
+from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.test_families import FAMILY_NAMES, SAME, apart, pixels
+from vision import image_prompt
+from vision.capabilities import capability
+from vision.provider import Models
+from vision.reporter import Stage
+
+ONE, TWO = "a" * 64, "b" * 64
+REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=10)
+BLACK, WHITE = Image.new("RGB", (64, 64), (8, 8, 8)), Image.new("RGB", (64, 64), (247, 247, 247))
+SHOWN = ("flux2-klein",)
+
+
+def run(models: Models, request: ImagineRequest, **images: Image.Image):
+    return capability("imagine")(request, {ONE: images.get("one"), TWO: images.get("two")}, models, Recorder())
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+@pytest.mark.parametrize("kind", ["image_prompts", "style_references", "character_references", "omni_references"])
+def test_every_kind_of_picture_acts_in_every_family_and_is_told(kind: str, name: str, models_of: Callable[..., Models]) -> None:
+    request = replace(REQUEST, **{kind: ((ONE, 1.0),)}, num_inference_steps=4)
+    dark, bright = (run(models_of(image=name), request, one=image) for image in (BLACK, WHITE))
+    assert apart(dark.pictures[0], bright.pictures[0]) > 0
+    note = dark.parameters["notes"][0]
+    assert ("references" in note) is (name in SHOWN) and ("began at the picture" in note) is (name not in SHOWN)
+
+
+def test_more_image_weight_is_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
+    source = tiny.picture(64, 64)
+    distances = []
+    for weight in (0.5, 1.0, 2.0, 3.0):
+        output = run(models_of(image="stable-diffusion"), replace(REQUEST, image_prompts=((ONE, 1.0),), image_weight=weight), one=source)
+        distances.append(np.abs(pixels(output.pictures[0]) - np.asarray(source, np.int16)).mean())
+    assert distances[3] < distances[2] < distances[0]
+
+
+def test_weight_zero_is_as_if_it_had_not_been_given(models_of: Callable[..., Models]) -> None:
+    models = models_of(image="stable-diffusion")
+    for given in ({"image_weight": 0.0}, {"image_prompts": ((ONE, 0.0),)}):
+        request = replace(REQUEST, **{"image_prompts": ((ONE, 1.0),), **given})
+        assert apart(run(models, request, one=WHITE).pictures[0], run(models, REQUEST).pictures[0]) == 0
+
+
+def test_two_pictures_are_begun_at_by_their_weights() -> None:
+    request = replace(REQUEST, image_prompts=((ONE, 3.0), (TWO, 1.0)))
+    shown = image_prompt.given(request, {ONE: BLACK, TWO: WHITE})
+    image, strength = image_prompt.start(shown, (32, 16))
+    assert image.size == (32, 16) and strength == pytest.approx(0.8)
+    assert np.asarray(image).mean() == pytest.approx(0.75 * 8 + 0.25 * 247, abs=1)
+
+
+def test_a_negative_weight_is_told(models_of: Callable[..., Models]) -> None:
+    request = replace(REQUEST, image_prompts=((ONE, 1.0), (TWO, -0.5)))
+    assert "negative weight" in run(models_of(image="stable-diffusion"), request, one=BLACK, two=WHITE).parameters["notes"][0]
+
+
+def test_an_attached_picture_comes_first_and_that_is_said(models_of: Callable[..., Models]) -> None:
+    models, request = models_of(image="stable-diffusion"), replace(REQUEST, image=ONE, strength=0.3)
+    with_style = run(models, replace(request, style_references=((TWO, 1.0),)), one=BLACK, two=WHITE)
+    assert apart(with_style.pictures[0], run(models, request, one=BLACK).pictures[0]) == 0
+    assert "had no effect" in with_style.parameters["notes"][0]
+
+
+@pytest.mark.parametrize("size", [(10, 10), (2000, 20), (20, 2000), (640, 480)])
+def test_references_are_as_large_and_as_short_as_the_model_wants(size: tuple[int, int]) -> None:
+    (image,) = image_prompt.references([image_prompt.Given("--oref", tiny.picture(*size), 1, 1)], 4)
+    assert min(image.size) >= 64 and max(image.size) / min(image.size) <= 8.01
+
+
+def test_only_as_many_references_as_the_model_takes(models_of: Callable[..., Models]) -> None:
+    shas = tuple((f"{i}" * 64, 1.0 + i) for i in range(6))
+    request = replace(REQUEST, image_prompts=shas, num_inference_steps=2)
+    output = ask(models_of(image="flux2-klein"), request, tiny.picture(64, 64))
+    assert "Only the first 4" in output.parameters["notes"][0]
+    assert image_prompt.given(request, dict.fromkeys((sha for sha, _ in shas), BLACK))[0].weight == 6
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_hd_draws_twice_the_side_and_keeps_the_picture(name: str, models_of: Callable[..., Models]) -> None:
+    request, recorder = replace(REQUEST, num_images=2, num_inference_steps=4, hd=True), Recorder()
+    large = ask(models_of(image=name), request, reporter=recorder)
+    small = ask(models_of(image=name), replace(request, hd=False))
+    assert (large.pictures[0].width, large.pictures[0].height) == (2 * small.pictures[0].width, 2 * small.pictures[0].height)
+    assert large.parameters["width"] == large.pictures[0].width
+    assert [step for step, _ in recorder.steps] == sorted(step for step, _ in recorder.steps) and recorder.steps[-1] == (1000, 1000)
+    block = 32  # px of the large one: over such a field, colours stay
+    a = pixels(large.pictures[0])[:block, :block].mean((0, 1))
+    b = pixels(small.pictures[0])[: block // 2, : block // 2].mean((0, 1))
+    assert np.abs(a - b).max() < 25
+
+
+def test_a_stage_is_a_share_of_the_whole() -> None:
+    whole = Recorder()
+    for step in (1, 2):
+        Stage(whole, 0.5, 1.0).step(step, 2)
+    assert whole.steps == [(750, 1000), (1000, 1000)]
+
+
+def test_pictures_of_a_grid_stay_their_seeds_own_with_an_image_prompt(models_of: Callable[..., Models]) -> None:
+    models, request = models_of(image="stable-diffusion"), replace(REQUEST, image_prompts=((SHA, 1.0),), num_images=3)
+    three = ask(models, request, tiny.picture())
+    assert apart(three.pictures[2], ask(models, replace(request, seed=9, num_images=1), tiny.picture()).pictures[0]) <= SAME
