@@ -305,7 +305,8 @@ class Discord:
 
     def _put_commands(self, call: Call, application: int) -> Any:
         self.commands = {c["name"]: {**c, "id": self.new_id(), "application_id": application} for c in call.body}
-        return [{**c, "id": str(c["id"]), "contexts": None, "integration_types": None} for c in self.commands.values()]
+        known = {"description": "", "contexts": None, "integration_types": None}  # context menus have no description
+        return [{**known, **c, "id": str(c["id"])} for c in self.commands.values()]
 
     def _acknowledge(self, call: Call, number: int, token: str) -> Any:
         made = self.interactions.get(token)
