@@ -74,7 +74,7 @@ def _button(custom_id: str, action: str, index: int, row: int | None) -> discord
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
 
-class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"at:(?P<job>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>\d)"):
+class JobButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"at:(?P<job>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])"):
     """A button of a job. The client's ``on_job_button`` does the work."""
 
     def __init__(self, job_id: str, action: str, index: int = 0, row: int | None = None) -> None:
@@ -153,7 +153,7 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
         await interaction.client.on_setting(interaction, self.setting, value)  # type: ignore[attr-defined]
 
 
-class RegionMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>\d)"):
+class RegionMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"):
     """The numbered fields of a picture, several at once. The client's ``on_region`` does the work."""
 
     def __init__(self, job_id: str, index: int) -> None:
@@ -173,7 +173,7 @@ class RegionMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(
         await interaction.client.on_region(interaction, self.job_id, self.index, cells)  # type: ignore[attr-defined]
 
 
-class RegionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>\d)"):
+class RegionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"):
     """The other two ways: words, or a mask. The client's ``on_region`` does the work."""
 
     def __init__(self, job_id: str, index: int) -> None:
@@ -188,7 +188,7 @@ class RegionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw
         await interaction.client.on_region(interaction, self.job_id, self.index, ())  # type: ignore[attr-defined]
 
 
-class LeafButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>\d{1,5}):(?P<side>[lr])"):
+class LeafButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"):
     """Leafs through the presser's favourites. The cog Favourites does the work."""
 
     def __init__(self, offset: int, side: str, *, disabled: bool = False) -> None:

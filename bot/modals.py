@@ -15,8 +15,8 @@ import discord
 
 from core.requests import MAX_LABEL, MAX_PROMPT
 
-_CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>\d):(?P<more>[a-z0-9]*)")
-_OLD_CAPTION = re.compile(r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>\d)(?P<more>)")  # of windows opened by an older version
+_CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
+_OLD_CAPTION = re.compile(r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9])(?P<more>)")  # of windows opened by an older version
 
 
 class Window(discord.ui.Modal):

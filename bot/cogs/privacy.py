@@ -19,7 +19,7 @@ UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a mi
 MOST_PARTS = 20  # files of an export
 
 
-class DeleteButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"pv:(?P<user>\d{1,20}):delete"):
+class DeleteButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"pv:(?P<user>[0-9]{1,20}):delete"):
     """"Yes, delete everything": works for the one person whose id it holds, also after a restart."""
 
     def __init__(self, user_id: int) -> None:
