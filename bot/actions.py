@@ -161,18 +161,8 @@ def imagine_prompt(
 ) -> Ask:
     """A parsed prompt as a request; ``seed`` is used unless the prompt names one. pictures: what it calls a picture → SHA-256."""
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
-    request = ImagineRequest(**given | _begun(given))
+    request = ImagineRequest(**given)
     return Ask(request, prompt.lane or Lane.FAST, parent, stealth if prompt.stealth is None else prompt.stealth)
-
-
-def _begun(given: dict[str, Any]) -> dict[str, Any]:
-    """No model here takes image prompts yet: the first picture is what drawing begins from, the nearer the higher --iw is."""
-    prompts = given["image_prompts"]
-    if given["image"] is not None or not prompts or not given["prompt"].strip():
-        return {}
-    weight = given["image_weight"]
-    strength = given["strength"] if weight is None else round(min(0.95, max(0.2, 0.95 - 0.25 * weight)), 2)
-    return {"image": prompts[0][0], "image_prompts": prompts[1:], "strength": strength}
 
 
 def blend(images: Sequence[str], aspect: tuple[int, int] | None, *, seed: int, lane: Lane = Lane.FAST, stealth: bool = False) -> Ask:

@@ -169,10 +169,7 @@ def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
 
 
-NOT_YET = {  # fields that no model here honours so far → what is said
-    "image_prompts": "more than one picture in a prompt", "style_references": "`--sref` with pictures", "character_references": "`--cref`",
-    "omni_references": "`--oref`", "loras": "`--lora`", "hd": "`--hd`", "tile": "`--tile`",
-}  # fmt: skip
+NOT_YET = {"loras": "`--lora`"}  # fields that no model here honours so far → what is said
 
 
 def unmet_notes(request: Request) -> list[str]:

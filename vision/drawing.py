@@ -73,6 +73,8 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
         notes.append(f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect.")
     if request.tile and model.family.unpack is None:
         notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
+    if request.kind != "imagine" and (request.style_references or request.character_references or request.omni_references):
+        notes.append("Pictures of a style, a person or a thing act on /imagine only; here they had no effect.")
     strength = given.pop("strength", None)
     if strength is not None:
         strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
