@@ -217,6 +217,17 @@ def check_folder(folder: Path) -> None:
         header(path)
 
 
+def lora_file(path: Path) -> Path:
+    """The weights in folder or file ``path``, if they are a LoRA's. ModelError else."""
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    chosen = next((file for file in files if file.name == "pytorch_lora_weights.safetensors"), files[0] if len(files) == 1 else None)
+    if chosen is None:
+        raise ModelError(f"{path.name} has {len(files)} safetensors files; name the one that is the LoRA.")
+    if not any("lora" in name.lower() for name in header(chosen)):
+        raise ModelError(f"{chosen.name} isn't a LoRA.")
+    return chosen
+
+
 def header(path: Path) -> dict[str, Any]:
     """A safetensors file's header: tensor name → {dtype, shape, data_offsets}. ModelError if it isn't sane."""
     size = path.stat().st_size

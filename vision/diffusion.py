@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -42,6 +42,7 @@ class Generation:
 
     image (IMAGE, INPAINT): of exactly that size. mask_image (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``.
     wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
+    loras: (name the host has set up, weight), each name once.
     images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
     tile: opposite edges meet. references (TEXT): pictures that a model of such a family is shown.
     """
@@ -61,6 +62,7 @@ class Generation:
     wording: Wording = Wording()
     guidance_rescale: float = 0.0
     stop: float = 1.0
+    loras: tuple[tuple[str, float], ...] = ()
     images: tuple[Image.Image, ...] = field(default=(), repr=False)
     at_once: int | None = None
     tile: bool = False
@@ -80,6 +82,12 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
 
     OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
     """
+    model.loras.need(generation.loras, reporter)
+    with model.loras.used(generation.loras):
+        return _generate(model, generation, reporter)
+
+
+def _generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     whole, problem, saved = min(len(generation.seeds), generation.at_once or len(generation.seeds)), None, None
     if reporter.checkpoint is not None and model.family.unpack is not None:  # of others, nobody knows how they end
         saved = reporter.checkpoint.open(_fingerprint(model, generation))
@@ -115,8 +123,9 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
     scheduler, pipe = model.scheduler(generation.sampler), model.pipeline(generation.mode)
     config = sorted((name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_"))  # those come in any order
     return checkpoint.fingerprint(
-        generation, model.identity, model.card, model.device, pipe.dtype, type(pipe).__name__, type(scheduler).__name__, config
-    )
+        generation, model.identity, model.card, model.device, pipe.dtype, type(pipe).__name__, type(scheduler).__name__, config,
+        model.loras.identity(generation.loras),
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -134,7 +143,8 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
             place = _Place(batch, number, len(chunks), generators, list(images), list(veiled))
             on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
             with on_step:
-                with run, resume or contextlib.nullcontext():
+                alone = model.loras.on([generation.loras]) if run.seat is None else contextlib.nullcontext()
+                with run, resume or contextlib.nullcontext(), alone:
                     result = _denoise(model, run.pipe, _part(generation, number * batch, seeds), generators, on_step)
                 reporter.check()
                 for image, flagged in _finish(model, run.pipe, generation, reporter, result):
@@ -170,7 +180,7 @@ class _Run:
         self.pipe = copy.copy(model.pipeline(generation.mode))
         self.pipe.scheduler = schedule.ending(model.scheduler(generation.sampler), generation.stop, generation.strength)
         if hasattr(self.pipe, "encode_prompt"):
-            vars(self.pipe)["encode_prompt"] = model.texts.remembering(self.pipe.encode_prompt, "pipeline")
+            vars(self.pipe)["encode_prompt"] = _reading(model, generation, self.pipe.encode_prompt, "pipeline")
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
         rolls = None
         if generation.tile:
@@ -179,7 +189,7 @@ class _Run:
                 vars(self.pipe)["unet"], rolls = model.ring(), None
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
-            waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label)
+            waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label, model.loras.on, generation.loras)
             vars(self.pipe)[name] = waits  # not setattr: that would note its class in the configuration
         if rolls:
             vars(self.pipe)[rolls] = Rolling(getattr(self.pipe, rolls), generation.width / generation.height)
@@ -200,6 +210,16 @@ class _Run:
         self.__exit__()
         self.seat.total = self.seat.total or (getattr(self.pipe, "num_timesteps", None) or 0) * self.chunks
         return self.seat.evaluate(call)
+
+
+def _reading(model: ImageModel, generation: Generation, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``encode``, with the generation's LoRAs in the text encoders, and not twice for the same words."""
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        with model.loras.on([generation.loras]):
+            return encode(*args, **kwargs)
+
+    return model.texts.remembering(read, f"{name} {generation.loras} {model.loras.identity(generation.loras)}")
 
 
 def _part(generation: Generation, begin: int, seeds: Sequence[int]) -> Generation:
@@ -234,7 +254,7 @@ def _spoken(model: ImageModel, pipe: Any, generation: Generation, on_step: _Step
         return {}
     begin = 1 - g.strength if g.strength is not None else 0.0
     end = begin + (1 - begin) * g.stop
-    read = model.texts.remembering(partial(family.encode, pipe), "family")
+    read = _reading(model, g, partial(family.encode, pipe), "family")
     said = conditioning.encode(
         lambda words: Encoded(*read(words)), g.prompt, g.negative_prompt, g.wording, g.seeds,
         guided=model.guided(g.guidance_scale), zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),

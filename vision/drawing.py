@@ -57,6 +57,17 @@ def choose_size(request: GenerateRequest, card: Card, default_aspect: float = 1.
     return size, [] if got == (width, height) else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
 
 
+def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
+    """The member's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that out. A name given twice counts its weights together."""
+    weights: dict[str, float] = {}
+    for name, weight in request.loras:
+        weights[name] = weights.get(name, 0.0) + weight
+    share = 0 if request.raw else (100 if request.stylize is None else request.stylize) / 100
+    if card.style.lora and share:
+        weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
+    return tuple(sorted(weights.items()))
+
+
 def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any) -> Task:
     """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the generation."""
     card, notes = model.card, []
@@ -81,7 +92,8 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
     generation = Generation(
         mode, told.prompt, seeds(request), *size, steps, guidance, told.negative_prompt, strength=strength, sampler=sampler,
         wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100,
-        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None, **given,
+        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None, loras=loras(request, card),
+        **given,
     )  # fmt: skip
     parameters = {
         "kind": request.kind, "prompt": request.prompt, "negative_prompt": request.negative_prompt.strip(), "width": size[0] * card.output_scale,

@@ -12,14 +12,17 @@ from typing import Any
 import diffusers
 import torch
 
-from core.errors import ModelError
+from core.errors import ModelError, UserError
 from vision import catalog, tiling
 from vision.card import Card
 from vision.engine.turn import Turn
+from vision.loras import Loras
 from vision.models import Family, Mode
 from vision.preview import LatentMap
+from vision.reporter import Reporter
 from vision.texts import Texts
 
+FindLora = Callable[[str, Reporter], Path]
 log = logging.getLogger(__name__)
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --sampler → diffusers
@@ -43,7 +46,9 @@ class ImageModel:
     Everything but the decoder is for one thread only.
     """
 
-    def __init__(self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "") -> None:
+    def __init__(
+        self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "", find_lora: FindLora | None = None
+    ) -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
         self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes, self._active = base, {}, None
@@ -51,6 +56,7 @@ class ImageModel:
         self._latent_map: LatentMap | None = None
         self._ring: Any = None
         self.decoder, self.texts = Turn(), Texts()
+        self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
         self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
 
@@ -157,13 +163,18 @@ class ImageModel:
             self._base.maybe_free_model_hooks()
 
 
+def _no_lora(name: str, reporter: Reporter) -> Path:
+    raise UserError(f"`lora` is {name!r}; the host hasn't set that one up.")
+
+
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Those of ``given`` that this pipeline's call names and that aren't None."""
     names = inspect.signature(type(pipe).__call__).parameters
     return {name: value for name, value in given.items() if name in names and value is not None}
 
 
-def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str, offline: bool, report: Callable[[float], None]) -> ImageModel:
+def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str, offline: bool, report: Callable[[float], None],
+         find_lora: FindLora | None = None) -> ImageModel:  # fmt: skip
     """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit together."""
     family, card = catalog.image_card(path)
     common = {"dtype": dtype, "local_files_only": True}
@@ -185,7 +196,7 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
         raise ModelError(f"{name} doesn't load: {short(error)}") from error
     report(0.9)
     _place(base, device, offload)
-    return ImageModel(name, family, card, base, device, offload, _identity(path))
+    return ImageModel(name, family, card, base, device, offload, _identity(path), find_lora)
 
 
 def _identity(path: Path) -> str:

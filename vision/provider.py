@@ -92,7 +92,9 @@ class Models:
         if role == "image":
             offload = devices.choose_offload(self.device, self.config.offload, weights)
             offline = not self.config.allow_download
-            model = load_image_model(path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report)
+            model = load_image_model(
+                path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report, find_lora=self.lora
+            )
         else:
             model = self._load_reader(role, path, source.name)
         report(1.0)
@@ -122,6 +124,15 @@ class Models:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         half = self.dtype != torch.float32
         return catalog.fetch(source, cache, token=self.config.hf_token, half=half, report=lambda f: report(f * 0.5))
+
+    def lora(self, name: str, reporter: Reporter) -> Path:
+        """The file of the LoRA that the host calls ``name``. UserError for one that the host hasn't set up."""
+        spec = next((spec for known, spec in self.config.loras.items() if known.lower() == name.lower()), None)
+        if spec is None:
+            known = f"it takes one of: {', '.join(sorted(self.config.loras))}" if self.config.loras else "the host hasn't set up any"
+            raise UserError(f"`lora` is `{name}`; {known}.")
+        source = catalog.parse(spec)
+        return catalog.lora_file(self._path(source, _Progress(source.name, reporter)))
 
     def _weights(self, path: Path) -> int:
         """Bytes in memory at our dtype, from the files' headers."""

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 
 from vision.engine import rows
 
+Adapt = Callable[[list[Any]], AbstractContextManager[None]]
 NAMES = ("transformer", "unet")  # of a pipeline's denoiser
 
 
@@ -22,7 +23,8 @@ class Call:
     """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance, two for each picture).
 
     key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the same in every process.
-    context: the cache context (``cond``, ``uncond``) it was made in, None = none.
+    context: the cache context (``cond``, ``uncond``) it was made in, None = none. adapt: the argument "adapters", one entry for each row → what
+    has to be entered for the evaluation; None = the module has no adapters.
     """
 
     module: Any
@@ -31,11 +33,14 @@ class Call:
     key: tuple[Any, ...]
     kind: str = ""
     context: str | None = None
+    adapt: Adapt | None = None
 
 
 @dataclass
 class Denoiser:
     """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it. label: of the weights, see Call.kind.
+
+    adapt, adapters: see Call, and the job's own.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a module.
     """
@@ -43,6 +48,8 @@ class Denoiser:
     module: Any
     evaluate: Callable[[Call], Any]
     label: str = ""
+    adapt: Adapt | None = None
+    adapters: Any = ()
     _context: str | None = None
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
@@ -54,7 +61,10 @@ class Denoiser:
         arguments.pop("self")
         count = rows.count(arguments)
         key = (id(self.module), *rows.key(arguments, count, self._digest))
-        return self.evaluate(Call(self.module, arguments, count, key, f"{self.label} {rows.size(arguments)}", self._context))
+        if self.adapt is not None:
+            arguments["adapters"] = [self.adapters] * count
+        kind = f"{self.label} {rows.size(arguments)}"
+        return self.evaluate(Call(self.module, arguments, count, key, kind, self._context, self.adapt))
 
     @contextmanager
     def cache_context(self, name: str) -> Iterator[None]:
@@ -87,10 +97,10 @@ def _signature(cls: type) -> inspect.Signature:
 
 def direct(call: Call) -> Any:
     """The evaluation at once and alone."""
-    if call.context is None:
-        return call.module(**call.arguments)
-    with call.module.cache_context(call.context):
-        return call.module(**call.arguments)
+    arguments = {name: value for name, value in call.arguments.items() if name != "adapters"}
+    adapted = nullcontext() if call.adapt is None else call.adapt(call.arguments["adapters"])
+    with adapted, nullcontext() if call.context is None else call.module.cache_context(call.context):
+        return call.module(**arguments)
 
 
 def name_of(pipe: Any) -> str | None:

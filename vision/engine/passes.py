@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class Passes:
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """What each of ``calls``, which have the same key, gets from its module."""
         call, total = calls[0], sum(call.count for call in calls)
-        self._sample = weakref.ref(call.module), Call(None, call.arguments, call.count, call.key, call.kind, call.context)
+        self._sample = weakref.ref(call.module), replace(call, module=None)
         if len(calls) == 1 and not self.exact and total <= self._fit(call.kind):
             output = self._whole(call)
             if output is not None:
@@ -74,7 +75,7 @@ class Passes:
         if count is None:
             return False
         try:
-            self._timed(Call(module, rows.part(like.arguments, 0, count, like.count), count, like.key, like.kind, like.context))
+            self._timed(replace(like, module=module, arguments=rows.part(like.arguments, 0, count, like.count), count=count))
             return True
         except Exception as error:
             if count == 1 or not devices.is_out_of_memory(error):
@@ -102,7 +103,7 @@ class Passes:
         parts, begin = [], 0
         while begin < total:
             size = BUCKET if self.exact else min(self._fit(call.kind), total - begin)
-            piece = Call(call.module, rows.part(arguments, begin, begin + size, total), size, call.key, call.kind, call.context)
+            piece = replace(call, arguments=rows.part(arguments, begin, begin + size, total), count=size)
             try:
                 parts.append((self._timed(piece)[0], min(size, total - begin)))
                 begin += size

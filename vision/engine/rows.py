@@ -10,11 +10,11 @@ import torch
 SAMPLES = ("sample", "hidden_states", "x")  # the first of these that a call has says how many rows there are
 ROWS = frozenset(  # one entry for each row
     (*SAMPLES, "timestep", "t", "encoder_hidden_states", "pooled_projections", "guidance", "class_labels", "timestep_cond", "attention_mask",
-     "encoder_attention_mask", "added_cond_kwargs", "cap_feats")
+     "encoder_attention_mask", "added_cond_kwargs", "cap_feats", "adapters")
 )  # fmt: skip
 TIMES = ("timestep", "t", "guidance")  # may come as one number for all rows
 IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
-LISTS = ("x", "cap_feats")  # a list with one tensor for each row; of cap_feats, the lengths may differ
+LISTS = ("x", "cap_feats", "adapters")  # a list with one entry for each row; of cap_feats, the lengths may differ
 Arguments = dict[str, Any]
 
 
