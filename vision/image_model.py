@@ -122,9 +122,9 @@ class ImageModel:
 
     def ring(self) -> Any:
         """The UNet's twin for ``--tile``; all such jobs share it, and so their steps."""
-        if self._ring is None:
-            self._ring = tiling.circular(self._base.unet)
-        return self._ring
+        if self._ring is None or self._ring[0] != self.loras.version:  # a LoRA puts other layers into the UNet
+            self._ring = self.loras.version, tiling.circular(self._base.unet)
+        return self._ring[1]
 
     def guided(self, guidance_scale: float) -> bool:
         """Whether a negative prompt acts."""

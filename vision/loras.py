@@ -52,6 +52,15 @@ class Loras:
                     self._add(name, tensors, file)
             self._adapters.move_to_end(name)
 
+    def __deepcopy__(self, memo: Any) -> Loras:
+        """Twins of the model's layers (``--tile``) get the same LoRAs at the same time: their hooks are this one's."""
+        return self
+
+    @property
+    def version(self) -> int:
+        """Another one whenever layers have changed."""
+        return self._count
+
     def identity(self, wanted: Weighted) -> list[str]:
         """Which files those are."""
         return [self._files[name] for name, _ in wanted]

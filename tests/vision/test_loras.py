@@ -116,6 +116,14 @@ def test_a_lora_of_words_only_changes_what_its_job_reads(models) -> None:
     assert pictures_apart(first.pictures[0], with_lora.pictures[0]) > 2
 
 
+def test_a_lora_acts_on_seamless_patterns_too(models) -> None:
+    request = ImagineRequest(prompt="a castle", seed=3, num_images=1, num_inference_steps=2, tile=True)
+    own = Models(models["stable-diffusion"].config)
+    plain_, with_lora, again = ask(own, request), ask(own, replace(request, loras=(("a", 1.0),))), ask(own, request)
+    assert pictures_apart(plain_.pictures[0], again.pictures[0]) == 0
+    assert pictures_apart(plain_.pictures[0], with_lora.pictures[0]) > 2
+
+
 def test_an_unknown_lora_is_the_users_to_mend_and_the_known_ones_are_told(models) -> None:
     with pytest.raises(UserError, match="`lora` is `ink`; it takes one of: a, b, words"):
         ask(models["stable-diffusion"], ImagineRequest(prompt="a", loras=(("ink", 1.0),)))
