@@ -12,7 +12,7 @@ TITLE = "Saturated: 4-, 28- and 50-step jobs at load 0.9"
 AGAINST = "(a) the diffusers pipeline, one job at a time in the order of arrival"
 SHORT, LONG = 4, 50
 MIX = Mix(steps=((SHORT, 0.6), (28, 0.3), (LONG, 0.1)), guidances=(1.0,), side=256)
-LOAD, JOBS = 0.9, 60
+LOAD, JOBS = 0.9, 100
 SAME = 2  # of 255
 
 
