@@ -88,7 +88,7 @@ class Plain:
 
     def __init__(self, model: ImageModel) -> None:
         self.pipe, self._schedulers = model.pipeline(Mode.TEXT), {}
-        self._model, self._adapters = model, bool(getattr(self.pipe, "get_list_adapters", dict)())
+        self._model, self._adapters, self._lora = model, bool(getattr(self.pipe, "get_list_adapters", dict)()), ""
 
     def draw(self, asks: Sequence[Ask], on_step: Callable[[], None]) -> list[np.ndarray]:
         """All of ``asks``, which differ in prompt and seed only, in one call."""
@@ -96,7 +96,7 @@ class Plain:
         if g.sampler not in self._schedulers:
             self._schedulers[g.sampler] = self._model.scheduler(g.sampler)
         self.pipe.scheduler = self._schedulers[g.sampler]
-        if self._adapters:
+        if self._adapters and asks[0].lora != self._lora:
             self._switch(asks[0].lora)
 
         def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +112,7 @@ class Plain:
         return [np.asarray(image) for image in images]
 
     def _switch(self, lora: str | None) -> None:
+        self._lora = lora
         if lora is None:
             self.pipe.disable_lora()
         else:
@@ -234,14 +235,18 @@ WAYS: dict[str, Server] = {"one by one": one_by_one, "request batches": request_
 
 
 def serve(
-    model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS, timer: Callable[[], float] = time.process_time
-) -> dict[str, Run]:
-    """The same trace in each way, one after another; the engine knows the device's curve, as after a first job of the kind."""
+    model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS, timer: Callable[[], float] = time.process_time,
+    plain: ImageModel | None = None,
+) -> dict[str, Run]:  # fmt: skip
+    """The same trace in each way, one after another; the engine knows the device's curve, as after a first job of the kind.
+
+    plain: the model of all ways but the engine, if it needs one of its own.
+    """
     curves, runs = learned(model, trace[0], timer), {}
     for name, way in ways.items():
         way = partial(way, curves=curves) if way is engine else way
         clock = Clock(timer)
-        served = way(model, trace, clock)
+        served = way(model if name == "engine" else plain or model, trace, clock)
         runs[name] = Run(served, clock.busy)
     return runs
 

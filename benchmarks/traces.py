@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vision.diffusion import Generation
 from vision.models import Mode
@@ -47,7 +47,8 @@ def poisson(mix: Mix, count: int, rate: float, seed: int) -> list[Ask]:
             Mode.TEXT, chance.choice(PROMPTS), (chance.randrange(2**32),), mix.side, mix.side,
             chance.choices(numbers, weights)[0], chance.choice(mix.guidances), sampler=chance.choice(mix.samplers),
         )  # fmt: skip
-        asks.append(Ask(number, at, generation, chance.choice(mix.loras)))
+        lora = chance.choice(mix.loras)
+        asks.append(Ask(number, at, replace(generation, loras=((lora, 1.0),) if lora else ()), lora))
     return asks
 
 
