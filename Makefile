@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench load grammar
+.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar
 
 setup: $(STAMP)
 
@@ -54,6 +54,10 @@ delivery-test: setup
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# What each parameter does to the demo models; the figures are in docs/meaning.md. ARGS="chaos tile --n 20".
+parameters: setup
+	$(BIN)/python -m benchmarks.parameters $(ARGS)
 
 load: setup
 	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)

@@ -169,9 +169,6 @@ def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
 
 
-NOT_YET = {"loras": "`--lora`"}  # fields that no model here honours so far → what is said
-
-
 def unmet_notes(request: Request) -> list[str]:
     """Sentences about what was understood and means nothing here."""
     if not isinstance(request, GenerateRequest):
@@ -180,9 +177,6 @@ def unmet_notes(request: Request) -> list[str]:
     if request.version and not request.model:
         flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
         notes.append(f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this.")
-    missing = [told for name, told in NOT_YET.items() if getattr(request, name)]
-    if missing:
-        notes.append(f"Not built into this version yet: {', '.join(missing)}. The rest was done.")
     if request.unmet:
         notes.append(f"Nothing here corresponds to {', '.join(code(flag) for flag in request.unmet)}; the rest was done.")
     return notes
