@@ -26,7 +26,7 @@ def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Mode
         nonlocal done
         parts = []
         for start in range(0, len(texts), BATCH):
-            reporter.turn()
+            reporter.turn("words")
             parts.append(matcher.texts(texts[start : start + BATCH]))
             done += 1
             reporter.step(done, total)
