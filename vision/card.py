@@ -53,7 +53,8 @@ class Card:
     native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area: largest picture, in native
     areas. output_scale: pictures are enlarged so many times after decoding. strength: of image-to-image, 0..1. variation: the same for
     "subtle" and "strong"; upscale: for "subtle" and "creative"; region: for the part of a picture that is painted anew; blend: from the pictures'
-    mean. negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped.
+    mean. negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped. cache_threshold: of
+    First-Block-Cache, 0 = off: how much the first block's output may have changed since the last step for the others to be skipped.
     """
 
     native_size: int
@@ -72,6 +73,7 @@ class Card:
     max_area: float = 4.0
     output_scale: int = 1
     sampler: str | None = None
+    cache_threshold: float = 0.0
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
 

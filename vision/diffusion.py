@@ -89,7 +89,7 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
 
 def _generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
     whole, problem, saved = min(len(generation.seeds), generation.at_once or len(generation.seeds)), None, None
-    if reporter.checkpoint is not None and model.family.unpack is not None:  # of others, nobody knows how they end
+    if reporter.checkpoint is not None and model.family.unpack is not None and not model.remembers:  # of others, nobody knows how they end
         saved = reporter.checkpoint.open(_fingerprint(model, generation))
     if saved is None or saved.batch == whole:
         try:
@@ -142,7 +142,7 @@ def _draw(model: ImageModel, generation: Generation, reporter: Reporter, batch: 
             resume = checkpoint.Resume(run.pipe, saved, generators) if saved and number == saved.chunk else None
             place = _Place(batch, number, len(chunks), generators, list(images), list(veiled))
             on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
-            with on_step:
+            with on_step, contextlib.closing(run):
                 alone = model.loras.on([generation.loras]) if run.seat is None else contextlib.nullcontext()
                 with run, resume or contextlib.nullcontext(), alone:
                     result = _denoise(model, run.pipe, _part(generation, number * batch, seeds), generators, on_step)
@@ -182,15 +182,15 @@ class _Run:
         if hasattr(self.pipe, "encode_prompt"):
             vars(self.pipe)["encode_prompt"] = _reading(model, generation, self.pipe.encode_prompt, "pipeline")
         self._wants_decoder, self._has_decoder = self.seat is not None and generation.mode is not Mode.TEXT, False
-        rolls = None
+        rolls, self._waits = None, None
         if generation.tile:
             rolls = denoiser.name_of(self.pipe)
             if rolls == "unet" and model.offload == "none":  # the hooks of offloading sit on the module itself
                 vars(self.pipe)["unet"], rolls = model.ring(), None
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
-            waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label, model.loras.on, generation.loras)
-            vars(self.pipe)[name] = waits  # not setattr: that would note its class in the configuration
+            self._waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label, model.loras.on, generation.loras)
+            vars(self.pipe)[name] = self._waits  # not setattr: that would note its class in the configuration
         if rolls:
             vars(self.pipe)[rolls] = Rolling(getattr(self.pipe, rolls), generation.width / generation.height)
 
@@ -205,6 +205,11 @@ class _Run:
         if self._has_decoder:
             self.model.decoder.drop()
         self._has_decoder = False
+
+    def close(self) -> None:
+        """The pictures are done, or never will be."""
+        if self._waits is not None:
+            self._waits.forget()
 
     def _evaluate(self, call: Call) -> Any:
         self.__exit__()
@@ -285,7 +290,7 @@ class _Steps:
     ) -> None:
         self.model, self.pipe, self.generation, self.reporter, self.place, self.resume = model, pipe, generation, reporter, place, resume
         self.before: torch.Tensor | None = None
-        self.checkpoint = reporter.checkpoint if model.family.unpack else None
+        self.checkpoint = reporter.checkpoint if model.family.unpack and not model.remembers else None
         self.done: tuple[int, int] | None = None  # (step, of)
         reporter.check()
 

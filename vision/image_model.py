@@ -15,6 +15,8 @@ import torch
 from core.errors import ModelError, UserError
 from vision import catalog, tiling
 from vision.card import Card
+from vision.engine import cache
+from vision.engine.denoiser import name_of
 from vision.engine.turn import Turn
 from vision.loras import Loras
 from vision.models import Family, Mode
@@ -111,6 +113,12 @@ class ImageModel:
         return getattr(diffusers, name).from_config(config, **extra)
 
     @property
+    def remembers(self) -> bool:
+        """Whether a step depends on more than latents, scheduler and generators; then no checkpoint brings a job back to the same bits."""
+        name = name_of(self._base)
+        return name is not None and cache.is_on(getattr(self._base, name))
+
+    @property
     def shares_steps(self) -> bool:
         """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights move around within a call."""
         return self.family.shares_steps and self.offload == "none"
@@ -196,6 +204,8 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
         raise ModelError(f"{name} doesn't load: {short(error)}") from error
     report(0.9)
     _place(base, device, offload)
+    if card.cache_threshold and not cache.enable(getattr(base, name_of(base) or "", None), card.cache_threshold):
+        log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     return ImageModel(name, family, card, base, device, offload, _identity(path), find_lora)
 
 

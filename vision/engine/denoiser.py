@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vision.engine import rows
+from vision.engine import cache, rows
 
 Adapt = Callable[[list[Any]], AbstractContextManager[None]]
 NAMES = ("transformer", "unet")  # of a pipeline's denoiser
@@ -23,7 +24,7 @@ class Call:
     """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance, two for each picture).
 
     key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the same in every process.
-    context: the cache context (``cond``, ``uncond``) it was made in, None = none. adapt: the argument "adapters", one entry for each row → what
+    context: the cache context it was made in, None = none. adapt: the argument "adapters", one entry for each row → what
     has to be entered for the evaluation; None = the module has no adapters.
     """
 
@@ -51,6 +52,7 @@ class Denoiser:
     adapt: Adapt | None = None
     adapters: Any = ()
     _context: str | None = None
+    _serial: int = field(default_factory=itertools.count().__next__)
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -63,8 +65,15 @@ class Denoiser:
         key = (id(self.module), *rows.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments["adapters"] = [self.adapters] * count
-        kind = f"{self.label} {rows.size(arguments)}"
-        return self.evaluate(Call(self.module, arguments, count, key, kind, self._context, self.adapt))
+        kind, context = f"{self.label} {rows.size(arguments)}", self._context
+        if cache.is_on(self.module):  # decides for all rows of a pass at once, by what it remembers of this request
+            key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
+        return self.evaluate(Call(self.module, arguments, count, key, kind, context, self.adapt))
+
+    def forget(self) -> None:
+        """The request has ended, and with it what caches remember of it."""
+        if cache.is_on(self.module):
+            cache.forget(self.module, f"{self._serial}:")
 
     @contextmanager
     def cache_context(self, name: str) -> Iterator[None]:
