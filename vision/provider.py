@@ -7,7 +7,8 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from core.errors import ModelError, UserError
 from vision import card as cards
 from vision import catalog, devices
+from vision.engine import Seat
 from vision.image_model import ImageModel, short
 from vision.image_model import load as load_image_model
 from vision.models import READERS
@@ -27,11 +29,23 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 
 
+class _Full(Exception):
+    """There is no room for a model while others are in use."""
+
+
 @dataclass
 class _Held:
+    """A model in memory. seats: of jobs that have asked for it; it is in use while one of them is still there."""
+
     model: Any
     bytes: int
     threads: int
+    seats: set[Seat] = field(default_factory=set)
+
+    def in_use(self, but: Seat | None = None) -> bool:
+        """By other jobs than ``but``: one that wants a second model can't wait for itself."""
+        self.seats = {seat for seat in self.seats if seat in seat.engine.seats}
+        return bool(self.seats - {but})
 
 
 class Models:
@@ -42,6 +56,7 @@ class Models:
         self.device = "cuda:0" if config.device.startswith("cuda") else config.device  # the worker sees one card only
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._wanted: str | None = None  # the model that waits for room
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """The image model ``spec``, by its name for ``--model`` or as it is configured; None = the usual one.
@@ -67,12 +82,31 @@ class Models:
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
-        key = f"{role}:{spec}"
-        held = self._held.get(key) or reporter.aside(lambda: self._load_once(key, role, spec, reporter), loading=True)
+        key, seat = f"{role}:{spec}", reporter.seat
+        if seat is not None:
+            seat.until(lambda: self._wanted in (None, key))
+        held = self._held.get(key) or self._have_loaded(key, role, spec, reporter)
         self._held[key] = held
         self._held.move_to_end(key)
+        if seat is not None:
+            held.seats.add(seat)
         torch.set_num_threads(held.threads)
         return held.model
+
+    def _have_loaded(self, key: str, role: str, spec: str, reporter: Reporter) -> _Held:
+        """Beside the steps of other jobs. Without room for both: when the jobs on other models have ended; none begins meanwhile."""
+        load = partial(self._load_once, key, role, spec, reporter)
+        try:
+            return reporter.aside(load, loading=True)
+        except _Full:
+            if reporter.seat is None:
+                raise ModelError(f"{spec} doesn't fit into memory beside the models in use.") from None
+        self._wanted = key
+        try:
+            reporter.seat.until(lambda: key in self._held or not any(held.in_use(reporter.seat) for held in self._held.values()))
+            return reporter.aside(load, loading=True)
+        finally:
+            self._wanted = None
 
     def _load_once(self, key: str, role: str, spec: str, reporter: Reporter) -> _Held:
         """Of several jobs that want the same model, the first loads it; the others wait here behind it."""
@@ -87,7 +121,7 @@ class Models:
         path = self._path(source, report)
         catalog.verify(source, path, Path(self.config.cache_dir))
         weights = self._weights(path)
-        self._make_room(weights)
+        self._make_room(weights, reporter.seat)
         _warm(catalog.weight_files(path), report, reporter.check)
         if role == "image":
             offload = devices.choose_offload(self.device, self.config.offload, weights)
@@ -145,17 +179,26 @@ class Models:
                     total += (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]] if entry["dtype"] in sizes else end - begin
         return total
 
-    def _make_room(self, weights: int) -> None:
-        """Give up the least recently used models until ``weights`` bytes fit with a margin."""
-        while self._held and weights * devices.MARGIN > devices.memory(self.device)[0]:
-            key, _ = self._held.popitem(last=False)
-            log.info("%s is given up to make room", key)
-            devices.release()
+    def _make_room(self, weights: int, seat: Seat | None) -> None:
+        """Give up models that nobody but ``seat`` uses, the least recently used first, until ``weights`` bytes fit with a margin.
+
+        _Full when too many are in use.
+        """
+        for key, held in list(self._held.items()):
+            if weights * devices.MARGIN <= devices.memory(self.device)[0]:
+                return
+            if not held.in_use(seat):
+                del self._held[key], held
+                log.info("%s is given up to make room", key)
+                devices.release()
+        if self._held and weights * devices.MARGIN > devices.memory(self.device)[0]:
+            raise _Full
 
     def release(self) -> None:
-        """Give up every model but the last used."""
-        while len(self._held) > 1:
-            self._held.popitem(last=False)
+        """Give up every model but the last used and those in use."""
+        for key in list(self._held)[:-1]:
+            if not self._held[key].in_use():
+                del self._held[key]
         devices.release()
 
 

@@ -1,0 +1,127 @@
+"""Several models in little memory: who is given up, who waits for whom."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vision import provider
+from vision.engine import Engine, Seat
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+from vision.reporter import Reporter
+
+
+@pytest.fixture
+def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """Image models on a device where one of the larger two has room."""
+    specs = {"image": str(folders["stable-diffusion"]), "clip": str(folders["clip"]), "vit": str(folders["vit"])}
+    shutil.copytree(folders["stable-diffusion-xl"], tmp_path / "twin")
+    more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
+    made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
+    size = {held: made._weights(Path(held)) for held in (*specs.values(), *more.values())}
+    room = 1.3 * max(size.values())
+
+    def memory(device: str) -> tuple[int, int]:
+        return round(room - sum(held.bytes for held in made._held.values())), round(room)
+
+    monkeypatch.setattr(provider.devices, "memory", memory)
+    return made
+
+
+class Job(Reporter):
+    """Asks for models and holds them until told to end."""
+
+    def __init__(self, models: Models, *specs: str) -> None:
+        self.models, self.specs, self.got, self.over, self.ended = models, specs, [], False, False
+
+    def __call__(self, seat: Seat) -> None:
+        self.seat = seat
+        for spec in self.specs:
+            self.got.append(self.models.image(spec, self).name)
+        seat.until(lambda: self.over)
+        self.ended = True
+
+
+def turn(engine: Engine, until: Callable[[], bool], most: int = 2000) -> None:
+    for _ in range(most):
+        if until():
+            return
+        engine.wake.clear()
+        if not engine.tick():
+            engine.wake.wait(0.01)
+    raise AssertionError("it never came so far")
+
+
+def loaded(models: Models) -> list[str]:
+    return [Path(key.partition(":")[2]).name for key in models._held]
+
+
+def test_without_jobs_the_least_recently_used_goes(models: Models) -> None:
+    models.image("xl")
+    models.image("twin")
+    assert loaded(models) == ["twin"]
+
+
+def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) -> None:
+    engine, first, second, third = Engine(), Job(models, "xl"), Job(models, "twin"), Job(models, "xl")
+    engine.begin("first", first)
+    turn(engine, lambda: bool(first.got))
+    engine.begin("second", second)
+    turn(engine, lambda: models._wanted is not None)
+    engine.begin("third", third)  # of the model that is there: it must not keep the second one waiting for ever
+    for _ in range(30):
+        engine.tick()
+    assert loaded(models) == ["stable-diffusion-xl"] and not second.got and not third.got
+    first.over = True
+    turn(engine, lambda: bool(second.got))
+    assert loaded(models) == ["twin"] and not third.got
+    second.over = True
+    turn(engine, lambda: bool(third.got))
+    assert loaded(models) == ["stable-diffusion-xl"]
+    third.over = True
+    engine.run()
+
+
+def test_a_job_that_wants_two_models_does_not_wait_for_itself(models: Models) -> None:
+    engine, job = Engine(), Job(models, "xl", "twin")
+    engine.begin("job", job)
+    turn(engine, lambda: len(job.got) == 2)
+    job.over = True
+    engine.run()
+    assert job.ended
+
+
+def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> None:
+    engine, first, second, third = Engine(), Job(models, "xl"), Job(models, "twin"), Job(models, "xl")
+    engine.begin("first", first)
+    turn(engine, lambda: bool(first.got))
+    stop = []
+
+    def check() -> None:
+        if stop:
+            raise RuntimeError("stopped")
+
+    engine.begin("second", second, check=check)
+    turn(engine, lambda: models._wanted is not None)
+    engine.begin("third", third)
+    stop.append(True)
+    turn(engine, lambda: bool(third.got))
+    first.over = third.over = True
+    engine.run()
+    assert not second.got
+
+
+def test_jobs_that_want_the_same_model_load_it_once(models: Models, caplog: pytest.LogCaptureFixture) -> None:
+    engine, jobs = Engine(), [Job(models, "xl") for _ in range(3)]
+    with caplog.at_level("INFO"):
+        for job in jobs:
+            engine.begin("job", job)
+        turn(engine, lambda: all(job.got for job in jobs))
+    assert sum("loaded in" in message for message in caplog.messages) == 1
+    for job in jobs:
+        job.over = True
+    engine.run()
