@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -41,10 +42,7 @@ class Studio:
         folder = MODELS / "stable-diffusion"
         if house:
             folder = Path(tempfile.mkdtemp()) / "styled"
-            folder.mkdir()
-            for item in (MODELS / "stable-diffusion").iterdir():
-                if item.name != "atelier.json":
-                    (folder / item.name).symlink_to(item)
+            shutil.copytree(MODELS / "stable-diffusion", folder)
             card = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
             (folder / "atelier.json").write_text(json.dumps({**card, "style": {"words": house}}))
         specs = {"image": str(folder), "clip": str(MODELS / "clip"), "caption": str(MODELS / "captioner")}

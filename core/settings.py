@@ -127,6 +127,7 @@ class Settings:
     clip_model: str = _set("", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models")
     caption_model: str = _set("", "captioner for /describe; empty = the profile's", group="Models")
     vit_model: str = _set("", "image classifier for /classify without labels; empty = the profile's", group="Models")
+    segment_model: str = _set("", "CLIPSeg, which finds things by words for /region; empty = CLIP finds them, more coarsely", group="Models")
     allow_download: bool = _set("on", "fetch missing models from Hugging Face at first use", _flag, group="Models")
     hf_token: str = _set("", "Hugging Face token, for gated models", group="Models", secret=True)
 
@@ -179,6 +180,7 @@ class Settings:
             "clip": self.clip_model or profile["CLIP_MODEL"],
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
+            **({"segment": self.segment_model} if self.segment_model else {}),
         }
 
 
@@ -210,7 +212,7 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
     token = read.get("discord_token", "")
     if token and (len(token) < 10 or any(c.isspace() for c in token)):
         problems.append("DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token.")
-    for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL"):
+    for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL", "SEGMENT_MODEL"):
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")

@@ -293,6 +293,15 @@ def clip():
     return model, CLIPProcessor(image_processor=CLIPImageProcessor(**sizes), tokenizer=clip_tokenizer())
 
 
+def clipseg():
+    """(model, processor)"""
+    from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor, ViTImageProcessor
+
+    sizes = {"extract_layers": [0, 1], "reduce_dim": 8, "decoder_num_attention_heads": 2, "decoder_intermediate_size": 16}
+    model = CLIPSegForImageSegmentation(CLIPSegConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16, **sizes))
+    return model, CLIPSegProcessor(image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=clip_tokenizer())
+
+
 def siglip():
     """(model, processor)"""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
@@ -357,7 +366,7 @@ def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "b
     return ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32})
 
 
-READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "idefics3": idefics3, "vit": vit}
+READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "idefics3": idefics3, "vit": vit, "clipseg": clipseg}
 
 
 def build(root: Path) -> dict[str, Path]:

@@ -69,7 +69,7 @@ def test_a_black_mask_is_refused() -> None:
 
 
 def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) -> None:
-    with pytest.raises(UserError, match="SEGMENT_MODEL"):
+    with pytest.raises(UserError, match="No model that finds things"):
         ask(models_of(image="stable-diffusion"), replace(REQUEST, boxes=(), region="the red boat"), tiny.picture())
 
 

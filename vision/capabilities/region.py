@@ -10,7 +10,7 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import RegionRequest
-from vision import drawing, pictures, region
+from vision import drawing, finding, pictures, region
 from vision.diffusion import Drawn, generate
 from vision.drawing import Task
 from vision.image_model import ImageModel
@@ -35,12 +35,20 @@ def find(request: RegionRequest, images: Mapping[str, Image.Image], models: Mode
         return region.from_picture(images[request.mask_image], size)
     if request.boxes:
         return region.from_boxes(request.boxes, size)
+    return by_words(images[request.image], request.region.strip(), models, reporter)
+
+
+def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
+    """By CLIPSeg where there is one, else by covering parts of the picture before CLIP."""
+    if models.config.models.get("segment"):
+        segmenter = models.get("segment", reporter)
+        return reporter.aside(lambda: segmenter.mask(image, words))
     try:
-        segmenter: Any = models.get("segment", reporter)
+        matcher = models.get("clip", reporter)
     except ModelError as error:
-        raise UserError("No model that finds things by words is set up here (SEGMENT_MODEL); use a mask or fields of the grid.") from error
-    image = images[request.image]
-    return reporter.aside(lambda: segmenter.mask(image, request.region.strip()))
+        raise UserError("No model that finds things by words is set up here; use a mask or fields of the grid.") from error
+    said = matcher.texts([words])[0]
+    return finding.find(image, lambda parts: (matcher.images(parts) @ said).float().tolist(), lambda: reporter.turn("clip"))
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
@@ -54,6 +62,8 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
     else:
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, layout.size, **given)
+    if request.region:
+        notes = (*notes, f"Found by the words: {mask.getbbox()[0]}, {mask.getbbox()[1]} to {mask.getbbox()[2]}, {mask.getbbox()[3]} px.")
     parameters = {**task.parameters, "width": image.width, "height": image.height, "region": request.region or None}
     return Task(task.generation, {k: v for k, v in parameters.items() if v is not None}, (*notes, *task.notes), {"layout": layout})
 

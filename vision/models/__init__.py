@@ -20,6 +20,7 @@ READERS: dict[str, str] = {  # role → module with load(folder, card, device, d
     "clip": "vision.models.clip",
     "caption": "vision.models.captioner",
     "vit": "vision.models.vit",
+    "segment": "vision.models.segmenter",
 }
 
 __all__ = ["FAMILIES", "READERS", "Family", "Mode"]

@@ -1,0 +1,49 @@
+"""CLIPSeg: a mask of what words name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageFilter
+from transformers import AutoConfig, AutoProcessor, CLIPSegForImageSegmentation
+
+from core.errors import ModelError, UserError
+
+THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
+
+
+class Segmenter:
+    """A CLIPSeg in memory."""
+
+    def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        self.threshold = float(card.get("threshold", THRESHOLD))
+
+    @torch.no_grad()
+    def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
+        """(h, w), 0..1, at the model's own size, whatever the picture's shape."""
+        given = self.processor(text=[words], images=[image], padding=True, truncation=True, return_tensors="pt")
+        given = {k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype) for k, v in given.items()}
+        return self.model(**given).logits.float().sigmoid().cpu().reshape(self.model.config.vision_config.image_size, -1)
+
+    def mask(self, image: Image.Image, words: str) -> Image.Image:
+        """"L" at the picture's size, 255 = what the words name, a little wider. UserError when nothing fits."""
+        likely = self.probabilities(image, words)
+        if float(likely.max()) < self.threshold:
+            raise UserError("Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the grid.")
+        small = Image.fromarray((likely * 255).round().byte().numpy())
+        large = small.resize(image.size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= self.threshold * 255 - 0.5))
+        return large.filter(ImageFilter.MaxFilter(2 * max(1, min(image.size) // 128) + 1))
+
+
+def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Segmenter:
+    """Load a CLIPSeg folder. ModelError for any other kind of model."""
+    kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    if kind != "clipseg":
+        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg.")
+    common = {"local_files_only": True, "trust_remote_code": False}
+    model = CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
+    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **common), card)
