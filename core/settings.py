@@ -128,6 +128,7 @@ class Settings:
     caption_model: str = _set("", "captioner for /describe; empty = the profile's", group="Models")
     vit_model: str = _set("", "image classifier for /classify without labels; empty = the profile's", group="Models")
     segment_model: str = _set("", "CLIPSeg, which finds things by words for /region; empty = CLIP finds them, more coarsely", group="Models")
+    ip_adapter: str = _set("", "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none", group="Models")
     allow_download: bool = _set("on", "fetch missing models from Hugging Face at first use", _flag, group="Models")
     hf_token: str = _set("", "Hugging Face token, for gated models", group="Models", secret=True)
 

@@ -44,7 +44,8 @@ class Generation:
     wording: what the words mean beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule that is run.
     loras: (name the host has set up, weight), each name once.
     images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
-    tile: opposite edges meet. references (TEXT): pictures that a model of such a family is shown.
+    tile: opposite edges meet. references (TEXT): pictures that a model of such a family, or its IP-Adapter, is
+    shown. reference_scale (IP-Adapter): how much they count, 0..1.
     """
 
     mode: Mode
@@ -67,6 +68,7 @@ class Generation:
     at_once: int | None = None
     tile: bool = False
     references: tuple[Image.Image, ...] = field(default=(), repr=False)
+    reference_scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ class _Run:
             rolls = denoiser.name_of(self.pipe)
             if rolls == "unet" and model.offload == "none":  # the hooks of offloading sit on the module itself
                 vars(self.pipe)["unet"], rolls = model.ring(), None
+        if generation.reference_scale is not None:
+            vars(self.pipe).update(model.adapter.parts(generation.reference_scale, generation.tile))
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
             self._waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label, model.loras.on, generation.loras)
@@ -238,11 +242,12 @@ def _denoise(model: ImageModel, pipe: Any, generation: Generation, generators: l
     mask, image = g.mask_image, list(g.images) or (g.image and [g.image] * len(generators))  # SD3 wants one for each seed; the others take it
     if model.family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
-    if g.references:
+    if g.references and g.reference_scale is None:
         image = list(g.references)
     given = {
         "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
         "guidance_scale": g.guidance_scale, "num_images_per_prompt": len(generators), "image": image, "mask_image": mask, "strength": g.strength,
+        "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
         "negative_prompt": negative if model.card.negative != "none" else None, "guidance_rescale": g.guidance_rescale,
         "true_cfg_scale": model.card.true_cfg_scale if negative and model.card.negative == "true_cfg" else None,
         "generator": generators, "output_type": "latent" if model.family.unpack else "pil", "callback_on_step_end": on_step,

@@ -13,11 +13,12 @@ import diffusers
 import torch
 
 from core.errors import ModelError, UserError
-from vision import catalog, tiling
+from vision import catalog, ip_adapter, tiling
 from vision.card import Card
 from vision.engine import cache
 from vision.engine.denoiser import name_of
 from vision.engine.turn import Turn
+from vision.ip_adapter import Adapter
 from vision.loras import Loras
 from vision.models import Family, Mode
 from vision.preview import LatentMap
@@ -57,6 +58,8 @@ class ImageModel:
         self._own_scheduler = base.scheduler
         self._latent_map: LatentMap | None = None
         self._ring: Any = None
+        self.adapter: Adapter | None = None
+        self._adapted: tuple[Path, int] | None = None
         self.decoder, self.texts = Turn(), Texts()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
@@ -133,6 +136,11 @@ class ImageModel:
         if self._ring is None or self._ring[0] != self.loras.version:  # a LoRA puts other layers into the UNet
             self._ring = self.loras.version, tiling.circular(self._base.unet)
         return self._ring[1]
+
+    def lay_adapter(self, folder: Path) -> None:
+        """An IP-Adapter from ``folder`` over this model, where that fits; again when LoRAs have changed its layers."""
+        if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
+            self._adapted, self.adapter = (folder, self.loras.version), ip_adapter.lay(self._base, folder, self.name)
 
     def guided(self, guidance_scale: float) -> bool:
         """Whether a negative prompt acts."""

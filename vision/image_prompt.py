@@ -1,6 +1,7 @@
 """Pictures as part of a prompt: image prompts, style, character and omni references. What a model makes of them, and what is said about it.
 
-A model with references of its own (FLUX.2) sees the pictures. Any other begins to draw at their mean: the nearest thing to being told them.
+A model with references of its own (FLUX.2), or with an IP-Adapter, sees the pictures. Any other begins to draw at their mean: the nearest
+thing to being told them.
 """
 
 from __future__ import annotations
@@ -76,9 +77,19 @@ def lost(request: GenerateRequest) -> list[str]:
     return ["Image prompts with a negative weight had no effect."] if against else []
 
 
+def adapted(pictures: list[Given], name: str, scale: float) -> str:
+    """What was done with the pictures by an IP-Adapter."""
+    several = " All count alike." if len({one.weight * one.pull for one in pictures}) > 1 else ""
+    return f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)}) by IP-Adapter, at scale {scale:.2g}.{several}"
+
+
+def _flags(pictures: list[Given]) -> str:
+    return ", ".join(f"`{flag}`" if flag.startswith("--") else flag for flag in dict.fromkeys(one.flag for one in pictures))
+
+
 def told(pictures: list[Given], name: str, *, sees: int, strength: float | None = None) -> str:
     """What was done with the pictures. sees: how many the model takes as references, 0 = none."""
-    flags = ", ".join(f"`{flag}`" if flag.startswith("--") else flag for flag in dict.fromkeys(one.flag for one in pictures))
+    flags = _flags(pictures)
     if sees:
         left = f" Only the first {sees} were." if len(pictures) > sees else ""
         return f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({flags}) as references; weights count as their order.{left}"

@@ -18,7 +18,8 @@ from core.events import Output
 @dataclass(frozen=True)
 class WorkerConfig:
     """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
-    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass."""
+    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass.
+    ip_adapter: folder, empty = none."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -32,6 +33,7 @@ class WorkerConfig:
     image_models: dict[str, str] = field(default_factory=dict)
     loras: dict[str, str] = field(default_factory=dict)
     exact: bool = False
+    ip_adapter: str = ""
 
 
 # To the worker

@@ -76,6 +76,12 @@ class Models:
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
 
+    def lay_adapter(self, model: ImageModel, reporter: Reporter) -> None:
+        """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is none."""
+        if self.config.ip_adapter:
+            source = catalog.parse(self.config.ip_adapter)
+            reporter.aside(lambda: model.lay_adapter(self._path(source, lambda fraction: None)), loading=True)
+
     @property
     def share_steps(self) -> bool:
         """Whether jobs on the image models that are loaded can go on beside each other."""

@@ -11,14 +11,19 @@ MARGIN = 8  # latents around the picture while it is decoded: more than a decode
 STRIDE = 0.618  # of a side: how far the borders move from step to step, so that they never lie in the same place twice
 
 
+def twin(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy of the modules over the very same tensors: no memory to speak of, and what is changed in it is its own."""
+    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}  # copied by reference
+    return copy.deepcopy(module, tensors)
+
+
 def circular(module: torch.nn.Module) -> torch.nn.Module:
     """A twin of a UNet: the same tensors, but its convolutions look around the edges to the other side."""
-    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}  # copied by reference
-    twin = copy.deepcopy(module, tensors)
-    for part in twin.modules():
+    ring = twin(module)
+    for part in ring.modules():
         if isinstance(part, torch.nn.Conv2d):
             part.padding_mode = "circular"
-    return twin
+    return ring
 
 
 class Rolling:

@@ -27,7 +27,8 @@ def refine(model: ImageModel, images: Sequence[Image.Image], generation: Generat
     plan = tiles.plan(canvases[0].size, side, multiple)
     count, (width, height) = len(plan.places), plan.tile
     task = replace(
-        generation, mode=Mode.IMAGE, width=width, height=height, image=None, mask_image=None, strength=strength, tile=False, references=(),
+        generation, mode=Mode.IMAGE, width=width, height=height, image=None, mask_image=None, strength=strength,
+        tile=False, references=(), reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
         at_once=1 if model.family.whole_mask else AT_ONCE,

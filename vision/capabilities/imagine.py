@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import MAX_UPSCALED, ImagineRequest
-from vision import drawing, image_prompt, meaning, pictures, upscale
+from vision import drawing, image_prompt, ip_adapter, meaning, pictures, upscale
 from vision.diffusion import Drawn, generate
 from vision.drawing import Task
 from vision.image_model import ImageModel
@@ -21,6 +21,8 @@ from vision.reporter import Reporter, Stage
 def run(request: ImagineRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
+    if image_prompt.given(request, images):
+        models.lay_adapter(model, reporter)
     task = prepare(request, images, model)
     drawn = draw(task, model, reporter)
     return reporter.aside(lambda: finish(task, drawn, model))
@@ -46,6 +48,10 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
         strength = model.card.strength if request.strength is None else request.strength
         given = {"image": pictures.resize(begin, size), "strength": strength}
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
+    elif shown and model.adapter is not None:
+        pull = max(one.pull for one in shown)
+        given = {"references": tuple(one.image for one in shown), "reference_scale": round(ip_adapter.scale(pull), 3)}
+        notes.append(image_prompt.adapted(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
         given = {"references": image_prompt.references(shown, model.family.references)}
         notes.append(image_prompt.told(shown, model.name, sees=model.family.references))

@@ -41,9 +41,9 @@ class Family:
     (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments that every call gets. whole_mask: image-to-image is
     inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other; not where a pipeline changes its
     denoiser for the time of a call, or where nobody knows. encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its
-    texts can't be weighed against each other. rescales: calls take ``guidance_rescale``. references: how many
-    pictures the text-to-image pipeline is shown beside the words. file_keys: a key with one of these parts in a single file's header means this
-    family.
+    texts can't be weighed against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the text-to-image
+    pipeline is shown beside the words. adapts: an IP-Adapter may be laid over it. file_keys: a key with one of these parts in a single file's
+    header means this family.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Family:
     encode: Callable[[Any, str], tuple[Any, Any | None]] | None = None
     rescales: bool = False
     references: int = 0
+    adapts: bool = False
     file_keys: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:

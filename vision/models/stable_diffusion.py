@@ -32,5 +32,6 @@ FAMILY = Family(
     adjust=_adjust,
     encode=encode,
     rescales=True,
+    adapts=True,
     file_keys=("cond_stage_model.",),
 )

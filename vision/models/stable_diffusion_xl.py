@@ -26,5 +26,6 @@ FAMILY = Family(
     samplers="any",
     encode=encode,
     rescales=True,
+    adapts=True,
     file_keys=("conditioner.embedders.",),
 )

@@ -1,0 +1,125 @@
+"""IP-Adapter: a real folder is loaded, pictures act by their scale, other jobs don't notice. The adapter is tiny and random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from core.errors import ModelError
+from core.requests import ImagineRequest
+from tests import tiny
+from tests.vision.conftest import Recorder
+from tests.vision.test_families import SAME, apart, pixels
+from vision import ip_adapter
+from vision.capabilities import capability
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+
+ONE, TWO = "a" * 64, "b" * 64
+REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=4, image_prompts=((ONE, 1.0),))
+DARK, BRIGHT = Image.new("RGB", (64, 64), (8, 8, 8)), tiny.picture(64, 64)
+
+
+def save_adapter(model: Path, target: Path) -> Path:
+    """With the names and shapes that the UNet in ``model`` wants, as h94/IP-Adapter has them."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    unet, generator = UNet2DConditionModel.from_pretrained(model / "unet"), torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    cross = unet.config.cross_attention_dim
+    tensors = {"image_proj.proj.weight": draw(4 * cross, 16), "image_proj.proj.bias": draw(4 * cross),
+               "image_proj.norm.weight": torch.ones(cross), "image_proj.norm.bias": torch.zeros(cross)}  # fmt: skip
+    layers = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    for number, name in enumerate(layers):
+        hidden = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+        tensors |= {f"ip_adapter.{2 * number + 1}.to_{part}_ip.weight": draw(hidden, cross) for part in "kv"}
+    target.mkdir()
+    save_file(tensors, target / "ip-adapter.safetensors")
+    torch.manual_seed(0)
+    CLIPVisionModelWithProjection(CLIPVisionConfig(**tiny.VISION, projection_dim=16)).save_pretrained(target / "image_encoder")
+    return target
+
+
+@pytest.fixture(scope="module")
+def adapters(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("adapters")
+    return {name: save_adapter(folders[name], root / name) for name in ("stable-diffusion", "stable-diffusion-xl")}
+
+
+@pytest.fixture
+def models(folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) -> Models:
+    return with_adapter(folders["stable-diffusion"], adapters["stable-diffusion"], tmp_path)
+
+
+def with_adapter(model: Path, adapter: Path, tmp_path: Path) -> Models:
+    return Models(WorkerConfig("cpu", {"image": str(model)}, str(tmp_path), cpu_threads=1, ip_adapter=str(adapter)))
+
+
+def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: Image.Image = BRIGHT):
+    return capability("imagine")(request, {ONE: one, TWO: two}, models, Recorder())
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
+def test_the_picture_is_seen_and_said(name: str, folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) -> None:
+    models = with_adapter(folders[name], adapters[name], tmp_path)
+    dark, bright, plain = run(models, REQUEST), run(models, REQUEST, BRIGHT), run(models, replace(REQUEST, image_prompts=()))
+    assert apart(dark.pictures[0], bright.pictures[0]) > 0 and apart(dark.pictures[0], plain.pictures[0]) > 0
+    assert "by IP-Adapter, at scale 0.5" in dark.parameters["notes"][0] and "strength" not in dark.parameters
+
+
+def test_more_image_weight_is_further_from_the_words_alone(models: Models) -> None:
+    plain = pixels(run(models, replace(REQUEST, image_prompts=())).pictures[0])
+    away = []
+    for weight in (0.2, 1.0, 3.0):
+        picture = run(models, replace(REQUEST, image_weight=weight), BRIGHT).pictures[0]
+        away.append(np.abs(pixels(picture) - plain).mean())
+    assert away == sorted(away) and away[0] < away[2]
+
+
+def test_other_jobs_do_not_notice(models: Models) -> None:
+    words = replace(REQUEST, image_prompts=())
+    before = run(models, words).pictures[0].data
+    first, other = run(models, REQUEST), run(models, replace(REQUEST, image_weight=3.0))
+    assert run(models, words).pictures[0].data == before
+    assert run(models, REQUEST).pictures[0].data == first.pictures[0].data != other.pictures[0].data, "each job has its own scale"
+    assert models.get("image").pipeline("text-to-image").unet.encoder_hid_proj is None
+
+
+def test_a_picture_of_a_grid_is_its_seeds_own_with_everything_on(models: Models) -> None:
+    request = replace(REQUEST, image_prompts=((ONE, 1.0), (TWO, 2.0)), chaos=50, tile=True, negative_prompt="blue", num_images=3)
+    three, alone = run(models, request), run(models, replace(request, seed=9, num_images=1))
+    assert apart(three.pictures[2], alone.pictures[0]) <= SAME
+    assert run(models, replace(request, hd=True, num_images=1)).pictures[0].width == 2 * alone.pictures[0].width
+
+
+def test_one_for_another_model_is_left_out_and_drawing_begins_at_the_picture(
+    folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    models = with_adapter(folders["stable-diffusion"], adapters["stable-diffusion-xl"], tmp_path)
+    assert "began at the picture" in run(models, REQUEST).parameters["notes"][0]
+    models = with_adapter(folders["flux"], adapters["stable-diffusion"], tmp_path)
+    assert "began at the picture" in run(models, REQUEST).parameters["notes"][0]
+
+
+def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "image_encoder").mkdir()
+    with pytest.raises(ModelError, match="0 .safetensors files"):
+        ip_adapter.check(tmp_path)
+    save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError):
+        ip_adapter.check(tmp_path)
+    code = adapters["stable-diffusion"] / "image_encoder" / "modeling.py"
+    code.write_text("print('ran')")
+    with pytest.raises(ModelError, match="its own code"):
+        ip_adapter.check(adapters["stable-diffusion"])
+    code.unlink()
