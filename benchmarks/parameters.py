@@ -35,7 +35,7 @@ ONE, TWO = "a" * 64, "b" * 64
 Row = tuple[str, list[float]]  # what, one value a sample
 
 
-class Studio:
+class Pack:
     """The demo models behind the worker's own code. house: words of a house style, which the pack has none of."""
 
     def __init__(self, house: str = "") -> None:
@@ -68,8 +68,8 @@ class Counter(Reporter):
 
 
 @cache
-def studio(house: str = "") -> Studio:
-    return Studio(house)
+def pack(house: str = "") -> Pack:
+    return Pack(house)
 
 
 @cache
@@ -91,14 +91,14 @@ def ask(words: str, number: int, **more) -> ImagineRequest:
 
 def spread(images: list[Image.Image]) -> float:
     """The mean CLIP distance (1 - cosine) of all pairs."""
-    seen = studio().see(images)
+    seen = pack().see(images)
     apart = 1 - seen @ seen.T
     return float(apart.sum() / (len(images) * (len(images) - 1)))
 
 
 def alike(one: Image.Image, other: Image.Image) -> float:
     """CLIP cosine."""
-    a, b = studio().see([one, other])
+    a, b = pack().see([one, other])
     return float(a @ b)
 
 
@@ -142,9 +142,9 @@ def seed(n: int) -> list[Row]:
     """The same request twice, after another in between; and another seed."""
     same, other = [], []
     for i, (_, words) in enumerate(scenes(n, "seed")):
-        first = [p.data for p in studio().run(ask(words, i)).pictures]
-        third = [p.data for p in studio().run(ask(words, i + n)).pictures]
-        again = [p.data for p in studio().run(ask(words, i)).pictures]
+        first = [p.data for p in pack().run(ask(words, i)).pictures]
+        third = [p.data for p in pack().run(ask(words, i + n)).pictures]
+        again = [p.data for p in pack().run(ask(words, i)).pictures]
         same.append(float(first == again))
         other.append(float(first == third))
     return [("identical files, same seed", same), ("identical files, another seed", other)]
@@ -154,10 +154,10 @@ def chaos(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (scene, words) in enumerate(scenes(n, "chaos")):
         for value in (0, 25, 50, 100):
-            images = studio().draw(ask(words, i, chaos=value))
+            images = pack().draw(ask(words, i, chaos=value))
             rows.setdefault(f"CLIP distance of the four, --chaos {value}", []).append(spread(images))
             rows.setdefault(f"object, colour, background right, --chaos {value}", []).append(right(images, scene))
-        rows.setdefault("CLIP distance of the four, --chaos 0, other seeds", []).append(spread(studio().draw(ask(words, i + 500))))
+        rows.setdefault("CLIP distance of the four, --chaos 0, other seeds", []).append(spread(pack().draw(ask(words, i + 500))))
     return sorted(rows.items())
 
 
@@ -166,7 +166,7 @@ def no_blue(n: int) -> list[Row]:
     for i in range(n):
         words = f"a {OBJECTS[i % len(OBJECTS)]}"
         for name, negative in (("", ""), (", --no blue", "blue"), (", --no red", "red")):
-            images = studio().draw(ask(words, i, negative_prompt=negative))
+            images = pack().draw(ask(words, i, negative_prompt=negative))
             rows.setdefault(f"blue of 255{name}", []).append(float(np.mean([blueness(image) for image in images])))
     return list(rows.items())
 
@@ -178,7 +178,7 @@ def weights(n: int) -> list[Row]:
         (a, b), (one, two) = chance.sample(OBJECTS, 2), chance.sample(COLOURS, 2)
         first, second = f"a {one} {a}", f"a {two} {b}"
         for weight, against in ((3, 1), (1, 1), (1, 3)):
-            images = studio().draw(ask(f"{first}, {second}", i, prompt_parts=((first, weight), (second, against))))
+            images = pack().draw(ask(f"{first}, {second}", i, prompt_parts=((first, weight), (second, against))))
             verdicts = judge()(images)
             for what, wanted in (("a", a), ("b", b)):
                 share = float(np.mean([v.found[0].object == wanted for v in verdicts]))
@@ -190,7 +190,7 @@ def tile(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "tile")):
         for value in (False, True):
-            images = studio().draw(ask(words, i, tile=value))
+            images = pack().draw(ask(words, i, tile=value))
             name = f"step across opposite edges, in steps between neighbours{', --tile' if value else ''}"
             rows.setdefault(name, []).append(float(np.mean([seam(image) for image in images])))
     return list(rows.items())
@@ -200,21 +200,21 @@ def image_weight(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     pairs = scenes(2 * n, "image weight")
     for i in range(n):
-        (source,) = studio().draw(ask(pairs[2 * i][1], i, num_images=1))
-        seen = studio().see([source])[0]
+        (source,) = pack().draw(ask(pairs[2 * i][1], i, num_images=1))
+        seen = pack().see([source])[0]
         for value in (0.0, 0.5, 1.0, 2.0, 3.0):
-            images = studio().draw(ask(pairs[2 * i + 1][1], i + 300, image_prompts=((ONE, 1.0),), image_weight=value), {ONE: source})
-            rows.setdefault(f"CLIP cosine to the picture, other words, --iw {value:g}", []).append(float((studio().see(images) @ seen).mean()))
+            images = pack().draw(ask(pairs[2 * i + 1][1], i + 300, image_prompts=((ONE, 1.0),), image_weight=value), {ONE: source})
+            rows.setdefault(f"CLIP cosine to the picture, other words, --iw {value:g}", []).append(float((pack().see(images) @ seen).mean()))
     return list(rows.items())
 
 
 def upscale(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "upscale")):
-        (source,) = studio().draw(ask(words, i, num_images=1))
+        (source,) = pack().draw(ask(words, i, num_images=1))
         made = {"bicubic": source.resize((2 * source.width, 2 * source.height), Image.Resampling.BICUBIC)}
         for mode in ("subtle", "creative"):
-            made[mode] = studio().draw(UpscaleRequest(prompt=words, image=ONE, mode=mode, seed=i), {ONE: source})[0]
+            made[mode] = pack().draw(UpscaleRequest(prompt=words, image=ONE, mode=mode, seed=i), {ONE: source})[0]
         widths = {name: edge_width(image) for name, image in made.items()}
         for name, image in made.items():
             rows.setdefault(f"edge width, px, {name} 2x", []).append(widths[name])
@@ -228,13 +228,13 @@ def region(n: int) -> list[Row]:
     outside, inside, asked, kept = [], [], [], []
     chance = random.Random("region")
     for i, (scene, words) in enumerate(scenes(n, "region", {"single": 1})):
-        (source,) = studio().draw(ask(words, i, num_images=1))
+        (source,) = pack().draw(ask(words, i, num_images=1))
         at = judge()([source])[0].found[0]
         x, y, half = int(at.x * source.width), int(at.y * source.height), source.width // 5
         box = max(0, x - half), max(0, y - half), min(source.width, x + half), min(source.height, y + half)
         thing = chance.choice([name for name in OBJECTS if name != scene.groups[0].object])
         colour = chance.choice([name for name in COLOURS if name not in (scene.groups[0].colour, scene.background)])
-        images = studio().draw(RegionRequest(prompt=f"a {colour} {thing}", image=ONE, boxes=(box,), seed=i), {ONE: source})
+        images = pack().draw(RegionRequest(prompt=f"a {colour} {thing}", image=ONE, boxes=(box,), seed=i), {ONE: source})
         for image, verdict in zip(images, judge()(images), strict=True):
             changed = np.abs(np.asarray(image, int) - np.asarray(source, int)).max(-1)
             inside.append(float(changed[box[1] : box[3], box[0] : box[2]].mean()))
@@ -252,8 +252,8 @@ def stop(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "stop")):
         for value in (100, 50, 20):
-            images = studio().draw(ask(words, i, stop=value))
-            rows.setdefault(f"steps run, --stop {value}", []).append(float(studio().reporter.steps))
+            images = pack().draw(ask(words, i, stop=value))
+            rows.setdefault(f"steps run, --stop {value}", []).append(float(pack().reporter.steps))
             rows.setdefault(f"steepest 5 % of steps, of 255, --stop {value}", []).append(
                 float(np.mean([np.sort(steps_between(image).ravel())[-image.width * image.height // 20 :].mean() for image in images]))
             )
@@ -265,7 +265,7 @@ def stylize(n: int) -> list[Row]:
     asked = {"0": {"stylize": 0}, "100": {"stylize": 100}, "1000": {"stylize": 1000}, "100 --raw": {"stylize": 100, "raw": True}}
     for i, (scene, _) in enumerate(scenes(n, "stylize")):
         for name, more in asked.items():
-            images = studio("watercolor").draw(ask(f"a {scene.groups[0].colour} {scene.groups[0].object}", i, **more))
+            images = pack("watercolor").draw(ask(f"a {scene.groups[0].colour} {scene.groups[0].object}", i, **more))
             verdicts = judge()(images)
             rows.setdefault(f"watercolor is seen, house style watercolor, --stylize {name}", []).append(
                 float(np.mean([v.style == "watercolor" for v in verdicts]))
@@ -279,12 +279,12 @@ def stylize(n: int) -> list[Row]:
 def weird_and_exp(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (scene, words) in enumerate(scenes(n, "weird")):
-        plain = studio().draw(ask(words, i))
-        usual = torch.nn.functional.normalize(studio().see(plain).mean(0), dim=0)
+        plain = pack().draw(ask(words, i))
+        usual = torch.nn.functional.normalize(pack().see(plain).mean(0), dim=0)
         for name, value in (("plain", 0), ("weird", 1000), ("weird", 3000), ("exp", 50), ("exp", 100)):
             more, name = ({name: value}, f"--{name} {value}") if value else ({}, name)
-            images = studio().draw(ask(words, i, **more)) if more else plain
-            rows.setdefault(f"CLIP distance from the usual, {name}", []).append(float((1 - studio().see(images) @ usual).mean()))
+            images = pack().draw(ask(words, i, **more)) if more else plain
+            rows.setdefault(f"CLIP distance from the usual, {name}", []).append(float((1 - pack().see(images) @ usual).mean()))
             rows.setdefault(f"mean step between neighbours, of 255, {name}", []).append(float(np.mean([steps_between(one).mean() for one in images])))
             rows.setdefault(f"object, colour, background right, {name}", []).append(right(images, scene))
     return sorted(rows.items())
@@ -293,7 +293,7 @@ def weird_and_exp(n: int) -> list[Row]:
 def hd(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "hd")):
-        (plain,), (large,) = (studio().draw(ask(words, i, num_images=1, hd=value)) for value in (False, True))
+        (plain,), (large,) = (pack().draw(ask(words, i, num_images=1, hd=value)) for value in (False, True))
         rows.setdefault("edge width, px, enlarged by bicubic", []).append(edge_width(plain.resize(large.size, Image.Resampling.BICUBIC)))
         rows.setdefault("edge width, px, --hd", []).append(edge_width(large))
         rows.setdefault("CLIP cosine to the plain picture", []).append(alike(plain, large))
@@ -304,10 +304,10 @@ def blend(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     pairs = scenes(2 * n, "blend", {"large": 1})
     for i in range(n):
-        sources = [studio().draw(ask(pairs[2 * i + k][1], i + 50 * k, num_images=1))[0] for k in (0, 1)]
-        images = studio().draw(BlendRequest(images=(ONE, TWO), seed=i), {ONE: sources[0], TWO: sources[1]})
-        a, b = studio().see(sources)
-        seen = studio().see(images)
+        sources = [pack().draw(ask(pairs[2 * i + k][1], i + 50 * k, num_images=1))[0] for k in (0, 1)]
+        images = pack().draw(BlendRequest(images=(ONE, TWO), seed=i), {ONE: sources[0], TWO: sources[1]})
+        a, b = pack().see(sources)
+        seen = pack().see(images)
         for name, value in (("the first", (seen @ a).mean()), ("the second", (seen @ b).mean()), ("each other, the two given", a @ b)):
             rows.setdefault(f"CLIP cosine to {name}", []).append(float(value))
     return list(rows.items())
@@ -318,7 +318,7 @@ def shorten(n: int) -> list[Row]:
     for scene, _ in scenes(n, "shorten"):
         group = scene.groups[0]
         prompt = f"cinematic detailed 8k photo of {group.colour} {group.object} highly artistic 35mm"
-        weights = dict(studio().run(ShortenRequest(prompt=prompt)).scores)
+        weights = dict(pack().run(ShortenRequest(prompt=prompt)).scores)
         told.append(float(np.mean([weights[word] > weights[filler] for word in (group.colour, group.object) for filler in fillers])))
     return [("a word that means something outweighs one that doesn't", told)]
 

@@ -1,0 +1,77 @@
+"""The short form of ``make parameters``: what is claimed of the demo models, on a few fixed prompts, each with its control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import parameters
+from benchmarks.parameters import ONE, Pack, ask, blueness, edge_width, judge, pack, scenes, seam, spread
+from core.requests import UpscaleRequest
+
+
+@pytest.fixture(scope="module")
+def here() -> Pack:
+    return pack()
+
+
+def test_a_seed_repeats_the_picture_bit_for_bit(here: Pack) -> None:
+    request = ask(scenes(1, "seed")[0][1], 0, num_images=2)
+    first, other, again = (here.run(r).pictures for r in (request, replace(request, seed=5), request))
+    assert [p.data for p in first] == [p.data for p in again] != [p.data for p in other]
+
+
+def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
+    distances = {value: [] for value in (0, 100)}
+    for i, (_, words) in enumerate(scenes(4, "chaos")):
+        for value, seen in distances.items():
+            seen.append(spread(here.draw(ask(words, i, chaos=value))))
+    assert np.mean(distances[100]) >= 2 * np.mean(distances[0]) > 0
+
+
+def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
+    blue = {negative: [] for negative in ("", "blue", "red")}
+    for i, thing in enumerate(("ball", "star", "boat")):
+        for negative, seen in blue.items():
+            seen += [blueness(image) for image in here.draw(ask(f"a {thing}", i, negative_prompt=negative, num_images=2))]
+    assert np.mean(blue["blue"]) < 0.5 * np.mean(blue[""]) < 0.5 * np.mean(blue["red"])
+
+
+def test_a_heavier_part_leads(here: Pack) -> None:
+    pairs, leads = (("a red house", "a blue fish"), ("a yellow star", "a green tree"), ("a pink heart", "a brown cat")), []
+    for i, (a, b) in enumerate(pairs):
+        for weights in ((3, 1), (1, 3)):
+            images = here.draw(ask(f"{a}, {b}", i, prompt_parts=((a, weights[0]), (b, weights[1])), num_images=2))
+            wanted = (a if weights[0] > weights[1] else b).split()[-1]
+            leads += [verdict.found[0].object == wanted for verdict in judge()(images)]
+    assert np.mean(leads) > 0.7, leads
+
+
+def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
+    near = {value: [] for value in (0.5, 3.0)}
+    for i, (subject, words) in enumerate((("a red house in the snow", "a blue ball"), ("a yellow star at night", "a green tree"))):
+        (source,) = here.draw(ask(subject, i, num_images=1))
+        for value, seen in near.items():
+            images = here.draw(ask(words, i + 40, image_prompts=((ONE, 1.0),), image_weight=value, num_images=2), {ONE: source})
+            seen.append(float((here.see(images) @ here.see([source])[0]).mean()))
+    assert all(b > a for a, b in zip(near[0.5], near[3.0], strict=True)), near
+
+
+def test_an_enlarged_picture_is_sharper_than_by_bicubic(here: Pack) -> None:
+    (source,) = here.draw(ask("a red house in the snow", 0, num_images=1))
+    bicubic = source.resize((2 * source.width, 2 * source.height), Image.Resampling.BICUBIC)
+    (large,) = here.draw(UpscaleRequest(prompt="a red house in the snow", image=ONE, seed=1), {ONE: source})
+    assert large.size == bicubic.size and edge_width(large) < edge_width(bicubic)
+
+
+def test_the_measures_see_what_they_are_for() -> None:
+    stripes = Image.fromarray(np.tile(np.repeat(np.array([0, 255], np.uint8), 16), 4)[None].repeat(128, 0)).convert("RGB")
+    soft = stripes.resize((16, 128)).resize((128, 128), Image.Resampling.BICUBIC)
+    assert edge_width(stripes) < edge_width(soft)
+    ramp = Image.fromarray(np.linspace(0, 255, 128).astype(np.uint8)[None].repeat(128, 0)).convert("RGB")
+    assert seam(ramp) > 50 and blueness(Image.new("RGB", (4, 4), (0, 0, 200))) == 200
+    low, high = parameters.interval([1.0, 2.0, 3.0])
+    assert 1 <= low < 2 < high <= 3
