@@ -16,10 +16,13 @@ FILE = "atelier.json"
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model."""
+    """What ``--draft`` means for this model. lora: one for few steps that the host has set up, with its weight; sampler: the one it wants."""
 
     num_inference_steps: int
     guidance_scale: float
+    lora: str = ""
+    weight: float = 1.0
+    sampler: str | None = None
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,15 @@ def choose_size(request: GenerateRequest, card: Card, default_aspect: float = 1.
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """The member's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that out. A name given twice counts its weights together."""
+    """The member's, the draft's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that out.
+
+    A name given twice counts its weights together.
+    """
     weights: dict[str, float] = {}
     for name, weight in request.loras:
         weights[name] = weights.get(name, 0.0) + weight
+    if request.draft and card.draft.lora:
+        weights.setdefault(card.draft.lora, card.draft.weight)
     share = 0 if request.raw else (100 if request.stylize is None else request.stylize) / 100
     if card.style.lora and share:
         weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
@@ -74,7 +79,7 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
     steps = meaning.steps(request, card)
     guidance, rescale, more = meaning.guidance(request, card)
     notes += more
-    sampler = request.sampler
+    sampler = request.sampler or (card.draft.sampler if request.draft else None)
     if sampler and not model.takes_sampler(sampler):
         notes.append(f"{model.name} has a sampler of its own; `{sampler}` wasn't used.")
         sampler = None

@@ -21,7 +21,7 @@ from tests.vision.conftest import ask
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_families import apart as pictures_apart
 from vision import drawing, loras
-from vision.card import StyleCard
+from vision.card import Draft, StyleCard
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.protocol import WorkerConfig
@@ -167,3 +167,14 @@ def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path
 def test_the_house_style_may_be_a_lora(asked: dict, wanted: tuple, models) -> None:
     card = replace(models["stable-diffusion"].get("image").card, style=StyleCard(lora="ink"))
     assert dict(drawing.loras(ImagineRequest(prompt="a", **asked), card)) == pytest.approx(dict(wanted))
+
+
+def test_a_draft_may_have_a_lora_for_few_steps_and_its_sampler(models) -> None:
+    model = Models(models["stable-diffusion"].config).get("image")
+    model.card = replace(model.card, draft=Draft(2, 1.0, lora="a", weight=0.9, sampler="lcm"))
+    plain_ = drawing.prepare(ImagineRequest(prompt="a"), model, Mode.TEXT, (64, 64)).generation
+    draft = drawing.prepare(ImagineRequest(prompt="a", draft=True), model, Mode.TEXT, (64, 64)).generation
+    own = drawing.prepare(ImagineRequest(prompt="a", draft=True, sampler="euler", loras=(("a", 0.2),)), model, Mode.TEXT, (64, 64)).generation
+    assert (plain_.loras, plain_.sampler) == ((), None)
+    assert (draft.loras, draft.sampler, draft.num_inference_steps) == ((("a", 0.9),), "lcm", 2)
+    assert (own.loras, own.sampler) == ((("a", 0.2),), "euler")
