@@ -214,7 +214,7 @@ def offer(prompts: Sequence[str], count: int) -> str:
     seen = list(dict.fromkeys(prompts))
     lines = [f"- {quote(text, 150) or '*no words*'}" for text in seen[:8]]
     rest = [f"- and {len(seen) - 8} more"] if len(seen) > 8 else []
-    return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "Queue them all?"]))
+    return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
 
 
 SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept

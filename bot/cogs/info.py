@@ -37,14 +37,18 @@ def _head(user: int, chosen: Preferences, ever: Usage, month: Usage, running: in
     kinds = ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1])) or "nothing yet"
     return "\n".join((
         f"**<@{user}>** · {speed} · {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}",
-        f"**This month** {sum(month.jobs.values())} jobs, {_time(month.seconds)} of the device, {month.pictures} pictures",
-        f"**Lifetime** {kinds}; {_time(ever.seconds)}, {ever.pictures} pictures, {ever.favourites} favourites",
+        f"**This month** {_count(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of the device, {_count(month.pictures, 'picture')}",
+        f"**Lifetime** {kinds}; {_time(ever.seconds)}, {_count(ever.pictures, 'picture')}, {_count(ever.favourites, 'favourite')}",
         f"**Limits** {running} jobs at once, {waiting} waiting (a role of yours may have other ones)",
     ))  # fmt: skip
 
 
 def _time(seconds: float) -> str:
     return duration(seconds) if seconds else "0 s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 async def setup(bot: Atelier) -> None:
