@@ -72,7 +72,7 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     _on_signals(stopping)
     async with services(settings) as built:
         garbage.tame()
-        collecting = asyncio.create_task(garbage.collect_when_idle(lambda: built.queue.idle), name="garbage")
+        collecting = asyncio.create_task(garbage.collect_when_idle(lambda: built.queue.unfinished), name="garbage")
         try:
             if sandbox is not None:
                 from bot.sandbox import serve_sandbox

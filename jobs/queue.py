@@ -242,8 +242,9 @@ class Queue:
         return JobView(job, job.started_at or job.created_at, 0, self._dispatcher.remaining(live), live.progress, live.device)
 
     @property
-    def idle(self) -> bool:
-        return not self._dispatcher.running and not self._dispatcher.waitlist
+    def unfinished(self) -> int:
+        """How many jobs wait or run."""
+        return len(self._dispatcher.running) + len(self._dispatcher.waitlist)
 
     @property
     def steps(self) -> int:
