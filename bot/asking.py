@@ -152,7 +152,7 @@ class Asking:
         draft = await self._members.add_draft(
             interaction.user.id, {"prompts": [format_prompt(prompt) for prompt in prompts], "pictures": found, "count": count}
         )
-        text = messages.offer([prompt.text for prompt in prompts], count)
+        text = messages.offer([format_prompt(replace(prompt, repeat=None)) for prompt in prompts], count)
         await interaction.edit_original_response(content=text, view=buttons.for_draft(draft, count), allowed_mentions=SILENT)
 
     async def answered(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:

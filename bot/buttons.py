@@ -14,7 +14,7 @@ from typing import Any
 
 import discord
 
-from bot.actions import GRID, UPSCALES, ZOOMS
+from bot.actions import GRID, PAN_SHARE, PANS, UPSCALES, ZOOMS
 from core.job import Job
 from core.requests import MAX_SIDE, MAX_UPSCALED, ImagineRequest
 from storage.jobs import StoredPicture
@@ -226,11 +226,13 @@ def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
     side = max(picture.width, picture.height)
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
     zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
+    pans = [name for name in PANS if (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE]
+    square = ("square",) if picture.width != picture.height and side <= MAX_SIDE else ()
     rows = (
         ("subtle", "strong", "region", "remix", "again"),
         (*upscales, *(("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ())),
-        (*zooms, "zoom", *(("square",) if picture.width != picture.height else ())),
-        ("left", "right", "up", "down", "favourite"),
+        (*zooms, *(("zoom",) if min(picture.width, picture.height) < MAX_SIDE else ()), *square),
+        (*pans, "favourite"),
         ("describe", "classify", "details", "dm", "delete"),
     )
     return view_of(*(JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions))

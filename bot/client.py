@@ -287,7 +287,7 @@ class Atelier(commands.Bot):
         """The job's row, if the asker may do ``action`` to it."""
         job = await self.queue.job(job_id)
         if job is None:
-            raise ImageError(f"Job `{_shown(job_id)}` is gone.")
+            raise ImageError(f"Job `{_shown(job_id)}` is gone, or never was; a job's id stands under its picture.")
         await self.check(interaction, action, job)
         return job
 

@@ -80,5 +80,5 @@ def lines(topic: str | None) -> Sequence[str]:
 
 def _flag_line(flag) -> str:
     names = ", ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
-    told = " (understood, but it means nothing here)" if flag.unmet else ""
+    told = f" ({flag.unmet})" if flag.unmet else ""
     return f"{names} {flag.help}{told}: `{flag.example}`"

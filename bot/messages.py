@@ -7,9 +7,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.flags import why_unmet
 from core.job import Job, Lane
 from core.prompt import format_prompt
 from core.requests import (
+    MOST_IMAGE_WEIGHT,
+    MOST_STYLIZE,
     BlendRequest,
     GenerateRequest,
     OutpaintRequest,
@@ -120,7 +123,7 @@ def _outpainted(request: OutpaintRequest) -> str:
     used = [name for name, px in sides.items() if px]
     if len(used) == 1:
         return "Pan " + {"left": "Left", "right": "Right", "top": "Up", "bottom": "Down"}[used[0]]
-    return "Zoom Out" if len(used) == 4 else "Outpaint"
+    return "Zoom Out"
 
 
 def asked(request: Request, user_id: int) -> str:
@@ -177,9 +180,24 @@ def unmet_notes(request: Request) -> list[str]:
     if request.version and not request.model:
         flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
         notes.append(f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this.")
-    if request.unmet:
-        notes.append(f"Nothing here corresponds to {', '.join(code(flag) for flag in request.unmet)}; the rest was done.")
-    return notes
+    reasons: dict[str, list[str]] = {}
+    for flag in request.unmet:
+        reasons.setdefault(why_unmet(flag), []).append(code(flag))
+    return [*notes, *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()), *_idle_notes(request)]
+
+
+def _idle_notes(request: GenerateRequest) -> list[str]:
+    """Sentences about numbers that are too high to count, and weights of pictures that aren't there."""
+    most = (("stylize", request.stylize, MOST_STYLIZE), ("iw", request.image_weight, MOST_IMAGE_WEIGHT))
+    notes = [f"`--{name} {value:g}` counted as {limit}, the most here." for name, value, limit in most if value is not None and value > limit]
+    kinds = (
+        ("iw", request.image_weight, request.image_prompts, "image prompt"),
+        ("cw", request.character_weight, request.character_references, "`--cref`"),
+        ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
+        ("ow", request.omni_weight, request.omni_references, "`--oref`"),
+    )  # fmt: skip
+    idle = ((name, what) for name, value, there, what in kinds if value is not None and not there)
+    return [*notes, *(f"`--{name}` had no effect: there is no {what}." for name, what in idle)]
 
 
 def _parameters(job: Job, values: dict[str, Any]) -> str:

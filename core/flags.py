@@ -13,7 +13,18 @@ from core.errors import PromptError
 from core.job import Lane
 from core.permutations import MAX_JOBS
 from core.quoting import escape, plain
-from core.requests import MAX_ASPECT, MAX_SEED, MAX_SIDE, MIN_SIDE, QUALITIES, Weighted
+from core.requests import (
+    MAX_ASPECT,
+    MAX_IMAGE_WEIGHT,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STYLIZE,
+    MIN_SIDE,
+    MOST_IMAGE_WEIGHT,
+    MOST_STYLIZE,
+    QUALITIES,
+    Weighted,
+)
 
 SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
 VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1")
@@ -176,8 +187,8 @@ def write_weighted(pairs: Weighted, sign: str = "::") -> str:
 @dataclass(frozen=True)
 class Flag:
     """One ``--name``. ``read`` turns the text behind it into a value, None = it takes none and means ``constant``; ``bare``: the value of
-    the name alone, where one may follow. ``many``: repeated flags add up, else the first wins. ``unmet``: understood, and told in the
-    message that it means nothing here. ``shows``: which values of ``field`` this flag writes."""
+    the name alone, where one may follow. ``many``: repeated flags add up, else the first wins. ``unmet``: why it means nothing here, which
+    the message tells; "" for what is drawn. ``shows``: which values of ``field`` this flag writes."""
 
     name: str
     field: str
@@ -188,7 +199,7 @@ class Flag:
     constant: Any = True
     bare: Any = None
     many: bool = False
-    unmet: bool = False
+    unmet: str = ""
     write: Callable[[Any], str] = str
     shows: Callable[[Any], bool] = bool
 
@@ -209,8 +220,17 @@ def _switch(name: str, field: str, help: str, constant: Any = True) -> Flag:
     return Flag(name, field, help, f"a red house --{name}", constant=constant, shows=lambda value: value is constant)
 
 
-def _unmet(name: str, help: str, example: str, read: Reader | None = None) -> Flag:
-    return Flag(name, "unmet", help, example, read=read, unmet=True)
+def _unmet(name: str, help: str, why: str, example: str, read: Reader | None = None) -> Flag:
+    return Flag(name, "unmet", help, example, read=read, unmet=why)
+
+
+_FILMS = "not yet, since no model of films is set up here"
+_OLD_UPSCALERS = "gone, and the buttons Upscale do it"
+_OLD_MODELS = "gone with its model; `--model` chooses among the host's"
+_UNDRAWN = {  # values of flags that are drawn with other values
+    "style": "a style of Midjourney's own models; `--sref` with a number or a picture sets one here",
+    "profile": "not yet, since nothing here learns styles; `--p` alone takes the style of your favourites",
+}
 
 
 _LINK_EXAMPLE = "https://cdn.discordapp.com/attachments/1/2/boat.png"
@@ -224,7 +244,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("no", "negative", "what must not be there; the same as a part with weight -0.5", "a red house --no trees, snow", (), _words,
          many=True, write=escape),
     _whole("chaos", "chaos", "how different the four pictures are", "a red house --chaos 60", 0, 100, "c"),
-    _whole("stylize", "stylize", "how strong the house style is; 100 is usual", "a red house --s 250", 0, 1000, "s"),
+    _whole("stylize", "stylize", f"how strong the house style is; 100 is usual, over {MOST_STYLIZE} counts as {MOST_STYLIZE}", "a red house --s 250",
+           0, MAX_STYLIZE, "s"),
     _switch("raw", "raw", "less house style, closer to the words"),
     Flag("style", "style", "`raw` is --raw; styles of Midjourney's are told of, not drawn", "a red house --style raw", (), _style,
          shows=lambda _: False),
@@ -236,7 +257,8 @@ FLAGS: tuple[Flag, ...] = (
     _switch("draft", "draft", "fewer steps, quicker and rougher"),
     _switch("hd", "hd", "a second pass at twice the size", True),
     _switch("sd", "hd", "no second pass, though your settings say --hd", False),
-    _real("iw", "image_weight", "image prompts against words", f"{_LINK_EXAMPLE} a red house --iw 2", 0, 3),
+    _real("iw", "image_weight", f"image prompts against words; over {MOST_IMAGE_WEIGHT} counts as {MOST_IMAGE_WEIGHT}",
+          f"{_LINK_EXAMPLE} a red house --iw 2", 0, MAX_IMAGE_WEIGHT),
     Flag("sref", "style_references", "pictures whose style is taken, a style code, or `random`", "a red house --sref 1234", (), _pictures(True),
          many=True, write=write_weighted),
     _whole("sw", "style_weight", "how strong --sref is; 100 is usual", "a red house --sref 1234 --sw 300", 0, 1000),
@@ -264,21 +286,28 @@ FLAGS: tuple[Flag, ...] = (
     _switch("relax", "lane", "when nobody else waits", Lane.RELAX),
     _switch("stealth", "stealth", "only you see it", True),
     _switch("public", "stealth", "everybody here sees it", False),
-    _unmet("video", "films are not made here", "a red house --video"),
-    _unmet("motion", "of films", "a red house --motion low", _choice("low", "high")),
-    _unmet("loop", "of films", "a red house --loop"),
-    _unmet("end", "of films: the last picture", f"a red house --end {_LINK_EXAMPLE}", _pictures(False)),
-    _unmet("bs", "of films: how many", "a red house --bs 1", _choice("1", "2", "4")),
-    _unmet("sv", "which of Midjourney's readings of --sref", "a red house --sref 1234 --sv 6", _choice("1", "2", "3", "4", "5", "6")),
-    _unmet("uplight", "an upscaler of 2022", "a red house --uplight"),
-    _unmet("upbeta", "an upscaler of 2022", "a red house --upbeta"),
-    _unmet("upanime", "an upscaler of 2022", "a red house --upanime"),
-    _unmet("creative", "of a test model of 2022", "a red house --creative"),
-    _unmet("test", "a test model of 2022", "a red house --test"),
-    _unmet("testp", "a test model of 2022", "a red house --testp"),
+    _unmet("video", "a film", _FILMS, "a red house --video"),
+    _unmet("motion", "how much moves in a film", _FILMS, "a red house --motion low", _choice("low", "high")),
+    _unmet("loop", "a film that ends as it begins", _FILMS, "a red house --loop"),
+    _unmet("end", "the last picture of a film", _FILMS, f"a red house --end {_LINK_EXAMPLE}", _pictures(False)),
+    _unmet("bs", "how many films", _FILMS, "a red house --bs 1", _choice("1", "2", "4")),
+    _unmet("sv", "which of Midjourney's readings of --sref", "not here, where a style is read in one way", "a red house --sref 1234 --sv 6",
+           _choice("1", "2", "3", "4", "5", "6")),
+    _unmet("uplight", "an upscaler of 2022", _OLD_UPSCALERS, "a red house --uplight"),
+    _unmet("upbeta", "an upscaler of 2022", _OLD_UPSCALERS, "a red house --upbeta"),
+    _unmet("upanime", "an upscaler of 2022", _OLD_UPSCALERS, "a red house --upanime"),
+    _unmet("creative", "of a test model of 2022", _OLD_MODELS, "a red house --creative"),
+    _unmet("test", "a test model of 2022", _OLD_MODELS, "a red house --test"),
+    _unmet("testp", "a test model of 2022", _OLD_MODELS, "a red house --testp"),
 )  # fmt: skip
 BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 _MEANT = {"width": "size", "height": "size", "h": "size", "resolution": "size", "negative": "no", "private": "stealth", "scale": "cfg"}
+
+
+def why_unmet(typed: str) -> str:
+    """Why a flag as typed, such as ``--style cute``, means nothing here."""
+    name = typed.removeprefix("--").partition(" ")[0]
+    return _UNDRAWN.get(name) or (BY_NAME[name].unmet if name in BY_NAME else "nothing here corresponds to it")
 
 
 def meant(name: str) -> str:

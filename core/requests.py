@@ -16,6 +16,8 @@ from core.errors import UserError
 MAX_SEED = 2**32 - 1
 MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
 MIN_SIDE, MAX_SIDE = 64, 2048  # px
+MAX_STYLIZE, MOST_STYLIZE = 60_000, 1000  # what is taken, as by Midjourney's V3; what acts
+MAX_IMAGE_WEIGHT, MOST_IMAGE_WEIGHT = 100, 3  # the same; V3 took any
 MAX_ASPECT = 14  # to 1, either way
 MAX_UPSCALED = 4096  # px a side of an enlarged picture
 MAX_LABELS = 50
@@ -72,12 +74,12 @@ class GenerateRequest(Request):
     strength: how far to move from ``image``, 0 keeps it, 1 ignores it. Picture *i* uses ``seed + i``.
 
     prompt_parts: a multi-prompt's parts with their weights as typed, negative ones too, sum over 0 (``--no`` counts as -0.5); empty =
-    ``prompt`` alone. ``prompt`` always has the positive parts' words. quality multiplies the steps. raw, stylize (0-1000, 100 is usual),
-    weird (0-3000), exp (0-100): less, more, or another house style. chaos (0-100): how far the pictures of one job lie apart.
-    stop (10-100): per cent of the schedule that is run. tile: opposite edges meet. hd: a second pass at twice the side.
-    image_prompts, style_references, character_references, omni_references: pictures by SHA-256 with weights; image_weight (0-3),
-    style_weight (0-1000, 100 is usual), character_weight (0-100; 0 = the face only), omni_weight (0-1000, 100 is usual) hold for all of a
-    kind. style_codes: ``--sref 1234``: a style drawn from a number, the same each time. loras: names the host has set up.
+    ``prompt`` alone. ``prompt`` always has the positive parts' words. quality multiplies the steps. raw, stylize (0-60000, 100 is usual,
+    more than 1000 counts as 1000), weird (0-3000), exp (0-100): less, more, or another house style. chaos (0-100): how far the pictures of
+    one job lie apart. stop (10-100): per cent of the schedule that is run. tile: opposite edges meet. hd: a second pass at twice the side.
+    image_prompts, style_references, character_references, omni_references: pictures by SHA-256 with weights; image_weight (0-100, more than
+    3 counts as 3), style_weight (0-1000, 100 is usual), character_weight (0-100; 0 = the face only), omni_weight (0-1000, 100 is usual)
+    hold for all of a kind. style_codes: ``--sref 1234``: a style drawn from a number, the same each time. loras: names the host has set up.
     version: "7", "niji 6": the model of Midjourney's that was asked for. unmet: flags as typed that mean nothing here; told, not drawn.
     """
 
@@ -140,7 +142,7 @@ class GenerateRequest(Request):
 
     def _check_style(self) -> None:
         _within("chaos", self.chaos, 0, 100)
-        _within("stylize", self.stylize, 0, 1000)
+        _within("stylize", self.stylize, 0, MAX_STYLIZE)
         _within("weird", self.weird, 0, 3000)
         _within("exp", self.exp, 0, 100)
         _within("stop", self.stop, 10, 100)
@@ -159,7 +161,7 @@ class GenerateRequest(Request):
         for code, weight in self.style_codes:
             _within("sref", code, 0, MAX_SEED)
             _within("sref", weight, 0, MAX_WEIGHT)
-        _within("iw", self.image_weight, 0, 3)
+        _within("iw", self.image_weight, 0, MAX_IMAGE_WEIGHT)
         _within("sw", self.style_weight, 0, 1000)
         _within("cw", self.character_weight, 0, 100)
         _within("ow", self.omni_weight, 0, 1000)

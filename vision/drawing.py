@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
-from core.requests import MAX_SEED, GenerateRequest
+from core.requests import MAX_SEED, MOST_STYLIZE, GenerateRequest
 from vision import meaning, pictures
 from vision.card import Card
 from vision.diffusion import Drawn, Generation
@@ -67,7 +67,7 @@ def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]
         weights[name] = weights.get(name, 0.0) + weight
     if request.draft and card.draft.lora:
         weights.setdefault(card.draft.lora, card.draft.weight)
-    share = 0 if request.raw else (100 if request.stylize is None else request.stylize) / 100
+    share = 0 if request.raw else (100 if request.stylize is None else min(request.stylize, MOST_STYLIZE)) / 100
     if card.style.lora and share:
         weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
     return tuple(sorted(weights.items()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.requests import GenerateRequest
+from core.requests import MOST_IMAGE_WEIGHT, GenerateRequest
 from vision import meaning
 
 LEAST_SIDE, LONGEST = 64, 8.0  # px and aspect that FLUX.2 takes
@@ -46,8 +46,8 @@ def _each(request: GenerateRequest, images: Mapping[str, Image.Image]) -> Iterat
 
 
 def pull(image_weight: float | None) -> float:
-    """``--iw`` 0 to 3 → 0 to 0.6; 1 is usual."""
-    return 0.2 * (1.0 if image_weight is None else image_weight)
+    """``--iw`` 0 to 3 → 0 to 0.6; 1 is usual, more than 3 counts as 3."""
+    return 0.2 * (1.0 if image_weight is None else min(image_weight, MOST_IMAGE_WEIGHT))
 
 
 def start(pictures: list[Given], size: tuple[int, int]) -> tuple[Image.Image, float]:

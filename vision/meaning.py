@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.requests import NEGATIVE_WEIGHT, GenerateRequest
+from core.requests import MOST_STYLIZE, NEGATIVE_WEIGHT, GenerateRequest
 from vision.card import Card
 
 MOST_STEPS = 100
@@ -72,13 +72,13 @@ def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[s
 
 def freedom(stylize: int | None) -> float:
     """What ``--stylize`` multiplies guidance with: 1.5 at 0 (keeps to the words), 1 at 100, 0.4 at 1000 (the model's own taste)."""
-    value = USUAL_STYLIZE if stylize is None else stylize
+    value = USUAL_STYLIZE if stylize is None else min(stylize, MOST_STYLIZE)
     return 1.5 - 0.5 * value / 100 if value <= USUAL_STYLIZE else 1 - 0.6 * (value - 100) / 900
 
 
 def amount(weight: int | None) -> float:
-    """A weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) → 0 at 0, 1 at 100, 1.5 at 1000."""
-    value = 100 if weight is None else weight
+    """A weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) → 0 at 0, 1 at 100, 1.5 at 1000 and more."""
+    value = 100 if weight is None else min(weight, MOST_STYLIZE)
     return value / 100 if value <= 100 else 1 + 0.5 * (value - 100) / 900
 
 

@@ -92,6 +92,7 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     assert "square" in buttons_of(wide)
     await press(studio, wide, "square")
     job = await job_of(studio, studio.last())
+    assert "Zoom Out by" in studio.last().content  # as Midjourney calls it
     assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0) and "square" not in buttons_of(studio.last())
 
 
@@ -100,7 +101,11 @@ async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
     assert "up4s" in buttons_of(message) and "zoom20" in buttons_of(message)
     await press(studio, message, "up2s")
     large = studio.last()
-    assert {"up4s", "zoom20", "zoom15"} & set(buttons_of(large)) == set() and "up2s" in buttons_of(large)
+    gone = {"up4s", "zoom20", "zoom15", "zoom", "square", "left", "right", "up", "down"}
+    assert gone & set(buttons_of(large)) == set() and "up2s" in buttons_of(large)
+    await press(studio, message, "left")
+    wide = buttons_of(studio.last())  # 1536 × 1024 px
+    assert {"up", "down", "zoom", "square"} <= set(wide) and {"left", "right", "zoom20", "zoom15"} & set(wide) == set()
 
 
 # Windows
