@@ -24,6 +24,7 @@ from bot.links import Pictures
 from bot.modals import Submission
 from bot.presses import Presses, press_key
 from bot.promises import Promise
+from bot.regions import Regions
 from bot.replies import SILENT, whisper
 from bot.sharing import Sharing
 from bot.sources import Sources
@@ -93,6 +94,7 @@ class Atelier(commands.Bot):
         pictures = Pictures(self.intake, self.sources, lambda: self.http, settings.max_upload_mb * 2**20)
         self.asking = Asking(self, self.members, pictures)
         self.presses = Presses(self, self.asking, self.members)
+        self.regions = Regions(self)
         self.sharing = Sharing(queue, self.delivery, moderator)
         self._resumed = False
         self._unposting: asyncio.Task[int] | None = None

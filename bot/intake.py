@@ -58,12 +58,12 @@ class Intake:
 
     async def take(self, attachment: Attachment, user_id: int) -> Taken:
         """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and what is taken."""
-        return await self._keep(attachment, user_id, await self._child(await self._read(attachment), "clean"))
+        return await self._keep(attachment.filename, user_id, await self._child(await self.read(attachment), "clean"))
 
-    async def take_mask(self, attachment: Attachment, user_id: int, original: bytes) -> str:
-        """Store what ``attachment`` marks on ``original`` (a picture of ours) as a black and white PNG; its SHA-256."""
-        data = await self._read(attachment)
-        return (await self._keep(attachment, user_id, await self._child(data + original, "mask", str(len(data))))).sha256
+    async def take_mask(self, data: bytes, user_id: int, original: bytes, name: str) -> str:
+        """Store what ``data``, sent by the user as ``name``, marks on ``original`` (a picture of ours) as a black and white PNG; its SHA-256."""
+        self._check_size(name, len(data))
+        return (await self._keep(name, user_id, await self._child(data + original, "mask", str(len(data))))).sha256
 
     async def numbered(self, data: bytes, side: int) -> io.BytesIO:
         """``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP."""
@@ -72,18 +72,18 @@ class Intake:
             raise ImageError(f"The picture {header['error']}")
         return io.BytesIO(body)
 
-    async def _keep(self, attachment: Attachment, user_id: int, answer: tuple[dict[str, object], bytes]) -> Taken:
+    async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, object], bytes]) -> Taken:
         header, png = answer
         if "error" in header:
-            raise ImageError(f"{_short_name(attachment.filename)} {header['error']}")
+            raise ImageError(f"{_short_name(name)} {header['error']}")
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
-    async def _read(self, attachment: Attachment) -> bytes:
+    async def read(self, attachment: Attachment) -> bytes:
+        """What ``attachment`` holds. ImageError when it is too large, from elsewhere, or not to be had."""
         name = _short_name(attachment.filename)
-        if attachment.size > self._max_bytes:
-            raise ImageError(f"{name} has {attachment.size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
+        self._check_size(attachment.filename, attachment.size)
         hosts.check_attachment(attachment.url, self._servers)
         try:
             data = await attachment.read()
@@ -91,9 +91,12 @@ class Intake:
             raise ImageError(f"Discord didn't hand over {name} ({error.status}). Send it once more.") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ImageError(f"Discord didn't hand over {name}. Send it once more.") from error
-        if len(data) > self._max_bytes:  # it said less before
-            raise ImageError(f"{name} has {len(data) / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
+        self._check_size(attachment.filename, len(data))  # it may have said less before
         return data
+
+    def _check_size(self, name: str, size: int) -> None:
+        if size > self._max_bytes:
+            raise ImageError(f"{_short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """(width, height) of a picture taken earlier. ImageError when its file is gone."""

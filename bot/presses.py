@@ -142,14 +142,12 @@ class Presses:
         what, files = submission.text("region"), submission.files.get("mask", ())
         if not cells and bool(what) == bool(files):
             raise UserError("Say what is to be changed in words, or give a mask; one of them.")
-        source = actions.source_of(await self._client.result_of(job), submission.index)
         words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
-        mask = None
         if files and (upload := modals.uploaded(interaction, files[0])):
-            original = await self._client.files.get(source.sha256)
-            mask = await self._client.intake.take_mask(upload, interaction.user.id, original)
-        seed = await self._client.next_seed(source)
-        return actions.region(source, words, seed=seed, mask=mask, cells=cells, what=what, lane=job.lane)
+            mask, actor = await self._client.intake.read(upload), self._client.actor(interaction)
+            return await self._client.regions.ask(actor, job.id, submission.index, mask, words, name=upload.filename)
+        source = actions.source_of(await self._client.result_of(job), submission.index)
+        return actions.region(source, words, seed=await self._client.next_seed(source), cells=cells, what=what, lane=job.lane)
 
     # Without a window
 

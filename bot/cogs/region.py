@@ -46,8 +46,7 @@ class Region(commands.Cog):
         async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
             painted = None
             if mask is not None:
-                original = await self.bot.files.get(found.sha256)
-                painted = await self.bot.intake.take_mask(mask, interaction.user.id, original)
+                painted = await self.bot.regions.marked(found, await self.bot.intake.read(mask), interaction.user.id, mask.filename)
             seed = await self.bot.next_seed(found)
             return actions.region(found, words, seed=seed, mask=painted, cells=cells, what=what or "")
 
