@@ -40,8 +40,10 @@ log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(minutes=14)  # Discord's is 15; one is kept for the upload
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
 NEWS_AFTER = 0.5  # seconds, when the second tells of a new stage: started, loading, first step
+FIRST_WORDS = "first words"
 # Edits a second of all messages together, so that a long queue doesn't starve the one that runs; Discord allows 50 requests a second
-RATIONS = {"progress": 6.0, "first words": 6.0, "place in the queue": 2.0}
+RATIONS = {"progress": 6.0, FIRST_WORDS: 6.0, "place in the queue": 2.0}
+BURSTS = {"progress": 1, FIRST_WORDS: 12, "place in the queue": 1}  # edits that may come at once after a silence
 RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
 PROGRESS_PATIENCE = 0.0
 TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
@@ -91,7 +93,9 @@ class Delivery:
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
-        self._next = dict.fromkeys(RATIONS, 0.0)  # monotonic seconds
+        self._full = dict.fromkeys(RATIONS, 0.0)  # monotonic seconds when each ration's burst may come again
+        self._unsaid: dict[str, None] = {}  # jobs whose first words came too soon after another's
+        self._saying: asyncio.Task[None] | None = None
         self.on_edit: list[Callable[[int], None]] = []  # called with the message's id
         self.on_delivered: list[Callable[[Job, str], None]] = []
 
@@ -105,6 +109,7 @@ class Delivery:
 
     def _forget(self, job_id: str) -> None:
         self._tasks.pop(job_id, None)
+        self._unsaid.pop(job_id, None)
         self._shown.pop(job_id).once.set()
 
     async def shown_once(self, job_id: str) -> None:
@@ -138,6 +143,8 @@ class Delivery:
 
     async def close(self, grace: float = 10.0) -> None:
         """Let the last edits go out for ``grace`` seconds, then stop."""
+        if self._saying is not None:
+            self._saying.cancel()
         tasks = list(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
@@ -178,15 +185,35 @@ class Delivery:
         now, stage = monotonic(), type(event).__name__
         gap = EDIT_EVERY if stage == shown.stage else NEWS_AFTER
         ration = _ration(stage, shown.stage)
-        if shown.gone or now < shown.last_edit + gap or now < self._next[ration]:
+        if shown.gone or now < shown.last_edit + gap:
+            return
+        if now < self._free_at(ration):
+            if ration == FIRST_WORDS:
+                self._say_later(job.id)
             return
         if isinstance(event, Progress) and event.preview and not await self._may_be_seen(event.preview, job):
             event = replace(event, preview=None)
         post = _progress_post(job, event)
         if post is not None and (post.content != shown.content or post.picture is not None):
-            self._next[ration] = now + 1 / RATIONS[ration]
+            self._full[ration] = max(now, self._full[ration]) + 1 / RATIONS[ration]
             shown.stage = stage
             await self._show(job, shown, post)
+
+    def _free_at(self, ration: str) -> float:
+        return self._full[ration] - (BURSTS[ration] - 1) / RATIONS[ration]
+
+    def _say_later(self, job_id: str) -> None:
+        """A queue that stands still has no second event to say it with."""
+        self._unsaid[job_id] = None
+        if self._saying is None or self._saying.done():
+            self._saying = asyncio.create_task(self._say_unsaid(), name="first words")
+
+    async def _say_unsaid(self) -> None:
+        """Newest first: who has just asked is looking."""
+        while self._unsaid:
+            await asyncio.sleep(max(0.0, self._free_at(FIRST_WORDS) - monotonic()))
+            self._queue.repeat(self._unsaid.popitem()[0])
+            await asyncio.sleep(0)  # its watcher takes the turn
 
     async def _may_be_seen(self, preview: bytes, job: Job) -> bool:
         return await self._moderator.shows_preview(preview, job, Place(job.origin.guild_id, job.origin.channel_id))
@@ -426,7 +453,7 @@ class _Shown:
 def _ration(stage: str, before: str) -> str:
     if stage != Queued.__name__:
         return "progress"
-    return "place in the queue" if before else "first words"
+    return "place in the queue" if before else FIRST_WORDS
 
 
 def _progress_post(job: Job, event: Event) -> Post | None:

@@ -30,6 +30,11 @@ class Feed:
                 waiter.set_result(None)
         self._waiters.clear()
 
+    def repeat(self) -> None:
+        """The latest event once more; a start isn't counted twice."""
+        if self.latest is not None and not isinstance(self.latest, Started):
+            self.publish(replace(self.latest))
+
     async def changed(self) -> None:
         """Return at the next ``publish``."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -138,6 +138,11 @@ class Queue:
         and one terminal event, or Paused when the studio stops. UserError when there is no such job."""
         return Watch(partial(self._find, job_id), lambda awaitable: self.wait(awaitable))
 
+    def repeat(self, job_id: str) -> None:
+        """Tell those who watch the job its latest event once more."""
+        if (feed := self._dispatcher.feeds.get(job_id)) is not None:
+            feed.repeat()
+
     async def _find(self, job_id: str) -> Feed | Event | None:
         feed = self._dispatcher.feeds.get(job_id)
         if feed is not None:

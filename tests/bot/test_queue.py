@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.bot.conftest import Studio
 
 
@@ -49,6 +51,20 @@ async def test_a_member_cancels_their_own_job_and_nobody_elses(studio: Studio) -
     assert "is cancelled" in result.followups[-1].content
     await task
     assert (await studio.built.queue.snapshot()).total_waiting == 0
+
+
+async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> None:
+    """First words are rationed, and a queue that stands still has no second event to say them with."""
+    await studio.built.queue.pause(studio.mira.id)
+    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    for prompt in ("a boat", "a car", "a tree"):
+        await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
+    for _ in range(100):
+        if sum("(Waiting" in message.content for message in studio.channel.history()) == 3:
+            return
+        await asyncio.sleep(0.02)
+        await studio.env.settle()
+    pytest.fail("somebody still looks at nothing")
 
 
 async def test_a_job_that_is_gone_is_told(studio: Studio) -> None:

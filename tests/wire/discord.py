@@ -144,13 +144,14 @@ class Discord:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def until(self, predicate: Callable[[], Any], seconds: float = 60.0) -> Any:
-        """The first true value of ``predicate()``, asked again after each request and each change at the gateway."""
+    async def until(self, predicate: Callable[[], Any], seconds: float = 60.0, *, every: float | None = None) -> Any:
+        """The first true value of ``predicate()``, asked again after each request and each change at the gateway, or ``every`` so many
+        seconds for what isn't seen here."""
         async with asyncio.timeout(seconds):
             while not (value := predicate()):
                 waiter = asyncio.get_running_loop().create_future()
                 self._waiters.add(waiter)
-                await waiter
+                await asyncio.wait({waiter}, timeout=every)
         return value
 
     def _notify(self) -> None:

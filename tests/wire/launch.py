@@ -1,4 +1,5 @@
-"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--block S] [--probe FILE]``.
+"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--block S] [--haste N]
+[--probe FILE]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and what a test asks to
 happen inside the bot's process. The product reads none of it.
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         _replace("bot.delivery:Delivery.resume", _nothing_to_resume)
     if arguments.block:
         _block(arguments.block)
+    if arguments.haste:
+        _hasten(arguments.haste)
     if arguments.probe:
         _replace("bot.client:Atelier.setup_hook", partial(_probed, importlib.import_module("bot.client").Atelier.setup_hook, arguments.probe))
     from bot.__main__ import main as start
@@ -56,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash", choices=CRASHES)
     parser.add_argument("--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered")
     parser.add_argument("--block", type=float, help="a seeded bug: each submission blocks the event loop for this many seconds")
+    parser.add_argument("--haste", type=float, help="let the delivery's pauses pass so many times faster")
     parser.add_argument("--probe", type=Path, help="write there what the event loop does")
     return parser
 
@@ -107,6 +111,18 @@ def _block(seconds: float) -> None:
         return await plain(*args, **kwargs)
 
     _replace("jobs.queue:Queue._submit", blocking)
+
+
+def _hasten(times: float) -> None:
+    import bot.app
+    import bot.delivery
+    import bot.transport
+
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(seconds / times)
+
+    bot.app.Transport = partial(bot.transport.Transport, pause=pause)
+    bot.delivery.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.FOLLOW_AGAIN)
 
 
 async def _nothing_to_resume(self: Any) -> int:

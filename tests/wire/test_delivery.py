@@ -118,6 +118,19 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(bench: Ben
     assert not any("8th" in text for text in _texts(bench))
 
 
+async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(bench: Bench) -> None:
+    """They are rationed, and there is no second event to say them with."""
+    scripts = {}
+    for number in range(3 * bot.delivery.BURSTS["first words"]):
+        script = Script()
+        script.tell(Queued(number + 1))
+        job = bench.queue.add(bench.origin("edit", number), script.watch)
+        scripts[job.id] = script
+        bench.delivery.follow(job)
+    bench.queue.repeat = lambda job_id: scripts[job_id].tell(Queued(99))
+    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+
+
 # The ladder
 
 async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the_old_message(bench: Bench) -> None:
