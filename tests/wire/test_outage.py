@@ -1,4 +1,4 @@
-"""Discord is away: at the start, for an hour with results waiting, and the gateway alone in mid-job."""
+"""Discord is away: at the start, and for an hour with results waiting."""
 
 import socket
 from pathlib import Path
@@ -52,15 +52,3 @@ async def test_results_outlive_an_hour_without_discord(tmp_path: Path) -> None:
             await discord.until(lambda: all(_finals(discord, person) for person in people), 90)
             await discord.until(lambda: all(told for _, _, told in bot.rows().values()), every=0.1)
             assert [_finals(discord, person) for person in people] == [1] * len(people)
-
-
-async def test_a_gateway_that_is_lost_in_mid_job_costs_nothing(tmp_path: Path) -> None:
-    async with Discord() as discord, BotProcess(discord, tmp_path):
-        made = discord.slash("imagine", CHANNEL, 500, prompt="a slow river")
-        await discord.until(lambda: made.message and "%" in made.message.content)
-        await discord.drop_gateways()
-        await discord.until(lambda: _finals(discord, 500))
-        await discord.until(lambda: discord.connected)
-        discord.slash("imagine", CHANNEL, 501, prompt="a red house")
-        await discord.until(lambda: _finals(discord, 501))
-        assert [_finals(discord, person) for person in (500, 501)] == [1, 1]
