@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 
+ROUNDED = 0.1  # of 255, see mean_apart: the most that enlarging makes of the same picture rounded otherwise
+
+
 class Unequal(AssertionError):
     """Two ways that must give the same gave something else; their times mean nothing."""
 

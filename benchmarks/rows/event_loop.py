@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from benchmarks.bot import RealBot, answered, imagine, picture, stalls
-from benchmarks.measure import Chart, Figure, Goal, Result, apart, check, quantile, times_less
+from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean_apart, quantile, times_less
 from benchmarks.rows import Options
 from tests.wire.discord import GUILD, Discord
 
@@ -28,7 +28,7 @@ def measure(options: Options) -> Result:
             folder.mkdir()
             found, pictures[name] = asyncio.run(_run(folder, *WAYS[name]))
             late[name].append(found)
-        differences += [apart(a, b) for a, b in zip(pictures["process"], pictures["thread"], strict=True)]
+        differences += [mean_apart(a, b) for a, b in zip(pictures["process"], pictures["thread"], strict=True)]
     longest = {name: tuple(max(found) for found in each) for name, each in late.items()}
     figures = (
         Figure("longest stall", longest["process"], "ms", "wall", Goal(at_most=25)),
@@ -40,7 +40,8 @@ def measure(options: Options) -> Result:
     series = {f"longest, {name}": longest[name] for name in WAYS} | {
         f"99th percentile, {name}": [quantile(found, 0.99) for found in late[name]] for name in WAYS
     }
-    return Result(figures, (check("grids of process and thread, of 255", differences, 2),), Chart("bars", TITLE, "ms late", series, log=True))
+    checks = (check("grids of process and thread, mean difference of 255", differences, ROUNDED),)
+    return Result(figures, checks, Chart("bars", TITLE, "ms late", series, log=True))
 
 
 async def _run(folder: Path, *options: str) -> tuple[list[float], list]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from benchmarks.measure import Chart, Figure, Goal, Result, check, mean_apart
+from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean_apart
 from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.requests import ImagineRequest, to_json
@@ -58,7 +58,7 @@ def measure(options: Options) -> Result:
     )
     series = {"with checkpoints": share, "without": [100 * kill / (JOBS * steps) for kill in kills]}
     notes = (f"{JOBS} jobs of four pictures and {steps} steps on the demo model, in one worker.",)
-    checks = (check("pictures after kills and undisturbed, mean difference of 255", differences, 0.1),)
+    checks = (check("pictures after kills and undisturbed, mean difference of 255", differences, ROUNDED),)
     return Result(figures, checks, Chart("bars", TITLE, "% of all steps", series), notes)
 
 

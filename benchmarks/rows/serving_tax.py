@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.bot import RealBot, answered, finished_at, imagine, picture
-from benchmarks.measure import Chart, Figure, Goal, Result, check, mean_apart
+from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean_apart
 from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.settings import ROOT
@@ -60,7 +60,7 @@ async def _measure(options: Options) -> Result:
         Figure("… of a loop's that saves PNG files", share["with PNG"], "×", "wall"),
         *(Figure(words, tuple(rates[name]), "a minute", "wall") for name, words in ACROSS.items()),
     )
-    checks = (check("grids in Discord and the loop's pictures, mean difference of 255", differences, 0.1),)
+    checks = (check("grids in Discord and the loop's pictures, mean difference of 255", differences, ROUNDED),)
     return Result(figures, checks, Chart("bars", TITLE, "requests a minute", {words: rates[name] for name, words in ACROSS.items()}))
 
 

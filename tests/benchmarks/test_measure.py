@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import report, serving
-from benchmarks.measure import Chart, Figure, Goal, Result, Unequal, check, interleaved
-from benchmarks.models import tiny_image_model
+from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, Unequal, apart, check, interleaved, mean_apart
+from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import ROWS, exactness, row
 from benchmarks.serving import Run, Served
 from benchmarks.traces import Mix, at_once, poisson
 from core.settings import ROOT
+from vision import pictures
 from vision.engine.passes import Passes
+from vision.models import Mode
 
 MIX = Mix(steps=((4, 0.5), (8, 0.5)), guidances=(1.0, 5.0), side=64)
 
@@ -47,6 +50,22 @@ def test_a_wrong_picture_of_one_way_is_noticed() -> None:
     assert serving.same_pictures([{"one by one": run(7), "engine": run(8)}], 2).worst == 1
     with pytest.raises(Unequal):
         serving.same_pictures([{"one by one": run(7), "engine": run(12)}], 2)
+
+
+def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(tmp_path: Path) -> None:
+    """What event_loop, redo and serving_tax allow: a level here and there, which enlarging makes several of; but not another seed's picture."""
+    model = image_model(DEMO, tmp_path)
+
+    def grid(*drawn: Image.Image) -> np.ndarray:
+        return np.asarray(pictures.tile([pictures.enlarge(image, model.card.output_scale) for image in drawn]))
+
+    right, wrong = (model.pipeline(Mode.TEXT)("a red house", num_inference_steps=2, height=128, width=128,
+                    generator=torch.Generator().manual_seed(seed)).images[0] for seed in (0, 1))  # fmt: skip
+    level = np.random.default_rng(0).random((128, 128, 3)) < 0.01
+    rounded = Image.fromarray((np.asarray(right).astype(int) + level).clip(0, 255).astype(np.uint8))
+    assert apart(grid(rounded), grid(right)) > 2 > ROUNDED > mean_apart(grid(rounded), grid(right)) > 0
+    with pytest.raises(Unequal):
+        check("grids", [mean_apart(grid(right, right, right, wrong), grid(right, right, right, right))], ROUNDED)
 
 
 def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
