@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 ROUNDED = 0.1  # of 255, see mean_apart: the most that enlarging makes of the same picture rounded otherwise
 
 

@@ -33,8 +33,8 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
             yield part
 
 
-def find(image: Image.Image, look: Callable[[list[Image.Image]], list[float]], turn: Callable[[], None], batch: int = 16) -> Image.Image:
-    """A mask ("L", 255 = the thing) of the picture's size. look: pictures → how well the words fit each. turn: called between batches.
+def find(image: Image.Image, look: Callable[[list[Image.Image]], list[float]], batch: int = 16) -> Image.Image:
+    """A mask ("L", 255 = the thing) of the picture's size. look: pictures → how well the words fit each. Called for ``batch`` at a time.
 
     UserError when covering nothing makes the words fit worse.
     """
@@ -45,7 +45,6 @@ def find(image: Image.Image, look: Callable[[list[Image.Image]], list[float]], t
     for part in covered(small):
         waiting.append(part)
         if len(waiting) == batch:
-            turn()
             fits += look(waiting)
             waiting = []
     fits += look(waiting) if waiting else []

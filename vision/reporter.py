@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import JobCancelled
 
 if TYPE_CHECKING:
     from vision.checkpoint import Checkpoint
     from vision.engine import Seat
+    from vision.engine.together import Share, Work
 
 T = TypeVar("T")
 
@@ -36,11 +38,19 @@ class Reporter:
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
 
-    def turn(self, kind: str) -> None:
-        """``check``, and let other jobs go first. Before each piece of long work of ``kind`` that has no denoising steps."""
+    def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
+        """What ``work`` makes of ``item``; beside the steps of other jobs, and with others that wait for the same, where there is an engine.
+
+        kind, like: see Seat.together.
+        """
         self.check()
-        if self.seat is not None:
-            self.seat.pause(kind)
+        if self.seat is None:
+            return work([item], lambda count=1: self.check())[0]
+        return self.seat.together(kind, work, item, like)
+
+    def sharing(self, kind: str) -> Share:
+        """``together`` for work of ``kind``."""
+        return partial(self.together, kind)
 
     def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
         """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long."""

@@ -35,13 +35,13 @@ class Parrot(Captioner):
     def __init__(self, *says: str) -> None:
         self.says, self.starts, self.chat, self.name = list(says), ("",), False, "parrot"
 
-    def _write(self, image, start, seed, check, **how) -> list[str]:
-        return [self.says.pop(0) if len(self.says) > 1 else self.says[0]]
+    def write(self, asked, turn) -> list[list[str]]:
+        return [[self.says.pop(0) if len(self.says) > 1 else self.says[0]]]
 
 
 def test_a_repeated_sentence_is_asked_again_until_it_differs() -> None:
     parrot = Parrot("a red boat", "A red boat.", "a picture of a red boat", "a red boat on the sea", "a ship", "a small boat")
-    assert list(parrot.captions(tiny.picture(), 4, 0, lambda: None)) == ["a red boat", "a red boat on the sea", "a ship", "a small boat"]
+    assert list(parrot.captions(tiny.picture(), 4, 0)) == ["a red boat", "a red boat on the sea", "a ship", "a small boat"]
 
 
 def test_a_captioner_with_one_sentence_says_it_once_and_why(monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., Models]) -> None:

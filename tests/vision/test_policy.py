@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vision.engine.curve import ENOUGH, Curve, Curves
-from vision.engine.policy import GUESTS, SAVED, Guests, Turns, Waiting, choose
+from vision.engine.policy import GUESTS, Guests, Turns, Waiting, choose, room
 
 Cost = Callable[[int], float]
 
@@ -165,23 +165,41 @@ def test_a_job_that_is_late_goes_first_and_alone() -> None:
 
 def test_guests_get_their_share_of_the_time_and_no_more() -> None:
     guests, spent = Guests(), 0.0
-    guests.stayed("caption", 0.03, alone=True)
+    guests.stayed("caption", 1, 0.03, alone=True)
     for _ in range(1000):
-        guests.host(0.1)
-        if guests.may("caption"):
-            guests.stayed("caption", 0.03, alone=False)
+        guests.host(0.1, asked=True)
+        if guests.may("caption", 1, room=0.0):
+            guests.stayed("caption", 1, 0.03, alone=False)
             spent += 0.03
     assert 0.9 * GUESTS * 100 < spent <= GUESTS * 100
 
 
-def test_a_guest_with_long_work_gets_its_turn_too() -> None:
+def test_a_guest_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() -> None:
     guests = Guests()
-    guests.stayed("picture", 5 * SAVED, alone=True)
-    for _ in range(round(SAVED / GUESTS) - 1):
-        guests.host(1.0)
-        assert not guests.may("picture")
-    guests.host(2.0)
-    assert guests.may("picture")
+    guests.stayed("caption", 4, 0.12, alone=True)
+    assert guests.may("caption", 4, room(length=3.0, hosted=0.02)) and not guests.may("caption", 5, room(length=3.0, hosted=0.02))
+    guests.stayed("caption", 4, 0.12, alone=False)
+    for _ in range(23):
+        guests.host(0.1, asked=True)
+    assert not guests.may("caption", 1, room=0.0)
+
+
+def test_nothing_is_saved_up_for_guests_to_come() -> None:
+    guests = Guests()
+    guests.stayed("caption", 1, 0.5, alone=True)
+    for _ in range(1000):
+        guests.host(1.0, asked=False)
+    assert not guests.may("caption", 1, room=0.0)
+
+
+def test_a_guest_with_long_work_gets_its_turn_where_jobs_are_short() -> None:
+    guests = Guests()
+    guests.stayed("picture", 1, 5.0, alone=True)
+    for _ in range(round(5 / GUESTS) - 1):
+        guests.host(1.0, asked=True)
+        assert not guests.may("picture", 1, room(length=2.0, hosted=0.0))
+    guests.host(2.0, asked=True)
+    assert guests.may("picture", 1, room(length=2.0, hosted=0.0))
 
 
 # What is known of passes

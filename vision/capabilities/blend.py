@@ -43,7 +43,7 @@ def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter:
     for image in images:
         small = image.copy()
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        captions += list(captioner.captions(small, 1, seed, lambda: reporter.turn("caption")))
+        captions += list(captioner.captions(small, 1, seed, reporter.sharing("caption")))
     return captions
 
 

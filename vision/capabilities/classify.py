@@ -25,8 +25,7 @@ def run(request: ClassifyRequest, images: Mapping[str, Image.Image], models: Mod
     else:
         try:
             classifier = models.get("vit", reporter)
-            reporter.turn("classifier")
-            scores, name = classifier.best(image, request.top_k), classifier.name
+            scores, name = reporter.together("classifier", classifier.judge, (image, request.top_k)), classifier.name
         except ModelError as error:
             log.warning("no classifier (%s); CLIP's default labels are used", error)
             scores, name = _match(image, None, models, reporter)
@@ -39,5 +38,5 @@ def run(request: ClassifyRequest, images: Mapping[str, Image.Image], models: Mod
 def _match(image: Image.Image, labels: tuple[str, ...] | None, models: Models, reporter: Reporter) -> tuple[list[tuple[str, float]], str]:
     matcher = models.get("clip", reporter)
     labels = labels or matcher.labels
-    chances = matcher.probabilities(image, labels, lambda: reporter.turn("clip"))
+    chances = matcher.probabilities(image, labels, reporter.sharing("clip"))
     return sorted(zip(labels, chances, strict=True), key=lambda pair: -pair[1]), matcher.name

@@ -21,8 +21,7 @@ def run(request: DescribeRequest, images: Mapping[str, Image.Image], models: Mod
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     captions: list[str] = []
-    reporter.turn("picture to describe")
-    for caption in captioner.captions(image, request.num_captions, request.seed, lambda: reporter.turn("caption")):
+    for caption in captioner.captions(image, request.num_captions, request.seed, reporter.sharing("caption")):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)
         reporter.check()

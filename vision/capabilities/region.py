@@ -47,8 +47,8 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
         matcher = models.get("clip", reporter)
     except ModelError as error:
         raise UserError("No model that finds things by words is set up here; use a mask or fields of the grid.") from error
-    said = matcher.texts([words])[0]
-    return finding.find(image, lambda parts: (matcher.images(parts) @ said).float().tolist(), lambda: reporter.turn("clip"))
+    said = reporter.together("clip", matcher.read, [words])[0]
+    return finding.find(image, lambda parts: (reporter.together("clip", matcher.look, parts) @ said).float().tolist())
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:

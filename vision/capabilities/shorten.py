@@ -13,7 +13,7 @@ from vision import shorten
 from vision.provider import Models
 from vision.reporter import Reporter
 
-BATCH = 16  # texts at once; the steps of other jobs come in between
+BATCH = 16  # texts in a step
 
 
 def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
@@ -26,8 +26,7 @@ def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Mode
         nonlocal done
         parts = []
         for start in range(0, len(texts), BATCH):
-            reporter.turn("words")
-            parts.append(matcher.texts(texts[start : start + BATCH]))
+            parts.append(reporter.together("clip", matcher.read, texts[start : start + BATCH]))
             done += 1
             reporter.step(done, total)
         return torch.cat(parts)

@@ -6,10 +6,11 @@ engine. Which waiting calls make the next pass is ``policy``'s to say.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,16 +24,22 @@ from vision.engine import policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
 from vision.engine.passes import Passes
+from vision.engine.together import MOST, Together, Work
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Pause:
-    """What a job waits for when it lets the others go first. kind: of the work it has next. until: asked at every tick, None = it may go on."""
+    """What a job waits for when it lets the others go first.
+
+    kind, count: of the work it has next, and how many pieces of it. until: asked at every tick, None = it may go on. number: in the order of coming.
+    """
 
     kind: str = ""
+    count: Callable[[], int] = lambda: 1
     until: Callable[[], bool] | None = None
+    number: int = field(default_factory=itertools.count().__next__)
 
 
 @dataclass(eq=False)
@@ -40,6 +47,7 @@ class Seat:
     """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
 
     step, total: of its denoising steps, as far as they are known. passes: it was in. due: see policy; None = it never waited for a pass.
+    length: seconds of its passes, as far as it can be told; hosted: seconds that guests took meanwhile.
     """
 
     name: str
@@ -51,11 +59,16 @@ class Seat:
     total: int = 0
     passes: int = 0
     due: float | None = None
+    length: float = 0.0
+    hosted: float = 0.0
     waits_for: Call | Future[Any] | Pause | None = None
     _greenlet: greenlet = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._greenlet = greenlet(self.work)
+        hub = getcurrent()  # a call for several is begun within one of their jobs, but must not go back to it
+        while hub.parent is not None:
+            hub = hub.parent
+        self._greenlet = greenlet(self.work, hub)
 
     # Called by the job
 
@@ -67,13 +80,20 @@ class Seat:
         """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another."""
         return self._wait(self.engine.in_thread(self, work, loading=loading))
 
-    def pause(self, kind: str) -> None:
-        """Let the others go first, before a piece of work of ``kind`` (captions, say) that has no passes. Passes of others leave it little time.
+    def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
+        """What ``work``, which has no passes, makes of ``item``; others that wait for the same work with the same ``like`` are in the same call.
+
+        Passes of other jobs leave it little time. kind: of its slices, which last about as long.
+        """
+        return self._wait(self.engine.in_company(self, kind, work, item, like))
+
+    def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
+        """Let the others go first, before ``count()`` pieces of work of ``kind`` that have no passes: as a guest, see policy.
 
         torch's own random numbers go on afterwards as if nothing had been in between.
         """
         state = torch.get_rng_state()
-        self._wait(Pause(kind))
+        self._wait(Pause(kind, count))
         torch.set_rng_state(state)
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -116,6 +136,7 @@ class Engine:
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
         self._turns, self._guests = policy.Turns(), policy.Guests()
+        self._together = Together(self.begin, 1 if exact else MOST)
         self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
         self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
 
@@ -156,12 +177,14 @@ class Engine:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._next))]
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
-        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause)]
+        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and self._may(seat)]
+        guests = sorted((seat for seat in paused if seat.waits_for.until is None), key=lambda seat: seat.waits_for.number)
         if waiting:
             begin = self.clock()
             self._evaluate(self._choose(waiting))
-            self._guests.host(self.clock() - begin)
-        moved += [self._unpause(seat, bool(waiting)) for seat in paused]
+            self._guests.host(self.clock() - begin, asked=bool(guests))
+        moved += [self._go_on_if(seat) for seat in paused]
+        moved.append(self._receive(guests, bool(waiting)))
         return bool(waiting) or any(moved)
 
     def measure(self) -> bool:
@@ -177,19 +200,30 @@ class Engine:
         go_on()
         return True
 
-    def _unpause(self, seat: Seat, busy: bool) -> bool:
+    def _go_on_if(self, seat: Seat) -> bool:
+        """Whether what it waited for is so now, and it went on."""
         pause = seat.waits_for
-        if not isinstance(pause, Pause) or not self._may(seat) or not (pause.until is None or pause.until()):
+        if not isinstance(pause, Pause) or pause.until is None or not pause.until():
             return False
-        if pause.until is not None:
-            self._resume(seat, None)
-            return True
-        if busy and not self._guests.may(pause.kind):
-            return False
-        begin = self.clock()
         self._resume(seat, None)
-        self._guests.stayed(pause.kind, self.clock() - begin, alone=not busy)
         return True
+
+    def _receive(self, guests: Sequence[Seat], busy: bool) -> bool:
+        """One piece of work of each that may, in the order of their coming; whether there was any. busy: passes have to wait for it."""
+        for place, seat in enumerate(guests):
+            pause = seat.waits_for
+            if not isinstance(pause, Pause):  # it was stopped meanwhile
+                continue
+            hosts, count = [host for host in self.seats if host.due is not None], pause.count()
+            if busy and not self._guests.may(pause.kind, count, min((policy.room(host.length, host.hosted) for host in hosts), default=0.0)):
+                return place > 0
+            begin = self.clock()
+            self._resume(seat, None)
+            took = self.clock() - begin
+            self._guests.stayed(pause.kind, count, took, alone=not busy)
+            for host in hosts:
+                host.hosted += took
+        return bool(guests)
 
     def _may(self, seat: Seat) -> bool:
         return self.soloist is None or self.soloist is seat
@@ -200,6 +234,7 @@ class Engine:
         for seat in waiting:
             if seat.due is None:
                 work = max(1, seat.total - seat.step) * self.passes.seconds(seat.waits_for.kind, seat.waits_for.count)
+                seat.length = work
                 seat.due = self._turns.due(now, work) if work else float("inf")
         jobs = [
             policy.Waiting(seat.waits_for.key, seat.waits_for.count, max(1, seat.total - seat.step), seat.due, not seat.passes) for seat in waiting
@@ -210,10 +245,16 @@ class Engine:
     def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool) -> Future[T]:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
         future = self._threads[loading].submit(work)
-        future.add_done_callback(lambda _: self._thread_done(seat, future))
+        future.add_done_callback(lambda _: self._ready(seat, future))
         return future
 
-    def _thread_done(self, seat: Seat, future: Future[Any]) -> None:
+    def in_company(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Future[Any]:
+        """See Seat.together; the job goes on at the tick after its end."""
+        future = self._together.ask(seat, kind, work, item, like)
+        future.add_done_callback(lambda _: self._ready(seat, future))
+        return future
+
+    def _ready(self, seat: Seat, future: Future[Any]) -> None:
         self._next.append((seat, lambda: self._hand_over(seat, future)))
         self.wake.set()
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 PATIENCE = 2.0
 MARGIN = 0.9  # of PATIENCE is planned with: passes differ, and decoding comes on top
 
-GUESTS = 0.05  # share of the time of passes that jobs without passes may take
-SAVED = 1.0  # seconds they may have saved up at most
+GUESTS = 0.05  # share of the time of passes that work without passes may take
 
 
 @dataclass(frozen=True)
@@ -43,24 +42,34 @@ class Turns:
         return now + PATIENCE * MARGIN * (self._end - now)
 
 
+def room(length: float, hosted: float) -> float:
+    """Seconds that guests may still take from a job whose passes last ``length``, after ``hosted``."""
+    return GUESTS * length - hosted
+
+
 class Guests:
-    """Jobs without passes (captions, labels) beside jobs with: for each second of passes they have GUESTS seconds, saved before they are spent."""
+    """Work without passes (captions, labels) beside jobs with: GUESTS of the passes' time in all.
+
+    A piece goes at once while no job is made longer by more than GUESTS of its own length; else when guests have waited so long that it is
+    GUESTS of the passes since. So short jobs are spared, and where there are only short ones no guest starves.
+    """
 
     def __init__(self) -> None:
         self._credit = 0.0
         self._usual: dict[str, float] = {}  # kind of work → seconds of a piece
 
-    def host(self, seconds: float) -> None:
-        """A pass, with what belongs to it, took so long."""
-        self._credit = min(SAVED, self._credit + GUESTS * seconds)
+    def host(self, seconds: float, *, asked: bool) -> None:
+        """A pass, with what belongs to it, took so long; ``asked``: a guest waits. Nothing is saved up for guests to come."""
+        credit = self._credit + GUESTS * seconds
+        self._credit = credit if asked else min(credit, 0.0)
 
-    def may(self, kind: str) -> bool:
-        """Whether there is time for a piece of work; one that takes longer than can be saved needs all of it."""
-        return self._credit >= min(self._usual.get(kind, 0.0), SAVED)
+    def may(self, kind: str, count: int, room: float) -> bool:
+        """Whether there is time for ``count`` pieces; ``room``: of the job that has least."""
+        return self._usual.get(kind, 0.0) * count <= max(room, self._credit)
 
-    def stayed(self, kind: str, seconds: float, *, alone: bool) -> None:
-        """A piece took so long; ``alone``: nobody waited for it."""
-        self._usual[kind] = seconds
+    def stayed(self, kind: str, count: int, seconds: float, *, alone: bool) -> None:
+        """``count`` pieces took so long; ``alone``: nobody waited for them."""
+        self._usual[kind] = seconds / count
         if not alone:
             self._credit -= seconds
 

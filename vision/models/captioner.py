@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, StoppingCriteria, StoppingCriteriaList
 
 from core.errors import ModelError
+from vision.engine.together import Share, Turn, alone
 
 PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")  # how a BLIP caption may begin
 INSTRUCTIONS = (
@@ -24,15 +26,25 @@ TEMPERATURES = (0.7, 0.9, 1.1, 1.3, 1.5)  # rising until captions differ
 _EMPTY_WORDS = frozenset("a an the of in on with and is are there image picture photo illustration drawing detailed close up".split())
 
 
-class _Stop(StoppingCriteria):
-    """Ends generation at the next token once the job is stopped."""
+class _Turns(StoppingCriteria):
+    """Others go first at each token; and generation ends there once nobody wants it any more."""
 
-    def __init__(self, check: Callable[[], None]) -> None:
-        self.check = check
+    def __init__(self, turn: Callable[[], None]) -> None:
+        self.turn = turn
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self.check()  # raises
+        self.turn()  # raises
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One text about ``image`` (or several, with num_return_sequences in ``how``). start: prefix or instruction. how: arguments of ``generate``."""
+
+    image: Image.Image
+    start: str
+    seed: int
+    how: Mapping[str, Any]
 
 
 class Captioner:
@@ -45,13 +57,13 @@ class Captioner:
         self.starts: tuple[str, ...] = tuple(card.get("instructions" if self.chat else "prefixes", starts))
         self.max_new_tokens: int = card.get("max_new_tokens", 120 if self.chat else 40)
 
-    def captions(self, image: Image.Image, count: int, seed: int, check: Callable[[], None]) -> Iterator[str]:
+    def captions(self, image: Image.Image, count: int, seed: int, share: Share = alone) -> Iterator[str]:
         """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to say.
 
         Each start is first answered greedily, then sampled ever hotter, at last the model's best beams are taken. Same seed, same captions.
         """
         told: set[frozenset[str]] = set()
-        for caption in self._candidates(image, count, seed, check):
+        for caption in self._candidates(image, count, seed, share):
             words = content(caption)
             if not words or any(words == other for other in told):
                 continue
@@ -60,26 +72,49 @@ class Captioner:
             if len(told) == count:
                 return
 
-    def _candidates(self, image: Image.Image, count: int, seed: int, check: Callable[[], None]) -> Iterator[str]:
+    def _candidates(self, image: Image.Image, count: int, seed: int, share: Share) -> Iterator[str]:
+        """What is sampled has random numbers of its own, so it is written alone."""
+
+        def write(start: str, seed: int = seed, **how: Any) -> list[str]:
+            return share(self.write, Wish(image, start, seed, how), like=object() if how["do_sample"] else (start, *how.values()))
+
         for start in self.starts[:count]:
-            yield from self._write(image, start, seed, check, do_sample=False, num_beams=1 if self.chat else 3)
+            yield from write(start, do_sample=False, num_beams=1 if self.chat else 3)
         for attempt, temperature in enumerate(TEMPERATURES):
             for number, start in enumerate(self.starts):
-                yield from self._write(image, start, seed + 101 * attempt + number + 1, check, do_sample=True, temperature=temperature, top_p=0.95)
-        yield from self._write(image, self.starts[0], seed, check, do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
+                yield from write(start, seed + 101 * attempt + number + 1, do_sample=True, temperature=temperature, top_p=0.95)
+        yield from write(self.starts[0], do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
+
+    def write(self, asked: Sequence[Wish], turn: Turn) -> list[list[str]]:
+        """The texts for each of ``asked``, which have the same start and are done the same way; see vision.engine.together.
+
+        Those whose inputs have the same shapes are written at once. Pictures of other sizes mean other lengths in some chat models.
+        """
+        inputs = [self._inputs(wish.image, wish.start) for wish in asked]
+        groups: dict[Any, list[int]] = {}
+        for i, given in enumerate(inputs):
+            groups.setdefault(tuple((name, value.shape) for name, value in sorted(given.items())), []).append(i)
+        texts: dict[int, list[str]] = {}
+        for number, places in enumerate(groups.values()):
+            if number:
+                turn(len(places))
+            joined = {name: torch.cat([inputs[i][name] for i in places]) for name in inputs[places[0]]}
+            texts |= zip(places, self._write(joined, len(places), asked[places[0]], turn), strict=True)
+        return [texts[i] for i in range(len(asked))]
 
     @torch.no_grad()
-    def _write(self, image: Image.Image, start: str, seed: int, check: Callable[[], None], **how: Any) -> list[str]:
-        inputs = self._inputs(image, start)
+    def _write(self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, turn: Turn) -> list[list[str]]:
+        """The texts of each of ``count`` rows."""
         inputs = {k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(seed)
+            torch.manual_seed(like.seed)
             out = self.model.generate(
-                **inputs, max_new_tokens=self.max_new_tokens, stopping_criteria=StoppingCriteriaList([_Stop(check)]), **how
+                **inputs, max_new_tokens=self.max_new_tokens, stopping_criteria=StoppingCriteriaList([_Turns(lambda: turn(count))]), **like.how
             )
         fresh = out[:, inputs["input_ids"].shape[1] :] if self.chat else out  # BLIP repeats its prefix, and should
-        return [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)]
+        texts, each = [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)], len(fresh) // count
+        return [texts[i : i + each] for i in range(0, len(texts), each)]
 
     def _inputs(self, image: Image.Image, start: str) -> Mapping[str, torch.Tensor]:
         if not self.chat:

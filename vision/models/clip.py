@@ -12,8 +12,10 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
+from vision.engine.together import Share, Turn, alone
 
 TEMPLATES = ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")  # averaging several is worth a few points (CLIP paper, 3.1.4)
+SLICE = 16  # texts or pictures at a time; the steps of other jobs come in between
 KEPT = 1000  # labels whose embeddings are remembered
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
@@ -36,18 +38,22 @@ class Matcher:
         self._known: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = OrderedDict()  # (label, templates) → (D,)
 
     @torch.no_grad()
-    def probabilities(self, image: Image.Image, labels: Sequence[str], turn: Callable[[], None] = lambda: None) -> list[float]:
-        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum.
-
-        turn: called before each piece of the work.
-        """
-        text = torch.stack([self._label(label, turn) for label in labels])  # (L, D)
-        turn()
-        seen = self.images([image])
+    def probabilities(self, image: Image.Image, labels: Sequence[str], share: Share = alone) -> list[float]:
+        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum."""
+        text = torch.stack(self._directions(labels, share))  # (L, D)
+        seen = share(self.look, [image])
         logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
         if self.sigmoid:
             logits = torch.nn.functional.logsigmoid(logits + self.model.logit_bias)  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
+
+    def look(self, asked: Sequence[Sequence[Image.Image]], turn: Turn) -> list[torch.Tensor]:
+        """``images`` for several who ask, see vision.engine.together."""
+        return _sliced(self.images, asked, turn)
+
+    def read(self, asked: Sequence[Sequence[str]], turn: Turn) -> list[torch.Tensor]:
+        """``texts`` for several who ask."""
+        return _sliced(self.texts, asked, turn)
 
     @torch.no_grad()
     def images(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -55,21 +61,19 @@ class Matcher:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
         return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
 
-    def _label(self, label: str, turn: Callable[[], None]) -> torch.Tensor:
-        """(D,), kept for KEPT labels."""
-        key = label, self.templates
-        if key not in self._known:
-            turn()
-            self._known[key] = self._text(label)
-        self._known.move_to_end(key)
-        if len(self._known) > KEPT:
+    def _directions(self, labels: Sequence[str], share: Share) -> list[torch.Tensor]:
+        """(D,) for each: the mean direction of the label in every template. KEPT labels are remembered."""
+        known = {label: self._known.get((label, self.templates)) for label in labels}
+        if new := [label for label, direction in known.items() if direction is None]:
+            read = share(self.read, [template.format(label) for label in new for template in self.templates])
+            means = (each.mean(0) for each in read.split(len(self.templates)))
+            known |= {label: mean / mean.norm() for label, mean in zip(new, means, strict=True)}
+        for label, direction in known.items():
+            self._known[label, self.templates] = direction
+            self._known.move_to_end((label, self.templates))
+        while len(self._known) > KEPT:
             self._known.popitem(last=False)
-        return self._known[key]
-
-    def _text(self, label: str) -> torch.Tensor:
-        """(D,): the mean direction of the label in every template."""
-        mean = self.texts([template.format(label) for template in self.templates]).mean(0)
-        return mean / mean.norm()
+        return [known[label] for label in labels]
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
@@ -80,6 +84,16 @@ class Matcher:
         tokens = tokenizer(texts, padding="max_length" if self.sigmoid else True, truncation=True, max_length=limit, return_tensors="pt")
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
         return _embedding(self.model.get_text_features(**_to(given, self.model)))
+
+
+def _sliced(work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], turn: Turn) -> list[torch.Tensor]:
+    """(N, D) for each of ``asked``, done SLICE at a time whoever asked."""
+    everything, found = [one for each in asked for one in each], []
+    for start in range(0, len(everything), SLICE):
+        if start:
+            turn()
+        found.append(work(everything[start : start + SLICE]))
+    return list(torch.cat(found).split([len(each) for each in asked]))
 
 
 def _embedding(output: Any) -> torch.Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+from vision.engine.together import Turn, alone
 
 
 class Classifier:
@@ -17,13 +19,19 @@ class Classifier:
     def __init__(self, name: str, model: Any, processor: Any) -> None:
         self.name, self.model, self.processor = name, model, processor
 
-    @torch.no_grad()
     def best(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
         """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on their own."""
-        pixels = self.processor(images=image, return_tensors="pt")["pixel_values"].to(self.model.device, self.model.dtype)
-        logits = self.model(pixel_values=pixels).logits[0].float()  # (L,)
+        return alone(self.judge, (image, top_k))
+
+    @torch.no_grad()
+    def judge(self, asked: Sequence[tuple[Image.Image, int]], turn: Turn) -> list[list[tuple[str, float]]]:
+        """``best`` for several who ask, see vision.engine.together."""
+        pixels = self.processor(images=[image for image, _ in asked], return_tensors="pt")["pixel_values"].to(self.model.device, self.model.dtype)
+        logits = self.model(pixel_values=pixels).logits.float()  # (N, L)
         multi = self.model.config.problem_type == "multi_label_classification"
-        chances = logits.sigmoid() if multi else logits.softmax(0)
+        return [self._best(chances, top_k) for chances, (_, top_k) in zip(logits.sigmoid() if multi else logits.softmax(-1), asked, strict=True)]
+
+    def _best(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
         values, places = chances.topk(min(top_k, len(chances)))
         names = self.model.config.id2label
         return [(str(names[int(i)]).split(",")[0], float(v)) for v, i in zip(values, places, strict=True)]  # ImageNet: "tabby, tabby cat"
