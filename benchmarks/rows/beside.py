@@ -28,8 +28,8 @@ from vision.worker import quiet_libraries
 
 TITLE = "Captions and labels beside generations (demo models)"
 AGAINST = "the same generations with nobody else; and captions and labels of the same users, one after another"
-STEPS = (20, 30, 40)  # of the generations, one after another
-GUESTS = 12  # who describe, classify or shorten
+STEPS = (12, 18, 24)  # of the generations, one after another
+GUESTS = 9  # who describe, classify or shorten
 SHA = "0" * 64
 
 

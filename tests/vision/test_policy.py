@@ -177,11 +177,15 @@ def test_guests_get_their_share_of_the_time_and_no_more() -> None:
 def test_a_guest_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() -> None:
     guests = Guests()
     guests.stayed("caption", 4, 0.12, alone=True)
-    assert guests.may("caption", 4, room(length=3.0, hosted=0.02)) and not guests.may("caption", 5, room(length=3.0, hosted=0.02))
+    left = room(length=0.14 / GUESTS, hosted=0.02)  # 0.12
+    assert guests.may("caption", 4, left + 1e-9) and not guests.may("caption", 5, left)
     guests.stayed("caption", 4, 0.12, alone=False)
-    for _ in range(23):
+    for _ in range(round(1.1 / GUESTS)):
         guests.host(0.1, asked=True)
     assert not guests.may("caption", 1, room=0.0)
+    for _ in range(round(0.5 / GUESTS)):
+        guests.host(0.1, asked=True)
+    assert guests.may("caption", 1, room=0.0)
 
 
 def test_nothing_is_saved_up_for_guests_to_come() -> None:

@@ -24,7 +24,7 @@ from vision.engine import policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
 from vision.engine.passes import Passes
-from vision.engine.together import MOST, Together, Work
+from vision.engine.together import MOST, Promise, Together, Work
 
 T = TypeVar("T")
 
@@ -69,6 +69,12 @@ class Seat:
         while hub.parent is not None:
             hub = hub.parent
         self._greenlet = greenlet(self.work, hub)
+
+    @property
+    def draws(self) -> bool:
+        """Whether guests make it later: it waits for a pass, or for the thread that decodes after its passes. Not for a guest's answer."""
+        passes = isinstance(self.waits_for, Call)
+        return passes or self.due is not None and isinstance(self.waits_for, Future) and not isinstance(self.waits_for, Promise)
 
     # Called by the job
 
@@ -184,7 +190,7 @@ class Engine:
             self._evaluate(self._choose(waiting))
             self._guests.host(self.clock() - begin, asked=bool(guests))
         moved += [self._go_on_if(seat) for seat in paused]
-        moved.append(self._receive(guests, bool(waiting)))
+        moved.append(self._receive(guests))
         return bool(waiting) or any(moved)
 
     def measure(self) -> bool:
@@ -208,19 +214,19 @@ class Engine:
         self._resume(seat, None)
         return True
 
-    def _receive(self, guests: Sequence[Seat], busy: bool) -> bool:
-        """One piece of work of each that may, in the order of their coming; whether there was any. busy: passes have to wait for it."""
+    def _receive(self, guests: Sequence[Seat]) -> bool:
+        """One piece of work of each that may, in the order of their coming; whether there was any."""
         for place, seat in enumerate(guests):
             pause = seat.waits_for
             if not isinstance(pause, Pause):  # it was stopped meanwhile
                 continue
-            hosts, count = [host for host in self.seats if host.due is not None], pause.count()
-            if busy and not self._guests.may(pause.kind, count, min((policy.room(host.length, host.hosted) for host in hosts), default=0.0)):
+            hosts, count = [host for host in self.seats if host.draws], pause.count()
+            if hosts and not self._guests.may(pause.kind, count, min(policy.room(host.length, host.hosted) for host in hosts)):
                 return place > 0
             begin = self.clock()
             self._resume(seat, None)
             took = self.clock() - begin
-            self._guests.stayed(pause.kind, count, took, alone=not busy)
+            self._guests.stayed(pause.kind, count, took, alone=not hosts)
             for host in hosts:
                 host.hosted += took
         return bool(guests)
@@ -248,7 +254,7 @@ class Engine:
         future.add_done_callback(lambda _: self._ready(seat, future))
         return future
 
-    def in_company(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Future[Any]:
+    def in_company(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Promise:
         """See Seat.together; the job goes on at the tick after its end."""
         future = self._together.ask(seat, kind, work, item, like)
         future.add_done_callback(lambda _: self._ready(seat, future))

@@ -31,11 +31,15 @@ def alone(work: Work, item: Any, like: Hashable = ()) -> Any:
     return work([item], lambda count=1: None)[0]
 
 
+class Promise(Future):
+    """What a job waits for that asked: unlike other futures, it comes from a guest."""
+
+
 @dataclass(eq=False)
 class _Piece:
     item: Any
     seat: Seat
-    future: Future[Any] = field(default_factory=Future)
+    future: Promise = field(default_factory=Promise)
 
     @property
     def wanted(self) -> bool:
@@ -49,7 +53,7 @@ class Together:
         self._begin, self._most = begin, most
         self._lines: dict[Hashable, list[_Piece]] = {}
 
-    def ask(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Future[Any]:
+    def ask(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Promise:
         """What ``work`` makes of ``item``, with others that have the same ``work`` and ``like``. kind: of its slices, which last about as long."""
         piece, line = _Piece(item, seat), self._lines.setdefault((work, like), [])
         line.append(piece)
