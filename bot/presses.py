@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -203,7 +204,8 @@ class Presses:
     async def _delete(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """The message; the job stays, for ``/show``."""
         await interaction.response.defer()
-        await interaction.delete_original_response()
+        with suppress(discord.NotFound):  # a second click
+            await interaction.delete_original_response()
 
 
 def press_key(interaction: discord.Interaction) -> str | None:
