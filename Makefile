@@ -67,6 +67,7 @@ grammar: setup
 
 # Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: setup
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
 	$(BIN)/python -m tests.security $(ARGS)
 
 audit: setup

@@ -191,8 +191,9 @@ class Delivery:
             if ration == FIRST_WORDS:
                 self._say_later(job.id)
             return
-        if isinstance(event, Progress) and event.preview and not await self._may_be_seen(event.preview, job):
-            event = replace(event, preview=None)
+        if isinstance(event, Progress) and event.preview:
+            seen = await self._may_be_seen(event.preview, job)
+            event = replace(event, preview=self._outgoing(event.preview, "image/jpeg", job) if seen else None)
         post = _progress_post(job, event)
         if post is not None and (post.content != shown.content or post.picture is not None):
             self._full[ration] = max(now, self._full[ration]) + 1 / RATIONS[ration]

@@ -127,6 +127,11 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
         check_folder(path)
     else:
         header(path)
+    check_pin(source, path, cache_dir)
+
+
+def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
+    """ModelError if ``path`` isn't what was pinned or fetched; for what has checks of its own (a LoRA, an adapter)."""
     if source.digest is not None:
         trust.check_digest(path, source.digest)
     if source.kind == "hub":

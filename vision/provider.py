@@ -16,7 +16,7 @@ import torch
 
 from core.errors import ModelError, UserError
 from vision import card as cards
-from vision import catalog, devices
+from vision import catalog, devices, trust
 from vision.engine import Seat
 from vision.image_model import ImageModel, short
 from vision.image_model import load as load_image_model
@@ -79,8 +79,7 @@ class Models:
     def lay_adapter(self, model: ImageModel, reporter: Reporter) -> None:
         """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is none."""
         if self.config.ip_adapter:
-            source = catalog.parse(self.config.ip_adapter)
-            reporter.aside(lambda: model.lay_adapter(self._path(source, lambda fraction: None)), loading=True)
+            reporter.aside(lambda: model.lay_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None)), loading=True)
 
     @property
     def share_steps(self) -> bool:
@@ -171,8 +170,17 @@ class Models:
         if spec is None:
             known = f"it takes one of: {', '.join(sorted(self.config.loras))}" if self.config.loras else "the host hasn't set up any"
             raise UserError(f"`lora` is `{name}`; {known}.")
+        path = self._pinned(spec, _Progress(catalog.parse(spec).name, reporter))
+        if path.is_dir():
+            trust.check_contents(path)
+        return catalog.lora_file(path)
+
+    def _pinned(self, spec: str, report: Callable[[float], None]) -> Path:
+        """Where ``spec`` lies. ModelError if it isn't what was pinned or fetched."""
         source = catalog.parse(spec)
-        return catalog.lora_file(self._path(source, _Progress(source.name, reporter)))
+        path = self._path(source, report)
+        catalog.check_pin(source, path, Path(self.config.cache_dir))
+        return path
 
     def _weights(self, path: Path) -> int:
         """Bytes in memory at our dtype, from the files' headers."""

@@ -11,6 +11,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.security.metadata": ("--count", "200"),
     "tests.bot.authority_cells": (),
     "tests.security.words": ("--count", "20000"),
+    "tests.security.guided": ("--seconds", "15"),
     "tests.security.weights": (),
     "tests.security.links": ("--count", "30"),
     "tests.security.canaries": (),

@@ -108,7 +108,6 @@ ID_PIECES = (
 def ids(count: int, seed: int = 0) -> tuple[int, list[str]]:
     """(custom ids that some button takes, unhandled errors): each goes through the buttons' patterns and the windows' reader."""
     rng, taken, errors = random.Random(seed), 0, []
-    items = [*buttons.DYNAMIC_ITEMS, DeleteButton]
     for _ in range(count):
         custom_id = "".join(rng.choice(ID_PIECES) for _ in range(rng.randrange(1, 8)))[:120]
         if rng.random() < 0.3:
@@ -116,18 +115,23 @@ def ids(count: int, seed: int = 0) -> tuple[int, list[str]]:
             first = f"{kind}:abcdefghjkmn:" if kind in ("at", "mo", "rg", "rw") else f"{kind}:"
             custom_id = f"{first}{rng.choice(('vary', 'nonsense', 'caption'))}:{rng.randrange(10)}"
         try:
-            for item in items:
-                pattern = item.__discord_ui_compiled_template__
-                if (match := pattern.fullmatch(custom_id)) is not None:
-                    taken += 1
-                    built = _now(item.from_custom_id(None, None, match))
-                    assert built.custom_id == custom_id, "another id"
-            value = [None, "", "a --seed 5", custom_id, {"x": 1}][rng.randrange(5)]
-            data = {"custom_id": custom_id, "components": [{"components": [{"custom_id": "prompt", "value": value}]}]}
-            Submission.of(SimpleNamespace(data=data, type=discord.InteractionType.modal_submit))  # type: ignore[arg-type]
+            taken += try_id(custom_id, [None, "", "a --seed 5", custom_id, {"x": 1}][rng.randrange(5)])
         except Exception as error:
             errors.append(f"{type(error).__name__} {error}: {ascii(custom_id)}")
     return taken, errors
+
+
+def try_id(custom_id: str, value: Any) -> int:
+    """How many kinds of button take ``custom_id``, each as exactly that one; then a window's answer with ``value`` in it."""
+    taken = 0
+    for item in (*buttons.DYNAMIC_ITEMS, DeleteButton):
+        if (match := item.__discord_ui_compiled_template__.fullmatch(custom_id)) is not None:
+            taken += 1
+            built = _now(item.from_custom_id(None, None, match))
+            assert built.custom_id == custom_id, "another id"
+    data = {"custom_id": custom_id, "components": [{"components": [{"custom_id": "prompt", "value": value}]}]}
+    Submission.of(SimpleNamespace(data=data, type=discord.InteractionType.modal_submit))  # type: ignore[arg-type]
+    return taken
 
 
 def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.test_families import SAME, apart, pixels
-from vision import ip_adapter
+from vision import ip_adapter, trust
 from vision.capabilities import capability
 from vision.protocol import WorkerConfig
 from vision.provider import Models
@@ -123,3 +124,13 @@ def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: P
     with pytest.raises(ModelError, match="its own code"):
         ip_adapter.check(adapters["stable-diffusion"])
     code.unlink()
+
+
+def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapters["stable-diffusion"], folder)
+    spec = f"{folder}@sha256:{trust.digest(folder)}"
+    (folder / "image_encoder" / "config.json").write_text((folder / "image_encoder" / "config.json").read_text() + " ")
+    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1, ip_adapter=spec))
+    with pytest.raises(ModelError, match="isn't what was pinned"):
+        run(models, REQUEST)

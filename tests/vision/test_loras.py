@@ -13,19 +13,20 @@ from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from safetensors.torch import load_file
 
-from core.errors import UserError
+from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision import test_engine
 from tests.vision.conftest import ask
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_families import apart as pictures_apart
-from vision import drawing, loras
+from vision import drawing, loras, trust
 from vision.card import Draft, StyleCard
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.protocol import WorkerConfig
 from vision.provider import Models
+from vision.reporter import Reporter
 
 keep_latents = test_engine.keep_latents
 TARGETS = {"unet": ["to_q", "to_k", "to_v", "to_out.0", "conv1"], "transformer": ["to_q", "to_v"], "text_encoder": ["q_proj", "v_proj"]}
@@ -178,3 +179,22 @@ def test_a_draft_may_have_a_lora_for_few_steps_and_its_sampler(models) -> None:
     assert (plain_.loras, plain_.sampler) == ((), None)
     assert (draft.loras, draft.sampler, draft.num_inference_steps) == ((("a", 0.9),), "lcm", 2)
     assert (own.loras, own.sampler) == ((("a", 0.2),), "euler")
+
+
+def test_a_lora_that_is_not_what_was_pinned_is_not_read(models: dict[str, Models], tmp_path: Path) -> None:
+    own = models["stable-diffusion"]
+    file = tmp_path / "ink.safetensors"
+    file.write_bytes(Path(own.config.loras["a"]).read_bytes())
+    own = Models(replace(own.config, loras={"ink": f"{file}@sha256:{trust.digest(file)}"}))
+    assert own.lora("ink", Reporter()) == file
+    file.write_bytes(Path(own.config.models["image"]).joinpath("unet/diffusion_pytorch_model.safetensors").read_bytes())
+    with pytest.raises(ModelError, match="isn't what was pinned"):
+        own.lora("ink", Reporter())
+
+
+def test_a_lora_folder_that_brings_code_is_not_read(models: dict[str, Models], tmp_path: Path) -> None:
+    own = models["stable-diffusion"]
+    (tmp_path / "pytorch_lora_weights.safetensors").write_bytes(Path(own.config.loras["a"]).read_bytes())
+    (tmp_path / "setup.py").write_text("")
+    with pytest.raises(ModelError, match="its own code"):
+        Models(replace(own.config, loras={"ink": str(tmp_path)})).lora("ink", Reporter())

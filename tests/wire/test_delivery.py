@@ -1,11 +1,13 @@
 """Results reach Discord once, over a network that fails: the real delivery and the real HTTP client on the wire."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import bot.delivery
 from bot.delivery import Delivery
@@ -129,6 +131,17 @@ async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(benc
         bench.delivery.follow(job)
     bench.queue.repeat = lambda job_id: scripts[job_id].tell(Queued(99))
     await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+
+
+async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.delivery, "NEWS_AFTER", 0.0)
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 60, 60)).save(out, "JPEG", comment=b"somebody's own")
+    _, script = await _waiting(bench)
+    script.tell(Progress(1, 4, out.getvalue()))
+    (name, data), *_ = await bench.discord.until(lambda: next((m.files for m in bench.discord.messages.values() if m.files), None))
+    assert name == "preview.jpg" and b"trainedAlgorithmicMedia" in data and b"somebody" not in data
+    assert Image.open(io.BytesIO(data)).size == (16, 16)
 
 
 # The ladder
