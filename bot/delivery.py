@@ -192,8 +192,7 @@ class Delivery:
                 self._say_later(job.id)
             return
         if isinstance(event, Progress) and event.preview:
-            seen = await self._may_be_seen(event.preview, job)
-            event = replace(event, preview=self._outgoing(event.preview, "image/jpeg", job) if seen else None)
+            event = replace(event, preview=await self._outgoing_preview(event.preview, job))
         post = _progress_post(job, event)
         if post is not None and (post.content != shown.content or post.picture is not None):
             self._full[ration] = max(now, self._full[ration]) + 1 / RATIONS[ration]
@@ -216,8 +215,14 @@ class Delivery:
             self._queue.repeat(self._unsaid.popitem()[0])
             await asyncio.sleep(0)  # its watcher takes the turn
 
-    async def _may_be_seen(self, preview: bytes, job: Job) -> bool:
-        return await self._moderator.shows_preview(preview, job, Place(job.origin.guild_id, job.origin.channel_id))
+    async def _outgoing_preview(self, preview: bytes, job: Job) -> bytes | None:
+        if not await self._moderator.shows_preview(preview, job, Place(job.origin.guild_id, job.origin.channel_id)):
+            return None
+        try:
+            return self._outgoing(preview, "image/jpeg", job)
+        except ValueError:
+            log.warning("job %s: its preview is no JPEG", job.id)
+            return None
 
     async def _show(self, job: Job, shown: _Shown, post: Post) -> None:
         if shown.gone:
