@@ -171,7 +171,7 @@ class Asking:
         await self.queue_all(interaction, _asks(prompts, content["pictures"]), key=f"draft:{draft_id}")
 
     async def queue_all(self, interaction: discord.Interaction, asks: Sequence[Ask], *, key: str, before: int = 0) -> None:
-        """Each job in a message of its own, or by direct message if it is private; says where a limit ended it. before: queued already."""
+        """Each job in a message of its own, which nobody else sees if it is private; says where a limit ended it. before: queued already."""
         for number, ask in enumerate(asks):
             try:
                 await self._client.submit_beside(interaction, ask, press_key=f"{key}:{number}:{interaction.user.id}")

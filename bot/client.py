@@ -311,21 +311,20 @@ class Atelier(commands.Bot):
         await whisper(interaction, text)
 
     async def submit_beside(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None) -> None:
-        """Queue ``ask`` with a message of its own as the place of its answer; a private one is answered by direct message. A refused one leaves
-        no message behind, one asked before (``press_key``) makes no second job."""
+        """Queue ``ask`` with a message of its own as the place of its answer, for the asker alone if it is private: that one can be edited with
+        the interaction's token only. A refused one leaves no message behind, one asked before (``press_key``) makes no second job."""
         self._check_kind(ask)
-        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth, **BESIDE)
-        message = None
-        if not ask.stealth:
-            message = await interaction.followup.send(messages.asked(ask.request, interaction.user.id), wait=True, allowed_mentions=SILENT)
-            origin = replace(origin, channel_id=message.channel.id, message_id=message.id)
+        message = await interaction.followup.send(
+            messages.asked(ask.request, interaction.user.id), wait=True, ephemeral=ask.stealth, allowed_mentions=SILENT
+        )
+        away = {"interaction_id": None} if ask.stealth else BESIDE
+        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth, channel_id=message.channel.id, message_id=message.id, **away)
         try:
             submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
         except UserError:
-            if message is not None:
-                await message.delete()
+            await message.delete()
             raise
-        if submitted.duplicate and message is not None:
+        if submitted.duplicate:
             await message.delete()
         self.delivery.follow(submitted.job)
 

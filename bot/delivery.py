@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 import discord
@@ -279,9 +280,11 @@ class Delivery:
         return "kept", None
 
     def _token_lives(self, job: Job) -> bool:
-        if not job.origin.interaction_token or not job.origin.interaction_id:
+        """A private message beside an answer was sent moments after its interaction."""
+        began = job.origin.interaction_id or job.origin.message_id
+        if not job.origin.interaction_token or not began:
             return False
-        return discord.utils.utcnow() - discord.utils.snowflake_time(job.origin.interaction_id) < TOKEN_LIFE
+        return discord.utils.utcnow() - discord.utils.snowflake_time(began) < TOKEN_LIFE
 
     async def _edit(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
         origin = job.origin
@@ -306,12 +309,16 @@ class Delivery:
         return sent
 
     async def _edit_original(self, origin: Origin, post: Post) -> Sent:
-        """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live interaction."""
-        http = self._client.http
+        """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live interaction; of an origin without its
+        interaction, the private message beside it."""
+        http, adapter = self._client.http, async_context.get()
+        edit = adapter.edit_original_interaction_response
+        if origin.interaction_id is None and origin.message_id is not None:
+            edit = partial(adapter.edit_webhook_message, message_id=origin.message_id)
         with handle_message_parameters(
             content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
         ) as parameters:
-            data = await async_context.get().edit_original_interaction_response(
+            data = await edit(
                 origin.application_id, origin.interaction_token, session=http._HTTPClient__session,
                 proxy=http.proxy, proxy_auth=http.proxy_auth, payload=parameters.payload, multipart=parameters.multipart, files=parameters.files,
             )

@@ -1,5 +1,7 @@
 """Sets, own options, settings, stealth, reactions and message menus, as members use them."""
 
+import asyncio
+
 import pytest
 
 from tests.bot.conftest import Studio
@@ -108,6 +110,25 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "public")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert studio.last().attachments
+
+
+async def test_private_jobs_of_a_set_show_their_progress_to_their_author_alone(studio: Studio) -> None:
+    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    asked = await studio.alice.slash(studio.channel, "imagine", prompt="a slow {red, blue} boat --stealth")
+    pressed = await studio.alice.click(said(asked), label="Yes, 2 jobs")
+    begun = [message.content for message in pressed.followups]
+    assert len(begun) == 2 and all(message.ephemeral for message in pressed.followups)
+    seen = {message.id: set() for message in pressed.followups}
+    for _ in range(400):
+        await studio.env.settle()
+        for message in pressed.followups:
+            seen[message.id].add(message.content)
+        if all(message.attachments and "job " in message.content for message in pressed.followups):
+            break
+        await asyncio.sleep(0.02)
+    assert all(any("%)" in text for text in texts) for texts in seen.values()), seen
+    assert all("(fast, stealth)" in message.content and message.attachments for message in pressed.followups)
+    assert studio.channel.history() == [] and not studio.alice.user.dm_channel.history()
 
 
 async def test_info_tells_usage_and_modes(studio: Studio) -> None:
