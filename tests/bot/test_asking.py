@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.bot.conftest import Studio
+from core.settings import DEMO
+from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
 
 
@@ -92,6 +93,39 @@ async def test_a_speed_holds_for_new_jobs(studio: Studio, command: str, words: s
     await studio.alice.slash(studio.channel, command)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert words in studio.last().content
+
+
+async def test_a_speed_as_a_flag_holds_for_one_job_and_orders_the_queue(studio: Studio) -> None:
+    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    await studio.alice.slash(studio.channel, "turbo")
+    await studio.built.queue.pause(studio.mira.id)
+    for flag in ("relax", "fast", "turbo"):
+        await studio.alice.slash(studio.channel, "imagine", prompt=f"a {flag} boat --{flag}")
+    views = (await studio.built.queue.mine(studio.alice.id)).waiting
+    waiting = [view.job for view in sorted(views, key=lambda view: view.position)]
+    assert [job.request.prompt for job in waiting] == ["a turbo boat", "a fast boat", "a relax boat"]
+    assert [job.lane.value for job in waiting] == ["turbo", "fast", "relax"]
+    for job in waiting:
+        await studio.built.queue.cancel(job.id)
+
+
+async def test_a_flag_makes_one_job_private_or_public(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --stealth")
+    assert result.ephemeral and studio.channel.history() == []
+    await studio.alice.slash(studio.channel, "stealth")
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --public")
+    assert not result.ephemeral and studio.last().attachments and "stealth" not in studio.last().content
+
+
+@pytest.mark.parametrize(("typed", "model"), [
+    ("--v 6", "v6"), ("--v 6.1", "v6"), ("--niji", "niji"), ("--niji 6", "niji"), ("--model V6", "v6"), ("--v 5", None),
+])  # fmt: skip
+async def test_a_version_is_the_model_that_the_host_has_named_so(tmp_path, typed: str, model: str | None) -> None:
+    demo = str(DEMO / "stable-diffusion")
+    async with open_studio(tmp_path, IMAGE_MODELS=f"v6={demo},niji={demo}") as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt=f"a boat {typed}")
+        assert (await job_of(studio, studio.last())).request.model == model
+        assert ("the host has named none so" in studio.last().content) is (model is None)
 
 
 async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:

@@ -277,16 +277,30 @@ async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
 
 
 async def test_favourites_are_leafed_through(studio: Studio) -> None:
-    for prompt in ("a boat", "a cat"):
+    for prompt in ("a boat", "a cat", "a star"):
         await press(studio, await single(studio, prompt), "favourite")
     page = await studio.alice.slash(studio.channel, "favourites")
     shown = page.response or page.followups[-1]
-    assert "1 of 2" in shown.content and "a cat" in shown.content
-    turned = await studio.alice.click(shown, custom_id="fv:1:r")
-    assert turned.acknowledged
-    shown = studio.env.get_message(shown.id) if hasattr(studio.env, "get_message") else shown
-    again = await studio.alice.slash(studio.channel, "favourites")
-    assert "1 of 2" in (again.response or again.followups[-1]).content
+
+    def sides() -> dict[str, bool]:
+        """Custom id of each arrow → whether it can be pressed."""
+        found = [c for row in shown.components for c in row["components"] if c["custom_id"].startswith("fv:")]
+        return {c["custom_id"]: not c.get("disabled") for c in found}
+
+    assert "1 of 3" in shown.content and "a star" in shown.content and sides() == {"fv:0:l": False, "fv:1:r": True}
+    seen = []
+    for custom_id in ("fv:1:r", "fv:2:r", "fv:1:l"):
+        await studio.alice.click(shown, custom_id=custom_id)
+        seen.append((shown.content.split("**")[0].strip("❤️ ·"), shown.content.split("**")[1]))
+    assert seen == [("2 of 3", "a cat"), ("3 of 3", "a boat"), ("2 of 3", "a cat")]
+    assert sides() == {"fv:0:l": True, "fv:2:r": True} and shown.attachments
+    await studio.restart()
+    await studio.alice.click(shown, custom_id="fv:2:r")
+    assert "3 of 3" in shown.content and sides() == {"fv:1:l": True, "fv:3:r": False}
+    kept = next(c["custom_id"] for row in shown.components for c in row["components"] if ":favourite:" in c["custom_id"])
+    await studio.alice.click(shown, custom_id=kept)  # takes it out
+    await studio.alice.click(shown, custom_id="fv:1:l")
+    assert "2 of 2" in shown.content
 
 
 async def test_details_can_be_copied(studio: Studio) -> None:
