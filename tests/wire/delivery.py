@@ -64,6 +64,9 @@ class PlayedQueue:
     def watch(self, job_id: str) -> AsyncIterator[Event]:
         return self.events[job_id]()
 
+    def repeat(self, job_id: str) -> None:
+        """What is played here doesn't stand still."""
+
     async def job(self, job_id: str) -> Job | None:
         return self.jobs.get(job_id)
 
