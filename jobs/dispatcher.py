@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import TypeVar
 
 from core.errors import StorageError, UserError
@@ -161,7 +161,7 @@ class Dispatcher:
 
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
         """The row is written: from now on it may be started any moment. ``served``: its user's latest turn."""
-        now = time.monotonic()
+        now = monotonic()
         age = max(0.0, (_now() - row.created_at).total_seconds())  # the wall clock is asked once: it may jump later
         waiting = Waiting(row.id, row.seq, row.user_id, row.guild_id, row.lane, row.cost_key, row.max_running,
                           now - age, row.front, alone=row.attempts > 0)
@@ -181,7 +181,7 @@ class Dispatcher:
 
     def forget(self, job_id: str, event: Event) -> None:
         """It is over in the rows: out of the list, off the device, and the watchers are told."""
-        self.waitlist.remove(job_id, time.monotonic())
+        self.waitlist.remove(job_id, monotonic())
         if job_id in self.running:
             self.executor.cancel(job_id)
         self._publish_end(job_id, event)
@@ -192,7 +192,7 @@ class Dispatcher:
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        place = self.waitlist.position(waiting, time.monotonic())
+        place = self.waitlist.position(waiting, monotonic())
         return Queued(place, self._eta_of(place))
 
     def _eta_of(self, place: int) -> float | None:
@@ -215,7 +215,7 @@ class Dispatcher:
 
     def remaining(self, live: Live) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
-        elapsed, progress = time.monotonic() - live.began, live.progress
+        elapsed, progress = monotonic() - live.began, live.progress
         if progress is not None and progress.step >= 2:
             return elapsed / progress.step * max(0, progress.total - progress.step)
         expected = self.estimate.seconds(live.waiting.cost_key)
@@ -225,9 +225,9 @@ class Dispatcher:
         while True:
             await self._moved.wait()
             self._moved.clear()
-            began = time.monotonic()
+            began = monotonic()
             await self._announce()
-            await asyncio.sleep(max(ANNOUNCE_GAP, 10 * (time.monotonic() - began)))
+            await asyncio.sleep(max(ANNOUNCE_GAP, 10 * (monotonic() - began)))
 
     async def _announce(self) -> None:
         """Tell each waiting job where it stands, if that has changed."""
@@ -235,7 +235,7 @@ class Dispatcher:
         self._told = now_told = {}
         left, devices = self._left(), len(self.executor.devices) or 1
         costs, ahead = [], 0.0
-        for place, waiting in enumerate(list(self.waitlist.order(time.monotonic())), 1):
+        for place, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
             seconds = self.estimate.seconds(waiting.cost_key)
             costs.append(seconds or 0.0)
             ahead += costs[place - len(left) - 1] if place > len(left) else 0.0
@@ -272,7 +272,7 @@ class Dispatcher:
         if choice is None or not await self._disk_has_room():
             return False
         device, waiting = choice
-        if self.waitlist.remove(waiting.job_id, time.monotonic()) is None:
+        if self.waitlist.remove(waiting.job_id, monotonic()) is None:
             return True  # cancelled while we looked at the disk
         token, self.claiming = secrets.token_hex(16), waiting.job_id
         try:
@@ -282,16 +282,16 @@ class Dispatcher:
                 self._publish_end(waiting.job_id, Failed(UNREADABLE))
                 return True
         except BaseException:
-            self.waitlist.add(waiting, time.monotonic())
+            self.waitlist.add(waiting, monotonic())
             raise
         finally:
             self.claiming = None
         if job is None or job.id not in self.feeds:
             return True  # cancelled in the meantime
         self._turn += 1
-        self.waitlist.note_start(waiting, self._turn, time.monotonic())
+        self.waitlist.note_start(waiting, self._turn, monotonic())
         self._placement.note_start(device, waiting)
-        live = self.running[job.id] = Live(job, waiting, token, device, time.monotonic())
+        live = self.running[job.id] = Live(job, waiting, token, device, monotonic())
         self._shares.begin(device, job.id, live.began)
         task = asyncio.create_task(self._run(live), name=f"job {job.id}")
         self._runs.add(task)
@@ -305,7 +305,7 @@ class Dispatcher:
             return None
         busy = [live for live in self.running.values() if not live.handed or self.executor.has(live.job.id)]
         users = Counter(live.waiting.user_id for live in busy)  # not those whose result is only being written
-        return self._placement.choose(self._rooms(busy), users, time.monotonic())
+        return self._placement.choose(self._rooms(busy), users, monotonic())
 
     def _rooms(self, busy: list[Live]) -> dict[str, Room]:
         """The devices that work. Jobs that are claimed but not yet handed over count as there."""
@@ -335,7 +335,7 @@ class Dispatcher:
             try:
                 outcome = await self._on_device(live)
             finally:
-                live.seconds = self._shares.end(live.device, job.id, time.monotonic())
+                live.seconds = self._shares.end(live.device, job.id, monotonic())
             await self._end(live, outcome)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
@@ -362,7 +362,7 @@ class Dispatcher:
     def _report(self, live: Live, message: LoadingModel | Step) -> None:
         feed = self.feeds.get(live.job.id)
         if isinstance(message, Step):
-            self.last_step = time.monotonic()
+            self.last_step = monotonic()
             self.steps += 1
             live.progress = Progress(message.step, message.total, message.preview)
         if feed is not None:
@@ -403,7 +403,7 @@ class Dispatcher:
 
     async def _rendered(self, live: Live, output: Output) -> None:
         """Files first, then the rows and the status in one transaction: what a row names is there."""
-        self.last_step = time.monotonic()
+        self.last_step = monotonic()
         try:
             stored = await self._save(output)
         except StorageError:
@@ -413,7 +413,7 @@ class Dispatcher:
         work = partial(rows.finish, job_id=live.job.id, output=stored, token=live.token, now=_now(), run_seconds=live.seconds)
         if await self._persist(work):
             self.estimate.add(live.waiting.cost_key, live.seconds)
-            log.info("job %s rendered in %.1f s", live.job.id, time.monotonic() - live.began)
+            log.info("job %s rendered in %.1f s", live.job.id, monotonic() - live.began)
             self._publish_end(live.job.id, Rendered())
 
     async def _save(self, output: Output) -> StoredOutput:
@@ -447,7 +447,7 @@ class Dispatcher:
 
     def _back_to_waiting(self, live: Live) -> None:
         if live.job.id in self.feeds:  # else cancelled in this very moment
-            self.waitlist.add(live.waiting, time.monotonic())
+            self.waitlist.add(live.waiting, monotonic())
             self._told.pop(live.job.id, None)
 
     async def _persist(self, work: Callable[..., Awaitable[T]]) -> T | None:
