@@ -113,10 +113,11 @@ class Delivery:
         self._unsaid.pop(job_id, None)
         self._shown.pop(job_id).once.set()
 
-    async def shown_once(self, job_id: str) -> None:
-        """Until the job's message says something, or nothing will."""
+    async def shown_once(self, job_id: str) -> bool:
+        """Until the job's message says something, or nothing will soon: then False. Whoever waits keeps an interaction in memory."""
         if job_id in self._shown:
             await self._shown[job_id].once.wait()
+        return job_id not in self._unsaid
 
     async def resume(self) -> int:
         """Follow every job that has an end to tell; after a start. Returns how many."""
@@ -206,6 +207,7 @@ class Delivery:
     def _say_later(self, job_id: str) -> None:
         """A queue that stands still has no second event to say it with."""
         self._unsaid[job_id] = None
+        self._shown[job_id].once.set()
         if self._saying is None or self._saying.done():
             self._saying = asyncio.create_task(self._say_unsaid(), name="first words")
 

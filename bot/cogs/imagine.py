@@ -35,8 +35,7 @@ class Imagine(commands.Cog):
     ) -> None:
         files = [file for file in (image, image2, image3, image4) if file is not None]
         job = await self.bot.asking.imagine(interaction, prompt, files)
-        if job is not None:
-            await self.bot.delivery.shown_once(job.id)
+        if job is not None and await self.bot.delivery.shown_once(job.id):
             await self.hints.once(interaction, self.bot.queue)
 
     @imagine.autocomplete("prompt")
