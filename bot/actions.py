@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.authority import Action
 from core.errors import ImageError, UserError
+from core.flags import BY_NAME
 from core.job import Job, Lane
 from core.prompt import Prompt
 from core.requests import (
@@ -46,6 +47,8 @@ PAN_SHARE = 0.5  # of the picture's side is added by a pan
 GRID = 4  # fields a side of the numbered grid for Vary (Region)
 SHAPE = ("width", "height", "aspect_ratio")
 FIRST_ONLY = ("image_prompts", "image_weight", "chaos", "hd", "strength")  # act on a first picture, not on what is made from it
+_SHAPING = ("ar", "size")  # flags of new words that a picture's own shape, or a button's, goes before
+_FIRST = ("iw", "chaos", "hd", "strength")
 _KEPT = tuple(
     f.name for f in fields(GenerateRequest) if f.name not in ("image", "seed", "num_images", *SHAPE, *FIRST_ONLY)
 )
@@ -172,7 +175,8 @@ def blend(images: Sequence[str], aspect: tuple[int, int] | None, *, seed: int, l
 
 def variation(source: Source, amount: str, words: Words | None, *, seed: int, lane: Lane = Lane.FAST) -> Ask:
     """Image-to-image of ``source``; its own prompt and settings unless there are new words."""
-    request = VariationRequest(**_fields(source, words, seed), image=source.sha256, variation=amount, remix=_remixed(source, words))
+    given = _fields(source, words, seed, unheard=("iw", "hd"))
+    request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
     return _asked(request, source, words, lane)
 
 
@@ -226,11 +230,13 @@ def _asked(request: Request, source: Source, words: Words | None, lane: Lane) ->
     return Ask(request, prompt.lane or lane, source.parent, prompt.stealth or source.stealth)
 
 
-def _fields(source: Source, words: Words | None, seed: int) -> dict[str, Any]:
-    """A child's fields: those of the new words, else what it keeps of its parent's request."""
+def _fields(source: Source, words: Words | None, seed: int, unheard: Sequence[str] = (*_SHAPING, *_FIRST)) -> dict[str, Any]:
+    """A child's fields: those of the new words, else what it keeps of its parent's request. unheard: flags of new words that don't act on it,
+    which is told."""
     made_by = source.request
     if words is not None:
         given = {"seed": seed} | (_worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed()))
+        given["unmet"] = (*given["unmet"], *_typed_anew(made_by, words.prompt, unheard))
         return _without(given, "image", "image_prompts", "image_weight", "hd")
     return {"prompt": "", "seed": seed} | ({name: getattr(made_by, name) for name in _KEPT} if made_by else {})
 
@@ -239,6 +245,16 @@ def _worded(request: GenerateRequest, words: Words) -> dict[str, Any]:
     """The fields of new words; the model stays if they name none."""
     given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
+
+
+def _typed_anew(made_by: GenerateRequest | None, prompt: Prompt, names: Sequence[str]) -> list[str]:
+    """Of these flags those that ``prompt`` has and the parent's own words had not, as typed."""
+    before, found = prompt_of(made_by) if made_by else Prompt(), []
+    for flag in (BY_NAME[name] for name in names):
+        value = getattr(prompt, flag.field)
+        if value not in (None, False, getattr(before, flag.field)):
+            found.append(f"--{flag.name}" if flag.read is None else f"--{flag.name} {flag.write(value)}")
+    return found
 
 
 def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.client import Atelier
 
 _ASPECT = re.compile(r"(\d{1,5})[:x](\d{1,5})")
+_ZOOM_FLAG = re.compile(r"(?:^|\s)(?:--|[\u2014\u2013])zoom[\s=]+(\S+)", re.IGNORECASE)
 _ZOOM = re.compile(r"[12](?:[.,]\d{1,3})?")
 
 
@@ -130,8 +131,11 @@ class Presses:
         return await self._request(job, submission.more, submission.index, chosen, words)
 
     async def _zoomed(self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences) -> Ask:
-        zoom, aspect = _read_zoom(submission.text("zoom")), read_aspect(submission.text("aspect"))
-        words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
+        text, typed = _split_zoom(submission.text("prompt"))
+        words = await self._asking.words(interaction, text, pictures_of(job))
+        zoom, aspect = _read_zoom(typed or submission.text("zoom")), read_aspect(submission.text("aspect"))
+        if aspect is None and words.prompt.aspect_ratio not in (None, job.request.aspect_ratio):  # --ar typed among the words, as in Midjourney's
+            aspect, words = words.prompt.aspect_ratio, replace(words, prompt=replace(words.prompt, aspect_ratio=None))
         source = actions.source_of(await self._client.result_of(job), submission.index)
         sides = actions.custom_sides(source, zoom, aspect)
         if not any(sides.values()):
@@ -217,6 +221,12 @@ def press_key(interaction: discord.Interaction) -> str | None:
 def _name_of(action: str, index: int) -> str:
     look = buttons.LOOKS[action]
     return look.label.format(n=index + 1) if look.label else {"again": "re-roll"}.get(action, f"pan {action}")
+
+
+def _split_zoom(text: str) -> tuple[str, str]:
+    """(the words, what stands behind ``--zoom``), which Midjourney's window takes among the words."""
+    match = _ZOOM_FLAG.search(text)
+    return (text[: match.start()] + text[match.end() :], match[1]) if match else (text, "")
 
 
 def _read_zoom(text: str) -> float:

@@ -227,7 +227,9 @@ def _unmet(name: str, help: str, why: str, example: str, read: Reader | None = N
 _FILMS = "not yet, since no model of films is set up here"
 _OLD_UPSCALERS = "gone, and the buttons Upscale do it"
 _OLD_MODELS = "gone with its model; `--model` chooses among the host's"
-_UNDRAWN = {  # values of flags that are drawn with other values
+_UNDRAWN = {  # flags that are drawn with other values, or of first pictures
+    **dict.fromkeys(("ar", "size"), "not here, where the picture and the button give the shape"),
+    **dict.fromkeys(("iw", "chaos", "hd", "strength"), "not here; it acts on first pictures only"),
     "style": "a style of Midjourney's own models; `--sref` with a number or a picture sets one here",
     "profile": "not yet, since nothing here learns styles; `--p` alone takes the style of your favourites",
 }

@@ -121,6 +121,33 @@ async def test_custom_zoom_takes_words_a_shape_and_a_factor(studio: Studio) -> N
     assert (request.prompt, request.negative_prompt) == ("a boat at sea", "trees")
 
 
+async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(studio: Studio) -> None:
+    message = await single(studio, "a boat --ar 1:1 --seed 100")
+    window = await press(studio, message, "zoom")
+    await studio.alice.submit_modal(window, {"prompt": "a boat at sea —zoom 1.5 --ar 2:1", "zoom": "2"})
+    request = (await job_of(studio, studio.last())).request
+    assert (request.left + request.right, request.top + request.bottom, request.prompt) == (128, 32, "a boat at sea")
+    window = await press(studio, message, "zoom")
+    await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"})  # its own --ar is no wish for another shape
+    request = (await job_of(studio, studio.last())).request
+    assert (request.left + request.right, request.top + request.bottom) == (32, 32) and request.unmet == ()
+    said = await studio.alice.submit_modal(await press(studio, message, "zoom"), {"prompt": "a boat --zoom 5", "zoom": "2"})
+    assert "1 to 2" in said.followups[-1].content
+
+
+async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> None:
+    message = await single(studio, "a boat --ar 3:2 --chaos 10")
+    await studio.alice.slash(studio.channel, "prefer remix")
+    window = await press(studio, message, "left")
+    await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2 --chaos 10 --hd"})
+    assert (await job_of(studio, studio.last())).request.unmet == ("--ar 1:2", "--hd")  # what stood there before is no new wish
+    assert "`--ar 1:2`: not here" in studio.last().content and "`--hd`: not here; it acts on first" in studio.last().content
+    window = await press(studio, message, "strong")
+    await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2"})
+    request = (await job_of(studio, studio.last())).request
+    assert request.aspect_ratio == (1, 2) and request.unmet == ()  # a variation can have another shape
+
+
 @pytest.mark.parametrize(("values", "words"), [
     ({"zoom": "3"}, "1 to 2"), ({"zoom": "1"}, "Nothing to add"), ({"zoom": "2", "aspect": "wide"}, "16:9"),
     ({"zoom": "2", "prompt": "a --sede 1"}, "--seed"), ({"zoom": "2", "prompt": "a {b, c}"}, "Only one prompt"),
