@@ -40,6 +40,10 @@ async def test_prompts_names_and_sql_stay_out_of_the_log(tmp_path: Path) -> None
         assert canaries.leaks(planted, out.getvalue(), metrics.decode()) == []
 
 
+async def test_without_the_filter_words_would_be_in_the_log(tmp_path: Path) -> None:
+    assert await canaries.unfiltered(tmp_path, 5)
+
+
 def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     import subprocess
     import sys
