@@ -118,15 +118,27 @@ def _devices(settings: Settings) -> Iterator[Check]:
         yield Check("Device", None, "no GPU: the small and large profiles take minutes a picture", "use MODEL_PROFILE=demo, or a machine with a GPU")
 
 
+def configured(settings: Settings) -> dict[str, str]:
+    """Role → model, of everything that is listed; see catalog.describe_models."""
+    more = {f"image {name}": spec for name, spec in settings.image_models.items()}
+    return {**settings.models, **more, **{f"tiny {family}": spec for family, spec in settings.tiny_vaes.items()}}
+
+
+def _setting(role: str) -> str:
+    """The one that says which model has ``role``."""
+    kind, _, name = role.partition(" ")
+    return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
+
+
 def _models(settings: Settings) -> Iterator[Check]:
-    for info in catalog.describe_models(settings.models, settings.data_dir / "cache"):
+    for info in catalog.describe_models(configured(settings), settings.data_dir / "cache"):
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem:
             yield Check("Model", True, text)
         elif info.kind == "hub" and settings.allow_download:
             yield Check("Model", None, f"{text} {info.problem}")
         else:
-            yield Check("Model", False, f"{text}: {info.problem}", f"mend {info.role.upper()}_MODEL, or set ALLOW_DOWNLOAD=on")
+            yield Check("Model", False, f"{text}: {info.problem}", f"mend {_setting(info.role)}, or set ALLOW_DOWNLOAD=on")
 
 
 async def _discord(settings: Settings) -> Check:
@@ -151,7 +163,7 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
     """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what pins their contents. 1 if one has a
     problem."""
     cache = settings.data_dir / "cache"
-    infos = catalog.describe_models(settings.models, cache)
+    infos = catalog.describe_models(configured(settings), cache)
     fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
     tried = {}
     if load:

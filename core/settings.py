@@ -124,6 +124,9 @@ class Settings:
         "", "more of them for --model: name=id@revision, …; one named v6 or niji is what --v 6 or --niji asks for", _names, group="Models"
     )
     loras: dict[str, str] = _set("", "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas", _names, group="Models")
+    tiny_vaes: dict[str, str] = _set(
+        "", "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …", _names, group="Models"
+    )
     clip_model: str = _set("", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models")
     caption_model: str = _set("", "captioner for /describe; empty = the profile's", group="Models")
     vit_model: str = _set("", "image classifier for /classify without labels; empty = the profile's", group="Models")
@@ -217,7 +220,7 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")
-    for name in ("image_models", "loras"):
+    for name in ("image_models", "loras", "tiny_vaes"):
         for key, spec in read.get(name, {}).items():
             if problem := _model_problem(spec):
                 problems.append(f"{name.upper()}, {key}={spec}: {problem}")

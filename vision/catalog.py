@@ -306,6 +306,20 @@ def weight_files(path: Path) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
 
 
+def identity(path: Path) -> str:
+    """Where weights come from, and their files' sizes and times: another text when they have changed."""
+    files = [(file, file.stat()) for file in weight_files(path)]
+    return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
+
+
+def tiny_config(folder: Path) -> dict[str, Any]:
+    """Of the AutoencoderTiny in ``folder``. ModelError when that is something else."""
+    config = read_json(folder / "config.json") if folder.is_dir() else {}
+    if config.get("_class_name") != "AutoencoderTiny":
+        raise ModelError(f"{folder.name} isn't a tiny decoder: it takes a folder or a Hugging Face id of diffusers' AutoencoderTiny.")
+    return config
+
+
 # For people
 
 
@@ -325,13 +339,15 @@ class ModelInfo:
 
 
 def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
-    """What is configured (role → spec), without loading or fetching anything."""
+    """What is configured, without loading or fetching anything. models: role → spec; "image v6" is one of IMAGE_MODELS, "tiny flux" a decoder
+    for drafts of that family."""
     return [_describe(role, spec, cache_dir) for role, spec in models.items()]
 
 
 def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     try:
         source = parse(spec)
+        _check_role(role)
     except ModelError as error:
         return ModelInfo(role, spec, spec, "?", problem=str(error))
     info = {"role": role, "spec": spec, "name": source.name, "kind": source.kind}
@@ -350,7 +366,10 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
 
 
 def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
-    if role != "image":
+    kind = role.partition(" ")[0]
+    if kind == "tiny":
+        return "AutoencoderTiny", (f"decodes --draft; latents of {tiny_config(path).get('latent_channels', 4)} channels",)
+    if kind != "image":
         return str(read_json(path / "config.json").get("model_type", "?")), ()
     family, card = image_card(path)
     notes = [f"{card.native_size} px, {card.num_inference_steps} steps, guidance {card.guidance_scale:g}"]
@@ -362,6 +381,12 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
     if family is FAMILIES[-1]:
         notes.append(f"{read_json(path / 'model_index.json').get('_class_name')} is none of the families known here; AutoPipeline is tried")
     return family.title, tuple(notes)
+
+
+def _check_role(role: str) -> None:
+    kind, _, family = role.partition(" ")
+    if kind == "tiny" and family not in (known := [one.name for one in FAMILIES[:-1]]):
+        raise ModelError(f"there is no family {family}; it takes one of: {', '.join(known)}.")
 
 
 def try_models(models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Generation:
     loras: (name the host has set up, weight), each name once.
     images: one for each seed in ``image``'s place. at_once: pictures in one batch at most, None = all.
     tile: opposite edges meet. references (TEXT): pictures that a model of such a family, or its IP-Adapter, is
-    shown. reference_scale (IP-Adapter): how much they count, 0..1.
+    shown. reference_scale (IP-Adapter): how much they count, 0..1. draft: decoded by the model's tiny decoder, if it has one.
     """
 
     mode: Mode
@@ -69,6 +69,7 @@ class Generation:
     tile: bool = False
     references: tuple[Image.Image, ...] = field(default=(), repr=False)
     reference_scale: float | None = None
+    draft: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
     config = sorted((name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_"))  # those come in any order
     return checkpoint.fingerprint(
         generation, model.identity, model.card, model.device, pipe.dtype, type(pipe).__name__, type(scheduler).__name__, config,
-        model.loras.identity(generation.loras),
+        model.loras.identity(generation.loras), model.tiny.identity if generation.draft and model.tiny else None,
     )  # fmt: skip
 
 
@@ -164,6 +165,8 @@ def _finish(model: ImageModel, pipe: Any, generation: Generation, reporter: Repo
     if model.family.unpack is None:
         yield from ((pictures.resize(image, size), False) for image in result)
         return
+    if generation.draft and model.tiny is not None:
+        pipe = model.tiny.instead_of_own(pipe)
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
         decode = partial(_decode, model, pipe, latents[None], generation.tile)
         image, flagged = reporter.aside(decode) if model.shares_steps else decode()

@@ -98,7 +98,7 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
         mode, told.prompt, seeds(request), *size, steps, guidance, told.negative_prompt, strength=strength, sampler=sampler,
         wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100,
         tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None, loras=loras(request, card),
-        **given,
+        draft=request.draft, **given,
     )  # fmt: skip
     parameters = {
         "kind": request.kind, "prompt": request.prompt, "negative_prompt": request.negative_prompt.strip(), "width": size[0] * card.output_scale,

@@ -13,7 +13,7 @@ import diffusers
 import torch
 
 from core.errors import ModelError, UserError
-from vision import catalog, ip_adapter, tiling
+from vision import catalog, ip_adapter, tiling, tiny_vae
 from vision.card import Card
 from vision.engine import cache
 from vision.engine.denoiser import name_of
@@ -24,6 +24,7 @@ from vision.models import Family, Mode
 from vision.preview import LatentMap
 from vision.reporter import Reporter
 from vision.texts import Texts
+from vision.tiny_vae import TinyDecoder
 
 FindLora = Callable[[str, Reporter], Path]
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class ImageModel:
         self._latent_map: LatentMap | None = None
         self._ring: Any = None
         self.adapter: Adapter | None = None
+        self.tiny: TinyDecoder | None = None
         self._adapted: tuple[Path, int] | None = None
         self.decoder, self.texts = Turn(), Texts()
         self.loras = Loras(base, name, find_lora or _no_lora)
@@ -142,6 +144,12 @@ class ImageModel:
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
             self._adapted, self.adapter = (folder, self.loras.version), ip_adapter.lay(self._base, folder, self.name)
 
+    def lay_tiny(self, folder: Path) -> None:
+        """A decoder for drafts from ``folder``. ModelError when it doesn't fit."""
+        if self.family.unpack is None:
+            raise ModelError(f"{self.name} decodes its pictures itself.")
+        self.tiny = tiny_vae.load(folder, self._base, self.device, self._base.dtype)
+
     def guided(self, guidance_scale: float) -> bool:
         """Whether a negative prompt acts."""
         return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
@@ -214,12 +222,7 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
     _place(base, device, offload)
     if card.cache_threshold and not cache.enable(getattr(base, name_of(base) or "", None), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
-    return ImageModel(name, family, card, base, device, offload, _identity(path), find_lora)
-
-
-def _identity(path: Path) -> str:
-    files = [(file, file.stat()) for file in catalog.weight_files(path)]
-    return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
+    return ImageModel(name, family, card, base, device, offload, catalog.identity(path), find_lora)
 
 
 def _class(family: Family, folder: Path) -> Any:

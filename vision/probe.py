@@ -21,8 +21,9 @@ def devices() -> list[dict]:
 
 
 def load(call: dict) -> None:
-    """Load each configured model; one line {"role", "problem", "seconds"} as it is known."""
+    """Load each configured model; one line {"role", "problem", "seconds"} as it is known. Roles: see catalog.describe_models."""
     import time
+    from dataclasses import replace
 
     from core.errors import AtelierError
     from vision.protocol import WorkerConfig
@@ -33,14 +34,21 @@ def load(call: dict) -> None:
     quiet_libraries()
     from vision.provider import Models
 
-    models = Models(config)
-    for role in config.models:
-        start, problem = time.monotonic(), ""
+    tiny = {role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")}
+    tried = dict.fromkeys(tiny, "no image model of this family loads, so there is nothing to try it with.")
+    for role, spec in config.models.items():
+        start, problem, kind = time.monotonic(), "", role.partition(" ")[0]
+        if kind == "tiny":
+            continue
+        models = Models(replace(config, models={kind: spec}, tiny_vaes=tiny))
         try:
-            models.get(role)
+            models.get(kind)
         except AtelierError as error:
             problem = str(error)
+        tried |= models.tiny_tried
         print(json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}), flush=True)
+    for family, problem in tried.items():
+        print(json.dumps({"role": f"tiny {family}", "problem": problem}), flush=True)
 
 
 def main(arguments: list[str]) -> None:

@@ -19,7 +19,7 @@ from core.events import Output
 class WorkerConfig:
     """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
     image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass.
-    ip_adapter: folder, empty = none."""
+    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -34,6 +34,7 @@ class WorkerConfig:
     loras: dict[str, str] = field(default_factory=dict)
     exact: bool = False
     ip_adapter: str = ""
+    tiny_vaes: dict[str, str] = field(default_factory=dict)
 
 
 # To the worker

@@ -57,6 +57,7 @@ class Models:
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._wanted: str | None = None  # the model that waits for room
+        self.tiny_tried: dict[str, str] = {}  # family → what was wrong with its decoder for drafts, "" = nothing
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """The image model ``spec``, by its name for ``--model`` or as it is configured; None = the usual one.
@@ -134,11 +135,28 @@ class Models:
             model = load_image_model(
                 path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report, find_lora=self.lora
             )
+            self._lay_tiny(model)
         else:
             model = self._load_reader(role, path, source.name)
         report(1.0)
         log.info("%s loaded in %.1f s: %s on %s, %d MB", source.name, time.monotonic() - start, self.dtype, self.device, weights >> 20)
         return _Held(model, weights, devices.choose_threads(self.config.cpu_threads, weights))
+
+    def _lay_tiny(self, model: ImageModel) -> None:
+        """The decoder that the host has set up for drafts of this family. Where there is trouble with it, the model goes on without."""
+        spec = self.config.tiny_vaes.get(model.family.name)
+        if not spec:
+            return
+        problem = ""
+        try:
+            source = catalog.parse(spec)
+            path = self._path(source, lambda fraction: None)
+            catalog.verify(source, path, Path(self.config.cache_dir))
+            model.lay_tiny(path)
+        except ModelError as error:
+            problem = str(error)
+            log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
+        self.tiny_tried[model.family.name] = problem
 
     def _load_reader(self, role: str, path: Path, name: str) -> Any:
         if not path.is_dir():

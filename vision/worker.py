@@ -152,17 +152,20 @@ def prepare_environment(config: WorkerConfig) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    if not config.allow_download or _all_here(config):
+    if not config.allow_download or everything_here(config):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def _all_here(config: WorkerConfig) -> bool:
-    """Nothing is left to fetch: every hub model is complete, and every single file has its configuration beside it."""
-    for spec in config.models.values():
+def everything_here(config: WorkerConfig) -> bool:
+    """Nothing is left to fetch: everything of the hub is complete, and every model in a single file has its configuration beside it."""
+    models, others = (*config.models.values(), *config.image_models.values()), (*config.loras.values(), *config.tiny_vaes.values())
+    for spec in (*models, *others):
         with contextlib.suppress(ModelError):
             source = catalog.parse(spec)
             path = catalog.find(source, Path(config.cache_dir))
-            if source.kind == "hub" and path is None or source.kind == "file" and path and catalog.config_folder(path) is None:
+            if source.kind == "hub" and path is None:
+                return False
+            if source.kind == "file" and spec in models and path and catalog.config_folder(path) is None:
                 return False
     return True
 
