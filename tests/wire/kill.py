@@ -39,7 +39,7 @@ POINTS = (
     *CRASHES, *(f"{when} {name}" for name in REQUESTS for when in ("before", "after")), *["random"] * 8, *["worker"] * 4,
 )
 POINT_PATIENCE = 20.0  # seconds until a point that is not reached becomes a kill at that moment
-SETTLE = 60.0  # seconds for everything to end after the last kill
+SETTLE = 60.0  # seconds without any job's end after the last kill, until what has none counts as lost
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Report:
     results: int = 0
     failures: int = 0  # told honestly
     lost: list[str] = field(default_factory=list)
+    stories: list[str] = field(default_factory=list)  # of what was lost or doubled
     doubled: list[str] = field(default_factory=list)
     cut_off: int = 0  # acknowledged with "thinking …", killed before there was a row
     silent: list[int] = field(default_factory=list)  # of these, whom the next life could have told so, and didn't
@@ -138,14 +139,24 @@ class Killer:
         return fault
 
     async def settle(self, seconds: float) -> None:
-        """A last life, until every job's end is told."""
+        """A last life, until every job's end is told, or none was for ``seconds``."""
         self.discord.forgets_nonces = False
         await self.bot.start()
-        for _ in range(round(seconds / 0.2)):
-            if all(told for _, _, told in self.bot.rows().values()):
-                break
+        left, since = -1, time.monotonic()
+        while left and time.monotonic() - since < seconds:
+            now = sum(not told for _, _, told in self.bot.rows().values())
+            left, since = (now, time.monotonic()) if now != left else (left, since)
             await asyncio.sleep(0.2)  # the rows are another process's: nothing tells us
         await self.bot.kill()
+
+    def story(self, job_id: str) -> str:
+        """What the world and the log know of a job."""
+        began = min(m.versions[0][0] for m in self.discord.messages.values() if m.versions)
+        told = [
+            f"  message {m.id}{'' if m.shown else ' (gone)'}: " + "; ".join(f"{at - began:.2f} s {text[-60:]!r}" for at, text in m.versions)
+            for m in self.discord.messages.values() if any(f"job {job_id}" in text for _, text in m.versions)
+        ]  # fmt: skip
+        return "\n".join([job_id, *told, *(f"  {line}" for line in self.bot.log.splitlines() if job_id in line)])
 
     def count(self) -> Report:
         report, rows = self.report, self.bot.rows()
@@ -178,6 +189,7 @@ async def run(folder: Path, points: list[str], *options: str, seed: int = 1, set
         finally:
             await bot.kill()
         report = killer.count()
+        report.stories = [killer.story(job_id) for job_id in (report.lost + report.doubled)[:5]]
     report.seconds = time.monotonic() - began
     return report
 
@@ -198,6 +210,7 @@ def main() -> int:
     print(f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs, {report.results} results, "
           f"{report.failures} honest failures, {len(report.lost)} lost, {len(report.doubled)} doubled; "
           f"{report.cut_off} cut off between acknowledgement and row, {len(report.silent)} of them not told")
+    print(*report.stories, sep="\n")
     print("kills:", dict(report.kills), "not reached:", report.missed)
     for name, values in (("bot", report.bot_back), ("worker", report.worker_back)):
         if values:
