@@ -155,6 +155,11 @@ class Asking:
         text = messages.offer([format_prompt(replace(prompt, repeat=None)) for prompt in prompts], count)
         await interaction.edit_original_response(content=text, view=buttons.for_draft(draft, count), allowed_mentions=SILENT)
 
+    async def asks(self, interaction: discord.Interaction, sources: Sequence[str]) -> list[Ask]:
+        """What single prompts ask for, with the member's own settings."""
+        read = [(await self.read(interaction.user.id, source))[0] for source in sources]
+        return _asks(*await self._found(interaction, [replace(prompt, repeat=None) for prompt in read], ()))
+
     async def answered(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:
         """A confirm button was pressed. Pressing it again while its jobs wait makes none twice."""
         found = await self._members.draft(draft_id)

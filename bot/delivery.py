@@ -26,7 +26,7 @@ from bot.intake import Intake
 from bot.moderation import Moderator, Treatment
 from bot.promises import Promise, Promises
 from bot.transport import FAILURES, GONE, Transport
-from core.errors import ImageError
+from core.errors import ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
 from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest, ShortenRequest
@@ -408,8 +408,7 @@ class Delivery:
         job, request = result.job, result.job.request
         place = place or Place(job.origin.guild_id, job.origin.channel_id)
         if isinstance(request, DescribeRequest):
-            captions = await self._moderator.captions(result.captions, place)
-            return Post(messages.described(job, captions), view=buttons.for_captions(job, len(result.captions)))
+            return await self._described(result, request, file_limit, place)
         if isinstance(request, ShortenRequest):
             count = len(messages.shorter_prompts(result.scores))
             return Post(messages.shortened(job, result.scores), view=buttons.for_shortened(job, count))
@@ -420,6 +419,21 @@ class Delivery:
         view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0, shown)
         treatment = await self._moderator.treatment(tuple(picture.sha256 for picture in result.pictures), job, place)
         return treated(Post(messages.finished(job, result.parameters, notes=notes), picture, view), treatment, job)
+
+    async def _described(self, result: Result, request: DescribeRequest, limit: int, place: Place) -> Post:
+        """The prompts under the picture they come from; without it where it is gone, too large, or not to be shown."""
+        job = result.job
+        captions = await self._moderator.captions(result.captions, place)
+        post = Post(messages.described(job, captions), view=buttons.for_captions(job, len(captions)))
+        try:
+            size = await self._intake.size(request.image)
+            picture, _ = await self.fitted(StoredPicture(request.image, "image/png", *size, None, 0, 0), job, limit)
+        except (ImageError, StorageError):
+            return post
+        treatment = await self._moderator.treatment((request.image,), job, place)
+        if treatment is Treatment.BLOCK:
+            return post
+        return treated(replace(post, content=messages.described(job, captions, messages.shape(*size)), picture=picture), treatment, job)
 
     async def fitted(self, stored: StoredPicture, job: Job, limit: int) -> tuple[tuple[bytes, str, str] | None, list[str]]:
         """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes say so."""
@@ -436,8 +450,10 @@ class Delivery:
         return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
 
     def _outgoing(self, data: bytes, media_type: str, job: Job) -> bytes:
-        """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model."""
-        made = isinstance(job.request, GenerateRequest) and self._look.ai_mark
+        """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model, and so are described pictures that
+        come from no job."""
+        described = isinstance(job.request, DescribeRequest) and job.parent_id is not None
+        made = (described or isinstance(job.request, GenerateRequest)) and self._look.ai_mark
         source = (marks.EXTENDED if isinstance(job.request, (OutpaintRequest, RegionRequest)) else marks.MADE) if made else None
         return marks.outgoing(data, media_type, source=source, parameters=self._look.picture_parameters)
 

@@ -16,7 +16,7 @@ from typing import Protocol
 import aiohttp
 import discord
 
-from bot import hosts
+from bot import hosts, messages
 from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
@@ -105,6 +105,13 @@ class Intake:
         except (OSError, LookupError) as error:
             raise ImageError("That picture is gone; send it once more.") from error
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+    async def shape(self, sha256: str) -> tuple[int, int] | None:
+        """Of a picture taken earlier, for ``--ar``; None for a square, or when its file is gone."""
+        try:
+            return messages.shape(*await self.size(sha256))
+        except ImageError:
+            return None
 
     async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
         """``data`` (a picture of ours) in at most ``limit`` bytes: (bytes, media type, name of the encoding)."""

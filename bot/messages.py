@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from core.flags import why_unmet
 from core.job import Job, Lane
-from core.prompt import format_prompt
+from core.prompt import Prompt, format_prompt
 from core.requests import (
+    MAX_ASPECT,
     MOST_IMAGE_WEIGHT,
     MOST_STYLIZE,
     BlendRequest,
@@ -296,9 +298,21 @@ def details(job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPi
 _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
 
 
-def described(job: Job, captions: Sequence[str]) -> str:
+def shape(width: int, height: int) -> tuple[int, int] | None:
+    """A picture's shape in whole numbers, as near as /imagine draws it; None for a square."""
+    near = min(max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT))
+    return None if near == 1 else near.as_integer_ratio()
+
+
+def caption_prompt(caption: str, aspect: tuple[int, int] | None) -> str:
+    """What imagines a caption, to be typed: in the shape of the picture that it was read from."""
+    return format_prompt(Prompt(text=caption, aspect_ratio=aspect))
+
+
+def described(job: Job, captions: Sequence[str], aspect: tuple[int, int] | None = None) -> str:
     """The numbered list of /describe."""
-    lines = [f"{_DIGITS[i]} {quote(caption, 400)}" for i, caption in enumerate(captions)]
+    flag = f" --ar {aspect[0]}:{aspect[1]}" if aspect else ""
+    lines = [f"{_DIGITS[i]} {quote(caption, 400)}{flag}" for i, caption in enumerate(captions)]
     return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
 
 

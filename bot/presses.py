@@ -18,7 +18,6 @@ from bot.replies import SILENT, add_whisper, whisper
 from core.errors import UserError
 from core.job import Job
 from core.preferences import Preferences
-from core.prompt import Prompt
 from core.requests import GenerateRequest
 from storage.members import Members
 
@@ -86,7 +85,8 @@ class Presses:
         captions = (await self._client.result_of(job)).captions
         if index >= len(captions):
             raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        await interaction.response.send_modal(modals.caption_window(job.id, index, captions[index]))
+        text = messages.caption_prompt(captions[index], await self._client.intake.shape(job.request.image))
+        await interaction.response.send_modal(modals.caption_window(job.id, index, text))
 
     async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         result = await self._client.result_of(job)
@@ -171,11 +171,14 @@ class Presses:
         chosen = await self._asking.preferences(interaction.user.id)
         private = job.origin.ephemeral or chosen.stealth
         captions = (await self._client.result_of(job)).captions
+        if not captions:
+            raise UserError(f"Job `{job.id}` has no prompts to imagine.")
+        aspect = await self._client.intake.shape(job.request.image)
+        texts = [messages.caption_prompt(caption, aspect) for caption in captions]
         asks = [
-            replace(actions.imagine_prompt(Prompt(text=caption), seed=actions.new_seed(), parent=(job.id, i), stealth=private),
-                    lane=chosen.lane or job.lane)
-            for i, caption in enumerate(captions)
-        ]  # fmt: skip
+            replace(ask, parent=(job.id, i), stealth=ask.stealth or private, lane=chosen.lane or job.lane)
+            for i, ask in enumerate(await self._asking.asks(interaction, texts))
+        ]
         if not await self._client.acknowledge(interaction, ephemeral=private):
             return
         first = messages.asked(asks[0].request, interaction.user.id)

@@ -1,6 +1,12 @@
 """/describe: a numbered list, modals to edit, all, and again."""
 
-from tests.bot.conftest import Studio
+import io
+
+from PIL import Image
+
+from bot import messages
+from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.test_presses import job_of, single
 
 
 async def test_four_captions_with_their_buttons(studio: Studio, picture) -> None:
@@ -37,7 +43,7 @@ async def test_a_window_that_was_open_during_a_restart_still_works(studio: Studi
 async def test_imagine_all_makes_four_jobs(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "describe", image=picture)
     await studio.alice.click(studio.last(), label="Imagine all")
-    pictures = [m for m in studio.channel.history() if m.attachments]
+    pictures = [m for m in studio.channel.history()[1:] if m.attachments]
     assert len(pictures) == 4
     assert all(any(f"telling number {n}" in m.content for m in pictures) for n in (1, 2, 3, 4))
 
@@ -48,3 +54,45 @@ async def test_again_describes_anew(studio: Studio, picture) -> None:
     ids = [child.custom_id for row in first.components for child in row.children]
     await studio.alice.click(first, custom_id=next(i for i in ids if ":again:" in i))
     assert studio.last().id != first.id and "telling number 1" in studio.last().content
+
+
+async def test_the_described_picture_is_shown_with_its_prompts(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    [shown] = studio.last().attachments
+    with Image.open(io.BytesIO(await shown.read())) as image:
+        assert image.size == (64, 48) and image.getpixel((5, 5)) == (200, 40, 40)
+
+
+async def test_prompts_of_a_picture_have_its_shape(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "describe", image=("wide.png", png(96, 54)))
+    message = studio.last()
+    assert message.content.count("--ar 16:9") == 4
+    shown = await studio.alice.click(message, label="2")
+    assert shown.modal["components"][0]["component"]["value"] == "a picture, telling number 2 --ar 16:9"
+    await studio.alice.click(message, label="Imagine all")
+    assert [(await job_of(studio, m)).request.aspect_ratio for m in studio.channel.history()[-4:]] == [(16, 9)] * 4
+
+
+async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "describe", image=("square.png", png(64, 64)))
+    assert "--ar" not in studio.last().content
+
+
+def test_a_shape_is_one_that_ar_takes() -> None:
+    assert messages.shape(1639, 922) == (16, 9) and messages.shape(333, 500) == (2, 3)
+    assert messages.shape(512, 510) is None and messages.shape(3000, 100) == (14, 1) and messages.shape(1, 5000) == (1, 14)
+
+
+async def test_imagine_all_has_the_members_own_settings(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "prefer suffix", new_value="--s 250")
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    await studio.alice.click(studio.last(), label="Imagine all")
+    assert {(await job_of(studio, m)).request.stylize for m in studio.channel.history()[-4:]} == {250}
+
+
+async def test_a_described_picture_of_ours_keeps_its_mark_and_one_from_outside_gets_none(studio: Studio, picture) -> None:
+    message = await single(studio)
+    await studio.alice.slash(studio.channel, "describe", link=f"{(await job_of(studio, message)).id} 2")
+    assert b"trainedAlgorithmicMedia" in await studio.last().attachments[0].read()
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    assert b"trainedAlgorithmicMedia" not in await studio.last().attachments[0].read()

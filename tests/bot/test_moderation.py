@@ -238,6 +238,15 @@ async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(strict: Studio, 
         assert strict.last().attachments[0].filename.startswith("SPOILER_")
 
 
+@pytest.mark.parametrize(("choice", "score", "file"), [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")])
+async def test_a_described_picture_is_judged_and_its_prompts_stay(strict: Studio, picture, choice, score, file) -> None:
+    strict.built.moderator._check = Judge(score)
+    await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
+    await strict.alice.slash(strict.channel, "describe", image=picture)
+    names = [attachment.filename for attachment in strict.last().attachments]
+    assert (names[0].startswith(file) if file else names == []) and "telling number 4" in strict.last().content
+
+
 async def test_strict_holds_back_what_cannot_be_judged_and_shows_no_preview(strict: Studio) -> None:
     strict.built.moderator._check = judge_ = Judge(None)
     await strict.mira.slash(strict.channel, "moderation level", level="strict")
