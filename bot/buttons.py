@@ -222,15 +222,15 @@ def for_grid(job: Job, count: int) -> discord.ui.View:
 
 
 def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
-    """What can be done with one picture of this size."""
+    """What can be done with one picture of this size, in the order that fingers know from Midjourney."""
     side = max(picture.width, picture.height)
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
     zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
     pans = [name for name in PANS if (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE]
     square = ("square",) if picture.width != picture.height and side <= MAX_SIDE else ()
     rows = (
-        ("subtle", "strong", "region", "remix", "again"),
         (*upscales, *(("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ())),
+        ("subtle", "strong", "region", "remix", "again"),
         (*zooms, *(("zoom",) if min(picture.width, picture.height) < MAX_SIDE else ()), *square),
         (*pans, "favourite"),
         ("describe", "classify", "details", "dm", "delete"),
@@ -268,8 +268,8 @@ def while_running(job: Job) -> discord.ui.View:
     return view_of(JobButton(job.id, "cancel"))
 
 
-def after_failure(job: Job) -> discord.ui.View:
-    """Try once more, the same."""
+def after_end(job: Job) -> discord.ui.View:
+    """Of a job that failed or was cancelled: try once more, the same."""
     return view_of(JobButton(job.id, "again"))
 
 

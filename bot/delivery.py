@@ -172,9 +172,9 @@ class Delivery:
                 case Rendered():
                     await self._deliver(job, shown)
                 case Failed(message):
-                    await self._finish(job, shown, Post(messages.failed(job, message), view=buttons.after_failure(job)))
+                    await self._finish(job, shown, Post(messages.failed(job, message), view=buttons.after_end(job)))
                 case Cancelled():
-                    await self._finish(job, shown, Post(messages.cancelled(job)))
+                    await self._finish(job, shown, Post(messages.cancelled(job), view=buttons.after_end(job)))
                 case Paused():
                     await self._show(job, shown, Post(messages.paused(job)))
                 case _:

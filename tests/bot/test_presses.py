@@ -43,6 +43,7 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     assert set(buttons_of(message)) == {
         *MADE_HERE, "region", "remix", "zoom", "favourite", "details", "dm", "delete",
     }  # square is missing: the picture is square
+    assert buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"] and buttons_of(message)[5] == "subtle"  # Midjourney's order
     assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
 
 
