@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from discord import app_commands
 
-from bot.asking import remix_text
+from bot.asking import pictures_of, remix_text
 from core.flags import FLAGS, NIJI, SAMPLERS, VERSIONS
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ async def complete(client: Atelier, user_id: int, current: str, examples: list[s
     if end := _END.match(current):
         texts = await _endings(client, user_id, end)
     else:
-        recent = [remix_text(job) for job in await client.members.recent(user_id, current, limit=15)]
+        jobs = await client.members.recent(user_id, current, limit=15)
+        recent = [remix_text(job) for job in jobs if not pictures_of(job)]  # their numbers would name nothing
         texts = list(dict.fromkeys((*recent, *examples)))
     fitting = [text for text in texts if 0 < len(text) <= LONGEST]
     return [app_commands.Choice(name=text, value=text) for text in fitting[:MOST]]

@@ -69,7 +69,7 @@ def lines(topic: str | None) -> Sequence[str]:
     if name == "prompt":
         return [GRAMMAR]
     if name == "flags":
-        return ["**Flags**, at the end of a prompt", *(_flag_line(flag) for flag in FLAGS)]
+        return ["**Flags**, at the end of a prompt; `<1>` is the first picture attached to it", *(_flag_line(flag) for flag in FLAGS)]
     if name in COMMANDS:
         return [COMMANDS[name]]
     flag = next((flag for flag in FLAGS if name in (flag.name, *flag.aliases)), None)

@@ -235,7 +235,7 @@ _UNDRAWN = {  # flags that are drawn with other values, or of first pictures
 }
 
 
-_LINK_EXAMPLE = "https://cdn.discordapp.com/attachments/1/2/boat.png"
+_ATTACHED = "<1>"
 
 FLAGS: tuple[Flag, ...] = (
     Flag("ar", "aspect_ratio", f"shape, width:height, up to {MAX_ASPECT}:1", "a red house --ar 3:2", ("aspect",), _aspect,
@@ -260,16 +260,16 @@ FLAGS: tuple[Flag, ...] = (
     _switch("hd", "hd", "a second pass at twice the size", True),
     _switch("sd", "hd", "no second pass, though your settings say --hd", False),
     _real("iw", "image_weight", f"image prompts against words; over {MOST_IMAGE_WEIGHT} counts as {MOST_IMAGE_WEIGHT}",
-          f"{_LINK_EXAMPLE} a red house --iw 2", 0, MAX_IMAGE_WEIGHT),
+          f"{_ATTACHED} a red house --iw 2", 0, MAX_IMAGE_WEIGHT),
     Flag("sref", "style_references", "pictures whose style is taken, a style code, or `random`", "a red house --sref 1234", (), _pictures(True),
          many=True, write=write_weighted),
     _whole("sw", "style_weight", "how strong --sref is; 100 is usual", "a red house --sref 1234 --sw 300", 0, 1000),
-    Flag("cref", "character_references", "pictures of somebody who shall be in it", f"a hero --cref {_LINK_EXAMPLE}", (), _pictures(False),
+    Flag("cref", "character_references", "pictures of somebody who shall be in it", f"a hero --cref {_ATTACHED}", (), _pictures(False),
          many=True, write=write_weighted),
-    _whole("cw", "character_weight", "how much of --cref; 0 is the face alone", f"a hero --cref {_LINK_EXAMPLE} --cw 0", 0, 100),
-    Flag("oref", "omni_references", "a picture of a thing that shall be in it", f"a lake --oref {_LINK_EXAMPLE}", (), _pictures(False),
+    _whole("cw", "character_weight", "how much of --cref; 0 is the face alone", f"a hero --cref {_ATTACHED} --cw 0", 0, 100),
+    Flag("oref", "omni_references", "a picture of a thing that shall be in it", f"a lake --oref {_ATTACHED}", (), _pictures(False),
          many=True, write=write_weighted),
-    _whole("ow", "omni_weight", "how strong --oref is; 100 is usual", f"a lake --oref {_LINK_EXAMPLE} --ow 200", 0, 1000),
+    _whole("ow", "omni_weight", "how strong --oref is; 100 is usual", f"a lake --oref {_ATTACHED} --ow 200", 0, 1000),
     Flag("profile", "profile", "the style of your own favourites", "a red house --p", ("p",), _code, bare="", shows=_set),
     Flag("lora", "loras", "a LoRA of the host's, with a weight from -2 to 2", "a red house --lora ink:0.8", (), _loras,
          many=True, write=lambda pairs: write_weighted(pairs, ":")),
@@ -281,7 +281,7 @@ FLAGS: tuple[Flag, ...] = (
     _whole("steps", "steps", "denoising steps", "a red house --steps 20", 1, 100),
     _real("cfg", "cfg", "how strictly the words are followed", "a red house --cfg 4", 0, 30, "guidance"),
     Flag("sampler", "sampler", "one of " + ", ".join(SAMPLERS), "a red house --sampler euler", (), _choice(*SAMPLERS)),
-    _real("strength", "strength", "how far to move from the picture given first", f"{_LINK_EXAMPLE} a red house --strength 0.4", 0, 1),
+    _real("strength", "strength", "how far to move from the picture given first", f"{_ATTACHED} a red house --strength 0.4", 0, 1),
     Flag("repeat", "repeat", f"so many jobs, 1 to {MAX_JOBS}", "a red house --r 4", ("r",), _number(1, MAX_JOBS)),
     _switch("turbo", "lane", "first in the queue", Lane.TURBO),
     _switch("fast", "lane", "the normal queue", Lane.FAST),
@@ -291,7 +291,7 @@ FLAGS: tuple[Flag, ...] = (
     _unmet("video", "a film", _FILMS, "a red house --video"),
     _unmet("motion", "how much moves in a film", _FILMS, "a red house --motion low", _choice("low", "high")),
     _unmet("loop", "a film that ends as it begins", _FILMS, "a red house --loop"),
-    _unmet("end", "the last picture of a film", _FILMS, f"a red house --end {_LINK_EXAMPLE}", _pictures(False)),
+    _unmet("end", "the last picture of a film", _FILMS, f"a red house --end {_ATTACHED}", _pictures(False)),
     _unmet("bs", "how many films", _FILMS, "a red house --bs 1", _choice("1", "2", "4")),
     _unmet("sv", "which of Midjourney's readings of --sref", "not here, where a style is read in one way", "a red house --sref 1234 --sv 6",
            _choice("1", "2", "3", "4", "5", "6")),

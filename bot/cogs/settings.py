@@ -65,12 +65,14 @@ class Settings(commands.Cog):
         raise UserError("This setting belongs to another version of the studio; open `/settings` anew.")
 
     def _panel(self, chosen: Preferences) -> discord.ui.View:
+        """What holds now is green, also where nothing was chosen."""
+        stylize = chosen.stylize or (None if chosen.suffix else STYLIZE["med"])
         models = [("default", "The studio's usual model"), *((f"model {name}", name) for name in self.bot.settings.image_models)]
         versions = [(f"version {name}", f"Midjourney's version {name}, where there is one") for name in (*VERSIONS[::-1], "niji")]
         current = f"model {chosen.model}" if chosen.model else f"version {chosen.version}" if chosen.version else "default"
-        strengths = [SettingButton("stylize", name, f"Stylize {name}", on=chosen.stylize == value, row=1) for name, value in STYLIZE.items()]
+        strengths = [SettingButton("stylize", name, f"Stylize {name}", on=stylize == value, row=1) for name, value in STYLIZE.items()]
         toggles = [SettingButton(name, "toggle", label, on=getattr(chosen, name), row=2) for name, label in TOGGLES.items()]
-        lanes = [SettingButton("lane", lane.value, lane.value.title(), on=chosen.lane is lane, row=3) for lane in Lane]
+        lanes = [SettingButton("lane", lane.value, lane.value.title(), on=(chosen.lane or Lane.FAST) is lane, row=3) for lane in Lane]
         amounts = [SettingButton("strong", name, f"V: {name} variation", on=chosen.strong is (name == "high"), row=4) for name in ("high", "low")]
         return buttons.view_of(
             SettingMenu("model", [*models, *versions], current, row=0), *strengths, *toggles, *lanes, *amounts,

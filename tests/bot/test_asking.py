@@ -2,6 +2,7 @@
 
 import asyncio
 
+import discord
 import pytest
 
 from core.settings import DEMO
@@ -220,3 +221,22 @@ async def test_prompts_are_completed(studio: Studio) -> None:
 
     assert "a --sampler euler" in await offered("a --sampler eu") and "a --chaos" in await offered("a --ch")
     assert all(len(text) <= 100 for text in await offered(""))
+
+
+async def test_recent_prompts_whose_pictures_are_gone_are_not_offered(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat of old")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat like this --sref <1>", image=picture)
+    offered = [choice["value"] for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a boat")]
+    assert "a boat of old" in offered and not any("<1>" in text for text in offered)
+
+
+def green(panel) -> list[str]:
+    return [child["label"] for row in panel.components for child in row["components"] if child.get("style") == discord.ButtonStyle.success.value]
+
+
+async def test_the_panel_shows_what_holds_also_where_nothing_was_chosen(studio: Studio) -> None:
+    panel = said(await studio.alice.slash(studio.channel, "settings"))
+    assert green(panel) == ["Stylize med", "Fast", "V: high variation"]
+    await studio.alice.click(panel, label="Relax")
+    await studio.alice.slash(studio.channel, "prefer suffix", new_value="--s 20")
+    assert green(said(await studio.alice.slash(studio.channel, "settings"))) == ["Relax", "V: high variation"]

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from bot import messages
-from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
 
 
