@@ -174,8 +174,11 @@ class _Notes(Reporter):
 
 
 def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves | None = None) -> list[Served]:
-    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device from before."""
-    coming, served, engine = deque(asks), [], Engine(clock=clock.now, curves=curves)
+    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device from before.
+
+    The clock counts the work of all threads as one core's, so there is no room beside the passes.
+    """
+    coming, served, engine = deque(asks), [], Engine(clock=clock.now, curves=curves, roomy=lambda: False)
     try:
         while coming or engine.seats:
             if not engine.seats:

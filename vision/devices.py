@@ -72,6 +72,11 @@ def choose_threads(setting: int, weights: int) -> int:
     return 1 if weights < SMALL else max(1, psutil.cpu_count(logical=False) or 1)
 
 
+def is_roomy(device: str) -> bool:
+    """Whether a thread can work beside the passes of a model that runs now: on a card, or where the passes leave a core idle."""
+    return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """CUDA's, MPS's, or the CPU allocator's."""
     text = str(error).lower()

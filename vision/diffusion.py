@@ -169,7 +169,7 @@ def _finish(model: ImageModel, pipe: Any, generation: Generation, reporter: Repo
         pipe = model.tiny.instead_of_own(pipe)
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
         decode = partial(_decode, model, pipe, latents[None], generation.tile)
-        image, flagged = reporter.aside(decode) if model.shares_steps else decode()
+        image, flagged = (reporter if model.shares_steps else Reporter()).aside(decode, turn=model.decoder)
         yield pictures.resize(image, size), flagged
 
 
@@ -346,11 +346,6 @@ class _Steps:
 @torch.no_grad()
 def _decode(model: ImageModel, pipe: Any, latents: torch.Tensor, tile: bool = False) -> tuple[Image.Image, bool]:
     """(1, C, h, w) → the picture, and whether the model's safety checker objects. One at a time: less memory, and the same bits in any batch."""
-    with model.decoder.hold():
-        return _decode_alone(model, pipe, latents, tile)
-
-
-def _decode_alone(model: ImageModel, pipe: Any, latents: torch.Tensor, tile: bool) -> tuple[Image.Image, bool]:
     vae, given = pipe.vae, tiling.wrapped(latents) if tile else latents
     if not latents.isfinite().all():
         raise BlankPicture("The model lost itself in numbers that are none; another seed, sampler or fewer steps may help.")

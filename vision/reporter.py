@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from vision.checkpoint import Checkpoint
     from vision.engine import Seat
     from vision.engine.together import Share, Work
+    from vision.engine.turn import Turn
 
 T = TypeVar("T")
 
@@ -52,9 +54,12 @@ class Reporter:
         """``together`` for work of ``kind``."""
         return partial(self.together, kind)
 
-    def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
-        """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long."""
-        return work() if self.seat is None else self.seat.aside(work, loading=loading)
+    def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None) -> T:
+        """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long. turn: had meanwhile."""
+        if self.seat is not None:
+            return self.seat.aside(work, loading=loading, turn=turn)
+        with nullcontext() if turn is None else turn.hold():
+            return work()
 
 
 class Stage(Reporter):

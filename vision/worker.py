@@ -52,13 +52,14 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise
-    from vision import checkpoint
+    from vision import checkpoint, devices
     from vision.engine import Engine
     from vision.engine.curve import Curves
 
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
-    engine = Engine(exact=config.exact, wake=wake, curves=Curves(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json"))
+    curves = Curves(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
+    engine = Engine(exact=config.exact, wake=wake, curves=curves, roomy=lambda: devices.is_roomy(config.device))
     desk = Desk(inbox, send, models, engine, kept, pace, redact, ready)
     send(ready)
     desk.serve()

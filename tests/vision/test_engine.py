@@ -18,7 +18,8 @@ from tests.vision.conftest import Recorder
 from tests.vision.test_diffusion import full_above, tamper
 from vision import diffusion
 from vision.diffusion import BlankPicture, Generation
-from vision.engine import Engine, Seat
+from vision.engine import Call, Engine, Seat
+from vision.engine.policy import MARGIN, PATIENCE
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.protocol import WorkerConfig
@@ -340,6 +341,53 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
     for name, numbers in drawn.items():
         torch.manual_seed(name)
         assert numbers == [torch.rand(()).item() for _ in range(4)]
+
+
+def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, threads, engine, rng = diffusion._decode, set(), Engine(roomy=lambda: False), random.Random(3)
+
+    def noted(*args):
+        threads.add(threading.current_thread())
+        return decode(*args)
+
+    monkeypatch.setattr(diffusion, "_decode", noted)
+    jobs = [Job(generation(rng, list(Mode)[i % 3], "euler")) for i in range(9)]
+    for job in jobs:
+        begin(engine, model, job)
+        engine.tick()
+    engine.run()
+    assert all(job.ended and job.error is None for job in jobs)
+    assert threads == {threading.current_thread()}
+
+
+def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -> None:
+    now = [0.0]
+
+    def module(sample: torch.Tensor) -> tuple[torch.Tensor]:
+        now[0] += 1.0
+        return (sample,)
+
+    engine, dues = Engine(clock=lambda: now[0], roomy=lambda: False), []
+
+    def later(seconds: float) -> None:
+        now[0] += seconds
+
+    def work(seat: Seat) -> None:
+        seat.total = 3
+        for step in range(3):
+            seat.step = step
+            seat.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
+            later(0.5)
+        dues.append(seat.due)
+        seat.aside(lambda: later(7.0))
+
+    began = []
+    for _ in range(4):
+        began.append(now[0])
+        engine.begin("job", work)
+        engine.run()
+    assert dues[0] == float("inf"), "nothing is known yet"
+    assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
 
 
 def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:

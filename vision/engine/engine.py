@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -23,8 +23,10 @@ from vision import devices
 from vision.engine import policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
+from vision.engine.overhead import Overhead
 from vision.engine.passes import Passes
 from vision.engine.together import MOST, Promise, Together, Work
+from vision.engine.turn import Turn
 
 T = TypeVar("T")
 
@@ -47,7 +49,8 @@ class Seat:
     """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
 
     step, total: of its denoising steps, as far as they are known. passes: it was in. due: see policy; None = it never waited for a pass.
-    length: seconds of its passes, as far as it can be told; hosted: seconds that guests took meanwhile.
+    length: seconds of its passes, as far as it can be told; hosted: seconds that guests took meanwhile. own: seconds of its work outside of
+    passes, and between them. like: kind and rows of its passes.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Seat:
     due: float | None = None
     length: float = 0.0
     hosted: float = 0.0
+    own: float = 0.0
+    like: tuple[str, int] | None = None
     waits_for: Call | Future[Any] | Pause | None = None
     _greenlet: greenlet = field(init=False, repr=False)
 
@@ -69,6 +74,11 @@ class Seat:
         while hub.parent is not None:
             hub = hub.parent
         self._greenlet = greenlet(self.work, hub)
+
+    @property
+    def left(self) -> int:
+        """Steps, the next one included."""
+        return max(1, self.total - self.step)
 
     @property
     def draws(self) -> bool:
@@ -80,11 +90,24 @@ class Seat:
 
     def evaluate(self, call: Call) -> Any:
         """What ``call``'s module returns for it; meanwhile others go on."""
+        self.like = self.like or (call.kind, call.count)
         return self._wait(call)
 
-    def aside(self, work: Callable[[], T], *, loading: bool = False) -> T:
-        """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another."""
-        return self._wait(self.engine.in_thread(self, work, loading=loading))
+    def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None) -> T:
+        """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another.
+
+        Where the device has no room for that (see Engine) all but ``loading`` is done at once. turn: had meanwhile.
+        """
+        if loading or self.engine.roomy():
+            return self._wait(self.engine.in_thread(self, work, loading=loading, turn=turn))
+        if turn is None:
+            return work()
+        with turn.wanted():
+            self.until(turn.claim)
+        try:
+            return work()
+        finally:
+            turn.drop()
 
     def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
         """What ``work``, which has no passes, makes of ``item``; others that wait for the same work with the same ``like`` are in the same call.
@@ -132,16 +155,18 @@ class Engine:
     """The jobs of one device. Everything is called on one thread; ``wake`` is set from any when there is something to do again.
 
     exact: see Passes. clock: seconds; what policy plans with and curves are measured on. curves: what is known of the device's passes.
+    roomy: whether a thread can work beside the passes without taking their cores.
     """
 
     def __init__(
-        self, *, exact: bool = False, wake: threading.Event | None = None, clock: Callable[[], float] = time.monotonic, curves: Curves | None = None
-    ) -> None:
-        self.wake, self.clock = wake or threading.Event(), clock
+        self, *, exact: bool = False, wake: threading.Event | None = None, clock: Callable[[], float] = time.monotonic,
+        curves: Curves | None = None, roomy: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
+        self.wake, self.clock, self.roomy = wake or threading.Event(), clock, roomy
         self.passes = Passes(curves or Curves(), clock, exact=exact)
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
-        self._turns, self._guests = policy.Turns(), policy.Guests()
+        self._turns, self._guests, self._overhead = policy.Turns(), policy.Guests(), Overhead()
         self._together = Together(self.begin, 1 if exact else MOST)
         self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
         self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
@@ -239,18 +264,36 @@ class Engine:
         now, kinds = self.clock(), {seat.waits_for.key: seat.waits_for.kind for seat in waiting}
         for seat in waiting:
             if seat.due is None:
-                work = max(1, seat.total - seat.step) * self.passes.seconds(seat.waits_for.kind, seat.waits_for.count)
-                seat.length = work
-                seat.due = self._turns.due(now, work) if work else float("inf")
+                self._promise(seat, now)
         jobs = [
-            policy.Waiting(seat.waits_for.key, seat.waits_for.count, max(1, seat.total - seat.step), seat.due, not seat.passes) for seat in waiting
+            policy.Waiting(seat.waits_for.key, seat.waits_for.count, seat.left, seat.due, not seat.passes, self._rest(seat)) for seat in waiting
         ]
         chosen = policy.choose(jobs, lambda key, count: self.passes.seconds(kinds[key], count), lambda key: self.passes.most(kinds[key]), now)
         return [waiting[i] for i in chosen]
 
-    def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool) -> Future[T]:
+    def _promise(self, seat: Seat, now: float) -> None:
+        """Set when it is due, by what it has to do from its first pass on."""
+        call = seat.waits_for
+        seat.length = seat.left * self.passes.seconds(call.kind, call.count)
+        idle = all(other is seat or other.due is None for other in self.seats)
+        seat.due = self._turns.due(now, seat.length + self._rest(seat), idle=idle) if seat.length else float("inf")
+
+    def _rest(self, seat: Seat) -> float:
+        """Seconds of its work that is still to be done outside of passes."""
+        return max(0.0, self._overhead.whole(seat.like) - seat.own) + (seat.left - 1) * self._overhead.between(seat.like)
+
+    def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool, turn: Turn | None = None) -> Future[T]:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
-        future = self._threads[loading].submit(work)
+
+        def timed() -> T:
+            with nullcontext() if turn is None else turn.hold():
+                begin = self.clock()
+                try:
+                    return work()
+                finally:
+                    seat.own += 0.0 if loading else self.clock() - begin
+
+        future = self._threads[loading].submit(timed)
         future.add_done_callback(lambda _: self._ready(seat, future))
         return future
 
@@ -288,12 +331,20 @@ class Engine:
     def _go_on(self, seat: Seat, switch: Callable[[], Any]) -> None:
         """Until the job's next wait, or its end."""
         result = error = None
+        begin, after_pass = self.clock(), isinstance(seat.waits_for, Call)
         try:
             result = switch()
         except Exception as problem:
             error = problem
+        took = self.clock() - begin
+        if after_pass and isinstance(seat.waits_for, Call):
+            self._overhead.note_between(seat.like, took)
+        else:
+            seat.own += took
         if seat._greenlet.dead:
             self.seats.remove(seat)
+            if error is None and seat.like is not None:
+                self._overhead.note_whole(seat.like, seat.own)
             seat.done(result, error)
 
     # A pass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 PATIENCE = 2.0
-MARGIN = 0.9  # of PATIENCE is planned with: passes differ, and decoding comes on top
+MARGIN = 0.85  # of PATIENCE is planned with: no two passes take the same time
 
 GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches, opening pictures)
 
@@ -20,6 +20,7 @@ GUESTS = 0.04  # share of the time of passes that work without passes may take: 
 class Waiting:
     """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step. left: steps, this one included.
 
+    rest: seconds of its work that no pass does, decoding above all.
     due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet.
     """
 
@@ -28,6 +29,7 @@ class Waiting:
     left: int
     due: float = float("inf")
     new: bool = False
+    rest: float = 0.0
 
 
 class Turns:
@@ -36,9 +38,9 @@ class Turns:
     def __init__(self) -> None:
         self._end = 0.0
 
-    def due(self, now: float, work: float) -> float:
-        """For a job that comes now with ``work`` seconds to do."""
-        self._end = max(self._end, now) + work
+    def due(self, now: float, work: float, *, idle: bool = False) -> float:
+        """For a job that comes now with ``work`` seconds to do; ``idle``: to nobody else, so errors of what came before end here."""
+        self._end = (now if idle else max(self._end, now)) + work
         return now + PATIENCE * MARGIN * (self._end - now)
 
 
@@ -79,7 +81,7 @@ def choose(
 ) -> list[int]:
     """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and rows. most: rows that fit, by key."""
 
-    work = [job.left * seconds(job.key, job.rows) for job in waiting]
+    work = [job.left * seconds(job.key, job.rows) + job.rest for job in waiting]
     pressing = _pressing(waiting, work, lambda i: seconds(waiting[i].key, waiting[i].rows), now)
     if pressing is not None:
         return [pressing]
