@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from benchmarks.measure import Result
 
 ROWS: tuple[str, ...] = (
-    "exactness", "small_latents", "mixed", "saturated", "beside", "image_tail", "preview", "event_loop", "serving_tax", "redo", "start",
+    "exactness", "small_latents", "mixed", "saturated", "cache", "beside", "image_tail", "preview", "event_loop", "serving_tax", "redo", "start",
 )  # fmt: skip
 
 

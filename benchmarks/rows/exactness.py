@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +17,13 @@ from benchmarks.measure import Chart, Figure, Goal, Result, apart, check
 from benchmarks.models import tiny_image_model
 from benchmarks.rows import Options
 from benchmarks.traces import PROMPTS
+from benchmarks.watched import Life, begin
 from core.errors import JobCancelled
 from tests import tiny
-from vision.diffusion import Generation, generate
+from vision.diffusion import Generation
 from vision.engine import Engine
 from vision.image_model import SCHEDULERS, ImageModel, arguments
 from vision.models import Mode
-from vision.reporter import Reporter
 
 TITLE = "Exactness: samplers × families × random traces"
 AGAINST = "the plain diffusers pipeline, each request alone, in float32"
@@ -113,35 +112,17 @@ def _alone(model: ImageModel, g: Generation) -> Request:
 # What they get together
 
 
-class _Life(Reporter):
-    """One job of a trace: stopped after ``last`` steps, if that is set; its latents are kept when they come to the decoder."""
-
-    def __init__(self, request: Request, last: int | None) -> None:
-        self.request, self.last, self.steps = request, last, 0
-        self.latents: torch.Tensor | None = None
-        self.picture: np.ndarray | None = None
-        self.error: BaseException | None = None
-
-    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        self.steps += 1
-        self.seat.step, self.seat.total = step, total
-
-    def check(self) -> None:
-        if self.last is not None and self.steps >= self.last:
-            raise JobCancelled("trace")
-
-
 def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
     """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the average."""
     chosen = chance.sample(list(pool), chance.randint(FEWEST, MOST))
-    lives = [_Life(request, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chosen]
+    lives = [Life(request.generation, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chosen]
     arrivals, engine, ticks, passes = list(itertools.accumulate(chance.choice((0, 0, 1, 2)) for _ in lives)), Engine(), 0, []
     coming = list(zip(arrivals, lives, strict=True))
     began = time.monotonic()
     try:
         while coming or engine.seats:
             while coming and (coming[0][0] <= ticks or not engine.seats):
-                _seat(engine, model, coming.pop(0)[1])
+                begin(engine, model, coming.pop(0)[1])
             before = sum(life.steps for life in lives)
             engine.wake.clear()
             if not engine.tick():
@@ -156,29 +137,5 @@ def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) ->
     for life in lives:
         if life.error is not None and not isinstance(life.error, JobCancelled):
             raise life.error
-    return [(life.request, life.latents, life.picture) for life in lives if life.error is None], float(np.mean(passes or [0]))
-
-
-def _seat(engine: Engine, model: ImageModel, life: _Life) -> None:
-    def unpack(pipe: Any, latents: Any, height: int, width: int) -> Any:
-        life.latents = model.family.unpack(pipe, latents, height, width)
-        return life.latents
-
-    watched = _with_family(model, replace(model.family, unpack=unpack))
-
-    def work(seat: Any) -> Any:
-        life.seat = seat
-        return generate(watched, life.request.generation, life)
-
-    def done(result: Any, error: BaseException | None) -> None:
-        life.error = error
-        life.picture = None if result is None else np.asarray(result.images[0])
-
-    engine.begin("trace", work, check=life.check, done=done)
-
-
-def _with_family(model: ImageModel, family: Any) -> ImageModel:
-    """The same weights, locks and pipelines, with the family's hook that this job is watched through."""
-    twin = object.__new__(type(model))
-    vars(twin).update(vars(model), family=family)
-    return twin
+    found = zip(chosen, lives, strict=True)
+    return [(request, life.latents, life.picture) for request, life in found if life.error is None], float(np.mean(passes or [0]))

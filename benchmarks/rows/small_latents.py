@@ -11,7 +11,7 @@ from benchmarks.traces import Mix
 TITLE = "Small latents at load 0.9: first step, mean and 95th percentile"
 AGAINST = "(a) the diffusers pipeline, one job at a time in the order of arrival, and (b) request-level batches of up to 8"
 MIX = Mix(steps=((12, 1.0),), guidances=(5.0,), side=64)
-LOAD, JOBS = 0.9, 150
+LOAD, JOBS = 0.9, 300
 SAME = 2  # of 255: pictures of the different ways
 
 
