@@ -25,7 +25,7 @@ from bot.modals import Submission
 from bot.presses import Presses, press_key
 from bot.promises import Promise
 from bot.regions import Regions
-from bot.replies import SILENT, whisper
+from bot.replies import SILENT, refuse, whisper
 from bot.sharing import Sharing
 from bot.sources import Sources
 from bot.transport import GARBLED, GONE, Transport
@@ -204,7 +204,7 @@ class Atelier(commands.Bot):
             ask = replace(ask, stealth=ask.stealth or ephemeral)
             return await self.submit(interaction, ask, press_key=press_key, shown=not ask.stealth or ephemeral)
         except UserError as error:
-            await whisper(interaction, str(error))
+            await refuse(interaction, error)
         except Exception:
             log.exception("interaction %s failed", interaction.id)
             await whisper(interaction, UNEXPECTED)
@@ -274,7 +274,7 @@ class Atelier(commands.Bot):
         try:
             await work
         except UserError as error:
-            await whisper(interaction, str(error))
+            await refuse(interaction, error)
         except Exception:
             log.exception("interaction %s failed", interaction.id)
             await whisper(interaction, UNEXPECTED)
@@ -345,7 +345,7 @@ class Atelier(commands.Bot):
     async def _on_command_error(self, interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         if isinstance(cause, UserError):
-            await whisper(interaction, str(cause))
+            await refuse(interaction, cause)
         elif isinstance(cause, app_commands.CheckFailure):
             await whisper(interaction, "You may not use this command here.")
         else:

@@ -6,8 +6,10 @@ import logging
 
 import discord
 
-from bot.messages import fit, seen
+from bot.messages import MAX_CONTENT, fit, length, seen
+from bot.modals import Submission
 from bot.transport import FAILURES
+from core.errors import NotAllowedError, UserError
 
 log = logging.getLogger(__name__)
 SILENT = discord.AllowedMentions.none()
@@ -28,6 +30,18 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
             await interaction.delete_original_response()
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
+
+
+async def refuse(interaction: discord.Interaction, error: UserError) -> None:
+    """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that was sent."""
+    typed = "" if isinstance(error, NotAllowedError) else _typed_prompt(interaction).replace("```", "'''")
+    text = f"{error}\n```\n{typed}\n```"
+    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
+
+
+def _typed_prompt(interaction: discord.Interaction) -> str:
+    submission = Submission.of(interaction)
+    return submission.text("prompt") if submission else str(getattr(interaction.namespace, "prompt", None) or "")
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:

@@ -223,6 +223,24 @@ async def test_prompts_are_completed(studio: Studio) -> None:
     assert all(len(text) <= 100 for text in await offered(""))
 
 
+async def test_a_refused_prompt_comes_back_to_be_copied(studio: Studio) -> None:
+    typed = "a boat {by, at} sea ``` --stylise 200"
+    refused = said(await studio.alice.slash(studio.channel, "imagine", prompt=typed))
+    assert "Did you mean `--stylize`" in refused.content and refused.content.endswith("\n```\na boat {by, at} sea ''' --stylise 200\n```")
+    message = await single(studio)
+    shown = await press(studio, message, "zoom")
+    refused = said(await studio.alice.submit_modal(shown, {"prompt": "a boat of many words", "zoom": "9"}))
+    assert "from 1 to 2" in refused.content and refused.content.endswith("\n```\na boat of many words\n```")
+    refused = said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat " * 800))
+    assert "up to 4,000" in refused.content and "```" not in refused.content
+
+
+async def test_what_may_not_be_done_is_told_without_the_prompt(studio: Studio) -> None:
+    await studio.mira.slash(studio.channel, "studio ban", user=studio.alice)
+    refused = said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat"))
+    assert "blocked" in refused.content and "```" not in refused.content
+
+
 async def test_recent_prompts_whose_pictures_are_gone_are_not_offered(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat of old")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat like this --sref <1>", image=picture)

@@ -238,15 +238,6 @@ async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(strict: Studio, 
         assert strict.last().attachments[0].filename.startswith("SPOILER_")
 
 
-@pytest.mark.parametrize(("choice", "score", "file"), [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")])
-async def test_a_described_picture_is_judged_and_its_prompts_stay(strict: Studio, picture, choice, score, file) -> None:
-    strict.built.moderator._check = Judge(score)
-    await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
-    await strict.alice.slash(strict.channel, "describe", image=picture)
-    names = [attachment.filename for attachment in strict.last().attachments]
-    assert (names[0].startswith(file) if file else names == []) and "telling number 4" in strict.last().content
-
-
 async def test_strict_holds_back_what_cannot_be_judged_and_shows_no_preview(strict: Studio) -> None:
     strict.built.moderator._check = judge_ = Judge(None)
     await strict.mira.slash(strict.channel, "moderation level", level="strict")
@@ -288,6 +279,19 @@ async def test_shown_elsewhere_other_rules_hold(strict: Studio) -> None:
     job, _ = await strict.built.queue.job_of_message(strict.last(adult).id)
     await strict.alice.slash(strict.channel, "show", job=job.id)
     assert strict.last().attachments[0].filename.startswith("SPOILER_")
+
+
+@pytest.mark.parametrize(("choice", "score", "file"), [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")])
+async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_stay(strict: Studio, picture, choice, score, file) -> None:
+    strict.built.moderator._check = Judge(score)
+    adult = await _adults(strict)
+    await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
+    await strict.alice.slash(adult, "describe", image=picture)
+    assert strict.last(adult).attachments[0].filename.startswith("atelier-")
+    job, _ = await strict.built.queue.job_of_message(strict.last(adult).id)
+    await strict.alice.slash(strict.channel, "show", job=job.id)
+    names = [attachment.filename for attachment in strict.last().attachments]
+    assert (names[0].startswith(file) if file else names == []) and "telling number 4" in strict.last().content
 
 
 async def test_only_managers_moderate_and_every_change_is_on_record(strict: Studio) -> None:
