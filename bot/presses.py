@@ -39,6 +39,9 @@ class Presses:
         """UserError when it can't be done, or may not."""
         if action not in RIGHTS:
             raise UserError("This button belongs to a newer version of the studio.")
+        if action == "delete" and interaction.message and brought(interaction.message, interaction.user.id, interaction.guild_id):
+            await self._delete(interaction)
+            return
         job = await self._client.job_for(interaction, job_id, RIGHTS[action])
         own = {
             "caption": self._caption, "short": self._shortened, "weights": self._weights, "cancel": self._cancel, "upscale": self._single,
@@ -208,11 +211,18 @@ class Presses:
         await self._client.sharing.hand_over(interaction.user, result, [index])
         await whisper(interaction, "It is in your direct messages.")
 
-    async def _delete(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+    async def _delete(self, interaction: discord.Interaction, *_: object) -> None:
         """The message; the job stays, for ``/show``."""
         await interaction.response.defer()
         with suppress(discord.NotFound):  # a second click
             await interaction.delete_original_response()
+
+
+def brought(message: discord.Message, user_id: int, guild_id: int | None) -> bool:
+    """Whether ``message`` is there for this person: a direct message, or an answer to their own command or press. They may delete it, whoever
+    made what it shows."""
+    asked = message.interaction_metadata
+    return guild_id is None or (asked is not None and asked.user.id == user_id)
 
 
 def press_key(interaction: discord.Interaction) -> str | None:

@@ -9,6 +9,7 @@ from discord.ext import commands
 
 from bot.authority import Action, Actor
 from bot.client import Atelier
+from bot.presses import brought
 from bot.transport import FAILURES
 from core.errors import UserError
 from core.job import Job
@@ -31,7 +32,8 @@ class Reactions(commands.Cog):
             return
         right, work = act
         try:
-            await self.bot.check_actor(Actor(payload.user_id, payload.guild_id, payload.channel_id), right, found[0])
+            if right is not Action.DELETE or not await self._is_theirs(payload, found[0]):
+                await self.bot.check_actor(Actor(payload.user_id, payload.guild_id, payload.channel_id), right, found[0])
             await work(payload, *found)
         except (UserError, discord.HTTPException, *FAILURES) as error:  # there is nowhere to say it
             log.info("job %s: reaction of user %d not followed (%s)", found[0].id, payload.user_id, type(error).__name__)
@@ -51,6 +53,13 @@ class Reactions(commands.Cog):
         if name in CROSSES:
             return Action.DELETE, self._end
         return (Action.FAVOURITE, self._keep) if name in STARS else None
+
+    async def _is_theirs(self, payload: discord.RawReactionActionEvent, job: Job) -> bool:
+        """Whether somebody may delete this message though the job is another's."""
+        if not job.status.over or job.origin.user_id == payload.user_id:
+            return False
+        message = await self.bot.get_partial_messageable(payload.channel_id).fetch_message(payload.message_id)
+        return brought(message, payload.user_id, payload.guild_id)
 
     async def _send(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
         user = await self.bot.fetch_user(payload.user_id)

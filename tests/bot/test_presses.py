@@ -357,6 +357,31 @@ async def test_only_the_author_deletes(studio: Studio) -> None:
     assert message.id in [m.id for m in studio.channel.history()]
 
 
+@pytest.mark.parametrize("way", ["button", "reaction"])
+async def test_what_somebody_brought_themselves_they_may_take_away(studio: Studio, way: str) -> None:
+    async def take_away(who, message) -> None:
+        await (press(studio, message, "delete", who) if way == "button" else who.react(message, "❌"))
+
+    carol = studio.guild.add_member(studio.env.create_user("carol"))
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    grid = studio.last()
+    await studio.bob.click(grid, label="U1")
+    copy = studio.last()
+    await take_away(carol, copy)
+    assert copy.id in [m.id for m in studio.channel.history()]
+    await take_away(studio.bob, copy)
+    assert [m.id for m in studio.channel.history()] == [grid.id]
+    await press(studio, await single(studio), "dm", studio.bob)
+    user = studio.bob.user
+    [sent] = user.dm_channel.history()
+    if way == "button":
+        await user.click(sent, custom_id=custom_id(sent, "delete"))
+    else:  # simcord's people react in servers only
+        studio.env.backend.set_reaction(user.dm_channel.id, sent.id, "❌", user.id, True)
+        await studio.env.settle()
+    assert user.dm_channel.history() == []
+
+
 # Describe and shorten
 
 
