@@ -50,6 +50,7 @@ PROGRESS_PATIENCE = 0.0
 TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
 FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)  # seconds until a delivery that failed unexpectedly is taken up anew
 NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
+LOOKED_AT = 5000  # messages of a channel, at most, for one that may stand there already; 100 to a request
 CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
 SILENT = discord.AllowedMentions.none()
 MARK_BYTES = 2000  # at most, that the mark adds to a picture
@@ -332,7 +333,7 @@ class Delivery:
     async def _sent_before(self, channel: discord.abc.Messageable, job: Job, since: datetime) -> Sent | None:
         """The final message of ``job``, if it was posted after ``since`` and the answer was lost, or a crash kept the row from knowing."""
         try:
-            async for message in channel.history(limit=200, after=since - CLOCKS_APART):
+            async for message in channel.history(limit=LOOKED_AT, after=since - CLOCKS_APART):
                 mine = self._client.user is not None and message.author.id == self._client.user.id
                 if mine and f"job {job.id}" in message.content:
                     return Sent(message.id, message.channel.id)

@@ -23,6 +23,27 @@ async def test_the_count_sees_a_bot_that_forgets_after_a_start_what_it_owes(tmp_
     assert report.lost and not report.doubled
 
 
+async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: Path) -> None:
+    async with Discord() as discord:
+        bot = BotProcess(discord, tmp_path)
+        await bot.start("--crash=message stands")
+        asked = discord.slash("imagine", CHANNEL, 77, prompt="a red house")
+        asked.born -= 20 * 60  # its token is refused: the result goes to the channel
+        await bot.ended()
+        job_id = bot.rows()[asked.id][0]
+        assert len(discord.finals(job_id)) == 1
+        for _ in range(450):
+            discord.post(CHANNEL, "how nice")
+        sent, discord.forgets_nonces = discord.finals(job_id)[0].id, True
+        for message in [m for m in discord.messages.values() if m.content == "how nice"][:250]:  # said before it, within the minute looked back
+            discord.messages.pop(message.id)
+            message.id = sent - (1 << 22) * 1000 + message.id % (1 << 22)
+            discord.messages[message.id] = message
+        async with bot:
+            await discord.until(lambda: bot.rows()[asked.id][2], every=0.2)
+            assert len(discord.finals(job_id)) == 1
+
+
 async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: Path) -> None:
     async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
         asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
