@@ -21,7 +21,7 @@ from benchmarks.models import DEMO
 from vision.worker import quiet_libraries
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-VARIANTS = ("channels_last", "fused QKV", "bfloat16", "2 threads", "torch.compile", "OpenVINO", "OpenVINO, 2 threads")
+VARIANTS = ("channels_last", "fused QKV", "bfloat16", "2 threads", "torch.compile", "torch.compile by region", "OpenVINO", "OpenVINO, 2 threads")
 
 
 def main() -> None:
@@ -96,6 +96,9 @@ def _make(variant: str, model: Any, inputs: Inputs) -> Callable[..., torch.Tenso
     if variant == "torch.compile":
         return _torch(torch.compile(model))
     twin = copy.deepcopy(model)
+    if variant == "torch.compile by region":
+        twin.compile_repeated_blocks(dynamic=True)
+        return _torch(twin)
     if variant == "channels_last":
         plain = _torch(twin.to(memory_format=torch.channels_last))
         return lambda x, t, words: plain(x.contiguous(memory_format=torch.channels_last), t, words)

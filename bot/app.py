@@ -156,6 +156,7 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             offload=settings.offload, cpu_threads=settings.cpu_threads, allow_download=settings.allow_download,
             hf_token=settings.hf_token, log_level=settings.log_level, image_models=settings.image_models, loras=settings.loras,
             exact=settings.exact, ip_adapter=settings.ip_adapter, tiny_vaes=settings.tiny_vaes,
+            compile=settings.compile,
         )
         for device in devices
     ]

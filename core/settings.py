@@ -141,6 +141,10 @@ class Settings:
         "auto", "weights on the CPU between steps: auto, none, model, sequential", _one_of("auto", "none", "model", "sequential"), group="Hardware"
     )
     cpu_threads: int = _set("0", "threads of a CPU worker; 0 = measured choice", _whole(0, 256), group="Hardware")
+    compile: str = _set(
+        "off", "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; models load longer", _one_of("off", "auto", "on"),
+        group="Hardware",
+    )  # fmt: skip
     exact: bool = _set("off", "pictures that are the same bit for bit, whoever shares the pass they are drawn in; slower", _flag, group="Hardware")
 
     user_running: int = _set("3", "jobs of one member running at once", _whole(1, 100), group="Limits")

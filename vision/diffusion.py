@@ -128,6 +128,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
     return checkpoint.fingerprint(
         generation, model.identity, model.card, model.device, pipe.dtype, type(pipe).__name__, type(scheduler).__name__, config,
         model.loras.identity(generation.loras), model.tiny.identity if generation.draft and model.tiny else None,
+        model.compiled is not None,
     )  # fmt: skip
 
 
@@ -196,7 +197,8 @@ class _Run:
             vars(self.pipe).update(model.adapter.parts(generation.reference_scale, generation.tile))
         if self.seat is not None:
             name = denoiser.name_of(self.pipe)
-            self._waits = Denoiser(getattr(self.pipe, name), self._evaluate, model.label, model.loras.on, generation.loras)
+            module, label = model.denoiser(self.pipe, generation.loras)
+            self._waits = Denoiser(module, self._evaluate, label, model.loras.on, generation.loras)
             vars(self.pipe)[name] = self._waits  # not setattr: that would note its class in the configuration
         if rolls:
             vars(self.pipe)[rolls] = Rolling(getattr(self.pipe, rolls), generation.width / generation.height)

@@ -19,7 +19,7 @@ from core.events import Output
 class WorkerConfig:
     """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
     image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass.
-    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts."""
+    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts. compile: off, auto or on."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -35,6 +35,7 @@ class WorkerConfig:
     exact: bool = False
     ip_adapter: str = ""
     tiny_vaes: dict[str, str] = field(default_factory=dict)
+    compile: str = "off"
 
 
 # To the worker

@@ -16,7 +16,7 @@ import torch
 
 from core.errors import ModelError, UserError
 from vision import card as cards
-from vision import catalog, devices, trust
+from vision import catalog, compiled, devices, trust
 from vision.engine import Seat
 from vision.image_model import ImageModel, short
 from vision.image_model import load as load_image_model
@@ -127,6 +127,7 @@ class Models:
         path = self._path(source, report)
         catalog.verify(source, path, Path(self.config.cache_dir))
         weights = self._weights(path)
+        threads = devices.choose_threads(self.config.cpu_threads, weights)
         self._make_room(weights, reporter.seat)
         _warm(catalog.weight_files(path), report, reporter.check)
         if role == "image":
@@ -136,11 +137,14 @@ class Models:
                 path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report, find_lora=self.lora
             )
             self._lay_tiny(model)
+            if compiled.wanted(self.config.compile, self.device):
+                torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
+                model.compile()
         else:
             model = self._load_reader(role, path, source.name)
         report(1.0)
         log.info("%s loaded in %.1f s: %s on %s, %d MB", source.name, time.monotonic() - start, self.dtype, self.device, weights >> 20)
-        return _Held(model, weights, devices.choose_threads(self.config.cpu_threads, weights))
+        return _Held(model, weights, threads)
 
     def _lay_tiny(self, model: ImageModel) -> None:
         """The decoder that the host has set up for drafts of this family. Where there is trouble with it, the model goes on without."""

@@ -153,6 +153,7 @@ def prepare_environment(config: WorkerConfig) -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor"))  # what is compiled outlives this process
     if not config.allow_download or everything_here(config):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
