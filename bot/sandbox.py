@@ -9,6 +9,7 @@ import sys
 import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,11 @@ async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) ->
     client = Atelier(built, servers=SIMULATED)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
+    channel, viewers = furnish(env, page)
     await env.start()
     try:
         with env.time_context():
             built.queue.wait = _outside(env)
-            channel, viewers = _furnish_dm(env) if page.dm else _furnish_guild(env)
             async with env.preview(channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None) as preview:
                 drawer = Redraw(preview)
                 client.delivery.on_edit.append(drawer.wanted)
@@ -71,18 +72,18 @@ def _outside(env: simcord.Env) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return wait
 
 
-def _furnish_guild(env: simcord.Env) -> tuple[Any, list[Any]]:
-    """A server with a channel; you, who may administer, and a guest, who may not."""
+def furnish(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
+    """A server with a channel; you, who may administer, and a guest, who may not. They have the same ids in every run. Then the clock is set:
+    whatever comes later has ids of its own time, else a command would be taken for one of an earlier run and answered with its picture."""
+    user = env.create_user("you")
     guild = env.create_guild("Atelier")
     channel = guild.create_text_channel("studio", topic="Type / to see the commands. /imagine a red house in the snow")
     staff = guild.create_role("Studio staff", permissions=discord.Permissions(manage_guild=True))
-    you = guild.add_member(env.create_user("you"), roles=[staff])
-    return channel, [you, guild.add_member(env.create_user("guest"))]
-
-
-def _furnish_dm(env: simcord.Env) -> tuple[Any, list[Any]]:
-    you = env.create_user("you")
-    return you.dm_channel, [you]
+    you = guild.add_member(user, roles=[staff])
+    guest = guild.add_member(env.create_user("guest"))
+    dm = user.dm_channel
+    env.backend.clock.advance(max(0.0, (datetime.now(UTC) - env.now()).total_seconds()))
+    return (dm, [user]) if page.dm else (channel, [you, guest])
 
 
 async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -> None:

@@ -4,9 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
+import discord
+import simcord
+
+from bot.sandbox import Page, furnish
 from core.settings import ROOT
 
 
@@ -36,6 +41,19 @@ def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: P
         finally:
             process.kill()
     assert (tmp_path / "atelier.db").is_file() and (tmp_path / "logs" / "atelier.log").is_file()
+
+
+def test_each_run_has_the_same_people_and_new_ids() -> None:
+    """Rows of an earlier run are known by the ids of its people, interactions and messages."""
+    runs = []
+    for page in (Page(), Page(), Page(dm=True)):
+        env = simcord.Env(discord.Client(intents=discord.Intents.none()))
+        channel, viewers = furnish(env, page)
+        runs.append((channel.id, [viewer.id for viewer in viewers], env.backend.snowflake()))
+        time.sleep(0.002)  # ids count milliseconds
+    first, second, dm = runs
+    assert first[:2] == second[:2] and dm[1] == first[1][:1] and dm[0] != first[0]
+    assert len({run[2] for run in runs}) == 3
 
 
 def test_a_picture_for_the_dm_page_that_is_missing_is_named(tmp_path: Path) -> None:
