@@ -44,10 +44,10 @@ async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) ->
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = furnish(env, page)
+    built.queue.wait = _outside(env)  # before the start, which takes up the jobs of an earlier run
     await env.start()
     try:
         with env.time_context():
-            built.queue.wait = _outside(env)
             async with env.preview(channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None) as preview:
                 drawer = Redraw(preview)
                 client.delivery.on_edit.append(drawer.wanted)

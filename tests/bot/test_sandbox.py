@@ -1,5 +1,8 @@
 """The two ways a newcomer starts it, as processes of their own."""
 
+import asyncio
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -11,8 +14,12 @@ from pathlib import Path
 import discord
 import simcord
 
-from bot.sandbox import Page, furnish
-from core.settings import ROOT
+from bot.app import services
+from bot.sandbox import Page, furnish, serve_sandbox
+from core.job import Origin, Status
+from core.requests import ImagineRequest
+from core.settings import ROOT, load
+from tests.bot.conftest import WORKER
 
 
 def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -54,6 +61,42 @@ def test_each_run_has_the_same_people_and_new_ids() -> None:
     first, second, dm = runs
     assert first[:2] == second[:2] and dm[1] == first[1][:1] and dm[0] != first[0]
     assert len({run[2] for run in runs}) == 3
+
+
+class Told(io.StringIO):
+    """What is printed; ``address`` is set once the page's is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.address = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        if "sandbox: http" in text:
+            self.address.set()
+        return super().write(text)
+
+
+async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
+    """And shows the result on the page, in whose channel it was asked for."""
+    channel, [you, _] = furnish(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
+    settings = load({"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"}, tmp_path / "none.env")
+    async with services(settings, target=WORKER) as built:
+        await built.queue.pause(you.id)
+        origin = Origin(you.id, channel.id, channel.guild.id, 5, "a token of yesterday", 6)
+        job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin)).job
+        stopping, told = asyncio.Event(), Told()
+        with contextlib.redirect_stdout(told):
+            serving = asyncio.create_task(serve_sandbox(built, stopping, Page()))
+            await asyncio.wait((serving, asyncio.ensure_future(told.address.wait())), timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        assert told.address.is_set() and not serving.done()
+        await built.queue.resume(you.id)
+        for _ in range(400):
+            if (await built.queue.job(job.id)).status is Status.DELIVERED:
+                break
+            await asyncio.sleep(0.05)
+        stopping.set()
+        assert await serving == 0
+        assert (await built.queue.job(job.id)).origin.message_id is not None
 
 
 def test_a_picture_for_the_dm_page_that_is_missing_is_named(tmp_path: Path) -> None:
