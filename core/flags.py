@@ -303,7 +303,8 @@ FLAGS: tuple[Flag, ...] = (
     _unmet("testp", "a test model of 2022", _OLD_MODELS, "a red house --testp"),
 )  # fmt: skip
 BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
-_MEANT = {"width": "size", "height": "size", "h": "size", "resolution": "size", "negative": "no", "private": "stealth", "scale": "cfg"}
+_MEANT = {"width": "size", "height": "size", "h": "size", "resolution": "size", "negative": "no", "private": "stealth", "scale": "cfg",
+          "personalize": "profile", "moodboard": "profile", "variety": "chaos"}  # the last as Midjourney's pages call them
 
 
 def why_unmet(typed: str) -> str:
@@ -317,6 +318,8 @@ def meant(name: str) -> str:
     joined = re.match(r"([a-z]+)([\d.:]+)$", name)
     if joined and joined[1] in BY_NAME:
         return f" Did you mean `--{joined[1]} {short(joined[2])}`, with a space?"
+    if name == "zoom":
+        return " Custom Zoom under a picture takes it, and so does `/outpaint`."
     if name in _MEANT:
         return f" Did you mean `--{_MEANT[name]}`?"
     return hint(name, BY_NAME, "--") or f" Known here: {', '.join('--' + f.name for f in FLAGS if not f.unmet)}."

@@ -220,6 +220,8 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
         ("a --v6", ["--v6", "`--v 6`"]),
         ("a --width 512", ["--width", "--size"]),
         ("a --private", ["--private", "--stealth"]),
+        ("a --personalize", ["--personalize", "--profile"]),
+        ("a --zoom 2", ["--zoom", "Custom Zoom", "/outpaint"]),
         ("a —chaoss 5", ["--chaoss", "--chaos"]),
         ("a --ar 1:1 --size 64x64", ["--size", "--ar"]),
         ("b:: " * 21, ["21 parts"]),
