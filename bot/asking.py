@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -152,7 +153,10 @@ class Asking:
         draft = await self._members.add_draft(
             interaction.user.id, {"prompts": [format_prompt(prompt) for prompt in prompts], "pictures": found, "count": count}
         )
-        text = messages.offer([format_prompt(replace(prompt, repeat=None)) for prompt in prompts], count)
+        times: Counter[str] = Counter()
+        for prompt in prompts:
+            times[format_prompt(replace(prompt, repeat=None))] += prompt.repeat or 1
+        text = messages.offer(times)
         await interaction.edit_original_response(content=text, view=buttons.for_draft(draft, count), allowed_mentions=SILENT)
 
     async def asks(self, interaction: discord.Interaction, sources: Sequence[str]) -> list[Ask]:

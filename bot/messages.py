@@ -229,11 +229,11 @@ def single(job: Job, index: int, user_id: int) -> str:
     return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
 
 
-def offer(prompts: Sequence[str], count: int) -> str:
-    """The question before several jobs are queued."""
-    seen = list(dict.fromkeys(prompts))
-    lines = [f"- {quote(text, 150) or '*no words*'}" for text in seen[:8]]
-    rest = [f"- and {len(seen) - 8} more"] if len(seen) > 8 else []
+def offer(times: Mapping[str, int]) -> str:
+    """The question before several jobs are queued. times: prompt → how often."""
+    count = sum(times.values())
+    lines = [f"- {quote(text, 150) or '*no words*'}{f' ({n} times)' if n > 1 else ''}" for text, n in list(times.items())[:8]]
+    rest = [f"- and {len(times) - 8} more"] if len(times) > 8 else []
     return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
 
 

@@ -10,9 +10,8 @@ from discord.ext import commands
 
 from bot.authority import Action
 from bot.client import Atelier
-from bot.cogs.queue import render
+from bot.cogs.queue import answer, render
 from bot.messages import duration
-from bot.replies import whisper
 from core.preferences import Preferences
 from storage.members import Usage
 
@@ -29,18 +28,18 @@ class Info(commands.Cog):
         ever, month = await self.bot.members.usage(user), await self.bot.members.usage(user, now.replace(day=1, hour=0, minute=0, second=0))
         chosen = await self.bot.members.preferences(user)
         head = _head(user, chosen, ever, month, self.bot.settings.user_running, self.bot.settings.user_waiting)
-        await whisper(interaction, f"{head}\n{render(await self.bot.queue.mine(user), heading='Your jobs', show_user=False, links=True)}")
+        await answer(interaction, [*head, *render(await self.bot.queue.mine(user), heading="Your jobs", show_user=False, links=True)])
 
 
-def _head(user: int, chosen: Preferences, ever: Usage, month: Usage, running: int, waiting: int) -> str:
+def _head(user: int, chosen: Preferences, ever: Usage, month: Usage, running: int, waiting: int) -> list[str]:
     speed = chosen.lane.value if chosen.lane else "fast"
     kinds = ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1])) or "nothing yet"
-    return "\n".join((
+    return [
         f"**<@{user}>** · {speed} · {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}",
         f"**This month** {_count(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of the device, {_count(month.pictures, 'picture')}",
         f"**Lifetime** {kinds}; {_time(ever.seconds)}, {_count(ever.pictures, 'picture')}, {_count(ever.favourites, 'favourite')}",
         f"**Limits** {running} jobs at once, {waiting} waiting (a role of yours may have other ones)",
-    ))  # fmt: skip
+    ]  # fmt: skip
 
 
 def _time(seconds: float) -> str:

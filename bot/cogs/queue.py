@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import discord
 from discord import app_commands
@@ -11,8 +11,8 @@ from discord.ext import commands
 from bot.authority import Action
 from bot.buttons import JobButton
 from bot.client import Atelier
-from bot.messages import duration, ordinal
-from bot.replies import SILENT, whisper
+from bot.messages import duration, ordinal, pages
+from bot.replies import SILENT, add_whisper, whisper
 from core.job import Job
 from jobs.views import JobView, Snapshot
 
@@ -28,8 +28,7 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         await interaction.response.defer(ephemeral=True, thinking=True)
         snapshot = await self.bot.queue.mine(interaction.user.id)
         view = CancelView(snapshot)
-        text = render(snapshot, heading="Your jobs", show_user=False)
-        await interaction.edit_original_response(content=text, view=view if view.children else None, allowed_mentions=SILENT)
+        await answer(interaction, render(snapshot, heading="Your jobs", show_user=False), view if view.children else None)
 
     @app_commands.command(description="Cancel a job, running or waiting")
     @app_commands.describe(job="Its id; see /queue mine")
@@ -52,8 +51,7 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self.bot.check(interaction, Action.QUEUE)
         snapshot = await self.bot.queue.snapshot()
-        text = render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction))
-        await interaction.edit_original_response(content=text, allowed_mentions=SILENT)
+        await answer(interaction, render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction)))
 
     @app_commands.command(description="Start no more jobs; running ones end (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
@@ -107,16 +105,23 @@ class CancelView(discord.ui.View):
             self.add_item(button)
 
 
-def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False) -> str:
-    """The queue as text, at most MAX_ROWS rows of each part. links: to the jobs' messages."""
+async def answer(interaction: discord.Interaction, lines: Sequence[str], view: discord.ui.View | None = None) -> None:
+    """To a deferred interaction: as many messages as ``lines`` need, the first with ``view``."""
+    first, *others = pages(lines)
+    await interaction.edit_original_response(content=first, view=view, allowed_mentions=SILENT)
+    for page in others:
+        await add_whisper(interaction, page)
+
+
+def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False) -> list[str]:
+    """The queue as lines of text, at most MAX_ROWS rows of each part. links: to the jobs' messages."""
     state = " (paused)" if snapshot.paused else " (draining: no new jobs)" if snapshot.draining else ""
     running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
     waiting = [v for v in snapshot.waiting if only_guild is None or v.job.origin.guild_id == only_guild]
     lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user, links)]
     count = snapshot.total_waiting if only_guild is None else len(waiting)
     lines += [f"**Waiting** {count}", *_rows(waiting, show_user, links)]
-    lines += [f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}" for device in snapshot.devices]
-    return "\n".join(lines)[:2000]
+    return lines + [f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}" for device in snapshot.devices]
 
 
 def _rows(views: list[JobView], show_user: bool, links: bool) -> list[str]:

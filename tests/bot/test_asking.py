@@ -28,6 +28,7 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
     await studio.alice.click(said(asked), label="No")
     assert studio.channel.history() == []
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3 --seed 8")
+    assert "**3 jobs**" in said(asked).content and "a house --seed 8 (3 times)" in said(asked).content.replace("\\", "")
     await studio.restart()
     await studio.alice.click(said(asked), label="Yes, 3 jobs")
     seeds = sorted([(await job_of(studio, m)).request.seed for m in studio.channel.history()])
@@ -170,6 +171,19 @@ async def test_info_tells_usage_and_modes(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     text = said(await studio.alice.slash(studio.channel, "info")).content
     assert "1 /imagine" in text and "4 pictures" in text and "public" in text and "Your jobs" in text
+
+
+async def test_info_of_many_jobs_takes_more_messages_and_breaks_no_line(tmp_path) -> None:
+    async with open_studio(tmp_path, USER_WAITING="15") as studio:
+        studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+        await studio.built.queue.pause(studio.mira.id)
+        for number in range(15):
+            await studio.alice.slash(studio.channel, "imagine", prompt=f"boat {number}")
+        result = await studio.alice.slash(studio.channel, "info")
+        pages = [result.response.content, *(m.content for m in result.followups)]
+        rows = [line for page in pages for line in page.splitlines() if line.startswith("- `")]
+        assert len(pages) == 2 and len(rows) == 15 and all("· https://discord.com/channels/" in row for row in rows)
+        await studio.built.queue.clear(studio.mira.id)
 
 
 async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
