@@ -226,12 +226,13 @@ def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
     side = max(picture.width, picture.height)
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
     zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
-    pans = [name for name in PANS if (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE]
-    square = ("square",) if picture.width != picture.height and side <= MAX_SIDE else ()
+    grows = side <= MAX_SIDE  # else no canvas around it fits
+    pans = [name for name in PANS if grows and (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE]
+    square = ("square",) if picture.width != picture.height and grows else ()
     rows = (
         (*upscales, *(("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ())),
         ("subtle", "strong", "region", "remix", "again"),
-        (*zooms, *(("zoom",) if min(picture.width, picture.height) < MAX_SIDE else ()), *square),
+        (*zooms, *(("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()), *square),
         (*pans, "favourite"),
         ("describe", "classify", "details", "dm", "delete"),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.requests import VariationRequest
+from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
@@ -26,8 +26,16 @@ def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, in
 
 
 def test_a_very_long_picture_is_cut_and_that_is_said(models_of: Callable[..., Models]) -> None:
-    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(1000, 100))
+    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(2000, 100))
     assert "middle" in output.parameters["notes"][0]
+
+
+def test_a_wide_picture_of_imagine_keeps_its_shape(models_of: Callable[..., Models]) -> None:
+    models = models_of(image="stable-diffusion")
+    drawn = ask(models, ImagineRequest(prompt="a", aspect_ratio=(4, 1), num_images=1)).pictures[0]
+    source = Image.open(io.BytesIO(drawn.data)).convert("RGB")
+    output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), source)
+    assert Image.open(io.BytesIO(output.pictures[0].data)).size == source.size and output.parameters["notes"] == []
 
 
 def test_the_strengths_are_the_cards(folders: dict[str, Path], tmp_path: Path) -> None:

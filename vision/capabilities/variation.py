@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from PIL import Image
 
 from core.events import Output
-from core.requests import VariationRequest
+from core.requests import MAX_ASPECT, VariationRequest
 from vision import drawing, pictures
 from vision.capabilities.imagine import finish
 from vision.diffusion import generate
@@ -17,7 +17,7 @@ from vision.models import Mode
 from vision.provider import Models
 from vision.reporter import Reporter
 
-LONGEST_ASPECT = 3.0  # longer pictures are cut to it, in the middle: models draw repeats otherwise
+LONGEST_ASPECT = MAX_ASPECT + 1.0  # longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
 
 
 def run(request: VariationRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
