@@ -26,6 +26,9 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from vision.engine import rows
+from vision.engine.denoiser import Call, Denoiser
+
 log = logging.getLogger(__name__)
 
 STALE = 24 * 3600  # seconds until a file that nobody came back for is removed
@@ -175,10 +178,11 @@ class Resume:
         self.state, self.over = state, False
         self._scheduler, self._generators = pipe.scheduler, generators
         self._denoiser = getattr(pipe, "transformer", None) or pipe.unet
-        self._own_forward = vars(self._denoiser).get("forward")  # offloading hooks put one on the instance
+        self._place = "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"  # a stand-in goes on learning what calls there are
+        self._own = vars(self._denoiser).get(self._place)  # offloading hooks put one on the instance
 
     def __enter__(self) -> Resume:
-        self._denoiser.forward = self._zeros
+        setattr(self._denoiser, self._place, self._zeros)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -198,14 +202,17 @@ class Resume:
         return self.state.latents
 
     def _wake(self) -> None:
-        if self._own_forward is not None:
-            self._denoiser.forward = self._own_forward
+        if self._own is not None:
+            setattr(self._denoiser, self._place, self._own)
         else:
-            vars(self._denoiser).pop("forward", None)
+            vars(self._denoiser).pop(self._place, None)
 
     def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any]:
         """As the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B, …) with the latents' own other axes."""
-        given = args[0] if args else kwargs.get("hidden_states", kwargs.get("sample"))
+        if args and isinstance(args[0], Call):
+            given = next(args[0].arguments[name] for name in rows.SAMPLES if name in args[0].arguments)
+        else:
+            given = args[0] if args else kwargs.get("hidden_states", kwargs.get("sample"))
         if isinstance(given, list):
             return ([torch.zeros_like(item) for item in given],)
         return (given.new_zeros(given.shape[0], *self.state.latents.shape[1:]),)
