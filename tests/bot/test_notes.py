@@ -59,4 +59,4 @@ async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> N
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --ar {3:2, 1:1} --r 2")
     text = said(asked).content
-    assert "**4 jobs**" in text and "- a boat --ar 3:2\n" in text and "- a boat --ar 1:1\n" in text
+    assert "**4 jobs**" in text and "- a boat --ar 3:2 (2 times)\n" in text and "- a boat --ar 1:1 (2 times)\n" in text
