@@ -65,7 +65,7 @@ async def test_imagine_all_is_asked_with_the_members_roles(studio: Studio, pictu
     await _says(studio, studio.mira, "allow", role=role)
     await patron.slash(studio.channel, "describe", image=picture)
     await patron.click(studio.last(), label="Imagine all")
-    assert len([m for m in studio.channel.history() if m.attachments]) == 4
+    assert len([m for m in studio.channel.history()[1:] if m.attachments]) == 4
 
 
 async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(studio: Studio, picture) -> None:
