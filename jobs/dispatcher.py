@@ -17,7 +17,7 @@ from core.errors import StorageError, UserError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import to_json
-from jobs.estimate import Estimate, Shares, until_start
+from jobs.estimate import Estimate, Line, Shares, until_start
 from jobs.executor import Executor, Lost, Outcome
 from jobs.feed import Feed
 from jobs.placement import Placement, Room
@@ -193,10 +193,10 @@ class Dispatcher:
         if waiting is None:
             return None
         place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(place))
+        return Queued(place, self._eta_of(waiting, place))
 
-    def _eta_of(self, place: int) -> float | None:
-        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue."""
+    def _eta_of(self, waiting: Waiting, place: int) -> float | None:
+        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue. Its member's limit counts, too."""
         total = known = 0.0
         for key, count in self.waitlist.by_cost.items():
             seconds = self.estimate.seconds(key)
@@ -204,14 +204,20 @@ class Dispatcher:
                 total, known = total + count * seconds, known + count
         if not known or self.paused:
             return None
-        left = self._left()
-        return until_start(place, left, total / known * max(0, place - len(left)), len(self.executor.devices) or 1)
+        average, devices = total / known, len(self.executor.devices) or 1
+        lines = ((place, self._left()), (self.waitlist.own_place(waiting), self._left_of(waiting)))
+        return max(until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines)
 
     def _left(self) -> list[float]:
         """For each slot the seconds until it is free, shortest first."""
         slots = sum(device.slots for device in self.executor.devices) or 1
         left = sorted(self.remaining(live) or 0.0 for live in self.running.values())
         return [0.0] * (slots - len(left)) + left[:slots]
+
+    def _left_of(self, waiting: Waiting) -> list[float]:
+        """The same for the slots that the job's member may have at once."""
+        left = sorted(self.remaining(live) or 0.0 for live in self.running.values() if live.waiting.user_id == waiting.user_id)
+        return ([0.0] * (waiting.max_running - len(left)) + left)[: max(1, waiting.max_running)]
 
     def remaining(self, live: Live) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
@@ -233,13 +239,14 @@ class Dispatcher:
         """Tell each waiting job where it stands, if that has changed."""
         told = self._told
         self._told = now_told = {}
-        left, devices = self._left(), len(self.executor.devices) or 1
-        costs, ahead = [], 0.0
+        devices = len(self.executor.devices) or 1
+        everybody, members = Line(self._left(), devices), dict[int, Line]()
         for place, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
             seconds = self.estimate.seconds(waiting.cost_key)
-            costs.append(seconds or 0.0)
-            ahead += costs[place - len(left) - 1] if place > len(left) else 0.0
-            event = Queued(place, None if seconds is None or self.paused else until_start(place, left, ahead, devices))
+            if waiting.user_id not in members:
+                members[waiting.user_id] = Line(self._left_of(waiting), devices)
+            eta = max(everybody.next(seconds or 0.0), members[waiting.user_id].next(seconds or 0.0))
+            event = Queued(place, None if seconds is None or self.paused else eta)
             if place % CHUNK == 0:
                 await asyncio.sleep(0)
             before = told.get(waiting.job_id)

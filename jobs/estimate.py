@@ -69,6 +69,22 @@ def until_start(place: int, left: Sequence[float], ahead: float, devices: int) -
     return left[min(place, len(left)) - 1] + ahead / devices
 
 
+class Line:
+    """Waiting jobs one behind another, before slots that are free in ``left`` seconds, shortest first."""
+
+    def __init__(self, left: Sequence[float], devices: int) -> None:
+        self._left, self._devices = left, devices
+        self._costs: list[float] = []
+        self._ahead = 0.0
+
+    def next(self, seconds: float) -> float:
+        """Seconds until the next one starts, which takes ``seconds`` of a device."""
+        self._costs.append(seconds)
+        place = len(self._costs)
+        self._ahead += self._costs[place - len(self._left) - 1] if place > len(self._left) else 0.0
+        return until_start(place, self._left, self._ahead, self._devices)
+
+
 def _keys(cost_key: str) -> tuple[str, ...]:
     kind, _, model = cost_key.split("|", 2)
     return cost_key, f"{kind}||{model}", f"{kind}||", "||"

@@ -75,6 +75,16 @@ class Waitlist:
         own = [job for lane in Lane if (user_id, lane) in self._groups for job in self._groups[user_id, lane].jobs]
         return own + [job for job in self._front if job.user_id == user_id]
 
+    def own_place(self, job: Waiting) -> int:
+        """1 is next: the place of ``job`` among its member's own."""
+
+        def turn(other: Waiting) -> tuple[bool, int, int, int]:
+            rank = self._groups[other.user_id, other.lane].rank if other.front is None else 0
+            return other.front is None, other.front or 0, rank, other.seq
+
+        mine = turn(job)
+        return 1 + sum(turn(other) < mine for other in self.of_user(job.user_id))
+
     def add(self, job: Waiting, now: float) -> None:
         """Into its place by arrival: a job that failed half-way goes before those that came after it."""
         self._jobs[job.job_id] = job

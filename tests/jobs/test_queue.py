@@ -406,6 +406,23 @@ async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None
         await held(executor, waiting[0])
 
 
+async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> None:
+    executor = HandExecutor({"cuda:0": 8})
+    async with open_queue(tmp_path, executor) as queue:
+        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        for _ in range(3):
+            await ask(queue)
+        await until(lambda: len(executor.held) == 3)
+        mine = [await ask(queue) for _ in range(4)]
+        expected = [30, 30, 30, 40]  # three beside each other take 10 s each of the one device; then the first of those that waited
+        assert [round(submitted.eta) for submitted in mine] == expected
+        assert [round(view.eta) for view in (await queue.snapshot()).waiting] == expected
+        queue._dispatcher._told = {}
+        await queue._dispatcher._announce()
+        told = queue._dispatcher._told
+        assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
+
+
 # Cancelling
 
 async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:
