@@ -1,4 +1,7 @@
-"""What was tried to make a step cheaper on a CPU: ``python -m benchmarks.choices [demo|sd15] …``. The decisions are in docs/decisions.md.
+"""What was tried to make a step, or a decoded picture, cheaper on a CPU: ``python -m benchmarks.choices [demo|sd15|decoders] …``.
+
+The decisions are in docs/decisions.md.
+
 
 Every variant runs the same UNet on the same inputs as the plain one, interleaved with it, and must give the same within its precision.
 OpenVINO is tried where it can be imported.
@@ -34,6 +37,10 @@ def main() -> None:
     quiet_libraries()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    if "decoders" in arguments.models:
+        arguments.models.remove("decoders")
+        for name, side in (("demo", 16), ("taesd", 64), ("sd15", 64)):
+            _decode_together(name, arguments.side or side, arguments.repeats)
     for name in arguments.models:
         for rows in (2, 8) if name == "demo" else (2,):
             _compare(name, rows, arguments.side, arguments.repeats, arguments.only)
@@ -86,6 +93,44 @@ def _torch(model: Any) -> Callable[..., torch.Tensor]:
         return model(x.to(dtype), t, encoder_hidden_states=words.to(dtype), return_dict=False)[0].float()
 
     return call
+
+
+def decoder(name: str) -> torch.nn.Module:
+    """demo: the demo pack's. sd15: AutoencoderKL of Stable Diffusion 1.5's shape. taesd: the tiny one for it. The latter two drawn as torch does."""
+    from diffusers import AutoencoderKL, AutoencoderTiny
+
+    torch.manual_seed(0)
+    if name == "demo":
+        return AutoencoderTiny.from_pretrained(DEMO / "vae").eval()
+    if name == "taesd":
+        return AutoencoderTiny().eval()
+    return AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512), down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
+        layers_per_block=2, norm_num_groups=32,
+    ).eval()  # fmt: skip
+
+
+@torch.no_grad()
+def _decode_together(name: str, side: int, repeats: int) -> None:
+    """Four pictures decoded one by one, as jobs do, against all in one call."""
+    vae = decoder(name)
+    latents = torch.randn(4, vae.config.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
+
+    def alone() -> torch.Tensor:
+        return torch.cat([vae.decode(one[None], return_dict=False)[0] for one in latents])
+
+    def together() -> torch.Tensor:
+        return vae.decode(latents, return_dict=False)[0]
+
+    wanted = alone()
+    apart = float((together() - wanted).abs().max() / wanted.std())
+    costs = interleaved({"alone": alone, "together": together}, repeats)
+    gains = [a.cpu / b.cpu for a, b in zip(costs["alone"], costs["together"], strict=True)]
+    each = statistics.median(1000 * cost.cpu / len(latents) for cost in costs["alone"])
+    print(
+        f"{name}, four of {side}x{side} latents: together {statistics.median(gains):.2f}x ({min(gains):.2f} to {max(gains):.2f}) less CPU; "
+        f"alone {each:.0f} ms a picture; {apart:.1e} of the deviation apart", flush=True,
+    )  # fmt: skip
 
 
 def _make(variant: str, model: Any, inputs: Inputs) -> Callable[..., torch.Tensor]:
