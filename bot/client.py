@@ -95,7 +95,8 @@ class Atelier(commands.Bot):
         self.asking = Asking(self, self.members, pictures)
         self.presses = Presses(self, self.asking, self.members)
         self.regions = Regions(self)
-        self.sharing = Sharing(queue, self.delivery, moderator)
+        self.sharing = Sharing(queue, self.delivery, moderator, self.members, self.fetch_user)
+        self.delivery.afterwards = self.sharing.copy_for_asker
         self._resumed = False
         self._unposting: asyncio.Task[int] | None = None
 

@@ -100,6 +100,7 @@ class Delivery:
         self._saying: asyncio.Task[None] | None = None
         self.on_edit: list[Callable[[int], None]] = []  # called with the message's id
         self.on_delivered: list[Callable[[Job, str], None]] = []
+        self.afterwards: Callable[[Job], Awaitable[None]] = _nothing  # once a job's end is told in its place
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began it."""
@@ -262,6 +263,8 @@ class Delivery:
         row = await self._queue.job(job.id) if self.on_delivered else None
         for hook in self.on_delivered if row else ():
             hook(row, rung)
+        if rung in ("edit", "channel"):
+            await self.afterwards(job)
 
     async def _climb(self, job: Job, shown: _Shown, post: Post) -> tuple[str, Sent | None]:
         """Try the rungs in order; the first that takes the post wins."""
@@ -457,6 +460,10 @@ class Delivery:
         made = (described or isinstance(job.request, GenerateRequest)) and self._look.ai_mark
         source = (marks.EXTENDED if isinstance(job.request, (OutpaintRequest, RegionRequest)) else marks.MADE) if made else None
         return marks.outgoing(data, media_type, source=source, parameters=self._look.picture_parameters)
+
+
+async def _nothing(job: Job) -> None:
+    """Nobody wants more."""
 
 
 def treated(post: Post, treatment: Treatment, job: Job) -> Post:

@@ -186,6 +186,25 @@ async def test_info_of_many_jobs_takes_more_messages_and_breaks_no_line(tmp_path
         await studio.built.queue.clear(studio.mira.id)
 
 
+async def test_auto_dm_sends_a_copy_of_what_is_finished(studio: Studio, picture) -> None:
+    inbox = studio.alice.user.dm_channel
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert inbox.history() == []
+    await studio.alice.slash(studio.channel, "prefer auto_dm")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a cat")
+    await studio.bob.slash(studio.channel, "imagine", prompt="a dog")
+    [copy] = inbox.history()
+    assert copy.attachments and "**a cat**" in copy.content and copy.content == studio.channel.history()[-2].content
+    await studio.alice.user.click(copy, label="U1")
+    assert "Image #1" in inbox.history()[-1].content
+    await studio.alice.slash(studio.channel, "describe", image=picture)
+    assert "telling number 1" in inbox.history()[-1].content
+    await studio.alice.slash(studio.channel, "imagine", prompt="a broken boat")
+    assert "❌" in studio.last().content and "broken" not in inbox.history()[-1].content
+    await studio.alice.user.slash("imagine", prompt="a tree")
+    assert len([m for m in inbox.history() if "**a tree**" in m.content]) == 1
+
+
 async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
     message = await single(studio)
     await studio.bob.react(message, "⭐")
