@@ -24,7 +24,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
     """None = not chosen. strong: what V does; else subtle. suffix: flags added to each new prompt, in the place of stylize, raw, model and
-    version. sticky: the last --sref and --p are used again."""
+    version. sticky: the codes of the last --sref are used again."""
 
     lane: Lane | None = None
     stealth: bool = False
