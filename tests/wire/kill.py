@@ -112,9 +112,8 @@ class Killer:
                 self.report.worker_back.append(time.monotonic() - began)
 
     def _told(self) -> int:
-        """Messages that tell an end, of the last rounds."""
-        recent = list(self.discord.messages.values())[-60:]
-        return sum(len(m.versions) for m in recent if "job " in m.content)
+        """Messages that tell an end; the next end may be of a job asked for long ago."""
+        return sum(len(m.versions) for m in self.discord.messages.values() if "job " in m.content)
 
     async def _reach(self, point: str) -> None:
         """Until the bot has died at ``point``, or it has waited long enough for it."""
