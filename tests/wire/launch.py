@@ -1,5 +1,5 @@
 """Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--block S] [--haste N]
-[--probe FILE]``.
+[--spin N] [--probe FILE]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and what a test asks to
 happen inside the bot's process. The product reads none of it.
@@ -34,6 +34,8 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
 
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    for _ in range(arguments.spin):
+        _spin()
     point_at(arguments.url)
     import bot.app
 
@@ -60,8 +62,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered")
     parser.add_argument("--block", type=float, help="a seeded bug: each submission blocks the event loop for this many seconds")
     parser.add_argument("--haste", type=float, help="let the delivery's pauses pass so many times faster")
+    parser.add_argument("--spin", type=int, default=0, help="processes beside the bot that keep a core busy each, as its workers would")
     parser.add_argument("--probe", type=Path, help="write there what the event loop does")
     return parser
+
+
+def _spin() -> None:
+    """Compute as a worker on the processor does: in the bot's session, whose share of the cores it has, and at its priority."""
+    from jobs.local import step_back
+
+    bot = os.getpid()
+    if os.fork():
+        return
+    step_back()
+    while os.getppid() == bot:
+        pass
+    os._exit(0)
 
 
 def point_at(url: str) -> None:

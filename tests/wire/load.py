@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import os
 import statistics
 import sys
@@ -18,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.local import step_back
 from tests.wire.discord import GUILD, Discord, Interaction
 from tests.wire.kill import quantile
 from tests.wire.process import BotProcess
@@ -47,47 +45,31 @@ class Report:
     busy: float = 0.0  # load average at the end
 
 
-def spin() -> None:
-    """Compute as a worker on the processor does."""
-    step_back()
-    while True:
-        pass
-
-
 async def run(folder: Path, rate: float, seconds: float, *options: str, queued: int = 0, spinning: int = 0) -> Report:
     """``rate`` interactions a second for ``seconds`` with a worker at work, ``queued`` of them waiting before it starts.
     ``options``: of ``tests.wire.launch``."""
-    spinners = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(spinning)]
-    for process in spinners:
-        process.start()
     probe = folder / "stalls"
-    try:
-        settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
-        async with Discord() as discord, BotProcess(discord, folder, f"--probe={probe}", *options, **settings) as bot:
-            await _queue_up(discord, bot, queued)
-            _slash(discord, 0, "a slow river")  # the worker has something to do
-            await discord.until(lambda: any("%" in m.content for m in discord.messages.values()))
-            skipped = len(probe.read_text().splitlines())
-            report, asked, before = Report(cores=os.cpu_count() or 1), [], bot.cpu_seconds
-            watching = asyncio.create_task(_watch_memory(bot, report))
-            await _ask(discord, asked, rate, seconds, report)
-            await _acknowledged(discord, asked)
-            await asyncio.sleep(1.0)  # the loop goes on under what came last
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            report.cpu = 1000 * (bot.cpu_seconds - before) / len(asked)
-            report.torch = "libtorch" in bot.libraries()
-            notes = probe.read_text().splitlines()[skipped:-1]
-            report.stalls = [float(line.split()[1]) for line in notes if line.startswith("late")]
-            report.turns = [tuple(map(float, line.split()[1:4])) for line in notes if line.startswith("turn")]
-            report.collections = [float(line.split()[1]) for line in notes if line.startswith("gc")]
-            report.delivered = sum(1 for m in discord.messages.values() if "job " in m.content)
-    finally:
-        for process in spinners:
-            process.kill()
-            process.join()
-            process.close()
+    settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
+    async with Discord() as discord, BotProcess(discord, folder, f"--probe={probe}", f"--spin={spinning}", *options, **settings) as bot:
+        await _queue_up(discord, bot, queued)
+        _slash(discord, 0, "a slow river")  # the worker has something to do
+        await discord.until(lambda: any("%" in m.content for m in discord.messages.values()))
+        skipped = len(probe.read_text().splitlines())
+        report, asked, before = Report(cores=os.cpu_count() or 1), [], bot.cpu_seconds
+        watching = asyncio.create_task(_watch_memory(bot, report))
+        await _ask(discord, asked, rate, seconds, report)
+        await _acknowledged(discord, asked)
+        await asyncio.sleep(1.0)  # the loop goes on under what came last
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        report.cpu = 1000 * (bot.cpu_seconds - before) / len(asked)
+        report.torch = "libtorch" in bot.libraries()
+        notes = probe.read_text().splitlines()[skipped:-1]
+        report.stalls = [float(line.split()[1]) for line in notes if line.startswith("late")]
+        report.turns = [tuple(map(float, line.split()[1:4])) for line in notes if line.startswith("turn")]
+        report.collections = [float(line.split()[1]) for line in notes if line.startswith("gc")]
+        report.delivered = sum(1 for m in discord.messages.values() if "job " in m.content)
     report.busy = os.getloadavg()[0]
     report.sent = len(asked)
     report.acknowledged = [1000 * (made.acknowledged - made.sent) if made.acknowledged else float("inf") for made in asked]
