@@ -1,6 +1,8 @@
 """The picture process: what it gives up, what it takes, what is left of a picture."""
 
 import io
+import os
+import signal
 import subprocess
 import sys
 
@@ -33,6 +35,14 @@ def test_a_picture_process_can_only_compute(deed: str) -> None:
     tries = f"\ntry:\n  {DEEDS[deed]}\nexcept (OSError, MemoryError) as error: print('stopped', type(error).__name__)\nelse: print('done')"
     assert _run(f"import os, _socket; {SHUT}{tries}").stdout.startswith("stopped")
     assert "done" in _run(f"import os, _socket; {tries}").stdout, "the deed must work elsewhere, or the test shows nothing"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_time_is_up_before_the_limit_is_passed() -> None:
+    before = os.times()
+    assert _run(f"{SHUT.replace('5)', '1)')}\nwhile True: pass").returncode == -signal.SIGPROF
+    after = os.times()
+    assert 0.8 < after.children_user + after.children_system - before.children_user - before.children_system < 1.0
 
 
 def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
