@@ -125,7 +125,7 @@ def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) ->
                 begin(engine, model, coming.pop(0)[1])
             before = sum(life.steps for life in lives)
             engine.wake.clear()
-            if not engine.tick():
+            if not engine.tick() and engine.seats:
                 engine.wake.wait(10)
             ticks += 1
             if moved := sum(life.steps for life in lives) - before:
