@@ -17,7 +17,7 @@ from benchmarks.rows import ROWS, Options, row
 
 HEADING = """# Benchmarks
 
-`make bench` measures every row again (about ten minutes) and writes this page; `python -m benchmarks ROW …` only those rows. Ratios come
+`make bench` measures every row again (about half an hour; `--scale 0.3` does about a third of the work) and writes this page; `python -m benchmarks ROW …` only those rows. Ratios come
 from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's threads, which other work on the machine
 hardly changes, *wall* is the clock on the wall. Rows that fall short stand beside those that don't. Medians are of as many repeats as `n` says."""
 
