@@ -217,7 +217,8 @@ class Delivery:
         """Newest first: who has just asked is looking."""
         while self._unsaid:
             await asyncio.sleep(max(0.0, self._free_at(FIRST_WORDS) - monotonic()))
-            self._queue.repeat(self._unsaid.popitem()[0])
+            if self._unsaid:  # they may all have ended meanwhile
+                self._queue.repeat(self._unsaid.popitem()[0])
             await asyncio.sleep(0)  # its watcher takes the turn
 
     async def _outgoing_preview(self, preview: bytes, job: Job) -> bytes | None:
