@@ -5,12 +5,13 @@ import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from PIL import Image
 
 import bot.delivery
-from bot.delivery import Delivery
+from bot.delivery import BURSTS, FIRST_WORDS, RATIONS, Delivery
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
@@ -263,3 +264,13 @@ async def test_a_delivery_that_broke_down_is_taken_up_again(bench: Bench, monkey
     await _end(bench, job)
     assert bench.queue.delivered_by[job.id] == "edit" and len(bench.discord.finals(job.id)) == 1
 
+
+
+async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out(bench: Bench) -> None:
+    delivery = bench.delivery
+    delivery._full[FIRST_WORDS] = monotonic() + BURSTS[FIRST_WORDS] / RATIONS[FIRST_WORDS] + 0.3
+    delivery._unsaid["ended"] = None
+    saying = asyncio.create_task(delivery._say_unsaid())
+    await asyncio.sleep(0.05)
+    delivery._unsaid.clear()
+    await asyncio.wait_for(saying, 5)
