@@ -217,7 +217,8 @@ class Dispatcher:
     def _left_of(self, waiting: Waiting) -> list[float]:
         """The same for the slots that the job's member may have at once."""
         left = sorted(self.remaining(live) or 0.0 for live in self.running.values() if live.waiting.user_id == waiting.user_id)
-        return ([0.0] * (waiting.max_running - len(left)) + left)[: max(1, waiting.max_running)]
+        slots = max(1, waiting.max_running)  # 0: rows from before such members were refused
+        return ([0.0] * (slots - len(left)) + left)[:slots]
 
     def remaining(self, live: Live) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""

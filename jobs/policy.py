@@ -115,6 +115,8 @@ def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, u
     if rules.roles and not rules.roles & set(origin.roles):
         names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
         raise NotAllowedError(f"Atelier is kept for some roles here: {names}.")
+    if not allowed.user_running:
+        raise LimitError("Your roles may have 0 jobs running here, so none would ever start; the server's managers set that.")
     if user_waiting >= allowed.user_waiting:
         raise LimitError(f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or be cancelled first.")
     if origin.guild_id is not None and guild_waiting >= limits.guild_waiting:

@@ -185,6 +185,11 @@ def test_within_the_limits_and_on_the_lists_one_may_ask() -> None:
     admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=9, guild_waiting=199)
 
 
+def test_who_may_run_nothing_is_not_left_to_wait_for_ever() -> None:
+    with pytest.raises(LimitError, match="0 jobs running"):
+        admit(ORIGIN, Rules(), Allowance(0, 10), Limits(), user_waiting=0, guild_waiting=0)
+
+
 def test_a_member_has_the_best_of_their_roles() -> None:
     assert allowance(Limits(), ()) == Allowance(3, 10)
     assert allowance(Limits(), (RoleLimit(1, 1, 50), RoleLimit(2, 5, 5))) == Allowance(5, 50)

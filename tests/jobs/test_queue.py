@@ -423,6 +423,23 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
 
 
+async def test_a_waiting_job_of_a_member_who_may_run_none_holds_nobody_up(tmp_path: Path) -> None:
+    """Earlier versions took such jobs in."""
+    executor = HandExecutor({"cuda:0": 1})
+    async with open_queue(tmp_path, executor) as queue:
+        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        await queue.pause(9)
+        stuck = (await ask(queue, user=2)).job.id
+        queue._dispatcher.waitlist.get(stuck).max_running = 0
+        await queue.resume(9)
+        submitted = await ask(queue)
+        await until(lambda: submitted.job.id in executor.held)
+        assert queue._dispatcher.position(stuck).eta is not None
+        queue._dispatcher._told = {}
+        await queue._dispatcher._announce()
+        assert stuck in queue._dispatcher._told
+
+
 # Cancelling
 
 async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:
