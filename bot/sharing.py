@@ -33,20 +33,20 @@ class Sharing:
     ) -> None:
         self._queue, self._delivery, self._moderator, self._members, self._find_user = queue, delivery, moderator, members, find_user
 
-    async def hand_over(self, user: discord.abc.Snowflake, result: Result, indexes: Sequence[int] | None = None) -> None:
+    async def hand_over(self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None) -> None:
         """Pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message of its own with its buttons; of a job
         without pictures its own message. UserError when Discord refuses."""
         if not result.pictures:
             return await self.copy(user, result)
         with _told(result):
-            channel = await user.create_dm()  # type: ignore[attr-defined]
+            channel = await user.create_dm()
             for index in range(len(result.pictures)) if indexes is None else indexes:
                 await self._post(channel, result, await self._single(result, index, user.id, channel.id), index)
 
-    async def copy(self, user: discord.abc.Snowflake, result: Result) -> None:
+    async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
         """The job's own message, with grid and buttons, to ``user``. UserError when Discord refuses."""
         with _told(result):
-            channel = await user.create_dm()  # type: ignore[attr-defined]
+            channel = await user.create_dm()
             await self._post(channel, result, await self._delivery.post_of(result, FILE_LIMIT, Place(None, channel.id)), None)
 
     async def copy_for_asker(self, job: Job) -> None:

@@ -312,7 +312,12 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(model: ImageModel, monke
 
 
 def test_what_starts_from_a_picture_waits_for_the_decoder_and_gets_it(model: ImageModel) -> None:
-    rng, engine = random.Random(3), Engine()
+    all_modes_end(Engine(), model)
+
+
+def all_modes_end(engine: Engine, model: ImageModel) -> None:
+    """Nine jobs, from words, pictures and masks, a tick apart."""
+    rng = random.Random(3)
     jobs = [Job(generation(rng, list(Mode)[i % 3], "euler")) for i in range(9)]
     for job in jobs:
         begin(engine, model, job)
@@ -344,19 +349,14 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
 
 
 def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, threads, engine, rng = diffusion._decode, set(), Engine(roomy=lambda: False), random.Random(3)
+    decode, threads = diffusion._decode, set()
 
     def noted(*args):
         threads.add(threading.current_thread())
         return decode(*args)
 
     monkeypatch.setattr(diffusion, "_decode", noted)
-    jobs = [Job(generation(rng, list(Mode)[i % 3], "euler")) for i in range(9)]
-    for job in jobs:
-        begin(engine, model, job)
-        engine.tick()
-    engine.run()
-    assert all(job.ended and job.error is None for job in jobs)
+    all_modes_end(Engine(roomy=lambda: False), model)
     assert threads == {threading.current_thread()}
 
 
