@@ -194,7 +194,7 @@ def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves 
 
 
 def learned(model: ImageModel, like: Ask, timer: Callable[[], float] = time.process_time) -> Curves:
-    """The batch curve of jobs like ``like``, measured as a worker does: in the idle moments after a first job."""
+    """The batch curve and the overhead of jobs like ``like``, measured as a worker does: with a first job and in the idle moments after it."""
     curves, clock = Curves(), Clock(timer)
     engine = Engine(clock=clock.now, curves=curves)
     _seat(engine, model, like, clock)

@@ -1,4 +1,4 @@
-"""How long a pass takes, by its rows: measured in the course of real passes and in idle moments, kept on disk for the next start."""
+"""How long a pass takes, by its rows: measured in the course of real passes and in idle moments. Kept on disk, with the overhead."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import statistics
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+
+from vision.engine.overhead import Entry, Overhead
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +76,12 @@ class Curve:
 
 
 class Curves:
-    """The curves of one device, by kind (model and shape). path: JSON file they are kept in, None = nowhere."""
+    """What is known of one device: the curves, by kind (model and shape), and the overhead. path: JSON file it is kept in, None = nowhere."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._changed = path, False
-        kept = _read(path) if path is not None else {}
-        self._curves = {kind: Curve({int(rows): seconds for rows, seconds in points}) for kind, points in kept.items()}
+        curves, overhead = _read(path) if path is not None else ({}, [])
+        self._curves, self.overhead = {kind: Curve(points) for kind, points in curves.items()}, Overhead(overhead)
 
     def of(self, kind: str) -> Curve:
         """The curve of ``kind``, empty at first."""
@@ -98,7 +100,8 @@ class Curves:
         partial = self._path.with_suffix(f".{os.getpid()}")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps({kind: curve.points for kind, curve in self._curves.items()}, indent=0))
+            curves = {kind: curve.points for kind, curve in self._curves.items()}
+            partial.write_text(json.dumps({"curves": curves, "overhead": self.overhead.entries}, indent=0))
             partial.replace(self._path)
         except OSError as error:
             log.warning("batch curves aren't kept: %s", error)
@@ -106,13 +109,14 @@ class Curves:
                 partial.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """{} when there is none, or it can't be used: then it is measured again."""
+def _read(path: Path) -> tuple[dict[str, dict[int, float]], list[Entry]]:
+    """Points by kind, and the overhead; nothing when there is no file, or it can't be used: then all is measured again."""
     try:
         kept = json.loads(path.read_text())
-        return {str(kind): [(int(rows), float(seconds)) for rows, seconds in points if seconds > 0] for kind, points in kept.items()}
+        curves = {str(kind): {int(rows): float(seconds) for rows, seconds in points if seconds > 0} for kind, points in kept["curves"].items()}
+        return curves, [(str(kind), int(rows), float(between), float(whole)) for kind, rows, between, whole in kept["overhead"]]
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return {}, []
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         log.warning("the kept batch curves can't be used: %s", error)
-        return {}
+        return {}, []

@@ -23,7 +23,6 @@ from vision import devices
 from vision.engine import policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
-from vision.engine.overhead import Overhead
 from vision.engine.passes import Passes
 from vision.engine.together import MOST, Promise, Together, Work
 from vision.engine.turn import Turn
@@ -166,7 +165,7 @@ class Engine:
         self.passes = Passes(curves or Curves(), clock, exact=exact)
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
-        self._turns, self._guests, self._overhead = policy.Turns(), policy.Guests(), Overhead()
+        self._turns, self._guests, self._overhead = policy.Turns(), policy.Guests(), self.passes.curves.overhead
         self._together = Together(self.begin, 1 if exact else MOST)
         self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
         self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
@@ -266,8 +265,10 @@ class Engine:
             if seat.due is None:
                 self._promise(seat, now)
         jobs = [
-            policy.Waiting(seat.waits_for.key, seat.waits_for.count, seat.left, seat.due, not seat.passes, self._rest(seat)) for seat in waiting
-        ]
+            policy.Waiting(
+                seat.waits_for.key, seat.waits_for.count, seat.left, seat.due, not seat.passes, self._overhead.between(seat.like), self._rest(seat)
+            ) for seat in waiting
+        ]  # fmt: skip
         chosen = policy.choose(jobs, lambda key, count: self.passes.seconds(kinds[key], count), lambda key: self.passes.most(kinds[key]), now)
         return [waiting[i] for i in chosen]
 
@@ -276,11 +277,12 @@ class Engine:
         call = seat.waits_for
         seat.length = seat.left * self.passes.seconds(call.kind, call.count)
         idle = all(other is seat or other.due is None for other in self.seats)
-        seat.due = self._turns.due(now, seat.length + self._rest(seat), idle=idle) if seat.length else float("inf")
+        work = seat.length + seat.left * self._overhead.between(seat.like) + self._rest(seat)
+        seat.due = self._turns.due(now, work, idle=idle) if seat.length else float("inf")
 
     def _rest(self, seat: Seat) -> float:
-        """Seconds of its work that is still to be done outside of passes."""
-        return max(0.0, self._overhead.whole(seat.like) - seat.own) + (seat.left - 1) * self._overhead.between(seat.like)
+        """Seconds of its work that is still to be done when its passes are over. What follows on the last of them counts as between."""
+        return max(0.0, self._overhead.whole(seat.like) - seat.own - self._overhead.between(seat.like))
 
     def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool, turn: Turn | None = None) -> Future[T]:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""

@@ -2,7 +2,8 @@
 
 A newcomer's first step at once, so that there is something to see; then short jobs first, because that makes the mean wait shortest
 (shortest remaining processing time). Others ride along while that is worth it. Nobody comes later than PATIENCE times what first come, first
-served would have given.
+served would have given, and UNNOTICED counts as nothing: a pass after which that couldn't be kept any more gives way to those due first, in as
+wide a pass as their dates allow.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 PATIENCE = 2.0
 MARGIN = 0.85  # of PATIENCE is planned with: no two passes take the same time
+UNNOTICED = 0.5  # seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
 
 GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches, opening pictures)
 
@@ -20,8 +22,8 @@ GUESTS = 0.04  # share of the time of passes that work without passes may take: 
 class Waiting:
     """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step. left: steps, this one included.
 
-    rest: seconds of its work that no pass does, decoding above all.
-    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet.
+    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet. between: seconds of its own work
+    after each pass. rest: seconds of its work when its passes are over, decoding above all.
     """
 
     key: Hashable
@@ -29,6 +31,7 @@ class Waiting:
     left: int
     due: float = float("inf")
     new: bool = False
+    between: float = 0.0
     rest: float = 0.0
 
 
@@ -41,7 +44,8 @@ class Turns:
     def due(self, now: float, work: float, *, idle: bool = False) -> float:
         """For a job that comes now with ``work`` seconds to do; ``idle``: to nobody else, so errors of what came before end here."""
         self._end = (now if idle else max(self._end, now)) + work
-        return now + PATIENCE * MARGIN * (self._end - now)
+        turn = self._end - now
+        return now + max(PATIENCE * MARGIN * turn, turn + UNNOTICED)
 
 
 def room(length: float, hosted: float) -> float:
@@ -80,25 +84,34 @@ def choose(
     waiting: Sequence[Waiting], seconds: Callable[[Hashable, int], float], most: Callable[[Hashable], int], now: float
 ) -> list[int]:
     """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and rows. most: rows that fit, by key."""
+    alone = [seconds(job.key, job.rows) + job.between for job in waiting]
+    work = [job.left * step + job.rest for job, step in zip(waiting, alone, strict=True)]
+    by_due = sorted(range(len(waiting)), key=lambda i: waiting[i].due)
 
-    work = [job.left * seconds(job.key, job.rows) + job.rest for job in waiting]
-    pressing = _pressing(waiting, work, lambda i: seconds(waiting[i].key, waiting[i].rows), now)
-    if pressing is not None:
-        return [pressing]
+    def company(order: list[int]) -> list[int]:
+        """Those of ``order`` that share the pass with its first."""
+        key = waiting[order[0]].key
+        same = [i for i in order if waiting[i].key == key]
+        return same[: _riders([waiting[i].rows for i in same], len(waiting), lambda rows: seconds(key, rows), most(key))]
+
+    def late(chosen: list[int]) -> float:
+        """Seconds by which the worst is past its due date, if after ``chosen`` each goes alone, in the order of due dates."""
+        done, worst = set(chosen), float("-inf")
+        end = now + seconds(waiting[chosen[0]].key, sum(waiting[i].rows for i in chosen)) + sum(waiting[i].between for i in chosen)
+        for i in by_due:
+            end += work[i] - (alone[i] if i in done else 0.0)
+            worst = max(worst, end - waiting[i].due)
+        return worst
+
     order = sorted(range(len(waiting)), key=lambda i: (not waiting[i].new, work[i], i))
-    first = waiting[order[0]]
-    same = [i for i in order if waiting[i].key == first.key]
-    return same[: _riders([waiting[i].rows for i in same], len(waiting), lambda rows: seconds(first.key, rows), most(first.key))]
-
-
-def _pressing(waiting: Sequence[Waiting], work: Sequence[float], step: Callable[[int], float], now: float) -> int | None:
-    """The job that is due first, if after one more pass for another those due up to some time could no longer all be done by then."""
-    order, sum_of_work = sorted(range(len(waiting)), key=lambda i: waiting[i].due), 0.0
-    for i in order:
-        sum_of_work += work[i]
-        if now + sum_of_work + step(i) >= waiting[i].due:
-            return order[0]
-    return None
+    order[1:] = sorted(order[1:], key=lambda i: i != by_due[0])  # rides along before all others: alone, later, it would hold everybody up
+    quickest = company(order)
+    if late(quickest) < 0:
+        return quickest
+    in_turn = company(by_due)
+    found = [(late(in_turn[:n]), n) for n in range(len(in_turn), 0, -1)]
+    n = next((n for lateness, n in found if lateness < 0), min(found)[1])
+    return in_turn[:n]
 
 
 def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
