@@ -254,17 +254,21 @@ def serve(
     return runs
 
 
-def loaded(model: ImageModel, mix: Mix, load: float, count: int, seed: int) -> list[Ask]:
-    """A trace that offers ``load`` of what one job at a time can serve: its own steps, at the time of a step measured just before.
+def serve_loaded(model: ImageModel, mix: Mix, load: float, count: int, repeats: int, ways: dict[str, Server] = WAYS) -> list[dict[str, Run]]:
+    """``repeats`` traces of ``count`` jobs, each served in all ``ways``, that offer ``load`` of what one job at a time can serve.
 
-    Its own, not the mix's mean: with a few 50-step jobs more or less, a hundred jobs of the same mix are 0.8 of a device's time or 1.2.
+    Each one's own steps count, not the mix's mean: with a few 50-step jobs more or less, a hundred jobs of the same mix are 0.8 of a device's
+    time or 1.2. So does how long a step took under (a) in the trace before: at load 0.83 the line is half as long as at 0.9.
     """
-    middling = round(mix.mean_steps)
-    each = service_time(model, poisson(replace(mix, steps=((middling, 1.0),)), max(4, count // 15), 1.0, seed))
-    trace = poisson(mix, count, 1.0, seed)
-    work = each * sum(ask.generation.num_inference_steps for ask in trace) / middling
-    stretch = work / (load * trace[-1].at)
-    return [replace(ask, at=ask.at * stretch) for ask in trace]
+    middling, runs = round(mix.mean_steps), []
+    step = service_time(model, poisson(replace(mix, steps=((middling, 1.0),)), max(4, count // 15), 1.0, repeats)) / middling
+    for seed in range(repeats):
+        trace = poisson(mix, count, 1.0, seed)
+        steps = sum(ask.generation.num_inference_steps for ask in trace)
+        stretch = step * steps / (load * trace[-1].at)
+        runs.append(serve(model, [replace(ask, at=ask.at * stretch) for ask in trace], ways))
+        step = runs[-1]["one by one"].busy / steps
+    return runs
 
 
 def gains(runs: Sequence[dict[str, Run]], against: str, of: Callable[[Run], float]) -> tuple[float, ...]:

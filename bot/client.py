@@ -105,6 +105,7 @@ class Atelier(commands.Bot):
     async def setup_hook(self) -> None:
         for extension in EXTENSIONS:
             await self.load_extension(extension)
+            await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = await self.application_info()

@@ -25,6 +25,7 @@ def tame() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, PORTIONS, NEVER)
+    gc.enable()
 
 
 def is_due(waiting: int, own: int, before: int, since: float) -> bool:

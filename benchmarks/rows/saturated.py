@@ -12,17 +12,18 @@ TITLE = "Saturated: 4-, 28- and 50-step jobs at load 0.9"
 AGAINST = "(a) the diffusers pipeline, one job at a time in the order of arrival"
 SHORT, LONG = 4, 50
 MIX = Mix(steps=((SHORT, 0.6), (28, 0.3), (LONG, 0.1)), guidances=(1.0,), side=192)
-LOAD, JOBS = 0.9, 250
+LOAD, JOBS = 0.9, 160
 SAME = 2  # of 255
 
 
 def measure(options: Options) -> Result:
     """A trace for each repeat on the tiny Stable Diffusion at 192 px, where two pictures at once take 1.6 times one picture's step.
 
-    Many jobs: under (a) the line at load 0.9 grows for a hundred jobs before it is as long as it gets."""
+    Many jobs: under (a) the line at load 0.9 grows for a hundred jobs before it is as long as it gets.
+    """
     model = tiny_image_model("stable-diffusion", options.folder)
     ways = {name: serving.WAYS[name] for name in ("one by one", "engine")}
-    runs = [serving.serve(model, serving.loaded(model, MIX, LOAD, round(JOBS * options.scale), seed), ways) for seed in range(options.repeats)]
+    runs = serving.serve_loaded(model, MIX, LOAD, round(JOBS * options.scale), options.repeats, ways)
     figures = (
         Figure("short jobs' mean", serving.gains(runs, "one by one", lambda run: run.mean(_latency, _short)), "× lower", goal=Goal(8)),
         Figure("all jobs' mean", serving.gains(runs, "one by one", lambda run: run.mean(_latency)), "× lower", goal=Goal(1.6)),

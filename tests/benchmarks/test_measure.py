@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks import __main__ as bench
 from benchmarks import report, serving
 from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, Unequal, apart, check, interleaved, mean_apart
 from benchmarks.models import DEMO, image_model, tiny_image_model
-from benchmarks.rows import ROWS, exactness, row
+from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
 from benchmarks.serving import Run, Served
 from benchmarks.traces import Mix, at_once, poisson
 from core.settings import ROOT
@@ -128,3 +132,21 @@ def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
 def test_the_rows_are_the_files_of_the_folder_and_can_be_measured() -> None:
     assert sorted(ROWS) == sorted(p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py") if p.stem != "__init__")
     assert all(row(name).title and row(name).against and callable(row(name).measure) for name in ROWS)
+
+
+def test_rows_that_run_side_by_side_are_those_without_a_clock_on_the_wall() -> None:
+    kept = report.load(report.FOLDER / "results.json")
+    by_the_wall = {name for name, row in kept.items() if any(figure["clock"] == "wall" for figure in row["figures"])}
+    assert set(kept) == set(ROWS) and set(LONGEST_FIRST) == set(ROWS) - by_the_wall
+
+
+def test_rows_side_by_side_are_all_kept_and_told(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "benchmarks", "preview", "image_tail", "--repeats=1", "--scale=0.1", "--no-save", f"--out={tmp_path}")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1) and list(report.load(tmp_path / "results.json")) == ["image_tail", "preview"]
+    assert "`image_tail`" in done.stdout and "`preview`" in done.stdout
+
+
+def test_a_broken_row_beside_another_is_told(tmp_path: Path) -> None:
+    arguments = argparse.Namespace(repeats=1, scale=0.1, out=tmp_path)
+    assert bench._in_a_process("no such row", arguments, tmp_path / "x") == bench.BROKEN

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 PATIENCE = 2.0
-MARGIN = 0.85  # of PATIENCE is planned with: no two passes take the same time
+MARGIN = 0.8  # of PATIENCE is planned with: no two passes take the same time
 UNNOTICED = 0.5  # seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
 
 GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches, opening pictures)
