@@ -21,7 +21,7 @@ from bot.lookalikes import Reading, Terms, read
 from bot.picture_check import PictureCheck, Unchecked
 from core.errors import NotAllowedError, StorageError
 from core.job import Job
-from core.requests import Request
+from core.requests import GenerateRequest, Request
 from storage import moderation as rows
 from storage import people, records
 from storage.database import Database
@@ -106,6 +106,8 @@ class Moderator:
         if rule is None and not running:
             rule = await self._judge_inputs(job, choices, bool(adult))
         if rule is None:
+            if running and isinstance(job.request, GenerateRequest) and not _shows_all(choices, bool(adult)):
+                self._check.get_ready()
             return
         log.warning("moderation: rule %s stopped a /%s of user %d in guild %s", rule.name, job.request.kind, origin.user_id, origin.guild_id)
         if not running:
@@ -155,7 +157,7 @@ class Moderator:
 
     async def _judge_inputs(self, job: Job, choices: Choices, adult: bool) -> Rule | None:
         """Pictures to work on, where such pictures may not be shown."""
-        if choices.level == "off" or (choices.level == "standard" and adult):
+        if _shows_all(choices, adult):
             return None
         for sha256 in job.request.pictures:
             score = await self._score(sha256)
@@ -169,14 +171,14 @@ class Moderator:
         """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
         choices, adult = await self.choices(place.guild_id), bool(self.restricted(place))
         minors = terms.about_a_minor(_reading(job.request))
-        if not minors and (choices.level == "off" or (choices.level == "standard" and adult)):
+        if not minors and _shows_all(choices, adult):
             return Treatment.SHOW
         scores = [await self._score(sha256) for sha256 in sha256s]
         worst = max((score for score in scores if score is not None), default=0.0)
         if minors and worst >= WITH_MINORS:
             log.error("moderation: pictures of a job with a minor in its words were held back")
             return Treatment.BLOCK
-        if choices.level == "off" or (choices.level == "standard" and adult):
+        if _shows_all(choices, adult):
             return Treatment.SHOW
         if None in scores and choices.level == "strict":
             return Treatment.BLOCK
@@ -261,6 +263,11 @@ class Moderator:
             return await work(connection)
 
         return await self._database.write(both)
+
+
+def _shows_all(choices: Choices, adult: bool) -> bool:
+    """Whether no picture is looked at, but for the rule about minors."""
+    return choices.level == "off" or (choices.level == "standard" and adult)
 
 
 def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | None:

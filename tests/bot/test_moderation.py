@@ -100,10 +100,14 @@ class Judge:
     """A classifier that says what a test wants."""
 
     def __init__(self, score: float | None) -> None:
-        self.name, self.said, self.asked = "test", score, 0
+        self.name, self.said, self.asked, self.called = "test", score, 0, []
+
+    def get_ready(self) -> None:
+        self.called.append("get ready")
 
     async def score(self, data: bytes) -> float:
         self.asked += 1
+        self.called.append("score")
         if self.said is None:
             raise Unchecked("broken")
         return self.said
@@ -334,6 +338,30 @@ async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each
         with pytest.raises(Unchecked):
             await check.score(png())
     await check.close()
+
+
+async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(strict: Studio) -> None:
+    judge = strict.built.moderator._check
+    await strict.alice.slash(strict.channel, "shorten", prompt="a long prompt about a red house in the snow")
+    await strict.alice.slash(await _adults(strict), "imagine", prompt="a red house")
+    assert judge.called == [], "nothing is judged there"
+    await strict.alice.slash(strict.channel, "imagine", prompt="a red house")
+    assert judge.called[0] == "get ready" and "score" in judge.called
+
+
+async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None:
+    check = PictureCheck()
+    try:
+        check.get_ready()
+        check.get_ready()
+        await check._starting
+        process = check._process
+        assert process is not None and process.returncode is None
+        check.get_ready()
+        assert 0 <= await check.score(png(300, 200)) < 0.5 and check._process is process
+    finally:
+        await check.close()
+    assert process.returncode is not None
 
 
 def test_the_treatments_are_what_the_settings_name() -> None:
