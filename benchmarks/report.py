@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -108,7 +109,7 @@ def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
         chart = row["chart"]
         figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
         {"bars": _bars, "lines": _lines}[chart["kind"]](axes, chart)
-        axes.set_title(chart["title"], loc="left")
+        figure.suptitle(textwrap.fill(chart["title"], 100), x=0.01, ha="left", fontsize=10)
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         pyplot.close(figure)

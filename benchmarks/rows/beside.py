@@ -75,6 +75,7 @@ def measure(options: Options) -> Result:
         savings.append(_saving(models, repeat + 1, texts, scores))
     figures = (
         Figure("generations longer, in all", tuple(totals), "%", goal=Goal(at_most=5)),
+        *(Figure(f"one of {n} steps", tuple(each[i] for each in delays), "% longer", goal=Goal(at_most=5)) for i, n in enumerate(STEPS)),
         Figure("the one delayed most", tuple(max(each) for each in delays), "%"),
         Figure("a guest's answer, mean over all", (float(np.mean(answers)),), "CPU s"),
         Figure("guests at once, against one after another", tuple(savings), "× less"),

@@ -202,21 +202,23 @@ def test_the_shortest_jobs_may_take_longer_by_what_nobody_notices() -> None:
 
 def test_guests_get_their_share_of_the_time_and_no_more() -> None:
     guests, spent = Guests(), 0.0
-    guests.stayed("caption", 1, 0.03, alone=True)
+    guests.learn("caption", 1, 0.03)
     for _ in range(1000):
         guests.host(0.1, asked=True)
         if guests.may("caption", 1, room=0.0):
-            guests.stayed("caption", 1, 0.03, alone=False)
+            guests.learn("caption", 1, 0.03)
+            guests.spent(0.03)
             spent += 0.03
     assert 0.9 * GUESTS * 100 < spent <= GUESTS * 100
 
 
 def test_a_guest_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() -> None:
     guests = Guests()
-    guests.stayed("caption", 4, 0.12, alone=True)
+    guests.learn("caption", 4, 0.12)
     left = room(length=0.14 / GUESTS, hosted=0.02)  # 0.12
     assert guests.may("caption", 4, left + 1e-9) and not guests.may("caption", 5, left)
-    guests.stayed("caption", 4, 0.12, alone=False)
+    guests.learn("caption", 4, 0.12)
+    guests.spent(0.12)
     for _ in range(round(1.1 / GUESTS)):
         guests.host(0.1, asked=True)
     assert not guests.may("caption", 1, room=0.0)
@@ -227,7 +229,7 @@ def test_a_guest_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() ->
 
 def test_nothing_is_saved_up_for_guests_to_come() -> None:
     guests = Guests()
-    guests.stayed("caption", 1, 0.5, alone=True)
+    guests.learn("caption", 1, 0.5)
     for _ in range(1000):
         guests.host(1.0, asked=False)
     assert not guests.may("caption", 1, room=0.0)
@@ -235,7 +237,7 @@ def test_nothing_is_saved_up_for_guests_to_come() -> None:
 
 def test_a_guest_with_long_work_gets_its_turn_where_jobs_are_short() -> None:
     guests = Guests()
-    guests.stayed("picture", 1, 5.0, alone=True)
+    guests.learn("picture", 1, 5.0)
     for _ in range(round(5 / GUESTS) - 1):
         guests.host(1.0, asked=True)
         assert not guests.may("picture", 1, room(length=2.0, hosted=0.0))

@@ -227,8 +227,19 @@ class Engine:
         if not self._may(seat):
             self._next.append((seat, go_on))
             return False
+        begin = self.clock()
         go_on()
+        if seat.like is None and (isinstance(seat.waits_for, Promise) or seat._greenlet.dead):
+            self._host(self.clock() - begin)  # a guest opened its picture, or told its answer
         return True
+
+    def _host(self, seconds: float) -> None:
+        """A guest took so long beside the drawings that are here."""
+        hosts = [seat for seat in self.seats if seat.draws]
+        for host in hosts:
+            host.hosted += seconds
+        if hosts:
+            self._guests.spent(seconds)
 
     def _go_on_if(self, seat: Seat) -> bool:
         """Whether what it waited for is so now, and it went on."""
@@ -244,15 +255,14 @@ class Engine:
             pause = seat.waits_for
             if not isinstance(pause, Pause):  # it was stopped meanwhile
                 continue
-            hosts, count = [host for host in self.seats if host.draws], pause.count()
-            if hosts and not self._guests.may(pause.kind, count, min(policy.room(host.length, host.hosted) for host in hosts)):
+            count, rooms = pause.count(), [policy.room(host.length, host.hosted) for host in self.seats if host.draws]
+            if rooms and not self._guests.may(pause.kind, count, min(rooms)):
                 return place > 0
             begin = self.clock()
             self._resume(seat, None)
             took = self.clock() - begin
-            self._guests.stayed(pause.kind, count, took, alone=not hosts)
-            for host in hosts:
-                host.hosted += took
+            self._guests.learn(pause.kind, count, took)
+            self._host(took)
         return bool(guests)
 
     def _may(self, seat: Seat) -> bool:

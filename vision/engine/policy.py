@@ -15,7 +15,7 @@ PATIENCE = 2.0
 MARGIN = 0.8  # of PATIENCE is planned with: no two passes take the same time
 UNNOTICED = 0.5  # seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
 
-GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches, opening pictures)
+GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches)
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,13 @@ class Guests:
         """Whether there is time for ``count`` pieces; ``room``: of the job that has least."""
         return self._usual.get(kind, 0.0) * count <= max(room, self._credit)
 
-    def stayed(self, kind: str, count: int, seconds: float, *, alone: bool) -> None:
-        """``count`` pieces took so long; ``alone``: nobody waited for them."""
+    def learn(self, kind: str, count: int, seconds: float) -> None:
+        """``count`` pieces took so long."""
         self._usual[kind] = seconds / count
-        if not alone:
-            self._credit -= seconds
+
+    def spent(self, seconds: float) -> None:
+        """So long a job with passes was held up: by pieces, or by what comes with them."""
+        self._credit -= seconds
 
 
 def choose(
