@@ -28,8 +28,8 @@ from vision.worker import quiet_libraries
 
 TITLE = "Captions and labels beside generations (demo models)"
 AGAINST = "the same generations with nobody else; and captions and labels of the same users, one after another"
-STEPS = (12, 18, 24)  # of the generations, one after another
-GUESTS = 9  # who describe, classify or shorten
+STEPS = (12, 24)  # of the generations
+KINDS = 3  # of guests: who describe, classify or shorten
 SHA = "0" * 64
 
 
@@ -55,23 +55,26 @@ class _Member(Reporter):
 
 
 def measure(options: Options) -> Result:
-    """A trace for each repeat: generations without and with guests, in turns; then the guests alone, at once and one after another."""
+    """Each repeat: each generation without, with, with and without guests; then the guests alone, at once and one after another."""
     quiet_libraries()
     roles = {"image": DEMO, "clip": DEMO.parent / "clip", "caption": DEMO.parent / "captioner", "vit": DEMO.parent / "vit"}
     config = WorkerConfig("cpu", {role: str(path) for role, path in roles.items()}, str(options.folder), cpu_threads=1, allow_download=False)
     models, curves = Models(config), Curves()
-    _serve(models, [_Member(models, ImagineRequest(prompt="warm", num_inference_steps=4, seed=0)), *_guests(models, 0)], [], curves)
+    _serve(models, _Member(models, ImagineRequest(prompt="warm", num_inference_steps=4, seed=0)), _guests(models, 0), curves)
     delays, totals, answers, savings, pictures, texts, scores = [], [], [], [], [], [], []
     for repeat in range(options.repeats):
-        found = {}
-        for way in random.Random(repeat).sample(("without", "with"), 2):
-            guests = _guests(models, repeat + 1) if way == "with" else []
-            found[way] = _serve(models, _generations(models, repeat, options.scale), guests, curves)
-            answers += [guest.ended - guest.at for guest in guests]
-        (plain, alone), (delayed, beside) = found["without"], found["with"]
+        plain, delayed = [0.0] * len(STEPS), [0.0] * len(STEPS)
+        for i in range(len(STEPS)):
+            drawn = []
+            for way, times in ((False, plain), (True, delayed), (True, delayed), (False, plain)):
+                guests = _guests(models, repeat + 1)[KINDS * i : KINDS * (i + 1)] if way else []
+                member = _generations(models, repeat, options.scale)[i]
+                times[i] += _serve(models, member, guests, curves)
+                drawn.append(_pixels(member.output))
+                answers += [guest.ended - guest.at for guest in guests]
+            pictures += [apart(other, drawn[0]) for other in drawn[1:]]
         delays.append([100 * (b / a - 1) for a, b in zip(plain, delayed, strict=True)])
         totals.append(100 * (sum(delayed) / sum(plain) - 1))
-        pictures += [apart(_pixels(a.output), _pixels(b.output)) for a, b in zip(alone, beside, strict=True)]
         savings.append(_saving(models, repeat + 1, texts, scores))
     figures = (
         Figure("generations longer, in all", tuple(totals), "%", goal=Goal(at_most=5)),
@@ -85,7 +88,7 @@ def measure(options: Options) -> Result:
         check("scores, at once and alone", scores, 1e-4),
     )  # fmt: skip
     series = {f"{steps} steps": [each[i] for each in delays] for i, steps in enumerate(STEPS)} | {"in all": totals}
-    notes = (f"{len(STEPS)} generations of four pictures, {GUESTS} guests who come during the first two thirds of their time.",)
+    notes = (f"Four pictures each; {KINDS} guests, one of each kind, come during the first two thirds of each generation.",)
     return Result(figures, checks, Chart("bars", TITLE, "% longer with guests", series), notes)
 
 
@@ -96,38 +99,35 @@ def _generations(models: Models, repeat: int, scale: float) -> list[_Member]:
 def _guests(models: Models, seed: int) -> list[_Member]:
     """A third each describe, classify and shorten, parts of the demo models' contact sheet."""
     rng, sheet, members = random.Random(seed), Image.fromarray(samples.drawing(1024)), []
-    for i in range(GUESTS):
+    for i in range(KINDS * len(STEPS)):
         x, y = rng.randrange(768), rng.randrange(768)
         image = sheet.crop((x, y, x + 256, y + 256))
         request = (DescribeRequest(image=SHA, seed=i), ClassifyRequest(image=SHA, labels=("a house", "a cat", f"the {i}th boat")),
-                   ShortenRequest(prompt=f"cinematic photo of a red house with {i} cats"))[i % 3]  # fmt: skip
+                   ShortenRequest(prompt=f"cinematic photo of a red house with {i} cats"))[i % KINDS]  # fmt: skip
         members.append(_Member(models, request, image))
     return members
 
 
-def _serve(models: Models, generations: Sequence[_Member], guests: Sequence[_Member], curves: Curves) -> tuple[list[float], Sequence[_Member]]:
-    """CPU seconds of each of ``generations``, one after another; a guest comes every few ticks."""
-    clock, coming, times, ticks = Clock(), list(guests), [], 0
-    engine, every = Engine(clock=clock.now, curves=curves), max(1, 2 * sum(STEPS) // 3 // max(1, len(guests)))
+def _serve(models: Models, generation: _Member | None, guests: Sequence[_Member], curves: Curves) -> float:
+    """CPU seconds of ``generation``, while a guest comes every few steps; without one, all guests are there from the begin."""
+    clock, coming = Clock(), list(guests)
+    engine = Engine(clock=clock.now, curves=curves)
     try:
-        for member in generations:
-            member.at = clock.now()
-            _begin(engine, member, clock)
-            while not member.ended:
+        if generation is not None:
+            every, ticks = max(1, 2 * generation.request.num_inference_steps // 3 // max(1, len(guests))), 0
+            _begin(engine, generation, clock)
+            while not generation.ended:
                 if coming and ticks % every == 0:
-                    coming[0].at = clock.now()
                     _begin(engine, coming.pop(0), clock)
                 _tick(engine)
                 ticks += 1
-            times.append(member.ended - member.at)
         for member in coming:
-            member.at = clock.now()
             _begin(engine, member, clock)
         while engine.seats:
             _tick(engine)
     finally:
         engine.stop()
-    return times, generations
+    return generation.ended - generation.at if generation is not None else clock.now()
 
 
 def _begin(engine: Engine, member: _Member, clock: Clock) -> None:
@@ -136,6 +136,7 @@ def _begin(engine: Engine, member: _Member, clock: Clock) -> None:
             raise error
         member.output, member.ended = result, clock.now()
 
+    member.at = clock.now()
     engine.begin(member.request.kind, member, done=done)
 
 
@@ -152,7 +153,7 @@ def _saving(models: Models, seed: int, texts: list[float], scores: list[float]) 
     for way in random.Random(seed).sample(sorted(ways), 2):
         models.get("clip")._known.clear()
         groups = [ways[way]] if way == "at once" else [[member] for member in ways[way]]
-        _, costs[way] = timed(lambda groups=groups: [_serve(models, [], group, Curves()) for group in groups])
+        _, costs[way] = timed(lambda groups=groups: [_serve(models, None, group, Curves()) for group in groups])
     for one, other in zip(*ways.values(), strict=True):
         texts.append(float(one.output.captions != other.output.captions))
         scores += [abs(dict(one.output.scores)[label] - value) for label, value in other.output.scores]

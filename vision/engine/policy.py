@@ -15,7 +15,7 @@ PATIENCE = 2.0
 MARGIN = 0.8  # of PATIENCE is planned with: no two passes take the same time
 UNNOTICED = 0.5  # seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
 
-GUESTS = 0.04  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches)
+GUESTS = 0.03  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches)
 
 
 @dataclass(frozen=True)
