@@ -85,8 +85,8 @@ def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> D
 
     OutOfMemory when that isn't enough either; JobCancelled from ``reporter.check`` between two steps.
     """
-    model.loras.need(generation.loras, reporter)
-    with model.loras.used(generation.loras):
+    with model.loras.used(generation.loras):  # also while the second of several is still being read
+        model.loras.need(generation.loras, reporter)
         return _generate(model, generation, reporter)
 
 
@@ -170,7 +170,7 @@ def _finish(model: ImageModel, pipe: Any, generation: Generation, reporter: Repo
         pipe = model.tiny.instead_of_own(pipe)
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
         decode = partial(_decode, model, pipe, latents[None], generation.tile)
-        image, flagged = (reporter if model.shares_steps else Reporter()).aside(decode, turn=model.decoder)
+        image, flagged = reporter.aside(decode, turn=model.decoder, here=not model.shares_steps)
         yield pictures.resize(image, size), flagged
 
 
@@ -182,7 +182,8 @@ class _Run:
     """
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
-        self.model, self.seat, self.chunks = model, reporter.seat if model.shares_steps else None, chunks
+        self.model, self.seat = model, reporter.seat if model.shares_steps else None
+        self.calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one make the whole job
         self.pipe = copy.copy(model.pipeline(generation.mode))
         self.pipe.scheduler = schedule.ending(model.scheduler(generation.sampler), generation.stop, generation.strength)
         if hasattr(self.pipe, "encode_prompt"):
@@ -222,7 +223,7 @@ class _Run:
 
     def _evaluate(self, call: Call) -> Any:
         self.__exit__()
-        self.seat.total = self.seat.total or (getattr(self.pipe, "num_timesteps", None) or 0) * self.chunks
+        self.seat.total = self.seat.total or round((getattr(self.pipe, "num_timesteps", None) or 0) * self.calls)
         return self.seat.evaluate(call)
 
 
@@ -318,16 +319,25 @@ class _Steps:
             self.reporter.check()
             if (latents := self.resume.after_step(i + 1)) is not None:
                 values["latents"] = self.before = latents
+                self._tell_seat(i + 1, self.resume.state.total)
             return values
         latents, before, total = values.get("latents"), self.before, getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
         self.before, self.done = latents, (i + 1, total)
         self.reporter.check()
-        step, steps = self.place.chunk * total + i + 1, self.place.chunks * total
+        step, steps = self._tell_seat(i + 1, total)
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         see = (lambda: self._preview(before, latents)) if latents is not None and self.model.family.unpack else None
         self.reporter.step(step, steps, see)
         return values
+
+    def _tell_seat(self, step: int, total: int) -> tuple[int, int]:
+        """``step`` of ``total`` of a pipeline call → of the drawing. The seat counts those of the whole job, as if all were like these."""
+        step, steps = self.place.chunk * total + step, self.place.chunks * total
+        if self.reporter.seat is not None:
+            begin, end = self.reporter.share
+            self.reporter.seat.step, self.reporter.seat.total = round(begin * steps / (end - begin)) + step, round(steps / (end - begin))
+        return step, steps
 
     def _state(self, step: int, total: int, latents: torch.Tensor) -> checkpoint.State:
         place = self.place
@@ -337,12 +347,14 @@ class _Steps:
             images=[torch.from_numpy(np.array(image)) for image in place.images], veiled=list(place.veiled),
         )  # fmt: skip
 
-    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes:
+    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:
+        if (latent_map := self.model.latent_map) is None:
+            return None
         aim = preview.believed(self.pipe.scheduler, before, latents)
         if aim.shape != latents.shape:
             aim = latents
         unpacked = self.model.family.unpack(self.pipe, aim, self.generation.height, self.generation.width)
-        return pictures.preview(self.model.latent_map.pictures(unpacked))
+        return pictures.preview(latent_map.pictures(unpacked))
 
 
 @torch.no_grad()

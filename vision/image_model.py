@@ -209,11 +209,13 @@ class ImageModel:
         return limit if len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids) > limit else None
 
     @property
-    def latent_map(self) -> LatentMap:
-        """Linear latents → RGB for previews, fitted to this model's decoder at first use."""
-        if self._latent_map is None:
-            with self.decoder.hold():
+    def latent_map(self) -> LatentMap | None:
+        """Linear latents → RGB for previews, fitted to this model's decoder at first use; None while that is somebody else's."""
+        if self._latent_map is None and self.decoder.claim():
+            try:
                 self._latent_map = LatentMap.fit(self._base.vae, self.device)
+            finally:
+                self.decoder.drop()
         return self._latent_map
 
     def shrink(self) -> None:

@@ -26,10 +26,12 @@ class Reporter:
     """Says nothing and never stops; the worker's own subclass talks to the pipe.
 
     checkpoint: where the job keeps its state, if anywhere. seat: its place in the engine; None = it has the device for itself.
+    share: (begin, end) of the whole job that this tells of, 0..1.
     """
 
     checkpoint: Checkpoint | None = None
     seat: Seat | None = None
+    share: tuple[float, float] = (0.0, 1.0)
 
     def loading(self, model: str, fraction: float | None) -> None:
         """``model`` is being fetched or read, ``fraction`` 0..1 done, None = unknown."""
@@ -54,10 +56,13 @@ class Reporter:
         """``together`` for work of ``kind``."""
         return partial(self.together, kind)
 
-    def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None) -> T:
-        """What ``work`` returns; beside the steps of other jobs where there is an engine. ``loading``: it may take long. turn: had meanwhile."""
+    def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None, here: bool = False) -> T:
+        """What ``work`` returns; beside the steps of other jobs where there is an engine, but for ``here``: it must be on this thread.
+
+        loading: it may take long. turn: had meanwhile.
+        """
         if self.seat is not None:
-            return self.seat.aside(work, loading=loading, turn=turn)
+            return self.seat.here(work, turn) if here else self.seat.aside(work, loading=loading, turn=turn)
         with nullcontext() if turn is None else turn.hold():
             return work()
 
@@ -68,15 +73,15 @@ class Stage(Reporter):
     PARTS = 1000
 
     def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
-        self.whole, self.begin, self.end, self.seat = whole, begin, end, whole.seat
+        self.whole, self.share, self.seat = whole, (begin, end), whole.seat
         self.checkpoint = whole.checkpoint if keeps else None
 
     def loading(self, model: str, fraction: float | None) -> None:
         self.whole.loading(model, fraction)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        share = self.begin + (self.end - self.begin) * step / total
-        self.whole.step(max(1, round(share * self.PARTS)), self.PARTS, preview)
+        begin, end = self.share
+        self.whole.step(max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview)
 
     def check(self) -> None:
         self.whole.check()

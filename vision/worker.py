@@ -287,8 +287,6 @@ class PipeReporter(Reporter):
             except Exception:  # a preview is never worth a job
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
-        if self.seat is not None:
-            self.seat.step, self.seat.total = step, total
         self.send(Step(self.job_id, step, total, data))
 
     def check(self) -> None:

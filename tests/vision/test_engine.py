@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from core.errors import JobCancelled
 from core.flags import SAMPLERS
+from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision.conftest import Recorder
+from tests.vision.conftest import Recorder, ask
 from tests.vision.test_diffusion import full_above, tamper
 from vision import diffusion
 from vision.diffusion import BlankPicture, Generation
 from vision.engine import Call, Engine, Seat
-from vision.engine.policy import MARGIN, PATIENCE
+from vision.engine.policy import MARGIN, PATIENCE, UNNOTICED
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.protocol import WorkerConfig
 from vision.provider import Models
 from vision.reporter import Reporter
+from vision.worker import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
 SIDE = 64
@@ -386,8 +392,154 @@ def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -
         began.append(now[0])
         engine.begin("job", work)
         engine.run()
-    assert dues[0] == float("inf"), "nothing is known yet"
+    assert dues[0] == began[0] + 2 * 1.5 + max((PATIENCE * MARGIN - 1) * 1.5, UNNOTICED) + 1.5, "known from the third pass on"
     assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
+
+
+def test_what_a_job_in_two_stages_has_left_is_told_in_steps(models_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came later."""
+    models, left = models_of(image="stable-diffusion"), []
+    reporter = PipeReporter("hd", lambda message: None, SimpleNamespace(closing=False, stopped=lambda job_id: False), None)
+    request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=6, hd=True)
+
+    def noted(self: Engine, waiting: list[Seat]) -> list[Seat]:
+        left.append(waiting[0].left)
+        return waiting
+
+    def work(seat: Seat) -> None:
+        reporter.seat = seat
+        ask(models, request, reporter=reporter)
+
+    monkeypatch.setattr(Engine, "_choose", noted)
+    engine = Engine()
+    engine.begin("hd", work)
+    engine.run()
+    assert max(left) == left[0] <= 2 * len(left), "the second stage is reckoned with"
+    assert left[-1] == 1
+
+
+class Timed:
+    """A denoiser on a clock of its own: a second a row."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self, sample: torch.Tensor) -> tuple[torch.Tensor]:
+        self.now += len(sample)
+        return (sample,)
+
+    def engine(self, *known: str) -> Engine:
+        """known: kinds of passes that were measured."""
+        engine = Engine(clock=lambda: self.now, roomy=lambda: False)
+        for kind in known:
+            for count in (1, 2):
+                engine.passes.curves.note(kind, count, float(count))
+        return engine
+
+    def job(self, kind: str, steps: int, adapt: Callable | None = None) -> Callable[[Seat], float]:
+        """Steps of ``kind``; when it ended."""
+
+        def work(seat: Seat) -> float:
+            seat.total = steps
+            for seat.step in range(steps):
+                arguments = {"sample": torch.zeros(1, 1), **({} if adapt is None else {"adapters": [()]})}
+                seat.evaluate(Call(self, arguments, 1, (kind,), kind, adapt=adapt))
+            return self.now
+
+        return work
+
+
+def test_a_long_job_of_a_kind_that_nobody_knows_yet_is_not_put_off_for_ever() -> None:
+    timed, ends = Timed(), []
+    engine = timed.engine("short")
+    engine.begin("long", timed.job("long", 20), done=lambda result, error: ends.append(result))
+    while engine.seats and timed.now < 200:
+        if sum(seat.name == "short" for seat in engine.seats) < 2:
+            engine.begin("short", timed.job("short", 4))
+        engine.tick()
+    assert ends and ends[0] <= PATIENCE * 20 + 4, "one short job was before it"
+
+
+def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() -> None:
+    timed = Timed()
+    engine = timed.engine("step")
+
+    def stopped(seat: Seat) -> None:
+        seat.total = 5
+        seat.evaluate(Call(timed, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
+
+    engine.begin("stopped", stopped)
+    engine.run()
+    assert ("step", 1) not in engine.passes.curves.overhead._whole.known
+    engine.begin("done", timed.job("step", 5))
+    engine.run()
+    assert ("step", 1) in engine.passes.curves.overhead._whole.known
+
+
+def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
+    class Model(Timed):
+        def on(self, rows: list) -> nullcontext:
+            return nullcontext()
+
+    model = Model()
+    engine, gone = model.engine("step"), weakref.ref(model)
+    engine.clock = engine.passes._stopwatch._clock = lambda: 0.0
+    engine.begin("job", model.job("step", 2, model.on))
+    engine.run()
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
+    """It is made on the engine's thread, without which those who want the decoder can't go on."""
+    seen: list = []
+
+    def look() -> None:
+        thread = threading.Thread(target=lambda: seen.append(model.latent_map), daemon=True)
+        thread.start()
+        thread.join(20)
+
+    assert model.decoder.claim()
+    look()
+    assert seen == [None]
+    model.decoder.drop()
+    look()
+    assert seen[1] is not None and model.decoder.claim(), "it is given back"
+
+
+def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, starved = (Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False))
+    picture = Job(replace(generation(random.Random(1), Mode.IMAGE), strength=1.0))
+    gate, decode, full = threading.Event(), diffusion._decode, [True, True]
+
+    def slow(*args):
+        assert gate.wait(60)
+        return decode(*args)
+
+    def twice_full(original: Callable, *args, **kwargs):
+        if full:
+            full.pop()
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(diffusion, "_decode", slow)
+    engine = Engine()
+    begin(engine, model, first)
+    while first.steps < 2:
+        engine.tick()
+    begin(engine, model, picture)  # its picture is to be encoded, while the thread decodes
+    engine.tick()
+    tamper(model.pipeline(Mode.TEXT).unet, "forward", twice_full)
+    begin(engine, model, starved)
+    while engine.soloist is None:
+        engine.tick()
+    gate.set()
+    for _ in range(2000):
+        engine.wake.clear()
+        if not engine.seats or not engine.tick() and not engine.wake.wait(5):
+            break
+    assert all(job.ended and job.error is None for job in (first, picture, starved))
 
 
 def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:

@@ -20,7 +20,7 @@ from tests.vision import test_engine
 from tests.vision.conftest import ask
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_families import apart as pictures_apart
-from vision import drawing, loras, trust
+from vision import diffusion, drawing, loras, trust
 from vision.card import Draft, StyleCard
 from vision.image_model import ImageModel
 from vision.models import Mode
@@ -149,6 +149,20 @@ def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: 
     with model.loras.used((("a", 1.0),)):
         model.loras.need((("words", 1.0),), reporter)
         assert set(model.loras._adapters) == {"a", "words"}
+
+
+def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loras, "MOST", 1)
+    model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
+    read = model.loras._read
+
+    def beside_another_job(name: str, reporter: Reporter) -> tuple:
+        if name == "b":
+            model.loras.need((("words", 1.0),), Reporter())
+        return read(name, reporter)
+
+    monkeypatch.setattr(model.loras, "_read", beside_another_job)
+    assert diffusion.generate(model, replace(g, loras=(("a", 1.0), ("b", 1.0))), Reporter()).images
 
 
 def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -95,10 +95,14 @@ class Seat:
     def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None) -> T:
         """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another.
 
-        Where the device has no room for that (see Engine) all but ``loading`` is done at once. turn: had meanwhile.
+        Where the device has no room for that (see Engine), and for a soloist, all but ``loading`` is done at once. turn: had meanwhile.
         """
-        if loading or self.engine.roomy():
+        if loading or self.engine.roomy() and self.engine.soloist is not self:
             return self._wait(self.engine.in_thread(self, work, loading=loading, turn=turn))
+        return self.here(work, turn)
+
+    def here(self, work: Callable[[], T], turn: Turn | None = None) -> T:
+        """What ``work`` returns, done at once. A thread would wait for those who want the ``turn`` before it, and they may wait for this job."""
         if turn is None:
             return work()
         with turn.wanted():
@@ -135,7 +139,7 @@ class Seat:
         self.until(lambda: self.engine.soloist is None)
         self.engine.soloist = self
         try:
-            self.aside(lambda: None)  # behind what the thread is still doing
+            self._wait(self.engine.in_thread(self, lambda: None, loading=False))  # behind what the thread is still doing
             yield
         finally:
             self.engine.soloist = None
@@ -272,7 +276,7 @@ class Engine:
         """Those in the next pass."""
         now, kinds = self.clock(), {seat.waits_for.key: seat.waits_for.kind for seat in waiting}
         for seat in waiting:
-            if seat.due is None:
+            if seat.due is None or seat.due == float("inf"):  # nothing was known of its passes when it came
                 self._promise(seat, now)
         jobs = [
             policy.Waiting(
@@ -355,7 +359,7 @@ class Engine:
             seat.own += took
         if seat._greenlet.dead:
             self.seats.remove(seat)
-            if error is None and seat.like is not None:
+            if error is None and seat.like is not None and seat.left == 1:  # not stopped half-way
                 self._overhead.note_whole(seat.like, seat.own)
             seat.done(result, error)
 

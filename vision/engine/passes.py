@@ -43,7 +43,7 @@ class Passes:
         call, total = calls[0], sum(call.count for call in calls)
         if cache.is_on(call.module):
             return [self._timed(call)]
-        self._sample = weakref.ref(call.module), replace(call, module=None)
+        self._sample = weakref.ref(call.module), replace(call, module=None, adapt=None)  # nothing that would keep a model in memory
         if len(calls) == 1 and not self.exact and total <= self._fit(call.kind):
             output = self._whole(call)
             if output is not None:
