@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vision.engine.curve import ENOUGH, Curve, Curves
 from vision.engine.policy import GUESTS, MARGIN, PATIENCE, UNNOTICED, Guests, Turns, Waiting, choose, room
@@ -152,6 +154,40 @@ def test_decoding_is_part_of_what_a_job_takes() -> None:
 def test_without_ageing_a_long_job_would_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Turns, "due", lambda self, now, work, idle: float("inf"))
     assert max(fared(0.9, saturated, MIX, seed).worst for seed in SEEDS) > 2
+
+
+LINES = st.tuples(st.floats(0, 3), st.floats(0.01, 1.0)).map(lambda line: lambda rows: line[1] * (line[0] + rows))  # any device's passes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cost=LINES, mix=st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 1.0)), min_size=1, max_size=4), load=st.floats(0.5, 1.4),
+    count=st.integers(2, 40), rest=st.floats(0, 5), seed=st.integers(0, 2**32),
+)  # fmt: skip
+def test_on_any_device_with_any_jobs_nobody_takes_more_than_twice_as_long_as_in_its_turn(
+    cost: Cost, mix: Sequence[tuple[int, float]], load: float, count: int, rest: float, seed: int
+) -> None:
+    """Or UNNOTICED longer; and as nobody knows who comes next, the pass in which a job comes doesn't count."""
+    total, rest = sum(weight for _, weight in mix), rest * cost(1)
+    arrivals = trace(random.Random(seed), count, load, cost, [(steps, weight / total) for steps, weight in mix])
+    for job, end in zip(serve(arrivals, cost, rest), fifo(arrivals, cost, rest), strict=True):
+        turn = end - job.arrived
+        assert job.ended - job.arrived <= max(PATIENCE * turn, turn + UNNOTICED) + cost(16) + rest
+
+
+WAITING = st.builds(
+    Waiting, st.sampled_from("ab"), st.integers(1, 8), st.integers(1, 50), st.one_of(st.floats(-10, 100), st.just(float("inf"))), st.booleans(),
+    st.floats(0, 1), st.floats(0, 1),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(waiting=st.lists(WAITING, min_size=1, max_size=12), cost=LINES, most=st.integers(1, 16))
+def test_those_in_a_pass_share_it_and_fit(waiting: list[Waiting], cost: Cost, most: int) -> None:
+    chosen = choose(waiting, lambda key, rows: cost(rows), lambda key: most, 0.0)
+    assert 1 <= len(set(chosen)) == len(chosen) and set(chosen) <= set(range(len(waiting)))
+    assert len({waiting[i].key for i in chosen}) == 1
+    assert len(chosen) == 1 or sum(waiting[i].rows for i in chosen) <= most
 
 
 def test_jobs_that_cannot_share_are_never_in_one_pass() -> None:
