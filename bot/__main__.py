@@ -95,7 +95,6 @@ def _database_file(settings) -> Path:
 def _backup(settings, arguments) -> int:
     from storage import sqlite_file
 
-    (settings.data_dir / "backups").mkdir(parents=True, exist_ok=True)
     print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.data_dir / 'backups')}")
     return 0
 

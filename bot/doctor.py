@@ -116,6 +116,8 @@ def _devices(settings: Settings) -> Iterator[Check]:
             yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", f"choose among {', '.join(sorted(names))}, or auto")
     if settings.model_profile != "demo" and names == {"cpu"}:
         yield Check("Device", None, "no GPU: the small and large profiles take minutes a picture", "use MODEL_PROFILE=demo, or a machine with a GPU")
+    if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
+        yield Check("Device", None, "most processors are 25 times slower in float16 than in float32", "use DTYPE=auto")
 
 
 def configured(settings: Settings) -> dict[str, str]:

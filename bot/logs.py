@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import fields
 
+from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
@@ -52,10 +53,14 @@ def _of_interest(record: logging.LogRecord) -> bool:
 
 
 def set_up_logs(settings: Settings) -> None:
+    """To the terminal and DATA_DIR/logs, redacted. StorageError where that can't be written to."""
     redact = redactor(settings)
     folder = settings.data_dir / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to.") from error
     terminal = logging.StreamHandler(sys.stderr)
     for handler in (terminal, file):
         handler.setFormatter(RedactingFormatter(_FORMAT, redact))

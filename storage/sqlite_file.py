@@ -24,9 +24,12 @@ class FileLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """StorageError when another process holds it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+")
+        """StorageError when another process holds it, or the folder can't be written to."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.open("a+")
+        except OSError as error:
+            raise StorageError(f"can't write to {self.path.parent} ({error.strerror})") from error
         try:
             _lock(file)
         except OSError as error:
@@ -75,12 +78,14 @@ def check(database: Path, backup_dir: Path | None) -> None:
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
-    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``."""
-    backup_dir.mkdir(parents=True, exist_ok=True)
+    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``. StorageError where that can't be done."""
+    if not database.is_file():  # SQLite would make one
+        raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     target = backup_dir / f"{database.stem}-{stamp}{'-' + label if label else ''}.db"
     partial = target.with_suffix(".partial")
     try:
+        backup_dir.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(database, timeout=30)) as source, closing(sqlite3.connect(partial)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
@@ -88,7 +93,7 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
     except (sqlite3.Error, OSError) as error:
         with suppress(OSError):
             partial.unlink()
-        raise StorageError(f"The database can't be backed up to {backup_dir}: {error}") from error
+        raise StorageError(f"{database} can't be backed up to {backup_dir}: {error}") from error
     for old in backups(database, backup_dir)[:-KEEP_BACKUPS]:
         old.unlink(missing_ok=True)
     log.info("database backed up to %s", target.name)

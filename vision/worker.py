@@ -197,7 +197,9 @@ def quiet_libraries() -> None:
     """No bars and no advice from the libraries: loading has its own log lines."""
     import diffusers
     import transformers
+    from tqdm import tqdm
 
+    tqdm.set_lock(threading.RLock())  # its own is shared between processes, and of one that was killed Python warns when the bot ends
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()

@@ -37,6 +37,11 @@ def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:
     assert run.returncode == 1 and "no sound backup" in run.stderr
 
 
+def test_a_backup_of_nothing_says_so_and_makes_nothing(tmp_path: Path) -> None:
+    run = _atelier(tmp_path / "typo", "backup")
+    assert run.returncode == 1 and "no database at" in run.stderr and not (tmp_path / "typo").exists()
+
+
 async def test_a_running_studio_keeps_a_backup_of_the_day(tmp_path: Path) -> None:
     from tests.bot.conftest import open_studio
 
