@@ -22,8 +22,8 @@ from core.settings import ROOT
 
 HEADING = """# Benchmarks
 
-`make bench` measures every row again in about 13 minutes and writes this page; `python -m benchmarks ROW …` only those rows. Ratios come from
-pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's threads, which other work on the machine hardly
+`make bench` measures every row again in about a quarter of an hour and writes this page; `python -m benchmarks ROW …` only those rows. Ratios
+come from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's threads, which other work on the machine hardly
 changes (so such rows run two at a time), *wall* is the clock on the wall. Rows that fall short stand beside those that don't. Medians are of as
 many repeats as `n` says."""
 
@@ -35,7 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     import torch
 
+    from vision.worker import quiet_libraries
+
     torch.set_num_threads(1)
+    quiet_libraries()
     warnings.filterwarnings("ignore")
     logging.disable(logging.ERROR)
     if arguments.gpu:

@@ -107,7 +107,7 @@ def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, row in rows.items():
         chart = row["chart"]
-        figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(7, max(3.6, 1 + 0.2 * len(chart["series"]))), layout="constrained")
         {"bars": _bars, "lines": _lines}[chart["kind"]](axes, chart)
         figure.suptitle(textwrap.fill(chart["title"], 100), x=0.01, ha="left", fontsize=10)
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
@@ -126,6 +126,16 @@ def _bars(axes: Any, chart: Mapping[str, Any]) -> None:
     axes.set_xlabel(chart["unit"])
     if chart["log"]:
         axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """1, 2, 5, 10, … on a logarithmic axis, instead of powers of ten."""
+    from matplotlib import ticker
+
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _lines(axes: Any, chart: Mapping[str, Any]) -> None:
@@ -136,4 +146,5 @@ def _lines(axes: Any, chart: Mapping[str, Any]) -> None:
     axes.set_ylim(bottom=None if chart["log"] else 0)
     if chart["log"]:
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     axes.legend(frameon=False)
