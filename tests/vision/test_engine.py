@@ -25,6 +25,7 @@ from vision import diffusion
 from vision.diffusion import BlankPicture, Generation
 from vision.engine import Call, Engine, Seat
 from vision.engine.policy import MARGIN, PATIENCE, UNNOTICED
+from vision.engine.turn import Turn
 from vision.image_model import ImageModel
 from vision.models import Mode
 from vision.protocol import WorkerConfig
@@ -540,6 +541,26 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(model:
         if not engine.seats or not engine.tick() and not engine.wake.wait(5):
             break
     assert all(job.ended and job.error is None for job in (first, picture, starved))
+
+
+def test_a_job_that_wants_to_be_alone_waits_for_the_thread_which_waits_for_another_job() -> None:
+    engine, turn, gate, did = Engine(), Turn(), threading.Event(), []
+
+    def alone(seat: Seat) -> None:
+        with seat.solo():
+            did.append("alone")
+
+    engine.begin("decodes", lambda seat: seat.aside(lambda: gate.wait(20) and did.append("decoded"), turn=turn))
+    engine.begin("decodes next", lambda seat: seat.aside(lambda: did.append("decoded next"), turn=turn))
+    engine.begin("encodes", lambda seat: seat.here(lambda: did.append("encoded"), turn))
+    engine.begin("alone", alone)
+    while engine.soloist is None:
+        engine.tick()
+    gate.set()
+    while engine.seats:
+        engine.wake.clear()
+        assert engine.tick() or engine.wake.wait(5), (did, [seat.name for seat in engine.seats])
+    assert did == ["decoded", "encoded", "decoded next", "alone"]
 
 
 def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:

@@ -135,7 +135,7 @@ class Seat:
 
     @contextmanager
     def solo(self) -> Iterator[None]:
-        """Nobody else's steps in between: what little memory there is, is this job's."""
+        """Nobody else's steps in between: what little memory there is, is this job's. Turns are given on: the thread may wait for one."""
         self.until(lambda: self.engine.soloist is None)
         self.engine.soloist = self
         try:
@@ -211,7 +211,7 @@ class Engine:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._next))]
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
-        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and self._may(seat)]
+        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and (seat.waits_for.until or self._may(seat))]
         guests = sorted((seat for seat in paused if seat.waits_for.until is None), key=lambda seat: seat.waits_for.number)
         if waiting:
             begin = self.clock()
