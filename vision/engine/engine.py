@@ -24,7 +24,7 @@ from vision.engine import policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
 from vision.engine.passes import Passes
-from vision.engine.together import MOST, Promise, Together, Work
+from vision.engine.together import MOST, Promise, Together, Work, alone
 from vision.engine.turn import Turn
 
 T = TypeVar("T")
@@ -115,15 +115,19 @@ class Seat:
     def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
         """What ``work``, which has no passes, makes of ``item``; others that wait for the same work with the same ``like`` are in the same call.
 
-        Passes of other jobs leave it little time. kind: of its slices, which last about as long.
+        Passes of other jobs leave it little time. A soloist's is done at once. kind: of its slices, which last about as long.
         """
+        if self.engine.soloist is self:
+            return alone(work, item, like)
         return self._wait(self.engine.in_company(self, kind, work, item, like))
 
     def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
-        """Let the others go first, before ``count()`` pieces of work of ``kind`` that have no passes: as a guest, see policy.
+        """Let the others go first, before ``count()`` pieces of work of ``kind`` that have no passes: as a guest, see policy. Not for a soloist.
 
         torch's own random numbers go on afterwards as if nothing had been in between.
         """
+        if self.engine.soloist is self:
+            return
         state = torch.get_rng_state()
         self._wait(Pause(kind, count))
         torch.set_rng_state(state)
