@@ -8,7 +8,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +28,33 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 
 
-class _Full(Exception):
-    """There is no room for a model while others are in use."""
-
-
 @dataclass
 class _Held:
-    """A model in memory. seats: of jobs that have asked for it; it is in use while one of them is still there."""
+    """A model in memory. seats: of jobs that have asked for it, and for no other since; it is in use while one of them is still there."""
 
     model: Any
     bytes: int
     threads: int
     seats: set[Seat] = field(default_factory=set)
 
-    def in_use(self, but: Seat | None = None) -> bool:
-        """By other jobs than ``but``: one that wants a second model can't wait for itself."""
+    def in_use(self) -> bool:
         self.seats = {seat for seat in self.seats if seat in seat.engine.seats}
-        return bool(self.seats - {but})
+        return bool(self.seats)
 
 
 class Models:
-    """Models by role (image, clip, caption, vit) of one worker. For one thread; loading may run in another, one at a time."""
+    """Models by role (image, clip, caption, vit) of one worker. For one thread; files are read in another, of one model at a time.
+
+    A job uses one at a time: who asks for the next has done with the last.
+    """
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.device = "cuda:0" if config.device.startswith("cuda") else config.device  # the worker sees one card only
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()
-        self._wanted: str | None = None  # the model that waits for room
+        self._coming: str | None = None  # the model that is being loaded
+        self._crowded = False  # it waits for room
         self.tiny_tried: dict[str, str] = {}  # family → what was wrong with its decoder for drafts, "" = nothing
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
@@ -90,46 +88,48 @@ class Models:
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
         key, seat = f"{role}:{spec}", reporter.seat
         if seat is not None:
-            seat.until(lambda: self._wanted in (None, key))
-        held = self._held.get(key) or self._have_loaded(key, role, spec, reporter)
-        self._held[key] = held
+            for held in self._held.values():
+                held.seats.discard(seat)
+            seat.until(lambda: not self._crowded or key == self._coming)
+        while key not in self._held:
+            if self._coming is None or seat is None:
+                self._have_loaded(key, role, spec, reporter)
+            else:
+                seat.until(lambda: self._coming is None or key in self._held)
+        held = self._held[key]
         self._held.move_to_end(key)
         if seat is not None:
             held.seats.add(seat)
         torch.set_num_threads(held.threads)
         return held.model
 
-    def _have_loaded(self, key: str, role: str, spec: str, reporter: Reporter) -> _Held:
+    def _have_loaded(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
         """Beside the steps of other jobs. Without room for both: when the jobs on other models have ended; none begins meanwhile."""
-        load = partial(self._load_once, key, role, spec, reporter)
+        self._coming = key
         try:
-            return reporter.aside(load, loading=True)
-        except _Full:
-            if reporter.seat is None:
-                raise ModelError(f"{spec} doesn't fit into memory beside the models in use.") from None
-        self._wanted = key
-        try:
-            reporter.seat.until(lambda: key in self._held or not any(held.in_use(reporter.seat) for held in self._held.values()))
-            return reporter.aside(load, loading=True)
+            source, report = catalog.parse(spec), _Progress(catalog.parse(spec).name, reporter)
+            path, weights = reporter.aside(lambda: self._find(source, report), loading=True)
+            if not self._make_room(weights):
+                if reporter.seat is None:
+                    raise ModelError(f"{source.name} doesn't fit into memory beside the models in use.")
+                self._crowded = True
+                reporter.seat.until(lambda: self._make_room(weights))
+            self._held[key] = reporter.aside(lambda: self._load(role, source, path, weights, report, reporter.check), loading=True)
         finally:
-            self._wanted = None
+            self._coming, self._crowded = None, False
 
-    def _load_once(self, key: str, role: str, spec: str, reporter: Reporter) -> _Held:
-        """Of several jobs that want the same model, the first loads it; the others wait here behind it."""
-        if key not in self._held:
-            self._held[key] = self._load(role, spec, reporter)
-        return self._held[key]
-
-    def _load(self, role: str, spec: str, reporter: Reporter) -> _Held:
-        start = time.monotonic()
-        source = catalog.parse(spec)
-        report = _Progress(source.name, reporter)
+    def _find(self, source: catalog.ModelSource, report: Callable[[float], None]) -> tuple[Path, int]:
+        """Where its files lie, and the bytes of its weights. ModelError for files that aren't what they should be."""
         path = self._path(source, report)
         catalog.verify(source, path, Path(self.config.cache_dir))
-        weights = self._weights(path)
+        return path, self._weights(path)
+
+    def _load(
+        self, role: str, source: catalog.ModelSource, path: Path, weights: int, report: Callable[[float], None], check: Callable[[], None]
+    ) -> _Held:
+        start = time.monotonic()
         threads = devices.choose_threads(self.config.cpu_threads, weights)
-        self._make_room(weights, reporter.seat)
-        _warm(catalog.weight_files(path), report, reporter.check)
+        _warm(catalog.weight_files(path), report, check)
         if role == "image":
             offload = devices.choose_offload(self.device, self.config.offload, weights)
             offline = not self.config.allow_download
@@ -215,20 +215,19 @@ class Models:
                     total += (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]] if entry["dtype"] in sizes else end - begin
         return total
 
-    def _make_room(self, weights: int, seat: Seat | None) -> None:
-        """Give up models that nobody but ``seat`` uses, the least recently used first, until ``weights`` bytes fit with a margin.
+    def _make_room(self, weights: int) -> bool:
+        """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a margin; False if they don't yet."""
 
-        _Full when too many are in use.
-        """
-        for key, held in list(self._held.items()):
-            if weights * devices.MARGIN <= devices.memory(self.device)[0]:
-                return
-            if not held.in_use(seat):
-                del self._held[key], held
-                log.info("%s is given up to make room", key)
-                devices.release()
-        if self._held and weights * devices.MARGIN > devices.memory(self.device)[0]:
-            raise _Full
+        def fits() -> bool:
+            return not self._held or weights * devices.MARGIN <= devices.memory(self.device)[0]
+
+        for key in [key for key, held in self._held.items() if not held.in_use()]:
+            if fits():
+                break
+            del self._held[key]
+            log.info("%s is given up to make room", key)
+            devices.release()
+        return fits()
 
     def release(self) -> None:
         """Give up every model but the last used and those in use."""

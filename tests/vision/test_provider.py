@@ -71,7 +71,7 @@ def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) ->
     engine.begin("first", first)
     turn(engine, lambda: bool(first.got))
     engine.begin("second", second)
-    turn(engine, lambda: models._wanted is not None)
+    turn(engine, lambda: models._crowded)
     engine.begin("third", third)  # of the model that is there: it must not keep the second one waiting for ever
     for _ in range(30):
         engine.tick()
@@ -95,6 +95,31 @@ def test_a_job_that_wants_two_models_does_not_wait_for_itself(models: Models) ->
     assert job.ended
 
 
+@pytest.mark.parametrize("orders", [("xl twin", "xl twin"), ("xl twin", "twin xl"), ("twin xl", "xl twin", "xl twin", "twin xl")])
+def test_jobs_that_want_two_models_do_not_wait_for_each_other(models: Models, orders: tuple[str, ...]) -> None:
+    """As those do that find a region by words, or read pictures to blend: each kept the model that the other waited to see go."""
+    engine, jobs = Engine(), [Job(models, *order.split()) for order in orders]
+    for job in jobs:
+        engine.begin("job", job)
+        job.over = True
+    turn(engine, lambda: all(job.ended for job in jobs))
+
+
+def test_a_model_that_has_just_come_is_not_given_up_for_the_next(models: Models) -> None:
+    engine, jobs = Engine(), [Job(models, spec) for spec in ("xl", "twin", "xl", "twin")]
+    for job in jobs:
+        engine.begin("job", job)
+    for _ in range(2):
+        turn(engine, lambda: any(job.got and not job.ended for job in jobs))
+        here = {job.got[0] for job in jobs if job.got and not job.ended}
+        assert here == set(loaded(models)), "what is in use is in memory, and nothing else is"
+        for job in jobs:
+            job.over = job.over or bool(job.got)
+    for job in jobs:
+        job.over = True
+    engine.run()
+
+
 def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> None:
     engine, first, second, third = Engine(), Job(models, "xl"), Job(models, "twin"), Job(models, "xl")
     engine.begin("first", first)
@@ -106,7 +131,7 @@ def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> No
             raise RuntimeError("stopped")
 
     engine.begin("second", second, check=check)
-    turn(engine, lambda: models._wanted is not None)
+    turn(engine, lambda: models._crowded)
     engine.begin("third", third)
     stop.append(True)
     turn(engine, lambda: bool(third.got))

@@ -34,12 +34,14 @@ T = TypeVar("T")
 class Pause:
     """What a job waits for when it lets the others go first.
 
-    kind, count: of the work it has next, and how many pieces of it. until: asked at every tick, None = it may go on. number: in the order of coming.
+    kind, count: of the work it has next, and how many pieces of it. until: asked at every tick, None = it may go on. anyway: beside a soloist,
+    too. number: in the order of coming.
     """
 
     kind: str = ""
     count: Callable[[], int] = lambda: 1
     until: Callable[[], bool] | None = None
+    anyway: bool = False
     number: int = field(default_factory=itertools.count().__next__)
 
 
@@ -106,7 +108,7 @@ class Seat:
         if turn is None:
             return work()
         with turn.wanted():
-            self.until(turn.claim)
+            self.until(turn.claim, anyway=True)
         try:
             return work()
         finally:
@@ -132,10 +134,10 @@ class Seat:
         self._wait(Pause(kind, count))
         torch.set_rng_state(state)
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened."""
+    def until(self, condition: Callable[[], bool], *, anyway: bool = False) -> None:
+        """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened. anyway: see Pause."""
         if not condition():
-            self._wait(Pause(until=condition))
+            self._wait(Pause(until=condition, anyway=anyway))
 
     @contextmanager
     def solo(self) -> Iterator[None]:
@@ -215,7 +217,7 @@ class Engine:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._next))]
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
-        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and (seat.waits_for.until or self._may(seat))]
+        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and (seat.waits_for.anyway or self._may(seat))]
         guests = sorted((seat for seat in paused if seat.waits_for.until is None), key=lambda seat: seat.waits_for.number)
         if waiting:
             begin = self.clock()
