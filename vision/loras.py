@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
 from vision import catalog
+from vision.engine import building
 from vision.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,7 @@ class Loras:
         for name, _ in wanted:
             if name not in self._adapters:
                 tensors, file = reporter.aside(lambda name=name: self._read(name, reporter), loading=True)
-                if name not in self._adapters:  # another job may have been as quick
-                    self._add(name, tensors, file)
+                reporter.aside(partial(self._add, name, tensors, file), turn=building.MAKING, here=True)
             self._adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> Loras:
@@ -104,6 +104,8 @@ class Loras:
             raise ModelError(f"The LoRA {name} can't be read.") from error
 
     def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
+        if name in self._adapters:  # another job was as quick
+            return
         if not hasattr(self._pipe, "load_lora_weights"):
             raise UserError(f"{self._name} takes no LoRAs.")
         self._make_room()

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from core.errors import ModelError, UserError
 from vision import card as cards
 from vision import catalog, compiled, devices, trust
-from vision.engine import Seat
+from vision.engine import Seat, building
 from vision.image_model import ImageModel, short
 from vision.image_model import load as load_image_model
 from vision.models import READERS
@@ -78,7 +79,11 @@ class Models:
     def lay_adapter(self, model: ImageModel, reporter: Reporter) -> None:
         """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is none."""
         if self.config.ip_adapter:
-            reporter.aside(lambda: model.lay_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None)), loading=True)
+            reporter.aside(partial(self._lay_adapter, model), loading=True, turn=building.MAKING)
+
+    @building.apart()
+    def _lay_adapter(self, model: ImageModel) -> None:
+        model.lay_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None))
 
     @property
     def share_steps(self) -> bool:
@@ -114,7 +119,8 @@ class Models:
                     raise ModelError(f"{source.name} doesn't fit into memory beside the models in use.")
                 self._crowded = True
                 reporter.seat.until(lambda: self._make_room(weights))
-            self._held[key] = reporter.aside(lambda: self._load(role, source, path, weights, report, reporter.check), loading=True)
+            load = partial(self._load, role, source, path, weights, report, reporter.check)
+            self._held[key] = reporter.aside(load, loading=True, turn=building.MAKING)
         finally:
             self._coming, self._crowded = None, False
 
@@ -124,6 +130,7 @@ class Models:
         catalog.verify(source, path, Path(self.config.cache_dir))
         return path, self._weights(path)
 
+    @building.apart()
     def _load(
         self, role: str, source: catalog.ModelSource, path: Path, weights: int, report: Callable[[float], None], check: Callable[[], None]
     ) -> _Held:

@@ -20,7 +20,7 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from vision import devices
-from vision.engine import policy
+from vision.engine import building, policy
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
 from vision.engine.passes import Passes
@@ -211,9 +211,12 @@ class Engine:
             if not self.tick():
                 self.rest()
 
-    @torch.no_grad()
     def tick(self) -> bool:
         """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait for threads."""
+        with torch.no_grad(), building.working():
+            return self._tick()
+
+    def _tick(self) -> bool:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._next))]
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
@@ -229,7 +232,7 @@ class Engine:
 
     def measure(self) -> bool:
         """Use an idle moment to learn how long passes take; False when there is nothing to learn, or this is none."""
-        with torch.no_grad():
+        with torch.no_grad(), building.working():
             return not self.seats and self.passes.measure()
 
     def _begin_next(self) -> bool:
@@ -308,7 +311,7 @@ class Engine:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
 
         def timed() -> T:
-            with nullcontext() if turn is None else turn.hold():
+            with nullcontext() if turn is None else turn.hold(), nullcontext() if loading else building.working():
                 begin = self.clock()
                 try:
                     return work()

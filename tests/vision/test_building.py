@@ -1,0 +1,103 @@
+"""What libraries change for the whole process while they build models, and jobs that go on meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import init_empty_weights
+
+from core.requests import ImagineRequest
+from tests.vision.conftest import ask
+from tests.vision.test_loras import save_lora
+from vision import provider
+from vision.engine import Call, Engine, Seat, building
+from vision.protocol import WorkerConfig
+from vision.provider import Models
+from vision.reporter import Reporter
+
+
+@pytest.mark.parametrize("roomy", [True, False])
+def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(roomy: bool) -> None:
+    """Whatever a job makes without naming a dtype would be in half precision, the levels of its noise scheduler, say."""
+    engine, seen, built = Engine(roomy=lambda: roomy), set(), threading.Event()
+
+    def look() -> None:
+        for _ in range(20):
+            seen.add(torch.tensor([0.5]).dtype)
+            time.sleep(0.0001)
+
+    def module(sample: torch.Tensor) -> tuple[torch.Tensor]:
+        look()
+        return (sample,)
+
+    @building.apart()
+    def build() -> None:
+        for _ in range(20):
+            torch.set_default_dtype(torch.bfloat16)
+            assert torch.tensor([0.5]).dtype is torch.bfloat16
+            time.sleep(0.003)
+            torch.set_default_dtype(torch.float32)
+        built.set()
+
+    def draws(seat: Seat) -> None:
+        while not built.is_set():
+            look()
+            seat.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("like",), "kind"))
+            seat.aside(look)
+
+    engine.begin("draws", draws)
+    engine.begin("loads", lambda seat: seat.aside(build, loading=True))
+    engine.run()
+    assert built.is_set() and seen == {torch.float32}
+
+
+def test_a_load_that_fails_half_way_leaves_the_default_dtype_as_it_was() -> None:
+    plain = torch.set_default_dtype
+    with pytest.raises(OSError, match="torn"), building.apart():
+        torch.set_default_dtype(torch.float16)
+        raise OSError("torn")
+    assert torch.get_default_dtype() is torch.float32 and torch.set_default_dtype is plain
+    with building.working():
+        pass
+
+
+def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders: dict[str, Path], tmp_path: Path) -> None:
+    """accelerate has every new parameter of anybody made on the meta device meanwhile."""
+    save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))
+    specs, loras = {"image": str(folders["stable-diffusion"])}, {"a": str(tmp_path / "a.safetensors")}
+    request = ImagineRequest(prompt="a cat", seed=1, num_images=1, num_inference_steps=3, loras=(("a", 1.0),))
+    wanted, models = (Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, loras=loras)) for _ in range(2))
+    models.image(None)  # is there
+    engine, ends = Engine(), []
+
+    def draws(seat: Seat) -> object:
+        reporter = Reporter()
+        reporter.seat = seat
+        return ask(models, request, reporter=reporter)
+
+    def build() -> None:
+        with init_empty_weights():
+            time.sleep(0.5)
+
+    engine.begin("draws", draws, done=lambda output, error: ends.append(error or output))
+    engine.begin("loads", lambda seat: seat.aside(build, loading=True, turn=building.MAKING))  # in the thread right behind the LoRA's file
+    engine.run()
+    assert [picture.data for picture in ends[0].pictures] == [picture.data for picture in ask(wanted, request).pictures]
+
+
+def test_a_model_is_built_in_its_turn(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1))
+    load, free = provider.load_image_model, []
+
+    def noted(*args, **kwargs):
+        free.append(building.MAKING.claim())
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(provider, "load_image_model", noted)
+    models.image(None)
+    assert free == [False] and building.MAKING.claim()
+    building.MAKING.drop()
