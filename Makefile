@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar
+.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak
 
 setup: $(STAMP)
 
@@ -46,6 +46,10 @@ fault-test: setup
 kill-test: setup
 	$(BIN)/python -m tests.jobs.kills $(ARGS)
 	$(BIN)/python -m tests.wire.kill $(ARGS)
+
+# About 4 minutes. ARGS="--mixes 500 --exact --dtype bfloat16".
+soak: setup
+	$(BIN)/python -m tests.vision.soak $(ARGS)
 
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)
