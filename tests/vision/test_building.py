@@ -65,6 +65,15 @@ def test_a_load_that_fails_half_way_leaves_the_default_dtype_as_it_was() -> None
         pass
 
 
+def test_who_builds_within_his_own_work_does_not_wait_for_himself() -> None:
+    with building.working(), building.working():
+        with building.apart():
+            torch.set_default_dtype(torch.bfloat16)
+            with building.working():
+                assert torch.get_default_dtype() is torch.bfloat16
+            torch.set_default_dtype(torch.float32)
+
+
 def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders: dict[str, Path], tmp_path: Path) -> None:
     """accelerate has every new parameter of anybody made on the meta device meanwhile."""
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))

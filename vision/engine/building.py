@@ -7,6 +7,7 @@ would be in half precision, too. accelerate and peft put every new parameter of 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,21 +18,22 @@ from vision.engine.turn import Turn
 MAKING = Turn()  # who makes modules: a model that is being loaded, or layers for a LoRA
 
 _changed = threading.Condition()
-_working, _waiting, _built = 0, 0, False
+_working = Counter[int]()  # by thread, how many times it is within
+_waiting, _built = 0, False
 
 
 @contextmanager
 def working() -> Iterator[None]:
-    """Within, nothing of that is changed for a moment, but where this thread does it. Several threads may be within at once."""
-    global _working
+    """Within, nothing of that is changed, but where this thread does it. Several threads may be within at once, and one several times."""
+    me = threading.get_ident()
     with _changed:
-        _changed.wait_for(lambda: not _built and not _waiting)
-        _working += 1
+        _changed.wait_for(lambda: not _built and not _waiting or _working[me])
+        _working[me] += 1
     try:
         yield
     finally:
         with _changed:
-            _working -= 1
+            _working[me] -= 1
             _changed.notify_all()
 
 
@@ -63,9 +65,10 @@ def apart() -> Iterator[None]:
 
 def _begin() -> None:
     global _waiting, _built
+    me = threading.get_ident()
     with _changed:
         _waiting += 1
-        _changed.wait_for(lambda: not _working and not _built)
+        _changed.wait_for(lambda: not _built and _working.total() == _working[me])
         _waiting, _built = _waiting - 1, True
 
 
