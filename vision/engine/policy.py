@@ -8,6 +8,7 @@ wide a pass as their dates allow.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,7 @@ def choose(
     waiting: Sequence[Waiting], seconds: Callable[[Hashable, int], float], most: Callable[[Hashable], int], now: float
 ) -> list[int]:
     """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and rows. most: rows that fit, by key."""
+    seconds = functools.cache(seconds)
     alone = [seconds(job.key, job.rows) + job.between for job in waiting]
     work = [job.left * step + job.rest for job, step in zip(waiting, alone, strict=True)]
     by_due = sorted(range(len(waiting)), key=lambda i: waiting[i].due)
@@ -111,9 +113,12 @@ def choose(
     if late(quickest) < 0:
         return quickest
     in_turn = company(by_due)
-    found = [(late(in_turn[:n]), n) for n in range(len(in_turn), 0, -1)]
-    n = next((n for lateness, n in found if lateness < 0), min(found)[1])
-    return in_turn[:n]
+    least = float("inf"), 0
+    for n in range(len(in_turn), 0, -1):
+        least = min(least, (late(in_turn[:n]), n))
+        if least[0] < 0:
+            break
+    return in_turn[: least[1]]
 
 
 def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
