@@ -59,6 +59,7 @@ class ImageModel:
         self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes, self._active = base, {}, None
         self._own_scheduler = base.scheduler
+        self._schedulers: dict[str | None, Any] = {}  # by sampler, None = its own; never used themselves
         self._latent_map: LatentMap | None = None
         self._ring: Any = None
         self.adapter: Adapter | None = None
@@ -113,12 +114,15 @@ class ImageModel:
 
     def scheduler(self, sampler: str | None) -> Any:
         """A fresh noise scheduler: state never passes from one job to the next."""
-        config = self._own_scheduler.config
         sampler = sampler or self.card.sampler
-        if sampler is None or self.card.samplers != "any":
-            return type(self._own_scheduler).from_config(config)
-        name, extra = SCHEDULERS[sampler]
-        return getattr(diffusers, name).from_config(config, **extra)
+        sampler = sampler if self.card.samplers == "any" else None
+        if sampler not in self._schedulers:
+            kind, extra = type(self._own_scheduler), {}
+            if sampler is not None:
+                name, extra = SCHEDULERS[sampler]
+                kind = getattr(diffusers, name)
+            self._schedulers[sampler] = kind.from_config(self._own_scheduler.config, **extra)
+        return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
     @property
     def remembers(self) -> bool:

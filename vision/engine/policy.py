@@ -102,8 +102,12 @@ def choose(
         """Seconds by which the worst is past its due date, if after ``chosen`` each goes alone, in the order of due dates."""
         done, worst = set(chosen), float("-inf")
         end = now + seconds(waiting[chosen[0]].key, sum(waiting[i].rows for i in chosen)) + sum(waiting[i].between for i in chosen)
+        end += sum(waiting[i].rest for i in chosen if waiting[i].left == 1)  # at once, before all that are due first
         for i in by_due:
-            end += work[i] - (alone[i] if i in done else 0.0)
+            if i not in done:
+                end += work[i]
+            elif waiting[i].left > 1:
+                end += work[i] - alone[i]
             worst = max(worst, end - waiting[i].due)
         return worst
 
@@ -118,7 +122,11 @@ def choose(
         least = min(least, (late(in_turn[:n]), n))
         if least[0] < 0:
             break
-    return in_turn[: least[1]]
+    lateness, n = least
+    rows, key = [waiting[i].rows for i in in_turn], waiting[in_turn[0]].key
+    while lateness >= 0 and n < len(in_turn) and MARGIN * seconds(key, sum(rows[: n + 1])) <= seconds(key, rows[0]):
+        n += 1  # it can't be helped, but this much of PATIENCE is left
+    return in_turn[:n]
 
 
 def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
