@@ -54,6 +54,7 @@ class Models:
         self.device = "cuda:0" if config.device.startswith("cuda") else config.device  # the worker sees one card only
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped meanwhile
         self._coming: str | None = None  # the model that is being loaded
         self._crowded = False  # it waits for room
         self.tiny_tried: dict[str, str] = {}  # family → what was wrong with its decoder for drafts, "" = nothing
@@ -112,17 +113,29 @@ class Models:
         """Beside the steps of other jobs. Without room for both: when the jobs on other models have ended; none begins meanwhile."""
         self._coming = key
         try:
-            source, report = catalog.parse(spec), _Progress(catalog.parse(spec).name, reporter)
+            source = catalog.parse(spec)
+            report = _Progress(source.name, reporter)
             path, weights = reporter.aside(lambda: self._find(source, report), loading=True)
+            self._take_in()
+            if key in self._held:  # a job that was stopped while it loaded has left it behind
+                return
             if not self._make_room(weights):
                 if reporter.seat is None:
                     raise ModelError(f"{source.name} doesn't fit into memory beside the models in use.")
                 self._crowded = True
                 reporter.seat.until(lambda: self._make_room(weights))
-            load = partial(self._load, role, source, path, weights, report, reporter.check)
-            self._held[key] = reporter.aside(load, loading=True, turn=building.MAKING)
+
+            def load() -> None:
+                self._arrived[key] = self._load(role, source, path, weights, report, reporter.check)
+
+            reporter.aside(load, loading=True, turn=building.MAKING)
+            self._take_in()
         finally:
             self._coming, self._crowded = None, False
+
+    def _take_in(self) -> None:
+        for key in list(self._arrived):
+            self._held[key] = self._arrived.pop(key)
 
     def _find(self, source: catalog.ModelSource, report: Callable[[float], None]) -> tuple[Path, int]:
         """Where its files lie, and the bytes of its weights. ModelError for files that aren't what they should be."""

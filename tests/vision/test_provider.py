@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,3 +151,36 @@ def test_jobs_that_want_the_same_model_load_it_once(models: Models, caplog: pyte
     for job in jobs:
         job.over = True
     engine.run()
+
+
+def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
+    models: Models, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read twice, it would also have been in memory twice."""
+    engine, first, second, other = Engine(), Job(models, "xl"), Job(models, "xl"), Job(models, "twin")
+    begun, gate, stop, load = threading.Event(), threading.Event(), [], provider.load_image_model
+
+    def slow(*args, **kwargs):
+        begun.set()
+        assert gate.wait(20)
+        return load(*args, **kwargs)
+
+    def check() -> None:
+        if stop:
+            raise RuntimeError("stopped")
+
+    monkeypatch.setattr(provider, "load_image_model", slow)
+    with caplog.at_level("INFO"):
+        engine.begin("first", first, check=check)
+        turn(engine, begun.is_set)
+        stop.append(True)
+        engine.tick()
+        engine.begin("second", second)
+        engine.tick()
+        gate.set()
+        turn(engine, lambda: bool(second.got))
+    assert sum("loaded in" in message for message in caplog.messages) == 1 and not first.got
+    second.over = other.over = True
+    engine.begin("other", other)
+    engine.run()
+    assert loaded(models) == ["twin"]
