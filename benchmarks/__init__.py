@@ -1,1 +1,2 @@
-"""What Atelier is worth, measured: ``make bench``, or ``python -m benchmarks [ROW …]``. Not part of the installed product."""
+"""What Atelier is worth, measured: ``make bench``, or ``python -m benchmarks [ROW …]``. Not part of the
+installed product."""

@@ -1,4 +1,5 @@
-"""``python -m benchmarks [ROW …]``: measures, prints the table, and merges what it found into docs/benchmarks/."""
+"""``python -m benchmarks [ROW …]``: measures, prints the table, and merges what it found into
+docs/benchmarks/."""
 
 from __future__ import annotations
 
@@ -22,9 +23,12 @@ from core.settings import ROOT
 
 HEADING = """# Benchmarks
 
-`make bench` measures every row again in about a quarter of an hour and writes this page; `python -m benchmarks ROW …` only those rows. Ratios
-come from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's threads, which other work on the machine hardly
-changes (so such rows run two at a time), *wall* is the clock on the wall. Rows that fall short stand beside those that don't. Medians are of as
+`make bench` measures every row again in about a quarter of an hour and writes this page; `python -m \
+benchmarks ROW …` only those rows. Ratios
+come from pairs that ran interleaved in one process or on one machine; *CPU* is time of the process's \
+threads, which other work on the machine hardly
+changes (so such rows run two at a time), *wall* is the clock on the wall. Rows that fall short stand \
+beside those that don't. Medians are of as
 many repeats as `n` says."""
 
 BROKEN, PROCESSES = 2, 2
@@ -58,24 +62,45 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all when none is named")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all when none is named"
+    )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the usual work, to try a row quickly")
-    parser.add_argument("--out", type=Path, default=report.FOLDER, help="folder of results.json, page and charts")
-    parser.add_argument("--draw", action="store_true", help="measure nothing (but named rows); draw page and charts from results.json")
-    parser.add_argument("--gpu", action="store_true", help="the rows for a card: full-size architectures with random weights")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the usual work, to try a row quickly"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=report.FOLDER, help="folder of results.json, page and charts"
+    )
+    parser.add_argument(
+        "--draw",
+        action="store_true",
+        help="measure nothing (but named rows); draw page and charts from results.json",
+    )
+    parser.add_argument(
+        "--gpu", action="store_true", help="the rows for a card: full-size architectures with random weights"
+    )
     parser.add_argument("--tiny", action="store_true", help="with --gpu: tiny models instead, on any device")
-    parser.add_argument("--no-save", dest="save", action="store_false", help="draw no charts and write no page")
+    parser.add_argument(
+        "--no-save", dest="save", action="store_false", help="draw no charts and write no page"
+    )
     return parser
 
 
 def _measure_all(names: Sequence[str], arguments: argparse.Namespace, path: Path) -> dict[str, int]:
-    """Status of each row; where there are two cores, those that count CPU time are measured in two processes at a time, before the others."""
+    """Status of each row; where there are two cores, those that count CPU time are measured in two processes
+    at a time, before the others."""
     together = [name for name in LONGEST_FIRST if name in names]
     if len(together) < 2 or (os.cpu_count() or 1) < PROCESSES:
         return {name: _measure(name, arguments, path) for name in names}
     with ThreadPoolExecutor(PROCESSES) as pool, tempfile.TemporaryDirectory() as folder:
-        statuses = dict(zip(together, pool.map(lambda name: _in_a_process(name, arguments, Path(folder) / name), together), strict=True))
+        statuses = dict(
+            zip(
+                together,
+                pool.map(lambda name: _in_a_process(name, arguments, Path(folder) / name), together),
+                strict=True,
+            )
+        )
         for name in together:
             if name in (found := report.load(Path(folder) / name / "results.json")):
                 report.keep(path, name, found[name], ROWS)
@@ -84,7 +109,9 @@ def _measure_all(names: Sequence[str], arguments: argparse.Namespace, path: Path
 
 def _in_a_process(name: str, arguments: argparse.Namespace, out: Path) -> int:
     options = (f"--repeats={arguments.repeats}", f"--scale={arguments.scale}", f"--out={out}", "--no-save")
-    return subprocess.run([sys.executable, "-m", "benchmarks", name, *options], cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, *options], cwd=ROOT, stdout=subprocess.DEVNULL, check=False
+    ).returncode
 
 
 def _measure(name: str, arguments: argparse.Namespace, path: Path) -> int:

@@ -1,4 +1,5 @@
-"""The diffusers pipeline in a loop, as a process of its own: reads a JSON list of requests a line, answers how long they took. For serving_tax.
+"""The diffusers pipeline in a loop, as a process of its own: reads a JSON list of requests a line, answers
+how long they took. For serving_tax.
 
 Each request: prompt, seed, steps. Four pictures a request, seeds counting on, as /imagine makes them.
 """
@@ -28,9 +29,14 @@ def main(folder: Path) -> None:
 
     def draw(ask: dict[str, Any]) -> list[Any]:
         return pipe(
-            ask["prompt"], num_images_per_prompt=PICTURES, num_inference_steps=ask["steps"], guidance_scale=model.card.guidance_scale,
-            height=side, width=side, generator=[torch.Generator("cpu").manual_seed(ask["seed"] + i) for i in range(PICTURES)],
-        ).images  # fmt: skip
+            ask["prompt"],
+            num_images_per_prompt=PICTURES,
+            num_inference_steps=ask["steps"],
+            guidance_scale=model.card.guidance_scale,
+            height=side,
+            width=side,
+            generator=[torch.Generator("cpu").manual_seed(ask["seed"] + i) for i in range(PICTURES)],
+        ).images
 
     draw({"prompt": "warm", "steps": 1, "seed": 0})
     print(json.dumps({"ready": True}), flush=True)
@@ -44,8 +50,12 @@ def main(folder: Path) -> None:
             saving += time.monotonic() - middle
         seconds = time.monotonic() - began
         file = folder / "pictures.npy"
-        np.save(file, np.stack([np.stack([np.asarray(image) for image in images]) for images in drawn]))  # (requests, 4, H, W, 3)
-        print(json.dumps({"seconds": seconds - saving, "with PNG": seconds, "pictures": str(file)}), flush=True)
+        np.save(
+            file, np.stack([np.stack([np.asarray(image) for image in images]) for images in drawn])
+        )  # (requests, 4, H, W, 3)
+        print(
+            json.dumps({"seconds": seconds - saving, "with PNG": seconds, "pictures": str(file)}), flush=True
+        )
 
 
 if __name__ == "__main__":

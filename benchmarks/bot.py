@@ -1,4 +1,5 @@
-"""The bot as a process of its own with its real worker, in a Discord on loopback: what a member would see, and when."""
+"""The bot as a process of its own with its real worker, in a Discord on loopback: what a member would see,
+and when."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class RealBot(BotProcess):
         with self.log_file.open("ab") as log:
             self.started = time.monotonic()
             self.process = await asyncio.create_subprocess_exec(
-                *command, cwd=ROOT, env=self._env, stdout=log, stderr=log, start_new_session=True)
+                *command, cwd=ROOT, env=self._env, stdout=log, stderr=log, start_new_session=True
+            )
 
 
 def imagine(discord: Discord, user: int, prompt: str) -> Interaction:

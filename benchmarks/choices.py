@@ -1,10 +1,11 @@
-"""What was tried to make a step, or a decoded picture, cheaper on a CPU: ``python -m benchmarks.choices [demo|sd15|decoders] …``.
+"""What was tried to make a step, or a decoded picture, cheaper on a CPU: ``python -m benchmarks.choices
+[demo|sd15|decoders] …``.
 
 The decisions are in docs/decisions.md.
 
 
-Every variant runs the same UNet on the same inputs as the plain one, interleaved with it, and must give the same within its precision.
-OpenVINO is tried where it can be imported.
+Every variant runs the same UNet on the same inputs as the plain one, interleaved with it, and must give the
+same within its precision. OpenVINO is tried where it can be imported.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from benchmarks.models import DEMO
 from vision.worker import quiet_libraries
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-VARIANTS = ("channels_last", "fused QKV", "bfloat16", "2 threads", "torch.compile", "torch.compile by region", "OpenVINO", "OpenVINO, 2 threads")
+VARIANTS = (
+    "channels_last",
+    "fused QKV",
+    "bfloat16",
+    "2 threads",
+    "torch.compile",
+    "torch.compile by region",
+    "OpenVINO",
+    "OpenVINO, 2 threads",
+)
 
 
 def main() -> None:
@@ -58,7 +68,9 @@ def unet(name: str) -> torch.nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.normal_(0, parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.02, generator=generator)
+            parameter.normal_(
+                0, parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.02, generator=generator
+            )
     return model
 
 
@@ -66,7 +78,11 @@ def _compare(name: str, rows: int, side: int | None, repeats: int, only: tuple[s
     model = unet(name)
     side, width = side or model.config.sample_size, model.config.cross_attention_dim
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(rows, 4, side, side, generator=generator), torch.full((rows,), 500.0), torch.randn(rows, 77, width, generator=generator)
+    inputs = (
+        torch.randn(rows, 4, side, side, generator=generator),
+        torch.full((rows,), 500.0),
+        torch.randn(rows, 77, width, generator=generator),
+    )
     plain = _torch(model)
     wanted = plain(*inputs)
     print(f"{name}, {rows} rows of {side}x{side} latents, {torch.get_num_threads()} thread", flush=True)
@@ -78,11 +94,22 @@ def _compare(name: str, rows: int, side: int | None, repeats: int, only: tuple[s
             print(f"  {variant:20} not installed", flush=True)
             continue
         apart = float((made(*inputs) - wanted).abs().max() / wanted.std())
-        costs = interleaved({"plain": lambda: plain(*inputs), variant: lambda made=made: made(*inputs)}, repeats)
-        gains = {c: [getattr(a, c) / getattr(b, c) for a, b in zip(costs["plain"], costs[variant], strict=True)] for c in ("wall", "cpu")}
-        words = ", ".join(f"{c} {statistics.median(g):.2f}x ({min(g):.2f} to {max(g):.2f})" for c, g in gains.items())
+        costs = interleaved(
+            {"plain": lambda: plain(*inputs), variant: lambda made=made: made(*inputs)}, repeats
+        )
+        gains = {
+            c: [getattr(a, c) / getattr(b, c) for a, b in zip(costs["plain"], costs[variant], strict=True)]
+            for c in ("wall", "cpu")
+        }
+        words = ", ".join(
+            f"{c} {statistics.median(g):.2f}x ({min(g):.2f} to {max(g):.2f})" for c, g in gains.items()
+        )
         plain_ms = statistics.median(1000 * cost.wall for cost in costs["plain"])
-        print(f"  {variant:20} {words}; plain {plain_ms:.0f} ms wall; {apart:.1e} of the output's deviation apart", flush=True)
+        print(
+            f"  {variant:20} {words}; plain {plain_ms:.0f} ms wall; {apart:.1e} of the output's deviation"
+            " apart",
+            flush=True,
+        )
 
 
 def _torch(model: Any) -> Callable[..., torch.Tensor]:
@@ -96,7 +123,8 @@ def _torch(model: Any) -> Callable[..., torch.Tensor]:
 
 
 def decoder(name: str) -> torch.nn.Module:
-    """demo: the demo pack's. sd15: AutoencoderKL of Stable Diffusion 1.5's shape. taesd: the tiny one for it. The latter two drawn as torch does."""
+    """demo: the demo pack's. sd15: AutoencoderKL of Stable Diffusion 1.5's shape. taesd: the tiny one for it.
+    The latter two drawn as torch does."""
     from diffusers import AutoencoderKL, AutoencoderTiny
 
     torch.manual_seed(0)
@@ -105,16 +133,21 @@ def decoder(name: str) -> torch.nn.Module:
     if name == "taesd":
         return AutoencoderTiny().eval()
     return AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
-        layers_per_block=2, norm_num_groups=32,
-    ).eval()  # fmt: skip
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        layers_per_block=2,
+        norm_num_groups=32,
+    ).eval()
 
 
 @torch.no_grad()
 def _decode_together(name: str, side: int, repeats: int) -> None:
     """Four pictures decoded one by one, as jobs do, against all in one call."""
     vae = decoder(name)
-    latents = torch.randn(4, vae.config.latent_channels, side, side, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(
+        4, vae.config.latent_channels, side, side, generator=torch.Generator().manual_seed(0)
+    )
 
     def alone() -> torch.Tensor:
         return torch.cat([vae.decode(one[None], return_dict=False)[0] for one in latents])
@@ -128,9 +161,10 @@ def _decode_together(name: str, side: int, repeats: int) -> None:
     gains = [a.cpu / b.cpu for a, b in zip(costs["alone"], costs["together"], strict=True)]
     each = statistics.median(1000 * cost.cpu / len(latents) for cost in costs["alone"])
     print(
-        f"{name}, four of {side}x{side} latents: together {statistics.median(gains):.2f}x ({min(gains):.2f} to {max(gains):.2f}) less CPU; "
-        f"alone {each:.0f} ms a picture; {apart:.1e} of the deviation apart", flush=True,
-    )  # fmt: skip
+        f"{name}, four of {side}x{side} latents: together {statistics.median(gains):.2f}x ({min(gains):.2f}"
+        f" to {max(gains):.2f}) less CPU; alone {each:.0f} ms a picture; {apart:.1e} of the deviation apart",
+        flush=True,
+    )
 
 
 def _make(variant: str, model: Any, inputs: Inputs) -> Callable[..., torch.Tensor]:
@@ -184,8 +218,14 @@ def _openvino(model: Any, inputs: Inputs, threads: int) -> Callable[..., torch.T
             return self.inner(x, t, encoder_hidden_states=words, return_dict=False)[0]
 
     with torch.no_grad():
-        converted = openvino.convert_model(Positional().eval(), example_input=inputs, input=[tuple(i.shape) for i in inputs])
-    hints = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        converted = openvino.convert_model(
+            Positional().eval(), example_input=inputs, input=[tuple(i.shape) for i in inputs]
+        )
+    hints = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
     compiled = openvino.Core().compile_model(converted, "CPU", hints)
     return lambda *given: torch.from_numpy(compiled([i.numpy() for i in given])[0].copy())
 

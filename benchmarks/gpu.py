@@ -1,4 +1,5 @@
-"""``python -m benchmarks --gpu``: full-size architectures with random weights on a card; ``--tiny``: the same path on tiny ones, anywhere."""
+"""``python -m benchmarks --gpu``: full-size architectures with random weights on a card; ``--tiny``: the same
+path on tiny ones, anywhere."""
 
 from __future__ import annotations
 
@@ -20,8 +21,13 @@ from vision.models import Mode
 ROWS_OF_CURVE = (1, 2, 4, 8, 16)
 PUBLISHED = {  # on one H100; sources in the projects' own pages, none of them measured here
     "sd15": "stable-fast's README: 54.5 iterations/s eager, 66.0 compiled (512 px, batch 1, guidance)",
-    "sdxl": "stable-fast's README: 14.9 iterations/s eager, 18.5 compiled (1024 px, batch 1, guidance); MLPerf v5.1: 2.26 pictures/s at 20 steps",
-    "flux": "diffusers-torchao's README: 28 steps at 1024 px in 6.57 s eager, 4.21 s compiled; batch 8 in 49.4 s",
+    "sdxl": (
+        "stable-fast's README: 14.9 iterations/s eager, 18.5 compiled (1024 px, batch 1, guidance); MLPerf"
+        " v5.1: 2.26 pictures/s at 20 steps"
+    ),
+    "flux": (
+        "diffusers-torchao's README: 28 steps at 1024 px in 6.57 s eager, 4.21 s compiled; batch 8 in 49.4 s"
+    ),
 }
 SAME = 6  # of 255: in bfloat16 a wider batch rounds otherwise
 
@@ -41,7 +47,12 @@ def main(arguments: Namespace) -> int:
         result = _measure(name, device, dtype, arguments)
         title = f"{name} at {full_size.SIDES[name]} px, random weights, {where['device']}"
         against = f"the plain pipeline and request batches on the same weights. Published: {PUBLISHED[name]}"
-        rows = report.keep(path, name, report.entry(result, title, against, time.perf_counter() - began, where, arguments.repeats), full_size.NAMES)
+        rows = report.keep(
+            path,
+            name,
+            report.entry(result, title, against, time.perf_counter() - began, where, arguments.repeats),
+            full_size.NAMES,
+        )
         gc.collect()
         if device == "cuda":
             torch.cuda.empty_cache()
@@ -58,19 +69,45 @@ def _measure(name: str, device: str, dtype: torch.dtype, arguments: Namespace) -
     curve = _curve(model, side, arguments.repeats)
     runs = _traffic(model, side, arguments)
     figures = [
-        *(Figure(f"seconds a pass, {rows} rows", tuple(values), "s", "wall") for rows, values in curve.items()),
-        Figure("mixed traffic, against (a)", serving.gains(runs, "one by one", lambda run: run.busy), "× its throughput", "wall"),
-        Figure("mixed traffic, against (b)", serving.gains(runs, "request batches", lambda run: run.busy), "× its throughput", "wall"),
-        Figure("one job with the engine, against a bare pipeline call", _tax(model, side, arguments.repeats), "× its speed", "wall"),
+        *(
+            Figure(f"seconds a pass, {rows} rows", tuple(values), "s", "wall")
+            for rows, values in curve.items()
+        ),
+        Figure(
+            "mixed traffic, against (a)",
+            serving.gains(runs, "one by one", lambda run: run.busy),
+            "× its throughput",
+            "wall",
+        ),
+        Figure(
+            "mixed traffic, against (b)",
+            serving.gains(runs, "request batches", lambda run: run.busy),
+            "× its throughput",
+            "wall",
+        ),
+        Figure(
+            "one job with the engine, against a bare pipeline call",
+            _tax(model, side, arguments.repeats),
+            "× its speed",
+            "wall",
+        ),
     ]
     checks = [serving.same_pictures(runs, SAME)]
     if device == "cuda" or arguments.tiny:
         gains, apart = _compiled(model, side, arguments.repeats)
         figures.append(Figure("a pass compiled by region, against eager", gains, "× its speed", "wall"))
-        checks.append(check("compiled against eager, of the output's deviation", [apart], 0.1 if dtype != torch.float32 else 1e-3))
+        checks.append(
+            check(
+                "compiled against eager, of the output's deviation",
+                [apart],
+                0.1 if dtype != torch.float32 else 1e-3,
+            )
+        )
     pictures_a_second = {rows: [rows / seconds for seconds in values] for rows, values in curve.items()}
     points = [(rows, statistics.median(values)) for rows, values in pictures_a_second.items()]
-    chart = Chart("lines", f"{name}: rows a second by rows of a pass", "rows a second", {name: points}, x="rows")
+    chart = Chart(
+        "lines", f"{name}: rows a second by rows of a pass", "rows a second", {name: points}, x="rows"
+    )
     return Result(tuple(figures), tuple(checks), chart)
 
 
@@ -85,8 +122,17 @@ def _call(model: ImageModel, side: int) -> tuple[Any, dict[str, torch.Tensor]]:
     pipe, kept = model.pipeline(Mode.TEXT), {}
     name = "transformer" if model.family.name == "flux" else "unet"
     module = getattr(pipe, name)
-    hook = module.register_forward_pre_hook(lambda _, args, kwargs: kept.update(kwargs, first=args), with_kwargs=True)
-    pipe("a red house", height=side, width=side, num_inference_steps=1, guidance_scale=1.0, output_type="latent")
+    hook = module.register_forward_pre_hook(
+        lambda _, args, kwargs: kept.update(kwargs, first=args), with_kwargs=True
+    )
+    pipe(
+        "a red house",
+        height=side,
+        width=side,
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        output_type="latent",
+    )
     hook.remove()
     for place, value in zip(("sample", "timestep"), kept.pop("first"), strict=False):
         kept[place] = value
@@ -125,9 +171,14 @@ def _curve(model: ImageModel, side: int, repeats: int) -> dict[int, list[float]]
 
 def _traffic(model: ImageModel, side: int, arguments: Namespace) -> list[dict[str, serving.Run]]:
     samplers = ("euler", "dpm++", "unipc") if model.card.samplers == "any" else (None,)
-    mix = Mix(steps=((4, 1), (8, 1), (12, 1), (20, 1)), guidances=(3.0, 5.0, 7.5), side=side, samplers=samplers)
+    mix = Mix(
+        steps=((4, 1), (8, 1), (12, 1), (20, 1)), guidances=(3.0, 5.0, 7.5), side=side, samplers=samplers
+    )
     count = max(4, round(24 * arguments.scale))
-    return [serving.serve(model, at_once(poisson(mix, count, 1.0, seed)), timer=_wall) for seed in range(arguments.repeats)]
+    return [
+        serving.serve(model, at_once(poisson(mix, count, 1.0, seed)), timer=_wall)
+        for seed in range(arguments.repeats)
+    ]
 
 
 def _tax(model: ImageModel, side: int, repeats: int) -> tuple[float, ...]:
@@ -142,7 +193,11 @@ def _compiled(model: ImageModel, side: int, repeats: int) -> tuple[tuple[float, 
     module, given = _call(model, side)
     wanted = _pass(module, given)
     eager = [_timed(lambda: _pass(module, given)) for _ in range(repeats)]
-    module.compile_repeated_blocks(fullgraph=True) if getattr(module, "_repeated_blocks", None) else module.compile()
+    (
+        module.compile_repeated_blocks(fullgraph=True)
+        if getattr(module, "_repeated_blocks", None)
+        else module.compile()
+    )
     apart = float((_pass(module, given) - wanted).abs().max() / wanted.std())
     compiled = [_timed(lambda: _pass(module, given)) for _ in range(repeats)]
     return tuple(before / after for before, after in zip(eager, compiled, strict=True)), apart

@@ -1,6 +1,8 @@
-"""The real bot with its real workers, against a Discord on loopback: ``python -m benchmarks.launch URL [--probe FILE] [--thread] [--pause S]``.
+"""The real bot with its real workers, against a Discord on loopback: ``python -m benchmarks.launch URL
+[--probe FILE] [--thread] [--pause S]``.
 
-What differs from ``python -m bot run`` is here: where Discord is, a probe of the event loop, and, to compare with, a worker that is a thread.
+What differs from ``python -m bot run`` is here: where Discord is, a probe of the event loop, and, to compare
+with, a worker that is a thread.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--probe", type=Path, help="write each look's lateness there, ms, one a line")
-    parser.add_argument("--thread", action="store_true", help="run the worker in a thread of the bot's process")
+    parser.add_argument(
+        "--thread", action="store_true", help="run the worker in a thread of the bot's process"
+    )
     parser.add_argument("--pause", type=float, default=0.0, help="seconds until workers are started")
     arguments = parser.parse_args()
     point_at(arguments.url)
@@ -92,10 +96,14 @@ class _Thread:
 
     def __init__(self, target: Any, args: tuple[Any, ...], name: str, daemon: bool) -> None:
         entry, theirs, config = args
-        connection = Connection(os.dup(theirs.fileno()))  # the parent closes the worker's end, which here is its own
+        connection = Connection(
+            os.dup(theirs.fileno())
+        )  # the parent closes the worker's end, which here is its own
         self.pid, (self.sentinel, self._end) = os.getpid(), os.pipe()
         module, _, function = entry.partition(":")
-        self._thread = threading.Thread(target=lambda: getattr(importlib.import_module(module), function)(connection, config), daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: getattr(importlib.import_module(module), function)(connection, config), daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()
@@ -118,8 +126,12 @@ def _work_in_a_thread() -> None:
 
     real = multiprocessing.get_context("spawn")
     context = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
-    jobs.local.multiprocessing = SimpleNamespace(get_context=lambda name: context, parent_process=lambda: None)
-    vision.worker.signal = SimpleNamespace(signal=lambda *_: None, SIGINT=0, SIG_IGN=0)  # signals belong to the main thread
+    jobs.local.multiprocessing = SimpleNamespace(
+        get_context=lambda name: context, parent_process=lambda: None
+    )
+    vision.worker.signal = SimpleNamespace(
+        signal=lambda *_: None, SIGINT=0, SIG_IGN=0
+    )  # signals belong to the main thread
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""How things are timed and compared: interleaved pairs, CPU time beside wall time, medians with their spread, equality in the same run."""
+"""How things are timed and compared: interleaved pairs, CPU time beside wall time, medians with their spread,
+equality in the same run."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ class Goal:
     at_most: float | None = None
 
     def met(self, value: float) -> bool:
-        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+        return (self.at_least is None or value >= self.at_least) and (
+            self.at_most is None or value <= self.at_most
+        )
 
     def __str__(self) -> str:
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
@@ -42,7 +45,8 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity, a value for each repeat. clock: "CPU", "wall" or "count", what its unit was counted on."""
+    """One measured quantity, a value for each repeat. clock: "CPU", "wall" or "count", what its unit was
+    counted on."""
 
     name: str
     values: tuple[float, ...]
@@ -76,7 +80,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a row's chart shows. kind: "bars" (name → a value for each repeat) or "lines" (name → (x, y) points)."""
+    """What a row's chart shows. kind: "bars" (name → a value for each repeat) or "lines" (name → (x, y)
+    points)."""
 
     kind: str
     title: str
@@ -97,7 +102,8 @@ class Result:
 
 
 def check(what: str, differences: Sequence[float], bound: float) -> Check:
-    """Unequal when any of ``differences`` is over ``bound`` or not a number, or when there are none: nothing compared is nothing shown."""
+    """Unequal when any of ``differences`` is over ``bound`` or not a number, or when there are none: nothing
+    compared is nothing shown."""
     worst = max((float("inf") if np.isnan(d) else float(d) for d in differences), default=float("inf"))
     if worst > bound:
         raise Unequal(f"{what}: {worst:g} apart, {bound:g} allowed, in {len(differences)} comparisons")
@@ -111,8 +117,9 @@ def apart(a: Any, b: Any) -> float:
 
 
 def mean_apart(a: Any, b: Any) -> float:
-    """Mean difference of two pictures, of 255; inf when they differ in shape. Enlarging with a sharpened edge makes several levels of one
-    that was rounded otherwise, so the largest says little there; another picture's mean is 10 and more."""
+    """Mean difference of two pictures, of 255; inf when they differ in shape. Enlarging with a sharpened edge
+    makes several levels of one that was rounded otherwise, so the largest says little there; another
+    picture's mean is 10 and more."""
     left, right = np.asarray(a).astype(np.float64), np.asarray(b).astype(np.float64)
     return float(np.abs(left - right).mean()) if left.shape == right.shape else float("inf")
 
@@ -124,8 +131,11 @@ def timed(work: Callable[[], Any]) -> tuple[Any, Cost]:
     return result, Cost(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def interleaved(ways: Mapping[str, Callable[[], Any]], repeats: int, *, rounds: int = 1) -> dict[str, list[Cost]]:
-    """Each way once unmeasured, then ``repeats`` times, all ways in each repeat, in an order that changes: what befalls the machine befalls all.
+def interleaved(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, *, rounds: int = 1
+) -> dict[str, list[Cost]]:
+    """Each way once unmeasured, then ``repeats`` times, all ways in each repeat, in an order that changes:
+    what befalls the machine befalls all.
 
     rounds: calls within one repeat, for what is too short to time; costs are per call.
     """

@@ -19,11 +19,18 @@ def image_model(folder: Path, cache: Path, loras: Mapping[str, Path] | None = No
     """Loaded as a worker loads it, on the CPU, one thread. loras: what the host has set up."""
     quiet_libraries()
     named = {name: str(path) for name, path in (loras or {}).items()}
-    return Models(WorkerConfig("cpu", {"image": str(folder)}, str(cache), cpu_threads=1, allow_download=False, loras=named)).get("image")
+    return Models(
+        WorkerConfig(
+            "cpu", {"image": str(folder)}, str(cache), cpu_threads=1, allow_download=False, loras=named
+        )
+    ).get("image")
 
 
-def tiny_image_model(family: str, cache: Path, seed: int = 0, loras: Mapping[str, Path] | None = None) -> ImageModel:
-    """A tiny model of ``family`` (a key of tests.tiny.IMAGE_MODELS) with seeded random weights, saved once in ``cache``."""
+def tiny_image_model(
+    family: str, cache: Path, seed: int = 0, loras: Mapping[str, Path] | None = None
+) -> ImageModel:
+    """A tiny model of ``family`` (a key of tests.tiny.IMAGE_MODELS) with seeded random weights, saved once in
+    ``cache``."""
     import torch
 
     from tests import tiny
@@ -38,7 +45,8 @@ def tiny_image_model(family: str, cache: Path, seed: int = 0, loras: Mapping[str
 
 
 def random_loras(family: str, cache: Path, count: int) -> dict[str, Path]:
-    """``count`` LoRAs of rank 4 for the UNet's attention of a tiny ``family``, as files that diffusers writes: name → file."""
+    """``count`` LoRAs of rank 4 for the UNet's attention of a tiny ``family``, as files that diffusers
+    writes: name → file."""
     import torch
     from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 
@@ -48,7 +56,9 @@ def random_loras(family: str, cache: Path, count: int) -> dict[str, Path]:
     for number in range(count):
         torch.manual_seed(1000 + number)
         pipe = tiny.IMAGE_MODELS[family]()
-        config = LoraConfig(r=4, lora_alpha=4, target_modules=["to_q", "to_k", "to_v", "to_out.0"], init_lora_weights=False)
+        config = LoraConfig(
+            r=4, lora_alpha=4, target_modules=["to_q", "to_k", "to_v", "to_out.0"], init_lora_weights=False
+        )
         inject_adapter_in_model(config, pipe.unet)
         state = {name: 0.5 * value for name, value in get_peft_model_state_dict(pipe.unet).items()}
         files[f"style{number}"] = cache / f"style{number}.safetensors"

@@ -1,6 +1,8 @@
-"""``python -m benchmarks.parameters [row …] [--n 12]``: what each parameter does to the demo models, with samples and spread.
+"""``python -m benchmarks.parameters [row …] [--n 12]``: what each parameter does to the demo models, with
+samples and spread.
 
-Pictures are looked at by the pack's CLIP and by ``demo.judge``. Every row has the value it is compared with, and seeds are fixed.
+Pictures are looked at by the pack's CLIP and by ``demo.judge``. Every row has the value it is compared with,
+and seeds are fixed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from core.requests import BlendRequest, GenerateRequest, ImagineRequest, RegionRequest, Request, ShortenRequest, UpscaleRequest
+from core.requests import (
+    BlendRequest,
+    GenerateRequest,
+    ImagineRequest,
+    RegionRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+)
 from demo.evaluate import SINGLE, held_out
 from demo.evaluate import prompt as worded
 from demo.judge import Judge
@@ -36,7 +46,8 @@ Row = tuple[str, list[float]]  # what, one value a sample
 
 
 class Pack:
-    """The demo models behind the worker's own code. house: words of a house style, which the pack has none of."""
+    """The demo models behind the worker's own code. house: words of a house style, which the pack has none
+    of."""
 
     def __init__(self, house: str = "") -> None:
         folder = MODELS / "stable-diffusion"
@@ -46,14 +57,22 @@ class Pack:
             card = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
             (folder / "atelier.json").write_text(json.dumps({**card, "style": {"words": house}}))
         specs = {"image": str(folder), "clip": str(MODELS / "clip"), "caption": str(MODELS / "captioner")}
-        self.models, self.reporter = Models(WorkerConfig("cpu", specs, tempfile.mkdtemp(), cpu_threads=1)), Counter()
+        self.models, self.reporter = (
+            Models(WorkerConfig("cpu", specs, tempfile.mkdtemp(), cpu_threads=1)),
+            Counter(),
+        )
 
     def run(self, request: Request, images: Mapping[str, Image.Image] | None = None):
         self.reporter.steps = 0
         return capability(request.kind)(request, images or {}, self.models, self.reporter)
 
-    def draw(self, request: GenerateRequest, images: Mapping[str, Image.Image] | None = None) -> list[Image.Image]:
-        return [Image.open(io.BytesIO(picture.data)).convert("RGB") for picture in self.run(request, images).pictures]
+    def draw(
+        self, request: GenerateRequest, images: Mapping[str, Image.Image] | None = None
+    ) -> list[Image.Image]:
+        return [
+            Image.open(io.BytesIO(picture.data)).convert("RGB")
+            for picture in self.run(request, images).pictures
+        ]
 
     def see(self, images: list[Image.Image]) -> torch.Tensor:
         """(N, D), unit length."""
@@ -110,7 +129,10 @@ def steps_between(image: Image.Image) -> np.ndarray:
 def edge_width(image: Image.Image) -> float:
     """px: local contrast (25 px around) over the steepest 2 % of steps, the median. Narrow = sharp."""
     steps, grey = steps_between(image), image.convert("L")
-    high, low = (np.asarray(grey.filter(kind(25)), float)[:-1, :-1] for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
+    high, low = (
+        np.asarray(grey.filter(kind(25)), float)[:-1, :-1]
+        for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
+    )
     edges = (steps >= np.quantile(steps, 0.98)) & (high - low > 40) & (steps > 0)
     return float(np.median((high - low)[edges] / steps[edges])) if edges.any() else float("nan")
 
@@ -131,7 +153,12 @@ def blueness(image: Image.Image) -> float:
 def right(images: list[Image.Image], scene: Scene) -> float:
     """The share of object, colour and background that is as asked."""
     group = scene.groups[0]
-    seen = [(v.found[0].object == group.object) + (v.found[0].colour == group.colour) + (v.background == scene.background) for v in judge()(images)]
+    seen = [
+        (v.found[0].object == group.object)
+        + (v.found[0].colour == group.colour)
+        + (v.background == scene.background)
+        for v in judge()(images)
+    ]
     return sum(seen) / len(seen) / 3
 
 
@@ -156,8 +183,12 @@ def chaos(n: int) -> list[Row]:
         for value in (0, 25, 50, 100):
             images = pack().draw(ask(words, i, chaos=value))
             rows.setdefault(f"CLIP distance of the four, --chaos {value}", []).append(spread(images))
-            rows.setdefault(f"object, colour, background right, --chaos {value}", []).append(right(images, scene))
-        rows.setdefault("CLIP distance of the four, --chaos 0, other seeds", []).append(spread(pack().draw(ask(words, i + 500))))
+            rows.setdefault(f"object, colour, background right, --chaos {value}", []).append(
+                right(images, scene)
+            )
+        rows.setdefault("CLIP distance of the four, --chaos 0, other seeds", []).append(
+            spread(pack().draw(ask(words, i + 500)))
+        )
     return sorted(rows.items())
 
 
@@ -167,7 +198,9 @@ def no_blue(n: int) -> list[Row]:
         words = f"a {OBJECTS[i % len(OBJECTS)]}"
         for name, negative in (("", ""), (", --no blue", "blue"), (", --no red", "red")):
             images = pack().draw(ask(words, i, negative_prompt=negative))
-            rows.setdefault(f"blue of 255{name}", []).append(float(np.mean([blueness(image) for image in images])))
+            rows.setdefault(f"blue of 255{name}", []).append(
+                float(np.mean([blueness(image) for image in images]))
+            )
     return list(rows.items())
 
 
@@ -178,7 +211,9 @@ def weights(n: int) -> list[Row]:
         (a, b), (one, two) = chance.sample(OBJECTS, 2), chance.sample(COLOURS, 2)
         first, second = f"a {one} {a}", f"a {two} {b}"
         for weight, against in ((3, 1), (1, 1), (1, 3)):
-            images = pack().draw(ask(f"{first}, {second}", i, prompt_parts=((first, weight), (second, against))))
+            images = pack().draw(
+                ask(f"{first}, {second}", i, prompt_parts=((first, weight), (second, against)))
+            )
             verdicts = judge()(images)
             for what, wanted in (("a", a), ("b", b)):
                 share = float(np.mean([v.found[0].object == wanted for v in verdicts]))
@@ -203,8 +238,13 @@ def image_weight(n: int) -> list[Row]:
         (source,) = pack().draw(ask(pairs[2 * i][1], i, num_images=1))
         seen = pack().see([source])[0]
         for value in (0.0, 0.5, 1.0, 2.0, 3.0):
-            images = pack().draw(ask(pairs[2 * i + 1][1], i + 300, image_prompts=((ONE, 1.0),), image_weight=value), {ONE: source})
-            rows.setdefault(f"CLIP cosine to the picture, other words, --iw {value:g}", []).append(float((pack().see(images) @ seen).mean()))
+            images = pack().draw(
+                ask(pairs[2 * i + 1][1], i + 300, image_prompts=((ONE, 1.0),), image_weight=value),
+                {ONE: source},
+            )
+            rows.setdefault(f"CLIP cosine to the picture, other words, --iw {value:g}", []).append(
+                float((pack().see(images) @ seen).mean())
+            )
     return list(rows.items())
 
 
@@ -214,12 +254,16 @@ def upscale(n: int) -> list[Row]:
         (source,) = pack().draw(ask(words, i, num_images=1))
         made = {"bicubic": source.resize((2 * source.width, 2 * source.height), Image.Resampling.BICUBIC)}
         for mode in ("subtle", "creative"):
-            made[mode] = pack().draw(UpscaleRequest(prompt=words, image=ONE, mode=mode, seed=i), {ONE: source})[0]
+            made[mode] = pack().draw(
+                UpscaleRequest(prompt=words, image=ONE, mode=mode, seed=i), {ONE: source}
+            )[0]
         widths = {name: edge_width(image) for name, image in made.items()}
         for name, image in made.items():
             rows.setdefault(f"edge width, px, {name} 2x", []).append(widths[name])
             if name != "bicubic":
-                rows.setdefault(f"sharper than bicubic, {name}", []).append(float(widths[name] < widths["bicubic"]))
+                rows.setdefault(f"sharper than bicubic, {name}", []).append(
+                    float(widths[name] < widths["bicubic"])
+                )
                 rows.setdefault(f"CLIP cosine to the picture, {name}", []).append(alike(image, source))
     return sorted(rows.items())
 
@@ -233,8 +277,12 @@ def region(n: int) -> list[Row]:
         x, y, half = int(at.x * source.width), int(at.y * source.height), source.width // 5
         box = max(0, x - half), max(0, y - half), min(source.width, x + half), min(source.height, y + half)
         thing = chance.choice([name for name in OBJECTS if name != scene.groups[0].object])
-        colour = chance.choice([name for name in COLOURS if name not in (scene.groups[0].colour, scene.background)])
-        images = pack().draw(RegionRequest(prompt=f"a {colour} {thing}", image=ONE, boxes=(box,), seed=i), {ONE: source})
+        colour = chance.choice(
+            [name for name in COLOURS if name not in (scene.groups[0].colour, scene.background)]
+        )
+        images = pack().draw(
+            RegionRequest(prompt=f"a {colour} {thing}", image=ONE, boxes=(box,), seed=i), {ONE: source}
+        )
         for image, verdict in zip(images, judge()(images), strict=True):
             changed = np.abs(np.asarray(image, int) - np.asarray(source, int)).max(-1)
             inside.append(float(changed[box[1] : box[3], box[0] : box[2]].mean()))
@@ -243,9 +291,11 @@ def region(n: int) -> list[Row]:
             asked.append(float(any(found.object == thing for found in verdict.found)))
             kept.append(float(verdict.background == scene.background))
     return [
-        ("largest change outside, of 255", outside), ("mean change inside, of 255", inside), ("the new object is seen", asked),
+        ("largest change outside, of 255", outside),
+        ("mean change inside, of 255", inside),
+        ("the new object is seen", asked),
         ("the background is still seen", kept),
-    ]  # fmt: skip
+    ]
 
 
 def stop(n: int) -> list[Row]:
@@ -255,24 +305,42 @@ def stop(n: int) -> list[Row]:
             images = pack().draw(ask(words, i, stop=value))
             rows.setdefault(f"steps run, --stop {value}", []).append(float(pack().reporter.steps))
             rows.setdefault(f"steepest 5 % of steps, of 255, --stop {value}", []).append(
-                float(np.mean([np.sort(steps_between(image).ravel())[-image.width * image.height // 20 :].mean() for image in images]))
+                float(
+                    np.mean(
+                        [
+                            np.sort(steps_between(image).ravel())[-image.width * image.height // 20 :].mean()
+                            for image in images
+                        ]
+                    )
+                )
             )
     return sorted(rows.items())
 
 
 def stylize(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
-    asked = {"0": {"stylize": 0}, "100": {"stylize": 100}, "1000": {"stylize": 1000}, "100 --raw": {"stylize": 100, "raw": True}}
+    asked = {
+        "0": {"stylize": 0},
+        "100": {"stylize": 100},
+        "1000": {"stylize": 1000},
+        "100 --raw": {"stylize": 100, "raw": True},
+    }
     for i, (scene, _) in enumerate(scenes(n, "stylize")):
         for name, more in asked.items():
-            images = pack("watercolor").draw(ask(f"a {scene.groups[0].colour} {scene.groups[0].object}", i, **more))
+            images = pack("watercolor").draw(
+                ask(f"a {scene.groups[0].colour} {scene.groups[0].object}", i, **more)
+            )
             verdicts = judge()(images)
             rows.setdefault(f"watercolor is seen, house style watercolor, --stylize {name}", []).append(
                 float(np.mean([v.style == "watercolor" for v in verdicts]))
             )
             group = scene.groups[0]
-            named = [(v.found[0].object == group.object) + (v.found[0].colour == group.colour) for v in verdicts]
-            rows.setdefault(f"object and colour right, --stylize {name}", []).append(float(np.mean(named)) / 2)
+            named = [
+                (v.found[0].object == group.object) + (v.found[0].colour == group.colour) for v in verdicts
+            ]
+            rows.setdefault(f"object and colour right, --stylize {name}", []).append(
+                float(np.mean(named)) / 2
+            )
     return sorted(rows.items())
 
 
@@ -284,8 +352,12 @@ def weird_and_exp(n: int) -> list[Row]:
         for name, value in (("plain", 0), ("weird", 1000), ("weird", 3000), ("exp", 50), ("exp", 100)):
             more, name = ({name: value}, f"--{name} {value}") if value else ({}, name)
             images = pack().draw(ask(words, i, **more)) if more else plain
-            rows.setdefault(f"CLIP distance from the usual, {name}", []).append(float((1 - pack().see(images) @ usual).mean()))
-            rows.setdefault(f"mean step between neighbours, of 255, {name}", []).append(float(np.mean([steps_between(one).mean() for one in images])))
+            rows.setdefault(f"CLIP distance from the usual, {name}", []).append(
+                float((1 - pack().see(images) @ usual).mean())
+            )
+            rows.setdefault(f"mean step between neighbours, of 255, {name}", []).append(
+                float(np.mean([steps_between(one).mean() for one in images]))
+            )
             rows.setdefault(f"object, colour, background right, {name}", []).append(right(images, scene))
     return sorted(rows.items())
 
@@ -294,7 +366,9 @@ def hd(n: int) -> list[Row]:
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "hd")):
         (plain,), (large,) = (pack().draw(ask(words, i, num_images=1, hd=value)) for value in (False, True))
-        rows.setdefault("edge width, px, enlarged by bicubic", []).append(edge_width(plain.resize(large.size, Image.Resampling.BICUBIC)))
+        rows.setdefault("edge width, px, enlarged by bicubic", []).append(
+            edge_width(plain.resize(large.size, Image.Resampling.BICUBIC))
+        )
         rows.setdefault("edge width, px, --hd", []).append(edge_width(large))
         rows.setdefault("CLIP cosine to the plain picture", []).append(alike(plain, large))
     return list(rows.items())
@@ -308,7 +382,11 @@ def blend(n: int) -> list[Row]:
         images = pack().draw(BlendRequest(images=(ONE, TWO), seed=i), {ONE: sources[0], TWO: sources[1]})
         a, b = pack().see(sources)
         seen = pack().see(images)
-        for name, value in (("the first", (seen @ a).mean()), ("the second", (seen @ b).mean()), ("each other, the two given", a @ b)):
+        for name, value in (
+            ("the first", (seen @ a).mean()),
+            ("the second", (seen @ b).mean()),
+            ("each other, the two given", a @ b),
+        ):
             rows.setdefault(f"CLIP cosine to {name}", []).append(float(value))
     return list(rows.items())
 
@@ -319,14 +397,36 @@ def shorten(n: int) -> list[Row]:
         group = scene.groups[0]
         prompt = f"cinematic detailed 8k photo of {group.colour} {group.object} highly artistic 35mm"
         weights = dict(pack().run(ShortenRequest(prompt=prompt)).scores)
-        told.append(float(np.mean([weights[word] > weights[filler] for word in (group.colour, group.object) for filler in fillers])))
+        told.append(
+            float(
+                np.mean(
+                    [
+                        weights[word] > weights[filler]
+                        for word in (group.colour, group.object)
+                        for filler in fillers
+                    ]
+                )
+            )
+        )
     return [("a word that means something outweighs one that doesn't", told)]
 
 
 ROWS: dict[str, Callable[[int], list[Row]]] = {
-    "seed": seed, "chaos": chaos, "no": no_blue, "weights": weights, "tile": tile, "iw": image_weight, "upscale": upscale, "region": region,
-    "stop": stop, "stylize": stylize, "weird-exp": weird_and_exp, "hd": hd, "blend": blend, "shorten": shorten,
-}  # fmt: skip
+    "seed": seed,
+    "chaos": chaos,
+    "no": no_blue,
+    "weights": weights,
+    "tile": tile,
+    "iw": image_weight,
+    "upscale": upscale,
+    "region": region,
+    "stop": stop,
+    "stylize": stylize,
+    "weird-exp": weird_and_exp,
+    "hd": hd,
+    "blend": blend,
+    "shorten": shorten,
+}
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -337,7 +437,9 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.parameters", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.parameters", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; none = all")
     parser.add_argument("--n", type=int, default=12, help="prompts, pairs or pictures a row")
     given = parser.parse_args()
@@ -349,7 +451,11 @@ def main() -> None:
     for name in given.rows or ROWS:
         for what, values in ROWS[name](given.n):
             low, high = interval(values)
-            print(f"| {name} | {what} | {np.nanmean(values):.3f} | {low:.3f} to {high:.3f} | {np.nanstd(values):.3f} | {len(values)} |", flush=True)
+            print(
+                f"| {name} | {what} | {np.nanmean(values):.3f} | {low:.3f} to {high:.3f} |"
+                f" {np.nanstd(values):.3f} | {len(values)} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Pictures to encode that are neither noise nor empty: a drawing of the demo world, and something with a photo's spectrum. Seeded."""
+"""Pictures to encode that are neither noise nor empty: a drawing of the demo world, and something with a
+photo's spectrum. Seeded."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ def drawing(side: int) -> np.ndarray:
 
 
 def photo(side: int, seed: int = 0) -> np.ndarray:
-    """(side, side, 3) uint8: amplitude falling as 1/f^1.6 as in photographs (Field 1987 found about 1/f²  in power), with sensor noise."""
+    """(side, side, 3) uint8: amplitude falling as 1/f^1.6 as in photographs (Field 1987 found about 1/f²  in
+    power), with sensor noise."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = 1
@@ -26,7 +28,8 @@ def photo(side: int, seed: int = 0) -> np.ndarray:
 
 
 def decoded(pixels: np.ndarray) -> torch.Tensor:
-    """(1, 3, H, W), -1..1: what a decoder would have given for ``pixels``, a little between the 8-bit levels."""
+    """(1, 3, H, W), -1..1: what a decoder would have given for ``pixels``, a little between the 8-bit
+    levels."""
     noise = torch.rand(pixels.shape, generator=torch.Generator().manual_seed(1)) - 0.5
     levels = torch.from_numpy(pixels.copy()).float() + 0.9 * noise
     return (levels / 127.5 - 1).permute(2, 0, 1)[None].contiguous()

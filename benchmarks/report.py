@@ -1,4 +1,5 @@
-"""Results as JSON, as a table and as charts. The JSON is the truth; table and charts are drawn from it, also without measuring again."""
+"""Results as JSON, as a table and as charts. The JSON is the truth; table and charts are drawn from it, also
+without measuring again."""
 
 from __future__ import annotations
 
@@ -26,19 +27,31 @@ def environment(device: str) -> dict[str, Any]:
     from vision import devices
 
     return {
-        "device": devices.name(device), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version(),
+        "device": devices.name(device),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
-    }  # fmt: skip
+    }
 
 
-def entry(result: Result, title: str, against: str, seconds: float, where: Mapping[str, Any], repeats: int) -> dict[str, Any]:
+def entry(
+    result: Result, title: str, against: str, seconds: float, where: Mapping[str, Any], repeats: int
+) -> dict[str, Any]:
     """A row as it is kept."""
     figures = [{**asdict(figure), "median": figure.median, "met": figure.met} for figure in result.figures]
     return {
-        "title": title, "against": against, "measured": datetime.now(UTC).date().isoformat(), "seconds": round(seconds, 1), "repeats": repeats,
-        "environment": dict(where), "figures": figures, "checks": [asdict(check) for check in result.checks],
-        "chart": asdict(result.chart), "notes": list(result.notes),
-    }  # fmt: skip
+        "title": title,
+        "against": against,
+        "measured": datetime.now(UTC).date().isoformat(),
+        "seconds": round(seconds, 1),
+        "repeats": repeats,
+        "environment": dict(where),
+        "figures": figures,
+        "checks": [asdict(check) for check in result.checks],
+        "chart": asdict(result.chart),
+        "notes": list(result.notes),
+    }
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -59,7 +72,10 @@ def keep(path: Path, name: str, row: Mapping[str, Any], order: Iterable[str]) ->
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown, one line a figure: median, smallest and largest of the repeats, goal, verdict."""
-    lines = ["| row | figure | median | smallest to largest | clock | goal | met |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| row | figure | median | smallest to largest | clock | goal | met |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in rows.items():
         for i, figure in enumerate(row["figures"]):
             values, unit = figure["values"], figure["unit"]
@@ -67,7 +83,15 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
             verdict = {True: "yes", False: "**no**", None: ""}[figure["met"]]
             spread = f"{short(min(values))} to {short(max(values))}, n={len(values)}"
             middle = f"{short(statistics.median(values))} {unit}"
-            cells = (f"`{name}`" if i == 0 else "", figure["name"], middle, spread, figure["clock"], goal, verdict)
+            cells = (
+                f"`{name}`" if i == 0 else "",
+                figure["name"],
+                middle,
+                spread,
+                figure["clock"],
+                goal,
+                verdict,
+            )
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -77,12 +101,24 @@ def page(rows: Mapping[str, Mapping[str, Any]], heading: str) -> str:
     parts = [heading, table(rows)]
     for name, row in rows.items():
         where = row["environment"]
-        checks = [f"- equal: {c['what']}: worst {c['worst']:.3g} of {c['bound']:g} allowed, {c['count']:,} comparisons" for c in row["checks"]]
-        machine = f"{where['device']}, {where['cores']} cores, load {where['load']}, torch {where['torch']}, diffusers {where['diffusers']}"
+        checks = [
+            f"- equal: {c['what']}: worst {c['worst']:.3g} of {c['bound']:g} allowed, {c['count']:,}"
+            " comparisons"
+            for c in row["checks"]
+        ]
+        machine = (
+            f"{where['device']}, {where['cores']} cores, load {where['load']}, torch {where['torch']},"
+            f" diffusers {where['diffusers']}"
+        )
         parts += [
-            f"## {row['title']}", f"Against {row['against']}. {row['measured']}, {row['seconds']:.0f} s, {row['repeats']} repeats; {machine}.",
-            f"![{row['title']}]({name}.svg)", "\n".join([*checks, *(f"- {note}" for note in row["notes"])]),
-        ]  # fmt: skip
+            f"## {row['title']}",
+            (
+                f"Against {row['against']}. {row['measured']}, {row['seconds']:.0f} s, {row['repeats']}"
+                f" repeats; {machine}."
+            ),
+            f"![{row['title']}]({name}.svg)",
+            "\n".join([*checks, *(f"- {note}" for note in row["notes"])]),
+        ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -101,13 +137,17 @@ def draw(rows: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.hashsalt": "atelier", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "atelier", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    )
     from matplotlib import pyplot
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, row in rows.items():
         chart = row["chart"]
-        figure, axes = pyplot.subplots(figsize=(7, max(3.6, 1 + 0.2 * len(chart["series"]))), layout="constrained")
+        figure, axes = pyplot.subplots(
+            figsize=(7, max(3.6, 1 + 0.2 * len(chart["series"]))), layout="constrained"
+        )
         {"bars": _bars, "lines": _lines}[chart["kind"]](axes, chart)
         figure.suptitle(textwrap.fill(chart["title"], 100), x=0.01, ha="left", fontsize=10)
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
@@ -140,7 +180,13 @@ def _plain_numbers(axis: Any) -> None:
 
 def _lines(axes: Any, chart: Mapping[str, Any]) -> None:
     for name, points in chart["series"].items():
-        axes.plot([x for x, _ in points], [y for _, y in points], marker="o" if len(points) < 30 else "", markersize=3, label=name)
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            marker="o" if len(points) < 30 else "",
+            markersize=3,
+            label=name,
+        )
     axes.set_xlabel(chart["x"])
     axes.set_ylabel(chart["unit"])
     axes.set_ylim(bottom=None if chart["log"] else 0)

@@ -1,6 +1,8 @@
-"""Three ways to serve the same trace on the same weights: one job at a time, batches of whole requests, and Atelier's engine.
+"""Three ways to serve the same trace on the same weights: one job at a time, batches of whole requests, and
+Atelier's engine.
 
-Time is CPU time of this process, and idle time is skipped: a trace is served as on a machine of its own, however busy this one is.
+Time is CPU time of this process, and idle time is skipped: a trace is served as on a machine of its own,
+however busy this one is.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from vision.reporter import Reporter
 
 
 class Clock:
-    """Seconds since it was made, plus what was skipped. timer: of CPU time, all threads together; on a card, the clock on the wall."""
+    """Seconds since it was made, plus what was skipped. timer: of CPU time, all threads together; on a card,
+    the clock on the wall."""
 
     def __init__(self, timer: Callable[[], float] = time.process_time) -> None:
         self._timer, self._began, self._skipped = timer, timer(), 0.0
@@ -46,7 +49,8 @@ class Clock:
 
 @dataclass
 class Served:
-    """How a job fared. first, finished: seconds on the trace's clock, of its first step and its picture (H, W, 3)."""
+    """How a job fared. first, finished: seconds on the trace's clock, of its first step and its picture (H,
+    W, 3)."""
 
     ask: Ask
     first: float = 0.0
@@ -84,11 +88,16 @@ Server = Callable[[ImageModel, Sequence[Ask], Clock], list[Served]]
 
 
 class Plain:
-    """The diffusers pipeline over the model's weights; schedulers and adapters are made once and switched, not made anew for each call."""
+    """The diffusers pipeline over the model's weights; schedulers and adapters are made once and switched,
+    not made anew for each call."""
 
     def __init__(self, model: ImageModel) -> None:
         self.pipe, self._schedulers = model.pipeline(Mode.TEXT), {}
-        self._model, self._adapters, self._lora = model, bool(getattr(self.pipe, "get_list_adapters", dict)()), ""
+        self._model, self._adapters, self._lora = (
+            model,
+            bool(getattr(self.pipe, "get_list_adapters", dict)()),
+            "",
+        )
 
     def draw(self, asks: Sequence[Ask], on_step: Callable[[], None]) -> list[np.ndarray]:
         """All of ``asks``, which differ in prompt and seed only, in one call."""
@@ -105,10 +114,14 @@ class Plain:
             return values
 
         images = self.pipe(
-            prompt=[ask.generation.prompt for ask in asks], height=g.height, width=g.width, num_inference_steps=g.num_inference_steps,
-            guidance_scale=g.guidance_scale, generator=[torch.Generator("cpu").manual_seed(ask.generation.seeds[0]) for ask in asks],
+            prompt=[ask.generation.prompt for ask in asks],
+            height=g.height,
+            width=g.width,
+            num_inference_steps=g.num_inference_steps,
+            guidance_scale=g.guidance_scale,
+            generator=[torch.Generator("cpu").manual_seed(ask.generation.seeds[0]) for ask in asks],
             callback_on_step_end=callback,
-        ).images  # fmt: skip
+        ).images
         return [np.asarray(image) for image in images]
 
     def _switch(self, lora: str | None) -> None:
@@ -173,8 +186,11 @@ class _Notes(Reporter):
         self.served.first = self.served.first or self.clock.now()
 
 
-def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves | None = None) -> list[Served]:
-    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device from before.
+def engine(
+    model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves | None = None
+) -> list[Served]:
+    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device
+    from before.
 
     The clock counts the work of all threads as one core's, so there is no room beside the passes.
     """
@@ -194,7 +210,8 @@ def engine(model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves 
 
 
 def learned(model: ImageModel, like: Ask, timer: Callable[[], float] = time.process_time) -> Curves:
-    """The batch curve and the overhead of jobs like ``like``, measured as a worker does: with a first job and in the idle moments after it."""
+    """The batch curve and the overhead of jobs like ``like``, measured as a worker does: with a first job and
+    in the idle moments after it."""
     curves, clock = Curves(), Clock(timer)
     engine = Engine(clock=clock.now, curves=curves)
     _seat(engine, model, like, clock)
@@ -238,10 +255,14 @@ WAYS: dict[str, Server] = {"one by one": one_by_one, "request batches": request_
 
 
 def serve(
-    model: ImageModel, trace: Sequence[Ask], ways: dict[str, Server] = WAYS, timer: Callable[[], float] = time.process_time,
+    model: ImageModel,
+    trace: Sequence[Ask],
+    ways: dict[str, Server] = WAYS,
+    timer: Callable[[], float] = time.process_time,
     plain: ImageModel | None = None,
-) -> dict[str, Run]:  # fmt: skip
-    """The same trace in each way, one after another; the engine knows the device's curve, as after a first job of the kind.
+) -> dict[str, Run]:
+    """The same trace in each way, one after another; the engine knows the device's curve, as after a first
+    job of the kind.
 
     plain: the model of all ways but the engine, if it needs one of its own.
     """
@@ -254,14 +275,23 @@ def serve(
     return runs
 
 
-def serve_loaded(model: ImageModel, mix: Mix, load: float, count: int, repeats: int, ways: dict[str, Server] = WAYS) -> list[dict[str, Run]]:
-    """``repeats`` traces of ``count`` jobs, each served in all ``ways``, that offer ``load`` of what one job at a time can serve.
+def serve_loaded(
+    model: ImageModel, mix: Mix, load: float, count: int, repeats: int, ways: dict[str, Server] = WAYS
+) -> list[dict[str, Run]]:
+    """``repeats`` traces of ``count`` jobs, each served in all ``ways``, that offer ``load`` of what one job
+    at a time can serve.
 
-    Each one's own steps count, not the mix's mean: with a few 50-step jobs more or less, a hundred jobs of the same mix are 0.8 of a device's
-    time or 1.2. So does how long a step took under (a) in the trace before: at load 0.83 the line is half as long as at 0.9.
+    Each one's own steps count, not the mix's mean: with a few 50-step jobs more or less, a hundred jobs of
+    the same mix are 0.8 of a device's time or 1.2. So does how long a step took under (a) in the trace
+    before: at load 0.83 the line is half as long as at 0.9.
     """
     middling, runs = round(mix.mean_steps), []
-    step = service_time(model, poisson(replace(mix, steps=((middling, 1.0),)), max(4, count // 15), 1.0, repeats)) / middling
+    step = (
+        service_time(
+            model, poisson(replace(mix, steps=((middling, 1.0),)), max(4, count // 15), 1.0, repeats)
+        )
+        / middling
+    )
     for seed in range(repeats):
         trace = poisson(mix, count, 1.0, seed)
         steps = sum(ask.generation.num_inference_steps for ask in trace)
@@ -277,13 +307,21 @@ def gains(runs: Sequence[dict[str, Run]], against: str, of: Callable[[Run], floa
 
 
 def came_out(runs: Sequence[dict[str, Run]], mix_rate: str = "one by one") -> tuple[float, ...]:
-    """The load that one job at a time really had: its work by the time between the first arrival and the last."""
-    return tuple(run[mix_rate].busy / max(1e-9, run[mix_rate].served[-1].ask.at - run[mix_rate].served[0].ask.at) for run in runs)
+    """The load that one job at a time really had: its work by the time between the first arrival and the
+    last."""
+    return tuple(
+        run[mix_rate].busy / max(1e-9, run[mix_rate].served[-1].ask.at - run[mix_rate].served[0].ask.at)
+        for run in runs
+    )
 
 
 def same_pictures(runs: Sequence[dict[str, Run]], bound: float) -> Check:
     """Every way gave every job the same picture, within ``bound`` of 255."""
     ways = list(runs[0])
     pairs = ((run[ways[0]].served, run[way].served) for run in runs for way in ways[1:])
-    differences = [apart(one.picture, other.picture) for first, second in pairs for one, other in zip(first, second, strict=True)]
+    differences = [
+        apart(one.picture, other.picture)
+        for first, second in pairs
+        for one, other in zip(first, second, strict=True)
+    ]
     return check("pictures of " + " and ".join(ways) + ", of 255", differences, bound)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from vision.diffusion import Generation
 from vision.models import Mode
 
-PROMPTS = ("a red house in the snow", "a blue cat", "two trees beside a river", "a yellow boat at night", "a green hat on a table", "the sea")
+PROMPTS = (
+    "a red house in the snow",
+    "a blue cat",
+    "two trees beside a river",
+    "a yellow boat at night",
+    "a green hat on a table",
+    "the sea",
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,15 @@ def poisson(mix: Mix, count: int, rate: float, seed: int) -> list[Ask]:
     for number in range(count):
         at += chance.expovariate(rate)
         generation = Generation(
-            Mode.TEXT, chance.choice(PROMPTS), (chance.randrange(2**32),), mix.side, mix.side,
-            chance.choices(numbers, weights)[0], chance.choice(mix.guidances), sampler=chance.choice(mix.samplers),
-        )  # fmt: skip
+            Mode.TEXT,
+            chance.choice(PROMPTS),
+            (chance.randrange(2**32),),
+            mix.side,
+            mix.side,
+            chance.choices(numbers, weights)[0],
+            chance.choice(mix.guidances),
+            sampler=chance.choice(mix.samplers),
+        )
         lora = chance.choice(mix.loras)
         asks.append(Ask(number, at, replace(generation, loras=((lora, 1.0),) if lora else ()), lora))
     return asks

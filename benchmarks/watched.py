@@ -17,7 +17,8 @@ from vision.reporter import Reporter
 
 
 class Life(Reporter):
-    """Stopped after ``last`` steps, if that is set. latents: as they come to the decoder, (1, C, h, w); picture: (H, W, 3)."""
+    """Stopped after ``last`` steps, if that is set. latents: as they come to the decoder, (1, C, h, w);
+    picture: (H, W, 3)."""
 
     def __init__(self, generation: Generation, last: int | None = None) -> None:
         self.generation, self.last, self.steps = generation, last, 0

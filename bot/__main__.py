@@ -1,4 +1,5 @@
-"""The command line, and the one place where everything is built and handed down. Heavy imports happen inside commands."""
+"""The command line, and the one place where everything is built and handed down. Heavy imports happen inside
+commands."""
 
 from __future__ import annotations
 
@@ -12,14 +13,20 @@ from core.errors import AtelierError, SettingsError, StorageError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a sub-command. Exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong settings or usage."""
+    """Run a sub-command. Exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong settings or
+    usage."""
     arguments = _parser().parse_args(argv)
     from core.settings import load
 
     try:
         settings = load()
     except SettingsError as error:
-        print("These settings need mending:", *(f"  - {line}" for line in error.problems), sep="\n", file=sys.stderr)
+        print(
+            "These settings need mending:",
+            *(f"  - {line}" for line in error.problems),
+            sep="\n",
+            file=sys.stderr,
+        )
         return 2
     try:
         return _COMMANDS[arguments.command or "run"](settings, arguments)
@@ -35,17 +42,39 @@ def _parser() -> argparse.ArgumentParser:
         number = version("atelier")
     except PackageNotFoundError:
         number = "unknown"
-    parser = argparse.ArgumentParser(prog="atelier", description="A self-hosted art and vision studio in Discord.")
+    parser = argparse.ArgumentParser(
+        prog="atelier", description="A self-hosted art and vision studio in Discord."
+    )
     parser.add_argument("--version", action="version", version=f"atelier {number}")
     commands = parser.add_subparsers(dest="command", metavar="command")
-    commands.add_parser("run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)")
-    sandbox = commands.add_parser("sandbox", help="the same bot in a browser page on this machine, no token needed")
-    sandbox.add_argument("--dm", nargs="*", metavar="PICTURE", help="show the direct messages with the bot; pictures named here are sent there")
-    commands.add_parser("doctor", help="check this machine and the settings; each trouble comes with its mend")
+    commands.add_parser(
+        "run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)"
+    )
+    sandbox = commands.add_parser(
+        "sandbox", help="the same bot in a browser page on this machine, no token needed"
+    )
+    sandbox.add_argument(
+        "--dm",
+        nargs="*",
+        metavar="PICTURE",
+        help="show the direct messages with the bot; pictures named here are sent there",
+    )
+    commands.add_parser(
+        "doctor", help="check this machine and the settings; each trouble comes with its mend"
+    )
     commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
-    commands.add_parser("restore", help="put the newest sound backup in the place of a damaged database; the bot must be stopped")
-    models = commands.add_parser("models", help="which models are configured, where they lie, whether they load")
-    models.add_argument("--pin", action="store_true", help="tell the SHA-256 that pins a folder or file; write it behind the path")
+    commands.add_parser(
+        "restore",
+        help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
+    )
+    models = commands.add_parser(
+        "models", help="which models are configured, where they lie, whether they load"
+    )
+    models.add_argument(
+        "--pin",
+        action="store_true",
+        help="tell the SHA-256 that pins a folder or file; write it behind the path",
+    )
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
 
@@ -108,7 +137,12 @@ def _restore(settings, arguments) -> int:
 
 
 _COMMANDS = {
-    "run": _run, "sandbox": _sandbox, "doctor": _doctor, "models": _models, "backup": _backup, "restore": _restore,
+    "run": _run,
+    "sandbox": _sandbox,
+    "doctor": _doctor,
+    "models": _models,
+    "backup": _backup,
+    "restore": _restore,
 }
 
 if __name__ == "__main__":

@@ -36,21 +36,57 @@ ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
 PANS = {"left": "left", "right": "right", "up": "top", "down": "bottom"}
 UPSCALES = {"up2s": (2, "subtle"), "up2c": (2, "creative"), "up4s": (4, "subtle"), "up4c": (4, "creative")}
 RIGHTS = {  # button → what its presser must be allowed to do
-    "upscale": Action.PICK, "vary": Action.VARY, "subtle": Action.VARY, "strong": Action.VARY, "region": Action.VARY, "again": Action.REROLL,
-    "hd": Action.REROLL, "remix": Action.REMIX, **dict.fromkeys(ZOOMS, Action.ZOOM), "zoom": Action.ZOOM, "square": Action.ZOOM,
-    **dict.fromkeys(PANS, Action.PAN), **dict.fromkeys(UPSCALES, Action.UPSCALE), "describe": Action.DESCRIBE, "classify": Action.CLASSIFY,
-    "caption": Action.IMAGINE, "all": Action.IMAGINE, "short": Action.IMAGINE, "weights": Action.DETAILS, "details": Action.DETAILS,
-    "dm": Action.DM, "favourite": Action.FAVOURITE, "cancel": Action.CANCEL, "delete": Action.DELETE,
-}  # fmt: skip
-REMIXABLE = ("vary", "subtle", "strong", "again", "zoom15", "zoom20", "square", *PANS)  # what opens a window while remix is on
+    "upscale": Action.PICK,
+    "vary": Action.VARY,
+    "subtle": Action.VARY,
+    "strong": Action.VARY,
+    "region": Action.VARY,
+    "again": Action.REROLL,
+    "hd": Action.REROLL,
+    "remix": Action.REMIX,
+    **dict.fromkeys(ZOOMS, Action.ZOOM),
+    "zoom": Action.ZOOM,
+    "square": Action.ZOOM,
+    **dict.fromkeys(PANS, Action.PAN),
+    **dict.fromkeys(UPSCALES, Action.UPSCALE),
+    "describe": Action.DESCRIBE,
+    "classify": Action.CLASSIFY,
+    "caption": Action.IMAGINE,
+    "all": Action.IMAGINE,
+    "short": Action.IMAGINE,
+    "weights": Action.DETAILS,
+    "details": Action.DETAILS,
+    "dm": Action.DM,
+    "favourite": Action.FAVOURITE,
+    "cancel": Action.CANCEL,
+    "delete": Action.DELETE,
+}
+REMIXABLE = (
+    "vary",
+    "subtle",
+    "strong",
+    "again",
+    "zoom15",
+    "zoom20",
+    "square",
+    *PANS,
+)  # what opens a window while remix is on
 PAN_SHARE = 0.5  # of the picture's side is added by a pan
 GRID = 4  # fields a side of the numbered grid for Vary (Region)
 SHAPE = ("width", "height", "aspect_ratio")
-FIRST_ONLY = ("image_prompts", "image_weight", "chaos", "hd", "strength")  # act on a first picture, not on what is made from it
+FIRST_ONLY = (
+    "image_prompts",
+    "image_weight",
+    "chaos",
+    "hd",
+    "strength",
+)  # act on a first picture, not on what is made from it
 _SHAPING = ("ar", "size")  # flags of new words that a picture's own shape, or a button's, goes before
 _FIRST = ("iw", "chaos", "hd", "strength")
 _KEPT = tuple(
-    f.name for f in fields(GenerateRequest) if f.name not in ("image", "seed", "num_images", *SHAPE, *FIRST_ONLY)
+    f.name
+    for f in fields(GenerateRequest)
+    if f.name not in ("image", "seed", "num_images", *SHAPE, *FIRST_ONLY)
 )
 
 
@@ -118,13 +154,20 @@ def picture_of(result: Result, index: int) -> StoredPicture:
     return result.pictures[index]
 
 
-def after_press(result: Result, action: str, index: int, *, seed: int, words: Words | None = None, strong: bool = True) -> Ask:
-    """The request that button ``action`` under ``result`` stands for; UserError when it makes no sense there. words: of a remix.
+def after_press(
+    result: Result, action: str, index: int, *, seed: int, words: Words | None = None, strong: bool = True
+) -> Ask:
+    """The request that button ``action`` under ``result`` stands for; UserError when it makes no sense there.
+    words: of a remix.
     strong: what V does."""
     job, lane = result.job, result.job.lane
     if action in ("describe", "classify"):
         sha256 = picture_of(result, index).sha256
-        request = DescribeRequest(image=sha256, seed=seed) if action == "describe" else ClassifyRequest(image=sha256)
+        request = (
+            DescribeRequest(image=sha256, seed=seed)
+            if action == "describe"
+            else ClassifyRequest(image=sha256)
+        )
         return Ask(request, lane, (job.id, index), job.origin.ephemeral)
     source = source_of(result, index)
     if action in ("vary", "subtle", "strong", "remix"):
@@ -160,15 +203,30 @@ def in_hd(job: Job) -> Ask:
 
 
 def imagine_prompt(
-    prompt: Prompt, pictures: Mapping[str, str] | None = None, *, seed: int, parent: tuple[str, int] | None = None, stealth: bool = False
+    prompt: Prompt,
+    pictures: Mapping[str, str] | None = None,
+    *,
+    seed: int,
+    parent: tuple[str, int] | None = None,
+    stealth: bool = False,
 ) -> Ask:
-    """A parsed prompt as a request; ``seed`` is used unless the prompt names one. pictures: what it calls a picture → SHA-256."""
+    """A parsed prompt as a request; ``seed`` is used unless the prompt names one. pictures: what it calls a
+    picture → SHA-256."""
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
     request = ImagineRequest(**given)
-    return Ask(request, prompt.lane or Lane.FAST, parent, stealth if prompt.stealth is None else prompt.stealth)
+    return Ask(
+        request, prompt.lane or Lane.FAST, parent, stealth if prompt.stealth is None else prompt.stealth
+    )
 
 
-def blend(images: Sequence[str], aspect: tuple[int, int] | None, *, seed: int, lane: Lane = Lane.FAST, stealth: bool = False) -> Ask:
+def blend(
+    images: Sequence[str],
+    aspect: tuple[int, int] | None,
+    *,
+    seed: int,
+    lane: Lane = Lane.FAST,
+    stealth: bool = False,
+) -> Ask:
     """images: SHA-256."""
     return Ask(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed), lane, None, stealth)
 
@@ -180,26 +238,41 @@ def variation(source: Source, amount: str, words: Words | None, *, seed: int, la
     return _asked(request, source, words, lane)
 
 
-def upscale(source: Source, factor: int, mode: str, words: Words | None = None, *, seed: int, lane: Lane = Lane.FAST) -> Ask:
+def upscale(
+    source: Source, factor: int, mode: str, words: Words | None = None, *, seed: int, lane: Lane = Lane.FAST
+) -> Ask:
     side = max(source.width, source.height) * factor
     if side > MAX_UPSCALED:
         raise UserError(
-            f"That would be {source.width * factor}×{source.height * factor} px; up to {MAX_UPSCALED} a side fit. "
-            f"The picture has {source.width}×{source.height} px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
+            f"That would be {source.width * factor}×{source.height * factor} px; up to {MAX_UPSCALED} a side"
+            f" fit. The picture has {source.width}×{source.height}"
+            f" px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
         )
     given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
     return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
 
 
 def region(
-    source: Source, words: Words | None, *, seed: int, mask: str | None = None, cells: Sequence[int] = (), what: str = "", lane: Lane = Lane.FAST
+    source: Source,
+    words: Words | None,
+    *,
+    seed: int,
+    mask: str | None = None,
+    cells: Sequence[int] = (),
+    what: str = "",
+    lane: Lane = Lane.FAST,
 ) -> Ask:
-    """A part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from 1), or what the words name."""
+    """A part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from 1),
+    or what the words name."""
     given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
     request = RegionRequest(
-        **given, image=source.sha256, mask_image=mask, boxes=tuple(cell_box(source, cell) for cell in cells), region=what.strip(),
+        **given,
+        image=source.sha256,
+        mask_image=mask,
+        boxes=tuple(cell_box(source, cell) for cell in cells),
+        region=what.strip(),
         remix=_remixed(source, words),
-    )  # fmt: skip
+    )
     return _asked(request, source, words, lane)
 
 
@@ -212,14 +285,16 @@ def cell_box(source: Source, cell: int) -> tuple[int, int, int, int]:
     return xs[across], ys[down], xs[across + 1], ys[down + 1]
 
 
-def outpaint(source: Source, sides: dict[str, int], words: Words | None, *, seed: int, lane: Lane = Lane.FAST) -> Ask:
+def outpaint(
+    source: Source, sides: dict[str, int], words: Words | None, *, seed: int, lane: Lane = Lane.FAST
+) -> Ask:
     """A larger canvas around ``source``. ``sides``: px to add at left, top, right, bottom."""
     width = source.width + sides.get("left", 0) + sides.get("right", 0)
     height = source.height + sides.get("top", 0) + sides.get("bottom", 0)
     if max(width, height) > MAX_SIDE:
         raise UserError(
-            f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has {source.width}×{source.height} px: "
-            "try a smaller zoom, or another direction."
+            f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
+            f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
     given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
     return _asked(OutpaintRequest(**given, image=source.sha256, **sides), source, words, lane)
@@ -230,15 +305,21 @@ def _asked(request: Request, source: Source, words: Words | None, lane: Lane) ->
     return Ask(request, prompt.lane or lane, source.parent, prompt.stealth or source.stealth)
 
 
-def _fields(source: Source, words: Words | None, seed: int, unheard: Sequence[str] = (*_SHAPING, *_FIRST)) -> dict[str, Any]:
-    """A child's fields: those of the new words, else what it keeps of its parent's request. unheard: flags of new words that don't act on it,
-    which is told."""
+def _fields(
+    source: Source, words: Words | None, seed: int, unheard: Sequence[str] = (*_SHAPING, *_FIRST)
+) -> dict[str, Any]:
+    """A child's fields: those of the new words, else what it keeps of its parent's request. unheard: flags of
+    new words that don't act on it, which is told."""
     made_by = source.request
     if words is not None:
-        given = {"seed": seed} | (_worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed()))
+        given = {"seed": seed} | (
+            _worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed())
+        )
         given["unmet"] = (*given["unmet"], *_typed_anew(made_by, words.prompt, unheard))
         return _without(given, "image", "image_prompts", "image_weight", "hd")
-    return {"prompt": "", "seed": seed} | ({name: getattr(made_by, name) for name in _KEPT} if made_by else {})
+    return {"prompt": "", "seed": seed} | (
+        {name: getattr(made_by, name) for name in _KEPT} if made_by else {}
+    )
 
 
 def _worded(request: GenerateRequest, words: Words) -> dict[str, Any]:
@@ -266,7 +347,11 @@ def _remixed(source: Source, words: Words | None) -> bool:
     if words is None or source.request is None:
         return False
     before = prompt_of(source.request)
-    return (words.prompt.text, words.prompt.parts, words.prompt.negative) != (before.text, before.parts, before.negative)
+    return (words.prompt.text, words.prompt.parts, words.prompt.negative) != (
+        before.text,
+        before.parts,
+        before.negative,
+    )
 
 
 def zoom_sides(source: Source, zoom: float) -> dict[str, int]:
@@ -284,12 +369,15 @@ def direction_sides(source: Source, direction: str) -> dict[str, int]:
 
 
 def aspect_sides(source: Source, aspect: tuple[int, int]) -> dict[str, int]:
-    """px to add, half on each of two sides, to reach ``aspect`` (w, h); UserError when the picture has that shape already."""
+    """px to add, half on each of two sides, to reach ``aspect`` (w, h); UserError when the picture has that
+    shape already."""
     target = aspect[0] / aspect[1]
     across = max(0, round(source.height * target) - source.width)
     down = max(0, round(source.width / target) - source.height)
     if across < 2 and down < 2:
-        raise UserError(f"The picture has that shape already ({source.width}×{source.height}); nothing to add.")
+        raise UserError(
+            f"The picture has that shape already ({source.width}×{source.height}); nothing to add."
+        )
     if across >= down:
         return {"left": across // 2, "right": across - across // 2}
     return {"top": down // 2, "bottom": down - down // 2}
@@ -300,7 +388,9 @@ def custom_sides(source: Source, zoom: float, aspect: tuple[int, int] | None) ->
     sides = zoom_sides(source, zoom)
     if aspect is None:
         return sides
-    zoomed = Source("", source.width + sides["left"] + sides["right"], source.height + sides["top"] + sides["bottom"])
+    zoomed = Source(
+        "", source.width + sides["left"] + sides["right"], source.height + sides["top"] + sides["bottom"]
+    )
     try:
         more = aspect_sides(zoomed, aspect)
     except UserError:

@@ -45,7 +45,9 @@ class Alerts(logging.Handler):
         if record.name in QUIET:
             return
         kind = hashlib.sha256(f"{record.name}:{record.msg}".encode()).hexdigest()[:16]
-        self._loop.call_soon_threadsafe(self._tell_once, kind, self._redact(f"{record.name}: {record.getMessage()}"))
+        self._loop.call_soon_threadsafe(
+            self._tell_once, kind, self._redact(f"{record.name}: {record.getMessage()}")
+        )
 
     def _tell_once(self, kind: str, text: str) -> None:
         if kind in self._told:
@@ -67,6 +69,9 @@ class Alerts(logging.Handler):
             try:
                 user = await self._client.fetch_user(owner)
                 shown = text[:1500].replace("`", "")
-                await user.send(f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`", allowed_mentions=SILENT)
+                await user.send(
+                    f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`",
+                    allowed_mentions=SILENT,
+                )
             except (discord.HTTPException, *FAILURES) as error:
                 log.warning("owner %s couldn't be told (%s)", owner, type(error).__name__)

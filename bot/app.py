@@ -1,4 +1,5 @@
-"""Building, running and stopping the studio: services first, then the client, on Discord or in the sandbox."""
+"""Building, running and stopping the studio: services first, then the client, on Discord or in the
+sandbox."""
 
 from __future__ import annotations
 
@@ -43,9 +44,16 @@ if TYPE_CHECKING:
     from bot.sandbox import Page
 
 log = logging.getLogger(__name__)
-SWITCH_INTERVAL = 0.0005  # seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
+# seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
+SWITCH_INTERVAL = 0.0005
 BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
-_CARD_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")  # NVIDIA, AMD, WSL, Intel
+_CARD_NODES = (
+    "/dev/nvidia0",
+    "/dev/nvidiactl",
+    "/dev/kfd",
+    "/dev/dxg",
+    "/dev/dri/renderD128",
+)  # NVIDIA, AMD, WSL, Intel
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,9 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     _on_signals(stopping)
     async with services(settings) as built:
         garbage.tame()
-        collecting = asyncio.create_task(garbage.collect_when_idle(lambda: built.queue.unfinished), name="garbage")
+        collecting = asyncio.create_task(
+            garbage.collect_when_idle(lambda: built.queue.unfinished), name="garbage"
+        )
         try:
             if sandbox is not None:
                 from bot.sandbox import serve_sandbox
@@ -108,22 +118,32 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         files = Files(settings.data_dir / "pictures")
         executor = LocalExecutor(await worker_configs(settings), target=target)
         limits = Limits(
-            user_running=settings.user_running, user_waiting=settings.user_waiting, guild_waiting=settings.guild_waiting,
+            user_running=settings.user_running,
+            user_waiting=settings.user_waiting,
+            guild_waiting=settings.guild_waiting,
             disk_floor=settings.disk_floor_mb * 10**6,
         )
         check = PictureCheck(settings.nsfw_model)
-        moderator = Moderator(database, files, check, Choices(settings.moderation, settings.moderation_pictures))
+        moderator = Moderator(
+            database, files, check, Choices(settings.moderation, settings.moderation_pictures)
+        )
         queue = Queue(database, files, executor, limits, gate=moderator.gate)
         privacy = Privacy(
-            queue, database, files, Periods(settings.retention_days, settings.upload_days, settings.backup_days),
-            checkpoints=settings.data_dir / "cache" / "checkpoints", notes=settings.data_dir / "deletions.json",
-        )  # fmt: skip
+            queue,
+            database,
+            files,
+            Periods(settings.retention_days, settings.upload_days, settings.backup_days),
+            checkpoints=settings.data_dir / "cache" / "checkpoints",
+            notes=settings.data_dir / "deletions.json",
+        )
         await privacy.replay()
         await queue.start()
         backups = asyncio.create_task(_back_up_daily(database), name="backups")
         sweeps = asyncio.create_task(privacy.sweep_for_ever(), name="retention")
         try:
-            yield Services(settings, queue, files, moderator, privacy, Promises(settings.data_dir / "unanswered"))
+            yield Services(
+                settings, queue, files, moderator, privacy, Promises(settings.data_dir / "unanswered")
+            )
         finally:
             backups.cancel()
             sweeps.cancel()
@@ -152,10 +172,20 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
     devices = await asyncio.to_thread(workers_devices, settings.devices)
     return [
         WorkerConfig(
-            device=device, models=settings.models, cache_dir=str(settings.data_dir / "cache"), dtype=settings.dtype,
-            offload=settings.offload, cpu_threads=settings.cpu_threads, allow_download=settings.allow_download,
-            hf_token=settings.hf_token, log_level=settings.log_level, image_models=settings.image_models, loras=settings.loras,
-            exact=settings.exact, ip_adapter=settings.ip_adapter, tiny_vaes=settings.tiny_vaes,
+            device=device,
+            models=settings.models,
+            cache_dir=str(settings.data_dir / "cache"),
+            dtype=settings.dtype,
+            offload=settings.offload,
+            cpu_threads=settings.cpu_threads,
+            allow_download=settings.allow_download,
+            hf_token=settings.hf_token,
+            log_level=settings.log_level,
+            image_models=settings.image_models,
+            loras=settings.loras,
+            exact=settings.exact,
+            ip_adapter=settings.ip_adapter,
+            tiny_vaes=settings.tiny_vaes,
             compile=settings.compile,
         )
         for device in devices
@@ -163,7 +193,8 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
 
 
 def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The devices to start workers on. "auto": every card torch can use, else the processor; asked of a child process."""
+    """The devices to start workers on. "auto": every card torch can use, else the processor; asked of a child
+    process."""
     if asked != ("auto",):
         return asked
     if sys.platform.startswith("linux") and not any(Path(node).exists() for node in _CARD_NODES):
@@ -175,7 +206,8 @@ def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
 
 
 async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
-    """Connect, and connect again when that fails, with pauses that outlive this process; discord.py resumes lost gateways itself."""
+    """Connect, and connect again when that fails, with pauses that outlive this process; discord.py resumes
+    lost gateways itself."""
     transport = Transport()
     metrics = Metrics(built.queue, lambda: transport.breaker.invalid)
     connections = Connections(built.settings.data_dir / "connections.json")
@@ -195,17 +227,32 @@ async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
 
 
 async def _connected(client: Atelier, built: Services, stopping: asyncio.Event) -> bool:
-    """Serve until stopped (True) or until the connection fails (False). AtelierError when trying again can't help."""
+    """Serve until stopped (True) or until the connection fails (False). AtelierError when trying again can't
+    help."""
     try:
         async with client:
             with Alerts(client):
                 await _until_stopped(client, built, stopping)
     except discord.LoginFailure as error:
-        raise AtelierError("Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token.") from error
+        raise AtelierError(
+            "Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token."
+        ) from error
     except discord.PrivilegedIntentsRequired as error:
-        raise AtelierError("Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed.") from error
-    except (discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed, aiohttp.ClientError, OSError, AttributeError) as error:
-        log.warning("no connection to Discord (%s)", type(error).__name__)  # AttributeError: discord.py's own when the first one is refused
+        raise AtelierError(
+            "Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults"
+            " changed."
+        ) from error
+    except (
+        discord.HTTPException,
+        discord.GatewayNotFound,
+        discord.ConnectionClosed,
+        aiohttp.ClientError,
+        OSError,
+        AttributeError,
+    ) as error:
+        log.warning(
+            "no connection to Discord (%s)", type(error).__name__
+        )  # AttributeError: discord.py's own when the first one is refused
         return False
     return True
 

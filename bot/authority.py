@@ -1,4 +1,5 @@
-"""Who may do what: one table, asked by commands, buttons, modals, reactions and menus alike. The row decides, never the message."""
+"""Who may do what: one table, asked by commands, buttons, modals, reactions and menus alike. The row decides,
+never the message."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class Role(enum.Flag):
 
 @dataclass(frozen=True)
 class Row:
-    """Who may: ``public`` with a job that others may see (or without one), ``stealth`` with one its author keeps private.
+    """Who may: ``public`` with a job that others may see (or without one), ``stealth`` with one its author
+    keeps private.
 
     job: the action is done to a job. barred: those who are banned or in a time-out keep it.
     """
@@ -71,7 +73,11 @@ class Row:
     reason: str = "This job belongs to somebody else, who keeps it private."
 
 
-_OWN_OR_SHOWN = Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR, reason="This picture belongs to somebody else, who keeps it private.")
+_OWN_OR_SHOWN = Row(
+    Role.AUTHOR | Role.MEMBER,
+    Role.AUTHOR,
+    reason="This picture belongs to somebody else, who keeps it private.",
+)
 _STOPS = Role.AUTHOR | Role.MANAGER | Role.HOST
 _ANYONE = Row(Role.ANYONE, job=False, reason="You can't use Atelier here: an admin has blocked you.")
 _OWN = Row(Role.ANYONE, job=False, barred=True)
@@ -94,11 +100,23 @@ TABLE: dict[Action, Row] = {
     Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DM: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.FAVOURITE: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
-    Action.CANCEL: Row(_STOPS, _STOPS, barred=True, reason="Only the person who asked for this job, or somebody with Manage Server, can cancel it."),
-    Action.DELETE: Row(
-        _STOPS, Role.AUTHOR | Role.HOST, barred=True, reason="Only the person who asked for this job, or somebody with Manage Server, can delete it."
+    Action.CANCEL: Row(
+        _STOPS,
+        _STOPS,
+        barred=True,
+        reason="Only the person who asked for this job, or somebody with Manage Server, can cancel it.",
     ),
-    Action.FRONT: Row(Role.MANAGER | Role.HOST, Role.MANAGER | Role.HOST, reason="This needs the permission Manage Server in the job's server."),
+    Action.DELETE: Row(
+        _STOPS,
+        Role.AUTHOR | Role.HOST,
+        barred=True,
+        reason="Only the person who asked for this job, or somebody with Manage Server, can delete it.",
+    ),
+    Action.FRONT: Row(
+        Role.MANAGER | Role.HOST,
+        Role.MANAGER | Role.HOST,
+        reason="This needs the permission Manage Server in the job's server.",
+    ),
     Action.ASK: _ANYONE,
     Action.SETTINGS: _ANYONE,
     Action.MINE: _OWN,
@@ -108,7 +126,9 @@ TABLE: dict[Action, Row] = {
     Action.RULES: _MANAGES,
     Action.MODERATE: _MANAGES,
     Action.OPERATE: Row(
-        Role.OPERATOR | Role.HOST, job=False, reason="The whole queue is in the hands of the bot's owner, since it serves more than this server."
+        Role.OPERATOR | Role.HOST,
+        job=False,
+        reason="The whole queue is in the hands of the bot's owner, since it serves more than this server.",
     ),
 }
 
@@ -129,8 +149,8 @@ def _only_here(channel_id: int) -> bool:
 class Actor:
     """Who asks, and where.
 
-    manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there. reads: whether they can read another
-    channel of that server; the one they ask in always counts.
+    manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there.
+    reads: whether they can read another channel of that server; the one they ask in always counts.
     """
 
     user_id: int
@@ -141,7 +161,8 @@ class Actor:
     reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
 
     def sees(self, place: Place) -> bool:
-        """Only members of a server see what is shown there; a copy sent to somebody is seen in that very direct message, where nobody else is."""
+        """Only members of a server see what is shown there; a copy sent to somebody is seen in that very
+        direct message, where nobody else is."""
         if place.guild_id != self.guild_id:
             return False
         if self.guild_id is None:
@@ -150,26 +171,36 @@ class Actor:
 
 
 class Authority:
-    """``owners``: user ids of the host. ``home``: servers whose managers may operate the queue; empty = the only one, while there is just one
-    (``servers`` counts them)."""
+    """``owners``: user ids of the host. ``home``: servers whose managers may operate the queue; empty = the
+    only one, while there is just one (``servers`` counts them)."""
 
-    def __init__(self, owners: Container[int], home: Container[int] = (), servers: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, owners: Container[int], home: Container[int] = (), servers: Callable[[], int] = lambda: 0
+    ) -> None:
         self.owners, self._home, self._servers = owners, home, servers
 
-    def check(self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()) -> None:
-        """NotAllowedError with the reason, or nothing. ``shown``: other places where the rows say that the job is shown."""
+    def check(
+        self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
+    ) -> None:
+        """NotAllowedError with the reason, or nothing. ``shown``: other places where the rows say that the
+        job is shown."""
         if not self.allows(actor, action, job, shown):
             raise NotAllowedError(self._reason(actor, action))
 
-    def allows(self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()) -> bool:
+    def allows(
+        self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
+    ) -> bool:
         row = TABLE[action]
         if row.job and job is None:  # a forged id, or of a job that is gone
             return False
         needed = row.stealth if row.job and job is not None and job.origin.ephemeral else row.public
         return bool(needed & self.roles(actor, job if row.job else None, shown, barred_too=row.barred))
 
-    def roles(self, actor: Actor, job: Job | None, shown: Iterable[Place] = (), *, barred_too: bool = False) -> Role:
-        """What ``actor`` is, to ``job`` or to the place. A barred one keeps only what gives rights over others."""
+    def roles(
+        self, actor: Actor, job: Job | None, shown: Iterable[Place] = (), *, barred_too: bool = False
+    ) -> Role:
+        """What ``actor`` is, to ``job`` or to the place. A barred one keeps only what gives rights over
+        others."""
         found = Role.HOST if actor.user_id in self.owners else Role(0)
         manages = actor.manages and actor.guild_id is not None
         if manages and (job is None or job.origin.guild_id == actor.guild_id):
@@ -181,13 +212,18 @@ class Authority:
         found |= Role.ANYONE
         if job is not None and job.origin.user_id == actor.user_id:
             found |= Role.AUTHOR
-        asked = () if job is None or job.origin.guild_id is None else (Place(job.origin.guild_id, job.origin.channel_id),)
+        asked = (
+            ()
+            if job is None or job.origin.guild_id is None
+            else (Place(job.origin.guild_id, job.origin.channel_id),)
+        )
         if job is not None and any(map(actor.sees, (*asked, *shown))):
             found |= Role.MEMBER
         return found
 
     def scope(self, actor: Actor) -> int | None:
-        """The server whose matters ``actor`` may look into, once a check has passed; None = every server's, for the host."""
+        """The server whose matters ``actor`` may look into, once a check has passed; None = every server's,
+        for the host."""
         return None if actor.user_id in self.owners else actor.guild_id
 
     def _reason(self, actor: Actor, action: Action) -> str:

@@ -1,4 +1,5 @@
-"""The Discord client: loads the cogs, takes presses and uploads, turns each into a queued job that is followed to its end."""
+"""The Discord client: loads the cogs, takes presses and uploads, turns each into a queued job that is
+followed to its end."""
 
 from __future__ import annotations
 
@@ -39,16 +40,23 @@ if TYPE_CHECKING:
     from bot.app import Services
 
 log = logging.getLogger(__name__)
-UNEXPECTED = "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+UNEXPECTED = (
+    "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+)
 UNPOST_LATER = 600.0  # seconds, after a start
 ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
-BESIDE = {"interaction_id": None, "interaction_token": None, "application_id": None}  # not the answer to the interaction that asked
+BESIDE = {
+    "interaction_id": None,
+    "interaction_token": None,
+    "application_id": None,
+}  # not the answer to the interaction that asked
 DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
 
 
 class Tree(app_commands.CommandTree[Any]):
-    """Discord takes 15 message menus (https://discord.com/developers/docs/interactions/application-commands#registering-a-command), discord.py
+    """Discord takes 15 message menus
+    (https://discord.com/developers/docs/interactions/application-commands#registering-a-command), discord.py
     2.7 counts to five."""
 
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
@@ -70,18 +78,32 @@ class Tree(app_commands.CommandTree[Any]):
 class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
-    def __init__(self, built: Services, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN) -> None:
+    def __init__(
+        self, built: Services, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN
+    ) -> None:
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
-            command_prefix=commands.when_mentioned, intents=intents, help_command=None, allowed_mentions=SILENT, http_trace=hosts.trace(),
+            command_prefix=commands.when_mentioned,
+            intents=intents,
+            help_command=None,
+            allowed_mentions=SILENT,
+            http_trace=hosts.trace(),
             tree_cls=Tree,
-            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=False
+            ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
         settings, queue, files, moderator = built.settings, built.queue, built.files, built.moderator
-        self.settings, self.queue, self.files, self.moderator, self.privacy = settings, queue, files, moderator, built.privacy
+        self.settings, self.queue, self.files, self.moderator, self.privacy = (
+            settings,
+            queue,
+            files,
+            moderator,
+            built.privacy,
+        )
         self.promises = built.promises
         moderator.restricted, moderator.roles = self._restricted, self._roles
         self.owners = set(settings.owner_ids)
@@ -120,7 +142,8 @@ class Atelier(commands.Bot):
         await super().close()
 
     async def unpost(self, budget: float) -> int:
-        """Delete the messages of deleted jobs for ``budget`` seconds; how many are left for the next start."""
+        """Delete the messages of deleted jobs for ``budget`` seconds; how many are left for the next
+        start."""
         return await self.privacy.unpost(self._delete_message, budget)
 
     async def _delete_message(self, channel_id: int, message_id: int) -> bool:
@@ -152,23 +175,34 @@ class Atelier(commands.Bot):
     # From an interaction to a job
 
     def actor(self, interaction: discord.Interaction) -> Actor:
-        """Who asks, with the rights that Discord states in this very interaction. Whether they are barred, rows say: see ``check``."""
+        """Who asks, with the rights that Discord states in this very interaction. Whether they are barred,
+        rows say: see ``check``."""
         manages = interaction.guild_id is not None and interaction.permissions.manage_guild
-        return Actor(interaction.user.id, interaction.guild_id, interaction.channel_id or 0, manages, reads=_reader(interaction))
+        return Actor(
+            interaction.user.id,
+            interaction.guild_id,
+            interaction.channel_id or 0,
+            manages,
+            reads=_reader(interaction),
+        )
 
     async def check(self, interaction: discord.Interaction, action: Action, job: Job | None = None) -> None:
-        """NotAllowedError, in plain words, unless the asker may do ``action`` (to ``job``) here and now. Every entry point calls it."""
+        """NotAllowedError, in plain words, unless the asker may do ``action`` (to ``job``) here and now.
+        Every entry point calls it."""
         await self.check_actor(self.actor(interaction), action, job)
 
     async def check_actor(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """The same for somebody who didn't come by an interaction, such as a reaction."""
-        barred = await self.queue.barred(actor.user_id, actor.guild_id) or await self.moderator.in_time_out(actor.user_id, actor.guild_id)
+        barred = await self.queue.barred(actor.user_id, actor.guild_id) or await self.moderator.in_time_out(
+            actor.user_id, actor.guild_id
+        )
         actor = replace(actor, barred=barred)
         shown = {Place(*place) for place in await self.queue.places(job.id)} if job else ()
         self.authority.check(actor, action, job, shown)
 
     def _restricted(self, place: Place) -> bool | None:
-        """Whether a channel is age-restricted; a thread is what its channel is. None for one that isn't known here."""
+        """Whether a channel is age-restricted; a thread is what its channel is. None for one that isn't known
+        here."""
         if place.guild_id is None:
             return False
         guild = self.get_guild(place.guild_id)
@@ -189,22 +223,33 @@ class Atelier(commands.Bot):
             return job.origin.roles
 
     async def ask(
-        self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], *, press_key: str | None = None, ephemeral: bool = False
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[Ask]],
+        *,
+        press_key: str | None = None,
+        ephemeral: bool = False,
     ) -> Job | None:
-        """Acknowledge at once (``ephemeral``: for the asker alone), build the request, queue it and follow it. Returns the job, None when there
-        is none."""
+        """Acknowledge at once (``ephemeral``: for the asker alone), build the request, queue it and follow
+        it. Returns the job, None when there is none."""
         with self.promises.kept(Promise(interaction.id, interaction.application_id, interaction.token)):
             return await self._ask(interaction, build, press_key, ephemeral)
 
     async def _ask(
-        self, interaction: discord.Interaction, build: Callable[[], Awaitable[Ask]], press_key: str | None, ephemeral: bool
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[Ask]],
+        press_key: str | None,
+        ephemeral: bool,
     ) -> Job | None:
         if not await self.acknowledge(interaction, ephemeral=ephemeral):
             return None
         try:
             ask = await build()
             ask = replace(ask, stealth=ask.stealth or ephemeral)
-            return await self.submit(interaction, ask, press_key=press_key, shown=not ask.stealth or ephemeral)
+            return await self.submit(
+                interaction, ask, press_key=press_key, shown=not ask.stealth or ephemeral
+            )
         except UserError as error:
             await refuse(interaction, error)
         except Exception:
@@ -213,12 +258,15 @@ class Atelier(commands.Bot):
         return None
 
     async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
-        """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody would see an answer."""
+        """Defer, unless it was answered already. False when Discord has given the interaction up, so that
+        nobody would see an answer."""
         return await _acknowledge(interaction, ephemeral)
 
-    async def submit(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None, shown: bool = True) -> Job | None:
-        """Queue ``ask``, answer in this interaction's own message, or (not ``shown``: others see that message) by direct message. A double click
-        gets a whisper, not a second job."""
+    async def submit(
+        self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None, shown: bool = True
+    ) -> Job | None:
+        """Queue ``ask``, answer in this interaction's own message, or (not ``shown``: others see that
+        message) by direct message. A double click gets a whisper, not a second job."""
         self._check_kind(ask)
         origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth)
         if not shown:
@@ -254,13 +302,17 @@ class Atelier(commands.Bot):
 
     # Presses. Each is checked against the row of its job
 
-    async def on_job_button(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
+    async def on_job_button(
+        self, interaction: discord.Interaction, job_id: str, action: str, index: int
+    ) -> None:
         await self._guarded(interaction, self.presses.pressed(interaction, job_id, action, index))
 
     async def on_draft_button(self, interaction: discord.Interaction, draft_id: str, answer: str) -> None:
         await self._guarded(interaction, self.asking.answered(interaction, draft_id, answer == "yes"))
 
-    async def on_region(self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]) -> None:
+    async def on_region(
+        self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
+    ) -> None:
         await self._guarded(interaction, self.presses.region_chosen(interaction, job_id, index, cells))
 
     async def on_setting(self, interaction: discord.Interaction, setting: str, value: str) -> None:
@@ -291,7 +343,9 @@ class Atelier(commands.Bot):
         """The job's row, if the asker may do ``action`` to it."""
         job = await self.queue.job(job_id)
         if job is None:
-            raise ImageError(f"Job `{_shown(job_id)}` is gone, or never was; a job's id stands under its picture.")
+            raise ImageError(
+                f"Job `{_shown(job_id)}` is gone, or never was; a job's id stands under its picture."
+            )
         await self.check(interaction, action, job)
         return job
 
@@ -309,18 +363,32 @@ class Atelier(commands.Bot):
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
         job = await self.job_for(interaction, job_id, Action.CANCEL)
         stopped = await self.queue.cancel(job.id)
-        text = f"Job `{job.id}` is cancelled." if stopped else f"Job `{job.id}` is over already ({job.status})."
+        text = (
+            f"Job `{job.id}` is cancelled." if stopped else f"Job `{job.id}` is over already ({job.status})."
+        )
         await whisper(interaction, text)
 
-    async def submit_beside(self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None) -> None:
-        """Queue ``ask`` with a message of its own as the place of its answer, for the asker alone if it is private: that one can be edited with
-        the interaction's token only. A refused one leaves no message behind, one asked before (``press_key``) makes no second job."""
+    async def submit_beside(
+        self, interaction: discord.Interaction, ask: Ask, *, press_key: str | None = None
+    ) -> None:
+        """Queue ``ask`` with a message of its own as the place of its answer, for the asker alone if it is
+        private: that one can be edited with the interaction's token only. A refused one leaves no message
+        behind, one asked before (``press_key``) makes no second job."""
         self._check_kind(ask)
         message = await interaction.followup.send(
-            messages.asked(ask.request, interaction.user.id), wait=True, ephemeral=ask.stealth, allowed_mentions=SILENT
+            messages.asked(ask.request, interaction.user.id),
+            wait=True,
+            ephemeral=ask.stealth,
+            allowed_mentions=SILENT,
         )
         away = {"interaction_id": None} if ask.stealth else BESIDE
-        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth, channel_id=message.channel.id, message_id=message.id, **away)
+        origin = replace(
+            self._origin(interaction, press_key),
+            ephemeral=ask.stealth,
+            channel_id=message.channel.id,
+            message_id=message.id,
+            **away,
+        )
         try:
             submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
         except UserError:
@@ -340,11 +408,17 @@ class Atelier(commands.Bot):
 
     async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
         uploads: Any = self.get_cog("Uploads")
-        await self.ask(interaction, lambda: uploads.pressed(interaction, sha256, action), press_key=press_key(interaction))
+        await self.ask(
+            interaction,
+            lambda: uploads.pressed(interaction, sha256, action),
+            press_key=press_key(interaction),
+        )
 
     # Errors of commands
 
-    async def _on_command_error(self, interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
+    async def _on_command_error(
+        self, interaction: discord.Interaction, error: app_commands.AppCommandError
+    ) -> None:
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         if isinstance(cause, UserError):
             await refuse(interaction, cause)
@@ -356,13 +430,19 @@ class Atelier(commands.Bot):
 
 
 def _reader(interaction: discord.Interaction) -> Callable[[int], bool]:
-    """Whether the asker can read a channel of this server: by the roles that came with the interaction and the channels' own rules."""
+    """Whether the asker can read a channel of this server: by the roles that came with the interaction and
+    the channels' own rules."""
     guild, user = interaction.guild, interaction.user
 
     def reads(channel_id: int) -> bool:
-        channel = guild.get_channel_or_thread(channel_id) if guild is not None and isinstance(user, discord.Member) else None
+        channel = (
+            guild.get_channel_or_thread(channel_id)
+            if guild is not None and isinstance(user, discord.Member)
+            else None
+        )
         if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
-            return False  # who is in a private thread, nobody tells us; asked from inside it counts as seen anyway
+            # who is in a private thread, nobody tells us; asked from inside it counts as seen anyway
+            return False
         allowed = channel.permissions_for(user)
         return allowed.view_channel and allowed.read_message_history
 
@@ -375,9 +455,11 @@ def _shown(job_id: str) -> str:
 
 
 async def _acknowledge(interaction: discord.Interaction, ephemeral: bool = False) -> bool:
-    """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody would see an answer.
+    """Defer, unless it was answered already. False when Discord has given the interaction up, so that nobody
+    would see an answer.
 
-    A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever rung then holds.
+    A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever rung
+    then holds.
     """
     if interaction.response.is_done():
         return True
@@ -386,7 +468,9 @@ async def _acknowledge(interaction: discord.Interaction, ephemeral: bool = False
     except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
         log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
     except discord.HTTPException as error:
-        if error.code == ACKNOWLEDGED:  # by a try whose answer was lost, or a replay, whose row is there already
+        if (
+            error.code == ACKNOWLEDGED
+        ):  # by a try whose answer was lost, or a replay, whose row is there already
             return True
         log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
         return False

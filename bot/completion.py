@@ -1,4 +1,5 @@
-"""What is offered while a prompt is typed: one's recent prompts, names of flags and own options, the values of the flag at its end."""
+"""What is offered while a prompt is typed: one's recent prompts, names of flags and own options, the values
+of the flag at its end."""
 
 from __future__ import annotations
 
@@ -17,16 +18,32 @@ MOST = 25  # choices, and
 LONGEST = 100  # characters of one: https://discord.com/developers/docs/interactions/application-commands
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
 VALUES: dict[str, tuple[str, ...]] = {
-    "ar": SHAPES, "aspect": SHAPES, "sampler": SAMPLERS, "v": VERSIONS[::-1], "version": VERSIONS[::-1], "niji": NIJI[::-1], "style": ("raw",),
-    "q": ("0.25", "0.5", "1", "2", "4"), "quality": ("0.25", "0.5", "1", "2", "4"), "s": ("50", "100", "250", "750"),
-    "stylize": ("50", "100", "250", "750"), "chaos": ("0", "25", "50", "100"), "c": ("0", "25", "50", "100"),
+    "ar": SHAPES,
+    "aspect": SHAPES,
+    "sampler": SAMPLERS,
+    "v": VERSIONS[::-1],
+    "version": VERSIONS[::-1],
+    "niji": NIJI[::-1],
+    "style": ("raw",),
+    "q": ("0.25", "0.5", "1", "2", "4"),
+    "quality": ("0.25", "0.5", "1", "2", "4"),
+    "s": ("50", "100", "250", "750"),
+    "stylize": ("50", "100", "250", "750"),
+    "chaos": ("0", "25", "50", "100"),
+    "c": ("0", "25", "50", "100"),
     "sref": ("random",),
-}  # fmt: skip
-_END = re.compile(r"(?P<before>.*)(?<!\S)(?:--|—)(?:(?P<flag>[A-Za-z]+) +(?P<value>\S*)|(?P<name>[A-Za-z0-9_-]*))$", re.DOTALL)
+}
+_END = re.compile(
+    r"(?P<before>.*)(?<!\S)(?:--|—)(?:(?P<flag>[A-Za-z]+) +(?P<value>\S*)|(?P<name>[A-Za-z0-9_-]*))$",
+    re.DOTALL,
+)
 
 
-async def complete(client: Atelier, user_id: int, current: str, examples: list[str]) -> list[app_commands.Choice[str]]:
-    """At most 25 whole prompts. Discord sends back what was chosen, so one that is too long to be a choice isn't offered."""
+async def complete(
+    client: Atelier, user_id: int, current: str, examples: list[str]
+) -> list[app_commands.Choice[str]]:
+    """At most 25 whole prompts. Discord sends back what was chosen, so one that is too long to be a choice
+    isn't offered."""
     current = current[:4000].lstrip()
     if end := _END.match(current):
         texts = await _endings(client, user_id, end)
@@ -41,8 +58,16 @@ async def complete(client: Atelier, user_id: int, current: str, examples: list[s
 async def _endings(client: Atelier, user_id: int, end: re.Match[str]) -> list[str]:
     before = end["before"]
     if end["flag"]:
-        known = {"model": tuple(client.settings.image_models), "lora": tuple(client.settings.loras), **VALUES}.get(end["flag"].lower(), ())
-        return [f"{before}--{end['flag']} {value}" for value in known if value.lower().startswith(end["value"].lower())]
+        known = {
+            "model": tuple(client.settings.image_models),
+            "lora": tuple(client.settings.loras),
+            **VALUES,
+        }.get(end["flag"].lower(), ())
+        return [
+            f"{before}--{end['flag']} {value}"
+            for value in known
+            if value.lower().startswith(end["value"].lower())
+        ]
     own = await client.members.options(user_id)
     names = [*own, *(flag.name for flag in FLAGS if not flag.unmet)]
     return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]

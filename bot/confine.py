@@ -1,4 +1,5 @@
-"""What a process that reads strangers' bytes gives up before it reads them: memory, time, files, network, other processes.
+"""What a process that reads strangers' bytes gives up before it reads them: memory, time, files, network,
+other processes.
 
 Linux on x86-64 and arm64 gets all of it; elsewhere what the system has. Importing this loads nothing heavy.
 """
@@ -17,20 +18,98 @@ _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW, SECCOMP_RET_E
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
 _NUMBER, _ARCH = 0, 4  # offsets in struct seccomp_data
 
-# What decoding in memory needs: reading and writing what is open, memory, time, signals of its own, the end. No open, no socket, no new process.
-# Names in order: read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn readv writev sched_yield mremap
-# madvise nanosleep getpid exit gettimeofday getrusage times sigaltstack futex gettid restart_syscall clock_gettime clock_nanosleep exit_group
+# What decoding in memory needs: reading and writing what is open, memory, time, signals of its own, the end.
+# No open, no socket, no new process.
+# Names in order: read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
+# rt_sigreturn readv writev sched_yield mremap
+# madvise nanosleep getpid exit gettimeofday getrusage times sigaltstack futex gettid restart_syscall
+# clock_gettime clock_nanosleep exit_group
 # tgkill getrandom rseq membarrier
 _CALLS = {
-    "x86_64": (0xC000003E, (0, 1, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 19, 20, 24, 25, 28, 35, 39, 60, 96, 98, 100, 131, 202, 186, 219, 228, 230, 231,
-                            234, 318, 334, 324)),
-    "aarch64": (0xC00000B7, (63, 64, 57, 80, 62, 222, 226, 215, 214, 134, 135, 139, 65, 66, 124, 216, 233, 101, 172, 93, 169, 165, 153, 132, 98, 178,
-                             128, 113, 115, 94, 131, 278, 293, 283)),
-}  # fmt: skip
+    "x86_64": (
+        0xC000003E,
+        (
+            0,
+            1,
+            3,
+            5,
+            8,
+            9,
+            10,
+            11,
+            12,
+            13,
+            14,
+            15,
+            19,
+            20,
+            24,
+            25,
+            28,
+            35,
+            39,
+            60,
+            96,
+            98,
+            100,
+            131,
+            202,
+            186,
+            219,
+            228,
+            230,
+            231,
+            234,
+            318,
+            334,
+            324,
+        ),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        (
+            63,
+            64,
+            57,
+            80,
+            62,
+            222,
+            226,
+            215,
+            214,
+            134,
+            135,
+            139,
+            65,
+            66,
+            124,
+            216,
+            233,
+            101,
+            172,
+            93,
+            169,
+            165,
+            153,
+            132,
+            98,
+            178,
+            128,
+            113,
+            115,
+            94,
+            131,
+            278,
+            293,
+            283,
+        ),
+    ),
+}
 
 
 def limit(memory: int, seconds: int) -> None:
-    """At most ``memory`` bytes more of address space than now, ``seconds`` of processor time in all, no core file, no larger files.
+    """At most ``memory`` bytes more of address space than now, ``seconds`` of processor time in all, no core
+    file, no larger files.
 
     The system counts whole seconds only, so a timer ends the process a little before them.
     """
@@ -39,9 +118,14 @@ def limit(memory: int, seconds: int) -> None:
     except ImportError:  # Windows
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    signal.setitimer(signal.ITIMER_PROF, max(TICK, seconds - TICK - used.ru_utime - used.ru_stime))  # SIGPROF, which nobody handles
+    signal.setitimer(
+        signal.ITIMER_PROF, max(TICK, seconds - TICK - used.ru_utime - used.ru_stime)
+    )  # SIGPROF, which nobody handles
     for name, value in (
-        (resource.RLIMIT_AS, _address_space() + memory), (resource.RLIMIT_CPU, seconds + 1), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)
+        (resource.RLIMIT_AS, _address_space() + memory),
+        (resource.RLIMIT_CPU, seconds + 1),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
     ):
         resource.setrlimit(name, (value, value))
 
@@ -56,7 +140,8 @@ def _address_space() -> int:
 
 
 def shut_in() -> bool:
-    """From now on the process can only compute, and read and write what is open already. False where the system has no such filter.
+    """From now on the process can only compute, and read and write what is open already. False where the
+    system has no such filter.
 
     Everything it will need must be imported before.
     """
@@ -75,7 +160,8 @@ def shut_in() -> bool:
 
 
 def _program(arch: int, calls: tuple[int, ...]) -> list[tuple[int, int, int, int]]:
-    """(code, jump if true, jump if false, value): refuse other machines' calls, allow ``calls``, refuse the rest."""
+    """(code, jump if true, jump if false, value): refuse other machines' calls, allow ``calls``, refuse the
+    rest."""
     lines = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _REFUSE), (_LOAD, 0, 0, _NUMBER)]
     lines += [(_EQUAL, len(calls) - i, 0, call) for i, call in enumerate(calls)]
     return [*lines, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW)]

@@ -1,4 +1,5 @@
-"""When to connect to Discord again: a back-off kept on disk, so that a crash loop can't burn the day's 1,000 identifies.
+"""When to connect to Discord again: a back-off kept on disk, so that a crash loop can't burn the day's 1,000
+identifies.
 
 https://discord.com/developers/docs/events/gateway: 1,000 IDENTIFY calls in 24 hours, then the token is reset.
 """

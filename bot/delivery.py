@@ -1,8 +1,10 @@
-"""The only writer of a job's message: follows a job's events, shows progress, and brings the result to the right place.
+"""The only writer of a job's message: follows a job's events, shows progress, and brings the result to the
+right place.
 
-It needs stored ids only, so a job recovered after a crash is delivered by the same lines as a fresh one. The ladder: edit
-the interaction's answer while its token lives, or one's own message in a DM; else post to the channel, with a nonce made
-from the job id so that it is posted once however often it is sent; else a direct message; else it waits for ``/show``.
+It needs stored ids only, so a job recovered after a crash is delivered by the same lines as a fresh one. The
+ladder: edit the interaction's answer while its token lives, or one's own message in a DM; else post to the
+channel, with a nonce made from the job id so that it is posted once however often it is sent; else a direct
+message; else it waits for ``/show``.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from bot.transport import FAILURES, GONE, Transport
 from core.errors import ImageError, StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Origin
-from core.requests import ClassifyRequest, DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest, ShortenRequest
+from core.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    GenerateRequest,
+    OutpaintRequest,
+    RegionRequest,
+    ShortenRequest,
+)
 from core.settings import Settings
 from jobs.queue import Queue
 from jobs.views import Result
@@ -42,13 +51,23 @@ TOKEN_LIFE = timedelta(minutes=14)  # Discord's is 15; one is kept for the uploa
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
 NEWS_AFTER = 0.5  # seconds, when the second tells of a new stage: started, loading, first step
 FIRST_WORDS = "first words"
-# Edits a second of all messages together, so that a long queue doesn't starve the one that runs; Discord allows 50 requests a second
+# Edits a second of all messages together, so that a long queue doesn't starve the one that runs; Discord
+# allows 50 requests a second
 RATIONS = {"progress": 6.0, FIRST_WORDS: 6.0, "place in the queue": 2.0}
-BURSTS = {"progress": 1, FIRST_WORDS: 12, "place in the queue": 1}  # edits that may come at once after a silence
+BURSTS = {
+    "progress": 1,
+    FIRST_WORDS: 12,
+    "place in the queue": 1,
+}  # edits that may come at once after a silence
 RESULT_PATIENCE = 3600.0  # seconds of pauses while Discord is down
 PROGRESS_PATIENCE = 0.0
 TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
-FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)  # seconds until a delivery that failed unexpectedly is taken up anew
+FOLLOW_AGAIN = (
+    60.0,
+    300.0,
+    1800.0,
+    7200.0,
+)  # seconds until a delivery that failed unexpectedly is taken up anew
 NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
 LOOKED_AT = 5000  # messages of a channel, at most, for one that may stand there already; 100 to a request
 CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
@@ -59,7 +78,8 @@ _SUFFIX = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
 @dataclass(frozen=True)
 class Post:
-    """What a message is to show. ``picture``: (bytes, file name, alternative text). ``view``: its buttons, None = none."""
+    """What a message is to show. ``picture``: (bytes, file name, alternative text). ``view``: its buttons,
+    None = none."""
 
     content: str
     picture: tuple[bytes, str, str] | None = None
@@ -88,10 +108,23 @@ class Delivery:
     """Follows jobs, one task each. ``delivered`` hooks are called after every edit that reached Discord."""
 
     def __init__(
-        self, client: discord.Client, queue: Queue, files: Files, intake: Intake, moderator: Moderator, settings: Settings,
+        self,
+        client: discord.Client,
+        queue: Queue,
+        files: Files,
+        intake: Intake,
+        moderator: Moderator,
+        settings: Settings,
         transport: Transport | None = None,
-    ) -> None:  # fmt: skip
-        self._client, self._queue, self._files, self._intake, self._moderator, self._look = client, queue, files, intake, moderator, settings
+    ) -> None:
+        self._client, self._queue, self._files, self._intake, self._moderator, self._look = (
+            client,
+            queue,
+            files,
+            intake,
+            moderator,
+            settings,
+        )
         self._transport = transport or Transport()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._shown: dict[str, _Shown] = {}
@@ -103,7 +136,8 @@ class Delivery:
         self.afterwards: Callable[[Job], Awaitable[None]] = _nothing  # once a job's end is told in its place
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
-        """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began it."""
+        """Watch ``job`` to its end in a task of its own; once per job. ``resumed``: an earlier process began
+        it."""
         if job.id not in self._tasks:
             shown = self._shown[job.id] = _Shown(resumed=resumed)
             task = asyncio.create_task(self._guard(job, shown), name=f"deliver {job.id}")
@@ -116,7 +150,8 @@ class Delivery:
         self._shown.pop(job_id).once.set()
 
     async def shown_once(self, job_id: str) -> bool:
-        """Until the job's message says something, or nothing will soon: then False. Whoever waits keeps an interaction in memory."""
+        """Until the job's message says something, or nothing will soon: then False. Whoever waits keeps an
+        interaction in memory."""
         if job_id in self._shown:
             await self._shown[job_id].once.wait()
         return job_id not in self._unsaid
@@ -129,7 +164,8 @@ class Delivery:
         return len(jobs)
 
     async def apologise(self, promises: Promises) -> None:
-        """Tell of every interaction that an earlier process acknowledged, and then was killed before a row stood for it."""
+        """Tell of every interaction that an earlier process acknowledged, and then was killed before a row
+        stood for it."""
         left, promises.left = promises.left, ()
         for promise in left:
             if await self._queue.job_of_interaction(promise.interaction_id) is None:
@@ -141,7 +177,9 @@ class Delivery:
         if discord.utils.utcnow() - discord.utils.snowflake_time(promise.interaction_id) > TOKEN_LIFE:
             return
         try:
-            await self._transport.attempt(lambda: self._edit_original(origin, Post(messages.FORGOTTEN)), patience=TIDY_PATIENCE)
+            await self._transport.attempt(
+                lambda: self._edit_original(origin, Post(messages.FORGOTTEN)), patience=TIDY_PATIENCE
+            )
         except FAILURES as error:  # 404 also when the acknowledgement itself never left
             log.info("interaction %d: no apology (%s)", promise.interaction_id, type(error).__name__)
 
@@ -174,7 +212,9 @@ class Delivery:
                 case Rendered():
                     await self._deliver(job, shown)
                 case Failed(message):
-                    await self._finish(job, shown, Post(messages.failed(job, message), view=buttons.after_end(job)))
+                    await self._finish(
+                        job, shown, Post(messages.failed(job, message), view=buttons.after_end(job))
+                    )
                 case Cancelled():
                     await self._finish(job, shown, Post(messages.cancelled(job), view=buttons.after_end(job)))
                 case Paused():
@@ -222,7 +262,9 @@ class Delivery:
             await asyncio.sleep(0)  # its watcher takes the turn
 
     async def _outgoing_preview(self, preview: bytes, job: Job) -> bytes | None:
-        if not await self._moderator.shows_preview(preview, job, Place(job.origin.guild_id, job.origin.channel_id)):
+        if not await self._moderator.shows_preview(
+            preview, job, Place(job.origin.guild_id, job.origin.channel_id)
+        ):
             return None
         try:
             return self._outgoing(preview, "image/jpeg", job)
@@ -303,7 +345,9 @@ class Delivery:
             message = self._channel(origin.channel_id).get_partial_message(origin.message_id)
 
             async def call() -> Sent:
-                edited = await message.edit(content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT)
+                edited = await message.edit(
+                    content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
+                )
                 return Sent(edited.id, edited.channel.id)
         else:
             raise Unreachable("the interaction's token is too old")
@@ -316,8 +360,8 @@ class Delivery:
         return sent
 
     async def _edit_original(self, origin: Origin, post: Post) -> Sent:
-        """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live interaction; of an origin without its
-        interaction, the private message beside it."""
+        """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live
+        interaction; of an origin without its interaction, the private message beside it."""
         http, adapter = self._client.http, async_context.get()
         edit = adapter.edit_original_interaction_response
         if origin.interaction_id is None and origin.message_id is not None:
@@ -326,8 +370,14 @@ class Delivery:
             content=post.content, attachments=post.files(), view=post.view, allowed_mentions=SILENT
         ) as parameters:
             data = await edit(
-                origin.application_id, origin.interaction_token, session=http._HTTPClient__session,
-                proxy=http.proxy, proxy_auth=http.proxy_auth, payload=parameters.payload, multipart=parameters.multipart, files=parameters.files,
+                origin.application_id,
+                origin.interaction_token,
+                session=http._HTTPClient__session,
+                proxy=http.proxy,
+                proxy_auth=http.proxy_auth,
+                payload=parameters.payload,
+                multipart=parameters.multipart,
+                files=parameters.files,
             )
         return Sent(int(data["id"]), int(data["channel_id"]))
 
@@ -335,7 +385,8 @@ class Delivery:
         return await self._send(self._channel(job.origin.channel_id), job, shown, post, patience)
 
     async def _sent_before(self, channel: discord.abc.Messageable, job: Job, since: datetime) -> Sent | None:
-        """The final message of ``job``, if it was posted after ``since`` and the answer was lost, or a crash kept the row from knowing."""
+        """The final message of ``job``, if it was posted after ``since`` and the answer was lost, or a crash
+        kept the row from knowing."""
         try:
             async for message in channel.history(limit=LOOKED_AT, after=since - CLOCKS_APART):
                 mine = self._client.user is not None and message.author.id == self._client.user.id
@@ -348,20 +399,29 @@ class Delivery:
         return None
 
     async def _send_dm(self, job: Job, shown: _Shown, post: Post, *, patience: float) -> Sent:
-        user = await self._transport.attempt(lambda: self._client.fetch_user(job.origin.user_id), patience=patience)
+        user = await self._transport.attempt(
+            lambda: self._client.fetch_user(job.origin.user_id), patience=patience
+        )
         channel = await self._transport.attempt(user.create_dm, patience=patience)
         return await self._send(channel, job, shown, post, patience)
 
-    async def _send(self, channel: discord.abc.Messageable, job: Job, shown: _Shown, post: Post, patience: float) -> Sent:
-        """Once, however often it is tried: by the nonce, and by looking before sending where Discord may have forgotten it."""
+    async def _send(
+        self, channel: discord.abc.Messageable, job: Job, shown: _Shown, post: Post, patience: float
+    ) -> Sent:
+        """Once, however often it is tried: by the nonce, and by looking before sending where Discord may have
+        forgotten it."""
         tried_before = shown.resumed and job.finished_at is not None
         since, began = (job.finished_at if tried_before else None) or discord.utils.utcnow(), monotonic()
 
         async def call() -> Sent:
-            if (tried_before or monotonic() - began > NONCE_TRUST) and (before := await self._sent_before(channel, job, since)):
+            if (tried_before or monotonic() - began > NONCE_TRUST) and (
+                before := await self._sent_before(channel, job, since)
+            ):
                 return before
             extra = {} if post.view is None else {"view": post.view}
-            sent = await channel.send(post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra)
+            sent = await channel.send(
+                post.content, files=post.files(), nonce=f"atelier-{job.id}", allowed_mentions=SILENT, **extra
+            )
             return Sent(sent.id, sent.channel.id)
 
         sent = await self._transport.attempt(call, patience=patience)
@@ -393,7 +453,9 @@ class Delivery:
         place = Place(interaction.guild_id, interaction.channel_id or 0)
         treatment = await self._moderator.treatment((stored.sha256,), job, place)
         picture, notes = await self.fitted(stored, job, limit)
-        content = "\n".join([messages.single(job, index, interaction.user.id), *(f"-# {note}" for note in notes)])
+        content = "\n".join(
+            [messages.single(job, index, interaction.user.id), *(f"-# {note}" for note in notes)]
+        )
         post = treated(Post(content, picture, buttons.for_single(job, index, stored)), treatment, job)
 
         def call() -> Awaitable[discord.Message]:
@@ -402,14 +464,16 @@ class Delivery:
             )
 
         sent = await self._transport.attempt(call, patience=60.0)
-        await self._queue.add_view(job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index)
+        await self._queue.add_view(
+            job.id, sent.id, interaction.channel_id or 0, interaction.guild_id, index=index
+        )
         self._edited(sent.id)
 
     # What a result looks like
 
     async def post_of(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
-        """The final message of ``result``: text, picture within ``file_limit`` bytes, buttons; as it may be shown in ``place``, where it was
-        asked for if none is named."""
+        """The final message of ``result``: text, picture within ``file_limit`` bytes, buttons; as it may be
+        shown in ``place``, where it was asked for if none is named."""
         job, request = result.job, result.job.request
         place = place or Place(job.origin.guild_id, job.origin.channel_id)
         if isinstance(request, DescribeRequest):
@@ -420,46 +484,72 @@ class Delivery:
         shown = result.grid if result.grid is not None else result.pictures[0]
         picture, notes = await self.fitted(shown, job, file_limit)
         if isinstance(request, ClassifyRequest):
-            return Post(messages.classified(job, result.scores, str(result.parameters.get("model", ""))), picture)
-        view = buttons.for_grid(job, len(result.pictures)) if len(result.pictures) > 1 else buttons.for_single(job, 0, shown)
-        treatment = await self._moderator.treatment(tuple(picture.sha256 for picture in result.pictures), job, place)
-        return treated(Post(messages.finished(job, result.parameters, notes=notes), picture, view), treatment, job)
+            return Post(
+                messages.classified(job, result.scores, str(result.parameters.get("model", ""))), picture
+            )
+        view = (
+            buttons.for_grid(job, len(result.pictures))
+            if len(result.pictures) > 1
+            else buttons.for_single(job, 0, shown)
+        )
+        treatment = await self._moderator.treatment(
+            tuple(picture.sha256 for picture in result.pictures), job, place
+        )
+        return treated(
+            Post(messages.finished(job, result.parameters, notes=notes), picture, view), treatment, job
+        )
 
     async def _described(self, result: Result, request: DescribeRequest, limit: int, place: Place) -> Post:
-        """The prompts under the picture they come from; without it where it is gone, too large, or not to be shown."""
+        """The prompts under the picture they come from; without it where it is gone, too large, or not to be
+        shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
         post = Post(messages.described(job, captions), view=buttons.for_captions(job, len(captions)))
         try:
             size = await self._intake.size(request.image)
-            picture, _ = await self.fitted(StoredPicture(request.image, "image/png", *size, None, 0, 0), job, limit)
+            picture, _ = await self.fitted(
+                StoredPicture(request.image, "image/png", *size, None, 0, 0), job, limit
+            )
         except (ImageError, StorageError):
             return post
         treatment = await self._moderator.treatment((request.image,), job, place)
         if treatment is Treatment.BLOCK:
             return post
-        return treated(replace(post, content=messages.described(job, captions, messages.shape(*size)), picture=picture), treatment, job)
+        return treated(
+            replace(post, content=messages.described(job, captions, messages.shape(*size)), picture=picture),
+            treatment,
+            job,
+        )
 
-    async def fitted(self, stored: StoredPicture, job: Job, limit: int) -> tuple[tuple[bytes, str, str] | None, list[str]]:
-        """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes say so."""
+    async def fitted(
+        self, stored: StoredPicture, job: Job, limit: int
+    ) -> tuple[tuple[bytes, str, str] | None, list[str]]:
+        """The picture's bytes, name and alternative text, made smaller when Discord would refuse it; notes
+        say so."""
         data, media_type, notes = await self._files.get(stored.sha256), stored.media_type, []
         data = self._outgoing(data, media_type, job)
         if len(data) > limit:
             try:
                 data, media_type, name = await self._intake.shrink(data, limit - MARK_BYTES)
                 data = self._outgoing(data, media_type, job)
-                notes.append(f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here.")
+                notes.append(
+                    f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
+                )
             except ImageError as error:
                 return None, [str(error)]
         alt = getattr(job.request, "prompt", "") or job.request.kind
         return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
 
     def _outgoing(self, data: bytes, media_type: str, job: Job) -> bytes:
-        """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model, and so are described pictures that
-        come from no job."""
+        """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model, and
+        so are described pictures that come from no job."""
         described = isinstance(job.request, DescribeRequest) and job.parent_id is not None
         made = (described or isinstance(job.request, GenerateRequest)) and self._look.ai_mark
-        source = (marks.EXTENDED if isinstance(job.request, (OutpaintRequest, RegionRequest)) else marks.MADE) if made else None
+        source = (
+            (marks.EXTENDED if isinstance(job.request, (OutpaintRequest, RegionRequest)) else marks.MADE)
+            if made
+            else None
+        )
         return marks.outgoing(data, media_type, source=source, parameters=self._look.picture_parameters)
 
 

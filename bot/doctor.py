@@ -1,4 +1,5 @@
-"""``atelier doctor`` and ``atelier models``: look at this machine and the settings; every trouble comes with its mend."""
+"""``atelier doctor`` and ``atelier models``: look at this machine and the settings; every trouble comes with
+its mend."""
 
 from __future__ import annotations
 
@@ -15,7 +16,12 @@ from core.settings import Settings
 from vision import catalog, trust
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
-    "discord.py": "2.7.1", "torch": "2.10", "diffusers": "0.39", "transformers": "5.3", "pillow": "12.3", "aiohttp": "3.13.4",
+    "discord.py": "2.7.1",
+    "torch": "2.10",
+    "diffusers": "0.39",
+    "transformers": "5.3",
+    "pillow": "12.3",
+    "aiohttp": "3.13.4",
     "sqlalchemy": "2.0.40",
 }
 GIB = 2**30
@@ -56,7 +62,12 @@ def _checks(settings: Settings) -> Iterator[Check]:
 
 def _python() -> Check:
     text = ".".join(map(str, sys.version_info[:3]))
-    return Check("Python", sys.version_info >= (3, 11), text, "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say")
+    return Check(
+        "Python",
+        sys.version_info >= (3, 11),
+        text,
+        "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say",
+    )
 
 
 def _versions() -> Check:
@@ -69,7 +80,12 @@ def _versions() -> Check:
             continue
         if _numbers(found) < _numbers(floor):
             wrong.append(f"{name} {found} is older than {floor}")
-    return Check("Packages", not wrong, "; ".join(wrong) or "all there", "run `make setup`, or delete .venv and run it anew")
+    return Check(
+        "Packages",
+        not wrong,
+        "; ".join(wrong) or "all there",
+        "run `make setup`, or delete .venv and run it anew",
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -84,7 +100,12 @@ def _disk(settings: Settings) -> Check:
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
-        return Check("Disk", False, f"can't write to {settings.data_dir} ({error.strerror})", "set DATA_DIR to a folder you may write to")
+        return Check(
+            "Disk",
+            False,
+            f"can't write to {settings.data_dir} ({error.strerror})",
+            "set DATA_DIR to a folder you may write to",
+        )
     free = shutil.disk_usage(settings.data_dir).free
     enough = free > settings.disk_floor_mb * 10**6
     mend = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
@@ -98,13 +119,23 @@ async def _database(settings: Settings) -> Check:
         async with open_database(settings.database, settings.data_dir / "backups"):
             return Check("Database", True, settings.database.partition("@")[2] or settings.database)
     except AtelierError as error:
-        return Check("Database", False, str(error), "is Atelier running already? Else look at DATABASE_URL and DATA_DIR/backups")
+        return Check(
+            "Database",
+            False,
+            str(error),
+            "is Atelier running already? Else look at DATABASE_URL and DATA_DIR/backups",
+        )
 
 
 def _devices(settings: Settings) -> Iterator[Check]:
     found = catalog.probe_devices()
     if not found:
-        yield Check("Device", False, "torch can't be loaded", "run `make setup`; on a GPU machine install the torch build for your driver")
+        yield Check(
+            "Device",
+            False,
+            "torch can't be loaded",
+            "run `make setup`; on a GPU machine install the torch build for your driver",
+        )
         return
     for entry in found:
         memory = f"{entry['free'] / GIB:.1f} of {entry['memory'] / GIB:.1f} GiB free"
@@ -113,17 +144,33 @@ def _devices(settings: Settings) -> Iterator[Check]:
     for wanted in settings.devices:
         known = wanted == "auto" or wanted in names or any(name.startswith(f"{wanted}:") for name in names)
         if not known:
-            yield Check("Device", False, f"DEVICES names {wanted}, which isn't here", f"choose among {', '.join(sorted(names))}, or auto")
+            yield Check(
+                "Device",
+                False,
+                f"DEVICES names {wanted}, which isn't here",
+                f"choose among {', '.join(sorted(names))}, or auto",
+            )
     if settings.model_profile != "demo" and names == {"cpu"}:
-        yield Check("Device", None, "no GPU: the small and large profiles take minutes a picture", "use MODEL_PROFILE=demo, or a machine with a GPU")
+        yield Check(
+            "Device",
+            None,
+            "no GPU: the small and large profiles take minutes a picture",
+            "use MODEL_PROFILE=demo, or a machine with a GPU",
+        )
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
-        yield Check("Device", None, "most processors are 25 times slower in float16 than in float32", "use DTYPE=auto")
+        yield Check(
+            "Device", None, "most processors are 25 times slower in float16 than in float32", "use DTYPE=auto"
+        )
 
 
 def configured(settings: Settings) -> dict[str, str]:
     """Role → model, of everything that is listed; see catalog.describe_models."""
     more = {f"image {name}": spec for name, spec in settings.image_models.items()}
-    return {**settings.models, **more, **{f"tiny {family}": spec for family, spec in settings.tiny_vaes.items()}}
+    return {
+        **settings.models,
+        **more,
+        **{f"tiny {family}": spec for family, spec in settings.tiny_vaes.items()},
+    }
 
 
 def _setting(role: str) -> str:
@@ -140,7 +187,12 @@ def _models(settings: Settings) -> Iterator[Check]:
         elif info.kind == "hub" and settings.allow_download:
             yield Check("Model", None, f"{text} {info.problem}")
         else:
-            yield Check("Model", False, f"{text}: {info.problem}", f"mend {_setting(info.role)}, or set ALLOW_DOWNLOAD=on")
+            yield Check(
+                "Model",
+                False,
+                f"{text}: {info.problem}",
+                f"mend {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
+            )
 
 
 async def _discord(settings: Settings) -> Check:
@@ -156,27 +208,39 @@ async def _discord(settings: Settings) -> Check:
             info = await client.application_info()
             return Check("Discord", True, f"token of {info.name}; the intents it needs are not privileged")
     except discord.LoginFailure:
-        return Check("Discord", False, "the token is refused", "developer portal, Bot, Reset Token; copy it into .env")
+        return Check(
+            "Discord", False, "the token is refused", "developer portal, Bot, Reset Token; copy it into .env"
+        )
     except (discord.HTTPException, OSError) as error:
-        return Check("Discord", False, f"not reached ({type(error).__name__})", "is there a network? https://discordstatus.com tells of outages")
+        return Check(
+            "Discord",
+            False,
+            f"not reached ({type(error).__name__})",
+            "is there a network? https://discordstatus.com tells of outages",
+        )
 
 
 def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
-    """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what pins their contents. 1 if one has a
-    problem."""
+    """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what
+    pins their contents. 1 if one has a problem."""
     cache = settings.data_dir / "cache"
     infos = catalog.describe_models(configured(settings), cache)
     fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
     tried = {}
     if load:
         here = {i.role: i.spec for i in infos if not i.problem}
-        tried = catalog.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
+        tried = (
+            catalog.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
+        )
     wrong = False
     for info in infos:
         problem = info.problem or tried.get(info.role, "")
         state = "loads" if info.role in tried and not problem else problem or "not tried"
         wrong |= bool(problem) and info.role not in fetchable
-        print(f"{info.role:<8} {info.name}\n         {info.family or '?'} · {info.bytes / 2**20:,.0f} MB · {info.path or info.kind}")
+        print(
+            f"{info.role:<8} {info.name}\n         {info.family or '?'} · {info.bytes / 2**20:,.0f} MB ·"
+            f" {info.path or info.kind}"
+        )
         print(*(f"         {note}" for note in info.notes), f"         {state}", sep="\n")
         if pin and info.path and info.kind != "hub":
             print(f"         @sha256:{trust.digest(Path(info.path))}")

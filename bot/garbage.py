@@ -1,8 +1,9 @@
 """Garbage collection that doesn't hold the event loop up.
 
-A full collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find that one object in two hundred is
-garbage. So what is loaded at the start is frozen, young objects are collected in small portions as they come (2 ms at most), and a full
-collection waits for a moment in which nothing is queued or running, or until memory has doubled beyond what the queue accounts for.
+A full collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find that one
+object in two hundred is garbage. So what is loaded at the start is frozen, young objects are collected in
+small portions as they come (2 ms at most), and a full collection waits for a moment in which nothing is
+queued or running, or until memory has doubled beyond what the queue accounts for.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ def tame() -> None:
 
 
 def is_due(waiting: int, own: int, before: int, since: float) -> bool:
-    """Whether to make a full collection: ``waiting`` unfinished jobs; ``own`` blocks allocated besides theirs, ``before`` after the
-    last one, ``since`` seconds ago."""
+    """Whether to make a full collection: ``waiting`` unfinished jobs; ``own`` blocks allocated besides
+    theirs, ``before`` after the last one, ``since`` seconds ago."""
     return own > 2 * before or (waiting == 0 and since > IDLE_EVERY)
 
 
 async def collect_when_idle(waiting: Callable[[], int]) -> None:
-    """For ever. ``waiting``: how many jobs are unfinished. Memory is counted in the interpreter's allocated blocks, which costs nothing
-    to ask."""
+    """For ever. ``waiting``: how many jobs are unfinished. Memory is counted in the interpreter's allocated
+    blocks, which costs nothing to ask."""
     at, least = time.monotonic(), sys.getallocatedblocks()
     before = least
     while True:

@@ -1,4 +1,5 @@
-"""``/healthz`` and Prometheus metrics on loopback, off by default (METRICS_PORT). Healthy means that work moves."""
+"""``/healthz`` and Prometheus metrics on loopback, off by default (METRICS_PORT). Healthy means that work
+moves."""
 
 from __future__ import annotations
 
@@ -21,18 +22,36 @@ class Metrics:
     def __init__(self, queue: Queue, invalid_requests: Callable[[], int]) -> None:
         self._queue, self._invalid_requests = queue, invalid_requests
         self.registry = CollectorRegistry()
-        self._delivered = Counter("atelier_deliveries", "Results and notices delivered", ["rung"], registry=self.registry)
-        self._wait = Histogram("atelier_wait_seconds", "From asking to the start of the run", ["kind"], buckets=SECONDS, registry=self.registry)
-        self._run = Histogram("atelier_run_seconds", "From the start of the run to the result", ["kind"], buckets=SECONDS, registry=self.registry)
+        self._delivered = Counter(
+            "atelier_deliveries", "Results and notices delivered", ["rung"], registry=self.registry
+        )
+        self._wait = Histogram(
+            "atelier_wait_seconds",
+            "From asking to the start of the run",
+            ["kind"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._run = Histogram(
+            "atelier_run_seconds",
+            "From the start of the run to the result",
+            ["kind"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.registry.register(self)  # type: ignore[arg-type]
 
     def delivered(self, job: Job, rung: str) -> None:
         """``job`` as it stands in its row."""
         self._delivered.labels(rung).inc()
         if job.started_at:
-            self._wait.labels(job.request.kind).observe(max(0.0, (job.started_at - job.created_at).total_seconds()))
+            self._wait.labels(job.request.kind).observe(
+                max(0.0, (job.started_at - job.created_at).total_seconds())
+            )
             if job.rendered_at:
-                self._run.labels(job.request.kind).observe(max(0.0, (job.rendered_at - job.started_at).total_seconds()))
+                self._run.labels(job.request.kind).observe(
+                    max(0.0, (job.rendered_at - job.started_at).total_seconds())
+                )
 
     def collect(self) -> Iterator[Metric]:
         """Gauges of this moment (prometheus_client's collector protocol)."""
@@ -43,10 +62,16 @@ class Metrics:
         yield depth
         yield GaugeMetricFamily("atelier_running_jobs", "Running jobs", value=health.running)
         yield GaugeMetricFamily("atelier_healthy", "1 while work moves", value=int(health.ok))
-        yield GaugeMetricFamily("atelier_invalid_requests", "401, 403 and 429 answers in the last 10 minutes", value=self._invalid_requests())
+        yield GaugeMetricFamily(
+            "atelier_invalid_requests",
+            "401, 403 and 429 answers in the last 10 minutes",
+            value=self._invalid_requests(),
+        )
         yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
         if health.last_step is not None:
-            yield GaugeMetricFamily("atelier_last_step_age_seconds", "Since the last finished step", value=health.last_step)
+            yield GaugeMetricFamily(
+                "atelier_last_step_age_seconds", "Since the last finished step", value=health.last_step
+            )
         restarts = GaugeMetricFamily("atelier_worker_restarts", "Restarts of each worker", labels=["device"])
         for device in self._queue.executor.devices:
             restarts.add_metric([device.name], device.restarts)
@@ -62,11 +87,20 @@ async def serve(metrics: Metrics, queue: Queue, port: int) -> AsyncIterator[None
 
     async def healthz(_: web.Request) -> web.Response:
         health = queue.health()
-        body = {"ok": health.ok, "running": health.running, "waiting": health.waiting, "last_step": health.last_step, "problem": health.problem}
+        body = {
+            "ok": health.ok,
+            "running": health.running,
+            "waiting": health.waiting,
+            "last_step": health.last_step,
+            "problem": health.problem,
+        }
         return web.json_response(body, status=200 if health.ok else 503)
 
     async def read(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=generate_latest(metrics.registry),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", read)])

@@ -1,4 +1,5 @@
-"""What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other models."""
+"""What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other
+models."""
 
 from __future__ import annotations
 
@@ -49,8 +50,10 @@ class Hints:
     def text(self) -> str:
         examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
         return (
-            "**A word about the demo models.** They are tiny, run anywhere, and know a small world:\n"
-            f"**things** {', '.join(self.objects)}\n**colours** {', '.join(self.colours)}\n"
-            f"**places** {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as background\n**styles** {', '.join(self.styles)}\n"
-            f"Other words do no harm; you get the nearest thing they can draw. Try:\n{examples}"
+            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
+            f" world:\n**things** {', '.join(self.objects)}\n**colours**"
+            f" {', '.join(self.colours)}\n**places**"
+            f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
+            f" background\n**styles** {', '.join(self.styles)}\nOther words do no harm; you get the nearest"
+            f" thing they can draw. Try:\n{examples}"
         )

@@ -1,4 +1,5 @@
-"""Where this process may speak to: Discord, and nobody else. No address from a prompt, an option or a message is ever fetched."""
+"""Where this process may speak to: Discord, and nobody else. No address from a prompt, an option or a message
+is ever fetched."""
 
 from __future__ import annotations
 
@@ -10,8 +11,12 @@ import yarl
 
 from core.errors import ImageError
 
-CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})  # attachments; https://discord.com/developers/docs/reference#image-formatting
-SIMULATED = frozenset({"cdn.simcord.invalid"})  # where the sandbox's simulator says files are; the name resolves nowhere
+CDN = frozenset(
+    {"cdn.discordapp.com", "media.discordapp.net"}
+)  # attachments; https://discord.com/developers/docs/reference#image-formatting
+SIMULATED = frozenset(
+    {"cdn.simcord.invalid"}
+)  # where the sandbox's simulator says files are; the name resolves nowhere
 API = frozenset({"discord.com", "gateway.discord.gg", "status.discord.com"})
 GATEWAYS = ".discord.gg"  # of resumed sessions, such as gateway-us-east1-b.discord.gg
 
@@ -24,7 +29,13 @@ def check_attachment(address: str, servers: frozenset[str] = CDN) -> None:
     """ImageError unless ``address`` is a file on Discord's own ``servers``."""
     try:
         url = yarl.URL(address)
-        fine = url.scheme == "https" and url.host in servers and url.port == 443 and url.user is None and url.password is None
+        fine = (
+            url.scheme == "https"
+            and url.host in servers
+            and url.port == 443
+            and url.user is None
+            and url.password is None
+        )
     except ValueError:
         fine = False
     if not fine:
@@ -39,7 +50,8 @@ def check_request(url: yarl.URL) -> None:
 
 
 def trace() -> aiohttp.TraceConfig:
-    """For discord.py's own session: stops each request to somewhere else before it connects, and follows no redirect."""
+    """For discord.py's own session: stops each request to somewhere else before it connects, and follows no
+    redirect."""
     config = aiohttp.TraceConfig()
     config.on_request_start.append(_on_start)
     config.on_request_redirect.append(_on_redirect)

@@ -1,4 +1,5 @@
-"""Pictures from people: size and host checked first, read in a limited child process, stored clean by content hash."""
+"""Pictures from people: size and host checked first, read in a limited child process, stored clean by content
+hash."""
 
 from __future__ import annotations
 
@@ -24,7 +25,12 @@ from storage.files import Files
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
-KEPT = ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")  # of the environment, for a picture process: no token, no address
+KEPT = (
+    "PATH",
+    "LANG",
+    "SYSTEMROOT",
+    "LD_LIBRARY_PATH",
+)  # of the environment, for a picture process: no token, no address
 
 
 class Attachment(Protocol):
@@ -50,20 +56,27 @@ Note = Callable[[int, str], Awaitable[None]]
 
 
 class Intake:
-    """Turns attachments into stored pictures. ``note`` writes down who sent which file, so that it can be told and deleted."""
+    """Turns attachments into stored pictures. ``note`` writes down who sent which file, so that it can be
+    told and deleted."""
 
     def __init__(self, files: Files, max_bytes: int, note: Note, servers: frozenset[str] = hosts.CDN) -> None:
         self._files, self._max_bytes, self._note, self._servers = files, max_bytes, note, servers
         self._slots = asyncio.Semaphore(CHILDREN)
 
     async def take(self, attachment: Attachment, user_id: int) -> Taken:
-        """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and what is taken."""
-        return await self._keep(attachment.filename, user_id, await self._child(await self.read(attachment), "clean"))
+        """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and
+        what is taken."""
+        return await self._keep(
+            attachment.filename, user_id, await self._child(await self.read(attachment), "clean")
+        )
 
     async def take_mask(self, data: bytes, user_id: int, original: bytes, name: str) -> str:
-        """Store what ``data``, sent by the user as ``name``, marks on ``original`` (a picture of ours) as a black and white PNG; its SHA-256."""
+        """Store what ``data``, sent by the user as ``name``, marks on ``original`` (a picture of ours) as a
+        black and white PNG; its SHA-256."""
         self._check_size(name, len(data))
-        return (await self._keep(name, user_id, await self._child(data + original, "mask", str(len(data))))).sha256
+        return (
+            await self._keep(name, user_id, await self._child(data + original, "mask", str(len(data))))
+        ).sha256
 
     async def numbered(self, data: bytes, side: int) -> io.BytesIO:
         """``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP."""
@@ -88,7 +101,9 @@ class Intake:
         try:
             data = await attachment.read()
         except discord.HTTPException as error:
-            raise ImageError(f"Discord didn't hand over {name} ({error.status}). Send it once more.") from error
+            raise ImageError(
+                f"Discord didn't hand over {name} ({error.status}). Send it once more."
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ImageError(f"Discord didn't hand over {name}. Send it once more.") from error
         self._check_size(attachment.filename, len(data))  # it may have said less before
@@ -96,7 +111,10 @@ class Intake:
 
     def _check_size(self, name: str, size: int) -> None:
         if size > self._max_bytes:
-            raise ImageError(f"{_short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are taken.")
+            raise ImageError(
+                f"{_short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are"
+                " taken."
+            )
 
     async def size(self, sha256: str) -> tuple[int, int]:
         """(width, height) of a picture taken earlier. ImageError when its file is gone."""
@@ -114,7 +132,8 @@ class Intake:
             return None
 
     async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
-        """``data`` (a picture of ours) in at most ``limit`` bytes: (bytes, media type, name of the encoding)."""
+        """``data`` (a picture of ours) in at most ``limit`` bytes: (bytes, media type, name of the
+        encoding)."""
         header, body = await self._child(data, "shrink", str(limit))
         if "error" in header:
             raise ImageError(f"The picture {header['error']}")
@@ -123,8 +142,14 @@ class Intake:
     async def _child(self, data: bytes, *command: str) -> tuple[dict[str, object], bytes]:
         async with self._slots:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot.picture_gate", *command,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=child_environment(),
+                sys.executable,
+                "-m",
+                "bot.picture_gate",
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=child_environment(),
             )
             try:
                 async with asyncio.timeout(TIMEOUT):
@@ -144,7 +169,10 @@ class Intake:
 
 def child_environment() -> dict[str, str]:
     """What a picture process knows of this one."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _read_head(path: Path) -> bytes:

@@ -1,4 +1,5 @@
-"""Logs: readable on the terminal, rotated in DATA_DIR/logs; no token, prompt or signed address ever gets in."""
+"""Logs: readable on the terminal, rotated in DATA_DIR/logs; no token, prompt or signed address ever gets
+in."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ class _Queued(logging.handlers.QueueHandler):
 
 
 class _Writer(logging.handlers.QueueListener):
-    """The thread that writes. It looks for new lines now and then: if each line woke it, it would take the interpreter from the event
-    loop hundreds of times a second."""
+    """The thread that writes. It looks for new lines now and then: if each line woke it, it would take the
+    interpreter from the event loop hundreds of times a second."""
 
     def dequeue(self, block: bool) -> logging.LogRecord:
         while True:
@@ -58,9 +59,13 @@ def set_up_logs(settings: Settings) -> None:
     folder = settings.data_dir / "logs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.RotatingFileHandler(folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8")
+        file = logging.handlers.RotatingFileHandler(
+            folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
+        )
     except OSError as error:
-        raise StorageError(f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to.") from error
+        raise StorageError(
+            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to."
+        ) from error
     terminal = logging.StreamHandler(sys.stderr)
     for handler in (terminal, file):
         handler.setFormatter(RedactingFormatter(_FORMAT, redact))

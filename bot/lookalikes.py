@@ -1,7 +1,9 @@
-"""A text as a filter has to read it: look-alike letters, digits for letters, hidden marks, spaced-out and stretched words made plain.
+"""A text as a filter has to read it: look-alike letters, digits for letters, hidden marks, spaced-out and
+stretched words made plain.
 
-Pure. The table of look-alikes is Unicode's (https://www.unicode.org/Public/security/latest/confusables.txt, Unicode licence v3), cut down to
-what reads as one or two Latin letters and isn't caught by NFKD, with small capitals and letters in boxes added.
+Pure. The table of look-alikes is Unicode's (https://www.unicode.org/Public/security/latest/confusables.txt,
+Unicode licence v3), cut down to what reads as one or two Latin letters and isn't caught by NFKD, with small
+capitals and letters in boxes added.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ _ALIKE = {
         "\U0001f178\U0001f1ee\U0001f158"
     ),
     "j": "\u03f3\u0458\u029d\u13ab\u148d\ua4d9ᴊ\U0001f179\U0001f1ef\U0001f159",
-    "k": "\u03ba\U0001d6b1\U0001d6eb\U0001d725\U0001d75f\U0001d799\u2c95\u043a\u13e6\u16d5\ua4d7\U00010518ᴋ\U0001f17a\U0001f1f0\U0001f15a",
+    "k": (
+        "\u03ba\U0001d6b1\U0001d6eb\U0001d725\U0001d75f\U0001d799\u2c95\u043a\u13e6\u16d5\ua4d7\U00010518ᴋ\U0001f17a\U0001f1f0\U0001f15a"
+    ),
     "l": (
         "\u2223\u23fd\uffe8\u06f1\U00010320ǀ\U0001d6b0\U0001d6ea\U0001d724\U0001d75e\U0001d798\u2c93\u2d4f\u16c1\ua4f2\U00016f28\U0001028a"
         "\U00010309\U0001d22a\u2cd1\u13de\u14aa\ua4e1\U00016f16\U000118d2\U00010443\U00010526\u029fł\u217c\U0001f17b£\U0001f1f1\U0001f15b"
@@ -71,7 +75,9 @@ _ALIKE = {
         "\U0001f17c\U0001f1f2\U0001f15c"
     ),
     "mb": "\U0001f76b",
-    "n": "\u0578\u057c\u03bd\U0001d6b4\U0001d6ee\U0001d728\U0001d762\U0001d79c\u2c9b\ua4e0\U00010513\u0274ŋ\U0001f17d\U0001f1f3\U0001f15d",
+    "n": (
+        "\u0578\u057c\u03bd\U0001d6b4\U0001d6ee\U0001d728\U0001d762\U0001d79c\u2c9b\ua4e0\U00010513\u0274ŋ\U0001f17d\U0001f1f3\U0001f15d"
+    ),
     "o": (
         "\u0c02\u0c82\u0d02\u0d82\u0966\u0a66\u0ae6\u0be6\u0c66\u0ce6\u0d66\u0e50\u0ed0\u1040\u06f5ᴏᴑ\uab3d\u03bf\U0001d6d0\U0001d70a"
         "\U0001d744\U0001d77e\U0001d7b8\u03c3\U0001d6d4\U0001d70e\U0001d748\U0001d782\U0001d7bc\u2c9f\u043e\u10ff\u0585\u0d20\u101d"
@@ -86,9 +92,13 @@ _ALIKE = {
     ),
     "q": "\u051b\u0563\u0566\u2d55ǫ\U0001f180\U0001f1f6\U0001f160",
     "qe": "\U0001f700",
-    "r": "\uab47\uab48ᴦ\u2c85\u0433\u13b1\U0001d216\u0280\u13a1\u13d2\U000104dc\u1587\ua4e3\U00016f35\u0279\U0001f181\U0001f1f7\U0001f161",
+    "r": (
+        "\uab47\uab48ᴦ\u2c85\u0433\u13b1\U0001d216\u0280\u13a1\u13d2\U000104dc\u1587\ua4e3\U00016f35\u0279\U0001f181\U0001f1f7\U0001f161"
+    ),
     "rn": "\U000118e3\U00011700",
-    "s": "\ua731ƽ\u0455\u13da\U000118c1\U00010448\u057f\u13d5\ua4e2\U00016f3a\U00010296\u0282\U0001f182\U0001f1f8\U0001f162",
+    "s": (
+        "\ua731ƽ\u0455\u13da\U000118c1\U00010448\u057f\u13d5\ua4e2\U00016f3a\U00010296\u0282\U0001f182\U0001f1f8\U0001f162"
+    ),
     "ss": "\U0001d6c3\U0001d6fd\U0001d737\U0001d771\U0001d7ab\u13f0ß",
     "t": (
         "\u22a4\u27d9\U0001f768\u03c4\U0001d6bb\U0001d6f5\U0001d72f\U0001d769\U0001d7a3\u2ca7\u0442\u13a2\ua4d4\U00016f0a\U000118dc"
@@ -108,7 +118,9 @@ _ALIKE = {
         "\ua4e6\U00016f08\U0001051d\u028c\U0001f185\U0001f1fb\U0001f165"
     ),
     "vb": "\U0001f76c",
-    "w": "\u026fᴡ\u0461\u051d\u0561\U0001170a\U0001170e\U0001170f\u13b3\U000118ef\U000118e6\u13d4\ua4ea\U0001f186\U0001f1fc\U0001f166",
+    "w": (
+        "\u026fᴡ\u0461\u051d\u0561\U0001170a\U0001170e\U0001170f\u13b3\U000118ef\U000118e6\u13d4\ua4ea\U0001f186\U0001f1fc\U0001f166"
+    ),
     "x": (
         "\u166e×\u292b\u292c\u2a2f\u0445\u1541\u157d\u166d\u2573\U00010322\U000118ec\uab53\u03c7\U0001d6be\U0001d6f8\U0001d732\U0001d76c"
         "\U0001d7a6\u2cad\u2d5d\u16b7\ua4eb\U00010290\U000102b4\U00010317\U00010527\U0001f187\U0001f1fd\U0001f167"
@@ -117,12 +129,21 @@ _ALIKE = {
         "\u0263\u1d8c\u028f\u1eff\uab5a\u03b3\u213d\U0001d6c4\U0001d6fe\U0001d738\U0001d772\U0001d7ac\u0443\u04af\u10e7\u03d2\U0001d6bc"
         "\U0001d6f6\U0001d730\U0001d76a\U0001d7a4\u2ca9\u13a9\u13bd\ua4ec\U00016f43\U000118c4\U000102b2\U0001f188\U0001f1fe\U0001f168"
     ),
-    "z": "ᴢ\u13c3\U000102f5\U000118e5\u03b6\U0001d6ad\U0001d6e7\U0001d721\U0001d75b\U0001d795\ua4dc\U000118c9ƶ\U0001f189\U0001f1ff\U0001f169",
-}  # fmt: skip
-_ROUGHLY = dict(zip("пᴎηвнтмкяυτω", "nnnbhtmkrutw", strict=True))  # near enough for a reader, though not for Unicode's list
-_LETTERS = {ord(char): letter for letter, chars in _ALIKE.items() for char in chars} | {ord(k): v for k, v in _ROUGHLY.items()}
+    "z": (
+        "ᴢ\u13c3\U000102f5\U000118e5\u03b6\U0001d6ad\U0001d6e7\U0001d721\U0001d75b\U0001d795\ua4dc\U000118c9ƶ\U0001f189\U0001f1ff\U0001f169"
+    ),
+}
+_ROUGHLY = dict(
+    zip("пᴎηвнтмкяυτω", "nnnbhtmkrutw", strict=True)
+)  # near enough for a reader, though not for Unicode's list
+_LETTERS = {ord(char): letter for letter, chars in _ALIKE.items() for char in chars} | {
+    ord(k): v for k, v in _ROUGHLY.items()
+}
 _LEET = dict(zip(map(ord, "034@5$7+89"), "oeaassttbg", strict=True))
-_LEETS = ({**_LEET, ord("1"): "i", ord("!"): "i", ord("|"): "i"}, {**_LEET, ord("1"): "l", ord("!"): "l", ord("|"): "l"})
+_LEETS = (
+    {**_LEET, ord("1"): "i", ord("!"): "i", ord("|"): "i"},
+    {**_LEET, ord("1"): "l", ord("!"): "l", ord("|"): "l"},
+)
 _WORD = re.compile(r"[a-z]+")
 _RUN = re.compile(r"([a-z])\1{2,}")
 _PAIR = re.compile(r"([a-z])\1+")
@@ -131,7 +152,8 @@ _SPACED = re.compile(r"(?<![a-z])(?:[a-z] ){2,}[a-z](?![a-z])")
 
 @dataclass(frozen=True)
 class Reading:
-    """plain: any script, digits kept, for ages and other alphabets. views: Latin words between single spaces, read in several ways."""
+    """plain: any script, digits kept, for ages and other alphabets. views: Latin words between single spaces,
+    read in several ways."""
 
     plain: str
     views: tuple[str, ...]
@@ -149,15 +171,22 @@ def read(text: str) -> Reading:
         split = " ".join(_WORD.findall(letters))
         joined = " ".join("".join(_WORD.findall(part)) for part in letters.split())
         for view in (split, joined):
-            views |= dict.fromkeys((view, _RUN.sub(r"\1", view), _RUN.sub(r"\1\1", view), _without_pairs(view)))
+            views |= dict.fromkeys(
+                (view, _RUN.sub(r"\1", view), _RUN.sub(r"\1\1", view), _without_pairs(view))
+            )
     spaced = " ".join(match[0].replace(" ", "") for view in views for match in _SPACED.finditer(view))
     return Reading(f" {plain} ", tuple(f" {view} " for view in views), spaced)
 
 
 def _plain(text: str) -> str:
-    """Lower case, compatibility forms, without accents, marks and whatever can't be seen; one space where there was any."""
+    """Lower case, compatibility forms, without accents, marks and whatever can't be seen; one space where
+    there was any."""
     split = unicodedata.normalize("NFKD", text.casefold())
-    seen = (" " if c.isspace() else c for c in split if c.isspace() or unicodedata.category(c) not in ("Mn", "Me", "Cf", "Cc", "Co", "Cs"))
+    seen = (
+        " " if c.isspace() else c
+        for c in split
+        if c.isspace() or unicodedata.category(c) not in ("Mn", "Me", "Cf", "Cc", "Co", "Cs")
+    )
     return " ".join("".join(seen).casefold().split())
 
 
@@ -167,12 +196,17 @@ def _without_pairs(view: str) -> str:
 
 
 class Terms:
-    """Words, phrases and patterns to look for. ``*`` stands for any letters within a word. Other alphabets are searched as they are written."""
+    """Words, phrases and patterns to look for. ``*`` stands for any letters within a word. Other alphabets
+    are searched as they are written."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         known = [clean for term in terms if (clean := _plain(term))]
         self._latin = _any([_pattern(term) for term in known if term.isascii()], r"(?<![a-z])", r"(?![a-z])")
-        self._others = _any([_pattern(term, r"\w") for term in known if not term.isascii() and not _unspaced(term)], r"(?<!\w)", r"(?!\w)")
+        self._others = _any(
+            [_pattern(term, r"\w") for term in known if not term.isascii() and not _unspaced(term)],
+            r"(?<!\w)",
+            r"(?!\w)",
+        )
         self._inside = _any([re.escape(term) for term in known if _unspaced(term)], "", "")
         self._long = _any([re.escape(term) for term in known if re.fullmatch(r"[a-z]{4,}", term)], "", "")
 
@@ -198,7 +232,9 @@ def check_pattern(pattern: str) -> str:
 
 def _unspaced(term: str) -> bool:
     """Written without spaces between words: Chinese, Japanese, Thai and their like."""
-    return any("\u0e00" <= c <= "\u0eff" or "\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" for c in term)
+    return any(
+        "\u0e00" <= c <= "\u0eff" or "\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" for c in term
+    )
 
 
 def _pattern(term: str, letter: str = "[a-z]") -> str:

@@ -1,8 +1,9 @@
-"""What a picture says of itself when it leaves: that a model made it, in the field's standard form, and what was asked for. Nothing else.
+"""What a picture says of itself when it leaves: that a model made it, in the field's standard form, and what
+was asked for. Nothing else.
 
 Works on the containers' bytes; no pixel is touched. The mark is IPTC's "digital source type" in XMP
-(https://iptc.org/std/photometadata/specification/, https://cv.iptc.org/newscodes/digitalsourcetype/), which XMP's part 3 puts into a PNG's iTXt,
-a WebP's "XMP " chunk and a JPEG's APP1.
+(https://iptc.org/std/photometadata/specification/, https://cv.iptc.org/newscodes/digitalsourcetype/), which
+XMP's part 3 puts into a PNG's iTXt, a WebP's "XMP " chunk and a JPEG's APP1.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ _XMP_PNG, _XMP_JPEG = b"XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\0"
 def packet(source: str) -> bytes:
     """XMP with one statement."""
     return (
-        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
-        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-        'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
-        f'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{source}" xmp:CreatorTool="Atelier"/>'
-        '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta'
+        ' xmlns:x="adobe:ns:meta/"><rdf:RDF'
+        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+        f' Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{source}"'
+        ' xmp:CreatorTool="Atelier"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     ).encode()
 
 
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
-    """``data`` with pixels, our texts if ``parameters``, and the mark ``source`` unless None. ValueError when it isn't what it is said to be."""
+    """``data`` with pixels, our texts if ``parameters``, and the mark ``source`` unless None. ValueError when
+    it isn't what it is said to be."""
     xmp = packet(source) if source else None
     if media_type == "image/png":
         return _png(data, xmp, parameters)
@@ -89,9 +93,13 @@ def _webp(data: bytes, xmp: bytes | None) -> bytes:
     if xmp is not None or len(chunks) > 1:
         width, height, alpha = _webp_size(chunks)
         flags = (0x10 if alpha else 0) | (0x04 if xmp is not None else 0)
-        head = struct.pack("<I", flags) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        head = (
+            struct.pack("<I", flags) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        )
         chunks = [(b"VP8X", head), *chunks, *([(b"XMP ", xmp)] if xmp is not None else [])]
-    body = b"".join(kind + struct.pack("<I", len(part)) + part + b"\0" * (len(part) & 1) for kind, part in chunks)
+    body = b"".join(
+        kind + struct.pack("<I", len(part)) + part + b"\0" * (len(part) & 1) for kind, part in chunks
+    )
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
@@ -128,7 +136,9 @@ def _jpeg(data: bytes, xmp: bytes | None) -> bytes:
     for marker, body in segments:
         if marker == 0xDA:
             out.append(body[: body.rindex(b"\xff\xd9") + 2] if b"\xff\xd9" in body else body)
-        elif not (0xE0 <= marker <= 0xEF or marker == 0xFE) or (marker == 0xEE and body.startswith(b"Adobe")):  # APP14 says how colours are kept
+        elif not (0xE0 <= marker <= 0xEF or marker == 0xFE) or (
+            marker == 0xEE and body.startswith(b"Adobe")
+        ):  # APP14 says how colours are kept
             out.append(_segment(marker, body))
     return b"".join(out)
 

@@ -1,4 +1,5 @@
-"""The words of a job's message: pure functions from a job, an event and a result to text that fits Discord."""
+"""The words of a job's message: pure functions from a job, an event and a result to text that fits
+Discord."""
 
 from __future__ import annotations
 
@@ -30,14 +31,24 @@ from storage.jobs import StoredPicture
 FORGOTTEN = "I was restarted before I could note this down. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
-_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
-_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xE0100, 0xE01F0)}  # look like nothing
+_UNSEEN = (
+    "Cc",
+    "Cf",
+    "Co",
+    "Cs",
+    "Cn",
+)  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(c) for c in range(0xE0100, 0xE01F0)
+}  # look like nothing
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 
 
 def seen(text: str) -> str:
     """``text`` without control, bidirectional, zero-width and otherwise unseen characters; lines stay."""
-    return "".join(c for c in text if c in "\n " or (unicodedata.category(c) not in _UNSEEN and c not in _BLANK))
+    return "".join(
+        c for c in text if c in "\n " or (unicodedata.category(c) not in _UNSEEN and c not in _BLANK)
+    )
 
 
 def plain(text: str) -> str:
@@ -51,7 +62,8 @@ def length(text: str) -> int:
 
 
 def quote(text: str, limit: int = 1200) -> str:
-    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters, never cut in an escape."""
+    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters, never
+    cut in an escape."""
     out, room = [], limit
     for char in plain(text):
         piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
@@ -106,7 +118,9 @@ def _title(request: Request, user: str, done: bool = False) -> str:
         case RegionRequest(remix=remix):
             kind = f"{'Remix' if remix else 'Variations'} (Region) by "
         case UpscaleRequest(factor=factor, mode=mode):
-            kind = f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
+            kind = (
+                f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
+            )
         case OutpaintRequest():
             kind = f"{_outpainted(request)} by "
         case BlendRequest(images=images):
@@ -144,7 +158,11 @@ def loading(job: Job, model: str, fraction: float | None) -> str:
 
 
 def running(job: Job, percent: int | None) -> str:
-    return fit(f"{title(job)} ({percent}%) ({_LANES[job.lane]})" if percent is not None else f"{title(job)} (Starting)")
+    return fit(
+        f"{title(job)} ({percent}%) ({_LANES[job.lane]})"
+        if percent is not None
+        else f"{title(job)} (Starting)"
+    )
 
 
 def paused(job: Job) -> str:
@@ -156,7 +174,10 @@ def failed(job: Job, reason: str) -> str:
 
 
 def held_back(job: Job) -> str:
-    return f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was held back.\n-# job {job.id}"
+    return (
+        f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was"
+        f" held back.\n-# job {job.id}"
+    )
 
 
 def cancelled(job: Job) -> str:
@@ -181,23 +202,33 @@ def unmet_notes(request: Request) -> list[str]:
     notes = []
     if request.version and not request.model:
         flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
-        notes.append(f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this.")
+        notes.append(
+            f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this."
+        )
     reasons: dict[str, list[str]] = {}
     for flag in request.unmet:
         reasons.setdefault(why_unmet(flag), []).append(code(flag))
-    return [*notes, *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()), *_idle_notes(request)]
+    return [
+        *notes,
+        *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()),
+        *_idle_notes(request),
+    ]
 
 
 def _idle_notes(request: GenerateRequest) -> list[str]:
     """Sentences about numbers that are too high to count, and weights of pictures that aren't there."""
     most = (("stylize", request.stylize, MOST_STYLIZE), ("iw", request.image_weight, MOST_IMAGE_WEIGHT))
-    notes = [f"`--{name} {value:g}` counted as {limit}, the most here." for name, value, limit in most if value is not None and value > limit]
+    notes = [
+        f"`--{name} {value:g}` counted as {limit}, the most here."
+        for name, value, limit in most
+        if value is not None and value > limit
+    ]
     kinds = (
         ("iw", request.image_weight, request.image_prompts, "image prompt"),
         ("cw", request.character_weight, request.character_references, "`--cref`"),
         ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
         ("ow", request.omni_weight, request.omni_references, "`--oref`"),
-    )  # fmt: skip
+    )
     idle = ((name, what) for name, value, there, what in kinds if value is not None and not there)
     return [*notes, *(f"`--{name}` had no effect: there is no {what}." for name, what in idle)]
 
@@ -232,7 +263,10 @@ def single(job: Job, index: int, user_id: int) -> str:
 def offer(times: Mapping[str, int]) -> str:
     """The question before several jobs are queued. times: prompt → how often."""
     count = sum(times.values())
-    lines = [f"- {quote(text, 150) or '*no words*'}{f' ({n} times)' if n > 1 else ''}" for text, n in list(times.items())[:8]]
+    lines = [
+        f"- {quote(text, 150) or '*no words*'}{f' ({n} times)' if n > 1 else ''}"
+        for text, n in list(times.items())[:8]
+    ]
     rest = [f"- and {len(times) - 8} more"] if len(times) > 8 else []
     return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
 
@@ -241,7 +275,8 @@ SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
 
 
 def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
-    """Up to five shorter prompts of the strongest words, in their order; each is shorter than the one before."""
+    """Up to five shorter prompts of the strongest words, in their order; each is shorter than the one
+    before."""
     order = sorted(range(len(scores)), key=lambda i: -scores[i][1])
     found: dict[str, None] = {}
     for share in SHORTER:
@@ -255,10 +290,17 @@ def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
 def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     """The prompt with its strongest words bold and its weakest struck out, then shorter ones by number."""
     order = sorted((weight for _, weight in scores), reverse=True)
-    strong, weak = order[max(0, round(0.25 * len(order)) - 1)], order[min(len(order) - 1, round(0.6 * len(order)))]
+    strong, weak = (
+        order[max(0, round(0.25 * len(order)) - 1)],
+        order[min(len(order) - 1, round(0.6 * len(order)))],
+    )
     marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
-    head = f"Shorten - <@{job.origin.user_id}>\n{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
+    head = (
+        "Shorten -"
+        f" <@{job.origin.user_id}>\n"
+        f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
+    )
     return fit("\n\n".join([head, *lines]) + f"\n-# Click on a button to imagine one of them · job {job.id}")
 
 
@@ -274,23 +316,36 @@ def weights(scores: Sequence[tuple[str, float]]) -> str:
     return fit("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
 
 
-def details(job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int) -> list[str]:
+def details(
+    job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int
+) -> list[str]:
     """Everything about a job, to be copied, as texts that fit a message each."""
     lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
     if job.parent_id:
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
     if isinstance(job.request, GenerateRequest):
         typed = format_prompt(prompt_of(job.request, seed=True)).replace("```", chr(39) * 3)
-        lines.append(f"**Prompt**\n```\n{typed[:MAX_CONTENT - 100]}\n```")
+        lines.append(f"**Prompt**\n```\n{typed[: MAX_CONTENT - 100]}\n```")
         named = references(job.request)
         if named:
-            lines.append("**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1)))
-    shown = {k: v for k, v in parameters.items() if k not in ("prompt", "notes", "kind", "image") and v not in (None, "", [])}
+            lines.append(
+                "**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
+            )
+    shown = {
+        k: v
+        for k, v in parameters.items()
+        if k not in ("prompt", "notes", "kind", "image") and v not in (None, "", [])
+    }
     if shown:
-        lines.append("**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items()))
+        lines.append(
+            "**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items())
+        )
     for number, picture in enumerate(pictures, 1):
         mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
-        lines.append(f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} · `{picture.sha256[:12]}`{mark}")
+        lines.append(
+            f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} ·"
+            f" `{picture.sha256[:12]}`{mark}"
+        )
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request))]
     return pages(lines)
 
@@ -300,7 +355,9 @@ _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7�
 
 def shape(width: int, height: int) -> tuple[int, int] | None:
     """A picture's shape in whole numbers, as near as /imagine draws it; None for a square."""
-    near = min(max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT))
+    near = min(
+        max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT)
+    )
     return None if near == 1 else near.as_integer_ratio()
 
 
@@ -323,7 +380,8 @@ def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str
 
 
 def fit(text: str) -> str:
-    """At most MAX_CONTENT: the middle of a text that is too long goes, for its end says whose it is and what became of it."""
+    """At most MAX_CONTENT: the middle of a text that is too long goes, for its end says whose it is and what
+    became of it."""
     if length(text) <= MAX_CONTENT:
         return text
     head, tail = text[: MAX_CONTENT // 2 - 10], text[-(MAX_CONTENT // 2 - 400) :]

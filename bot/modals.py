@@ -1,7 +1,8 @@
-"""Windows with fields. They are read from the raw submission, so one that was open during a restart still works.
+"""Windows with fields. They are read from the raw submission, so one that was open during a restart still
+works.
 
-``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption and short (imagine it), remix (more: the button), zoom, region (more: the
-chosen fields as hexadecimal bits).
+``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption and short (imagine it), remix (more: the
+button), zoom, region (more: the chosen fields as hexadecimal bits).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import discord
 from core.requests import MAX_LABEL, MAX_PROMPT
 
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
-_OLD_CAPTION = re.compile(r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9])(?P<more>)")  # of windows opened by an older version
+_OLD_CAPTION = re.compile(
+    r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9])(?P<more>)"
+)  # of windows opened by an older version
 
 
 class Window(discord.ui.Modal):
@@ -26,11 +29,24 @@ class Window(discord.ui.Modal):
         super().__init__(title=title[:45], custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=None)
 
     def add_text(
-        self, label: str, name: str, value: str = "", *, long: bool = False, required: bool = True, hint: str = "", most: int = MAX_PROMPT
+        self,
+        label: str,
+        name: str,
+        value: str = "",
+        *,
+        long: bool = False,
+        required: bool = True,
+        hint: str = "",
+        most: int = MAX_PROMPT,
     ) -> Window:
         style = discord.TextStyle.paragraph if long else discord.TextStyle.short
         box = discord.ui.TextInput(
-            style=style, custom_id=name, default=value[:most] or None, required=required, max_length=most, placeholder=hint[:100] or None
+            style=style,
+            custom_id=name,
+            default=value[:most] or None,
+            required=required,
+            max_length=most,
+            placeholder=hint[:100] or None,
         )
         self.add_item(discord.ui.Label(text=label[:45], component=box))
         return self
@@ -43,19 +59,27 @@ class Window(discord.ui.Modal):
 
 def caption_window(job_id: str, index: int, text: str, what: str = "caption") -> Window:
     """A prompt to edit and imagine."""
-    return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text("Prompt", "prompt", text, long=True)
+    return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text(
+        "Prompt", "prompt", text, long=True
+    )
 
 
 def remix_window(job_id: str, index: int, action: str, title: str, text: str) -> Window:
     """The prompt to change before ``action`` is done."""
-    return Window(title, "remix", job_id, index, action).add_text("Prompt", "prompt", text, long=True, required=False)
+    return Window(title, "remix", job_id, index, action).add_text(
+        "Prompt", "prompt", text, long=True, required=False
+    )
 
 
 def zoom_window(job_id: str, index: int, text: str) -> Window:
     """Zoom Out by any factor, to any shape, with other words."""
-    window = Window("Custom Zoom", "zoom", job_id, index).add_text("Prompt", "prompt", text, long=True, required=False)
+    window = Window("Custom Zoom", "zoom", job_id, index).add_text(
+        "Prompt", "prompt", text, long=True, required=False
+    )
     window.add_text("Aspect", "aspect", hint="16:9; nothing: the picture's own", required=False, most=11)
-    return window.add_text("Zoom, 1 to 2", "zoom", "2", hint="1 keeps the size and only changes the shape", most=5)
+    return window.add_text(
+        "Zoom, 1 to 2", "zoom", "2", hint="1 keeps the size and only changes the shape", most=5
+    )
 
 
 def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> Window:
@@ -63,8 +87,14 @@ def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> W
     window = Window("Vary (Region)", "region", job_id, index, f"{cell_bits(cells):x}" if cells else "")
     window.add_text("Prompt", "prompt", text, long=True, required=False)
     if not cells:
-        window.add_text("What is to be changed", "region", hint="the red boat", required=False, most=MAX_LABEL)
-        window.add_upload("Or a mask", "mask", "Black and white, white = changed; or the picture with that part erased or painted over")
+        window.add_text(
+            "What is to be changed", "region", hint="the red boat", required=False, most=MAX_LABEL
+        )
+        window.add_upload(
+            "Or a mask",
+            "mask",
+            "Black and white, white = changed; or the picture with that part erased or painted over",
+        )
     return window
 
 

@@ -1,7 +1,9 @@
-"""What may be asked for and what may be shown: rules on words and pictures, a server's own policy, strikes and time-outs.
+"""What may be asked for and what may be shown: rules on words and pictures, a server's own policy, strikes
+and time-outs.
 
-Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor gore and suggestive words; pictures
-that can't be checked aren't shown). The rule about minors holds at every level. Nothing here keeps or repeats what somebody wrote.
+Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor
+gore and suggestive words; pictures that can't be checked aren't shown). The rule about minors holds at every
+level. Nothing here keeps or repeats what somebody wrote.
 """
 
 from __future__ import annotations
@@ -31,10 +33,25 @@ from storage.records import AuditRow
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
-NOT_WORDS = frozenset({  # fields that ask for nothing
-    "negative_prompt", "sampler", "model", "variation", "image", "mask_image", "kind", "mode", "version", "loras", "images", "image_prompts",
-    "style_references", "character_references", "omni_references",
-})  # fmt: skip
+NOT_WORDS = frozenset(
+    {  # fields that ask for nothing
+        "negative_prompt",
+        "sampler",
+        "model",
+        "variation",
+        "image",
+        "mask_image",
+        "kind",
+        "mode",
+        "version",
+        "loras",
+        "images",
+        "image_prompts",
+        "style_references",
+        "character_references",
+        "omni_references",
+    }
+)
 THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 WITH_MINORS = 0.5
 HELD_BACK = "(held back)"
@@ -62,7 +79,10 @@ class Blocked(NotAllowedError):
     """A rule stopped it. The text names the rule, never what was written."""
 
     def __init__(self, rule: Rule, advice: str = "") -> None:
-        super().__init__(f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your limits.{advice}")
+        super().__init__(
+            f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
+            f" limits.{advice}"
+        )
         self.rule = rule
 
 
@@ -77,14 +97,20 @@ class Choices:
     timeout: int = 60  # minutes
 
     def under(self, policy: Policy) -> Choices:
-        given = {f.name: value for f in dataclasses.fields(policy) if (value := getattr(policy, f.name)) is not None}
+        given = {
+            f.name: value
+            for f in dataclasses.fields(policy)
+            if (value := getattr(policy, f.name)) is not None
+        }
         return dataclasses.replace(self, **given)
 
 
 class Moderator:
-    """Asked by the queue before a job is written and again before it runs, and by delivery before a picture is shown.
+    """Asked by the queue before a job is written and again before it runs, and by delivery before a picture
+    is shown.
 
-    restricted: whether a channel is for adults, None where nobody knows; the client sets it. host: what holds where a server has no policy.
+    restricted: whether a channel is for adults, None where nobody knows; the client sets it. host: what holds
+    where a server has no policy.
     """
 
     def __init__(self, database: Database, files: Files, check: PictureCheck, host: Choices) -> None:
@@ -95,61 +121,113 @@ class Moderator:
     # Words
 
     async def gate(self, job: Job, running: bool) -> None:
-        """NotAllowedError unless the job may be queued (or, ``running``, still may run: rules, bans and roles may have changed)."""
+        """NotAllowedError unless the job may be queued (or, ``running``, still may run: rules, bans and roles
+        may have changed)."""
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
         await self._standing(job, running)
-        choices, words = await self.choices(origin.guild_id), await self._database.read(partial(rows.words, guild_id=origin.guild_id))
+        choices, words = (
+            await self.choices(origin.guild_id),
+            await self._database.read(partial(rows.words, guild_id=origin.guild_id)),
+        )
         adult = self.restricted(Place(origin.guild_id, origin.parent_channel_id or origin.channel_id))
         adult = self.restricted(place) if adult is None else adult
-        rule = await self.judge_text(_all_text(job.request), choices, tuple(words), adult=running if adult is None else adult)
+        rule = await self.judge_text(
+            _all_text(job.request), choices, tuple(words), adult=running if adult is None else adult
+        )
         if rule is None and not running:
             rule = await self._judge_inputs(job, choices, bool(adult))
         if rule is None:
             if running and isinstance(job.request, GenerateRequest) and not _shows_all(choices, bool(adult)):
                 self._check.get_ready()
             return
-        log.warning("moderation: rule %s stopped a /%s of user %d in guild %s", rule.name, job.request.kind, origin.user_id, origin.guild_id)
+        log.warning(
+            "moderation: rule %s stopped a /%s of user %d in guild %s",
+            rule.name,
+            job.request.kind,
+            origin.user_id,
+            origin.guild_id,
+        )
         if not running:
             await self._strike(job, rule, choices)
-        advice = " It may be asked for in an age-restricted channel." if choices.level == "standard" and rule is Rule.EXPLICIT else ""
+        advice = (
+            " It may be asked for in an age-restricted channel."
+            if choices.level == "standard" and rule is Rule.EXPLICIT
+            else ""
+        )
         raise Blocked(rule, advice)
 
-    async def judge_text(self, text: str, choices: Choices, words: tuple[str, ...], *, adult: bool) -> Rule | None:
+    async def judge_text(
+        self, text: str, choices: Choices, words: tuple[str, ...], *, adult: bool
+    ) -> Rule | None:
         """The first rule that ``text`` breaks. adult: the channel is age-restricted."""
         if len(text) > LONG:
             return await asyncio.to_thread(judge, text, choices.level, words, adult)
         return judge(text, choices.level, words, adult)
 
     async def _standing(self, job: Job, running: bool) -> None:
-        """Not in a time-out; when it is about to run, also not banned meanwhile, and still with a role that may."""
+        """Not in a time-out; when it is about to run, also not banned meanwhile, and still with a role that
+        may."""
         origin = job.origin
-        until = await self._database.read(partial(rows.timeout_until, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC)))
+        until = await self._database.read(
+            partial(
+                rows.timeout_until, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC)
+            )
+        )
         if until is not None:
-            raise NotAllowedError(f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued.")
+            raise NotAllowedError(
+                f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
+            )
         if not running:
             return
-        rules = await self._database.read(partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id))
+        rules = await self._database.read(
+            partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id)
+        )
         if rules.banned:
             raise NotAllowedError("An admin has blocked you meanwhile; this job was not run.")
         if rules.roles and not rules.roles & set(await self.roles(job)):
-            raise NotAllowedError("The roles that may use Atelier here have changed meanwhile; this job was not run.")
+            raise NotAllowedError(
+                "The roles that may use Atelier here have changed meanwhile; this job was not run."
+            )
 
     async def _strike(self, job: Job, rule: Rule, choices: Choices) -> None:
         """Note it, and a time-out after too many. An audit row for what must be looked at."""
         origin, now = job.origin, datetime.now(UTC)
         try:
-            work = partial(rows.add_strike, user_id=origin.user_id, guild_id=origin.guild_id, rule=rule.name, now=now, apart=now - ONE_STRIKE)
+            work = partial(
+                rows.add_strike,
+                user_id=origin.user_id,
+                guild_id=origin.guild_id,
+                rule=rule.name,
+                now=now,
+                apart=now - ONE_STRIKE,
+            )
             if not await self._database.write(work):
                 return
             if rule is Rule.MINORS:
-                await self._database.write(partial(records.add_audit, row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id)))
+                await self._database.write(
+                    partial(
+                        records.add_audit,
+                        row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id),
+                    )
+                )
             since = now - timedelta(hours=choices.window)
-            count = len(await self._database.read(partial(rows.strikes_of, user_id=origin.user_id, guild_id=origin.guild_id, since=since)))
+            count = len(
+                await self._database.read(
+                    partial(rows.strikes_of, user_id=origin.user_id, guild_id=origin.guild_id, since=since)
+                )
+            )
             if choices.strikes and count >= choices.strikes:
                 until = now + timedelta(minutes=choices.timeout)
-                await self._database.write(partial(rows.set_timeout, user_id=origin.user_id, guild_id=origin.guild_id, until=until))
-                log.warning("moderation: user %d has %d strikes in guild %s and is in a time-out", origin.user_id, count, origin.guild_id)
+                await self._database.write(
+                    partial(rows.set_timeout, user_id=origin.user_id, guild_id=origin.guild_id, until=until)
+                )
+                log.warning(
+                    "moderation: user %d has %d strikes in guild %s and is in a time-out",
+                    origin.user_id,
+                    count,
+                    origin.guild_id,
+                )
         except StorageError:
             log.exception("moderation: a strike couldn't be written")
 
@@ -184,7 +262,9 @@ class Moderator:
             return Treatment.BLOCK
         if worst < THRESHOLDS[choices.level]:
             return Treatment.SHOW
-        return Treatment.BLOCK if choices.level == "strict" or choices.pictures == "block" else Treatment.SPOILER
+        return (
+            Treatment.BLOCK if choices.level == "strict" or choices.pictures == "block" else Treatment.SPOILER
+        )
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Whether a picture that is still being made may be seen."""
@@ -200,9 +280,15 @@ class Moderator:
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str]:
         """What a captioner said, without what may not be said in ``place``."""
-        choices, words = await self.choices(place.guild_id), await self._database.read(partial(rows.words, guild_id=place.guild_id))
+        choices, words = (
+            await self.choices(place.guild_id),
+            await self._database.read(partial(rows.words, guild_id=place.guild_id)),
+        )
         adult = bool(self.restricted(place))
-        return [c if await self.judge_text(c, choices, tuple(words), adult=adult) is None else HELD_BACK for c in captions]
+        return [
+            c if await self.judge_text(c, choices, tuple(words), adult=adult) is None else HELD_BACK
+            for c in captions
+        ]
 
     async def _score(self, sha256: str) -> float | None:
         """Judged once and kept; None when there is no judgement."""
@@ -214,7 +300,9 @@ class Moderator:
         except (Unchecked, StorageError) as error:
             log.warning("moderation: a picture wasn't judged: %s", error)
             return None
-        await self._database.write(partial(rows.set_score, sha256=sha256, classifier=self._check.name, nsfw=score))
+        await self._database.write(
+            partial(rows.set_score, sha256=sha256, classifier=self._check.name, nsfw=score)
+        )
         return score
 
     # Policy, for admins: each change leaves an audit row
@@ -225,13 +313,22 @@ class Moderator:
 
     async def set_policy(self, actor_id: int, guild_id: int, **values: str | int | None) -> None:
         """Change those of Policy's fields that are named; None = as the host has it."""
-        await self._audited(actor_id, guild_id, "set moderation", None, values, partial(rows.set_policy, guild_id=guild_id, **values))
+        await self._audited(
+            actor_id,
+            guild_id,
+            "set moderation",
+            None,
+            values,
+            partial(rows.set_policy, guild_id=guild_id, **values),
+        )
 
     async def words(self, guild_id: int) -> list[str]:
         return await self._database.read(partial(rows.words, guild_id=guild_id))
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
-        work = partial(rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id, now=datetime.now(UTC))
+        work = partial(
+            rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id, now=datetime.now(UTC)
+        )
         await self._audited(actor_id, guild_id, "add filter word", None, {"pattern": pattern}, work)
 
     async def remove_word(self, actor_id: int, guild_id: int, pattern: str) -> bool:
@@ -241,11 +338,22 @@ class Moderator:
     async def strikes(self, user_id: int, guild_id: int) -> tuple[list[Strike], datetime | None]:
         """The member's strikes of the last 90 days, newest first, and when their time-out ends."""
         now = datetime.now(UTC)
-        found = await self._database.read(partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=now - timedelta(days=90)))
-        return found, await self._database.read(partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=now))
+        found = await self._database.read(
+            partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=now - timedelta(days=90))
+        )
+        return found, await self._database.read(
+            partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=now)
+        )
 
     async def pardon(self, actor_id: int, user_id: int, guild_id: int) -> int:
-        return await self._audited(actor_id, guild_id, "pardon", str(user_id), {}, partial(rows.pardon, user_id=user_id, guild_id=guild_id))
+        return await self._audited(
+            actor_id,
+            guild_id,
+            "pardon",
+            str(user_id),
+            {},
+            partial(rows.pardon, user_id=user_id, guild_id=guild_id),
+        )
 
     async def time_out(self, actor_id: int, user_id: int, guild_id: int, minutes: int) -> datetime:
         """The member may ask for nothing there for so long."""
@@ -255,11 +363,20 @@ class Moderator:
         return until
 
     async def in_time_out(self, user_id: int, guild_id: int | None) -> bool:
-        return await self._database.read(partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))) is not None
+        return (
+            await self._database.read(
+                partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))
+            )
+            is not None
+        )
 
-    async def _audited(self, actor_id: int, guild_id: int, action: str, target: str | None, detail: dict[str, object], work):
+    async def _audited(
+        self, actor_id: int, guild_id: int, action: str, target: str | None, detail: dict[str, object], work
+    ):
         async def both(connection):
-            await records.add_audit(connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail))
+            await records.add_audit(
+                connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail)
+            )
             return await work(connection)
 
         return await self._database.write(both)

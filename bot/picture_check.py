@@ -1,4 +1,5 @@
-"""Asks the classifier process how fit a picture is to be shown; starts it when it will be needed, and again when it ends."""
+"""Asks the classifier process how fit a picture is to be shown; starts it when it will be needed, and again
+when it ends."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class PictureCheck:
         self._starting: asyncio.Task[None] | None = None
 
     def get_ready(self) -> None:
-        """Start the process while the picture is still being made: it takes a third of a second, longer beside a worker's own start."""
+        """Start the process while the picture is still being made: it takes a third of a second, longer
+        beside a worker's own start."""
         if self._gone and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._begin(), name="start the classifier")
 
@@ -63,7 +65,9 @@ class PictureCheck:
             except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
                 self._failed_at = loop.time()
                 await self._stop()
-                log.error("pictures can't be checked: the classifier process ended (%s)", type(error).__name__)
+                log.error(
+                    "pictures can't be checked: the classifier process ended (%s)", type(error).__name__
+                )
                 raise Unchecked("the classifier process ended") from error
             self._rest(loop)
         if "nsfw" not in answer:
@@ -81,9 +85,12 @@ class PictureCheck:
 
     async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
             env=child_environment(),
-        )  # fmt: skip
+        )
 
     def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._idle is not None:

@@ -1,8 +1,10 @@
-"""A child process that touches strangers' bytes: reads an image, writes a clean one. Runs as ``python -m bot.picture_gate``.
+"""A child process that touches strangers' bytes: reads an image, writes a clean one. Runs as ``python -m
+bot.picture_gate``.
 
-stdin: bytes. stdout: one JSON line, then bytes. Before it reads anything it gives up memory, time, files and network (``bot.confine``), so a
-bomb or a parser bug ends this process and nothing else. Commands: ``clean`` (any allowed picture → PNG without metadata) and
-``shrink LIMIT`` (a picture → the best encoding of at most LIMIT bytes).
+stdin: bytes. stdout: one JSON line, then bytes. Before it reads anything it gives up memory, time, files and
+network (``bot.confine``), so a bomb or a parser bug ends this process and nothing else. Commands: ``clean``
+(any allowed picture → PNG without metadata) and ``shrink LIMIT`` (a picture → the best encoding of at most
+LIMIT bytes).
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from bot import confine, region_pictures
 MAX_PIXELS = 16_777_216  # 4096 × 4096
 MIN_SIDE = 16  # px
 MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
-MAX_SECONDS = {"clean": 2, "shrink": 10, "numbered": 5, "mask": 5}  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
+MAX_SECONDS = {
+    "clean": 2,
+    "shrink": 10,
+    "numbered": 5,
+    "mask": 5,
+}  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
 RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the file is called
 
@@ -49,7 +56,7 @@ def prepare() -> None:
         PngImagePlugin,
         TiffImagePlugin,
         WebPImagePlugin,
-    )  # fmt: skip
+    )
 
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # the header check below is stricter and has its own words
@@ -97,14 +104,19 @@ def _open(data: bytes):
 
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)  # a phone's JPEG with a second view or depth behind it
+        frames = (
+            1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        )  # a phone's JPEG with a second view or depth behind it
     except MemoryError:
         raise
     except Exception as error:  # parsers raise whatever they like
         kind = "is a GIF" if data[:4] == b"GIF8" else "is no picture that can be read"
         raise ValueError(f"{kind}; PNG, JPEG and WebP are taken.") from error
     if picture.width * picture.height > MAX_PIXELS:
-        raise ValueError(f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are taken.")
+        raise ValueError(
+            f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are"
+            " taken."
+        )
     if min(picture.size) < MIN_SIDE:
         raise ValueError(f"is {picture.width}×{picture.height} px; at least {MIN_SIDE} a side are needed.")
     if frames > 1:
@@ -143,7 +155,11 @@ def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
 
     picture = Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
     for scale in (1, 2, 4):
-        sized = picture if scale == 1 else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
+        sized = (
+            picture
+            if scale == 1
+            else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
+        )
         for name, media_type, options in (
             ("lossless WebP", "image/webp", {"format": "WEBP", "lossless": True, "quality": 0, "method": 0}),
             ("WebP", "image/webp", {"format": "WEBP", "quality": 90, "method": 0}),
@@ -154,7 +170,12 @@ def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
             out = io.BytesIO()
             sized.save(out, **options)
             if out.tell() <= limit:
-                return {"media_type": media_type, "name": name, "width": sized.width, "height": sized.height}, out.getvalue()
+                return {
+                    "media_type": media_type,
+                    "name": name,
+                    "width": sized.width,
+                    "height": sized.height,
+                }, out.getvalue()
     raise ValueError(f"doesn't fit into {limit:,} bytes in any encoding.")
 
 

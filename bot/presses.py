@@ -1,4 +1,5 @@
-"""What a press on a job's button does, and what comes back from the windows that some of them open. Each is checked against the job's row."""
+"""What a press on a job's button does, and what comes back from the windows that some of them open. Each is
+checked against the job's row."""
 
 from __future__ import annotations
 
@@ -39,15 +40,28 @@ class Presses:
         """UserError when it can't be done, or may not."""
         if action not in RIGHTS:
             raise UserError("This button belongs to a newer version of the studio.")
-        if action == "delete" and interaction.message and brought(interaction.message, interaction.user.id, interaction.guild_id):
+        if (
+            action == "delete"
+            and interaction.message
+            and brought(interaction.message, interaction.user.id, interaction.guild_id)
+        ):
             await self._delete(interaction)
             return
         job = await self._client.job_for(interaction, job_id, RIGHTS[action])
         own = {
-            "caption": self._caption, "short": self._shortened, "weights": self._weights, "cancel": self._cancel, "upscale": self._single,
-            "all": self._imagine_all, "zoom": self._zoom, "region": self._region, "favourite": self._favour, "details": self._details,
-            "dm": self._send_dm, "delete": self._delete,
-        }  # fmt: skip
+            "caption": self._caption,
+            "short": self._shortened,
+            "weights": self._weights,
+            "cancel": self._cancel,
+            "upscale": self._single,
+            "all": self._imagine_all,
+            "zoom": self._zoom,
+            "region": self._region,
+            "favourite": self._favour,
+            "details": self._details,
+            "dm": self._send_dm,
+            "delete": self._delete,
+        }
         if action in own:
             await own[action](interaction, job, index)
         else:
@@ -59,7 +73,9 @@ class Presses:
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
             title = "Remix" if action == "remix" else f"Remix: {_name_of(action, index)}"
-            await interaction.response.send_modal(modals.remix_window(job.id, index, action, title, remix_text(job)))
+            await interaction.response.send_modal(
+                modals.remix_window(job.id, index, action, title, remix_text(job))
+            )
             return
         await self._queue(interaction, job, chosen, lambda: self._request(job, action, index, chosen))
 
@@ -73,13 +89,19 @@ class Presses:
 
         await self._client.ask(interaction, built, press_key=press_key(interaction), ephemeral=private)
 
-    async def _request(self, job: Job, action: str, index: int, chosen: Preferences, words: Words | None = None) -> Ask:
+    async def _request(
+        self, job: Job, action: str, index: int, chosen: Preferences, words: Words | None = None
+    ) -> Ask:
         if action == "again":  # also of a job that failed
             return actions.again(job, actions.new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
         result = await self._client.result_of(job)
-        seed = await self._client.next_seed(actions.source_of(result, index)) if result.pictures else actions.new_seed()
+        seed = (
+            await self._client.next_seed(actions.source_of(result, index))
+            if result.pictures
+            else actions.new_seed()
+        )
         return actions.after_press(result, action, index, seed=seed, words=words, strong=chosen.strong)
 
     # Windows, opened
@@ -105,14 +127,21 @@ class Presses:
         """The picture with numbered fields, for its presser alone."""
         await interaction.response.defer(ephemeral=True, thinking=True)
         picture = actions.picture_of(await self._client.result_of(job), index)
-        numbered = await self._client.intake.numbered(await self._client.files.get(picture.sha256), actions.GRID)
+        numbered = await self._client.intake.numbered(
+            await self._client.files.get(picture.sha256), actions.GRID
+        )
         file = discord.File(numbered, f"fields-{job.id}.webp", description="the picture with numbered fields")
-        text = f"Choose the fields of picture {index + 1} that are drawn anew; then you can change its words. Everything else stays as it is."
+        text = (
+            f"Choose the fields of picture {index + 1} that are drawn anew; then you can change its words."
+            " Everything else stays as it is."
+        )
         await interaction.edit_original_response(
             content=text, attachments=[file], view=buttons.for_region(job, index), allowed_mentions=SILENT
         )
 
-    async def region_chosen(self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]) -> None:
+    async def region_chosen(
+        self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
+    ) -> None:
         """Fields were chosen, or (none) another way."""
         job = await self._client.job_for(interaction, job_id, Action.VARY)
         await interaction.response.send_modal(modals.region_window(job.id, index, remix_text(job), cells))
@@ -120,7 +149,9 @@ class Presses:
     # Windows, sent
 
     async def submitted(self, interaction: discord.Interaction, submission: Submission) -> None:
-        right = RIGHTS[submission.more if submission.what == "remix" and submission.more in RIGHTS else submission.what]
+        right = RIGHTS[
+            submission.more if submission.what == "remix" and submission.more in RIGHTS else submission.what
+        ]
         job = await self._client.job_for(interaction, submission.job_id, right)
         chosen = await self._asking.preferences(interaction.user.id)
         if submission.what in ("caption", "short"):
@@ -129,23 +160,37 @@ class Presses:
         build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[submission.what]
         await self._queue(interaction, job, chosen, lambda: build(interaction, job, submission, chosen))
 
-    async def _remixed(self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences) -> Ask:
+    async def _remixed(
+        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
+    ) -> Ask:
         words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
         return await self._request(job, submission.more, submission.index, chosen, words)
 
-    async def _zoomed(self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences) -> Ask:
+    async def _zoomed(
+        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
+    ) -> Ask:
         text, typed = _split_zoom(submission.text("prompt"))
         words = await self._asking.words(interaction, text, pictures_of(job))
         zoom, aspect = _read_zoom(typed or submission.text("zoom")), read_aspect(submission.text("aspect"))
-        if aspect is None and words.prompt.aspect_ratio not in (None, job.request.aspect_ratio):  # --ar typed among the words, as in Midjourney's
-            aspect, words = words.prompt.aspect_ratio, replace(words, prompt=replace(words.prompt, aspect_ratio=None))
+        if aspect is None and words.prompt.aspect_ratio not in (
+            None,
+            job.request.aspect_ratio,
+        ):  # --ar typed among the words, as in Midjourney's
+            aspect, words = (
+                words.prompt.aspect_ratio,
+                replace(words, prompt=replace(words.prompt, aspect_ratio=None)),
+            )
         source = actions.source_of(await self._client.result_of(job), submission.index)
         sides = actions.custom_sides(source, zoom, aspect)
         if not any(sides.values()):
             raise UserError("Nothing to add: choose a zoom over 1, or another aspect.")
-        return actions.outpaint(source, sides, words, seed=await self._client.next_seed(source), lane=job.lane)
+        return actions.outpaint(
+            source, sides, words, seed=await self._client.next_seed(source), lane=job.lane
+        )
 
-    async def _region_sent(self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences) -> Ask:
+    async def _region_sent(
+        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
+    ) -> Ask:
         cells = modals.bits_cells(int(submission.more, 16)) if submission.more else ()
         what, files = submission.text("region"), submission.files.get("mask", ())
         if not cells and bool(what) == bool(files):
@@ -153,9 +198,13 @@ class Presses:
         words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
         if files and (upload := modals.uploaded(interaction, files[0])):
             mask, actor = await self._client.intake.read(upload), self._client.actor(interaction)
-            return await self._client.regions.ask(actor, job.id, submission.index, mask, words, name=upload.filename)
+            return await self._client.regions.ask(
+                actor, job.id, submission.index, mask, words, name=upload.filename
+            )
         source = actions.source_of(await self._client.result_of(job), submission.index)
-        return actions.region(source, words, seed=await self._client.next_seed(source), cells=cells, what=what, lane=job.lane)
+        return actions.region(
+            source, words, seed=await self._client.next_seed(source), cells=cells, what=what, lane=job.lane
+        )
 
     # Without a window
 
@@ -170,7 +219,8 @@ class Presses:
         await self._client.delivery.send_single(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        """Each caption becomes a job of its own; the first answers here, the others in messages of their own."""
+        """Each caption becomes a job of its own; the first answers here, the others in messages of their
+        own."""
         chosen = await self._asking.preferences(interaction.user.id)
         private = job.origin.ephemeral or chosen.stealth
         captions = (await self._client.result_of(job)).captions
@@ -185,7 +235,9 @@ class Presses:
         if not await self._client.acknowledge(interaction, ephemeral=private):
             return
         first = messages.asked(asks[0].request, interaction.user.id)
-        await interaction.edit_original_response(content=first, allowed_mentions=SILENT)  # else the first follow-up would take its place
+        await interaction.edit_original_response(
+            content=first, allowed_mentions=SILENT
+        )  # else the first follow-up would take its place
         if await self._client.submit(interaction, asks[0], press_key=press_key(interaction)) is not None:
             await self._asking.queue_all(interaction, asks[1:], key=f"all:{job.id}", before=1)
 
@@ -193,12 +245,21 @@ class Presses:
         await interaction.response.defer(ephemeral=True, thinking=True)
         actions.picture_of(await self._client.result_of(job), index)
         kept = await self._members.favour(interaction.user.id, job.id, [index])
-        await whisper(interaction, "Kept in your `/favourites`. Once more takes it out." if kept else "Taken out of your `/favourites`.")
+        await whisper(
+            interaction,
+            (
+                "Kept in your `/favourites`. Once more takes it out."
+                if kept
+                else "Taken out of your `/favourites`."
+            ),
+        )
 
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         result = await self._client.queue.result(job.id)
-        for page in messages.details(job, result.parameters if result else {}, result.pictures if result else (), index):
+        for page in messages.details(
+            job, result.parameters if result else {}, result.pictures if result else (), index
+        ):
             await add_whisper(interaction, page)
 
     async def _weights(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -219,8 +280,8 @@ class Presses:
 
 
 def brought(message: discord.Message, user_id: int, guild_id: int | None) -> bool:
-    """Whether ``message`` is there for this person: a direct message, or an answer to their own command or press. They may delete it, whoever
-    made what it shows."""
+    """Whether ``message`` is there for this person: a direct message, or an answer to their own command or
+    press. They may delete it, whoever made what it shows."""
     asked = message.interaction_metadata
     return guild_id is None or (asked is not None and asked.user.id == user_id)
 

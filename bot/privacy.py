@@ -1,7 +1,7 @@
 """What a person can have told, handed over and deleted, and what is deleted by itself when its time is over.
 
-Deleting goes: stop what runs, rows in one transaction, files, caches, the write-ahead log, then the messages on Discord. A note on disk
-makes a restored backup forget again what was deleted after it.
+Deleting goes: stop what runs, rows in one transaction, files, caches, the write-ahead log, then the messages
+on Discord. A note on disk makes a restored backup forget again what was deleted after it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Periods:
-    """Days that things are kept. jobs: with their pictures, 0 = until somebody deletes them. uploads: pictures that no job uses. backups."""
+    """Days that things are kept. jobs: with their pictures, 0 = until somebody deletes them. uploads:
+    pictures that no job uses. backups."""
 
     jobs: int = 0
     uploads: int = 30
@@ -52,9 +53,19 @@ class Deleted:
 
 
 class Privacy:
-    """One for the program. ``checkpoints``: folder where workers keep half-drawn jobs. ``notes``: file of deletions, for restored backups."""
+    """One for the program. ``checkpoints``: folder where workers keep half-drawn jobs. ``notes``: file of
+    deletions, for restored backups."""
 
-    def __init__(self, queue: Queue, database: Database, files: Files, periods: Periods, *, checkpoints: Path, notes: Path) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        database: Database,
+        files: Files,
+        periods: Periods,
+        *,
+        checkpoints: Path,
+        notes: Path,
+    ) -> None:
         self._queue, self._database, self._files = queue, database, files
         self.periods, self._checkpoints, self._notes = periods, checkpoints, notes
 
@@ -64,7 +75,9 @@ class Privacy:
     async def export(self, user_id: int, limit: int) -> AsyncIterator[bytes]:
         """ZIP files of at most about ``limit`` bytes each: the rows as JSON, then every picture."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
-        names = dict.fromkeys(row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table])
+        names = dict.fromkeys(
+            row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table]
+        )
         part = _Part()
         part.add("data.json", json.dumps(data, ensure_ascii=False, indent=1).encode(), squeeze=True)
         for sha256 in names:
@@ -85,10 +98,17 @@ class Privacy:
         for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):
             await self._queue.cancel(job_id)
         await asyncio.to_thread(self._note, user_id)
-        removed = await self._database.write(partial(rows.delete_person, user_id=user_id, now=datetime.now(UTC)))
+        removed = await self._database.write(
+            partial(rows.delete_person, user_id=user_id, now=datetime.now(UTC))
+        )
         deleted = await self._clear(removed)
         await self._database.scrub()
-        log.info("a person's data was deleted: %d jobs, %d files, in %.1f s", deleted.jobs, deleted.files, time.monotonic() - began)
+        log.info(
+            "a person's data was deleted: %d jobs, %d files, in %.1f s",
+            deleted.jobs,
+            deleted.files,
+            time.monotonic() - began,
+        )
         return deleted
 
     async def delete_jobs(self, ids: Iterable[str]) -> Deleted:
@@ -96,7 +116,9 @@ class Privacy:
         ids = list(ids)
         for job_id in ids:
             await self._queue.cancel(job_id)
-        deleted = await self._clear(await self._database.write(partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC))))
+        deleted = await self._clear(
+            await self._database.write(partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC)))
+        )
         await self._database.scrub()
         return deleted
 
@@ -118,7 +140,8 @@ class Privacy:
     # Messages on Discord
 
     async def unpost(self, delete: Callable[[int, int], Awaitable[bool]], budget: float) -> int:
-        """Delete what is noted for it, with ``delete(channel, message)`` → done with, for ``budget`` seconds; how many are left."""
+        """Delete what is noted for it, with ``delete(channel, message)`` → done with, for ``budget`` seconds;
+        how many are left."""
         until = time.monotonic() + budget
         failed = 0
         while time.monotonic() < until:
@@ -150,11 +173,17 @@ class Privacy:
         """Delete what is over its time, and files that no row names."""
         now = datetime.now(UTC)
         while self.periods.jobs:
-            old = await self._database.read(partial(rows.old_jobs, before=now - timedelta(days=self.periods.jobs)))
+            old = await self._database.read(
+                partial(rows.old_jobs, before=now - timedelta(days=self.periods.jobs))
+            )
             if not old:
                 break
-            await self._clear(await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False)))
-        dropped = await self._database.write(partial(rows.drop_uploads, before=now - timedelta(days=self.periods.uploads)))
+            await self._clear(
+                await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False))
+            )
+        dropped = await self._database.write(
+            partial(rows.drop_uploads, before=now - timedelta(days=self.periods.uploads))
+        )
         await self._clear(Removed(files=tuple(dropped)))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
@@ -163,7 +192,13 @@ class Privacy:
 
     async def _orphans(self) -> list[str]:
         """Files of refused jobs, and of crashes between file and row."""
-        old = await asyncio.to_thread(lambda: [s for s in self._files.all() if time.time() - self._files.path(s).stat().st_mtime > ORPHANS_KEPT])
+        old = await asyncio.to_thread(
+            lambda: [
+                s
+                for s in self._files.all()
+                if time.time() - self._files.path(s).stat().st_mtime > ORPHANS_KEPT
+            ]
+        )
         known: set[str] = set()
         for page in (old[i : i + 500] for i in range(0, len(old), 500)):
             known |= await self._database.read(partial(rows.known_files, sha256s=page))
@@ -172,14 +207,20 @@ class Privacy:
     def _drop_backups(self) -> None:
         """A backup holds what has been deleted since."""
         path, folder = self._database.path, self._database.backup_dir
-        for backup in sqlite_file.backups(path, folder) if path is not None and folder is not None and folder.is_dir() else ():
+        for backup in (
+            sqlite_file.backups(path, folder)
+            if path is not None and folder is not None and folder.is_dir()
+            else ()
+        ):
             if time.time() - backup.stat().st_mtime > self.periods.backups * 86_400:
                 backup.unlink(missing_ok=True)
 
     # Backups that are put back
 
     def _note(self, user_id: int) -> None:
-        notes = [note for note in self._noted() if time.time() - note["at"] < (self.periods.backups + 1) * 86_400]
+        notes = [
+            note for note in self._noted() if time.time() - note["at"] < (self.periods.backups + 1) * 86_400
+        ]
         notes.append({"user_id": user_id, "at": time.time()})
         self._notes.parent.mkdir(parents=True, exist_ok=True)
         partial_file = self._notes.with_suffix(".tmp")

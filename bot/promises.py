@@ -1,8 +1,11 @@
-"""Interactions that were acknowledged with "thinking …" and have no answer yet, kept where a kill of this process can't reach them.
+"""Interactions that were acknowledged with "thinking …" and have no answer yet, kept where a kill of this
+process can't reach them.
 
-Before an acknowledgement is sent, its interaction is noted; once a row stands for it, or it is answered, the note goes. What the next start
-finds was cut off in between: it says so in the message that would stand there thinking. The notes are slots of a file that is mapped into
-memory, so that noting costs no system call and no wait for a disk. They hold tokens: only the owner of the process may read the file.
+Before an acknowledgement is sent, its interaction is noted; once a row stands for it, or it is answered, the
+note goes. What the next start
+finds was cut off in between: it says so in the message that would stand there thinking. The notes are slots
+of a file that is mapped into memory, so that noting costs no system call and no wait for a disk. They hold
+tokens: only the owner of the process may read the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Pictures for Vary (Region): the one with numbered fields, and masks as people make them. Runs in the picture process."""
+"""Pictures for Vary (Region): the one with numbered fields, and masks as people make them. Runs in the
+picture process."""
 
 from __future__ import annotations
 
@@ -30,16 +31,26 @@ def numbered(data: bytes, side: int) -> tuple[dict[str, object], bytes]:
     for cell in range(side * side):
         down, across = divmod(cell, side)
         middle = (xs[across] + xs[across + 1]) / 2, (ys[down] + ys[down + 1]) / 2
-        canvas.text(middle, str(cell + 1), fill=(255, 255, 255, 255), font=font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0, 255))
+        canvas.text(
+            middle,
+            str(cell + 1),
+            fill=(255, 255, 255, 255),
+            font=font,
+            anchor="mm",
+            stroke_width=2,
+            stroke_fill=(0, 0, 0, 255),
+        )
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=85, method=0)
     return {"width": width, "height": height}, out.getvalue()
 
 
 def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
-    """A PNG, white = to be drawn anew, of ``given`` (somebody's picture, open and upright) and the original's ``data`` (ours).
+    """A PNG, white = to be drawn anew, of ``given`` (somebody's picture, open and upright) and the original's
+    ``data`` (ours).
 
-    Three kinds are understood: a part erased (transparent); the picture with a part painted over; black and white. ValueError for others.
+    Three kinds are understood: a part erased (transparent); the picture with a part painted over; black and
+    white. ValueError for others.
     """
     from PIL import Image
 
@@ -48,7 +59,8 @@ def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
     paint = _erased(given, original.size) or _painted(given, original) or _two_tones(given, original.size)
     if paint is None:
         raise ValueError(
-            "is no mask: it takes black and white (white = changed), or this very picture with the part erased or painted over in one strong colour."
+            "is no mask: it takes black and white (white = changed), or this very picture with the part"
+            " erased or painted over in one strong colour."
         )
     covered = paint.histogram()[255] / (paint.width * paint.height)
     if covered < LEAST:
@@ -72,7 +84,9 @@ def _painted(given, original):
 
     if abs(given.width / given.height - original.width / original.height) > 0.02:
         return None
-    apart = ImageChops.difference(given.convert("RGB").resize(original.size, Image.Resampling.BICUBIC), original)
+    apart = ImageChops.difference(
+        given.convert("RGB").resize(original.size, Image.Resampling.BICUBIC), original
+    )
     worst = ImageChops.lighter(ImageChops.lighter(*apart.split()[:2]), apart.getchannel(2))
     changed = worst.point(lambda value: 255 if value > CHANGED else 0).filter(ImageFilter.MedianFilter(3))
     same = changed.histogram()[0] / (changed.width * changed.height)
@@ -84,7 +98,10 @@ def _two_tones(given, size):
     from PIL import ImageChops
 
     red, green, blue = given.convert("RGB").split()
-    spread = ImageChops.subtract(ImageChops.lighter(ImageChops.lighter(red, green), blue), ImageChops.darker(ImageChops.darker(red, green), blue))
+    spread = ImageChops.subtract(
+        ImageChops.lighter(ImageChops.lighter(red, green), blue),
+        ImageChops.darker(ImageChops.darker(red, green), blue),
+    )
     grey = given.convert("L")
     number = grey.width * grey.height
     tones = grey.histogram()

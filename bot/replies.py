@@ -16,7 +16,8 @@ SILENT = discord.AllowedMentions.none()
 
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
-    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never raises for Discord."""
+    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never
+    raises for Discord."""
     text = fit(seen(text))
     try:
         if not interaction.response.is_done():
@@ -33,7 +34,8 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
 
 
 async def refuse(interaction: discord.Interaction, error: UserError) -> None:
-    """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that was sent."""
+    """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that
+    was sent."""
     typed = "" if isinstance(error, NotAllowedError) else _typed_prompt(interaction).replace("```", "'''")
     text = f"{error}\n```\n{typed}\n```"
     await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
@@ -41,7 +43,9 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
 
 def _typed_prompt(interaction: discord.Interaction) -> str:
     submission = Submission.of(interaction)
-    return submission.text("prompt") if submission else str(getattr(interaction.namespace, "prompt", None) or "")
+    return (
+        submission.text("prompt") if submission else str(getattr(interaction.namespace, "prompt", None) or "")
+    )
 
 
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:

@@ -32,7 +32,8 @@ SETTLED = 3.0  # seconds after which the browser shows an edit for sure
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows: the studio's channel, or (``dm``) the direct messages with the bot, ``uploads`` sent there first."""
+    """What the page shows: the studio's channel, or (``dm``) the direct messages with the bot, ``uploads``
+    sent there first."""
 
     dm: bool = False
     uploads: tuple[Path, ...] = ()
@@ -48,7 +49,9 @@ async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) ->
     await env.start()
     try:
         with env.time_context():
-            async with env.preview(channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None) as preview:
+            async with env.preview(
+                channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None
+            ) as preview:
                 drawer = Redraw(preview)
                 client.delivery.on_edit.append(drawer.wanted)
                 drawing = asyncio.create_task(drawer.run())
@@ -73,11 +76,14 @@ def _outside(env: simcord.Env) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
 
 
 def furnish(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
-    """A server with a channel; you, who may administer, and a guest, who may not. They have the same ids in every run. Then the clock is set:
-    whatever comes later has ids of its own time, else a command would be taken for one of an earlier run and answered with its picture."""
+    """A server with a channel; you, who may administer, and a guest, who may not. They have the same ids in
+    every run. Then the clock is set: whatever comes later has ids of its own time, else a command would be
+    taken for one of an earlier run and answered with its picture."""
     user = env.create_user("you")
     guild = env.create_guild("Atelier")
-    channel = guild.create_text_channel("studio", topic="Type / to see the commands. /imagine a red house in the snow")
+    channel = guild.create_text_channel(
+        "studio", topic="Type / to see the commands. /imagine a red house in the snow"
+    )
     staff = guild.create_role("Studio staff", permissions=discord.Permissions(manage_guild=True))
     you = guild.add_member(user, roles=[staff])
     guest = guild.add_member(env.create_user("guest"))
@@ -94,7 +100,8 @@ async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -
 
 
 class Redraw:
-    """Redraws the page after edits. An action and a redraw exclude each other in simcord, so both take one lock."""
+    """Redraws the page after edits. An action and a redraw exclude each other in simcord, so both take one
+    lock."""
 
     def __init__(self, preview: Any) -> None:
         self._preview, self._wanted, self._lock = preview, asyncio.Event(), asyncio.Lock()
@@ -127,7 +134,8 @@ class Redraw:
         self._preview._action = guarded
 
     def _forgiven(self, context_id: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A press on a message that stood still is meant as it was seen, though another message has changed the page meanwhile."""
+        """A press on a message that stood still is meant as it was seen, though another message has changed
+        the page meanwhile."""
         target = str(body.get("target_id", ""))
         moved = self._edited.get(int(target), float("-inf")) if target.isdigit() else float("-inf")
         if "published_revision" not in body or monotonic() - moved < SETTLED:
@@ -137,6 +145,8 @@ class Redraw:
 
 def _announce(url: str, settings: Settings) -> None:
     print(f"\nAtelier's sandbox: {url}\nOpen it in a browser; Ctrl+C stops.\n", flush=True)
-    desktop = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    desktop = (
+        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
     if settings.open_browser and desktop:
         webbrowser.open(url)

@@ -21,36 +21,61 @@ from jobs.views import Result
 from storage.members import Members
 
 log = logging.getLogger(__name__)
-FILE_LIMIT = 10 * 2**20  # bytes, in direct messages: https://discord.com/developers/docs/reference#uploading-files
-CLOSED = "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
+FILE_LIMIT = (
+    10 * 2**20
+)  # bytes, in direct messages: https://discord.com/developers/docs/reference#uploading-files
+CLOSED = (
+    "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
+)
 
 
 class Sharing:
     """Sends copies; the job's own message stays where it is."""
 
     def __init__(
-        self, queue: Queue, delivery: Delivery, moderator: Moderator, members: Members, find_user: Callable[[int], Awaitable[discord.User]]
+        self,
+        queue: Queue,
+        delivery: Delivery,
+        moderator: Moderator,
+        members: Members,
+        find_user: Callable[[int], Awaitable[discord.User]],
     ) -> None:
-        self._queue, self._delivery, self._moderator, self._members, self._find_user = queue, delivery, moderator, members, find_user
+        self._queue, self._delivery, self._moderator, self._members, self._find_user = (
+            queue,
+            delivery,
+            moderator,
+            members,
+            find_user,
+        )
 
-    async def hand_over(self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None) -> None:
-        """Pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message of its own with its buttons; of a job
-        without pictures its own message. UserError when Discord refuses."""
+    async def hand_over(
+        self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
+    ) -> None:
+        """Pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message of its
+        own with its buttons; of a job without pictures its own message. UserError when Discord refuses."""
         if not result.pictures:
             return await self.copy(user, result)
         with _told(result):
             channel = await user.create_dm()
             for index in range(len(result.pictures)) if indexes is None else indexes:
-                await self._post(channel, result, await self._single(result, index, user.id, channel.id), index)
+                await self._post(
+                    channel, result, await self._single(result, index, user.id, channel.id), index
+                )
 
     async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
         """The job's own message, with grid and buttons, to ``user``. UserError when Discord refuses."""
         with _told(result):
             channel = await user.create_dm()
-            await self._post(channel, result, await self._delivery.post_of(result, FILE_LIMIT, Place(None, channel.id)), None)
+            await self._post(
+                channel,
+                result,
+                await self._delivery.post_of(result, FILE_LIMIT, Place(None, channel.id)),
+                None,
+            )
 
     async def copy_for_asker(self, job: Job) -> None:
-        """To its asker, who wants copies (``/prefer auto_dm``); not of what they have asked for in a direct message."""
+        """To its asker, who wants copies (``/prefer auto_dm``); not of what they have asked for in a direct
+        message."""
         user_id = job.origin.user_id
         try:
             if job.origin.guild_id is None or not (await self._members.preferences(user_id)).auto_dm:
@@ -82,4 +107,6 @@ def _told(result: Result) -> Iterator[None]:
         raise UserError(CLOSED) from error
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("job %s: not sent by direct message (%s)", result.job.id, type(error).__name__)
-        raise UserError("Discord doesn't take direct messages at the moment. Try again in a minute.") from error
+        raise UserError(
+            "Discord doesn't take direct messages at the moment. Try again in a minute."
+        ) from error

@@ -14,7 +14,10 @@ from core.job import ID_LENGTH, Job
 from core.requests import GenerateRequest
 from jobs.queue import Queue
 
-_LINK = re.compile(r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?", re.IGNORECASE)
+_LINK = re.compile(
+    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?",
+    re.IGNORECASE,
+)
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 
 
@@ -38,7 +41,9 @@ class Sources:
             mine = await self._queue.mine(actor.user_id)
             if mine.running or mine.waiting:
                 raise ImageError("Your first picture is still on its way. Try again when it is there.")
-            raise ImageError("You have no picture here yet. Attach one as `image`, or make one with `/imagine`.")
+            raise ImageError(
+                "You have no picture here yet. Attach one as `image`, or make one with `/imagine`."
+            )
         job, index = last
         return await self._of_job(actor, job, index)
 
@@ -46,7 +51,9 @@ class Sources:
         if link := _LINK.fullmatch(source):
             guild, message_id, number = link[1], int(link[3]), link[4]
             if guild != "@me" and int(guild) != actor.guild_id:
-                raise UserError("That link leads to another server. Pictures are only taken from this one, or by job id.")
+                raise UserError(
+                    "That link leads to another server. Pictures are only taken from this one, or by job id."
+                )
             found = await self._queue.job_of_message(message_id)
             if found is None:
                 raise ImageError("Atelier made no picture in that message.")
@@ -57,15 +64,21 @@ class Sources:
             if job is None:
                 raise ImageError(f"There is no job `{named[1].lower()}` here.")
             return await self._of_job(actor, job, int(named[2]) - 1 if named[2] else None)
-        raise UserError("`source` takes a link to a message of mine, or a job id with a number, such as `abcd2345efgh 2`.")
+        raise UserError(
+            "`source` takes a link to a message of mine, or a job id with a number, such as `abcd2345efgh 2`."
+        )
 
     async def _of_job(self, actor: Actor, job: Job, index: int | None) -> Source:
-        self._authority.check(actor, Action.USE, job, {Place(*place) for place in await self._queue.places(job.id)})
+        self._authority.check(
+            actor, Action.USE, job, {Place(*place) for place in await self._queue.places(job.id)}
+        )
         if not isinstance(job.request, GenerateRequest):
             raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
         result = await self._queue.result(job.id)
         if result is None or not result.pictures:
             raise ImageError(f"Job `{job.id}` has no picture (it is {job.status}).")
         if index is None and len(result.pictures) > 1:
-            raise UserError(f"That job has {len(result.pictures)} pictures. Add the number, such as `{job.id} 2`.")
+            raise UserError(
+                f"That job has {len(result.pictures)} pictures. Add the number, such as `{job.id} 2`."
+            )
         return source_of(result, index or 0)

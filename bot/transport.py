@@ -1,8 +1,10 @@
-"""Requests to Discord that must get through: own retry for what discord.py gives up on, and a breaker against bans.
+"""Requests to Discord that must get through: own retry for what discord.py gives up on, and a breaker against
+bans.
 
-discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes; a result must
-outlive those. An answer that can't be read (cut off, or of a content type that discord.py hands on as plain text) may mean that the
-call was carried out. Only idempotent calls go through ``attempt``: edits, and sends with an enforced nonce.
+discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes;
+a result must outlive those. An answer that can't be read (cut off, or of a content type that discord.py hands
+on as plain text) may mean that the call was carried out. Only idempotent calls go through ``attempt``: edits,
+and sends with an enforced nonce.
 """
 
 from __future__ import annotations
@@ -23,16 +25,35 @@ T = TypeVar("T")
 
 INVALID_WINDOW = 600.0  # seconds; Discord bans an address at 10,000 invalid requests in 10 minutes
 INVALID_LIMIT = 500  # 5 % of that
-GARBLED = (AttributeError, KeyError, TypeError, ValueError)  # what discord.py raises over an answer that isn't the JSON it expects
+GARBLED = (
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)  # what discord.py raises over an answer that isn't the JSON it expects
 GARBLED_TRIES = 6  # then it is not the answer that is wrong
-FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)  # all that ``attempt`` raises for Discord's sake
-GONE = (401, 403, 404)  # the place can't be reached any more: token expired, message or channel gone, no permission
+FAILURES = (
+    discord.HTTPException,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+)  # all that ``attempt`` raises for Discord's sake
+GONE = (
+    401,
+    403,
+    404,
+)  # the place can't be reached any more: token expired, message or channel gone, no permission
 
 
 class Breaker:
     """Counts 401, 403 and 429 answers; ``open`` means: send nothing that may fail again for now."""
 
-    def __init__(self, limit: int = INVALID_LIMIT, window: float = INVALID_WINDOW, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limit: int = INVALID_LIMIT,
+        window: float = INVALID_WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit, self._window, self._clock = limit, window, clock
         self._times: deque[float] = deque()
 
@@ -55,11 +76,14 @@ class Breaker:
 class Transport:
     """Runs calls with back-off. ``pause`` sleeps; a test replaces it."""
 
-    def __init__(self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self.breaker, self._pause = breaker or Breaker(), pause
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
-        """The result of ``call()``, tried again with growing, jittered pauses for up to ``patience`` seconds of pauses.
+        """The result of ``call()``, tried again with growing, jittered pauses for up to ``patience`` seconds
+        of pauses.
 
         Raises what ``call`` raised last, one of FAILURES; 4xx other than 429 at once, since they stay wrong.
         """

@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Queued:
-    """Waiting. ``position`` 1 runs next; ``eta`` in seconds until it starts, None while nothing was measured."""
+    """Waiting. ``position`` 1 runs next; ``eta`` in seconds until it starts, None while nothing was
+    measured."""
 
     position: int
     eta: float | None = None
@@ -29,7 +30,8 @@ class Loading:
 
 @dataclass(frozen=True)
 class Progress:
-    """``step`` of ``total`` denoising steps (or captions, labels) done. ``preview``: an encoded small picture, or None."""
+    """``step`` of ``total`` denoising steps (or captions, labels) done. ``preview``: an encoded small
+    picture, or None."""
 
     step: int
     total: int
@@ -55,7 +57,8 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Paused:
-    """The studio shuts down or restarts; the job stays queued and goes on afterwards. Ends the watch, not the job."""
+    """The studio shuts down or restarts; the job stays queued and goes on afterwards. Ends the watch, not the
+    job."""
 
 
 Event = Queued | Started | Loading | Progress | Rendered | Failed | Cancelled | Paused
@@ -77,10 +80,12 @@ class Picture:
 class Output:
     """What a capability returns in memory.
 
-    pictures: single pictures in order. grid: the overview (or chart) shown in the message. captions: of /describe.
-    scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order, of /shorten.
-    parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and "notes" (sentences for the
-    user about what could not be honoured).
+    pictures: single pictures in order. grid: the overview (or chart) shown in the message. captions: of
+    /describe.
+    scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
+    of /shorten.
+    parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
+    "notes" (sentences for the user about what could not be honoured).
     """
 
     pictures: tuple[Picture, ...] = ()

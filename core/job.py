@@ -14,7 +14,8 @@ ID_LENGTH = 12  # 60 bits
 
 
 def new_job_id() -> str:
-    """A random id of 12 letters and digits: unguessable, short enough for a custom_id, a nonce and a person."""
+    """A random id of 12 letters and digits: unguessable, short enough for a custom_id, a nonce and a
+    person."""
     bits = secrets.randbits(5 * ID_LENGTH)
     return "".join(_ALPHABET[bits >> 5 * place & 31] for place in range(ID_LENGTH))
 
@@ -48,11 +49,12 @@ class Origin:
     """Where a request came from and where its answer goes. Ids are Discord snowflakes.
 
     interaction_id/token/application_id: of the interaction that asked, None for a plain message.
-    press_key: "message:custom_id:user" of a button press; unique among unfinished jobs, so a double click is one job.
+    press_key: "message:custom_id:user" of a button press; unique among unfinished jobs, so a double click is
+    one job.
     message_id: the message that shows the job, once it is known (a DM reply has one at once).
     file_limit: bytes per file that this place takes. ephemeral: only the asker sees the answer.
-    roles: role ids of the member, for limits by role. parent_channel_id: of a thread; allow lists name channels. Both count on
-    asking only.
+    roles: role ids of the member, for limits by role. parent_channel_id: of a thread; allow lists name
+    channels. Both count on asking only.
     """
 
     user_id: int
@@ -71,7 +73,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Job:
-    """One row. Times are UTC and aware. ``parent_id``/``parent_index``: the picture it was made from (index from 0)."""
+    """One row. Times are UTC and aware. ``parent_id``/``parent_index``: the picture it was made from (index
+    from 0)."""
 
     id: str
     request: Request

@@ -1,4 +1,5 @@
-"""Permutations: ``a {red, blue} {cat, dog}`` is four prompts. Counted before they are written out; ``\\,`` is a plain comma, sets may nest."""
+"""Permutations: ``a {red, blue} {cat, dog}`` is four prompts. Counted before they are written out; ``\\,`` is
+a plain comma, sets may nest."""
 
 from __future__ import annotations
 
@@ -24,12 +25,14 @@ class _Sequence:
 
 
 def count(source: str) -> int:
-    """How many prompts ``source`` stands for; quick for any number. PromptError for braces without partners."""
+    """How many prompts ``source`` stands for; quick for any number. PromptError for braces without
+    partners."""
     return _count(_read(source))
 
 
 def expand(source: str, limit: int = MAX_JOBS) -> list[str]:
-    """All of them, the last set changing fastest. PromptError when there are more than ``limit``: none is written out then."""
+    """All of them, the last set changing fastest. PromptError when there are more than ``limit``: none is
+    written out then."""
     tree = _read(source)
     number = _count(tree)
     if number > limit:
@@ -43,7 +46,10 @@ def _count(sequence: _Sequence) -> int:
 
 
 def _texts(sequence: _Sequence) -> Iterator[str]:
-    ways = [[piece] if isinstance(piece, str) else [text for way in piece for text in _texts(way)] for piece in sequence.pieces]
+    ways = [
+        [piece] if isinstance(piece, str) else [text for way in piece for text in _texts(way)]
+        for piece in sequence.pieces
+    ]
     return ("".join(chosen) for chosen in product(*ways))
 
 

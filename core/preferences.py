@@ -1,4 +1,5 @@
-"""What a member has chosen once for all their prompts, and their own options. Pure; the rows are ``storage.members``'."""
+"""What a member has chosen once for all their prompts, and their own options. Pure; the rows are
+``storage.members``'."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """None = not chosen. strong: what V does; else subtle. suffix: flags added to each new prompt, in the place of stylize, raw, model and
-    version. sticky: the codes of the last --sref are used again."""
+    """None = not chosen. strong: what V does; else subtle. suffix: flags added to each new prompt, in the
+    place of stylize, raw, model and version. sticky: the codes of the last --sref are used again."""
 
     lane: Lane | None = None
     stealth: bool = False
@@ -41,7 +42,11 @@ class Preferences:
     @property
     def defaults(self) -> Prompt:
         """As a prompt without words."""
-        own = parse(self.suffix) if self.suffix else Prompt(raw=self.raw, stylize=self.stylize, model=self.model, version=self.version)
+        own = (
+            parse(self.suffix)
+            if self.suffix
+            else Prompt(raw=self.raw, stylize=self.stylize, model=self.model, version=self.version)
+        )
         return with_defaults(own, Prompt(lane=self.lane, stealth=self.stealth or None))
 
     @classmethod
@@ -52,7 +57,10 @@ class Preferences:
         return cls(**data | {"lane": Lane(data["lane"]) if data.get("lane") else None})
 
     def to_json(self) -> str:
-        return json.dumps({name: value for name, value in asdict(self).items() if value != getattr(Preferences(), name)}, ensure_ascii=False)
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if value != getattr(Preferences(), name)},
+            ensure_ascii=False,
+        )
 
     def changed(self, **values: Any) -> Preferences:
         return replace(self, **values)
@@ -65,15 +73,22 @@ def check_suffix(text: str) -> str:
         raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
     prompt = parse(text)
     if prompt.text or prompt.parts or prompt.images or prompt.pictures or prompt.seed is not None:
-        raise PromptError("A suffix takes flags only, such as `--ar 3:2 --s 250`, without words, pictures and --seed. Words fit into an own option.")
+        raise PromptError(
+            "A suffix takes flags only, such as `--ar 3:2 --s 250`, without words, pictures and --seed. Words"
+            " fit into an own option."
+        )
     return text
 
 
 def check_option(name: str, value: str | None) -> tuple[str, str]:
-    """(name, value in single spaces; "" = take it away). UserError for a name that can't be one, PromptError for a value with a wrong flag."""
+    """(name, value in single spaces; "" = take it away). UserError for a name that can't be one, PromptError
+    for a value with a wrong flag."""
     name = name.strip().lower().lstrip("-\u2014\u2013")
     if not _NAME.fullmatch(name):
-        raise UserError(f"`{short(name)}` can't be a name; it takes up to 32 small letters, digits, `-` and `_`, a letter first.")
+        raise UserError(
+            f"`{short(name)}` can't be a name; it takes up to 32 small letters, digits, `-` and `_`, a letter"
+            " first."
+        )
     if name in BY_NAME:
         raise UserError(f"`--{name}` is a flag already; choose another name.")
     value = " ".join((value or "").split())
@@ -85,7 +100,8 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
 
 
 def spell_out(source: str, options: Mapping[str, str]) -> str:
-    """``source`` with each own option in the place of its name: its flags there, its words and pictures behind the prompt's own."""
+    """``source`` with each own option in the place of its name: its flags there, its words and pictures
+    behind the prompt's own."""
     if not options:
         return source
     marks = find_flags(source, options)
@@ -106,13 +122,15 @@ def spell_out(source: str, options: Mapping[str, str]) -> str:
 
 
 def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -> list[Prompt]:
-    """Every prompt that ``source`` stands for, sets in braces and own options written out, ``--repeat`` not. PromptError when they are more
-    than ``limit`` jobs."""
+    """Every prompt that ``source`` stands for, sets in braces and own options written out, ``--repeat`` not.
+    PromptError when they are more than ``limit`` jobs."""
     found = []
     for one in expand(source, limit):
         spelled = spell_out(one, options)
         found += [parse(text) for text in (expand(spelled, limit) if spelled != one else [one])]
     jobs = sum(prompt.repeat or 1 for prompt in found)
     if jobs > limit:
-        raise PromptError(f"Sets in braces and `--repeat` make {jobs} jobs together; up to {limit} fit in one go.")
+        raise PromptError(
+            f"Sets in braces and `--repeat` make {jobs} jobs together; up to {limit} fit in one go."
+        )
     return found

@@ -1,10 +1,12 @@
-"""The prompt grammar: pictures and words first, then ``--flags``. Pure: text in, a frozen ``Prompt`` or a ``PromptError`` out.
+"""The prompt grammar: pictures and words first, then ``--flags``. Pure: text in, a frozen ``Prompt`` or a
+``PromptError`` out.
 
     <picture>::2 <picture> words::2 other words::-0.5 --flag value --flag
 
-Midjourney's grammar (https://docs.midjourney.com/hc/en-us/articles/32859204029709-Parameter-List), softened: names in any case, links
-anywhere among the words, ``\\`` before a character that would mean something, nothing inside "double quotes" means anything. Sets in braces
-are ``core.permutations``', the flags' values ``core.flags``'.
+Midjourney's grammar (https://docs.midjourney.com/hc/en-us/articles/32859204029709-Parameter-List), softened:
+names in any case, links anywhere among the words, ``\\`` before a character that would mean something,
+nothing inside "double quotes" means anything. Sets in braces are ``core.permutations``', the flags' values
+``core.flags``'.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from core.requests import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, We
 
 @dataclass(frozen=True)
 class Prompt:
-    """A parsed prompt. ``None`` = not asked for. Sizes in px. A picture is a link, or ``<n>`` for the n-th one given along.
+    """A parsed prompt. ``None`` = not asked for. Sizes in px. A picture is a link, or ``<n>`` for the n-th
+    one given along.
 
-    parts: words with weights, negative ones too; empty where ``text`` is all there is. text: the words, of positive parts only.
-    style_references may also be codes (digits) and "random". profile: "" = one's own favourites. unmet: as typed.
+    parts: words with weights, negative ones too; empty where ``text`` is all there is. text: the words, of
+    positive parts only. style_references may also be codes (digits) and "random". profile: "" = one's own
+    favourites. unmet: as typed.
     """
 
     text: str = ""
@@ -78,8 +82,8 @@ _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.A
 
 
 def parse(source: str) -> Prompt:
-    """Read a prompt without sets in braces. Of repeated flags the first wins, but ``--no``, references and LoRAs add up. PromptError names
-    the flag, the value and what is allowed."""
+    """Read a prompt without sets in braces. Of repeated flags the first wins, but ``--no``, references and
+    LoRAs add up. PromptError names the flag, the value and what is allowed."""
     if len(source) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
     marks = find_flags(source)
@@ -96,7 +100,8 @@ def parse(source: str) -> Prompt:
 
 
 def find_flags(source: str, own: Container[str] = ()) -> list[tuple[int, int, str]]:
-    """(begin, end, name) of each ``--name`` in ``source``; ``own``: names besides the table's. A dash before any other word is a dash."""
+    """(begin, end, name) of each ``--name`` in ``source``; ``own``: names besides the table's. A dash before
+    any other word is a dash."""
     found = []
     for mark in _FLAG.finditer(shape(source)):
         name = mark[2].lower().rstrip(",")
@@ -171,14 +176,17 @@ def _check_sum(prompt: Prompt) -> None:
     total = sum(weight for _, weight in prompt.parts) - (NEGATIVE_WEIGHT if prompt.negative else 0)
     if total <= 0:
         raise PromptError(
-            f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum must be over 0. "
-            "Give what you want to see a higher weight."
+            f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
+            " must be over 0. Give what you want to see a higher weight."
         )
 
 
 def format_prompt(prompt: Prompt) -> str:
     """Inverse of ``parse``: pictures, words, then each flag that is set, in the table's order."""
-    pieces = [write_weighted(prompt.images), _format_parts(prompt.parts) if prompt.parts else escape(prompt.text)]
+    pieces = [
+        write_weighted(prompt.images),
+        _format_parts(prompt.parts) if prompt.parts else escape(prompt.text),
+    ]
     for flag in FLAGS:
         if flag.unmet or flag.field == "style":
             continue
@@ -195,6 +203,8 @@ def _format_parts(parts: Weighted) -> str:
     for number, (words, weight) in enumerate(parts, 1):
         last = number == len(parts) > 1 and weight == 1
         text = escape(words)
-        text = text[:-1] + "\\:" if text.endswith(":") and not last else text  # else it would join the weight's colons
+        text = (
+            text[:-1] + "\\:" if text.endswith(":") and not last else text
+        )  # else it would join the weight's colons
         written.append(text if last else f"{text}::{decimal(weight)}")
     return " ".join(written)

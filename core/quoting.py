@@ -1,6 +1,7 @@
 """What is meant literally in a prompt: text in double quotes, and characters behind a backslash.
 
-``shape`` hides both from whoever looks for flags, weights and braces; ``escape`` writes any words so that they are read back as they are.
+``shape`` hides both from whoever looks for flags, weights and braces; ``escape`` writes any words so that
+they are read back as they are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import re
 
 _SPECIAL = r"\\,{}:\-\u2014\u2013\"\u201c<"
 _OPENING = r'(?<![^\s(\[{,:])"'
-_QUOTED = _OPENING + r'[^"]*"(?=[\s.,;:!?)\]{}\\"<\u2014\u2013-]|$)|\u201c[^\u201c\u201d]*\u201d'  # "so" and “so”; not the inches of 5" nails
+_QUOTED = (
+    _OPENING + r'[^"]*"(?=[\s.,;:!?)\]{}\\"<\u2014\u2013-]|$)|\u201c[^\u201c\u201d]*\u201d'
+)  # "so" and “so”; not the inches of 5" nails
 _PROTECTED = re.compile(rf"{_QUOTED}|\\[{_SPECIAL}]")
 _TO_ESCAPE = re.compile(
     rf"(?P<quoted>{_QUOTED})"
@@ -23,15 +26,19 @@ _TO_ESCAPE = re.compile(
 
 
 def shape(source: str) -> str:
-    """``source`` with every protected character replaced by NUL: same length, so that places found in one hold in the other."""
+    """``source`` with every protected character replaced by NUL: same length, so that places found in one
+    hold in the other."""
     return _PROTECTED.sub(lambda match: "\0" * len(match[0]), source)
 
 
 def plain(source: str) -> str:
     """The words meant: without the backslashes of escapes, quotes kept, white space as single spaces."""
-    return " ".join(_PROTECTED.sub(lambda match: match[0][1] if match[0][0] == "\\" else match[0], source).split())
+    return " ".join(
+        _PROTECTED.sub(lambda match: match[0][1] if match[0][0] == "\\" else match[0], source).split()
+    )
 
 
 def escape(text: str) -> str:
-    """Inverse of ``plain`` for words in single spaces: nothing in it is taken for a flag, weight, brace or picture."""
+    """Inverse of ``plain`` for words in single spaces: nothing in it is taken for a flag, weight, brace or
+    picture."""
     return _TO_ESCAPE.sub(lambda match: match[0] if match["quoted"] else "\\" + match[0], text)

@@ -1,4 +1,5 @@
-"""Takes secrets out of text that is written down or told to somebody: tokens by their shape, and whatever values are known. Pure."""
+"""Takes secrets out of text that is written down or told to somebody: tokens by their shape, and whatever
+values are known. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ _SHAPES = (
     re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+"),  # a signed address
     re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),  # Hugging Face
     re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)"),  # a password in an address
-    re.compile(r"((?:authorization|x-api-key)['\"]?\s*[:=]\s*['\"]?(?:bot |bearer )?)[^\s'\",}]+", re.IGNORECASE),
+    re.compile(
+        r"((?:authorization|x-api-key)['\"]?\s*[:=]\s*['\"]?(?:bot |bearer )?)[^\s'\",}]+", re.IGNORECASE
+    ),
 )
 
 
 class Redactor:
-    """``values``: texts that must not be seen, such as the host's tokens. More may be added while it is in use."""
+    """``values``: texts that must not be seen, such as the host's tokens. More may be added while it is in
+    use."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()

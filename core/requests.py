@@ -1,7 +1,7 @@
 """What was asked, frozen: one dataclass per capability, ranges checked on construction.
 
-Field names are diffusers' own. ``None`` means "the configured model's default"; the worker resolves it and reports the
-value it used in ``Output.parameters``. Pictures are named by the SHA-256 (hex) of their file.
+Field names are diffusers' own. ``None`` means "the configured model's default"; the worker resolves it and
+reports the value it used in ``Output.parameters``. Pictures are named by the SHA-256 (hex) of their file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ MAX_LABEL = 80  # characters
 MAX_PARTS = 20  # of a multi-prompt
 MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …
 MAX_WEIGHT = 1000.0
-NEGATIVE_WEIGHT = 0.5  # what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
+# what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
+NEGATIVE_WEIGHT = 0.5
 QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[\w.+-]{1,64}")
@@ -61,7 +62,16 @@ class Request:
     def pictures(self) -> tuple[str, ...]:
         """SHA-256 of every stored picture that the worker needs, each once."""
         alone = [getattr(self, name, None) for name in ("image", "mask_image")]
-        lists = [getattr(self, name, ()) for name in ("images", "image_prompts", "style_references", "character_references", "omni_references")]
+        lists = [
+            getattr(self, name, ())
+            for name in (
+                "images",
+                "image_prompts",
+                "style_references",
+                "character_references",
+                "omni_references",
+            )
+        ]
         named = [sha if isinstance(sha, str) else sha[0] for several in lists for sha in several]
         return tuple(dict.fromkeys(sha for sha in (*alone, *named) if sha))
 
@@ -70,17 +80,22 @@ class Request:
 class GenerateRequest(Request):
     """What text-to-image, image-to-image and inpainting have in common.
 
-    width, height: px of each picture. aspect_ratio: (w, h), used with the model's native area when no size is given.
+    width, height: px of each picture. aspect_ratio: (w, h), used with the model's native area when no size is
+    given.
     strength: how far to move from ``image``, 0 keeps it, 1 ignores it. Picture *i* uses ``seed + i``.
 
-    prompt_parts: a multi-prompt's parts with their weights as typed, negative ones too, sum over 0 (``--no`` counts as -0.5); empty =
-    ``prompt`` alone. ``prompt`` always has the positive parts' words. quality multiplies the steps. raw, stylize (0-60000, 100 is usual,
-    more than 1000 counts as 1000), weird (0-3000), exp (0-100): less, more, or another house style. chaos (0-100): how far the pictures of
-    one job lie apart. stop (10-100): per cent of the schedule that is run. tile: opposite edges meet. hd: a second pass at twice the side.
-    image_prompts, style_references, character_references, omni_references: pictures by SHA-256 with weights; image_weight (0-100, more than
-    3 counts as 3), style_weight (0-1000, 100 is usual), character_weight (0-100; 0 = the face only), omni_weight (0-1000, 100 is usual)
-    hold for all of a kind. style_codes: ``--sref 1234``: a style drawn from a number, the same each time. loras: names the host has set up.
-    version: "7", "niji 6": the model of Midjourney's that was asked for. unmet: flags as typed that mean nothing here; told, not drawn.
+    prompt_parts: a multi-prompt's parts with their weights as typed, negative ones too, sum over 0 (``--no``
+    counts as -0.5); empty = ``prompt`` alone. ``prompt`` always has the positive parts' words. quality
+    multiplies the steps. raw, stylize (0-60000, 100 is usual, more than 1000 counts as 1000), weird (0-3000),
+    exp (0-100): less, more, or another house style. chaos (0-100): how far the pictures of one job lie apart.
+    stop (10-100): per cent of the schedule that is run. tile: opposite edges meet. hd: a second pass at twice
+    the side. image_prompts, style_references, character_references, omni_references: pictures by SHA-256 with
+    weights; image_weight (0-100, more than 3 counts as 3), style_weight (0-1000, 100 is usual),
+    character_weight (0-100; 0 = the face only), omni_weight (0-1000, 100 is usual) hold for all of a kind.
+    style_codes: ``--sref 1234``: a style drawn from a number, the same each time. loras: names the host has
+    set up.
+    version: "7", "niji 6": the model of Midjourney's that was asked for. unmet: flags as typed that mean
+    nothing here; told, not drawn.
     """
 
     prompt: str
@@ -134,7 +149,9 @@ class GenerateRequest(Request):
         if self.aspect_ratio is not None:
             w, h = self.aspect_ratio
             if w < 1 or h < 1 or max(w / h, h / w) > MAX_ASPECT:
-                raise UserError(f"`ar` is {w}:{h}; it takes whole numbers from 1:{MAX_ASPECT} to {MAX_ASPECT}:1.")
+                raise UserError(
+                    f"`ar` is {w}:{h}; it takes whole numbers from 1:{MAX_ASPECT} to {MAX_ASPECT}:1."
+                )
         _check_picture("image", self.image)
         self._check_style()
         self._check_references()
@@ -147,10 +164,14 @@ class GenerateRequest(Request):
         _within("exp", self.exp, 0, 100)
         _within("stop", self.stop, 10, 100)
         if self.quality is not None and self.quality not in QUALITIES:
-            raise UserError(f"`quality` is {self.quality:g}; it takes {', '.join(f'{q:g}' for q in QUALITIES)}.")
+            raise UserError(
+                f"`quality` is {self.quality:g}; it takes {', '.join(f'{q:g}' for q in QUALITIES)}."
+            )
         for name, weight in self.loras:
             if not _NAME.fullmatch(name):
-                raise UserError(f"`lora` is {name[:40]!r}; it takes a name of letters, digits, `.`, `_`, `+` and `-`.")
+                raise UserError(
+                    f"`lora` is {name[:40]!r}; it takes a name of letters, digits, `.`, `_`, `+` and `-`."
+                )
             _within("lora", weight, -2, 2)
 
     def _check_references(self) -> None:
@@ -171,23 +192,35 @@ class GenerateRequest(Request):
             raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
         for _, weight in self.prompt_parts:
             _within("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
-        total = sum(weight for _, weight in self.prompt_parts) - (NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0)
+        total = sum(weight for _, weight in self.prompt_parts) - (
+            NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
+        )
         if self.prompt_parts and total <= 0:
-            raise UserError(f"The weights of the prompt add up to {total:g} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum must be over 0.")
+            raise UserError(
+                f"The weights of the prompt add up to {total:g} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
+                " must be over 0."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagineRequest(GenerateRequest):
-    """Pictures from words, with an optional picture to start from. Two image prompts, or one and a style, need no words."""
+    """Pictures from words, with an optional picture to start from. Two image prompts, or one and a style,
+    need no words."""
 
     kind: ClassVar[str] = "imagine"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.image_prompts) == 1 and not (self.prompt.strip() or self.style_references or self.style_codes):
-            raise UserError("One picture alone makes no prompt: add words, another picture, or a style with `--sref`.")
+        if len(self.image_prompts) == 1 and not (
+            self.prompt.strip() or self.style_references or self.style_codes
+        ):
+            raise UserError(
+                "One picture alone makes no prompt: add words, another picture, or a style with `--sref`."
+            )
         if not self.prompt.strip() and not self.image_prompts:
-            raise UserError("The prompt is empty. Say what you want to see, for example `a red house in the snow`.")
+            raise UserError(
+                "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +241,8 @@ class VariationRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class OutpaintRequest(GenerateRequest):
-    """A larger canvas around ``image`` (required); its own pixels stay. left, top, right, bottom: px to add, of ``image``'s px."""
+    """A larger canvas around ``image`` (required); its own pixels stay. left, top, right, bottom: px to add,
+    of ``image``'s px."""
 
     kind: ClassVar[str] = "outpaint"
     left: int = 0
@@ -228,8 +262,8 @@ class OutpaintRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleRequest(GenerateRequest):
-    """``image`` (required) enlarged ``factor`` (2, 4) times, one picture. mode: "subtle" keeps it, "creative" redraws detail
-    guided by ``prompt``."""
+    """``image`` (required) enlarged ``factor`` (2, 4) times, one picture. mode: "subtle" keeps it, "creative"
+    redraws detail guided by ``prompt``."""
 
     kind: ClassVar[str] = "upscale"
     factor: int = 2
@@ -248,9 +282,10 @@ class UpscaleRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRequest(GenerateRequest):
-    """``image`` (required) with a part of it drawn anew; every pixel outside stays. The part is one of: ``mask_image`` (SHA-256;
-    white = paint, any size, stretched over ``image``), ``boxes`` ((left, top, right, bottom) in px of ``image``, their union),
-    or ``region`` (words for what is to be found, "the red boat")."""
+    """``image`` (required) with a part of it drawn anew; every pixel outside stays. The part is one of:
+    ``mask_image`` (SHA-256; white = paint, any size, stretched over ``image``), ``boxes`` ((left, top, right,
+    bottom) in px of ``image``, their union), or ``region`` (words for what is to be found, "the red
+    boat")."""
 
     kind: ClassVar[str] = "region"
     mask_image: str | None = None
@@ -266,10 +301,15 @@ class RegionRequest(GenerateRequest):
         if (self.mask_image is not None) + bool(self.boxes) + bool(self.region.strip()) != 1:
             raise UserError("Say which part to draw anew in one way: a mask, fields of the grid, or words.")
         if len(self.region) > MAX_LABEL:
-            raise UserError(f"The words for the part have {len(self.region)} characters; up to {MAX_LABEL} fit.")
+            raise UserError(
+                f"The words for the part have {len(self.region)} characters; up to {MAX_LABEL} fit."
+            )
         for left, top, right, bottom in self.boxes:
             if not (0 <= left < right <= MAX_UPSCALED and 0 <= top < bottom <= MAX_UPSCALED):
-                raise UserError(f"A box is {left}, {top}, {right}, {bottom}; it takes left < right and top < bottom, in px.")
+                raise UserError(
+                    f"A box is {left}, {top}, {right}, {bottom}; it takes left < right and top < bottom,"
+                    " in px."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,8 +330,8 @@ class BlendRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ShortenRequest(Request):
-    """How much each word of ``prompt`` weighs. ``Output.scores``: every word in the prompt's order (as it stands there, so that joining
-    them with spaces gives the prompt back) with 0..1, 1 = the strongest."""
+    """How much each word of ``prompt`` weighs. ``Output.scores``: every word in the prompt's order (as it
+    stands there, so that joining them with spaces gives the prompt back) with 0..1, 1 = the strongest."""
 
     kind: ClassVar[str] = "shorten"
     prompt: str
@@ -340,8 +380,16 @@ class ClassifyRequest(Request):
 
 
 REQUESTS: tuple[type[Request], ...] = (
-    ImagineRequest, VariationRequest, OutpaintRequest, UpscaleRequest, RegionRequest, BlendRequest, DescribeRequest, ClassifyRequest, ShortenRequest,
-)  # fmt: skip
+    ImagineRequest,
+    VariationRequest,
+    OutpaintRequest,
+    UpscaleRequest,
+    RegionRequest,
+    BlendRequest,
+    DescribeRequest,
+    ClassifyRequest,
+    ShortenRequest,
+)
 PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
 _BY_KIND = {cls.kind: cls for cls in REQUESTS}
 
@@ -349,7 +397,10 @@ _BY_KIND = {cls.kind: cls for cls in REQUESTS}
 def to_json(request: Request) -> str:
     """The request as a JSON object, without the fields that have their default value."""
     defaults = {f.name: f.default for f in fields(request) if f.default is not MISSING}
-    return json.dumps({k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]}, ensure_ascii=False)
+    return json.dumps(
+        {k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]},
+        ensure_ascii=False,
+    )
 
 
 def from_json(kind: str, text: str) -> Request:

@@ -1,1 +1,2 @@
-"""How the demo models are made: the drawn world, its captions, the training, the evaluation, and the weights."""
+"""How the demo models are made: the drawn world, its captions, the training, the evaluation, and the
+weights."""

@@ -1,5 +1,5 @@
-"""Puts a `Scene` into words: a rich grammar (synonyms, free order, dropped parts, words from outside) whose every word
-knows what it speaks of, and one canonical sentence that can be read back.
+"""Puts a `Scene` into words: a rich grammar (synonyms, free order, dropped parts, words from outside) whose
+every word knows what it speaks of, and one canonical sentence that can be read back.
 """
 
 import random
@@ -40,33 +40,91 @@ COUNT_WORDS = {
     3: ("three", "3"),
     4: ("four", "4"),
 }
-SIZE_WORDS = {"small": ("small", "small", "tiny", "little"), "medium": ("",), "large": ("large", "big", "huge", "giant")}
+SIZE_WORDS = {
+    "small": ("small", "small", "tiny", "little"),
+    "medium": ("",),
+    "large": ("large", "big", "huge", "giant"),
+}
 PLACE_WORDS = {  # the first is canonical
     "night": (
-        "at night", "at night", "under the stars", "in the night sky", "in a starry night", "in the dark night",
-        "night", "starry sky", "in space",
+        "at night",
+        "at night",
+        "under the stars",
+        "in the night sky",
+        "in a starry night",
+        "in the dark night",
+        "night",
+        "starry sky",
+        "in space",
     ),
     "sky": (
-        "in the sky", "in the sky", "in a cloudy sky", "among the clouds", "in the clouds", "in the air", "sky",
-        "blue sky", "clouds",
+        "in the sky",
+        "in the sky",
+        "in a cloudy sky",
+        "among the clouds",
+        "in the clouds",
+        "in the air",
+        "sky",
+        "blue sky",
+        "clouds",
     ),
     "sea": (
-        "at sea", "at sea", "on the ocean", "on the water", "by the sea", "in the sea", "on the sea", "in the ocean",
-        "sea", "ocean", "by the lake",
+        "at sea",
+        "at sea",
+        "on the ocean",
+        "on the water",
+        "by the sea",
+        "in the sea",
+        "on the sea",
+        "in the ocean",
+        "sea",
+        "ocean",
+        "by the lake",
     ),
     "grass": (
-        "on the grass", "on the grass", "in a meadow", "in a field", "on a green hill", "in the garden",
-        "in the park", "grass", "meadow", "in the forest",
+        "on the grass",
+        "on the grass",
+        "in a meadow",
+        "in a field",
+        "on a green hill",
+        "in the garden",
+        "in the park",
+        "grass",
+        "meadow",
+        "in the forest",
     ),
     "desert": (
-        "in the desert", "in the desert", "on the sand", "on a beach", "on the beach", "in the dunes", "desert",
-        "beach", "sand",
+        "in the desert",
+        "in the desert",
+        "on the sand",
+        "on a beach",
+        "on the beach",
+        "in the dunes",
+        "desert",
+        "beach",
+        "sand",
     ),
     "snow": (
-        "in the snow", "in the snow", "in winter", "on a snowy field", "in snow", "snow", "winter",
-        "snowy landscape", "on the ice",
+        "in the snow",
+        "in the snow",
+        "in winter",
+        "on a snowy field",
+        "in snow",
+        "snow",
+        "winter",
+        "snowy landscape",
+        "on the ice",
     ),
-    "sunset": ("at sunset", "at sunset", "at dawn", "in the evening", "at dusk", "sunset", "sunrise", "evening sky"),
+    "sunset": (
+        "at sunset",
+        "at sunset",
+        "at dawn",
+        "in the evening",
+        "at dusk",
+        "sunset",
+        "sunrise",
+        "evening sky",
+    ),
 }
 STYLE_WORDS = {
     "flat": ("", "", "", "", "cartoon", "flat illustration", "clip art", "sticker", "flat design"),
@@ -82,7 +140,12 @@ RELATION_WORDS = {
     "left": ("to the left of", "left of", "on the left of", "next to", "beside"),
     "right": ("to the right of", "right of", "on the right of", "next to", "beside"),
 }
-CANONICAL_RELATION = {"above": "above", "below": "below", "left": "to the left of", "right": "to the right of"}
+CANONICAL_RELATION = {
+    "above": "above",
+    "below": "below",
+    "left": "to the left of",
+    "right": "to the right of",
+}
 REVERSE = {"above": "below", "below": "above", "left": "right", "right": "left"}
 POSITION_WORDS = {
     "any": ("",),
@@ -93,18 +156,29 @@ POSITION_WORDS = {
     "bottom": ("at the bottom", "in the lower part", "near the bottom"),
 }
 PREFIXES = (
-    "a picture of", "an image of", "a drawing of", "an illustration of", "a photo of", "a painting of", "photo of",
-    "picture of", "draw", "i want",
+    "a picture of",
+    "an image of",
+    "a drawing of",
+    "an illustration of",
+    "a photo of",
+    "a painting of",
+    "photo of",
+    "picture of",
+    "draw",
+    "i want",
 )
 # Words that real prompts hold and the world does not know.
 FILLER = (
-    "beautiful detailed masterpiece 4k 8k hd uhd high quality best cinematic lighting majestic epic fantasy portrait with and sharp focus "
-    "trending artstation realistic cute happy sad old new bright colorful magic light lovely nice style render 3d digital art ultra wide "
-    "angle lens photo studio by artist rain storm minimalist modern vintage retro abstract surreal simple icon logo poster octane unreal "
-    "engine hdr bokeh 35mm 50mm f1.8 dslr photograph photorealistic hyperrealistic dramatic soft shadows volumetric fog mist glowing neon "
-    "award winning professional background centered composition intricate elegant smooth stunning gorgeous amazing shiny fluffy friendly "
-    "smiling sleeping flying dancing funny wonderful mysterious dreamy very really please of the in style anime comic concept close up "
-    "macro full body low poly isometric texture pattern depth field grain film kodak golden hour moody atmosphere vivid warm cold pastel"
+    "beautiful detailed masterpiece 4k 8k hd uhd high quality best cinematic lighting majestic epic fantasy"
+    " portrait with and sharp focus trending artstation realistic cute happy sad old new bright colorful"
+    " magic light lovely nice style render 3d digital art ultra wide angle lens photo studio by artist rain"
+    " storm minimalist modern vintage retro abstract surreal simple icon logo poster octane unreal engine hdr"
+    " bokeh 35mm 50mm f1.8 dslr photograph photorealistic hyperrealistic dramatic soft shadows volumetric fog"
+    " mist glowing neon award winning professional background centered composition intricate elegant smooth"
+    " stunning gorgeous amazing shiny fluffy friendly smiling sleeping flying dancing funny wonderful"
+    " mysterious dreamy very really please of the in style anime comic concept close up macro full body low"
+    " poly isometric texture pattern depth field grain film kodak golden hour moody atmosphere vivid warm"
+    " cold pastel"
 ).split()
 PLURALS = {"fish": "fish", "goldfish": "goldfish", "daisy": "daisies", "kitty": "kitties", "fungus": "fungi"}
 
@@ -165,13 +239,18 @@ def _group_words(group: Group, index: int, rng, colour_told: bool) -> list[Word]
     if count == "a":
         count = _article(front)
     *before, last = noun.split()
-    colour_words = [Word(w) for w in colour.split()[:-1]] + [Word(w, "colour", index) for w in colour.split()[-1:]]
+    colour_words = [Word(w) for w in colour.split()[:-1]] + [
+        Word(w, "colour", index) for w in colour.split()[-1:]
+    ]
     words = _plain(f"{count} {size}")
     if not behind:
         words += colour_words
     words += [Word(w) for w in before] + [Word(last, "object", index)]
     if behind:
-        words += _plain(rng.choice(("in", "colored", "painted", "that is" if group.count == 1 else "that are"))) + colour_words
+        words += (
+            _plain(rng.choice(("in", "colored", "painted", "that is" if group.count == 1 else "that are")))
+            + colour_words
+        )
     return words
 
 
@@ -180,7 +259,13 @@ def _background_words(background: str, rng) -> list[Word]:
         return _plain(rng.choice(PLACE_WORDS[background]))
     colour = rng.choice(COLOUR_WORDS[background]) if rng.random() < 0.3 else background
     form = rng.choice(
-        ("on {a} {c} background", "on {a} {c} background", "on {c}", "against {a} {c} background", "{c} background")
+        (
+            "on {a} {c} background",
+            "on {a} {c} background",
+            "on {c}",
+            "against {a} {c} background",
+            "{c} background",
+        )
         + ("with {a} {c} background", "on {a} {c} backdrop", "{c} backdrop", "in front of {a} {c} wall")
     )
     return _plain(form.format(a=_article(colour), c=colour))
@@ -204,7 +289,11 @@ def _subject(scene: Scene, rng, told) -> tuple[list[Word], tuple[int, ...], bool
         relation = rng.choice(RELATION_WORDS[REVERSE[scene.place] if swap else scene.place])
         middle = _plain(relation)
         order = (1, 0) if swap else (0, 1)
-        return (second + middle + first if swap else first + middle + second), order, relation not in ("next to", "beside")
+        return (
+            (second + middle + first if swap else first + middle + second),
+            order,
+            relation not in ("next to", "beside"),
+        )
     swap = rng.random() < 0.5
     middle = _plain(rng.choice(("and", "and", "and", ",", "with", "together with")))
     return (second + middle + first if swap else first + middle + second), ((1, 0) if swap else (0, 1)), False
@@ -212,11 +301,18 @@ def _subject(scene: Scene, rng, told) -> tuple[list[Word], tuple[int, ...], bool
 
 def _typo(word: str, rng) -> str:
     i = rng.randrange(len(word) - 1)
-    return rng.choice((word[:i] + word[i + 1 :], word[:i] + word[i + 1] + word[i] + word[i + 2 :], word[:i] + word[i] + word[i:]))
+    return rng.choice(
+        (
+            word[:i] + word[i + 1 :],
+            word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+            word[:i] + word[i] + word[i:],
+        )
+    )
 
 
 def _with_noise(words: list[Word], rng) -> list[Word]:
-    """Filler words before, after or between, as in real prompts; now and then a nonsense word or a slip of the key."""
+    """Filler words before, after or between, as in real prompts; now and then a nonsense word or a slip of
+    the key."""
     words = list(words)
     if rng.random() < 0.04:
         i = rng.randrange(len(words))
@@ -224,7 +320,9 @@ def _with_noise(words: list[Word], rng) -> list[Word]:
             words[i] = Word(_typo(words[i].text, rng))
     filler = [Word(rng.choice(FILLER)) for _ in range(rng.choice((1, 2, 2, 3, 4, 6, 9)))]
     if rng.random() < 0.15:
-        filler.append(Word("".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8)))))
+        filler.append(
+            Word("".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 8))))
+        )
     if rng.random() < 0.5:
         filler = [part for word in filler for part in (word, Word(","))][:-1]
     chance = rng.random()
@@ -242,7 +340,8 @@ def _with_noise(words: list[Word], rng) -> list[Word]:
 
 
 def describe(scene: Scene, rng: random.Random, noise: float = 0.2, drop: float = 0.08) -> Caption:
-    """A random caption. `noise`: share of captions with foreign words. `drop`: share of groups whose colour is untold."""
+    """A random caption. `noise`: share of captions with foreign words. `drop`: share of groups whose colour
+    is untold."""
     told = tuple(rng.random() >= drop for _ in scene.groups)
     subject, order, place_told = _subject(scene, rng, told)
     background = _background_words(scene.background, rng) if not subject or rng.random() < 0.92 else []
@@ -273,7 +372,8 @@ def describe(scene: Scene, rng: random.Random, noise: float = 0.2, drop: float =
     return Caption(tuple(words), told, order, bool(background), bool(style), place_told)
 
 
-# The canonical sentence --------------------------------------------------------------------------------------------
+# The canonical sentence
+# --------------------------------------------------------------------------------------------
 
 
 def _canonical_group(group: Group) -> str:

@@ -1,5 +1,6 @@
-"""`python -m demo.choose`: which steps, guidance, scheduler and strengths suit the pack, tried on held-out compositions that
-`demo.evaluate` does not use. Prints a table; a person puts what it shows into `demo.train_unet.settings`.
+"""`python -m demo.choose`: which steps, guidance, scheduler and strengths suit the pack, tried on held-out
+compositions that `demo.evaluate` does not use. Prints a table; a person puts what it shows into
+`demo.train_unet.settings`.
 """
 
 import argparse
@@ -8,7 +9,12 @@ from collections.abc import Iterator
 from itertools import product
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 
@@ -27,8 +33,11 @@ def _report(what: str, hits: dict[str, list[bool]], seconds: float):
     print(f"{what:<34} {shares}   {seconds:.2f} CPU s a picture", flush=True)
 
 
-def drawing(pack: Pack, n: int, steps: list[int], guidances: list[float], schedulers: list[str]) -> Iterator[tuple]:
-    """Every combination over `n` single objects and `n` pairs: what was tried, the hits, CPU seconds a picture."""
+def drawing(
+    pack: Pack, n: int, steps: list[int], guidances: list[float], schedulers: list[str]
+) -> Iterator[tuple]:
+    """Every combination over `n` single objects and `n` pairs: what was tried, the hits, CPU seconds a
+    picture."""
     own = pack.text_to_image.scheduler
     singles, pairs = held_out(n, SINGLE, "choose"), two_objects(n, "choose two")
     asked = [prompt(scene, rng) for scene, rng in singles + pairs]
@@ -39,8 +48,14 @@ def drawing(pack: Pack, n: int, steps: list[int], guidances: list[float], schedu
         seconds = (time.process_time() - started) / len(pictures)
         verdicts = pack.judge(pictures)
         hits = {
-            "object": [main_of(v).object == s.groups[0].object for v, (s, _) in zip(verdicts[:n], singles, strict=True)],
-            "colour": [main_of(v).colour == s.groups[0].colour for v, (s, _) in zip(verdicts[:n], singles, strict=True)],
+            "object": [
+                main_of(v).object == s.groups[0].object
+                for v, (s, _) in zip(verdicts[:n], singles, strict=True)
+            ],
+            "colour": [
+                main_of(v).colour == s.groups[0].colour
+                for v, (s, _) in zip(verdicts[:n], singles, strict=True)
+            ],
             "pair": [has_both(v, s) for v, (s, _) in zip(verdicts[n:], pairs, strict=True)],
         }
         yield f"{name}, {count} steps, guidance {guidance:g}", hits, seconds
@@ -48,7 +63,8 @@ def drawing(pack: Pack, n: int, steps: list[int], guidances: list[float], schedu
 
 
 def varying(pack: Pack, n: int, strengths: list[float]) -> Iterator[tuple]:
-    """Variations of `n` generated pictures: does the judge read the same, has the object moved by 8 px or more?"""
+    """Variations of `n` generated pictures: does the judge read the same, has the object moved by 8 px or
+    more?"""
     scenes = held_out(n, SINGLE, "choose variations")
     prompts = [prompt(scene, rng) for scene, rng in scenes]
     originals: list[Image.Image] = pack.imagine(prompts, first_seed=50_000)
@@ -72,7 +88,9 @@ def main():
     parser.add_argument("--guidances", type=float, nargs="*", default=[2.0, 3.0, 4.0])
     parser.add_argument("--schedulers", nargs="*", choices=SCHEDULERS, default=["DPM++ 2M"])
     parser.add_argument("--strengths", type=float, nargs="*", default=[0.25, 0.34, 0.42, 0.75, 0.85])
-    parser.add_argument("--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     diffusers_logging.set_verbosity_error()

@@ -1,4 +1,5 @@
-"""`python -m demo.contact_sheet`: the first 64 held-out prompts in seed order, drawn with the default steps."""
+"""`python -m demo.contact_sheet`: the first 64 held-out prompts in seed order, drawn with the default
+steps."""
 
 from pathlib import Path
 

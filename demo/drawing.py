@@ -1,6 +1,8 @@
-"""Draws a `Scene` with PIL: where its objects stand, how they look, and which patch of the picture shows which object.
+"""Draws a `Scene` with PIL: where its objects stand, how they look, and which patch of the picture shows
+which object.
 
-Everything is drawn at twice the size and reduced, so edges are smooth. No detail is meant to be read below 4 px of 128.
+Everything is drawn at twice the size and reduced, so edges are smooth. No detail is meant to be read below 4
+px of 128.
 """
 
 import math
@@ -32,7 +34,8 @@ CREAM, WOOD, LEAF, DARK = (250, 244, 228), (122, 78, 46), (58, 140, 66), (28, 28
 
 @dataclass(frozen=True)
 class Placed:
-    """One object in the picture: its centre as shares of width and height, its half size as a share of the shorter side."""
+    """One object in the picture: its centre as shares of width and height, its half size as a share of the
+    shorter side."""
 
     object: str
     colour: str
@@ -42,7 +45,8 @@ class Placed:
     group: int
 
 
-# Layout ------------------------------------------------------------------------------------------------------------
+# Layout
+# ------------------------------------------------------------------------------------------------------------
 
 HALF = {"small": (0.12, 0.15), "medium": (0.19, 0.235), "large": (0.29, 0.36)}
 REGION = {  # x0, y0, x1, y1 of where a single object's centre may be
@@ -57,7 +61,8 @@ ROWS = {1: (1,), 2: (2,), 3: (3,), 4: (2, 2)}
 
 
 def _grid(count, box, rng):
-    """Cells (x, y, half) of `count` equal objects inside a box, as few rows as look natural in it; all in one unit."""
+    """Cells (x, y, half) of `count` equal objects inside a box, as few rows as look natural in it; all in one
+    unit."""
     x0, y0, x1, y1 = box
     width, height = x1 - x0, y1 - y0
     rows = ROWS[count]
@@ -78,7 +83,8 @@ def _grid(count, box, rng):
 
 
 def layout(scene: Scene, rng: random.Random, size: tuple[int, int] = (SIZE, SIZE)) -> list[Placed]:
-    """Where the objects of a scene stand in a picture of a size (width, height); every object lies inside it."""
+    """Where the objects of a scene stand in a picture of a size (width, height); every object lies inside
+    it."""
     width, height = (side / min(size) for side in size)  # in shorter sides
     if len(scene.groups) == 2:
         cut = rng.uniform(0.46, 0.54)
@@ -100,12 +106,15 @@ def layout(scene: Scene, rng: random.Random, size: tuple[int, int] = (SIZE, SIZE
             x0, y0, x1, y1 = box
             box = (x0 * width, y0 * height, x1 * width, y1 * height)
             cells = [(x, y, min(half, 0.26)) for x, y, half in _grid(group.count, box, rng)]
-        placed += [Placed(group.object, group.colour, x / width, y / height, half, index) for x, y, half in cells]
+        placed += [
+            Placed(group.object, group.colour, x / width, y / height, half, index) for x, y, half in cells
+        ]
     return placed
 
 
 def patches(placed: list[Placed], rows: int, columns: int) -> np.ndarray:
-    """Which object covers each patch: (rows, columns) int8, -1 where none does, else its index in `placed`."""
+    """Which object covers each patch: (rows, columns) int8, -1 where none does, else its index in
+    `placed`."""
     owner = np.full((rows, columns), -1, np.int8)
     ys, xs = np.arange(rows) + 0.5, np.arange(columns) + 0.5
     for index, thing in enumerate(placed):
@@ -115,7 +124,8 @@ def patches(placed: list[Placed], rows: int, columns: int) -> np.ndarray:
     return owner
 
 
-# Objects -----------------------------------------------------------------------------------------------------------
+# Objects
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _mix(colour, other, share):
@@ -130,10 +140,18 @@ class Brush:
         self.main = paint
         dark, bright = sum(paint) < 150, min(paint) > 215
         self.light = _mix(paint, (255, 255, 255), 0.3 if dark else 0.42)
-        warm = paint[0] > 220 and paint[1] > 110 and paint[2] < 100  # yellow and orange darken to brown, not to olive
+        warm = (
+            paint[0] > 220 and paint[1] > 110 and paint[2] < 100
+        )  # yellow and orange darken to brown, not to olive
         deep = (150, 52, 0) if warm else (16, 6, 30)
         self.shade = (212, 217, 230) if bright else _mix(paint, deep, 0.38 if dark or warm else 0.22)
-        self.line = (112, 114, 130) if dark else (134, 138, 158) if bright else _mix(paint, deep, 0.75 if warm else 0.5)
+        self.line = (
+            (112, 114, 130)
+            if dark
+            else (134, 138, 158)
+            if bright
+            else _mix(paint, deep, 0.75 if warm else 0.5)
+        )
         if outline:
             self.line = paint
         self.width = max(3, round(half * (0.16 if outline else 0.075)))
@@ -159,7 +177,9 @@ class Brush:
 
     def stroke(self, points, fill, width=1.0):
         width = max(3, round(self.half * 0.13 * width))
-        self.draw.line(self._points(points), fill=self.line if self.outline else fill, width=width, joint="curve")
+        self.draw.line(
+            self._points(points), fill=self.line if self.outline else fill, width=width, joint="curve"
+        )
 
     def dot(self, x, y, rx, ry, fill):
         """A filled detail such as an eye: kept in line drawings too."""
@@ -202,8 +222,14 @@ def _heart(b):
 
 
 def _moon(b):
-    outer = [(-0.05 + 0.95 * math.cos(math.radians(a)), 0.95 * math.sin(math.radians(a))) for a in range(50, 311, 10)]
-    inner = [(0.34 + 0.73 * math.cos(math.radians(a)), 0.73 * math.sin(math.radians(a))) for a in range(291, 68, -10)]
+    outer = [
+        (-0.05 + 0.95 * math.cos(math.radians(a)), 0.95 * math.sin(math.radians(a)))
+        for a in range(50, 311, 10)
+    ]
+    inner = [
+        (0.34 + 0.73 * math.cos(math.radians(a)), 0.73 * math.sin(math.radians(a)))
+        for a in range(291, 68, -10)
+    ]
     b.polygon(outer + inner, b.main)
     if not b.outline:
         b.ellipse(-0.62, -0.18, 0.16, 0.17, b.shade, line=False)
@@ -304,7 +330,8 @@ ARTISTS = {
 FLOATING = {"star", "moon", "heart", "diamond", "fish"}
 
 
-# Backgrounds -------------------------------------------------------------------------------------------------------
+# Backgrounds
+# -------------------------------------------------------------------------------------------------------
 
 
 def _gradient(top, bottom, width, height):
@@ -316,7 +343,9 @@ def _gradient(top, bottom, width, height):
 
 def _cloud(draw, x, y, r, fill):
     for dx, dy, k in ((-1.1, 0.2, 0.75), (0, 0, 1.05), (1.1, 0.22, 0.8)):
-        draw.ellipse([x + (dx - k) * r, y + (dy - k * 0.7) * r, x + (dx + k) * r, y + (dy + k * 0.7) * r], fill=fill)
+        draw.ellipse(
+            [x + (dx - k) * r, y + (dy - k * 0.7) * r, x + (dx + k) * r, y + (dy + k * 0.7) * r], fill=fill
+        )
 
 
 LANDS = {  # sky from top to horizon, land from horizon to bottom
@@ -339,14 +368,24 @@ def _place(name, rng, width, height):
         draw = ImageDraw.Draw(picture)
         if name in ("grass", "snow", "desert"):  # a hill
             x, r = rng.uniform(0.1, 0.9) * width, rng.uniform(0.4, 0.7) * width
-            draw.ellipse([x - r, horizon - 0.09 * n, x + r, horizon + 0.3 * n], fill=_mix(land_top, land_low, 0.15))
-            picture.paste(_gradient(_mix(land_top, land_low, 0.15), land_low, width, height - horizon), (0, horizon))
+            draw.ellipse(
+                [x - r, horizon - 0.09 * n, x + r, horizon + 0.3 * n], fill=_mix(land_top, land_low, 0.15)
+            )
+            picture.paste(
+                _gradient(_mix(land_top, land_low, 0.15), land_low, width, height - horizon), (0, horizon)
+            )
         if name == "sea":
             for _ in range(5):
                 x, y = rng.random() * width, rng.uniform(horizon + 0.05 * height, 0.96 * height)
                 draw.line([x - 0.09 * n, y, x + 0.09 * n, y], fill=(120, 182, 230), width=round(0.016 * n))
         if name in ("grass", "sea") and rng.random() < 0.6:
-            _cloud(draw, rng.random() * width, rng.uniform(0.1, 0.3) * height, rng.uniform(0.06, 0.09) * n, (250, 252, 255))
+            _cloud(
+                draw,
+                rng.random() * width,
+                rng.uniform(0.1, 0.3) * height,
+                rng.uniform(0.06, 0.09) * n,
+                (250, 252, 255),
+            )
         return picture
     if name == "night":
         picture = _gradient((12, 14, 48), (50, 48, 116), width, height)
@@ -368,7 +407,8 @@ def _plain(colour, rng, width, height):
     return _gradient(_mix(base, (255, 255, 255), lift), _mix(base, (0, 0, 0), 0.08), width, height)
 
 
-# Styles ------------------------------------------------------------------------------------------------------------
+# Styles
+# ------------------------------------------------------------------------------------------------------------
 
 
 def _noise(cells, width, height, generator):
@@ -399,7 +439,8 @@ def _pixel(picture):
 def draw(
     scene: Scene, rng: random.Random, size: tuple[int, int] = (SIZE, SIZE), placed: list[Placed] | None = None
 ) -> Image.Image:
-    """The RGB picture of a scene, `size` (width, height) px. The same scene, layout and generator state give the same pixels."""
+    """The RGB picture of a scene, `size` (width, height) px. The same scene, layout and generator state give
+    the same pixels."""
     if placed is None:
         placed = layout(scene, rng, size)
     width, height = (side * OVERSAMPLING for side in size)

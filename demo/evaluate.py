@@ -1,8 +1,9 @@
-"""`python -m demo.evaluate`: how well the pack does what it is asked, on compositions that no training has seen.
+"""`python -m demo.evaluate`: how well the pack does what it is asked, on compositions that no training has
+seen.
 
-Pictures are judged by `demo.judge`, a network that took no part in making the pack; its own accuracy comes first. Each
-row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its 95 % interval; at the end the
-table goes into the model card, docs/demo-models.md.
+Pictures are judged by `demo.judge`, a network that took no part in making the pack; its own accuracy comes
+first. Each row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its
+95 % interval; at the end the table goes into the model card, docs/demo-models.md.
 """
 
 import argparse
@@ -66,7 +67,9 @@ def prompt(scene: Scene, rng: random.Random) -> str:
             return caption.text
 
 
-def held_out(count: int, kinds: dict[str, float], seed: str, pairs: str = "seen") -> list[tuple[Scene, random.Random]]:
+def held_out(
+    count: int, kinds: dict[str, float], seed: str, pairs: str = "seen"
+) -> list[tuple[Scene, random.Random]]:
     """Held-out scenes in seed order, each with a generator of its own."""
     scenes = []
     for index in range(count):
@@ -80,7 +83,8 @@ ANY = {"large": 0.15, "single": 0.4, "several": 0.15, "pair": 0.3}
 
 
 class Pack:
-    """The models, loaded when first asked for. `bfloat16`: draw in it, twice as fast on a processor that knows it."""
+    """The models, loaded when first asked for. `bfloat16`: draw in it, twice as fast on a processor that
+    knows it."""
 
     def __init__(self, bfloat16: bool = False):
         self.bfloat16 = bfloat16
@@ -101,11 +105,21 @@ class Pack:
     @cached_property
     def models(self) -> Models:
         """The models as a worker of the product holds them."""
-        return Models(WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, "data/cache", cpu_threads=1, allow_download=False))
+        return Models(
+            WorkerConfig(
+                "cpu",
+                {"image": str(MODELS / "stable-diffusion")},
+                "data/cache",
+                cpu_threads=1,
+                allow_download=False,
+            )
+        )
 
     @cached_property
     def clip(self):
-        return CLIPModel.from_pretrained(MODELS / "clip", dtype=torch.float32).eval(), CLIPProcessor.from_pretrained(MODELS / "clip")
+        return CLIPModel.from_pretrained(
+            MODELS / "clip", dtype=torch.float32
+        ).eval(), CLIPProcessor.from_pretrained(MODELS / "clip")
 
     @cached_property
     def captioner(self):
@@ -169,7 +183,13 @@ class Report:
 
     def share(self, name: str, hits: list[bool], least: float | None):
         low, high = wilson(sum(hits), len(hits))
-        self.row(name, round(sum(hits) / len(hits), 4), least, n=len(hits), interval=[round(low, 4), round(high, 4)])
+        self.row(
+            name,
+            round(sum(hits) / len(hits), 4),
+            least,
+            n=len(hits),
+            interval=[round(low, 4), round(high, 4)],
+        )
 
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
         reached = None if bar is None else (value <= bar if at_most else value >= bar)
@@ -186,8 +206,12 @@ class Report:
         if "interval" in row:
             low, high = row["interval"]
             text = f"{name:<58} {value:7.1%}  ({low:.1%} to {high:.1%}, n = {row['n']})"
-            return text + (f"  asked {bar:.0%}: {'yes' if row['reached'] else 'NO'}" if bar is not None else "")
-        return f"{name:<58} {value:7.2f}" + (f"  asked {bar}: {'yes' if row['reached'] else 'NO'}" if bar is not None else "")
+            return text + (
+                f"  asked {bar:.0%}: {'yes' if row['reached'] else 'NO'}" if bar is not None else ""
+            )
+        return f"{name:<58} {value:7.2f}" + (
+            f"  asked {bar}: {'yes' if row['reached'] else 'NO'}" if bar is not None else ""
+        )
 
     def markdown(self) -> str:
         """The table of docs/demo-models.md."""
@@ -197,7 +221,9 @@ class Report:
             if "interval" in row:
                 asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
                 low, high = row["interval"]
-                lines.append(f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |")
+                lines.append(
+                    f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |"
+                )
             else:
                 asked = "" if row["bar"] is None else f"at most {row['bar']}{missed}"
                 lines.append(f"| {name} | {row['value']:.2f} | | | {asked} |")
@@ -206,10 +232,14 @@ class Report:
     def publish(self):
         """Writes the table into the model card, between its two marks."""
         before, rest = CARD.read_text().split("<!-- figures -->")
-        CARD.write_text(f"{before}<!-- figures -->\n{self.markdown()}\n<!-- /figures -->{rest.split('<!-- /figures -->')[1]}")
+        CARD.write_text(
+            f"{before}<!-- figures -->\n{self.markdown()}\n<!-- /figures"
+            f" -->{rest.split('<!-- /figures -->')[1]}"
+        )
 
 
-# Rows --------------------------------------------------------------------------------------------------------------
+# Rows
+# --------------------------------------------------------------------------------
 
 
 def main_of(verdict: Verdict):
@@ -220,13 +250,25 @@ def judge_rows(pack: Pack, report: Report, n: int):
     scenes = held_out(max(n, 1000), SINGLE, "judge")
     verdicts = pack.judge([draw(scene, rng) for scene, rng in scenes])
     groups = [scene.groups[0] for scene, _ in scenes]
-    report.share("judge on drawings: colour", [main_of(v).colour == g.colour for v, g in zip(verdicts, groups, strict=True)], 0.97)
-    report.share("judge on drawings: object", [main_of(v).object == g.object for v, g in zip(verdicts, groups, strict=True)], 0.97)
+    report.share(
+        "judge on drawings: colour",
+        [main_of(v).colour == g.colour for v, g in zip(verdicts, groups, strict=True)],
+        0.97,
+    )
+    report.share(
+        "judge on drawings: object",
+        [main_of(v).object == g.object for v, g in zip(verdicts, groups, strict=True)],
+        0.97,
+    )
     right = [v.background == scene.background for v, (scene, _) in zip(verdicts, scenes, strict=True)]
     report.share("judge on drawings: background", right, 0.97)
     scenes = two_objects(n)
     verdicts = pack.judge([draw(scene, rng) for scene, rng in scenes])
-    report.share("judge on drawings: both of two objects", [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)], None)
+    report.share(
+        "judge on drawings: both of two objects",
+        [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)],
+        None,
+    )
 
 
 def two_objects(n: int, seed: str = "two") -> list[tuple[Scene, random.Random]]:
@@ -246,10 +288,16 @@ def has_both(verdict: Verdict, scene: Scene) -> bool:
     return all(pair in found for pair in scene.pairs)
 
 
-def _single_rows(pack: Pack, report: Report, name: str, scenes: list[Scene], pictures: list[Image.Image], bars):
+def _single_rows(
+    pack: Pack, report: Report, name: str, scenes: list[Scene], pictures: list[Image.Image], bars
+):
     verdicts = pack.judge(pictures)
     rows = [
-        (main_of(v).colour == s.groups[0].colour, main_of(v).object == s.groups[0].object, v.background == s.background)
+        (
+            main_of(v).colour == s.groups[0].colour,
+            main_of(v).object == s.groups[0].object,
+            v.background == s.background,
+        )
         for v, s in zip(verdicts, scenes, strict=True)
     ]
     colour, shape, background, all_three = bars
@@ -267,7 +315,9 @@ def imagine_rows(pack: Pack, report: Report, n: int):
 def unseen_rows(pack: Pack, report: Report, n: int):
     scenes = held_out(n, SINGLE, "unseen", pairs="held")
     pictures = pack.imagine([prompt(scene, rng) for scene, rng in scenes])
-    _single_rows(pack, report, "imagine, pairs never seen", [s for s, _ in scenes], pictures, (0.85, 0.7, None, None))
+    _single_rows(
+        pack, report, "imagine, pairs never seen", [s for s, _ in scenes], pictures, (0.85, 0.7, None, None)
+    )
 
 
 def draft_rows(pack: Pack, report: Report, n: int):
@@ -309,15 +359,27 @@ def clip_rows(pack: Pack, report: Report, n: int):
         return torch.cat(parts)
 
     def texts(lines):
-        return _features(model.get_text_features(**processor(text=lines, padding=True, truncation=True, return_tensors="pt")))
+        return _features(
+            model.get_text_features(
+                **processor(text=lines, padding=True, truncation=True, return_tensors="pt")
+            )
+        )
 
     scenes = held_out(n, SINGLE, "classify")
     seen = images([draw(scene, rng) for scene, rng in scenes])
     groups = [scene.groups[0] for scene, _ in scenes]
     guess = (seen @ texts([f"a photo of {o}." for o in OBJECTS]).T).argmax(1).tolist()
-    report.share("classify: CLIP among 12 objects", [OBJECTS[i] == g.object for i, g in zip(guess, groups, strict=True)], 0.95)
+    report.share(
+        "classify: CLIP among 12 objects",
+        [OBJECTS[i] == g.object for i, g in zip(guess, groups, strict=True)],
+        0.95,
+    )
     guess = (seen @ texts([f"a photo of {c} object." for c in COLOURS]).T).argmax(1).tolist()
-    report.share("classify: CLIP among 10 colours", [COLOURS[i] == g.colour for i, g in zip(guess, groups, strict=True)], 0.95)
+    report.share(
+        "classify: CLIP among 10 colours",
+        [COLOURS[i] == g.colour for i, g in zip(guess, groups, strict=True)],
+        0.95,
+    )
     hits = []
     for part in range(0, n, 100):
         chosen, told = [], set()
@@ -328,7 +390,9 @@ def clip_rows(pack: Pack, report: Report, n: int):
             if canonical(scene) not in told:
                 told.add(canonical(scene))
                 chosen.append((scene, rng))
-        found = (images([draw(s, rng) for s, rng in chosen]) @ texts([canonical(s) for s, _ in chosen]).T).argmax(1)
+        found = (
+            images([draw(s, rng) for s, rng in chosen]) @ texts([canonical(s) for s, _ in chosen]).T
+        ).argmax(1)
         hits += (found == torch.arange(100)).tolist()
     report.share("retrieval: image to text among 100 captions", hits, 0.85)
 
@@ -339,7 +403,9 @@ def captions_of(pack: Pack, pictures: list[Image.Image]) -> list[str]:
     captions = []
     for start in range(0, len(pictures), 50):
         inputs = processor(images=pictures[start : start + 50], return_tensors="pt")
-        captions += processor.batch_decode(model.generate(**inputs, max_new_tokens=40, num_beams=1), skip_special_tokens=True)
+        captions += processor.batch_decode(
+            model.generate(**inputs, max_new_tokens=40, num_beams=1), skip_special_tokens=True
+        )
     return captions
 
 
@@ -372,12 +438,16 @@ def vit_rows(pack: Pack, report: Report, n: int):
     for start in range(0, n, 50):
         some = scenes[start : start + 50]
         logits = model(**processor([draw(scene, rng) for scene, rng in some], return_tensors="pt")).logits
-        hits += [OBJECTS[i] == s.groups[0].object for i, (s, _) in zip(logits.argmax(1).tolist(), some, strict=True)]
+        hits += [
+            OBJECTS[i] == s.groups[0].object
+            for i, (s, _) in zip(logits.argmax(1).tolist(), some, strict=True)
+        ]
     report.share("vit: main object", hits, 0.97)
 
 
 def variation_rows(pack: Pack, report: Report, n: int):
-    """Variations of generated pictures, as /variation makes them. The judge's reading of the first picture is the truth."""
+    """Variations of generated pictures, as /variation makes them. The judge's reading of the first picture is
+    the truth."""
     _, prompts, originals = pack.singles(n)
     before = [main_of(v) for v in pack.judge(originals)]
     strengths = pack.settings["variation"]
@@ -385,23 +455,34 @@ def variation_rows(pack: Pack, report: Report, n: int):
     kept = [(a.object, a.colour) == (b.object, b.colour) for a, b in zip(before, after, strict=True)]
     report.share("variation subtle: keeps object and colour", kept, 0.9)
     after = [main_of(v) for v in pack.judge(pack.vary(originals, prompts, strengths["strong"]))]
-    report.share("variation strong: keeps the object", [a.object == b.object for a, b in zip(before, after, strict=True)], 0.8)
+    report.share(
+        "variation strong: keeps the object",
+        [a.object == b.object for a, b in zip(before, after, strict=True)],
+        0.8,
+    )
     moved = [max(abs(a.x - b.x), abs(a.y - b.y)) >= 1 / 16 for a, b in zip(before, after, strict=True)]
     report.share("variation strong: moves the object by 8 px or more", moved, None)
 
 
 def outpaint_rows(pack: Pack, report: Report, n: int):
-    """/outpaint as the product runs it, with the picture's whole prompt: half zoom out by a half, half widen one side by a half.
+    """/outpaint as the product runs it, with the picture's whole prompt: half zoom out by a half, half widen
+    one side by a half.
 
-    Pictures are enlarged to the product's size first. The judge sees new pixels only where it can: for a widened picture,
-    the new strip beside its mirror image.
+    Pictures are enlarged to the product's size first. The judge sees new pixels only where it can: for a
+    widened picture, the new strip beside its mirror image.
     """
     exact, continued = [], []
-    for index, (scene, rng) in enumerate(tqdm(held_out(n, SINGLE, "outpaint"), desc="outpaint", mininterval=10)):
+    for index, (scene, rng) in enumerate(
+        tqdm(held_out(n, SINGLE, "outpaint"), desc="outpaint", mininterval=10)
+    ):
         picture = enlarge(draw(scene, rng), pack.settings["output_scale"])
         side, half, quarter = picture.width, picture.width // 2, picture.width // 4
         zoom = index % 2 == 0
-        sides = dict.fromkeys(("left", "top", "right", "bottom"), quarter) if zoom else {rng.choice(("left", "right")): half}
+        sides = (
+            dict.fromkeys(("left", "top", "right", "bottom"), quarter)
+            if zoom
+            else {rng.choice(("left", "right")): half}
+        )
         request = OutpaintRequest(prompt=prompt(scene, rng), image="0" * 64, seed=index, **sides)
         with pack.precision():
             output = outpaint.run(request, {request.image: picture}, pack.models, Reporter())
@@ -423,7 +504,8 @@ def outpaint_rows(pack: Pack, report: Report, n: int):
 
 
 def time_rows(pack: Pack, report: Report, n: int):
-    """Best of five warm grids on one thread: two threads wait for each other so long that they win nothing on a busy machine."""
+    """Best of five warm grids on one thread: two threads wait for each other so long that they win nothing on
+    a busy machine."""
     clocks = []
     for _ in range(6):
         started = time.perf_counter(), time.process_time()
@@ -449,7 +531,9 @@ print(psutil.Process().memory_info().rss / 2**30)
 def memory_rows(pack: Pack, report: Report, n: int):
     """Resident memory of a fresh process that holds all models and has used them."""
     result = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    report.row("GiB resident with all models loaded", round(float(result.stdout.split()[-1]), 2), 1.2, at_most=True)
+    report.row(
+        "GiB resident with all models loaded", round(float(result.stdout.split()[-1]), 2), 1.2, at_most=True
+    )
 
 
 ROWS = {
@@ -473,7 +557,9 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m demo.evaluate", description=__doc__)
     parser.add_argument("--n", type=int, default=500, help="samples a row")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     diffusers_logging.set_verbosity_error()

@@ -1,4 +1,5 @@
-"""Writes `demo/models/examples.json`: what the demo models can draw, for hints, autocomplete and default labels."""
+"""Writes `demo/models/examples.json`: what the demo models can draw, for hints, autocomplete and default
+labels."""
 
 import json
 

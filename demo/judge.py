@@ -1,7 +1,8 @@
-"""The judge of generated pictures: a small convolutional network that finds objects, colours and the background.
+"""The judge of generated pictures: a small convolutional network that finds objects, colours and the
+background.
 
-It is trained on drawn scenes only and takes no part in making the pack. It marks object centres on a grid, after
-"Objects as Points" (Zhou et al., 2019, arXiv:1904.07850), and names the object and colour at each.
+It is trained on drawn scenes only and takes no part in making the pack. It marks object centres on a grid,
+after "Objects as Points" (Zhou et al., 2019, arXiv:1904.07850), and names the object and colour at each.
 """
 
 import random
@@ -88,16 +89,23 @@ class Judge:
     def __init__(self):
         self.network = Network().to(device())
         weights = load_file(MODELS / "judge" / "model.safetensors")
-        self.network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        self.network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+        )
         self.network.eval()
 
     @torch.no_grad()
     def __call__(self, pictures: list[Image.Image]) -> list[Verdict]:
         verdicts = []
         for start in range(0, len(pictures), 64):
-            some = [np.asarray(p.convert("RGB").resize((SIZE, SIZE), Image.BOX)) for p in pictures[start : start + 64]]
+            some = [
+                np.asarray(p.convert("RGB").resize((SIZE, SIZE), Image.BOX))
+                for p in pictures[start : start + 64]
+            ]
             grids, summaries = self.network(pixels(some))
-            verdicts += [_read(grid, summary) for grid, summary in zip(grids.cpu(), summaries.cpu(), strict=True)]
+            verdicts += [
+                _read(grid, summary) for grid, summary in zip(grids.cpu(), summaries.cpu(), strict=True)
+            ]
         return verdicts
 
 
@@ -131,7 +139,9 @@ def _sample(rng: random.Random):
     a = np.asarray(image).astype(np.float32)
     if rng.random() < 0.5:  # generated pictures are softer and noisier than drawn ones
         small = rng.choice((40, 48, 56))
-        a = np.asarray(image.resize((small, small), Image.BILINEAR).resize((SIZE, SIZE), Image.BICUBIC)).astype(np.float32)
+        a = np.asarray(
+            image.resize((small, small), Image.BILINEAR).resize((SIZE, SIZE), Image.BICUBIC)
+        ).astype(np.float32)
         a = a + np.random.default_rng(rng.randrange(1 << 30)).normal(0, rng.uniform(0, 8), a.shape)
     heat = np.zeros((GRID, GRID), np.float32)
     ys, xs = np.mgrid[0:GRID, 0:GRID] + 0.5
@@ -149,7 +159,13 @@ def _sample(rng: random.Random):
             if 0 <= v < GRID and 0 <= u < GRID:
                 centres.append((v, u, OBJECTS.index(thing.object), COLOURS.index(thing.colour)))
         centres.append((y, x, OBJECTS.index(thing.object), COLOURS.index(thing.colour)))
-    return a.clip(0, 255).astype(np.uint8), heat, centres, BACKGROUNDS.index(scene.background), STYLES.index(scene.style)
+    return (
+        a.clip(0, 255).astype(np.uint8),
+        heat,
+        centres,
+        BACKGROUNDS.index(scene.background),
+        STYLES.index(scene.style),
+    )
 
 
 def train(steps: int = 1500):
@@ -158,7 +174,9 @@ def train(steps: int = 1500):
     run = Run("judge", model, Plan(steps, lr=2e-3, weight_decay=0.01, decay=0.6, ema=0.99))
 
     def loss(rng):
-        pictures, heats, centres, backgrounds, styles = zip(*(_sample(rng) for _ in range(BATCH)), strict=True)
+        pictures, heats, centres, backgrounds, styles = zip(
+            *(_sample(rng) for _ in range(BATCH)), strict=True
+        )
         with autocast():
             grid, summary = model(pixels(list(pictures)))
         grid, summary = grid.float(), summary.float()
@@ -172,7 +190,11 @@ def train(steps: int = 1500):
         value = value + F.cross_entropy(objects, at[:, 3]) + F.cross_entropy(colours, at[:, 4])
         background, style = summary.split((len(BACKGROUNDS), len(STYLES)), 1)
         truth = torch.tensor(backgrounds, device=device())
-        value = value + F.cross_entropy(background, truth) + 0.5 * F.cross_entropy(style, torch.tensor(styles, device=device()))
+        value = (
+            value
+            + F.cross_entropy(background, truth)
+            + 0.5 * F.cross_entropy(style, torch.tensor(styles, device=device()))
+        )
         return value, {
             "object": (objects.argmax(1) == at[:, 3]).float().mean().item(),
             "colour": (colours.argmax(1) == at[:, 4]).float().mean().item(),

@@ -5,7 +5,17 @@ import logging
 
 import torch
 
-from demo import examples, judge, train_captioner, train_clip, train_text, train_unet, train_vae, train_vision, train_vit
+from demo import (
+    examples,
+    judge,
+    train_captioner,
+    train_clip,
+    train_text,
+    train_unet,
+    train_vae,
+    train_vision,
+    train_vit,
+)
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -29,7 +39,9 @@ UNTRAINED = ("examples", "latents", "assemble")
 def main():
     parser = argparse.ArgumentParser(prog="python -m demo.train", description=__doc__)
     parser.add_argument("stage", choices=[*STAGES, "all"])
-    parser.add_argument("--steps", type=int, help="train this long instead of the stage's own number of steps")
+    parser.add_argument(
+        "--steps", type=int, help="train this long instead of the stage's own number of steps"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)  # models this small lose more in waiting for a second thread than they win

@@ -71,12 +71,15 @@ def tower_state(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
 
 
 def blip_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
-    """CLIP's vision weights under BLIP's names. BLIP has no norm before the first layer; training makes up for it."""
+    """CLIP's vision weights under BLIP's names. BLIP has no norm before the first layer; training makes up
+    for it."""
     state = tower_state(tower)
     renamed = {}
     for key, value in state.items():
         if "q_proj" in key:
-            renamed[key.replace("q_proj", "qkv")] = torch.cat([state[key.replace("q_proj", f"{x}_proj")] for x in "qkv"])
+            renamed[key.replace("q_proj", "qkv")] = torch.cat(
+                [state[key.replace("q_proj", f"{x}_proj")] for x in "qkv"]
+            )
         elif "k_proj" not in key and "v_proj" not in key and "pre_layrnorm" not in key:
             renamed[key.replace("out_proj", "projection")] = value
     renamed["embeddings.patch_embedding.bias"] = torch.zeros(WIDTH)
@@ -98,12 +101,20 @@ def train(steps: int = 1100):
 
 
 def refine(steps: int = 1500):
-    """Goes on from the end of `train` with more single objects; where its checkpoint is gone, from the shipped pack."""
+    """Goes on from the end of `train` with more single objects; where its checkpoint is gone, from the
+    shipped pack."""
     tokenizer = build_bert(MODELS / "captioner")
     model = build(tokenizer)
     run = Run("captioner_refine", model, Plan(steps, lr=5e-4, ema=0.995, decay=0.8, **ADAM))
     if run.step == 0:
-        run.start_from(trained_weights("captioner", partial(BlipForConditionalGeneration.from_pretrained, MODELS / "captioner", dtype=torch.float32)))
+        run.start_from(
+            trained_weights(
+                "captioner",
+                partial(
+                    BlipForConditionalGeneration.from_pretrained, MODELS / "captioner", dtype=torch.float32
+                ),
+            )
+        )
     _train(run, tokenizer, REFINE)
 
 
@@ -114,7 +125,9 @@ def _train(run: Run, tokenizer: BertTokenizer, mix: dict[str, float]):
     def loss(rng):
         scenes = [training_scene(rng, mix, held_pairs=True) for _ in range(BATCH)]
         texts = [sentence(scene, rng) for scene in scenes]
-        tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").to(device())
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=LENGTH, return_tensors="pt").to(
+            device()
+        )
         ids = tokens.input_ids.clone()  # (B, L)
         ids[:, 0] = start
         labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
@@ -136,7 +149,11 @@ def _train(run: Run, tokenizer: BertTokenizer, mix: dict[str, float]):
 def export(model: BlipForConditionalGeneration, tokenizer: BertTokenizer):
     folder = MODELS / "captioner"
     ship(model, folder)
-    (folder / "atelier.json").write_text(json.dumps({"prefixes": PREFIXES, "max_new_tokens": LENGTH}, indent=1) + "\n")
+    (folder / "atelier.json").write_text(
+        json.dumps({"prefixes": PREFIXES, "max_new_tokens": LENGTH}, indent=1) + "\n"
+    )
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    processor = BlipImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD))
+    processor = BlipImageProcessor(
+        size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)
+    )
     BlipProcessor(processor, tokenizer).save_pretrained(folder)

@@ -5,7 +5,15 @@ import random
 
 import torch
 import torch.nn.functional as F
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModel
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTextModel,
+    CLIPTokenizer,
+    CLIPVisionModel,
+)
 
 from demo.captions import COLOUR_WORDS, OBJECT_WORDS, PLACE_WORDS, background_phrase, canonical, describe
 from demo.train_text import WIDTH as TEXT_WIDTH
@@ -18,7 +26,14 @@ from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, RELATIONS, Group, 
 BATCH = 112
 MIX = {"large": 0.15, "single": 0.42, "several": 0.13, "pair": 0.26, "empty": 0.04}
 TEMPLATES = (
-    "{}", "{}", "a {}", "a photo of {}.", "a picture of {}.", "an image of {}.", "a photo of a {}", "a drawing of a {}",
+    "{}",
+    "{}",
+    "a {}",
+    "a photo of {}.",
+    "a picture of {}.",
+    "an image of {}.",
+    "a photo of a {}",
+    "a drawing of a {}",
     "this is a {}.",
 )
 
@@ -62,20 +77,30 @@ def altered(scene: Scene, rng: random.Random) -> Scene:
     i = rng.randrange(len(groups))
     group = groups[i]
     if chance < 0.5:
-        groups[i] = Group(group.count, rng.choice([c for c in COLOURS if c != group.colour]), group.object, group.size)
+        groups[i] = Group(
+            group.count, rng.choice([c for c in COLOURS if c != group.colour]), group.object, group.size
+        )
     elif chance < 0.8:
-        groups[i] = Group(group.count, group.colour, rng.choice([o for o in OBJECTS if o != group.object]), group.size)
+        groups[i] = Group(
+            group.count, group.colour, rng.choice([o for o in OBJECTS if o != group.object]), group.size
+        )
     else:
-        groups[i] = Group(rng.choice([n for n in (1, 2, 3, 4) if n != group.count]), group.colour, group.object, group.size)
+        groups[i] = Group(
+            rng.choice([n for n in (1, 2, 3, 4) if n != group.count]), group.colour, group.object, group.size
+        )
     return Scene(tuple(groups), scene.place, scene.background, scene.style)
 
 
 def label_texts(rng: random.Random) -> dict[str, list[str]]:
-    """One text for each object, colour and background, in a random form: what zero-shot questions look like."""
+    """One text for each object, colour and background, in a random form: what zero-shot questions look
+    like."""
     template = rng.choice(TEMPLATES)
     objects = [template.format(rng.choice(OBJECT_WORDS[o]) if rng.random() < 0.3 else o) for o in OBJECTS]
     noun = rng.choice(("", "", "object", "thing", "shape"))
-    colours = [template.format(f"{rng.choice(COLOUR_WORDS[c]) if rng.random() < 0.2 else c} {noun}".strip()) for c in COLOURS]
+    colours = [
+        template.format(f"{rng.choice(COLOUR_WORDS[c]) if rng.random() < 0.2 else c} {noun}".strip())
+        for c in COLOURS
+    ]
     form = rng.choice(("{}", "a picture {}", "something {}"))
     backgrounds = []
     for b in BACKGROUNDS:
@@ -85,7 +110,8 @@ def label_texts(rng: random.Random) -> dict[str, list[str]]:
 
 
 class Texts:
-    """Texts to pooled, projected, unit vectors; padded only as far as needed, since padding follows the pooled token."""
+    """Texts to pooled, projected, unit vectors; padded only as far as needed, since padding follows the
+    pooled token."""
 
     def __init__(self, model: CLIPModel, encoder: Encoder):
         self.model, self.encoder = model, encoder
@@ -108,11 +134,15 @@ def train(steps: int = 900):
         scenes = [training_scene(rng, MIX) for _ in range(BATCH)]
         captions = [canonical(s) if rng.random() < 0.3 else describe(s, rng, drop=0.03).text for s in scenes]
         misses = [altered(s, rng) for s in scenes]
-        near = [canonical(s) if rng.random() < 0.3 else describe(s, rng, drop=0, noise=0.1).text for s in misses]
+        near = [
+            canonical(s) if rng.random() < 0.3 else describe(s, rng, drop=0, noise=0.1).text for s in misses
+        ]
         single = torch.tensor([i for i, s in enumerate(scenes) if len(s.groups) == 1], device=device())
         labels = label_texts(rng)
         with autocast():
-            pooled = model.vision_model(pixel_values=pixels([picture(s, rng)[0] for s in scenes])).pooler_output
+            pooled = model.vision_model(
+                pixel_values=pixels([picture(s, rng)[0] for s in scenes])
+            ).pooler_output
             image = F.normalize(model.visual_projection(pooled).float(), dim=-1)  # (B, TEXT_WIDTH)
             text = texts(captions + near)  # (2 B, TEXT_WIDTH)
             zero_shot = texts([t for group in labels.values() for t in group])
@@ -126,7 +156,9 @@ def train(steps: int = 900):
             "colour": [COLOURS.index(scenes[i].groups[0].colour) for i in single.tolist()],
             "background": [BACKGROUNDS.index(s.background) for s in scenes],
         }
-        for (name, answer), part in zip(answers.items(), zero_shot.split([len(v) for v in labels.values()]), strict=True):
+        for (name, answer), part in zip(
+            answers.items(), zero_shot.split([len(v) for v in labels.values()]), strict=True
+        ):
             target = torch.tensor(answer, device=device())
             guess = scale * (image if name == "background" else image[single]) @ part.T
             value = value + 0.4 * F.cross_entropy(guess, target)

@@ -1,8 +1,9 @@
-"""Trains the generator's text encoder on captions alone: at each token it must know what has been said so far.
+"""Trains the generator's text encoder on captions alone: at each token it must know what has been said so
+far.
 
-A caption's scene is known, so every token has dense labels: at a noun, its object, colour and count; at the end and at
-every padding token after it, both groups, the background and the style. A frozen encoder that carries these lets the
-UNet learn binding ("a red cat above a blue star") from few pictures.
+A caption's scene is known, so every token has dense labels: at a noun, its object, colour and count; at the
+end and at every padding token after it, both groups, the background and the style. A frozen encoder that
+carries these lets the UNet learn binding ("a red cat above a blue star") from few pictures.
 """
 
 import random
@@ -49,7 +50,8 @@ def build(vocabulary: int, end: int) -> CLIPTextModel:
 
 
 def summary_labels(scene: Scene, caption: Caption) -> list[int]:
-    """The labels of SUMMARY; what the words leave open is a class of its own (the last or, for sides, the first)."""
+    """The labels of SUMMARY; what the words leave open is a class of its own (the last or, for sides, the
+    first)."""
     labels = []
     for index in caption.order:
         group = scene.groups[index]
@@ -87,8 +89,19 @@ class DenseText(nn.Module):
         right = []
         for position in (batch.end, batch.pad):
             parts = self.summary(hidden[rows, position]).float().split(SUMMARY, -1)
-            loss = loss + sum(F.cross_entropy(part, target) for part, target in zip(parts, batch.summary.T, strict=True)) / 2
-            right.append(torch.stack([p.argmax(-1) == t for p, t in zip(parts, batch.summary.T, strict=True)]).all(0).float().mean())
+            loss = (
+                loss
+                + sum(
+                    F.cross_entropy(part, target) for part, target in zip(parts, batch.summary.T, strict=True)
+                )
+                / 2
+            )
+            right.append(
+                torch.stack([p.argmax(-1) == t for p, t in zip(parts, batch.summary.T, strict=True)])
+                .all(0)
+                .float()
+                .mean()
+            )
         return loss, {"end": right[0].item(), "pad": right[1].item()}
 
 
@@ -133,7 +146,12 @@ def train(steps: int = 1600):
     def loss(rng):
         scenes = [training_scene(rng, MIX) for _ in range(BATCH)]
         # The far positions only ever hold padding: they are seen in every fourth batch.
-        batch = Batch([(s, describe(s, rng, noise=0.25)) for s in scenes], encoder, rng, rng.choice((40, 40, 48, LENGTH)))
+        batch = Batch(
+            [(s, describe(s, rng, noise=0.25)) for s in scenes],
+            encoder,
+            rng,
+            rng.choice((40, 40, 48, LENGTH)),
+        )
         with autocast():
             hidden = model.encoder(input_ids=batch.ids).last_hidden_state
             return model.losses(hidden, batch)

@@ -1,4 +1,5 @@
-"""Trains the image generator's UNet on cached latents with the frozen text encoder, and assembles the pipeline."""
+"""Trains the image generator's UNet on cached latents with the frozen text encoder, and assembles the
+pipeline."""
 
 import json
 import random
@@ -64,12 +65,14 @@ def build() -> UNet2DConditionModel:
         attention_head_dim=tuple(c // HEAD for c in CHANNELS),
         norm_num_groups=16,
     )
-    # The backward pass of bfloat16 scaled_dot_product_attention is slow on a CPU: 46 against 39 pictures a second.
+    # The backward pass of bfloat16 scaled_dot_product_attention is slow on a CPU: 46 against 39 pictures a
+    # second.
     model.set_attn_processor(AttnProcessor())
     return model.to(device())
 
 
-# Latents -----------------------------------------------------------------------------------------------------------
+# Latents
+# -----------------------------------------------------------------------------------------------------------
 
 SHAPES = ((16, 16), (20, 13), (13, 20), (18, 14), (14, 18), (22, 12), (12, 22))  # latent cells: columns, rows
 SQUARE = 0.85  # share of the batches, and about that of the shards
@@ -119,7 +122,9 @@ def encode_latents(shards: int = 60):
                 drawn.append(np.asarray(draw(scene, rng, size, placed)))
                 weights.append(_weight(patches(placed, rows, columns) >= 0))
             with autocast():
-                latents.append(vae.encoder(to_tensor(np.stack(drawn))).float().cpu().numpy().astype(np.float16))
+                latents.append(
+                    vae.encoder(to_tensor(np.stack(drawn))).float().cpu().numpy().astype(np.float16)
+                )
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, latents=np.concatenate(latents), weights=np.stack(weights).astype(np.float16))
@@ -127,7 +132,8 @@ def encode_latents(shards: int = 60):
 
 
 def _weight(covered: np.ndarray) -> np.ndarray:
-    """The loss weight of each latent cell: small objects count about as much as large ones. (rows, columns)."""
+    """The loss weight of each latent cell: small objects count about as much as large ones. (rows,
+    columns)."""
     return 1 + covered * np.clip(60 / max(1, covered.sum()), 1, 5)
 
 
@@ -155,7 +161,8 @@ class Pool:
             self.by_kind.append(by_kind)
 
     def sample(self, rng: random.Random, mix: dict[str, float], count: int):
-        """`count` scenes of one shape, their latents (B, 4, rows, columns) and loss weights (B, 1, rows, columns)."""
+        """`count` scenes of one shape, their latents (B, 4, rows, columns) and loss weights (B, 1, rows,
+        columns)."""
         square = [i for i in range(len(self.scenes)) if _shape(i) == SHAPES[0]]
         other = [i for i in range(len(self.scenes)) if _shape(i) != SHAPES[0]]
         if other and rng.random() > SQUARE:
@@ -163,13 +170,16 @@ class Pool:
         else:
             shards = rng.choices(square, k=count)
         kinds = rng.choices(list(mix), list(mix.values()), k=count)
-        chosen = [(shard, rng.choice(self.by_kind[shard][name])) for shard, name in zip(shards, kinds, strict=True)]
+        chosen = [
+            (shard, rng.choice(self.by_kind[shard][name])) for shard, name in zip(shards, kinds, strict=True)
+        ]
         latents = torch.stack([self.latents[shard][i] for shard, i in chosen]).float()
         weights = torch.stack([self.weights[shard][i] for shard, i in chosen]).float()[:, None]
         return [self.scenes[shard][i] for shard, i in chosen], latents.to(device()), weights.to(device())
 
 
-# Training ----------------------------------------------------------------------------------------------------------
+# Training
+# ----------------------------------------------------------------------------------------------------------
 
 
 def _timesteps(count: int) -> torch.Tensor:
@@ -180,7 +190,8 @@ def _timesteps(count: int) -> torch.Tensor:
 
 
 def train(steps: int = 4800):
-    """From nothing: shapes are learned from large objects first, then the mix of scenes turns to the full world."""
+    """From nothing: shapes are learned from large objects first, then the mix of scenes turns to the full
+    world."""
     torch.manual_seed(0)
     run = Run("unet", build(), Plan(steps, lr=1e-3, decay=0.45, ema=0.993))
 
@@ -192,19 +203,27 @@ def train(steps: int = 4800):
 
 
 def refine(steps: int = 5600):
-    """Goes on from the end of `train` with more pairs; where its checkpoint is gone, from the shipped pack's UNet."""
+    """Goes on from the end of `train` with more pairs; where its checkpoint is gone, from the shipped pack's
+    UNet."""
     model = build()
     run = Run("unet_refine", model, Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
     if run.step == 0:
-        shipped = partial(UNet2DConditionModel.from_pretrained, MODELS / "stable-diffusion" / "unet", torch_dtype=torch.float32)
+        shipped = partial(
+            UNet2DConditionModel.from_pretrained,
+            MODELS / "stable-diffusion" / "unet",
+            torch_dtype=torch.float32,
+        )
         run.start_from(trained_weights("unet", shipped))
     _train(run, lambda: REFINE)
 
 
 def _train(run: Run, mix: Callable[[], dict[str, float]]):
-    """Trains `run.model` by v-prediction (Salimans & Ho, 2022, arXiv:2202.00512) on scenes of the kinds `mix` weighs."""
+    """Trains `run.model` by v-prediction (Salimans & Ho, 2022, arXiv:2202.00512) on scenes of the kinds `mix`
+    weighs."""
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
-    text = CLIPTextModel.from_pretrained(WORK / "text_encoder").float().to(device()).eval().requires_grad_(False)
+    text = (
+        CLIPTextModel.from_pretrained(WORK / "text_encoder").float().to(device()).eval().requires_grad_(False)
+    )
     encoder = Encoder(tokenizer)
     model = run.model.train()
     pool = Pool()
@@ -256,7 +275,8 @@ def assemble(run: Run | None = None):
 
 
 def settings() -> dict:
-    """How the pipeline is meant to be called; steps and strengths were chosen with `python -m demo.choose`."""
+    """How the pipeline is meant to be called; steps and strengths were chosen with `python -m
+    demo.choose`."""
     return {
         **DEFAULTS,
         "draft": {"num_inference_steps": 6, "guidance_scale": 2.5},

@@ -1,4 +1,5 @@
-"""Trains the image tower that CLIP, the captioner and the classifier start from: what does each patch show?"""
+"""Trains the image tower that CLIP, the captioner and the classifier start from: what does each patch
+show?"""
 
 import random
 
@@ -40,7 +41,8 @@ def config() -> CLIPVisionConfig:
 
 
 def picture(scene: Scene, rng: random.Random) -> tuple[np.ndarray, list[Placed]]:
-    """(SIZE, SIZE, 3) uint8 as the processors see a picture, at times blurred or noisy as generated ones are."""
+    """(SIZE, SIZE, 3) uint8 as the processors see a picture, at times blurred or noisy as generated ones
+    are."""
     placed = layout(scene, rng)
     image = draw(scene, rng, placed=placed)
     if rng.random() < 0.3:
@@ -58,7 +60,9 @@ def pixels(pictures: list[np.ndarray]) -> torch.Tensor:
 
 def spatial(scene: Scene):
     """The groups from top left on."""
-    return scene.groups[::-1] if scene.place in ("below", "right") and len(scene.groups) == 2 else scene.groups
+    return (
+        scene.groups[::-1] if scene.place in ("below", "right") and len(scene.groups) == 2 else scene.groups
+    )
 
 
 def summary_labels(scene: Scene) -> list[int]:
@@ -68,7 +72,8 @@ def summary_labels(scene: Scene) -> list[int]:
 
 
 def patch_labels(placed: list[Placed]) -> tuple[np.ndarray, np.ndarray]:
-    """Object and colour of each patch, row by row: two (GRID * GRID,) int64, the last class where there is none."""
+    """Object and colour of each patch, row by row: two (GRID * GRID,) int64, the last class where there is
+    none."""
     objects = np.array([OBJECTS.index(p.object) for p in placed] + [len(OBJECTS)])
     colours = np.array([COLOURS.index(p.colour) for p in placed] + [len(COLOURS)])
     owner = patches(placed, GRID, GRID).ravel()
@@ -86,9 +91,12 @@ class DenseVision(nn.Module):
         self.summary = nn.Linear(WIDTH, sum(SUMMARY))
 
     def losses(self, hidden, pooled, objects, colours, summary):
-        """`hidden` (B, GRID * GRID, WIDTH), `pooled` (B, WIDTH), patch labels (B, GRID * GRID), `summary` (B, 8)."""
+        """`hidden` (B, GRID * GRID, WIDTH), `pooled` (B, WIDTH), patch labels (B, GRID * GRID), `summary` (B,
+        8)."""
         weight = torch.where(objects < len(OBJECTS), 1.0, 0.25).flatten()
-        dense = F.cross_entropy(self.objects(hidden).float().flatten(0, 1), objects.flatten(), reduction="none")
+        dense = F.cross_entropy(
+            self.objects(hidden).float().flatten(0, 1), objects.flatten(), reduction="none"
+        )
         dense = dense + 0.5 * F.cross_entropy(
             self.colours(hidden).float().flatten(0, 1), colours.flatten(), reduction="none"
         )
@@ -109,7 +117,12 @@ def whiten(tower: CLIPVisionModel):
     """
     rng = random.Random("whitening")
     x = pixels([picture(training_scene(rng, MIX, held_pairs=True), rng)[0] for _ in range(1500)])
-    x = x.unfold(2, PATCH, PATCH).unfold(3, PATCH, PATCH).permute(0, 2, 3, 1, 4, 5).reshape(-1, 3 * PATCH * PATCH)
+    x = (
+        x.unfold(2, PATCH, PATCH)
+        .unfold(3, PATCH, PATCH)
+        .permute(0, 2, 3, 1, 4, 5)
+        .reshape(-1, 3 * PATCH * PATCH)
+    )
     x = x - x.mean(0)
     values, vectors = torch.linalg.eigh(x.T @ x / len(x))
     basis = (vectors / (values + 1e-3).sqrt()).flip(1).T[:WIDTH]
@@ -123,7 +136,9 @@ def train(steps: int = 1800):
     tower = CLIPVisionModel(config()).to(device())
     whiten(tower)
     model = DenseVision(tower)
-    run = Run("vision", model.to(device()), Plan(steps, lr=1.2e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.995))
+    run = Run(
+        "vision", model.to(device()), Plan(steps, lr=1.2e-3, weight_decay=0.02, betas=(0.9, 0.98), ema=0.995)
+    )
     norm = (tower.vision_model if hasattr(tower, "vision_model") else tower).post_layernorm
 
     def loss(rng):
@@ -132,11 +147,15 @@ def train(steps: int = 1800):
         scenes = [training_scene(rng, mix, held_pairs=True) for _ in range(BATCH)]
         drawn = [picture(scene, rng) for scene in scenes]
         labels = [patch_labels(placed) for _, placed in drawn]
-        objects, colours = (torch.from_numpy(np.stack(part)).to(device()) for part in zip(*labels, strict=True))
+        objects, colours = (
+            torch.from_numpy(np.stack(part)).to(device()) for part in zip(*labels, strict=True)
+        )
         summary = torch.tensor([summary_labels(scene) for scene in scenes], device=device())
         with autocast():
             out = tower(pixel_values=pixels([p for p, _ in drawn]))
-            return model.losses(norm(out.last_hidden_state[:, 1:]), out.pooler_output, objects, colours, summary)
+            return model.losses(
+                norm(out.last_hidden_state[:, 1:]), out.pooler_output, objects, colours, summary
+            )
 
     run.train(loss)
     run.use_average()

@@ -32,7 +32,8 @@ def build() -> ViTForImageClassification:
 
 
 def vit_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
-    """CLIP's vision weights under ViT's names. ViT has no norm before the first layer; training makes up for it."""
+    """CLIP's vision weights under ViT's names. ViT has no norm before the first layer; training makes up for
+    it."""
     names = (
         ("embeddings.class_embedding", "embeddings.cls_token"),
         ("embeddings.position_embedding.weight", "embeddings.position_embeddings"),
@@ -59,7 +60,11 @@ def vit_tower(tower: CLIPVisionModel) -> dict[str, torch.Tensor]:
 def train(steps: int = 500):
     torch.manual_seed(0)
     model = build()
-    run = Run("vit", model, Plan(steps, lr=8e-4, warmup=50, decay=0.7, weight_decay=0.02, betas=(0.9, 0.98), ema=0.98))
+    run = Run(
+        "vit",
+        model,
+        Plan(steps, lr=8e-4, warmup=50, decay=0.7, weight_decay=0.02, betas=(0.9, 0.98), ema=0.98),
+    )
     model.train()
 
     def loss(rng):
@@ -71,10 +76,14 @@ def train(steps: int = 500):
         truth = truth.to(device())
         with autocast():
             logits = model(pixel_values=pixels([picture(scene, rng)[0] for scene in scenes])).logits.float()
-        return F.cross_entropy(logits, truth), {"top1": (logits.argmax(1) == truth.argmax(1)).float().mean().item()}
+        return F.cross_entropy(logits, truth), {
+            "top1": (logits.argmax(1) == truth.argmax(1)).float().mean().item()
+        }
 
     run.train(loss)
     run.use_average()
     folder = MODELS / "vit"
     ship(model, folder)
-    ViTImageProcessor(size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)).save_pretrained(folder)
+    ViTImageProcessor(
+        size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)
+    ).save_pretrained(folder)

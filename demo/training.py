@@ -1,5 +1,5 @@
-"""The loop that every training stage runs in: seeded by step, resumable, with a progress bar, an average of the weights
-and a count of CPU seconds. It knows nothing of what is trained.
+"""The loop that every training stage runs in: seeded by step, resumable, with a progress bar, an average of
+the weights and a count of CPU seconds. It knows nothing of what is trained.
 """
 
 import json
@@ -50,14 +50,16 @@ class Plan:
 
 
 def ship(model, folder: Path):
-    """Saves a transformers model in float16 with a configuration that loads it in float32, as a CPU needs it."""
+    """Saves a transformers model in float16 with a configuration that loads it in float32, as a CPU needs
+    it."""
     model.cpu().half().save_pretrained(folder)
     path = folder / "config.json"
     path.write_text(re.sub(r'"(dtype|torch_dtype)": "float16"', r'"\1": "float32"', path.read_text()))
 
 
 def trained_weights(stage: str, shipped: Callable[[], torch.nn.Module]) -> list[torch.Tensor]:
-    """What a finished stage ended with, in the order of its model's parameters; without its checkpoint, the shipped weights."""
+    """What a finished stage ended with, in the order of its model's parameters; without its checkpoint, the
+    shipped weights."""
     path = WORK / f"{stage}.pt"
     if path.exists():
         return torch.load(path, map_location=device(), weights_only=True)["average"]
@@ -112,13 +114,15 @@ class Run:
 
     @torch.no_grad()
     def start_from(self, weights: list[torch.Tensor]):
-        """Begins at `weights` (in the order of the trained parameters) instead of at the model's own start."""
+        """Begins at `weights` (in the order of the trained parameters) instead of at the model's own
+        start."""
         for parameter, average, weight in zip(self.parameters, self.average, weights, strict=True):
             parameter.copy_(weight)
             average.copy_(weight)
 
     def use_average(self):
-        """Puts the averaged weights into the model, for shipping or a look; training goes on from the checkpoint."""
+        """Puts the averaged weights into the model, for shipping or a look; training goes on from the
+        checkpoint."""
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.average, strict=True):
                 parameter.copy_(average)
@@ -136,7 +140,8 @@ class Run:
         save_every: int = 200,
         seed: int = 0,
     ):
-        """Runs `loss` and a step of AdamW until the plan's steps are done. `loss` draws its batch from the generator."""
+        """Runs `loss` and a step of AdamW until the plan's steps are done. `loss` draws its batch from the
+        generator."""
         plan = self.plan
         bar = tqdm(total=plan.steps, initial=self.step, desc=self.name, mininterval=5, disable=self.rank > 0)
         log = WORK / f"{self.name}.jsonl"

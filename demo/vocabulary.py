@@ -1,5 +1,5 @@
-"""The two tokenizers: CLIP's byte-level BPE, in which every word of the grammar is one token and any other text falls
-back to smaller pieces down to bytes, and the captioner's plain list of words.
+"""The two tokenizers: CLIP's byte-level BPE, in which every word of the grammar is one token and any other
+text falls back to smaller pieces down to bytes, and the captioner's plain list of words.
 """
 
 import json
@@ -40,7 +40,8 @@ def grammar_words() -> list[str]:
 
 
 def build_clip(folder: Path) -> CLIPTokenizer:
-    """Trains the BPE on the grammar's words and on some plain English, and writes it in CLIP's two-file form."""
+    """Trains the BPE on the grammar's words and on some plain English, and writes it in CLIP's two-file
+    form."""
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix="", fuse_unk=False))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
@@ -55,15 +56,25 @@ def build_clip(folder: Path) -> CLIPTokenizer:
     english = [topics[key] for key in sorted(topics)]
     corpus = english + [" ".join(grammar_words())] * 3000
     trainer = trainers.BpeTrainer(
-        vocab_size=SIZE - len(alphabet) - 2, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
+        vocab_size=SIZE - len(alphabet) - 2,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
-    merges = [pair if isinstance(pair, list) else pair.split(" ") for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
-    tokens = dict.fromkeys(alphabet + [letter + "</w>" for letter in alphabet] + [a + b for a, b in merges] + [START, END])
+    merges = [
+        pair if isinstance(pair, list) else pair.split(" ")
+        for pair in json.loads(tokenizer.to_str())["model"]["merges"]
+    ]
+    tokens = dict.fromkeys(
+        alphabet + [letter + "</w>" for letter in alphabet] + [a + b for a, b in merges] + [START, END]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = {token: index for index, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8"
+    )
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": LENGTH, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -74,7 +85,12 @@ def build_clip(folder: Path) -> CLIPTokenizer:
 def build_bert(folder: Path) -> BertTokenizer:
     """Whole words of the grammar without its filler; single characters for anything else."""
     characters = string.ascii_lowercase + string.digits
-    pieces = set(grammar_words()) - set(captions.FILLER) | set(characters) | {"##" + c for c in characters} | set(".,!?-':")
+    pieces = (
+        set(grammar_words()) - set(captions.FILLER)
+        | set(characters)
+        | {"##" + c for c in characters}
+        | set(".,!?-':")
+    )
     pieces |= {"is", "this", "it", "there", "are", *OBJECTS, *COLOURS, *PLACES, *STYLES}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "vocab.txt"
@@ -94,7 +110,8 @@ class Encoder:
         return tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def words(self, texts: list[str], length: int) -> tuple[list[int], list[int]]:
-        """`length` ids, padded as the pipeline pads them, and the position of each word's last token (-1: cut off)."""
+        """`length` ids, padded as the pipeline pads them, and the position of each word's last token (-1: cut
+        off)."""
         ids, ends = [self.start], []
         for text in texts:
             ids.extend(self.word(text))

@@ -1,4 +1,5 @@
-"""The small world the demo models know: its objects, colours, backgrounds and styles, and how a scene is composed.
+"""The small world the demo models know: its objects, colours, backgrounds and styles, and how a scene is
+composed.
 
 A `Scene` says what is in a picture, never where each pixel goes (`demo.drawing`) nor how it is put in words
 (`demo.captions`).
@@ -8,7 +9,20 @@ import random
 import zlib
 from dataclasses import dataclass
 
-OBJECTS = ("ball", "star", "heart", "moon", "diamond", "house", "tree", "boat", "flower", "cat", "fish", "mushroom")
+OBJECTS = (
+    "ball",
+    "star",
+    "heart",
+    "moon",
+    "diamond",
+    "house",
+    "tree",
+    "boat",
+    "flower",
+    "cat",
+    "fish",
+    "mushroom",
+)
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black", "brown")
 PLACES = ("night", "sky", "sea", "grass", "desert", "snow", "sunset")
 BACKGROUNDS = COLOURS + PLACES
@@ -73,7 +87,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows. `place` is where a single group stands; two groups stand in `place` to each other."""
+    """What a picture shows. `place` is where a single group stands; two groups stand in `place` to each
+    other."""
 
     groups: tuple[Group, ...]  # none: the bare background
     place: str  # one of POSITIONS for one group, of RELATIONS (first to second) for two
@@ -115,14 +130,19 @@ def _group(rng, background, style, counts, sizes):
 
 
 def compose(rng: random.Random, kind: str) -> Scene:
-    """A random scene of a kind: one large centred object, one object anywhere, several, two groups, or none."""
+    """A random scene of a kind: one large centred object, one object anywhere, several, two groups, or
+    none."""
     background = rng.choice(COLOURS) if rng.random() < 0.55 else rng.choice(PLACES)
     style = rng.choices(STYLES, (0.85, 0.03, 0.06, 0.06) if kind == "large" else (0.67, 0.09, 0.12, 0.12))[0]
     if style == "outline" and kind not in ("large", "single"):
-        style = "flat"  # lines thinner than half a latent cell (8 px) are lost, and small objects have such lines
+        style = (
+            "flat"  # lines thinner than half a latent cell (8 px) are lost, and small objects have such lines
+        )
     if kind == "empty":
         return Scene((), "any", background, style)
-    small = 0 if style in ("outline", "pixel") else 0.25  # a thin line or a 4 px block is too coarse for a small object
+    small = (
+        0 if style in ("outline", "pixel") else 0.25
+    )  # a thin line or a 4 px block is too coarse for a small object
     if kind == "large":
         group = _group(rng, background, style, (1, 0, 0, 0), (0, 0.35, 0.65))
         return Scene((group,), rng.choice(("center", "any")), background, style)
@@ -151,7 +171,8 @@ def training_scene(rng: random.Random, mix: dict[str, float], held_pairs: bool =
 
 
 def held_out_scene(rng: random.Random, kind: str, pairs: str = "seen") -> Scene:
-    """A composition that no training has drawn: with `pairs="held"` also of a colour and object never seen together."""
+    """A composition that no training has drawn: with `pairs="held"` also of a colour and object never seen
+    together."""
     while True:
         scene = compose(rng, kind)
         held = has_held_pair(scene)

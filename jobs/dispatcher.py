@@ -1,4 +1,5 @@
-"""Takes waiting jobs to free devices and brings what comes of them to the rows. Who asked, and whether they may, is past."""
+"""Takes waiting jobs to free devices and brings what comes of them to the rows. Who asked, and whether they
+may, is past."""
 
 from __future__ import annotations
 
@@ -39,7 +40,10 @@ DISK_CHECK = 5.0  # s between two looks at a full disk
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
 GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
 UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
-NOT_SAVED = "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try again later."
+NOT_SAVED = (
+    "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try"
+    " again later."
+)
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,7 +51,8 @@ Gate = Callable[[Job, bool], Awaitable[None]]
 
 
 async def open_gate(job: Job, running: bool) -> None:
-    """Whether a job may be queued (or, ``running``, still may run); a UserError says why not. This one lets everything through."""
+    """Whether a job may be queued (or, ``running``, still may run); a UserError says why not. This one lets
+    everything through."""
 
 
 @dataclass
@@ -67,8 +72,16 @@ class Live:
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on."""
 
-    def __init__(self, database: Database, files: Files, executor: Executor, limits: Limits, gate: Gate) -> None:
-        self.database, self.files, self.executor, self.limits, self.gate = database, files, executor, limits, gate
+    def __init__(
+        self, database: Database, files: Files, executor: Executor, limits: Limits, gate: Gate
+    ) -> None:
+        self.database, self.files, self.executor, self.limits, self.gate = (
+            database,
+            files,
+            executor,
+            limits,
+            gate,
+        )
         self.waitlist = Waitlist()
         self.running: dict[str, Live] = {}
         self.feeds: dict[str, Feed] = {}
@@ -113,8 +126,8 @@ class Dispatcher:
         self.wake()
 
     async def stop(self, grace: float) -> None:
-        """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not counted as an
-        attempt. A second call with a shorter grace cuts the first one short."""
+        """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not
+        counted as an attempt. A second call with a shorter grace cuts the first one short."""
         if grace <= 0:
             self._hurry.set()
         if self.stopping:
@@ -160,11 +173,24 @@ class Dispatcher:
     # Waiting
 
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
-        """The row is written: from now on it may be started any moment. ``served``: its user's latest turn."""
+        """The row is written: from now on it may be started any moment. ``served``: its user's latest
+        turn."""
         now = monotonic()
-        age = max(0.0, (_now() - row.created_at).total_seconds())  # the wall clock is asked once: it may jump later
-        waiting = Waiting(row.id, row.seq, row.user_id, row.guild_id, row.lane, row.cost_key, row.max_running,
-                          now - age, row.front, alone=row.attempts > 0)
+        age = max(
+            0.0, (_now() - row.created_at).total_seconds()
+        )  # the wall clock is asked once: it may jump later
+        waiting = Waiting(
+            row.id,
+            row.seq,
+            row.user_id,
+            row.guild_id,
+            row.lane,
+            row.cost_key,
+            row.max_running,
+            now - age,
+            row.front,
+            alone=row.attempts > 0,
+        )
         self.feeds.setdefault(row.id, Feed())
         self.waitlist.add(waiting, now)
         if self.waitlist.served(row.user_id) < served:
@@ -196,7 +222,8 @@ class Dispatcher:
         return Queued(place, self._eta_of(waiting, place))
 
     def _eta_of(self, waiting: Waiting, place: int) -> float | None:
-        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue. Its member's limit counts, too."""
+        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue.
+        Its member's limit counts, too."""
         total = known = 0.0
         for key, count in self.waitlist.by_cost.items():
             seconds = self.estimate.seconds(key)
@@ -206,7 +233,9 @@ class Dispatcher:
             return None
         average, devices = total / known, len(self.executor.devices) or 1
         lines = ((place, self._left()), (self.waitlist.own_place(waiting), self._left_of(waiting)))
-        return max(until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines)
+        return max(
+            until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines
+        )
 
     def _left(self) -> list[float]:
         """For each slot the seconds until it is free, shortest first."""
@@ -216,7 +245,11 @@ class Dispatcher:
 
     def _left_of(self, waiting: Waiting) -> list[float]:
         """The same for the slots that the job's member may have at once."""
-        left = sorted(self.remaining(live) or 0.0 for live in self.running.values() if live.waiting.user_id == waiting.user_id)
+        left = sorted(
+            self.remaining(live) or 0.0
+            for live in self.running.values()
+            if live.waiting.user_id == waiting.user_id
+        )
         slots = max(1, waiting.max_running)  # 0: rows from before such members were refused
         return ([0.0] * (slots - len(left)) + left)[:slots]
 
@@ -322,11 +355,16 @@ class Dispatcher:
         free.subtract(starting)
         alone = {live.device for live in busy if live.waiting.alone}
         return {
-            device.name: Room(0 if device.name in alone else free[device.name], device.running + starting[device.name])
-            for device in self.executor.devices if device.state == "ready"
+            device.name: Room(
+                0 if device.name in alone else free[device.name], device.running + starting[device.name]
+            )
+            for device in self.executor.devices
+            if device.state == "ready"
         }
 
-    async def _claim(self, waiting: Waiting, token: str, device: str, connection: Connection) -> Job | rows.UnreadableJob | None:
+    async def _claim(
+        self, waiting: Waiting, token: str, device: str, connection: Connection
+    ) -> Job | rows.UnreadableJob | None:
         try:
             job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
         except rows.UnreadableJob as error:
@@ -359,7 +397,9 @@ class Dispatcher:
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         try:
-            paths = await asyncio.to_thread(lambda: {s: str(self.files.path(s)) for s in job.request.pictures})
+            paths = await asyncio.to_thread(
+                lambda: {s: str(self.files.path(s)) for s in job.request.pictures}
+            )
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
         log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
@@ -374,10 +414,15 @@ class Dispatcher:
             self.steps += 1
             live.progress = Progress(message.step, message.total, message.preview)
         if feed is not None:
-            feed.publish(Loading(message.model, message.fraction) if isinstance(message, LoadingModel) else live.progress)
+            feed.publish(
+                Loading(message.model, message.fraction)
+                if isinstance(message, LoadingModel)
+                else live.progress
+            )
 
     async def _end(self, live: Live, outcome: Outcome) -> None:
-        """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back meanwhile."""
+        """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back
+        meanwhile."""
         job_id = live.job.id
         if job_id not in self.feeds:
             log.info("job %s had been cancelled", job_id)
@@ -396,11 +441,16 @@ class Dispatcher:
             await self._retry(live, GAVE_UP)
 
     async def _lost(self, live: Live, lost: Lost) -> None:
-        """The first loss that nobody can be blamed for costs no attempt; but then the job has a device to itself, and if that is
-        lost too, both count."""
+        """The first loss that nobody can be blamed for costs no attempt; but then the job has a device to
+        itself, and if that is lost too, both count."""
         self._placement.note_loss(live.device)
         if not self.stopping:  # else we ended it ourselves, and the row has no lease any more
-            log.warning("job %s: worker lost: %s%s", live.job.id, lost.reason, ", other jobs with it" if lost.shared else "")
+            log.warning(
+                "job %s: worker lost: %s%s",
+                live.job.id,
+                lost.reason,
+                ", other jobs with it" if lost.shared else "",
+            )
         if lost.untouched or lost.shared and not live.waiting.suspect:
             live.waiting.suspect = live.waiting.suspect or lost.shared
             live.waiting.alone = live.waiting.alone or lost.shared
@@ -418,7 +468,14 @@ class Dispatcher:
             log.exception("job %s can't be saved", live.job.id)
             await self._failed(live, NOT_SAVED)
             return
-        work = partial(rows.finish, job_id=live.job.id, output=stored, token=live.token, now=_now(), run_seconds=live.seconds)
+        work = partial(
+            rows.finish,
+            job_id=live.job.id,
+            output=stored,
+            token=live.token,
+            now=_now(),
+            run_seconds=live.seconds,
+        )
         if await self._persist(work):
             self.estimate.add(live.waiting.cost_key, live.seconds)
             log.info("job %s rendered in %.1f s", live.job.id, monotonic() - live.began)
@@ -437,16 +494,28 @@ class Dispatcher:
                 raise
             log.warning("the disk is full: the ballast is given up")
             sha256 = await self.files.put(picture.data, picture.media_type)
-        return StoredPicture(sha256, picture.media_type, picture.width, picture.height, picture.seed, index, len(picture.data))
+        return StoredPicture(
+            sha256, picture.media_type, picture.width, picture.height, picture.seed, index, len(picture.data)
+        )
 
     async def _failed(self, live: Live, message: str) -> None:
-        if await self._persist(partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())):
+        if await self._persist(
+            partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())
+        ):
             self._publish_end(live.job.id, Failed(message))
 
     async def _retry(self, live: Live, message: str, *, uncounted: int = 0) -> None:
         live.waiting.alone, live.waiting.suspect = True, False
         status = await self._persist(
-            partial(rows.retry, job_id=live.job.id, message=message, token=live.token, now=_now(), uncounted=uncounted))
+            partial(
+                rows.retry,
+                job_id=live.job.id,
+                message=message,
+                token=live.token,
+                now=_now(),
+                uncounted=uncounted,
+            )
+        )
         if status is Status.FAILED:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self._publish_end(live.job.id, Failed(message))
@@ -459,7 +528,8 @@ class Dispatcher:
             self._told.pop(live.job.id, None)
 
     async def _persist(self, work: Callable[..., Awaitable[T]]) -> T | None:
-        """Write until it is written: the work is done, only the note of it is missing. None when we stop before that."""
+        """Write until it is written: the work is done, only the note of it is missing. None when we stop
+        before that."""
         failures = 0
         while True:
             try:
@@ -489,7 +559,11 @@ class Dispatcher:
         free = await asyncio.to_thread(self.files.free_bytes)
         if free < self.limits.disk_floor:
             if not self.disk_full:
-                log.error("%d MB are free on the disk, the floor is %d MB: no job is started", free // 10**6, self.limits.disk_floor // 10**6)
+                log.error(
+                    "%d MB are free on the disk, the floor is %d MB: no job is started",
+                    free // 10**6,
+                    self.limits.disk_floor // 10**6,
+                )
             self.disk_full = True
             self._wake_later(DISK_CHECK)
             return False

@@ -1,7 +1,7 @@
 """How long a job will take, from how long such jobs took: the median of the last runs with the same cost key.
 
-Seconds are a device's, not the clock's: while n jobs share a device, each takes 1/n of every second. So a queue's length in time
-comes out right however many jobs a worker runs at once.
+Seconds are a device's, not the clock's: while n jobs share a device, each takes 1/n of every second. So a
+queue's length in time comes out right however many jobs a worker runs at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ MAX_KEYS = 500
 
 
 class Estimate:
-    """Seconds by cost key (``kind|size|model``); what was never seen falls back to its kind and model, its kind, anything."""
+    """Seconds by cost key (``kind|size|model``); what was never seen falls back to its kind and model, its
+    kind, anything."""
 
     def __init__(self) -> None:
         self._runs: dict[str, deque[float]] = {}
@@ -40,7 +41,9 @@ class Shares:
     """How many seconds of its device each running job has taken. ``now``: monotonic seconds."""
 
     def __init__(self) -> None:
-        self._begun: defaultdict[str, dict[str, float]] = defaultdict(dict)  # device → job → what the device had spent by then
+        self._begun: defaultdict[str, dict[str, float]] = defaultdict(
+            dict
+        )  # device → job → what the device had spent by then
         self._spent: defaultdict[str, float] = defaultdict(float)  # by one job that had been there all along
         self._since: dict[str, float] = {}
 
@@ -64,7 +67,8 @@ class Shares:
 
 
 def until_start(place: int, left: Sequence[float], ahead: float, devices: int) -> float:
-    """Seconds until the job at ``place`` (1 is next) starts. ``left``: for each slot the seconds until it is free, shortest first.
+    """Seconds until the job at ``place`` (1 is next) starts. ``left``: for each slot the seconds until it is
+    free, shortest first.
     ``ahead``: device seconds of the first ``place - len(left)`` waiting jobs, which end before it starts."""
     return left[min(place, len(left)) - 1] + ahead / devices
 

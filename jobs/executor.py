@@ -1,4 +1,5 @@
-"""Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to do it."""
+"""Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to
+do it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from vision.protocol import Broke, Done, LoadingModel, Run, Step, Stopped
 class Lost:
     """The worker died or hung with the job in hand. ``reason`` is for the log.
 
-    ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have broken it.
+    ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have
+    broken it.
     ``shared``: the worker had other jobs in hand too, and nobody knows whose fault it was.
     """
 
@@ -29,7 +31,8 @@ Report = Callable[[LoadingModel | Step], None]
 
 @dataclass(frozen=True)
 class Device:
-    """A worker as admins see it. ``state``: starting, ready, or down (it keeps being tried). ``memory`` in bytes."""
+    """A worker as admins see it. ``state``: starting, ready, or down (it keeps being tried). ``memory`` in
+    bytes."""
 
     name: str
     state: str
@@ -50,7 +53,8 @@ class Executor(Protocol):
         ...
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its state."""
+        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its
+        state."""
         ...
 
     async def stop(self) -> None:
@@ -70,5 +74,6 @@ class Executor(Protocol):
         ...
 
     def cancel(self, job_id: str) -> None:
-        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too late."""
+        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
+        late."""
         ...

@@ -12,7 +12,8 @@ from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 
 
 class Feed:
-    """The latest event of one job. ``starts`` counts how often it was started: nobody misses that they were."""
+    """The latest event of one job. ``starts`` counts how often it was started: nobody misses that they
+    were."""
 
     def __init__(self) -> None:
         self.latest: Event | None = None
@@ -23,7 +24,9 @@ class Feed:
         if isinstance(event, Started):
             self.starts += 1
         if isinstance(event, Progress) and event.preview is None and isinstance(self.latest, Progress):
-            event = replace(event, preview=self.latest.preview)  # a slow watcher still gets the newest preview
+            event = replace(
+                event, preview=self.latest.preview
+            )  # a slow watcher still gets the newest preview
         self.latest = event
         for waiter in self._waiters:
             if not waiter.done():
@@ -52,7 +55,9 @@ class Watch(AsyncIterator[Event]):
     """
 
     def __init__(
-        self, find: Callable[[], Awaitable[Feed | Event | None]], wait: Callable[[Awaitable[Any]], Awaitable[Any]]
+        self,
+        find: Callable[[], Awaitable[Feed | Event | None]],
+        wait: Callable[[Awaitable[Any]], Awaitable[Any]],
     ) -> None:
         self._find, self._wait = find, wait
         self._feed: Feed | None = None

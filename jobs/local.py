@@ -1,7 +1,8 @@
-"""The local executor: one spawned worker process per device, supervised. Knows processes and pipes, no queue, no torch.
+"""The local executor: one spawned worker process per device, supervised. Knows processes and pipes, no queue,
+no torch.
 
-A worker is lost when its process ends, its pipe closes, or it shows no sign of life for longer than a step may take; then it
-is killed and started anew, after a pause that grows while it keeps dying.
+A worker is lost when its process ends, its pipe closes, or it shows no sign of life for longer than a step
+may take; then it is killed and started anew, after a pause that grows while it keeps dying.
 """
 
 from __future__ import annotations
@@ -23,7 +24,19 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from jobs.executor import Device, Lost, Outcome, Report
-from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.protocol import (
+    Broke,
+    Done,
+    Fault,
+    LoadingModel,
+    Quit,
+    Ready,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    WorkerConfig,
+)
 
 WORKER = "vision.worker:main"
 NICENESS = 10  # of CPU workers: the process that talks to Discord comes first
@@ -76,7 +89,8 @@ class _Pulse:
     loads: bool = False
 
     def allowed(self, runs: Iterable[_Running], timeouts: Timeouts) -> float:
-        """Seconds of silence that are still normal. The low median: one slow first step must not stretch it."""
+        """Seconds of silence that are still normal. The low median: one slow first step must not stretch
+        it."""
         medians = [statistics.median_low(running.steps) for running in runs if running.steps]
         if self.loads or not medians or any(running.since >= self.at for running in runs):
             return timeouts.loading
@@ -84,9 +98,12 @@ class _Pulse:
 
 
 class LocalExecutor:
-    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker process runs."""
+    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker
+    process runs."""
 
-    def __init__(self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None
+    ) -> None:
         timeouts = timeouts or Timeouts()
         names: Counter[str] = Counter()
         self._workers: dict[str, _Worker] = {}
@@ -152,7 +169,16 @@ class _Worker:
     def view(self) -> Device:
         state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
         ready = self._ready or Ready(self.config.device, 0, "", 0)
-        return Device(self.name, state, ready.name, ready.memory, ready.slots, len(self.runs), self._restarts, self._problem)
+        return Device(
+            self.name,
+            state,
+            ready.name,
+            ready.memory,
+            ready.slots,
+            len(self.runs),
+            self._restarts,
+            self._problem,
+        )
 
     @property
     def free_slots(self) -> int:
@@ -182,7 +208,9 @@ class _Worker:
             self._pulse = _Pulse(now)
         self.runs[run.job_id] = running
         self._send(run)  # if the pipe is broken, its reader says so
-        return await asyncio.shield(running.outcome)  # whoever stops waiting: the slot is taken until the worker answers
+        return await asyncio.shield(
+            running.outcome
+        )  # whoever stops waiting: the slot is taken until the worker answers
 
     def cancel(self, job_id: str) -> None:
         if job_id in self.runs:
@@ -220,14 +248,18 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe(duplex=True)
         arguments = (self.target, theirs, self.config)
-        self._process = context.Process(target=_begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True)
+        self._process = context.Process(
+            target=_begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
+        )
         self._why, self._memory_faults, self._ended = None, 0, loop.create_future()
         lived = False
         try:
             await asyncio.to_thread(self._process.start)
             theirs.close()
             self.pid = self._process.pid
-            reader = threading.Thread(target=self._read, args=(loop, self._connection, self._process.sentinel), daemon=True)
+            reader = threading.Thread(
+                target=self._read, args=(loop, self._connection, self._process.sentinel), daemon=True
+            )
             reader.start()
             log.info("worker %s started, pid %s", self.name, self.pid)
             reason = await self._watch_over(self._ended)
@@ -238,7 +270,9 @@ class _Worker:
                 await asyncio.to_thread(self._process.join, 10)
             await asyncio.to_thread(reader.join, 10)
             reason = f"{self._why or reason}, {_exit_words(self._process.exitcode)}"
-            log.log(logging.INFO if self._stopping else logging.WARNING, "worker %s ended: %s", self.name, reason)
+            log.log(
+                logging.INFO if self._stopping else logging.WARNING, "worker %s ended: %s", self.name, reason
+            )
             self._problem = None if self._stopping else reason
             self._lose_all(reason)
         finally:
@@ -273,11 +307,18 @@ class _Worker:
     def _kill_if_silent(self, now: float) -> None:
         silence = now - self._pulse.at
         if self.runs and silence > self._pulse.allowed(self.runs.values(), self.timeouts):
-            log.error("jobs %s: no step for %.0f s, worker %s is killed", ", ".join(self.runs), silence, self.name)
+            log.error(
+                "jobs %s: no step for %.0f s, worker %s is killed", ", ".join(self.runs), silence, self.name
+            )
             self.kill(f"no step for {silence:.0f} s")
         for job_id, running in self.runs.items():
             if now - running.last_sign > self.timeouts.forgotten:
-                log.error("job %s: forgotten for %.0f s, worker %s is killed", job_id, now - running.last_sign, self.name)
+                log.error(
+                    "job %s: forgotten for %.0f s, worker %s is killed",
+                    job_id,
+                    now - running.last_sign,
+                    self.name,
+                )
                 self._innocent |= self.runs.keys() - {job_id}
                 self.kill(f"one job had no step for {now - running.last_sign:.0f} s")
 
@@ -349,7 +390,9 @@ class _Worker:
         for job_id, running in self.runs.items():
             untouched = job_id in self._innocent
             if not running.outcome.done():
-                running.outcome.set_result(Lost(job_id, reason, untouched=untouched, shared=shared and not self._innocent))
+                running.outcome.set_result(
+                    Lost(job_id, reason, untouched=untouched, shared=shared and not self._innocent)
+                )
         self.runs.clear()
         self._innocent.clear()
 
@@ -364,7 +407,8 @@ def _exit_words(code: int | None) -> str:
 
 
 def _begin(target: str, connection: Connection, config: WorkerConfig) -> None:
-    """First function in the new process. Signals for the group are the parent's business; its death is ours."""
+    """First function in the new process. Signals for the group are the parent's business; its death is
+    ours."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -376,7 +420,8 @@ def _begin(target: str, connection: Connection, config: WorkerConfig) -> None:
 
 
 def step_back() -> None:
-    """Make this process one that computes in the background: it gets what others leave, and waking up it takes no core from them."""
+    """Make this process one that computes in the background: it gets what others leave, and waking up it
+    takes no core from them."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     if hasattr(os, "SCHED_BATCH"):
@@ -385,7 +430,8 @@ def step_back() -> None:
 
 
 def _die_with_parent() -> None:
-    """A worker in the middle of a long kernel doesn't look at its pipe: it must not hold the card for a bot that is gone."""
+    """A worker in the middle of a long kernel doesn't look at its pipe: it must not hold the card for a bot
+    that is gone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -17,12 +17,15 @@ class Room(NamedTuple):
 
 
 class Placement:
-    """Devices are told apart by name. ``rooms``: every device that works; ``running``: user → jobs on devices."""
+    """Devices are told apart by name. ``rooms``: every device that works; ``running``: user → jobs on
+    devices."""
 
     def __init__(self, waitlist: Waitlist) -> None:
         self._waitlist = waitlist
         self._loaded: dict[str, str] = {}  # device → model of its latest job
-        self._clearing: tuple[str, str] | None = None  # a job that must be alone, and the device that takes nothing else until then
+        self._clearing: tuple[str, str] | None = (
+            None  # a job that must be alone, and the device that takes nothing else until then
+        )
 
     def note_start(self, device: str, job: Waiting) -> None:
         self._loaded[device] = job.model
@@ -33,8 +36,11 @@ class Placement:
         """Its worker died: nothing is loaded there any more."""
         self._loaded.pop(device, None)
 
-    def choose(self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float) -> tuple[str, Waiting] | None:
-        """The next job and its device, or None. A device is cleared for a job that must be alone; the others go on meanwhile."""
+    def choose(
+        self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float
+    ) -> tuple[str, Waiting] | None:
+        """The next job and its device, or None. A device is cleared for a job that must be alone; the others
+        go on meanwhile."""
         free = {name: room.running for name, room in rooms.items() if room.free > 0}
         cleared = self._cleared_for(rooms, running)
         if cleared is not None:
@@ -55,7 +61,9 @@ class Placement:
         job = self._waitlist.next(running, self._loaded.get(device), now, alone=free[device] == 0)
         return None if job is None else (device, job)
 
-    def _cleared_for(self, rooms: Mapping[str, Room], running: Mapping[int, int]) -> tuple[Waiting, str] | None:
+    def _cleared_for(
+        self, rooms: Mapping[str, Room], running: Mapping[int, int]
+    ) -> tuple[Waiting, str] | None:
         """The job for which a device is being cleared, while it may start there."""
         if self._clearing is not None:
             job, device = self._waitlist.get(self._clearing[0]), self._clearing[1]
@@ -65,7 +73,14 @@ class Placement:
         return None
 
     def _best(self, free: Mapping[str, int], job: Waiting) -> str:
-        """Where no other model has to go, then where the least is going on, then where the model is loaded."""
+        """Where no other model has to go, then where the least is going on, then where the model is
+        loaded."""
         fitting = [name for name, count in free.items() if not (job.alone and count)]
-        return min(fitting, key=lambda name: (
-            self._loaded.get(name, job.model) != job.model, free[name], self._loaded.get(name) != job.model))
+        return min(
+            fitting,
+            key=lambda name: (
+                self._loaded.get(name, job.model) != job.model,
+                free[name],
+                self._loaded.get(name) != job.model,
+            ),
+        )

@@ -1,7 +1,8 @@
 """Who runs next, who may ask, how long it will take: pure functions over plain values.
 
-Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane round robin between users by least
-recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothing starves behind a busy better lane.
+Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane round robin between
+users by least recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothing starves
+behind a busy better lane.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ class Allowance:
 
 @dataclass
 class Waiting:
-    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so far.
+    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so
+    far.
 
-    ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that was the loss of a worker
-    with several jobs in hand, and no attempt was counted.
+    ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that
+    was the loss of a worker with several jobs in hand, and no attempt was counted.
     """
 
     job_id: str
@@ -68,9 +70,9 @@ class Waiting:
 
 @dataclass
 class Group:
-    """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number of the user's
-    latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is what would run. ``lifted_at``: when that
-    changes next, monotonic seconds."""
+    """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number
+    of the user's latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is
+    what would run. ``lifted_at``: when that changes next, monotonic seconds."""
 
     user_id: int
     lane: Lane
@@ -93,10 +95,13 @@ def rank_of(lane: Lane, waited: float) -> int:
 def lifted_at(rank: int, since: float, now: float) -> float:
     """When a job that waits ``since`` and has ``rank`` by now is lifted next."""
     then = since + LIFT_SECONDS * (1 + max(0.0, now - since) // LIFT_SECONDS)
-    return math.inf if not rank else then if then > now else now + 1.0  # rounding must not put it into the past
+    return (
+        math.inf if not rank else then if then > now else now + 1.0
+    )  # rounding must not put it into the past
 
 
 # Admission
+
 
 def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
     roles = tuple(roles)
@@ -105,7 +110,9 @@ def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
     return Allowance(max(role.user_running for role in roles), max(role.user_waiting for role in roles))
 
 
-def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int) -> None:
+def admit(
+    origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
+) -> None:
     """Raise, in plain words with the limit named, when this request may not be queued."""
     if rules.banned:
         raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
@@ -116,20 +123,35 @@ def admit(origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, u
         names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
         raise NotAllowedError(f"Atelier is kept for some roles here: {names}.")
     if not allowed.user_running:
-        raise LimitError("Your roles may have 0 jobs running here, so none would ever start; the server's managers set that.")
+        raise LimitError(
+            "Your roles may have 0 jobs running here, so none would ever start; the server's managers set"
+            " that."
+        )
     if user_waiting >= allowed.user_waiting:
-        raise LimitError(f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or be cancelled first.")
+        raise LimitError(
+            f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or"
+            " be cancelled first."
+        )
     if origin.guild_id is not None and guild_waiting >= limits.guild_waiting:
-        raise LimitError(f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in a while.")
+        raise LimitError(
+            f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
+            " a while."
+        )
 
 
 # Order. ``groups`` are always sorted by turn, ``front`` by place.
 
+
 def next_job(
-    front: Iterable[Waiting], groups: Iterable[Group], running: Mapping[int, int], loaded: str | None, *, alone: bool = True
+    front: Iterable[Waiting],
+    groups: Iterable[Group],
+    running: Mapping[int, int],
+    loaded: str | None,
+    *,
+    alone: bool = True,
 ) -> Waiting | None:
-    """The job to start on a device that has the model ``loaded``. Users at their limit of running jobs are passed over, and where the
-    device can't be theirs ``alone``, so are jobs that need that."""
+    """The job to start on a device that has the model ``loaded``. Users at their limit of running jobs are
+    passed over, and where the device can't be theirs ``alone``, so are jobs that need that."""
     for job in front:
         if running.get(job.user_id, 0) < job.max_running and (alone or not job.alone):
             return job
@@ -142,9 +164,16 @@ def next_job(
 
 
 def fit_model(jobs: Sequence[Waiting], loaded: str | None, *, alone: bool = True) -> Waiting | None:
-    """Of one user's jobs in one lane the first, or an early one that needs no reload. Other users' turns are not touched."""
+    """Of one user's jobs in one lane the first, or an early one that needs no reload. Other users' turns are
+    not touched."""
     first = next((job for job in jobs if alone or not job.alone), None)
-    if first is None or first.alone or loaded is None or first.model == loaded or first.passed_over >= MAX_PASSED_OVER:
+    if (
+        first is None
+        or first.alone
+        or loaded is None
+        or first.model == loaded
+        or first.passed_over >= MAX_PASSED_OVER
+    ):
         return first
     return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded and not job.alone), first)
 
@@ -163,6 +192,7 @@ def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting
 
 # Duration
 
+
 def cost_key(request: Request) -> str:
     """kind|size|model: jobs with the same key take about the same time on the same device."""
     return "|".join((request.kind, _size(request), _model(request)))
@@ -177,8 +207,11 @@ def _size(request: Request) -> str:
         return str(request.num_captions)
     if isinstance(request, ClassifyRequest):
         return str(len(request.labels))
-    width, height, steps = (getattr(request, name, None) or 0 for name in ("width", "height", "num_inference_steps"))
-    return f"{width}x{height}x{getattr(request, 'num_images', 1)}s{'draft' if getattr(request, 'draft', False) else steps}"
+    width, height, steps = (
+        getattr(request, name, None) or 0 for name in ("width", "height", "num_inference_steps")
+    )
+    drawn = "draft" if getattr(request, "draft", False) else steps
+    return f"{width}x{height}x{getattr(request, 'num_images', 1)}s{drawn}"
 
 
 def _model(request: Request) -> str:

@@ -1,4 +1,5 @@
-"""The queue as the rest of the program sees it: ask, watch, cancel, look, administer. The rows are the truth."""
+"""The queue as the rest of the program sees it: ask, watch, cancel, look, administer. The rows are the
+truth."""
 
 from __future__ import annotations
 
@@ -37,11 +38,17 @@ T = TypeVar("T")
 
 
 class Queue:
-    """Built beside the bot and started before it. ``wait``: every wait of a watcher goes through it; it may be replaced. ``gate``: asked
-    before a job is written and again before it runs, whatever way it came."""
+    """Built beside the bot and started before it. ``wait``: every wait of a watcher goes through it; it may
+    be replaced. ``gate``: asked before a job is written and again before it runs, whatever way it came."""
 
     def __init__(
-        self, database: Database, files: Files, executor: Executor, limits: Limits | None = None, *, gate: Gate = open_gate
+        self,
+        database: Database,
+        files: Files,
+        executor: Executor,
+        limits: Limits | None = None,
+        *,
+        gate: Gate = open_gate,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits = limits or Limits()
@@ -60,8 +67,9 @@ class Queue:
         self._started = True
 
     async def stop(self, grace: float) -> None:
-        """Start nothing more; running jobs may finish within ``grace`` seconds, the rest goes back to the queue without
-        an attempt counted; watchers get Paused. Calling it again with 0 cuts a grace time short."""
+        """Start nothing more; running jobs may finish within ``grace`` seconds, the rest goes back to the
+        queue without an attempt counted; watchers get Paused. Calling it again with 0 cuts a grace time
+        short."""
         self._started = False
         await self._dispatcher.stop(grace)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -69,17 +77,26 @@ class Queue:
     # Asking
 
     async def submit(
-        self, request: Request, origin: Origin, *, lane: Lane = Lane.FAST, parent: tuple[str, int] | None = None
+        self,
+        request: Request,
+        origin: Origin,
+        *,
+        lane: Lane = Lane.FAST,
+        parent: tuple[str, int] | None = None,
     ) -> Submitted:
-        """Queue a request; the same interaction or unfinished button press again gives the same job. LimitError,
-        NotAllowedError or UserError says in plain words, with the limit, why not."""
+        """Queue a request; the same interaction or unfinished button press again gives the same job.
+        LimitError, NotAllowedError or UserError says in plain words, with the limit, why not."""
         return await self._whole(self._submit(request, origin, lane, parent))
 
-    async def _submit(self, request: Request, origin: Origin, lane: Lane, parent: tuple[str, int] | None) -> Submitted:
+    async def _submit(
+        self, request: Request, origin: Origin, lane: Lane, parent: tuple[str, int] | None
+    ) -> Submitted:
         if not self._started:
             raise LimitError("The studio is closing for a moment. Ask again in a minute.")
         parent_id, parent_index = parent or (None, None)
-        job = Job(new_job_id(), request, origin, Status.QUEUED, lane, datetime.now(UTC), parent_id, parent_index)
+        job = Job(
+            new_job_id(), request, origin, Status.QUEUED, lane, datetime.now(UTC), parent_id, parent_index
+        )
         problem = await self._problem_with_files(request)
         if problem is None:
             await self._dispatcher.gate(job, False)
@@ -91,24 +108,37 @@ class Queue:
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
-    async def _admit(self, job: Job, problem: UserError | None, connection: Connection) -> tuple[Job, WaitingRow | None, int]:
+    async def _admit(
+        self, job: Job, problem: UserError | None, connection: Connection
+    ) -> tuple[Job, WaitingRow | None, int]:
         """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
         origin = job.origin
         same = await rows.same_request(connection, origin)
         if same is not None:
             return same, None, 0
         if self.draining:
-            raise LimitError("The studio takes no new jobs at the moment; what is waiting will be finished. Try again later.")
+            raise LimitError(
+                "The studio takes no new jobs at the moment; what is waiting will be finished. Try again"
+                " later."
+            )
         if problem is not None:
             raise problem
         rules = await people.rules(connection, origin.user_id, origin.guild_id, origin.roles)
         allowed = policy.allowance(self.limits, rules.role_limits)
         user_waiting = await rows.count_waiting(connection, user_id=origin.user_id)
-        guild_waiting = await rows.count_waiting(connection, guild_id=origin.guild_id) if origin.guild_id is not None else 0
-        policy.admit(origin, rules, allowed, self.limits, user_waiting=user_waiting, guild_waiting=guild_waiting)
+        guild_waiting = (
+            await rows.count_waiting(connection, guild_id=origin.guild_id)
+            if origin.guild_id is not None
+            else 0
+        )
+        policy.admit(
+            origin, rules, allowed, self.limits, user_waiting=user_waiting, guild_waiting=guild_waiting
+        )
         if job.parent_id is not None and await rows.get(connection, job.parent_id) is None:
             raise UserError("The job it comes from is gone.")
-        row = await rows.add(connection, job, cost_key=policy.cost_key(job.request), max_running=allowed.user_running)
+        row = await rows.add(
+            connection, job, cost_key=policy.cost_key(job.request), max_running=allowed.user_running
+        )
         served = await people.turns(connection, [origin.user_id])
         return job, row, served[origin.user_id]
 
@@ -129,13 +159,16 @@ class Queue:
 
     async def _duplicate(self, job: Job) -> Submitted:
         queued = self._dispatcher.position(job.id)
-        return Submitted(job, queued.position if queued else 0, queued.eta if queued else None, duplicate=True)
+        return Submitted(
+            job, queued.position if queued else 0, queued.eta if queued else None, duplicate=True
+        )
 
     # Watching
 
     def watch(self, job_id: str) -> Watch:
-        """The job's events from now on: where it waits whenever that moves, Started, Loading, Progress (always the newest),
-        and one terminal event, or Paused when the studio stops. UserError when there is no such job."""
+        """The job's events from now on: where it waits whenever that moves, Started, Loading, Progress
+        (always the newest), and one terminal event, or Paused when the studio stops. UserError when there is
+        no such job."""
         return Watch(partial(self._find, job_id), lambda awaitable: self.wait(awaitable))
 
     def repeat(self, job_id: str) -> None:
@@ -150,8 +183,12 @@ class Queue:
         job = await self.job(job_id)
         if job is None:
             return None
-        ends = {Status.FAILED: Failed(job.error or ""), Status.CANCELLED: Cancelled(), Status.RENDERED: Rendered(),
-                Status.DELIVERED: Rendered()}
+        ends = {
+            Status.FAILED: Failed(job.error or ""),
+            Status.CANCELLED: Cancelled(),
+            Status.RENDERED: Rendered(),
+            Status.DELIVERED: Rendered(),
+        }
         return self._dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
 
     async def job(self, job_id: str) -> Job | None:
@@ -163,34 +200,72 @@ class Queue:
         if found is None:
             return None
         job, output = found
-        return Result(job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {})
+        return Result(
+            job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {}
+        )
 
     async def undelivered(self) -> list[Job]:
-        """Every job whose end nobody was told yet, in order of arrival; after a restart the bot goes on watching these."""
+        """Every job whose end nobody was told yet, in order of arrival; after a restart the bot goes on
+        watching these."""
         return await self.database.read(rows.undelivered)
 
-    async def delivered(self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str) -> bool:
-        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted before."""
+    async def delivered(
+        self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
+    ) -> bool:
+        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
+        before."""
         return await self.database.write(
-            partial(rows.deliver, job_id=job_id, message_id=message_id, channel_id=channel_id, rung=rung, now=_now()), first=True)
+            partial(
+                rows.deliver,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                rung=rung,
+                now=_now(),
+            ),
+            first=True,
+        )
 
-    async def remember_message(self, job_id: str, message_id: int, channel_id: int, guild_id: int | None) -> bool:
+    async def remember_message(
+        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None
+    ) -> bool:
         """Note the message that shows the job. False when there is no such job."""
         return await self.database.write(
-            partial(rows.remember_message, job_id=job_id, message_id=message_id, channel_id=channel_id, guild_id=guild_id, now=_now()),
-            first=True)
+            partial(
+                rows.remember_message,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                guild_id=guild_id,
+                now=_now(),
+            ),
+            first=True,
+        )
 
-    async def add_view(self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None) -> None:
+    async def add_view(
+        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
+    ) -> None:
         """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-        await self.database.write(partial(
-            rows.add_view, job_id=job_id, message_id=message_id, channel_id=channel_id, guild_id=guild_id, index=index, now=_now()))
+        await self.database.write(
+            partial(
+                rows.add_view,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                guild_id=guild_id,
+                index=index,
+                now=_now(),
+            )
+        )
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
         return await self.database.read(partial(rows.children, job_id=job_id, index=index))
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
-        return await self.database.read(partial(rows.same_request, origin=Origin(0, 0, interaction_id=interaction_id)))
+        return await self.database.read(
+            partial(rows.same_request, origin=Origin(0, 0, interaction_id=interaction_id))
+        )
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
@@ -207,7 +282,9 @@ class Queue:
 
     async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
         """The member's own prompts that start with ``prefix``, newest first."""
-        return await self.database.read(partial(rows.recent_prompts, user_id=user_id, prefix=prefix, limit=limit))
+        return await self.database.read(
+            partial(rows.recent_prompts, user_id=user_id, prefix=prefix, limit=limit)
+        )
 
     # Looking
 
@@ -221,7 +298,9 @@ class Queue:
         own = self._dispatcher.waitlist.of_user(user_id)
         places = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:100]}
         ids = sorted(places, key=lambda job_id: places[job_id].position)
-        running = [job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id]
+        running = [
+            job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
+        ]
         return await self._view(ids, running, total=len(own))
 
     async def _view(self, waiting: list[str], running: list[str], total: int | None = None) -> Snapshot:
@@ -235,8 +314,11 @@ class Queue:
         return Snapshot(
             paused=dispatcher.paused,
             draining=self.draining,
-            running=tuple(self._running_view(dispatcher.running[i], jobs.get(i)) for i in running
-                          if i in dispatcher.running and i in dispatcher.feeds),  # a cancelled one may still be stopping
+            running=tuple(
+                self._running_view(dispatcher.running[i], jobs.get(i))
+                for i in running
+                if i in dispatcher.running and i in dispatcher.feeds
+            ),  # a cancelled one may still be stopping
             waiting=tuple(views),
             total_waiting=len(dispatcher.waitlist) if total is None else total,
             devices=tuple(self.executor.devices),
@@ -244,7 +326,14 @@ class Queue:
 
     def _running_view(self, live: Live, job: Job | None) -> JobView:
         job = job or live.job
-        return JobView(job, job.started_at or job.created_at, 0, self._dispatcher.remaining(live), live.progress, live.device)
+        return JobView(
+            job,
+            job.started_at or job.created_at,
+            0,
+            self._dispatcher.remaining(live),
+            live.progress,
+            live.device,
+        )
 
     @property
     def unfinished(self) -> int:
@@ -277,7 +366,8 @@ class Queue:
     # Stopping jobs
 
     async def cancel(self, job_id: str) -> bool:
-        """Stop a waiting or running job; False when it was over already. Who may, is the caller's to check."""
+        """Stop a waiting or running job; False when it was over already. Who may, is the caller's to
+        check."""
         return await self._whole(self._cancel(job_id))
 
     async def _cancel(self, job_id: str) -> bool:
@@ -291,13 +381,17 @@ class Queue:
 
     async def pause(self, actor_id: int) -> None:
         """Start no job until ``resume``, also after a restart. Running ones go on."""
-        await self._audited(AuditRow(_now(), actor_id, "pause"), partial(records.set_setting, key="paused", value=True))
+        await self._audited(
+            AuditRow(_now(), actor_id, "pause"), partial(records.set_setting, key="paused", value=True)
+        )
         self._dispatcher.paused = True
         self._dispatcher.wake()
 
     async def resume(self, actor_id: int) -> None:
         """End a pause or a drain."""
-        await self._audited(AuditRow(_now(), actor_id, "resume"), partial(records.set_setting, key="paused", value=False))
+        await self._audited(
+            AuditRow(_now(), actor_id, "resume"), partial(records.set_setting, key="paused", value=False)
+        )
         self._dispatcher.paused = self.draining = False
         self._dispatcher.wake()
 
@@ -309,7 +403,9 @@ class Queue:
     async def clear(self, actor_id: int, user_id: int | None = None, *, guild_id: int | None = None) -> int:
         """Cancel everything that waits, of a user or in a guild if given; how many."""
         row = AuditRow(_now(), actor_id, "clear", guild_id, None if user_id is None else str(user_id))
-        return await self._whole(self._clear(row, partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id)))
+        return await self._whole(
+            self._clear(row, partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id))
+        )
 
     async def _clear(self, row: AuditRow, work: Callable[..., Awaitable[list[str]]]) -> int:
         cancelled = await self._audited(row, work)
@@ -324,7 +420,9 @@ class Queue:
         return await self._whole(self._move_to_front(actor_id, job_id))
 
     async def _move_to_front(self, actor_id: int, job_id: str) -> bool:
-        place = await self._audited(AuditRow(_now(), actor_id, "move to front", target=job_id), partial(rows.set_front, job_id=job_id))
+        place = await self._audited(
+            AuditRow(_now(), actor_id, "move to front", target=job_id), partial(rows.set_front, job_id=job_id)
+        )
         if place is None:
             return False
         self._dispatcher.waitlist.move_to_front(job_id, place, time.monotonic())
@@ -332,7 +430,8 @@ class Queue:
         return True
 
     async def ban(self, actor_id: int, user_id: int, guild_id: int | None = None) -> int:
-        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there; how many."""
+        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there;
+        how many."""
         row = AuditRow(_now(), actor_id, "ban", guild_id, str(user_id))
 
         async def work(connection: Connection) -> list[str]:
@@ -354,14 +453,17 @@ class Queue:
         return (await self.database.read(partial(people.rules, user_id=user_id, guild_id=guild_id))).banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
-        """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it may be used."""
+        """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it
+        may be used."""
         row = AuditRow(_now(), actor_id, f"allow {kind}", guild_id, str(target_id))
         await self._audited(row, partial(people.allow, guild_id=guild_id, kind=kind, target_id=target_id))
 
     async def disallow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> bool:
         """Take it off the list; an empty list allows everything."""
         row = AuditRow(_now(), actor_id, f"disallow {kind}", guild_id, str(target_id))
-        return await self._audited(row, partial(people.disallow, guild_id=guild_id, kind=kind, target_id=target_id))
+        return await self._audited(
+            row, partial(people.disallow, guild_id=guild_id, kind=kind, target_id=target_id)
+        )
 
     async def allowed(self, guild_id: int) -> tuple[frozenset[int], frozenset[int]]:
         """The guild's allow lists: channels, roles."""

@@ -15,7 +15,8 @@ from storage.jobs import StoredPicture
 
 @dataclass(frozen=True)
 class Submitted:
-    """``position`` 1 runs next, 0 is running or over already. ``duplicate``: the request had made this job before."""
+    """``position`` 1 runs next, 0 is running or over already. ``duplicate``: the request had made this job
+    before."""
 
     job: Job
     position: int
@@ -25,7 +26,8 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished job and what it made. ``parameters``: the values really used, "model" and "notes" among them."""
+    """A finished job and what it made. ``parameters``: the values really used, "model" and "notes" among
+    them."""
 
     job: Job
     pictures: tuple[StoredPicture, ...] = ()

@@ -17,10 +17,13 @@ _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
 class _Tally:
-    """How many groups there are of each rank and length, and in what order, so that a place is counted and not walked to."""
+    """How many groups there are of each rank and length, and in what order, so that a place is counted and
+    not walked to."""
 
     def __init__(self) -> None:
-        self._turns: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)  # (rank, length) → turns, sorted
+        self._turns: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(
+            list
+        )  # (rank, length) → turns, sorted
 
     def add(self, group: Group) -> None:
         bisect.insort(self._turns[group.rank, len(group.jobs)], group.turn)
@@ -33,8 +36,8 @@ class _Tally:
             del self._turns[key]
 
     def ahead(self, group: Group, round_: int) -> int:
-        """How many jobs run before the one of ``group`` that has ``round_`` elder ones there: of better ranks all, of the same rank
-        as many of each group, and one more of those whose turn comes earlier."""
+        """How many jobs run before the one of ``group`` that has ``round_`` elder ones there: of better ranks
+        all, of the same rank as many of each group, and one more of those whose turn comes earlier."""
         count = 0
         for (rank, length), turns in self._turns.items():
             if rank < group.rank:
@@ -46,7 +49,8 @@ class _Tally:
 
 
 class Waitlist:
-    """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs or members."""
+    """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs or
+    members."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Waiting] = {}
@@ -72,7 +76,12 @@ class Waitlist:
         return self._jobs.get(job_id)
 
     def of_user(self, user_id: int) -> list[Waiting]:
-        own = [job for lane in Lane if (user_id, lane) in self._groups for job in self._groups[user_id, lane].jobs]
+        own = [
+            job
+            for lane in Lane
+            if (user_id, lane) in self._groups
+            for job in self._groups[user_id, lane].jobs
+        ]
         return own + [job for job in self._front if job.user_id == user_id]
 
     def own_place(self, job: Waiting) -> int:
@@ -131,15 +140,19 @@ class Waitlist:
                 self._put_in(group, now)
 
     def note_start(self, job: Waiting, turn: int, now: float) -> None:
-        """``job``, removed already, has started as number ``turn``: its elders in the group were passed over."""
+        """``job``, removed already, has started as number ``turn``: its elders in the group were passed
+        over."""
         self.set_served(job.user_id, turn, now)
         group = self._groups.get((job.user_id, job.lane))
         for other in group.jobs[: policy.LOOK_AHEAD] if group else ():
             if other.seq < job.seq:
                 other.passed_over += 1
 
-    def next(self, running: Mapping[int, int], loaded: str | None, now: float, *, alone: bool = True) -> Waiting | None:
-        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may start.
+    def next(
+        self, running: Mapping[int, int], loaded: str | None, now: float, *, alone: bool = True
+    ) -> Waiting | None:
+        """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may
+        start.
         ``alone``: whether nothing else is on that device."""
         self._refresh(now)
         return policy.next_job(self._front, self._turns, running, loaded, alone=alone)
@@ -154,7 +167,9 @@ class Waitlist:
         if job.front is not None:
             return 1 + next(place for place, other in enumerate(self._front) if other is job)
         group = self._groups[job.user_id, job.lane]
-        return len(self._front) + self._tally.ahead(group, bisect.bisect_left(group.jobs, job.seq, key=_SEQ)) + 1
+        return (
+            len(self._front) + self._tally.ahead(group, bisect.bisect_left(group.jobs, job.seq, key=_SEQ)) + 1
+        )
 
     def _take_out(self, user_id: int, lane: Lane) -> Group | None:
         group = self._groups.pop((user_id, lane), None)

@@ -1,8 +1,9 @@
 """What a function that works on rows is given: one open transaction.
 
-Such functions are coroutines, so that they read like the rest of the program and compose with ``await``, but they never wait: a whole
-transaction runs through in a thread of the database's, without a hop back to the event loop for each statement. That takes a third of the
-processor time of a driver that hops, and nothing a caller does can stop a transaction half-way.
+Such functions are coroutines, so that they read like the rest of the program and compose with ``await``, but
+they never wait: a whole transaction runs through in a thread of the database's, without a hop back to the
+event loop for each statement. That takes a third of the processor time of a driver that hops, and nothing a
+caller does can stop a transaction half-way.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The database: opened, checked, backed up and migrated; transactions that end whole whatever happens to the caller.
+"""The database: opened, checked, backed up and migrated; transactions that end whole whatever happens to the
+caller.
 
-``write`` hands a function to the one writer, a thread. What waits at the same moment shares a commit, each function in a savepoint
+``write`` hands a function to the one writer, a thread. What waits at the same moment shares a commit, each
+function in a savepoint
 of its own: a durable commit costs milliseconds, so many writers would otherwise wait in line for the disk.
 """
 
@@ -81,11 +83,12 @@ class Database:
         return len(self._first) + len(self._pending)
 
     async def write(self, work: Work[T], *, first: bool = False) -> T:
-        """Run ``work`` in a write transaction. It must do nothing but use the connection: it may be run a second time.
+        """Run ``work`` in a write transaction. It must do nothing but use the connection: it may be run a
+        second time.
 
-        ``first``: before all that waits without it. What moves running jobs on must not stand in line behind a crowd that asks.
-        When the caller is cancelled, either all of it happens or nothing. StorageError when the database can't;
-        an IntegrityError is the caller's to understand.
+        ``first``: before all that waits without it. What moves running jobs on must not stand in line behind
+        a crowd that asks. When the caller is cancelled, either all of it happens or nothing. StorageError
+        when the database can't; an IntegrityError is the caller's to understand.
         """
         if self._closed:
             raise StorageError("the database is closed")
@@ -95,7 +98,8 @@ class Database:
         return await done
 
     async def read(self, work: Work[T]) -> T:
-        """Run ``work`` on a snapshot of the data. A cancelled read finishes unseen: its connection stays usable."""
+        """Run ``work`` on a snapshot of the data. A cancelled read finishes unseen: its connection stays
+        usable."""
         if self._closed:
             raise StorageError("the database is closed")
         reading = asyncio.get_running_loop().run_in_executor(self._read_threads, self._read, work)
@@ -111,8 +115,8 @@ class Database:
         return await asyncio.to_thread(sqlite_file.backup, self.path, self.backup_dir, label=label)
 
     async def scrub(self) -> None:
-        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. StorageError when readers of this
-        program hold on to it for too long."""
+        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more.
+        StorageError when readers of this program hold on to it for too long."""
         for pause in SCRUB_PAUSES if self.path is not None else ():
             if await asyncio.get_running_loop().run_in_executor(self._write_thread, self._empty_log):
                 return
@@ -123,9 +127,10 @@ class Database:
     def _empty_log(self) -> bool:
         """Whether nobody was in the way."""
         with _our_errors(), self.engine.connect() as connection:
-            busy, *_ = connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # outside of any transaction
+            busy, *_ = connection.connection.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            ).fetchone()  # outside of any transaction
         return not busy
-
 
     async def close(self) -> None:
         """Finish what was handed in, then let go."""
@@ -152,9 +157,13 @@ class Database:
         return (self._first or self._pending).popleft()
 
     async def _write_some(self, batch: list[_Pending]) -> None:
-        batch = [pending for pending in batch if not pending.done.cancelled()]  # cancelled before: nothing happened
+        batch = [
+            pending for pending in batch if not pending.done.cancelled()
+        ]  # cancelled before: nothing happened
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._write_thread, self._commit, batch)
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._write_thread, self._commit, batch
+            )
         except Exception as error:
             if len(batch) > 1:  # one of them spoilt it for all, or the disk is full: each on its own
                 for pending in batch:
@@ -176,7 +185,11 @@ class Database:
         results: list[Any] = []
         if not batch:
             return results
-        with _our_errors(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with (
+            _our_errors(),
+            self.engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
             if len(batch) == 1:
                 return [run_through(batch[0].work(Connection(connection)))]
             for pending in batch:
@@ -192,8 +205,8 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str, backup_dir: Path | None) -> AsyncIterator[Database]:
-    """The database at ``url``, of this program's schema. StorageError says in one sentence what stands in the way:
-    another process uses it, it is damaged, or it was written by a newer Atelier."""
+    """The database at ``url``, of this program's schema. StorageError says in one sentence what stands in the
+    way: another process uses it, it is damaged, or it was written by a newer Atelier."""
     path = _sqlite_path(url)
     lock = sqlite_file.FileLock(path) if path else None
     if lock is not None:
@@ -228,10 +241,17 @@ def _sqlite_path(url: str) -> Path | None:
 def _engine(url: str) -> sa.Engine:
     path = _sqlite_path(url)
     if path is None:
-        return sa.create_engine(url, pool_size=READERS + 1, pool_pre_ping=True, hide_parameters=True)  # they hold prompts
+        return sa.create_engine(
+            url, pool_size=READERS + 1, pool_pre_ping=True, hide_parameters=True
+        )  # they hold prompts
     address = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(
-        address, poolclass=sa.QueuePool, pool_size=READERS + 1, max_overflow=0, pool_timeout=60, hide_parameters=True,
+        address,
+        poolclass=sa.QueuePool,
+        pool_size=READERS + 1,
+        max_overflow=0,
+        pool_timeout=60,
+        hide_parameters=True,
         connect_args={"check_same_thread": False},
     )
     sa.event.listen(engine, "connect", _on_connect)
@@ -248,7 +268,8 @@ def _on_connect(connection: Any, record: Any) -> None:
 
 
 def _on_begin(connection: sa.Connection) -> None:
-    """A deferred transaction that reads and then writes fails at once when another wrote between (SQLITE_BUSY_SNAPSHOT)."""
+    """A deferred transaction that reads and then writes fails at once when another wrote between
+    (SQLITE_BUSY_SNAPSHOT)."""
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -266,8 +287,8 @@ def _migrate(engine: sa.Engine, path: Path | None, backup_dir: Path | None) -> N
         known = {revision.revision for revision in script.walk_revisions()}
         if current is not None and current not in known:
             raise StorageError(
-                f"The database has schema {current}, written by a newer Atelier; this one knows schemas up to "
-                f"{script.get_current_head()}. Update Atelier, or go back to a backup in {backup_dir}."
+                f"The database has schema {current}, written by a newer Atelier; this one knows schemas up to"
+                f" {script.get_current_head()}. Update Atelier, or go back to a backup in {backup_dir}."
             )
         if current is not None and path is not None and backup_dir is not None:
             sqlite_file.backup(path, backup_dir, label=f"before-{script.get_current_head()}")

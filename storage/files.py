@@ -1,4 +1,5 @@
-"""Files named by the SHA-256 of their bytes: written once, whole or not at all. Which job needs a file, rows say."""
+"""Files named by the SHA-256 of their bytes: written once, whole or not at all. Which job needs a file, rows
+say."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Files:
-    """The picture store under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file for a full disk."""
+    """The picture store under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file for a full
+    disk."""
 
     def __init__(self, root: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:
         self.root = root
@@ -58,20 +60,24 @@ class Files:
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
 
-    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end things properly.
+    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end things
+    # properly.
 
     @property
     def ballast(self) -> Path:
         return self.root / ".ballast"
 
     def create_ballast(self) -> bool:
-        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a thread."""
+        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a
+        thread."""
         if self.ballast.exists() and self.ballast.stat().st_size == self.ballast_bytes:
             return True
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with self.ballast.open("wb") as file:
-                for start in range(0, self.ballast_bytes, 2**20):  # real blocks: a sparse file would hold no room
+                for start in range(
+                    0, self.ballast_bytes, 2**20
+                ):  # real blocks: a sparse file would hold no room
                     file.write(bytes(min(2**20, self.ballast_bytes - start)))
                 os.fsync(file.fileno())
         except OSError:

@@ -1,7 +1,8 @@
 """A job's rows: every transition is one statement, fenced by the lease token of the run that may make it.
 
-queued → running → rendered → delivered, or failed / cancelled on the way. Attempts are counted when a job is claimed,
-before anything can crash. Functions here take an open connection; the caller decides what is one transaction.
+queued → running → rendered → delivered, or failed / cancelled on the way. Attempts are counted when a job is
+claimed, before anything can crash. Functions here take an open connection; the caller decides what is one
+transaction.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class UnreadableJob(StorageError):
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """A file of a finished job. ``index`` from 0, -1 for the grid or chart; ``size`` in bytes, sides in px."""
+    """A file of a finished job. ``index`` from 0, -1 for the grid or chart; ``size`` in bytes, sides in
+    px."""
 
     sha256: str
     media_type: str
@@ -71,29 +73,62 @@ class WaitingRow:
     attempts: int = 0
 
 
-_WAITING = (jobs.c.id, jobs.c.seq, jobs.c.user_id, jobs.c.guild_id, jobs.c.lane, jobs.c.front, jobs.c.cost_key,
-            jobs.c.max_running, jobs.c.created_at, jobs.c.attempts)
+_WAITING = (
+    jobs.c.id,
+    jobs.c.seq,
+    jobs.c.user_id,
+    jobs.c.guild_id,
+    jobs.c.lane,
+    jobs.c.front,
+    jobs.c.cost_key,
+    jobs.c.max_running,
+    jobs.c.created_at,
+    jobs.c.attempts,
+)
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
 _NO_LEASE = {"lease_token": None}
 
 
 # Asking
 
+
 async def add(connection: Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
-    """Write a queued job and the pictures it needs. IntegrityError when its interaction or button press is there already."""
+    """Write a queued job and the pictures it needs. IntegrityError when its interaction or button press is
+    there already."""
     origin = job.origin
-    statement = sa.insert(jobs).values(
-        id=job.id, kind=job.request.kind, request=to_json(job.request), prompt=getattr(job.request, "prompt", None),
-        cost_key=cost_key, status=job.status.value, lane=job.lane.value, max_running=max_running,
-        user_id=origin.user_id, channel_id=origin.channel_id, guild_id=origin.guild_id,
-        interaction_id=origin.interaction_id, interaction_token=origin.interaction_token,
-        application_id=origin.application_id, press_key=origin.press_key, message_id=origin.message_id,
-        file_limit=origin.file_limit, ephemeral=int(origin.ephemeral), roles=json.dumps(origin.roles),
-        parent_id=job.parent_id, parent_index=job.parent_index, created_at=job.created_at,
-    ).returning(*_WAITING)
+    statement = (
+        sa.insert(jobs)
+        .values(
+            id=job.id,
+            kind=job.request.kind,
+            request=to_json(job.request),
+            prompt=getattr(job.request, "prompt", None),
+            cost_key=cost_key,
+            status=job.status.value,
+            lane=job.lane.value,
+            max_running=max_running,
+            user_id=origin.user_id,
+            channel_id=origin.channel_id,
+            guild_id=origin.guild_id,
+            interaction_id=origin.interaction_id,
+            interaction_token=origin.interaction_token,
+            application_id=origin.application_id,
+            press_key=origin.press_key,
+            message_id=origin.message_id,
+            file_limit=origin.file_limit,
+            ephemeral=int(origin.ephemeral),
+            roles=json.dumps(origin.roles),
+            parent_id=job.parent_id,
+            parent_index=job.parent_index,
+            created_at=job.created_at,
+        )
+        .returning(*_WAITING)
+    )
     row = (await connection.execute(statement)).one()
     if job.request.pictures:
-        await connection.execute(sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)])
+        await connection.execute(
+            sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)]
+        )
     return _to_waiting(row)
 
 
@@ -104,83 +139,142 @@ async def same_request(connection: Connection, origin: Origin) -> Job | None:
         if row is not None:
             return to_job(row)
     if origin.press_key is not None:
-        row = await _first(connection, sa.select(jobs).where(jobs.c.press_key == origin.press_key, sa.text(UNFINISHED)))
+        row = await _first(
+            connection, sa.select(jobs).where(jobs.c.press_key == origin.press_key, sa.text(UNFINISHED))
+        )
         if row is not None:
             return to_job(row)
     return None
 
 
-async def count_waiting(connection: Connection, *, user_id: int | None = None, guild_id: int | None = None) -> int:
+async def count_waiting(
+    connection: Connection, *, user_id: int | None = None, guild_id: int | None = None
+) -> int:
     """Queued jobs of a user, or of a guild."""
     owner = jobs.c.user_id == user_id if user_id is not None else jobs.c.guild_id == guild_id
-    return (await connection.execute(sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED))).scalar_one()
+    return (
+        await connection.execute(sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED))
+    ).scalar_one()
 
 
 # Running
+
 
 def claim_statement(job_id: str, *, token: str, device: str, now: datetime) -> sa.Update:
     return (
         sa.update(jobs)
         .where(jobs.c.id == job_id, _IS_QUEUED, jobs.c.attempts < MAX_ATTEMPTS)
-        .values(status=Status.RUNNING.value, attempts=jobs.c.attempts + 1, lease_token=token, device=device, started_at=now)
+        .values(
+            status=Status.RUNNING.value,
+            attempts=jobs.c.attempts + 1,
+            lease_token=token,
+            device=device,
+            started_at=now,
+        )
     )
 
 
 async def claim(connection: Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
-    """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what it is."""
+    """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what
+    it is."""
     statement = claim_statement(job_id, token=token, device=device, now=now).returning(*jobs.c)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else to_job(row)
 
 
 async def finish(
-    connection: Connection, job_id: str, output: StoredOutput, *, token: str, now: datetime, run_seconds: float
+    connection: Connection,
+    job_id: str,
+    output: StoredOutput,
+    *,
+    token: str,
+    now: datetime,
+    run_seconds: float,
 ) -> bool:
-    """running → rendered, with the rows of its files. False when the run has lost its lease: then nothing is written."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
-        status=Status.RENDERED.value, rendered_at=now, finished_at=now, run_seconds=run_seconds, **_NO_LEASE,
-        captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
-        scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
-        parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
+    """running → rendered, with the rows of its files. False when the run has lost its lease: then nothing is
+    written."""
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
+        .values(
+            status=Status.RENDERED.value,
+            rendered_at=now,
+            finished_at=now,
+            run_seconds=run_seconds,
+            **_NO_LEASE,
+            captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
+            scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
+            parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
+        )
     )
     if not (await connection.execute(statement)).rowcount:
         return False
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
-        await connection.execute(sa.insert(pictures), [
-            {"job_id": job_id, "position": p.index, "sha256": p.sha256, "media_type": p.media_type, "width": p.width,
-             "height": p.height, "seed": p.seed, "size": p.size}
-            for p in rows
-        ])
+        await connection.execute(
+            sa.insert(pictures),
+            [
+                {
+                    "job_id": job_id,
+                    "position": p.index,
+                    "sha256": p.sha256,
+                    "media_type": p.media_type,
+                    "width": p.width,
+                    "height": p.height,
+                    "seed": p.seed,
+                    "size": p.size,
+                }
+                for p in rows
+            ],
+        )
     return True
 
 
 async def fail(connection: Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
-        status=Status.FAILED.value, error=message, finished_at=now, **_NO_LEASE)
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
+        .values(status=Status.FAILED.value, error=message, finished_at=now, **_NO_LEASE)
+    )
     return bool((await connection.execute(statement)).rowcount)
 
 
 async def retry(
     connection: Connection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
 ) -> Status | None:
-    """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its lease.
+    """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its
+    lease.
     ``uncounted``: attempts of before that were spared, and count now."""
-    statement = _retry(message, now, uncounted).where(jobs.c.id == job_id, jobs.c.lease_token == token).returning(jobs.c.status)
+    statement = (
+        _retry(message, now, uncounted)
+        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
+        .returning(jobs.c.status)
+    )
     status = (await connection.execute(statement)).scalar_one_or_none()
     return None if status is None else Status(status)
 
 
 async def give_back(connection: Connection, job_id: str, *, token: str) -> bool:
-    """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether it was its fault."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.lease_token == token).values(
-        status=Status.QUEUED.value, attempts=jobs.c.attempts - 1, started_at=None, device=None, **_NO_LEASE)
+    """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether
+    it was its fault."""
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
+        .values(
+            status=Status.QUEUED.value,
+            attempts=jobs.c.attempts - 1,
+            started_at=None,
+            device=None,
+            **_NO_LEASE,
+        )
+    )
     return bool((await connection.execute(statement)).rowcount)
 
 
 async def recover(connection: Connection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
-    """At start: nothing runs, so what the rows call running was cut off by a crash. Takes it up, or ends it."""
+    """At start: nothing runs, so what the rows call running was cut off by a crash. Takes it up, or ends
+    it."""
     statement = _retry(message, now).where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
     return [(row.id, Status(row.status)) for row in await connection.execute(statement)]
 
@@ -192,16 +286,22 @@ def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
         status=sa.case((last, Status.FAILED.value), else_=Status.QUEUED.value),
         error=sa.case((last, message), else_=None),
         finished_at=sa.case((last, sa.literal(now, jobs.c.finished_at.type)), else_=None),
-        started_at=None, device=None, **_NO_LEASE,
+        started_at=None,
+        device=None,
+        **_NO_LEASE,
     )
 
 
 # Stopping
 
+
 async def cancel(connection: Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
-    statement = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value))).values(
-        status=Status.CANCELLED.value, finished_at=now, **_NO_LEASE)
+    statement = (
+        sa.update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value)))
+        .values(status=Status.CANCELLED.value, finished_at=now, **_NO_LEASE)
+    )
     return bool((await connection.execute(statement)).rowcount)
 
 
@@ -209,7 +309,12 @@ async def cancel_waiting(
     connection: Connection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
 ) -> list[str]:
     """queued → cancelled for everybody, or for one user, or in one guild; the ids."""
-    statement = sa.update(jobs).where(_IS_QUEUED).values(status=Status.CANCELLED.value, finished_at=now).returning(jobs.c.id)
+    statement = (
+        sa.update(jobs)
+        .where(_IS_QUEUED)
+        .values(status=Status.CANCELLED.value, finished_at=now)
+        .returning(jobs.c.id)
+    )
     if user_id is not None:
         statement = statement.where(jobs.c.user_id == user_id)
     if guild_id is not None:
@@ -219,23 +324,44 @@ async def cancel_waiting(
 
 async def set_front(connection: Connection, job_id: str) -> int | None:
     """Put a queued job before all others; its place, or None when it isn't queued."""
-    highest = sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
-    statement = sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
+    highest = (
+        sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
+    )
+    statement = (
+        sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
+    )
     return (await connection.execute(statement)).scalar_one_or_none()
 
 
 # Telling
 
+
 async def deliver(
-    connection: Connection, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str, now: datetime
+    connection: Connection,
+    job_id: str,
+    *,
+    message_id: int | None,
+    channel_id: int | None,
+    rung: str,
+    now: datetime,
 ) -> bool:
-    """rendered → delivered; of a failed or cancelled job, that the person was told. False when that had been noted before."""
+    """rendered → delivered; of a failed or cancelled job, that the person was told. False when that had been
+    noted before."""
     statement = (
         sa.update(jobs)
-        .where(jobs.c.id == job_id, sa.text(OPEN), jobs.c.status.in_((Status.RENDERED.value, Status.FAILED.value, Status.CANCELLED.value)))
+        .where(
+            jobs.c.id == job_id,
+            sa.text(OPEN),
+            jobs.c.status.in_((Status.RENDERED.value, Status.FAILED.value, Status.CANCELLED.value)),
+        )
         .values(
-            status=sa.case((jobs.c.status == Status.RENDERED.value, Status.DELIVERED.value), else_=jobs.c.status),
-            delivered_at=now, rung=rung, interaction_token=None, message_id=sa.func.coalesce(message_id, jobs.c.message_id),
+            status=sa.case(
+                (jobs.c.status == Status.RENDERED.value, Status.DELIVERED.value), else_=jobs.c.status
+            ),
+            delivered_at=now,
+            rung=rung,
+            interaction_token=None,
+            message_id=sa.func.coalesce(message_id, jobs.c.message_id),
         )
         .returning(jobs.c.guild_id)
     )
@@ -246,7 +372,13 @@ async def deliver(
 
 
 async def remember_message(
-    connection: Connection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, now: datetime
+    connection: Connection,
+    job_id: str,
+    *,
+    message_id: int,
+    channel_id: int,
+    guild_id: int | None,
+    now: datetime,
 ) -> bool:
     """Note the message that shows the job. False when there is no such job."""
     statement = sa.update(jobs).where(jobs.c.id == job_id).values(message_id=message_id)
@@ -257,7 +389,14 @@ async def remember_message(
 
 
 async def add_view(
-    connection: Connection, job_id: str, *, message_id: int, channel_id: int, guild_id: int | None, index: int | None, now: datetime
+    connection: Connection,
+    job_id: str,
+    *,
+    message_id: int,
+    channel_id: int,
+    guild_id: int | None,
+    index: int | None,
+    now: datetime,
 ) -> None:
     """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
     await _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
@@ -265,20 +404,31 @@ async def add_view(
 
 async def children(connection: Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
-    statement = sa.select(sa.func.count()).select_from(jobs).where(
-        sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    )
     return (await connection.execute(statement)).scalar_one()
 
 
 async def _add_message(
-    connection: Connection, job_id: str, message_id: int, channel_id: int, guild_id: int | None, now: datetime,
+    connection: Connection,
+    job_id: str,
+    message_id: int,
+    channel_id: int,
+    guild_id: int | None,
+    now: datetime,
     index: int | None = None,
 ) -> None:
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
-    await connection.execute(upsert(connection, messages, {"message_id": message_id, "created_at": now, **values}, values))
+    await connection.execute(
+        upsert(connection, messages, {"message_id": message_id, "created_at": now, **values}, values)
+    )
 
 
 # Reading
+
 
 async def get(connection: Connection, job_id: str) -> Job | None:
     row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id))
@@ -300,17 +450,25 @@ async def of_message(connection: Connection, message_id: int) -> tuple[Job, int 
 
 async def places(connection: Connection, job_id: str) -> set[tuple[int | None, int]]:
     """(guild or None, channel) of every message that shows the job."""
-    statement = sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
+    statement = (
+        sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
+    )
     return {(row.guild_id, row.channel_id) for row in await connection.execute(statement)}
 
 
 async def output(connection: Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
-    row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
+    row = await _first(
+        connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None))
+    )
     if row is None:
         return None
-    files = await connection.execute(sa.select(pictures).where(pictures.c.job_id == job_id).order_by(pictures.c.position))
-    stored = [StoredPicture(p.sha256, p.media_type, p.width, p.height, p.seed, p.position, p.size) for p in files]
+    files = await connection.execute(
+        sa.select(pictures).where(pictures.c.job_id == job_id).order_by(pictures.c.position)
+    )
+    stored = [
+        StoredPicture(p.sha256, p.media_type, p.width, p.height, p.seed, p.position, p.size) for p in files
+    ]
     return to_job(row), StoredOutput(
         pictures=tuple(p for p in stored if p.index != GRID),
         grid=next((p for p in stored if p.index == GRID), None),
@@ -339,7 +497,8 @@ def undelivered_statement() -> sa.Select[Any]:
 
 
 async def undelivered(connection: Connection) -> list[Job]:
-    """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed, cancelled."""
+    """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
+    cancelled."""
     return [job async for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
 
 
@@ -355,17 +514,28 @@ async def last_picture(connection: Connection, user_id: int) -> Job | None:
     return None if row is None else to_job(row)
 
 
-async def recent_prompts(connection: Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500) -> list[str]:
-    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest first."""
-    statement = sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
-    found = (p for p in (await connection.execute(statement)).scalars() if p and p.lower().startswith(prefix.lower()))
+async def recent_prompts(
+    connection: Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
+) -> list[str]:
+    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest
+    first."""
+    statement = (
+        sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
+    )
+    found = (
+        p
+        for p in (await connection.execute(statement)).scalars()
+        if p and p.lower().startswith(prefix.lower())
+    )
     return list(dict.fromkeys(found))[:limit]
 
 
 async def durations(connection: Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
     """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
     last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
-    recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None))
+    recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(
+        jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None)
+    )
     statement = recent.order_by(jobs.c.seq)
     return [(row.cost_key, row.run_seconds) for row in await connection.execute(statement)]
 
@@ -374,13 +544,15 @@ async def files_of(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some job still needs."""
     names = list(sha256s)
     statement = sa.union(
-        sa.select(pictures.c.sha256).where(pictures.c.sha256.in_(names)), sa.select(inputs.c.sha256).where(inputs.c.sha256.in_(names)))
+        sa.select(pictures.c.sha256).where(pictures.c.sha256.in_(names)),
+        sa.select(inputs.c.sha256).where(inputs.c.sha256.in_(names)),
+    )
     return set((await connection.execute(statement)).scalars())
 
 
 async def _pages(connection: Connection, statement: sa.Select[Any]) -> AsyncIterator[sa.Row[Any]]:
-    """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into Python's values at
-    once would hold up the event loop."""
+    """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into
+    Python's values at once would hold up the event loop."""
     last = -1
     while True:
         page = (await connection.execute(statement.where(jobs.c.seq > last).limit(PAGE))).all()
@@ -395,18 +567,37 @@ def to_job(row: sa.Row[Any]) -> Job:
     """UnreadableJob for a row of another version of the program."""
     try:
         return Job(
-            id=row.id, request=from_json(row.kind, row.request), status=Status(row.status), lane=Lane(row.lane),
+            id=row.id,
+            request=from_json(row.kind, row.request),
+            status=Status(row.status),
+            lane=Lane(row.lane),
             origin=Origin(
-                user_id=row.user_id, channel_id=row.channel_id, guild_id=row.guild_id, interaction_id=row.interaction_id,
-                interaction_token=row.interaction_token, application_id=row.application_id, press_key=row.press_key,
-                message_id=row.message_id, file_limit=row.file_limit, ephemeral=bool(row.ephemeral),
+                user_id=row.user_id,
+                channel_id=row.channel_id,
+                guild_id=row.guild_id,
+                interaction_id=row.interaction_id,
+                interaction_token=row.interaction_token,
+                application_id=row.application_id,
+                press_key=row.press_key,
+                message_id=row.message_id,
+                file_limit=row.file_limit,
+                ephemeral=bool(row.ephemeral),
                 roles=tuple(json.loads(row.roles)),
             ),
-            created_at=row.created_at, parent_id=row.parent_id, parent_index=row.parent_index, attempts=row.attempts,
-            started_at=row.started_at, rendered_at=row.rendered_at, finished_at=row.finished_at, error=row.error, device=row.device,
+            created_at=row.created_at,
+            parent_id=row.parent_id,
+            parent_index=row.parent_index,
+            attempts=row.attempts,
+            started_at=row.started_at,
+            rendered_at=row.rendered_at,
+            finished_at=row.finished_at,
+            error=row.error,
+            device=row.device,
         )
     except (AtelierError, ValueError, TypeError) as error:
-        raise UnreadableJob(f"job {row.id} was written by another version of Atelier and can't be read: {error}") from error
+        raise UnreadableJob(
+            f"job {row.id} was written by another version of Atelier and can't be read: {error}"
+        ) from error
 
 
 def readable(row: sa.Row[Any]) -> Job | None:
@@ -419,8 +610,18 @@ def readable(row: sa.Row[Any]) -> Job | None:
 
 
 def _to_waiting(row: sa.Row[Any]) -> WaitingRow:
-    return WaitingRow(row.id, row.seq, row.user_id, row.guild_id, Lane(row.lane), row.front, row.cost_key, row.max_running,
-                      row.created_at, row.attempts)
+    return WaitingRow(
+        row.id,
+        row.seq,
+        row.user_id,
+        row.guild_id,
+        Lane(row.lane),
+        row.front,
+        row.cost_key,
+        row.max_running,
+        row.created_at,
+        row.attempts,
+    )
 
 
 async def _first(connection: Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:

@@ -1,4 +1,5 @@
-"""Rows of what members choose and keep: preferences, own options, favourites, drafts, and how much they have used."""
+"""Rows of what members choose and keep: preferences, own options, favourites, drafts, and how much they have
+used."""
 
 from __future__ import annotations
 
@@ -57,10 +58,14 @@ class Members:
         """Change those of the preferences that are named; what they are then."""
 
         async def work(connection: Connection) -> Preferences:
-            text = await _scalar(connection, sa.select(preferences.c.choices).where(preferences.c.user_id == user_id))
+            text = await _scalar(
+                connection, sa.select(preferences.c.choices).where(preferences.c.user_id == user_id)
+            )
             new = (Preferences.of_json(text) if text else Preferences()).changed(**values)
             choices = {"choices": new.to_json()}
-            await connection.execute(upsert(connection, preferences, {"user_id": user_id, **choices}, choices))
+            await connection.execute(
+                upsert(connection, preferences, {"user_id": user_id, **choices}, choices)
+            )
             return new
 
         return await self._database.write(work)
@@ -70,54 +75,93 @@ class Members:
 
     async def options(self, user_id: int) -> dict[str, str]:
         """Own --names, in order."""
-        statement = sa.select(options.c.name, options.c.value).where(options.c.user_id == user_id).order_by(options.c.name)
+        statement = (
+            sa.select(options.c.name, options.c.value)
+            .where(options.c.user_id == user_id)
+            .order_by(options.c.name)
+        )
         return {row.name: row.value for row in await self._database.read(partial(_rows, statement=statement))}
 
     async def set_option(self, user_id: int, name: str, value: str, *, most: int) -> bool:
         """Set it; False when there are ``most`` others already."""
 
         async def work(connection: Connection) -> bool:
-            others = sa.select(sa.func.count()).select_from(options).where(options.c.user_id == user_id, options.c.name != name)
+            others = (
+                sa.select(sa.func.count())
+                .select_from(options)
+                .where(options.c.user_id == user_id, options.c.name != name)
+            )
             if await _scalar(connection, others) >= most:
                 return False
-            await connection.execute(upsert(connection, options, {"user_id": user_id, "name": name, "value": value}, {"value": value}))
+            await connection.execute(
+                upsert(
+                    connection, options, {"user_id": user_id, "name": name, "value": value}, {"value": value}
+                )
+            )
             return True
 
         return await self._database.write(work)
 
     async def remove_option(self, user_id: int, name: str) -> bool:
-        return await self._execute(sa.delete(options).where(options.c.user_id == user_id, options.c.name == name)) > 0
+        return (
+            await self._execute(
+                sa.delete(options).where(options.c.user_id == user_id, options.c.name == name)
+            )
+            > 0
+        )
 
     async def favour(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
-        """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept now."""
+        """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept
+        now."""
         wanted = set(positions)
 
         async def work(connection: Connection) -> bool:
-            mine = favourites.c.user_id == user_id, favourites.c.job_id == job_id, favourites.c.position.in_(wanted)
-            kept = {row.position for row in await _rows(connection, sa.select(favourites.c.position).where(*mine))}
+            mine = (
+                favourites.c.user_id == user_id,
+                favourites.c.job_id == job_id,
+                favourites.c.position.in_(wanted),
+            )
+            kept = {
+                row.position for row in await _rows(connection, sa.select(favourites.c.position).where(*mine))
+            }
             if kept == wanted:
                 await connection.execute(sa.delete(favourites).where(*mine))
                 return False
-            new = [{"user_id": user_id, "job_id": job_id, "position": p, "created_at": datetime.now(UTC)} for p in sorted(wanted - kept)]
+            new = [
+                {"user_id": user_id, "job_id": job_id, "position": p, "created_at": datetime.now(UTC)}
+                for p in sorted(wanted - kept)
+            ]
             await connection.execute(sa.insert(favourites), new)
             return True
 
         return await self._database.write(work)
 
     async def let_go(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
-        mine = favourites.c.user_id == user_id, favourites.c.job_id == job_id, favourites.c.position.in_(list(positions))
+        mine = (
+            favourites.c.user_id == user_id,
+            favourites.c.job_id == job_id,
+            favourites.c.position.in_(list(positions)),
+        )
         await self._execute(sa.delete(favourites).where(*mine))
 
     async def favourites(self, user_id: int, *, limit: int, offset: int = 0) -> list[Favourite]:
         """Newest first."""
         joined = favourites.join(jobs, jobs.c.id == favourites.c.job_id).join(
-            pictures, sa.and_(pictures.c.job_id == favourites.c.job_id, pictures.c.position == favourites.c.position))
+            pictures,
+            sa.and_(pictures.c.job_id == favourites.c.job_id, pictures.c.position == favourites.c.position),
+        )
         statement = (
-            sa.select(favourites, pictures.c.sha256, jobs.c.prompt).select_from(joined).where(favourites.c.user_id == user_id)
-            .order_by(favourites.c.created_at.desc(), favourites.c.job_id, favourites.c.position.desc()).limit(limit).offset(offset)
-        )  # fmt: skip
+            sa.select(favourites, pictures.c.sha256, jobs.c.prompt)
+            .select_from(joined)
+            .where(favourites.c.user_id == user_id)
+            .order_by(favourites.c.created_at.desc(), favourites.c.job_id, favourites.c.position.desc())
+            .limit(limit)
+            .offset(offset)
+        )
         found = await self._database.read(partial(_rows, statement=statement))
-        return [Favourite(row.job_id, row.position, row.sha256, row.prompt or "", row.created_at) for row in found]
+        return [
+            Favourite(row.job_id, row.position, row.sha256, row.prompt or "", row.created_at) for row in found
+        ]
 
     async def count_favourites(self, user_id: int) -> int:
         statement = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
@@ -126,7 +170,12 @@ class Members:
     async def add_draft(self, user_id: int, content: dict[str, Any]) -> str:
         """Its id: 12 letters and digits."""
         name = new_job_id()
-        values = {"id": name, "user_id": user_id, "content": json.dumps(content, ensure_ascii=False), "created_at": datetime.now(UTC)}
+        values = {
+            "id": name,
+            "user_id": user_id,
+            "content": json.dumps(content, ensure_ascii=False),
+            "created_at": datetime.now(UTC),
+        }
         await self._execute(sa.insert(drafts).values(**values))
         return name
 
@@ -143,25 +192,44 @@ class Members:
             mine = [jobs.c.user_id == user_id, jobs.c.rendered_at.is_not(None)]
             if since is not None:
                 mine.append(jobs.c.created_at >= since)
-            by_kind = sa.select(jobs.c.kind, sa.func.count().label("count"), sa.func.sum(jobs.c.run_seconds).label("seconds"))
+            by_kind = sa.select(
+                jobs.c.kind, sa.func.count().label("count"), sa.func.sum(jobs.c.run_seconds).label("seconds")
+            )
             rows = await _rows(connection, by_kind.where(*mine).group_by(jobs.c.kind))
-            made = sa.select(sa.func.count()).select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id)).where(*mine, pictures.c.position >= 0)
+            made = (
+                sa.select(sa.func.count())
+                .select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id))
+                .where(*mine, pictures.c.position >= 0)
+            )
             kept = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
             return Usage(
-                {row.kind: row.count for row in rows}, sum(row.seconds or 0.0 for row in rows), await _scalar(connection, made),
+                {row.kind: row.count for row in rows},
+                sum(row.seconds or 0.0 for row in rows),
+                await _scalar(connection, made),
                 await _scalar(connection, kept),
-            )  # fmt: skip
+            )
 
         return await self._database.read(work)
 
-    async def recent(self, user_id: int, words: str = "", *, limit: int = 25, look_back: int = 200) -> list[Job]:
-        """The user's newest jobs with pictures whose prompts hold ``words``, in any case; one for each prompt."""
+    async def recent(
+        self, user_id: int, words: str = "", *, limit: int = 25, look_back: int = 200
+    ) -> list[Job]:
+        """The user's newest jobs with pictures whose prompts hold ``words``, in any case; one for each
+        prompt."""
         statement = (
-            sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS)).order_by(jobs.c.seq.desc()).limit(look_back)
+            sa.select(jobs)
+            .where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS))
+            .order_by(jobs.c.seq.desc())
+            .limit(look_back)
         )
         found: dict[str, Job] = {}
         for row in await self._database.read(partial(_rows, statement=statement)):
-            fits = row.prompt and row.prompt not in found and words.lower() in row.prompt.lower() and len(found) < limit
+            fits = (
+                row.prompt
+                and row.prompt not in found
+                and words.lower() in row.prompt.lower()
+                and len(found) < limit
+            )
             if fits and (job := readable(row)):
                 found[row.prompt] = job
         return list(found.values())
@@ -169,7 +237,12 @@ class Members:
     async def last_style(self, user_id: int) -> Job | None:
         """The user's newest /imagine that ended well, for sticky styles."""
         done = jobs.c.status.in_((Status.RENDERED.value, Status.DELIVERED.value))
-        statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done).order_by(jobs.c.seq.desc()).limit(1)
+        statement = (
+            sa.select(jobs)
+            .where(jobs.c.user_id == user_id, jobs.c.kind == "imagine", done)
+            .order_by(jobs.c.seq.desc())
+            .limit(1)
+        )
         found = await self._database.read(partial(_rows, statement=statement))
         return readable(found[0]) if found else None
 

@@ -1,4 +1,5 @@
-"""Rows about what may be made and shown: a guild's policy and words, strikes, time-outs, and how pictures were judged. No text of anybody's."""
+"""Rows about what may be made and shown: a guild's policy and words, strikes, time-outs, and how pictures
+were judged. No text of anybody's."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, s
 
 @dataclass(frozen=True)
 class Policy:
-    """A guild's choices; None = the host's. strikes: that bring a time-out, 0 = never. window: hours in which they count. timeout: minutes."""
+    """A guild's choices; None = the host's. strikes: that bring a time-out, 0 = never. window: hours in which
+    they count. timeout: minutes."""
 
     level: str | None = None  # off | standard | strict
     pictures: str | None = None  # spoiler | block
@@ -32,43 +34,69 @@ class Strike:
 
 
 async def policy(connection: Connection, guild_id: int | None) -> Policy:
-    row = (await connection.execute(sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE)))).one_or_none()
+    row = (
+        await connection.execute(sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE)))
+    ).one_or_none()
     return Policy() if row is None else Policy(row.level, row.pictures, row.strikes, row.window, row.timeout)
 
 
 async def set_policy(connection: Connection, guild_id: int | None, **values: str | int | None) -> None:
     """Change those of Policy's fields that are named."""
-    await connection.execute(upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values))
+    await connection.execute(
+        upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values)
+    )
 
 
 async def words(connection: Connection, guild_id: int | None) -> list[str]:
-    statement = sa.select(filter_words.c.pattern).where(filter_words.c.guild_id == (guild_id or EVERYWHERE)).order_by(filter_words.c.pattern)
+    statement = (
+        sa.select(filter_words.c.pattern)
+        .where(filter_words.c.guild_id == (guild_id or EVERYWHERE))
+        .order_by(filter_words.c.pattern)
+    )
     return list((await connection.execute(statement)).scalars())
 
 
-async def add_word(connection: Connection, guild_id: int | None, pattern: str, *, actor_id: int, now: datetime) -> None:
+async def add_word(
+    connection: Connection, guild_id: int | None, pattern: str, *, actor_id: int, now: datetime
+) -> None:
     values = {"guild_id": guild_id or EVERYWHERE, "pattern": pattern, "actor_id": actor_id, "created_at": now}
     await connection.execute(upsert(connection, filter_words, values, {}))
 
 
 async def remove_word(connection: Connection, guild_id: int | None, pattern: str) -> bool:
     place = filter_words.c.guild_id == (guild_id or EVERYWHERE)
-    return bool((await connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern))).rowcount)
+    return bool(
+        (
+            await connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern))
+        ).rowcount
+    )
 
 
-async def add_strike(connection: Connection, user_id: int, guild_id: int | None, rule: str, *, now: datetime, apart: datetime) -> bool:
+async def add_strike(
+    connection: Connection, user_id: int, guild_id: int | None, rule: str, *, now: datetime, apart: datetime
+) -> bool:
     """Note a strike; False when the user has one since ``apart``: many jobs of one command are one."""
     place = guild_id or EVERYWHERE
-    recent = sa.select(strikes.c.seq).where(strikes.c.user_id == user_id, strikes.c.guild_id == place, strikes.c.at > apart).limit(1)
+    recent = (
+        sa.select(strikes.c.seq)
+        .where(strikes.c.user_id == user_id, strikes.c.guild_id == place, strikes.c.at > apart)
+        .limit(1)
+    )
     if (await connection.execute(recent)).first() is not None:
         return False
     await connection.execute(sa.insert(strikes).values(user_id=user_id, guild_id=place, rule=rule, at=now))
     return True
 
 
-async def strikes_of(connection: Connection, user_id: int, guild_id: int | None, *, since: datetime) -> list[Strike]:
+async def strikes_of(
+    connection: Connection, user_id: int, guild_id: int | None, *, since: datetime
+) -> list[Strike]:
     """Newest first."""
-    mine = (strikes.c.user_id == user_id, strikes.c.guild_id == (guild_id or EVERYWHERE), strikes.c.at > since)
+    mine = (
+        strikes.c.user_id == user_id,
+        strikes.c.guild_id == (guild_id or EVERYWHERE),
+        strikes.c.at > since,
+    )
     rows = await connection.execute(sa.select(strikes).where(*mine).order_by(strikes.c.seq.desc()))
     return [Strike(row.at, row.guild_id or None, row.rule) for row in rows]
 
@@ -76,8 +104,14 @@ async def strikes_of(connection: Connection, user_id: int, guild_id: int | None,
 async def pardon(connection: Connection, user_id: int, guild_id: int | None) -> int:
     """Forget the user's strikes there and end a time-out; how many strikes."""
     place = guild_id or EVERYWHERE
-    await connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.guild_id == place))
-    return (await connection.execute(sa.delete(strikes).where(strikes.c.user_id == user_id, strikes.c.guild_id == place))).rowcount
+    await connection.execute(
+        sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.guild_id == place)
+    )
+    return (
+        await connection.execute(
+            sa.delete(strikes).where(strikes.c.user_id == user_id, strikes.c.guild_id == place)
+        )
+    ).rowcount
 
 
 async def set_timeout(connection: Connection, user_id: int, guild_id: int | None, until: datetime) -> None:
@@ -85,9 +119,15 @@ async def set_timeout(connection: Connection, user_id: int, guild_id: int | None
     await connection.execute(upsert(connection, timeouts, values, {"until": until}))
 
 
-async def timeout_until(connection: Connection, user_id: int, guild_id: int | None, *, now: datetime) -> datetime | None:
+async def timeout_until(
+    connection: Connection, user_id: int, guild_id: int | None, *, now: datetime
+) -> datetime | None:
     """When the user's time-out there ends, None when there is none."""
-    mine = (timeouts.c.user_id == user_id, timeouts.c.guild_id == (guild_id or EVERYWHERE), timeouts.c.until > now)
+    mine = (
+        timeouts.c.user_id == user_id,
+        timeouts.c.guild_id == (guild_id or EVERYWHERE),
+        timeouts.c.until > now,
+    )
     return (await connection.execute(sa.select(timeouts.c.until).where(*mine))).scalar_one_or_none()
 
 

@@ -38,15 +38,27 @@ def upsert(connection: Connection, table: sa.Table, values: dict[str, Any], upda
     insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
     keys = [column.name for column in table.primary_key]
     statement = insert(table).values(**values)
-    return statement.on_conflict_do_update(index_elements=keys, set_=update) if update else statement.on_conflict_do_nothing()
+    return (
+        statement.on_conflict_do_update(index_elements=keys, set_=update)
+        if update
+        else statement.on_conflict_do_nothing()
+    )
 
 
 async def user_seen(connection: Connection, user_id: int, name: str, *, now: datetime) -> None:
-    await connection.execute(upsert(connection, users, {"id": user_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}))
+    await connection.execute(
+        upsert(
+            connection, users, {"id": user_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
+        )
+    )
 
 
 async def guild_seen(connection: Connection, guild_id: int, name: str, *, now: datetime) -> None:
-    await connection.execute(upsert(connection, guilds, {"id": guild_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}))
+    await connection.execute(
+        upsert(
+            connection, guilds, {"id": guild_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
+        )
+    )
 
 
 async def set_served(connection: Connection, user_id: int, turn: int) -> None:
@@ -62,32 +74,47 @@ async def turns(connection: Connection, user_ids: Iterable[int]) -> dict[int, in
 
 
 async def last_turn(connection: Connection) -> int:
-    return (await connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0)))).scalar_one()
+    return (
+        await connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0)))
+    ).scalar_one()
 
 
 async def flag(connection: Connection, user_id: int, key: str) -> Any:
     """A small setting of the user, None when it was never set."""
-    flags = (await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))).scalar_one_or_none()
+    flags = (
+        await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))
+    ).scalar_one_or_none()
     return None if flags is None else json.loads(flags).get(key)
 
 
 async def set_flag(connection: Connection, user_id: int, key: str, value: Any) -> None:
     """``value``: anything JSON takes; None removes it."""
-    flags = (await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))).scalar_one_or_none()
+    flags = (
+        await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))
+    ).scalar_one_or_none()
     changed = {**json.loads(flags or "{}"), key: value}
     text = json.dumps({k: v for k, v in changed.items() if v is not None}, ensure_ascii=False)
     await connection.execute(upsert(connection, users, {"id": user_id, "flags": text}, {"flags": text}))
 
 
-async def rules(connection: Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()) -> Rules:
+async def rules(
+    connection: Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
+) -> Rules:
     places = {EVERYWHERE, guild_id or EVERYWHERE}
     banned = sa.select(bans.c.user_id).where(bans.c.user_id == user_id, bans.c.guild_id.in_(places)).limit(1)
     is_banned = (await connection.execute(banned)).first() is not None
     if guild_id is None or is_banned:
         return Rules(banned=is_banned)
-    lists = list(await connection.execute(sa.select(allowed.c.kind, allowed.c.target_id).where(allowed.c.guild_id == guild_id)))
+    lists = list(
+        await connection.execute(
+            sa.select(allowed.c.kind, allowed.c.target_id).where(allowed.c.guild_id == guild_id)
+        )
+    )
     limits = await connection.execute(
-        sa.select(role_limits).where(role_limits.c.guild_id == guild_id, role_limits.c.role_id.in_(list(role_ids))))
+        sa.select(role_limits).where(
+            role_limits.c.guild_id == guild_id, role_limits.c.role_id.in_(list(role_ids))
+        )
+    )
     return Rules(
         banned=False,
         channels=frozenset(row.target_id for row in lists if row.kind == "channel"),
@@ -96,7 +123,9 @@ async def rules(connection: Connection, user_id: int, guild_id: int | None, role
     )
 
 
-async def ban(connection: Connection, user_id: int, guild_id: int | None, *, actor_id: int, now: datetime) -> None:
+async def ban(
+    connection: Connection, user_id: int, guild_id: int | None, *, actor_id: int, now: datetime
+) -> None:
     """``guild_id`` None: everywhere."""
     values = {"guild_id": guild_id or EVERYWHERE, "user_id": user_id, "actor_id": actor_id, "created_at": now}
     await connection.execute(upsert(connection, bans, values, {}))
@@ -104,31 +133,49 @@ async def ban(connection: Connection, user_id: int, guild_id: int | None, *, act
 
 async def unban(connection: Connection, user_id: int, guild_id: int | None) -> bool:
     place = guild_id or EVERYWHERE
-    return bool((await connection.execute(sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == place))).rowcount)
+    return bool(
+        (
+            await connection.execute(
+                sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == place)
+            )
+        ).rowcount
+    )
 
 
 async def banned(connection: Connection, guild_id: int | None) -> list[int]:
     """Users banned in the guild (None: everywhere), longest ago first."""
-    statement = sa.select(bans.c.user_id).where(bans.c.guild_id == (guild_id or EVERYWHERE)).order_by(bans.c.created_at)
+    statement = (
+        sa.select(bans.c.user_id)
+        .where(bans.c.guild_id == (guild_id or EVERYWHERE))
+        .order_by(bans.c.created_at)
+    )
     return list((await connection.execute(statement)).scalars())
 
 
 async def allow(connection: Connection, guild_id: int, kind: str, target_id: int) -> None:
     """``kind``: channel or role."""
-    await connection.execute(upsert(connection, allowed, {"guild_id": guild_id, "kind": kind, "target_id": target_id}, {}))
+    await connection.execute(
+        upsert(connection, allowed, {"guild_id": guild_id, "kind": kind, "target_id": target_id}, {})
+    )
 
 
 async def disallow(connection: Connection, guild_id: int, kind: str, target_id: int) -> bool:
     """Take it off the list; an empty list allows everything."""
-    statement = sa.delete(allowed).where(allowed.c.guild_id == guild_id, allowed.c.kind == kind, allowed.c.target_id == target_id)
+    statement = sa.delete(allowed).where(
+        allowed.c.guild_id == guild_id, allowed.c.kind == kind, allowed.c.target_id == target_id
+    )
     return bool((await connection.execute(statement)).rowcount)
 
 
 async def set_role_limit(connection: Connection, guild_id: int, limit: RoleLimit) -> None:
     values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-    await connection.execute(upsert(connection, role_limits, {"guild_id": guild_id, "role_id": limit.role_id, **values}, values))
+    await connection.execute(
+        upsert(connection, role_limits, {"guild_id": guild_id, "role_id": limit.role_id, **values}, values)
+    )
 
 
 async def remove_role_limit(connection: Connection, guild_id: int, role_id: int) -> bool:
-    statement = sa.delete(role_limits).where(role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id)
+    statement = sa.delete(role_limits).where(
+        role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id
+    )
     return bool((await connection.execute(statement)).rowcount)

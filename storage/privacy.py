@@ -1,7 +1,8 @@
-"""A person's rows: counted, told, and deleted. Every table that names a person is in ``OWNED``, ``NAMED`` or ``KEPT``; a test holds that.
+"""A person's rows: counted, told, and deleted. Every table that names a person is in ``OWNED``, ``NAMED`` or
+``KEPT``; a test holds that.
 
-What others need stays without the name: an admin's entries in the audit trail. What protects others stays with it: bans, and strikes and
-time-outs until they expire.
+What others need stays without the name: an admin's entries in the audit trail. What protects others stays
+with it: bans, and strikes and time-outs until they expire.
 """
 
 from __future__ import annotations
@@ -34,15 +35,24 @@ from storage.schema import (
     unposted,
     uploads,
     users,
-)  # fmt: skip
+)
 
 NOBODY = 0
 PAGE = 500
 OWNED = {  # deleted; what hangs on a job goes with it
-    jobs: jobs.c.user_id, users: users.c.id, uploads: uploads.c.user_id, preferences: preferences.c.user_id, options: options.c.user_id,
-    favourites: favourites.c.user_id, drafts: drafts.c.user_id,
-}  # fmt: skip
-NAMED = {audit: audit.c.actor_id, bans: bans.c.actor_id, filter_words: filter_words.c.actor_id}  # stay, without the name
+    jobs: jobs.c.user_id,
+    users: users.c.id,
+    uploads: uploads.c.user_id,
+    preferences: preferences.c.user_id,
+    options: options.c.user_id,
+    favourites: favourites.c.user_id,
+    drafts: drafts.c.user_id,
+}
+NAMED = {
+    audit: audit.c.actor_id,
+    bans: bans.c.actor_id,
+    filter_words: filter_words.c.actor_id,
+}  # stay, without the name
 KEPT = {bans: bans.c.user_id, strikes: strikes.c.user_id, timeouts: timeouts.c.user_id}  # stay, with it
 
 
@@ -62,7 +72,8 @@ class Holdings:
 
 @dataclass(frozen=True)
 class Removed:
-    """What was taken out of the rows and lies elsewhere still. messages: (channel, message). files: SHA-256 that nobody needs any more."""
+    """What was taken out of the rows and lies elsewhere still. messages: (channel, message). files: SHA-256
+    that nobody needs any more."""
 
     jobs: tuple[str, ...] = ()
     messages: tuple[tuple[int, int], ...] = ()
@@ -76,44 +87,76 @@ async def holdings(connection: Connection, user_id: int) -> Holdings:
         return (await connection.execute(sa.select(sa.func.count(column)).where(*conditions))).scalar_one()
 
     made = await connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pictures.c.size), 0)).where(pictures.c.job_id.in_(mine)))
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pictures.c.size), 0)).where(
+            pictures.c.job_id.in_(mine)
+        )
+    )
     number, size = made.one()
     return Holdings(
-        jobs=await count(jobs.c.id, jobs.c.user_id == user_id), pictures=number, bytes=size,
-        uploads=await count(uploads.c.sha256, uploads.c.user_id == user_id), messages=await count(messages.c.message_id, messages.c.job_id.in_(mine)),
-        strikes=await count(strikes.c.seq, strikes.c.user_id == user_id), bans=await count(bans.c.guild_id, bans.c.user_id == user_id),
-        since=(await connection.execute(sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id))).scalar_one(),
-    )  # fmt: skip
+        jobs=await count(jobs.c.id, jobs.c.user_id == user_id),
+        pictures=number,
+        bytes=size,
+        uploads=await count(uploads.c.sha256, uploads.c.user_id == user_id),
+        messages=await count(messages.c.message_id, messages.c.job_id.in_(mine)),
+        strikes=await count(strikes.c.seq, strikes.c.user_id == user_id),
+        bans=await count(bans.c.guild_id, bans.c.user_id == user_id),
+        since=(
+            await connection.execute(
+                sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id)
+            )
+        ).scalar_one(),
+    )
 
 
 async def export(connection: Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
     """Every row about the person, by table, as JSON takes it; without secrets of ours."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     selections = {
-        "users": sa.select(users).where(users.c.id == user_id), "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
-        "pictures": sa.select(pictures).where(pictures.c.job_id.in_(mine)), "inputs": sa.select(inputs).where(inputs.c.job_id.in_(mine)),
-        "messages": sa.select(messages).where(messages.c.job_id.in_(mine)), "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
-        "strikes": sa.select(strikes).where(strikes.c.user_id == user_id), "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
-        "bans": sa.select(bans).where(bans.c.user_id == user_id), "audit": sa.select(audit).where(audit.c.actor_id == user_id),
-    }  # fmt: skip
-    selections |= {table.name: sa.select(table).where(column == user_id) for table, column in OWNED.items() if table.name not in selections}
+        "users": sa.select(users).where(users.c.id == user_id),
+        "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
+        "pictures": sa.select(pictures).where(pictures.c.job_id.in_(mine)),
+        "inputs": sa.select(inputs).where(inputs.c.job_id.in_(mine)),
+        "messages": sa.select(messages).where(messages.c.job_id.in_(mine)),
+        "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
+        "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
+        "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
+        "bans": sa.select(bans).where(bans.c.user_id == user_id),
+        "audit": sa.select(audit).where(audit.c.actor_id == user_id),
+    }
+    selections |= {
+        table.name: sa.select(table).where(column == user_id)
+        for table, column in OWNED.items()
+        if table.name not in selections
+    }
     hidden = {"interaction_token", "lease_token", "actor_id"}
     return {
-        name: [{k: _plain(v) for k, v in row._mapping.items() if k not in hidden} for row in await connection.execute(statement)]
+        name: [
+            {k: _plain(v) for k, v in row._mapping.items() if k not in hidden}
+            for row in await connection.execute(statement)
+        ]
         for name, statement in selections.items()
     }
 
 
 async def unfinished(connection: Connection, user_id: int) -> list[str]:
     """The person's jobs that are not over."""
-    return list((await connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED)))).scalars())
+    return list(
+        (
+            await connection.execute(
+                sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
+            )
+        ).scalars()
+    )
 
 
 async def delete_person(connection: Connection, user_id: int, *, now: datetime) -> Removed:
-    """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted next."""
+    """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
+    next."""
     ids = list((await connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id))).scalars())
     removed = await delete_jobs(connection, ids, now=now)
-    sent = list((await connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id))).scalars())
+    sent = list(
+        (await connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id))).scalars()
+    )
     for table, column in OWNED.items():
         await connection.execute(sa.delete(table).where(column == user_id))
     for table, column in NAMED.items():
@@ -125,23 +168,35 @@ async def delete_person(connection: Connection, user_id: int, *, now: datetime) 
 
 
 async def _expire(connection: Connection, now: datetime, user_id: int) -> None:
-    await connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now))
+    await connection.execute(
+        sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now)
+    )
 
 
-async def delete_jobs(connection: Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True) -> Removed:
-    """These jobs with their pictures' and messages' rows; ``unpost``: note the messages, to be deleted on Discord. Others' jobs made from them
-    stay, without the link."""
+async def delete_jobs(
+    connection: Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
+) -> Removed:
+    """These jobs with their pictures' and messages' rows; ``unpost``: note the messages, to be deleted on
+    Discord. Others' jobs made from them stay, without the link."""
     ids = list(ids)
     files: set[str] = set()
     shown: list[tuple[int, int]] = []
     for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
         for table in (pictures, inputs):
-            files |= set((await connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page)))).scalars())
-        found = await connection.execute(sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page)))
+            files |= set(
+                (
+                    await connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page)))
+                ).scalars()
+            )
+        found = await connection.execute(
+            sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
+        )
         shown += [(row.channel_id, row.message_id) for row in found]
         await connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
-        await connection.execute(upsert(connection, unposted, {"message_id": message, "channel_id": channel, "at": now}, {}))
+        await connection.execute(
+            upsert(connection, unposted, {"message_id": message, "channel_id": channel, "at": now}, {})
+        )
     return Removed(tuple(ids), tuple(shown), tuple(await _unneeded(connection, files)))
 
 
@@ -150,13 +205,19 @@ async def _unneeded(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
         for table in (pictures, inputs, uploads):
-            needed |= set((await connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page)))).scalars())
+            needed |= set(
+                (
+                    await connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page)))
+                ).scalars()
+            )
     return set(names) - needed
 
 
 async def note_upload(connection: Connection, user_id: int, sha256: str, *, now: datetime) -> None:
     """The person has sent this file."""
-    await connection.execute(upsert(connection, uploads, {"user_id": user_id, "sha256": sha256, "at": now}, {"at": now}))
+    await connection.execute(
+        upsert(connection, uploads, {"user_id": user_id, "sha256": sha256, "at": now}, {"at": now})
+    )
 
 
 async def sent(connection: Connection, user_id: int, sha256: str) -> bool:
@@ -192,7 +253,9 @@ async def drop_strikes(connection: Connection, before: datetime, now: datetime) 
 
 async def still_posted(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
     """(channel, message) of those that are to be deleted on Discord, oldest first."""
-    rows = await connection.execute(sa.select(unposted).order_by(unposted.c.at, unposted.c.message_id).limit(limit))
+    rows = await connection.execute(
+        sa.select(unposted).order_by(unposted.c.at, unposted.c.message_id).limit(limit)
+    )
     return [(row.channel_id, row.message_id) for row in rows]
 
 

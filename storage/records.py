@@ -27,9 +27,16 @@ class AuditRow:
 
 
 async def add_audit(connection: Connection, row: AuditRow) -> None:
-    await connection.execute(sa.insert(audit).values(
-        at=row.at, actor_id=row.actor_id, action=row.action, guild_id=row.guild_id, target=row.target,
-        detail=json.dumps(row.detail, ensure_ascii=False)))
+    await connection.execute(
+        sa.insert(audit).values(
+            at=row.at,
+            actor_id=row.actor_id,
+            action=row.action,
+            guild_id=row.guild_id,
+            target=row.target,
+            detail=json.dumps(row.detail, ensure_ascii=False),
+        )
+    )
 
 
 async def audit_rows(connection: Connection, *, limit: int = 50) -> list[AuditRow]:
@@ -40,7 +47,9 @@ async def audit_rows(connection: Connection, *, limit: int = 50) -> list[AuditRo
 
 async def setting(connection: Connection, key: str) -> Any:
     """None when it was never set."""
-    value = (await connection.execute(sa.select(settings.c.value).where(settings.c.key == key))).scalar_one_or_none()
+    value = (
+        await connection.execute(sa.select(settings.c.value).where(settings.c.key == key))
+    ).scalar_one_or_none()
     return None if value is None else json.loads(value)
 
 

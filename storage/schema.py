@@ -1,7 +1,8 @@
-"""Every table, its checks and its indexes. What a row means to the program is said in the modules that read it.
+"""Every table, its checks and its indexes. What a row means to the program is said in the modules that read
+it.
 
-Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only when the
-statement repeats its condition word for word, with no bound parameter in it.
+Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only
+when the statement repeats its condition word for word, with no bound parameter in it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from core.job import Lane, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # 64 bits in both; SQLite keys must be called INTEGER
+Whole = sa.BigInteger().with_variant(
+    sa.Integer(), "sqlite"
+)  # 64 bits in both; SQLite keys must be called INTEGER
 Real = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every database."""
+    """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every
+    database."""
 
     impl = Whole
     cache_ok = True
@@ -33,12 +37,14 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
-metadata = sa.MetaData(naming_convention={
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-})
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
 
 
 def _in(column: str, values: type[Status] | type[Lane]) -> str:
@@ -60,11 +66,15 @@ jobs = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("request", sa.Text, nullable=False),  # JSON of core.requests
     sa.Column("prompt", sa.Text),  # the request's words, for completion and search
-    sa.Column("cost_key", sa.Text, nullable=False),  # kind, model and size: jobs with the same key take the same time
+    sa.Column(
+        "cost_key", sa.Text, nullable=False
+    ),  # kind, model and size: jobs with the same key take the same time
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("lane", sa.Text, nullable=False),
     sa.Column("front", Whole),  # moved to the front by an admin; the highest is first
-    sa.Column("max_running", Whole, nullable=False),  # of this user's jobs at once, as their roles allowed on asking
+    sa.Column(
+        "max_running", Whole, nullable=False
+    ),  # of this user's jobs at once, as their roles allowed on asking
     # origin
     sa.Column("user_id", Whole, nullable=False),
     sa.Column("channel_id", Whole, nullable=False),
@@ -104,7 +114,9 @@ jobs = sa.Table(
     sa.CheckConstraint("attempts BETWEEN 0 AND 3", "attempts"),
     sa.CheckConstraint("status <> 'failed' OR error IS NOT NULL", "error"),
     sa.CheckConstraint("status NOT IN ('rendered', 'delivered') OR rendered_at IS NOT NULL", "rendered"),
-    sa.CheckConstraint("(delivered_at IS NULL) OR status IN ('delivered', 'failed', 'cancelled')", "delivered"),
+    sa.CheckConstraint(
+        "(delivered_at IS NULL) OR status IN ('delivered', 'failed', 'cancelled')", "delivered"
+    ),
     sa.CheckConstraint("(status = 'delivered') <= (delivered_at IS NOT NULL)", "told"),
     sqlite_strict=True,
     sqlite_autoincrement=True,
@@ -112,7 +124,9 @@ jobs = sa.Table(
 
 
 def _partial(name: str, condition: str, *columns: sa.Column[Any], unique: bool = False) -> sa.Index:
-    return sa.Index(name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition))
+    return sa.Index(
+        name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)
+    )
 
 
 _partial("jobs_queued", QUEUED, jobs.c.seq)
@@ -143,13 +157,15 @@ pictures = sa.Table(
     sqlite_strict=True,
 )
 
-inputs = sa.Table(  # files that a job's request names: with pictures, all there is to know about who needs a file
-    "inputs",
-    metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Index("inputs_sha256", "sha256"),
-    sqlite_strict=True,
+inputs = (
+    sa.Table(  # files that a job's request names: with pictures, all there is to know about who needs a file
+        "inputs",
+        metadata,
+        sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("sha256", sa.Text, primary_key=True),
+        sa.Index("inputs_sha256", "sha256"),
+        sqlite_strict=True,
+    )
 )
 
 messages = sa.Table(
@@ -170,8 +186,12 @@ users = sa.Table(
     metadata,
     sa.Column("id", Whole, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
-    sa.Column("served", Whole, nullable=False, server_default="0"),  # number of the latest turn; 0 = never had one
-    sa.Column("flags", sa.Text, nullable=False, server_default="{}"),  # JSON, small things such as "saw this hint"
+    sa.Column(
+        "served", Whole, nullable=False, server_default="0"
+    ),  # number of the latest turn; 0 = never had one
+    sa.Column(
+        "flags", sa.Text, nullable=False, server_default="{}"
+    ),  # JSON, small things such as "saw this hint"
     sa.Column("seen_at", Moment),
     sa.Index("users_served", "served"),
     sqlite_strict=True,

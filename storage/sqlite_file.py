@@ -1,4 +1,5 @@
-"""Care of one SQLite file from outside the engine: its lock, its check, its backups. Everything here blocks."""
+"""Care of one SQLite file from outside the engine: its lock, its check, its backups. Everything here
+blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 
 
 class FileLock:
-    """Held while a process uses the database file; the system drops it when the process ends, however it ends."""
+    """Held while a process uses the database file; the system drops it when the process ends, however it
+    ends."""
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(database.name + ".lock")
@@ -37,7 +39,8 @@ class FileLock:
             holder = file.read(20).strip() or "unknown"
             file.close()
             raise StorageError(
-                f"Another Atelier (process {holder}) is using {self.path.with_suffix('')}. Stop it first, or set another DATA_DIR."
+                f"Another Atelier (process {holder}) is using {self.path.with_suffix('')}. Stop it first, or"
+                " set another DATA_DIR."
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -78,7 +81,8 @@ def check(database: Path, backup_dir: Path | None) -> None:
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
-    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``. StorageError where that can't be done."""
+    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``.
+    StorageError where that can't be done."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
@@ -86,7 +90,10 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
     partial = target.with_suffix(".partial")
     try:
         backup_dir.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(database, timeout=30)) as source, closing(sqlite3.connect(partial)) as copy:
+        with (
+            closing(sqlite3.connect(database, timeout=30)) as source,
+            closing(sqlite3.connect(partial)) as copy,
+        ):
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
         os.replace(partial, target)
@@ -111,7 +118,8 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
 
 
 def restore(database: Path, backup_dir: Path) -> Path:
-    """Put the newest sound backup in the file's place; the damaged file stays beside it. Returns the backup used."""
+    """Put the newest sound backup in the file's place; the damaged file stays beside it. Returns the backup
+    used."""
     lock = FileLock(database)
     lock.acquire()
     try:

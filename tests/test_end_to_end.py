@@ -24,7 +24,8 @@ async def _image(message) -> Image.Image:
 async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) -> None:
     queue, channel, alice = studio.built.queue, studio.channel, studio.alice
 
-    # 1. /imagine: a 2×2 grid; each picture carries what made it; the same words and seed give the same picture
+    # 1. /imagine: a 2×2 grid; each picture carries what made it; the same words and seed give the same
+    # picture
     await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5")
     grid = studio.last()
     job, _ = await queue.job_of_message(grid.id)
@@ -32,7 +33,10 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
     width, height = (await _image(grid)).size
     assert len(first.pictures) == 4 and abs(width - 2 * first.pictures[0].width) <= 16 and width == height
     stored = Image.open(io.BytesIO(await studio.built.files.get(first.pictures[2].sha256)))
-    assert "a red house in the snow" in stored.text["parameters"] and json.loads(stored.text["atelier"])["seed"] == 7
+    assert (
+        "a red house in the snow" in stored.text["parameters"]
+        and json.loads(stored.text["atelier"])["seed"] == 7
+    )
     await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5")
     again, _ = await queue.job_of_message(studio.last().id)
     assert [p.sha256 for p in (await queue.result(again.id)).pictures] == [p.sha256 for p in first.pictures]
@@ -62,5 +66,7 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
     await alice.slash(channel, "classify", image=file, labels="house, cat, fish")
     classified, _ = await queue.job_of_message(studio.last().id)
     scores = (await queue.result(classified.id)).scores
-    assert {label for label, _ in scores} == {"house", "cat", "fish"} and sum(p for _, p in scores) == pytest.approx(1, abs=1e-3)
+    assert {label for label, _ in scores} == {"house", "cat", "fish"} and sum(
+        p for _, p in scores
+    ) == pytest.approx(1, abs=1e-3)
     assert [p for _, p in scores] == sorted((p for _, p in scores), reverse=True)

@@ -1,4 +1,5 @@
-"""The shape of the program, held by tests: who imports whom, what the bot's process loads, which tuples name which files."""
+"""The shape of the program, held by tests: who imports whom, what the bot's process loads, which tuples name
+which files."""
 
 import ast
 import subprocess
@@ -18,8 +19,17 @@ MAY_IMPORT = {  # folder → our folders it may import besides itself
     "bot": {"core", "vision", "storage", "jobs"},
     "demo": {"core", "vision"},
 }
-MAY_NOT_LOAD = {"core": {"torch", "discord"}, "jobs": {"torch", "discord"}, "storage": {"torch", "discord"}, "bot": {"torch", "diffusers"}}
-BOT_FILES = [p.relative_to(ROOT).with_suffix("") for p in (ROOT / "bot").rglob("*.py") if p.stem not in ("__init__", "__main__")]
+MAY_NOT_LOAD = {
+    "core": {"torch", "discord"},
+    "jobs": {"torch", "discord"},
+    "storage": {"torch", "discord"},
+    "bot": {"torch", "diffusers"},
+}
+BOT_FILES = [
+    p.relative_to(ROOT).with_suffix("")
+    for p in (ROOT / "bot").rglob("*.py")
+    if p.stem not in ("__init__", "__main__")
+]
 BOT_MODULES = sorted(".".join(p.parts) for p in BOT_FILES)
 
 
@@ -36,12 +46,18 @@ def _imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
 def test_imports_point_one_way(folder: str) -> None:
     others = set(MAY_IMPORT) - MAY_IMPORT[folder] - {folder}
-    wrong = {str(p.relative_to(ROOT)): sorted(_imports(p) & (others | MAY_NOT_LOAD.get(folder, set()))) for p in (ROOT / folder).rglob("*.py")}
+    wrong = {
+        str(p.relative_to(ROOT)): sorted(_imports(p) & (others | MAY_NOT_LOAD.get(folder, set())))
+        for p in (ROOT / folder).rglob("*.py")
+    }
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
 def test_importing_the_whole_bot_loads_no_tensor_library() -> None:
-    code = f"import sys, {', '.join(BOT_MODULES)}; print(sorted({{'torch', 'diffusers', 'transformers', 'numpy'}} & set(sys.modules)))"
+    code = (
+        f"import sys, {', '.join(BOT_MODULES)}; print(sorted({{'torch', 'diffusers', 'transformers',"
+        " 'numpy'} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
@@ -68,7 +84,10 @@ def test_the_example_of_settings_is_complete_and_shows_the_defaults() -> None:
 
 def test_the_command_line_answers_help_without_loading_anything_heavy() -> None:
     heavy = {"discord", "torch", "sqlalchemy", "PIL", "simcord"}
-    code = f"import sys\nfrom bot.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({heavy} & set(sys.modules)))"
+    code = (
+        "import sys\nfrom bot.__main__ import main\ntry: main(['--help'])\nexcept SystemExit:"
+        f" pass\nprint(sorted({heavy} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip().endswith("[]")
     assert "doctor" in run.stdout

@@ -1,4 +1,5 @@
-"""Tiny, seeded, randomly initialised models of every family, saved as real Hugging Face folders. Their pictures are noise; their code paths are real.
+"""Tiny, seeded, randomly initialised models of every family, saved as real Hugging Face folders. Their
+pictures are noise; their code paths are real.
 
 ``build(root)`` writes them all once (about 20 MB, a few seconds) and returns role-like names → folders.
 """
@@ -16,19 +17,39 @@ import torch
 from PIL import Image
 
 SIDE = 64  # px: native size of every tiny image model
-CARD = {"native_size": SIDE, "num_inference_steps": 4, "draft": {"num_inference_steps": 2, "guidance_scale": 1.0}}
+CARD = {
+    "native_size": SIDE,
+    "num_inference_steps": 4,
+    "draft": {"num_inference_steps": 2, "guidance_scale": 1.0},
+}
 CLIP_TEXT = dict(
-    bos_token_id=512, eos_token_id=513, pad_token_id=513, hidden_size=32, intermediate_size=37, num_attention_heads=4,
-    num_hidden_layers=2, vocab_size=514, max_position_embeddings=77,
-)  # fmt: skip
-VISION = dict(hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2, image_size=32, patch_size=8)
+    bos_token_id=512,
+    eos_token_id=513,
+    pad_token_id=513,
+    hidden_size=32,
+    intermediate_size=37,
+    num_attention_heads=4,
+    num_hidden_layers=2,
+    vocab_size=514,
+    max_position_embeddings=77,
+)
+VISION = dict(
+    hidden_size=32,
+    intermediate_size=37,
+    num_attention_heads=4,
+    num_hidden_layers=2,
+    image_size=32,
+    patch_size=8,
+)
 CHAT = (
-    "{% for m in messages %}{{m['role']}}: {% for c in m['content'] %}{% if c['type']=='image' %}<image>{% else %}{{c['text']}}{% endif %}"
-    "{% endfor %}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+    "{% for m in messages %}{{m['role']}}: {% for c in m['content'] %}{% if c['type']=='image' %}<image>{%"
+    " else %}{{c['text']}}{% endif %}{% endfor %}\n{% endfor %}{% if add_generation_prompt %}assistant:{%"
+    " endif %}"
 )
 QWEN_CHAT = (
-    "{% for m in messages %}<|im_start|>{{m['role']}}\n{% if m['content'] is string %}{{m['content']}}{% else %}{% for c in m['content'] %}"
-    "{{c['text']}}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{m['role']}}\n{% if m['content'] is string %}{{m['content']}}{% else"
+    " %}{% for c in m['content'] %}{{c['text']}}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}{% if"
+    " add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
@@ -55,7 +76,9 @@ def bpe_tokenizer(*extra: str):
     """Stands in for Qwen2's and LLaMA's: bytes, no merges."""
     from transformers import Qwen2Tokenizer
 
-    tokenizer = Qwen2Tokenizer(vocab={t: i for i, t in enumerate([*byte_alphabet(), "<|endoftext|>"])}, merges=[])
+    tokenizer = Qwen2Tokenizer(
+        vocab={t: i for i, t in enumerate([*byte_alphabet(), "<|endoftext|>"])}, merges=[]
+    )
     if extra:
         tokenizer.add_special_tokens({"additional_special_tokens": list(extra)})
     tokenizer.pad_token = "<|endoftext|>"
@@ -73,7 +96,9 @@ def t5_tokenizer():
     """One token for each printable character."""
     from transformers import T5Tokenizer
 
-    tokens = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [(c, -3.0) for c in string.printable if c.strip()]
+    tokens = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [
+        (c, -3.0) for c in string.printable if c.strip()
+    ]
     return T5Tokenizer(vocab=tokens, extra_ids=0, model_max_length=64)
 
 
@@ -82,7 +107,20 @@ def bert_tokenizer():
     from transformers import BertTokenizer
 
     signs = string.ascii_lowercase + string.digits
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs, *("##" + c for c in signs), "photo", "of", "cat", "dog", "the"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *signs,
+        *("##" + c for c in signs),
+        "photo",
+        "of",
+        "cat",
+        "dog",
+        "the",
+    ]
     return BertTokenizer(vocab={t: i for i, t in enumerate(words)})
 
 
@@ -94,9 +132,11 @@ def _kl(**more):
 
     channels = more.pop("block_out_channels", (8, 16, 16, 16))
     return AutoencoderKL(
-        block_out_channels=channels, down_block_types=["DownEncoderBlock2D"] * len(channels),
-        up_block_types=["UpDecoderBlock2D"] * len(channels), **{"latent_channels": 4, "norm_num_groups": 4, **more},
-    )  # fmt: skip
+        block_out_channels=channels,
+        down_block_types=["DownEncoderBlock2D"] * len(channels),
+        up_block_types=["UpDecoderBlock2D"] * len(channels),
+        **{"latent_channels": 4, "norm_num_groups": 4, **more},
+    )
 
 
 def _clip_text(cls="CLIPTextModel", **more):
@@ -108,16 +148,24 @@ def _clip_text(cls="CLIPTextModel", **more):
 def _t5():
     from transformers import T5Config, T5EncoderModel
 
-    return T5EncoderModel(T5Config(vocab_size=len(t5_tokenizer()), d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4)).eval()
+    return T5EncoderModel(
+        T5Config(vocab_size=len(t5_tokenizer()), d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4)
+    ).eval()
 
 
 def _qwen(layers: int):
     from transformers import Qwen3Config
 
     return Qwen3Config(
-        hidden_size=16, intermediate_size=16, num_hidden_layers=layers, num_attention_heads=2, num_key_value_heads=2,
-        vocab_size=len(qwen_tokenizer()) + 4, max_position_embeddings=512, head_dim=8,
-    )  # fmt: skip
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        vocab_size=len(qwen_tokenizer()) + 4,
+        max_position_embeddings=512,
+        head_dim=8,
+    )
 
 
 def stable_diffusion():
@@ -125,14 +173,28 @@ def stable_diffusion():
     from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
     unet = UNet2DConditionModel(
-        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=32, attention_head_dim=8, norm_num_groups=8,
-    )  # fmt: skip
-    scheduler = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=8,
+        norm_num_groups=8,
+    )
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+    )
     return StableDiffusionPipeline(
-        vae=_kl(), text_encoder=_clip_text(), tokenizer=clip_tokenizer(), unet=unet, scheduler=scheduler,
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=_kl(),
+        text_encoder=_clip_text(),
+        tokenizer=clip_tokenizer(),
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
 
 
 def stable_diffusion_xl():
@@ -140,16 +202,31 @@ def stable_diffusion_xl():
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 
     unet = UNet2DConditionModel(
-        block_out_channels=(32, 64), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), use_linear_projection=True,
-        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=80, cross_attention_dim=64, norm_num_groups=8,
-    )  # fmt: skip
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=80,
+        cross_attention_dim=64,
+        norm_num_groups=8,
+    )
     more = {"hidden_act": "gelu", "projection_dim": 32}
     return StableDiffusionXLPipeline(
-        vae=_kl(), text_encoder=_clip_text(**more), text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
-        tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), unet=unet, scheduler=EulerDiscreteScheduler(), add_watermarker=False,
-    )  # fmt: skip
+        vae=_kl(),
+        text_encoder=_clip_text(**more),
+        text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(),
+        add_watermarker=False,
+    )
 
 
 def stable_diffusion_3():
@@ -157,17 +234,36 @@ def stable_diffusion_3():
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
 
     transformer = SD3Transformer2DModel(
-        sample_size=32, patch_size=1, in_channels=16, num_layers=1, attention_head_dim=8, num_attention_heads=4, joint_attention_dim=32,
-        caption_projection_dim=32, pooled_projection_dim=64, out_channels=16,
-    )  # fmt: skip
+        sample_size=32,
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=32,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        out_channels=16,
+    )
     more = {"hidden_act": "gelu", "projection_dim": 32}
-    vae = _kl(latent_channels=16, shift_factor=0.0609, scaling_factor=1.5305, use_quant_conv=False, use_post_quant_conv=False)
+    vae = _kl(
+        latent_channels=16,
+        shift_factor=0.0609,
+        scaling_factor=1.5305,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
     return StableDiffusion3Pipeline(
-        vae=vae, transformer=transformer,
-        text_encoder=_clip_text("CLIPTextModelWithProjection", **more), text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
-        text_encoder_3=_t5(), tokenizer=clip_tokenizer(), tokenizer_2=clip_tokenizer(), tokenizer_3=t5_tokenizer(),
+        vae=vae,
+        transformer=transformer,
+        text_encoder=_clip_text("CLIPTextModelWithProjection", **more),
+        text_encoder_2=_clip_text("CLIPTextModelWithProjection", **more),
+        text_encoder_3=_t5(),
+        tokenizer=clip_tokenizer(),
+        tokenizer_2=clip_tokenizer(),
+        tokenizer_3=t5_tokenizer(),
         scheduler=FlowMatchEulerDiscreteScheduler(),
-    )  # fmt: skip
+    )
 
 
 def flux():
@@ -175,14 +271,27 @@ def flux():
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 
     transformer = FluxTransformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=[4, 4, 8], guidance_embeds=True,
-    )  # fmt: skip
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        axes_dims_rope=[4, 4, 8],
+        guidance_embeds=True,
+    )
     vae = _kl(shift_factor=0.1159, scaling_factor=0.3611, use_quant_conv=False, use_post_quant_conv=False)
     return FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=_clip_text(projection_dim=32), tokenizer=clip_tokenizer(),
-        text_encoder_2=_t5(), tokenizer_2=t5_tokenizer(), transformer=transformer,
-    )  # fmt: skip
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=_clip_text(projection_dim=32),
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=_t5(),
+        tokenizer_2=t5_tokenizer(),
+        transformer=transformer,
+    )
 
 
 def z_image():
@@ -191,34 +300,74 @@ def z_image():
     from transformers import Qwen3Model
 
     transformer = ZImageTransformer2DModel(
-        all_patch_size=(2,), all_f_patch_size=(1,), in_channels=16, dim=32, n_layers=2, n_refiner_layers=1, n_heads=2, n_kv_heads=2,
-        norm_eps=1e-5, qk_norm=True, cap_feat_dim=16, rope_theta=256.0, t_scale=1000.0, axes_dims=[8, 4, 4], axes_lens=[1024, 64, 64],
-    )  # fmt: skip
+        all_patch_size=(2,),
+        all_f_patch_size=(1,),
+        in_channels=16,
+        dim=32,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        norm_eps=1e-5,
+        qk_norm=True,
+        cap_feat_dim=16,
+        rope_theta=256.0,
+        t_scale=1000.0,
+        axes_dims=[8, 4, 4],
+        axes_lens=[1024, 64, 64],
+    )
     with torch.no_grad():  # they come uninitialised
         transformer.x_pad_token.fill_(1.0)
         transformer.cap_pad_token.fill_(1.0)
     vae = _kl(latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159)
     text = {"text_encoder": Qwen3Model(_qwen(2)), "tokenizer": qwen_tokenizer()}
-    return ZImagePipeline(scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, transformer=transformer, **text)
+    return ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, transformer=transformer, **text
+    )
 
 
 def flux2_klein():
-    """Batch-normalised latents; its text comes from layers 9, 18 and 27 of the language model, so that has 28."""
-    from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Transformer2DModel
+    """Batch-normalised latents; its text comes from layers 9, 18 and 27 of the language model, so that has
+    28."""
+    from diffusers import (
+        AutoencoderKLFlux2,
+        FlowMatchEulerDiscreteScheduler,
+        Flux2KleinPipeline,
+        Flux2Transformer2DModel,
+    )
     from transformers import Qwen3ForCausalLM
 
     transformer = Flux2Transformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=48, timestep_guidance_channels=256, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
-    )  # fmt: skip
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        timestep_guidance_channels=256,
+        axes_dims_rope=[4, 4, 4, 4],
+        guidance_embeds=False,
+    )
     vae = AutoencoderKLFlux2(
-        sample_size=32, down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, block_out_channels=(4, 8, 8, 8),
-        layers_per_block=1, latent_channels=4, norm_num_groups=1, use_quant_conv=False, use_post_quant_conv=False,
-    )  # fmt: skip
+        sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=1,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
     return Flux2KleinPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, text_encoder=Qwen3ForCausalLM(_qwen(28)), tokenizer=qwen_tokenizer(),
-        transformer=transformer, is_distilled=True,
-    )  # fmt: skip
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=Qwen3ForCausalLM(_qwen(28)),
+        tokenizer=qwen_tokenizer(),
+        transformer=transformer,
+        is_distilled=True,
+    )
 
 
 IMAGE_MODELS: dict[str, Callable] = {
@@ -241,13 +390,20 @@ def _renamed(key: str, *pairs: tuple[str, str]) -> str:
 
 
 def save_single_file(pipe, path: Path) -> None:
-    """A StableDiffusionPipeline as one .safetensors file with the original code's tensor names (the inverse of diffusers' loader)."""
+    """A StableDiffusionPipeline as one .safetensors file with the original code's tensor names (the inverse
+    of diffusers' loader)."""
     from diffusers.loaders.single_file_utils import DIFFUSERS_TO_LDM_MAPPING
     from safetensors.torch import save_file
 
     each = pipe.unet.config.layers_per_block + 1
-    resnet = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("norm2", "out_layers.0"), ("conv2", "out_layers.3"),
-              ("time_emb_proj", "emb_layers.1"), ("conv_shortcut", "skip_connection")]  # fmt: skip
+    resnet = [
+        ("norm1", "in_layers.0"),
+        ("conv1", "in_layers.2"),
+        ("norm2", "out_layers.0"),
+        ("conv2", "out_layers.3"),
+        ("time_emb_proj", "emb_layers.1"),
+        ("conv_shortcut", "skip_connection"),
+    ]
     tensors = {}
     for key, value in pipe.unet.state_dict().items():
         new = DIFFUSERS_TO_LDM_MAPPING["unet"]["layers"].get(key)
@@ -263,16 +419,26 @@ def save_single_file(pipe, path: Path) -> None:
                 "upsamplers": f"{side}.{first + each - 1}.{2 if has_attention else 1}.{rest}",
             }[kind]
         elif key.startswith("mid_block"):
-            places = [(rf"mid_block\.{old}", f"middle_block.{i}") for i, old in enumerate((r"resnets\.0", r"attentions\.0", r"resnets\.1"))]
+            places = [
+                (rf"mid_block\.{old}", f"middle_block.{i}")
+                for i, old in enumerate((r"resnets\.0", r"attentions\.0", r"resnets\.1"))
+            ]
             new = _renamed(key, *places, *(resnet if "resnets" in key else []))
         tensors[f"model.diffusion_model.{new}"] = value
     last = len(pipe.vae.config.block_out_channels) - 1
     for key, value in pipe.vae.state_dict().items():
         new = DIFFUSERS_TO_LDM_MAPPING["vae"].get(key) or _renamed(
-            key, (r"down_blocks\.(\d)\.resnets", r"down.\1.block"), (r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample"),
-            (r"mid_block\.resnets\.0", "mid.block_1"), (r"mid_block\.resnets\.1", "mid.block_2"), (r"mid_block\.attentions\.0", "mid.attn_1"),
-            ("conv_shortcut", "nin_shortcut"), ("group_norm", "norm"), (r"to_([qkv])\.", r"\1."), (r"to_out\.0", "proj_out"),
-        )  # fmt: skip
+            key,
+            (r"down_blocks\.(\d)\.resnets", r"down.\1.block"),
+            (r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample"),
+            (r"mid_block\.resnets\.0", "mid.block_1"),
+            (r"mid_block\.resnets\.1", "mid.block_2"),
+            (r"mid_block\.attentions\.0", "mid.attn_1"),
+            ("conv_shortcut", "nin_shortcut"),
+            ("group_norm", "norm"),
+            (r"to_([qkv])\.", r"\1."),
+            (r"to_out\.0", "proj_out"),
+        )
         new = re.sub(r"up_blocks\.(\d)\.resnets", lambda m: f"up.{last - int(m[1])}.block", new)
         new = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{last - int(m[1])}.upsample", new)
         tensors[f"first_stage_model.{new}"] = value
@@ -297,19 +463,37 @@ def clipseg():
     """(model, processor)"""
     from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor, ViTImageProcessor
 
-    sizes = {"extract_layers": [0, 1], "reduce_dim": 8, "decoder_num_attention_heads": 2, "decoder_intermediate_size": 16}
-    model = CLIPSegForImageSegmentation(CLIPSegConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16, **sizes))
-    return model, CLIPSegProcessor(image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=clip_tokenizer())
+    sizes = {
+        "extract_layers": [0, 1],
+        "reduce_dim": 8,
+        "decoder_num_attention_heads": 2,
+        "decoder_intermediate_size": 16,
+    }
+    model = CLIPSegForImageSegmentation(
+        CLIPSegConfig(text_config=CLIP_TEXT, vision_config=VISION, projection_dim=16, **sizes)
+    )
+    return model, CLIPSegProcessor(
+        image_processor=ViTImageProcessor(size={"height": 32, "width": 32}), tokenizer=clip_tokenizer()
+    )
 
 
 def siglip():
     """(model, processor)"""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
 
-    text = dict(vocab_size=len(t5_tokenizer()), hidden_size=32, intermediate_size=37, num_attention_heads=4, num_hidden_layers=2,
-                max_position_embeddings=64, projection_size=32)  # fmt: skip
+    text = dict(
+        vocab_size=len(t5_tokenizer()),
+        hidden_size=32,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_hidden_layers=2,
+        max_position_embeddings=64,
+        projection_size=32,
+    )
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
-    return model, SiglipProcessor(image_processor=SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer=t5_tokenizer())
+    return model, SiglipProcessor(
+        image_processor=SiglipImageProcessor(size={"height": 32, "width": 32}), tokenizer=t5_tokenizer()
+    )
 
 
 def blip():
@@ -317,47 +501,109 @@ def blip():
     from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
 
     tokenizer = bert_tokenizer()
-    text = dict(vocab_size=len(tokenizer), hidden_size=32, encoder_hidden_size=32, intermediate_size=37, num_hidden_layers=2, projection_dim=32,
-                num_attention_heads=4, bos_token_id=2, eos_token_id=3, sep_token_id=3, pad_token_id=0, max_position_embeddings=64)  # fmt: skip
+    text = dict(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        encoder_hidden_size=32,
+        intermediate_size=37,
+        num_hidden_layers=2,
+        projection_dim=32,
+        num_attention_heads=4,
+        bos_token_id=2,
+        eos_token_id=3,
+        sep_token_id=3,
+        pad_token_id=0,
+        max_position_embeddings=64,
+    )
     vision = {**VISION, "image_size": 64, "patch_size": 16}
-    model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision, projection_dim=32))
-    return model, BlipProcessor(image_processor=BlipImageProcessor(size={"height": 64, "width": 64}), tokenizer=tokenizer)
+    model = BlipForConditionalGeneration(
+        BlipConfig(text_config=text, vision_config=vision, projection_dim=32)
+    )
+    return model, BlipProcessor(
+        image_processor=BlipImageProcessor(size={"height": 64, "width": 64}), tokenizer=tokenizer
+    )
 
 
 def llava():
     """(model, processor): a chat model that reads pictures."""
-    from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
 
     tokenizer = bpe_tokenizer("<image>")
-    text = LlamaConfig(vocab_size=len(tokenizer) + 2, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                       num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id,
-                       eos_token_id=tokenizer.eos_token_id, bos_token_id=None)  # fmt: skip
+    text = LlamaConfig(
+        vocab_size=len(tokenizer) + 2,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
     vision = CLIPVisionConfig(**{**VISION, "num_hidden_layers": 3}, projection_dim=16)
     token = tokenizer.convert_tokens_to_ids("<image>")
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_id=token, image_seq_length=16)
     processor = LlavaProcessor(
-        image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}), tokenizer=tokenizer, patch_size=8,
-        vision_feature_select_strategy="default", chat_template=CHAT, image_token="<image>", num_additional_image_tokens=1,
-    )  # fmt: skip
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
+        tokenizer=tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        chat_template=CHAT,
+        image_token="<image>",
+        num_additional_image_tokens=1,
+    )
     return LlavaForConditionalGeneration(config), processor
 
 
 def idefics3():
     """(model, processor): SmolVLM's architecture, a picture as tiles."""
-    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessor, Idefics3Processor
+    from transformers import (
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessor,
+        Idefics3Processor,
+    )
 
     places = [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 4)]
-    tokenizer = bpe_tokenizer("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *places)
-    text = dict(model_type="llama", vocab_size=len(tokenizer) + 2, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-                num_attention_heads=4, num_key_value_heads=4, pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
-                eos_token_id=tokenizer.eos_token_id)  # fmt: skip
+    tokenizer = bpe_tokenizer(
+        "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *places
+    )
+    text = dict(
+        model_type="llama",
+        vocab_size=len(tokenizer) + 2,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
     token = tokenizer.convert_tokens_to_ids("<image>")
-    config = Idefics3Config(image_token_id=token, scale_factor=2, vision_config=VISION, text_config=text, pad_token_id=tokenizer.pad_token_id)
+    config = Idefics3Config(
+        image_token_id=token,
+        scale_factor=2,
+        vision_config=VISION,
+        text_config=text,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     tiles = Idefics3ImageProcessor(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    return Idefics3ForConditionalGeneration(config), Idefics3Processor(tiles, tokenizer, image_seq_len=4, chat_template=CHAT)
+    return Idefics3ForConditionalGeneration(config), Idefics3Processor(
+        tiles, tokenizer, image_seq_len=4, chat_template=CHAT
+    )
 
 
-def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "boat", "star", "tree", "house")):
+def vit(
+    labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "boat", "star", "tree", "house"),
+):
     """(model, processor)"""
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
@@ -366,7 +612,15 @@ def vit(labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "b
     return ViTForImageClassification(config), ViTImageProcessor(size={"height": 32, "width": 32})
 
 
-READERS: dict[str, Callable] = {"clip": clip, "siglip": siglip, "blip": blip, "llava": llava, "idefics3": idefics3, "vit": vit, "clipseg": clipseg}
+READERS: dict[str, Callable] = {
+    "clip": clip,
+    "siglip": siglip,
+    "blip": blip,
+    "llava": llava,
+    "idefics3": idefics3,
+    "vit": vit,
+    "clipseg": clipseg,
+}
 
 
 def build(root: Path) -> dict[str, Path]:

@@ -1,4 +1,5 @@
-"""How one model likes to be used: its family's defaults, what its configuration files say, then its own ``atelier.json``. No torch."""
+"""How one model likes to be used: its family's defaults, what its configuration files say, then its own
+``atelier.json``. No torch."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ FILE = "atelier.json"
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model. lora: one for few steps that the host has set up, with its weight; sampler: the one it wants."""
+    """What ``--draft`` means for this model. lora: one for few steps that the host has set up, with its
+    weight; sampler: the one it wants."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -29,7 +31,8 @@ class Draft:
 class OutpaintCard:
     """strength: of the inpainting, 0..1. max_area: of the canvas, in native areas.
 
-    band: how much of the old picture is painted anew along extended edges, px at the model's scale; 0 = native / 24, at least 16.
+    band: how much of the old picture is painted anew along extended edges, px at the model's scale; 0 =
+    native / 24, at least 16.
     """
 
     strength: float = 0.92
@@ -39,7 +42,8 @@ class OutpaintCard:
 
 @dataclass(frozen=True)
 class StyleCard:
-    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a prompt.
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a
+    prompt.
 
     lora: one that the host has set up; weight: of it at the usual ``--stylize 100``.
     """
@@ -53,11 +57,13 @@ class StyleCard:
 class Card:
     """Defaults and abilities of one image model. Sides in px.
 
-    native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area: largest picture, in native
-    areas. output_scale: pictures are enlarged so many times after decoding. strength: of image-to-image, 0..1. variation: the same for
-    "subtle" and "strong"; upscale: for "subtle" and "creative"; region: for the part of a picture that is painted anew; blend: from the pictures'
-    mean. negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped. cache_threshold: of
-    First-Block-Cache, 0 = off: how much the first block's output may have changed since the last step for the others to be skipped.
+    native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area:
+    largest picture, in native areas. output_scale: pictures are enlarged so many times after decoding.
+    strength: of image-to-image, 0..1. variation: the same for "subtle" and "strong"; upscale: for "subtle"
+    and "creative"; region: for the part of a picture that is painted anew; blend: from the pictures' mean.
+    negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped.
+    cache_threshold: of First-Block-Cache, 0 = off: how much the first block's output may have changed since
+    the last step for the others to be skipped.
     """
 
     native_size: int
@@ -81,13 +87,19 @@ class Card:
     style: StyleCard = StyleCard()
 
     def __post_init__(self) -> None:
-        for name, low, high in (("native_size", 16, 4096), ("multiple", 1, 256), ("num_inference_steps", 1, 200), ("output_scale", 1, 8)):
+        for name, low, high in (
+            ("native_size", 16, 4096),
+            ("multiple", 1, 256),
+            ("num_inference_steps", 1, 200),
+            ("output_scale", 1, 8),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The folder's ``atelier.json`` as a dict, {} when there is none. ModelError when it isn't a JSON object."""
+    """The folder's ``atelier.json`` as a dict, {} when there is none. ModelError when it isn't a JSON
+    object."""
     path = folder / FILE
     if not path.is_file():
         return {}
@@ -101,7 +113,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def image_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
-    """The card of an image model. ``configs``: configuration file's stem or folder → JSON. Entries that nobody knows are left alone."""
+    """The card of an image model. ``configs``: configuration file's stem or folder → JSON. Entries that
+    nobody knows are left alone."""
     entries: dict[str, Any] = {
         "native_size": family.native_size,
         "multiple": family.multiple,

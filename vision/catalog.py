@@ -1,7 +1,9 @@
-"""Which models are configured, where they lie, what they are and whether they are safe to load. Loads no torch.
+"""Which models are configured, where they lie, what they are and whether they are safe to load. Loads no
+torch.
 
-A model is a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one ``.safetensors`` file. Only safetensors
-weights are ever read, and no folder that brings Python files: pickles and ``.py`` can run code of their own.
+A model is a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one ``.safetensors``
+file. Only safetensors weights are ever read, and no folder that brings Python files: pickles and ``.py`` can
+run code of their own.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ _TEXTS = (".json", ".txt", ".model", ".jinja")  # configuration, vocabularies, s
 
 @dataclass(frozen=True)
 class ModelSource:
-    """One configured model. kind: "hub", "folder" or "file". id: the hub's. revision: as written, None = none. path: of folder or file.
+    """One configured model. kind: "hub", "folder" or "file". id: the hub's. revision: as written, None =
+    none. path: of folder or file.
     digest: SHA-256 that its contents must have, None = not pinned."""
 
     spec: str
@@ -54,7 +57,8 @@ class ModelSource:
 
 
 def parse(spec: str) -> ModelSource:
-    """Read a model's spec. ModelError when it is none of the three forms, or names a file that can run code."""
+    """Read a model's spec. ModelError when it is none of the three forms, or names a file that can run
+    code."""
     place, digest = trust.split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():
@@ -68,7 +72,9 @@ def parse(spec: str) -> ModelSource:
         return ModelSource(spec, "hub", id=hub_id, revision=revision or None)
     if spec.startswith((".", "/", "~")):
         return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
-    raise ModelError(f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors file.")
+    raise ModelError(
+        f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors file."
+    )
 
 
 # Where a model lies
@@ -100,7 +106,8 @@ def _lock(source: ModelSource, commit: str, files: Mapping[str, str], cache_dir:
 
 
 def commit_of(source: ModelSource, cache_dir: Path) -> str | None:
-    """The commit that ``source`` stands for: as written, or as the lock file remembers. None = not resolved yet."""
+    """The commit that ``source`` stands for: as written, or as the lock file remembers. None = not resolved
+    yet."""
     if source.revision and _COMMIT.fullmatch(source.revision):
         return source.revision
     return _locked(cache_dir).get(f"{source.id}@{source.revision or 'main'}", {}).get("commit")
@@ -122,7 +129,8 @@ def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:
 
 
 def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was pinned or fetched."""
+    """ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was pinned
+    or fetched."""
     if path.is_dir():
         check_folder(path)
     else:
@@ -131,7 +139,8 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
 
 
 def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
-    """ModelError if ``path`` isn't what was pinned or fetched; for what has checks of its own (a LoRA, an adapter)."""
+    """ModelError if ``path`` isn't what was pinned or fetched; for what has checks of its own (a LoRA, an
+    adapter)."""
     if source.digest is not None:
         trust.check_digest(path, source.digest)
     if source.kind == "hub":
@@ -139,8 +148,16 @@ def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
         trust.check_files(path, entry.get("files", {}), entry.get("seen", {}))
 
 
-def fetch(source: ModelSource, cache_dir: Path, *, token: str = "", half: bool = False, report: Callable[[float], None] = lambda f: None) -> Path:
-    """Download a hub model once and remember its commit; returns the snapshot's folder. ``half``: 16-bit files where there is a choice.
+def fetch(
+    source: ModelSource,
+    cache_dir: Path,
+    *,
+    token: str = "",
+    half: bool = False,
+    report: Callable[[float], None] = lambda f: None,
+) -> Path:
+    """Download a hub model once and remember its commit; returns the snapshot's folder. ``half``: 16-bit
+    files where there is a choice.
 
     ``report`` gets 0..1 by bytes. ModelError with a sentence when the hub refuses or can't be reached.
     """
@@ -148,16 +165,28 @@ def fetch(source: ModelSource, cache_dir: Path, *, token: str = "", half: bool =
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        info = HfApi(token=token or None).model_info(source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True)
+        info = HfApi(token=token or None).model_info(
+            source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True
+        )
         sizes = {file.rfilename: file.size or 0 for file in info.siblings}
         wanted = choose_files(tuple(sizes), half=half)
         if not any(name.endswith(".safetensors") for name in wanted):
-            raise ModelError(f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded.")
+            raise ModelError(
+                f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded."
+            )
         done, total = 0, sum(sizes[name] for name in wanted) or 1
-        hashes = {file.rfilename: lfs.sha256 for file in info.siblings if (lfs := getattr(file, "lfs", None)) and file.rfilename in wanted}
+        hashes = {
+            file.rfilename: lfs.sha256
+            for file in info.siblings
+            if (lfs := getattr(file, "lfs", None)) and file.rfilename in wanted
+        }
         for name in sorted(wanted, key=sizes.get):
-            hf_hub_download(source.id, name, revision=info.sha, cache_dir=hub_folder(cache_dir), token=token or None)
-            trust.check_files(_snapshot(source, info.sha, cache_dir), {name: hashes[name]} if name in hashes else {}, {})
+            hf_hub_download(
+                source.id, name, revision=info.sha, cache_dir=hub_folder(cache_dir), token=token or None
+            )
+            trust.check_files(
+                _snapshot(source, info.sha, cache_dir), {name: hashes[name]} if name in hashes else {}, {}
+            )
             done += sizes[name]
             report(done / total)
     except (HfHubHTTPError, OSError) as error:
@@ -165,14 +194,17 @@ def fetch(source: ModelSource, cache_dir: Path, *, token: str = "", half: bool =
     _lock(source, info.sha, hashes, cache_dir)
     folder = find(source, cache_dir)
     if folder is None:
-        raise ModelError(f"{source.id} was fetched, but files are missing; its repository may not be a complete model.")
+        raise ModelError(
+            f"{source.id} was fetched, but files are missing; its repository may not be a complete model."
+        )
     return folder
 
 
 def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
     """The files of a repository worth having: texts, and one set of safetensors weights for each folder.
 
-    A diffusers repository (model_index.json) often has single-file checkpoints at its top, which aren't needed.
+    A diffusers repository (model_index.json) often has single-file checkpoints at its top, which aren't
+    needed.
     """
     pipeline = "model_index.json" in names
     texts = [n for n in names if n.endswith(_TEXTS) and not n.endswith(".index.json") and n.count("/") <= 1]
@@ -180,11 +212,19 @@ def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:
     for folder in sorted({n.rpartition("/")[0] for n in names if n.endswith(".safetensors")}):
         if pipeline != bool(folder) or folder.count("/"):
             continue
-        inside = [n for n in names if n.rpartition("/")[0] == folder and (n.endswith((".safetensors", ".safetensors.index.json")))]
-        plain = [n for n in inside if not re.search(r"\.(fp16|bf16|non_ema|ema)[.-]", n) and "non_ema" not in n]
+        inside = [
+            n
+            for n in names
+            if n.rpartition("/")[0] == folder and (n.endswith((".safetensors", ".safetensors.index.json")))
+        ]
+        plain = [
+            n for n in inside if not re.search(r"\.(fp16|bf16|non_ema|ema)[.-]", n) and "non_ema" not in n
+        ]
         fp16 = [n for n in inside if ".fp16" in n and "non_ema" not in n]
         if not pipeline and any(n.startswith("model") for n in plain):
-            plain = [n for n in plain if n.startswith("model")]  # beside transformers' own name lie other libraries' copies
+            plain = [
+                n for n in plain if n.startswith("model")
+            ]  # beside transformers' own name lie other libraries' copies
         chosen += (fp16 or plain) if half else (plain or fp16)
     return sorted(texts) + chosen
 
@@ -197,7 +237,9 @@ def missing_files(folder: Path) -> list[str]:
     missing = []
     for index in folder.rglob("*.safetensors.index.json"):
         shards = set(read_json(index).get("weight_map", {}).values())
-        missing += [f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()]
+        missing += [
+            f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()
+        ]
     for name, entry in read_json(folder / "model_index.json").items():
         if isinstance(entry, list) and len(entry) == 2 and entry[0] and not (folder / name).is_dir():
             missing.append(name + "/")
@@ -212,10 +254,14 @@ def check_folder(folder: Path) -> None:
         raise ModelError(f"{folder.name}: no such folder.")
     trust.check_contents(folder)
     if not (folder / "model_index.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelError(f"{folder.name} has neither model_index.json nor config.json; it isn't a Hugging Face model.")
+        raise ModelError(
+            f"{folder.name} has neither model_index.json nor config.json; it isn't a Hugging Face model."
+        )
     weights = list(folder.rglob("*.safetensors"))
     if not weights and any(p.suffix in _PICKLES for p in folder.rglob("*")):
-        raise ModelError(f"{folder.name} has only pickled weights, which can run code; convert them to safetensors.")
+        raise ModelError(
+            f"{folder.name} has only pickled weights, which can run code; convert them to safetensors."
+        )
     if missing := missing_files(folder):
         raise ModelError(f"{folder.name} is incomplete: {', '.join(missing[:3])} missing.")
     for path in weights:
@@ -225,7 +271,10 @@ def check_folder(folder: Path) -> None:
 def lora_file(path: Path) -> Path:
     """The weights in folder or file ``path``, if they are a LoRA's. ModelError else."""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    chosen = next((file for file in files if file.name == "pytorch_lora_weights.safetensors"), files[0] if len(files) == 1 else None)
+    chosen = next(
+        (file for file in files if file.name == "pytorch_lora_weights.safetensors"),
+        files[0] if len(files) == 1 else None,
+    )
     if chosen is None:
         raise ModelError(f"{path.name} has {len(files)} safetensors files; name the one that is the LoRA.")
     if not any("lora" in name.lower() for name in header(chosen)):
@@ -234,7 +283,8 @@ def lora_file(path: Path) -> Path:
 
 
 def header(path: Path) -> dict[str, Any]:
-    """A safetensors file's header: tensor name → {dtype, shape, data_offsets}. ModelError if it isn't sane."""
+    """A safetensors file's header: tensor name → {dtype, shape, data_offsets}. ModelError if it isn't
+    sane."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -258,7 +308,9 @@ def family_of_folder(folder: Path) -> Family:
     """By ``_class_name`` in model_index.json; the last family of the tuple takes what no other does."""
     name = read_json(folder / "model_index.json").get("_class_name")
     if not isinstance(name, str):
-        raise ModelError(f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline.")
+        raise ModelError(
+            f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline."
+        )
     return next((family for family in FAMILIES if name in family.pipelines), FAMILIES[-1])
 
 
@@ -272,7 +324,8 @@ def family_of_file(path: Path) -> Family:
 
 
 def config_folder(path: Path) -> Path | None:
-    """Configuration and tokenizers of a single file: the folder of the same name beside it, if there is one."""
+    """Configuration and tokenizers of a single file: the folder of the same name beside it, if there is
+    one."""
     folder = path.with_suffix("")
     return folder if (folder / "model_index.json").is_file() else None
 
@@ -283,12 +336,14 @@ def image_card(path: Path) -> tuple[Family, Card]:
     folder = path if path.is_dir() else config_folder(path)
     if folder is None:
         return family, cards.image_card(family, {}, {})
-    configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {"model_index": read_json(folder / "model_index.json")}
+    configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
+        "model_index": read_json(folder / "model_index.json")
+    }
     return family, cards.image_card(family, configs, cards.read(folder))
 
 
 def variant(folder: Path) -> str | None:
-    """"fp16" if some component has only 16-bit files under that name, else None."""
+    """ "fp16" if some component has only 16-bit files under that name, else None."""
     for part in (folder, *(p for p in folder.iterdir() if p.is_dir())):
         names = [p.name for p in part.glob("*.safetensors")]
         if any(".fp16" in n for n in names) and all(".fp16" in n for n in names):
@@ -316,7 +371,10 @@ def tiny_config(folder: Path) -> dict[str, Any]:
     """Of the AutoencoderTiny in ``folder``. ModelError when that is something else."""
     config = read_json(folder / "config.json") if folder.is_dir() else {}
     if config.get("_class_name") != "AutoencoderTiny":
-        raise ModelError(f"{folder.name} isn't a tiny decoder: it takes a folder or a Hugging Face id of diffusers' AutoencoderTiny.")
+        raise ModelError(
+            f"{folder.name} isn't a tiny decoder: it takes a folder or a Hugging Face id of diffusers'"
+            " AutoencoderTiny."
+        )
     return config
 
 
@@ -325,7 +383,8 @@ def tiny_config(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One line of ``atelier models``. path: where it lies, "" = not here yet. bytes: of its weights. problem: "" = none seen."""
+    """One line of ``atelier models``. path: where it lies, "" = not here yet. bytes: of its weights. problem:
+    "" = none seen."""
 
     role: str
     spec: str
@@ -339,8 +398,8 @@ class ModelInfo:
 
 
 def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
-    """What is configured, without loading or fetching anything. models: role → spec; "image v6" is one of IMAGE_MODELS, "tiny flux" a decoder
-    for drafts of that family."""
+    """What is configured, without loading or fetching anything. models: role → spec; "image v6" is one of
+    IMAGE_MODELS, "tiny flux" a decoder for drafts of that family."""
     return [_describe(role, spec, cache_dir) for role, spec in models.items()]
 
 
@@ -353,7 +412,11 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     info = {"role": role, "spec": spec, "name": source.name, "kind": source.kind}
     path = find(source, cache_dir)
     if path is None:
-        problem = "isn't downloaded yet; the first job that needs it fetches it." if source.kind == "hub" else "no such file or folder."
+        problem = (
+            "isn't downloaded yet; the first job that needs it fetches it."
+            if source.kind == "hub"
+            else "no such file or folder."
+        )
         return ModelInfo(**info, problem=problem)
     info |= {"path": str(path), "bytes": size(path)}
     try:
@@ -368,7 +431,9 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
 def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
     kind = role.partition(" ")[0]
     if kind == "tiny":
-        return "AutoencoderTiny", (f"decodes --draft; latents of {tiny_config(path).get('latent_channels', 4)} channels",)
+        return "AutoencoderTiny", (
+            f"decodes --draft; latents of {tiny_config(path).get('latent_channels', 4)} channels",
+        )
     if kind != "image":
         return str(read_json(path / "config.json").get("model_type", "?")), ()
     family, card = image_card(path)
@@ -377,9 +442,16 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
         notes.append(f"enlarged {card.output_scale}×")
     if card.negative == "none":
         notes.append("no negative prompt")
-    notes.append("jobs share steps" if family.shares_steps else "jobs run one after another: nobody knows whether these could share steps")
+    notes.append(
+        "jobs share steps"
+        if family.shares_steps
+        else "jobs run one after another: nobody knows whether these could share steps"
+    )
     if family is FAMILIES[-1]:
-        notes.append(f"{read_json(path / 'model_index.json').get('_class_name')} is none of the families known here; AutoPipeline is tried")
+        notes.append(
+            f"{read_json(path / 'model_index.json').get('_class_name')} is none of the families known here;"
+            " AutoPipeline is tried"
+        )
     return family.title, tuple(notes)
 
 
@@ -389,32 +461,48 @@ def _check_role(role: str) -> None:
         raise ModelError(f"there is no family {family}; it takes one of: {', '.join(known)}.")
 
 
-def try_models(models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any) -> dict[str, str]:
-    """Load each model in a process of its own; role → "" when it loaded, else why not. ``config``: more fields of WorkerConfig."""
+def try_models(
+    models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any
+) -> dict[str, str]:
+    """Load each model in a process of its own; role → "" when it loaded, else why not. ``config``: more
+    fields of WorkerConfig."""
     call = {"models": dict(models), "cache_dir": str(cache_dir), "device": "cpu", **config}
     lines = _probe(["load", json.dumps(call)], timeout)
     found = {line["role"]: line["problem"] for line in lines if "role" in line}
-    return {role: found.get(role, "the process that tried it ended early; the log above may say why.") for role in models}
+    return {
+        role: found.get(role, "the process that tried it ended early; the log above may say why.")
+        for role in models
+    }
 
 
 def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
-    """Devices of this machine, looked at in a process of its own: [{"device", "name", "memory", "free"}], bytes."""
+    """Devices of this machine, looked at in a process of its own: [{"device", "name", "memory", "free"}],
+    bytes."""
     return _probe(["devices"], timeout)
 
 
 def _probe(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
     root = Path(__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH")))),
+    }
     with contextlib.suppress(subprocess.TimeoutExpired):
         run = subprocess.run(
-            [sys.executable, "-m", "vision.probe", *arguments], stdout=subprocess.PIPE, text=True, timeout=timeout, env=environment, check=False
+            [sys.executable, "-m", "vision.probe", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            check=False,
         )
         return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     return []
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``, {} when there is no such file or it holds something else. ModelError when it isn't JSON."""
+    """The JSON object in ``path``, {} when there is no such file or it holds something else. ModelError when
+    it isn't JSON."""
     try:
         data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:

@@ -13,11 +13,18 @@ BACKGROUND, ROW, BAR, BEST, TEXT, FAINT = "#2b2d31", "#383a40", "#5865f2", "#57f
 WIDTH, MARGIN, GAP = 800, 24, 14  # px
 LABELS_WIDTH = 150, 400  # px, least and most
 PERCENT_WIDTH = 92  # px
-SYSTEM_FONTS = ("NotoSansCJK-Regular.ttc", "DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")  # for letters PIL's own lacks
+SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "arial.ttf",
+)  # for letters PIL's own lacks
 
 
 def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
-    """(label, 0..1) in the given order → 800 px wide, as tall as it must be. Many rows are set smaller; long labels are shortened."""
+    """(label, 0..1) in the given order → 800 px wide, as tall as it must be. Many rows are set smaller; long
+    labels are shortened."""
     font_size = 24 if len(scores) <= 12 else 19 if len(scores) <= 25 else 15
     row = round(font_size * 1.75)
     font, small = ImageFont.load_default(font_size), ImageFont.load_default(17)
@@ -35,27 +42,42 @@ def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
         pen.rounded_rectangle((left, middle - half, right, middle + half), 5, ROW)
         length = round((right - left) * min(max(value, 0), 1))
         if length >= 2:
-            pen.rounded_rectangle((left, middle - half, left + length, middle + half), min(5, length // 2), BEST if i == 0 else BAR)
+            pen.rounded_rectangle(
+                (left, middle - half, left + length, middle + half),
+                min(5, length // 2),
+                BEST if i == 0 else BAR,
+            )
         pen.text((left - GAP, middle), text, TEXT, face, anchor="rm")
-        pen.text((WIDTH - MARGIN, middle), percent(value), TEXT if i == 0 else FAINT, font if font_size > 17 else small, anchor="rm")
+        pen.text(
+            (WIDTH - MARGIN, middle),
+            percent(value),
+            TEXT if i == 0 else FAINT,
+            font if font_size > 17 else small,
+            anchor="rm",
+        )
     return image
 
 
 def percent(value: float) -> str:
-    """"93.4 %"; nothing that isn't zero is shown as zero."""
+    """ "93.4 %"; nothing that isn't zero is shown as zero."""
     return "< 0.1 %" if 0 < value < 0.0005 else f"{value * 100:.1f} %"
 
 
 def fit(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
-    """As much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that has its letters.
+    """As much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that has its
+    letters.
 
-    PIL's own font first, then one of the machine's; else letters without their marks (é → e); a text that nothing here can write becomes "#place".
+    PIL's own font first, then one of the machine's; else letters without their marks (é → e); a text that
+    nothing here can write becomes "#place".
     """
     text = " ".join(text.split())
     plain = ImageFont.load_default(size)
     face: Font = plain
     if not _has_all(plain, text):
-        face = next((found for name in SYSTEM_FONTS if (found := _system(name, size)) and _has_all(found, text)), plain)
+        face = next(
+            (found for name in SYSTEM_FONTS if (found := _system(name, size)) and _has_all(found, text)),
+            plain,
+        )
     if not _has_all(face, text):
         bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
         text = "".join(c for c in bare if _has_all(face, c)).strip() or f"#{place}"

@@ -1,7 +1,7 @@
 """Checkpoints: what a half-drawn job needs to go on in another process and end in the same bits.
 
-One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. When to draw, and what a job is, is
-left to others.
+One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. When
+to draw, and what a job is, is left to others.
 """
 
 from __future__ import annotations
@@ -42,9 +42,11 @@ class Unkeepable(ValueError):
 
 @dataclass(frozen=True)
 class Pace:
-    """When to write: never for jobs expected to take less than ``shortest`` seconds; else each time ``share`` of the job has passed.
+    """When to write: never for jobs expected to take less than ``shortest`` seconds; else each time ``share``
+    of the job has passed.
 
-    least, most: seconds between two writes. dearest: how much of a job's time writing may take; it overrules the others.
+    least, most: seconds between two writes. dearest: how much of a job's time writing may take; it overrules
+    the others.
     """
 
     shortest: float = 5.0
@@ -54,16 +56,22 @@ class Pace:
     dearest: float = 0.02
 
     def pause(self, job: float, cost: float) -> float:
-        """Seconds until the next write, in a job of ``job`` seconds where the last write took ``cost`` seconds."""
-        return max(min(max(self.least, job * self.share), self.most), cost / self.dearest if self.dearest else 0.0)
+        """Seconds until the next write, in a job of ``job`` seconds where the last write took ``cost``
+        seconds."""
+        return max(
+            min(max(self.least, job * self.share), self.most), cost / self.dearest if self.dearest else 0.0
+        )
 
 
 @dataclass(frozen=True)
 class State:
-    """A drawing after a step. batch: pictures drawn at once. chunk: which batch is running. step: steps done of it, of ``total``.
+    """A drawing after a step. batch: pictures drawn at once. chunk: which batch is running. step: steps done
+    of it, of ``total``.
 
-    latents: as the step callback has them. scheduler: its attributes. generators: a state (uint8) for each picture of the chunk.
-    images: (H, W, 3) uint8, finished ones of earlier chunks. veiled: their numbers, from 1, that the safety checker flagged.
+    latents: as the step callback has them. scheduler: its attributes. generators: a state (uint8) for each
+    picture of the chunk.
+    images: (H, W, 3) uint8, finished ones of earlier chunks. veiled: their numbers, from 1, that the safety
+    checker flagged.
     """
 
     batch: int
@@ -81,14 +89,19 @@ class Checkpoint:
     """The file of one job."""
 
     def __init__(self, folder: Path, job_id: str, pace: Pace | None = None) -> None:
-        self.job_id, self.path, self.pace = job_id, folder / f"{quote(job_id, safe='')}.safetensors", pace or Pace()
+        self.job_id, self.path, self.pace = (
+            job_id,
+            folder / f"{quote(job_id, safe='')}.safetensors",
+            pace or Pace(),
+        )
         self._fingerprint, self._off = "", False
         self._began = self._written = time.monotonic()
         self._first: tuple[int, float] | None = None  # (step, when) of the first step seen
         self._cost = 0.0  # seconds, of the last write
 
     def open(self, fingerprint: str) -> State | None:
-        """What an earlier process left of the same drawing. A damaged file, or one of another drawing, is removed and said in the log."""
+        """What an earlier process left of the same drawing. A damaged file, or one of another drawing, is
+        removed and said in the log."""
         self._fingerprint, self._began = fingerprint, time.monotonic()
         self._written = self._began
         if not self.path.exists():
@@ -114,12 +127,18 @@ class Checkpoint:
             self._first, each = (step, now), now - self._began
         else:
             each = (now - self._first[1]) / max(1, step - self._first[0])
-        return not self._off and each * total >= self.pace.shortest and now - self._written >= self.pace.pause(each * total, self._cost)
+        return (
+            not self._off
+            and each * total >= self.pace.shortest
+            and now - self._written >= self.pace.pause(each * total, self._cost)
+        )
 
     def write(self, make: Callable[[], State]) -> None:
-        """Replace the file, all or nothing. What can't be kept or written costs the checkpoint, never the job.
+        """Replace the file, all or nothing. What can't be kept or written costs the checkpoint, never the
+        job.
 
-        Not synced to disk: it is to survive this process, not the machine, and a file cut off by a power cut is recognised as damaged.
+        Not synced to disk: it is to survive this process, not the machine, and a file cut off by a power cut
+        is recognised as damaged.
         """
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
@@ -150,35 +169,44 @@ def sweep(folder: Path) -> None:
 
 
 def fingerprint(generation: Any, *rest: Any) -> str:
-    """A digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions and the texts of ``rest``."""
+    """A digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions and the
+    texts of ``rest``."""
     digest = hashlib.sha256(f"{torch.__version__} {diffusers.__version__}".encode())
     for field in dataclasses.fields(generation):
         value = getattr(generation, field.name)
         digest.update(f"\0{field.name}\0".encode())
         for part in value if isinstance(value, tuple) else (value,):
-            digest.update(f"{part.mode} {part.size}".encode() + part.tobytes() if isinstance(part, Image.Image) else f"{part!r},".encode())
+            digest.update(
+                f"{part.mode} {part.size}".encode() + part.tobytes()
+                if isinstance(part, Image.Image)
+                else f"{part!r},".encode()
+            )
     for value in rest:
         digest.update(f"\0{value}".encode())
     return digest.hexdigest()
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:
-    """All its attributes but the configuration. Some are constants, which cost a few kB; none is forgotten."""
+    """All its attributes but the configuration. Some are constants, which cost a few kB; none is
+    forgotten."""
     return {name: value for name, value in vars(scheduler).items() if name != "_internal_dict"}
 
 
 class Resume:
     """Lets a pipeline call begin at a checkpoint: entered around the call, asked after each step.
 
-    The call prepares everything as always (its noise, masks and embeddings come out the same), then runs through the steps that were done
-    with a denoiser that answers zeros at once; after the last of those, latents, scheduler and generators are put back as they were.
+    The call prepares everything as always (its noise, masks and embeddings come out the same), then runs
+    through the steps that were done with a denoiser that answers zeros at once; after the last of those,
+    latents, scheduler and generators are put back as they were.
     """
 
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False
         self._scheduler, self._generators = pipe.scheduler, generators
         self._denoiser = getattr(pipe, "transformer", None) or pipe.unet
-        self._place = "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"  # a stand-in goes on learning what calls there are
+        self._place = (
+            "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"
+        )  # a stand-in goes on learning what calls there are
         self._own = vars(self._denoiser).get(self._place)  # offloading hooks put one on the instance
 
     def __enter__(self) -> Resume:
@@ -208,7 +236,8 @@ class Resume:
             vars(self._denoiser).pop(self._place, None)
 
     def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any]:
-        """As the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B, …) with the latents' own other axes."""
+        """As the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B, …) with the
+        latents' own other axes."""
         if args and isinstance(args[0], Call):
             given = next(args[0].arguments[name] for name in rows.SAMPLES if name in args[0].arguments)
         else:
@@ -240,12 +269,20 @@ def _read(path: Path, fingerprint: str) -> State | None:
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """JSON for ``value``; what it holds of tensors and arrays goes into ``tensors``. Strides are kept: sums may depend on them."""
+    """JSON for ``value``; what it holds of tensors and arrays goes into ``tensors``. Strides are kept: sums
+    may depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
-        return {"tensor": _put(copy.contiguous(), tensors), "stride": copy.stride(), "device": str(value.device)}
+        return {
+            "tensor": _put(copy.contiguous(), tensors),
+            "stride": copy.stride(),
+            "device": str(value.device),
+        }
     if isinstance(value, (np.ndarray, np.generic)):
-        return {"array": _put(torch.from_numpy(np.array(value, order="C")), tensors), "scalar": isinstance(value, np.generic)}
+        return {
+            "array": _put(torch.from_numpy(np.array(value, order="C")), tensors),
+            "scalar": isinstance(value, np.generic),
+        }
     if isinstance(value, (list, tuple)):
         return {type(value).__name__: [_pack(item, tensors) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -266,7 +303,11 @@ def _unpack(value: Any, file: Any) -> Any:
         return value
     if "tensor" in value:
         stored = file.get_tensor(value["tensor"])
-        return torch.empty_strided(stored.shape, value["stride"], dtype=stored.dtype).copy_(stored).to(value["device"])
+        return (
+            torch.empty_strided(stored.shape, value["stride"], dtype=stored.dtype)
+            .copy_(stored)
+            .to(value["device"])
+        )
     if "array" in value:
         array = file.get_tensor(value["array"]).numpy().copy()
         return array[()] if value["scalar"] else array

@@ -1,4 +1,5 @@
-"""Regional compilation: a twin of a denoiser over the same tensors, whose repeated blocks torch compiles. The plain one stays as it is."""
+"""Regional compilation: a twin of a denoiser over the same tensors, whose repeated blocks torch compiles. The
+plain one stays as it is."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from vision import devices, tiling
 
 log = logging.getLogger(__name__)
 
-OPTIONS: dict[str, Any] = {"dynamic": True}  # of torch.compile: other numbers of rows and other sizes aren't compiled anew …
+OPTIONS: dict[str, Any] = {
+    "dynamic": True
+}  # of torch.compile: other numbers of rows and other sizes aren't compiled anew …
 ROWS = (1, 2)  # … but for a size of 1, which torch always takes for itself
 VARIANTS = 64  # of one block's code: each width of a UNet's blocks, in each model, is one
 
@@ -23,13 +26,18 @@ def wanted(setting: str, device: str) -> bool:
 
 
 def twin(module: torch.nn.Module, given_up: Callable[[], None]) -> torch.nn.Module:
-    """A twin of ``module``, compiled at its first passes. Once that fails it evaluates ``module``, says so in the log and calls ``given_up``.
+    """A twin of ``module``, compiled at its first passes. Once that fails it evaluates ``module``, says so in
+    the log and calls ``given_up``.
 
     ValueError where diffusers names no blocks that repeat.
     """
     torch._dynamo.config.recompile_limit = VARIANTS
-    torch.fx.experimental._config.use_duck_shape = False  # sizes that are alike by chance are no rule (diffusers' docs, optimization/fp16)
-    made = tiling.twin(module.requires_grad_(False))  # as peft sets it with the first LoRA, for which all would be compiled anew
+    torch.fx.experimental._config.use_duck_shape = (
+        False  # sizes that are alike by chance are no rule (diffusers' docs, optimization/fp16)
+    )
+    made = tiling.twin(
+        module.requires_grad_(False)
+    )  # as peft sets it with the first LoRA, for which all would be compiled anew
     made.compile_repeated_blocks(**OPTIONS)
     compiled = made.forward
 

@@ -1,4 +1,5 @@
-"""What a device can do: its name and memory, the dtype and offloading that fit it, and which exceptions mean what."""
+"""What a device can do: its name and memory, the dtype and offloading that fit it, and which exceptions mean
+what."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import torch
 
 log = logging.getLogger(__name__)
 
-MARGIN = 1.25  # weights × this must fit, or they are offloaded: activations, the decoder and the allocator's slack want room
+# weights × this must fit, or they are offloaded: activations, the decoder and the allocator's slack want room
+MARGIN = 1.25
 SMALL = 200 * 2**20  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
 
 
@@ -35,14 +37,20 @@ def memory(device: str) -> tuple[int, int]:
 
 
 def room(device: torch.device) -> int | None:
-    """Bytes that new tensors can have, in what the allocator keeps and outside of it. None where nobody can say what a pass takes."""
+    """Bytes that new tensors can have, in what the allocator keeps and outside of it. None where nobody can
+    say what a pass takes."""
     if device.type != "cuda":
         return None
-    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return (
+        torch.cuda.mem_get_info(device)[0]
+        + torch.cuda.memory_reserved(device)
+        - torch.cuda.memory_allocated(device)
+    )
 
 
 def choose_dtype(device: str, setting: str) -> torch.dtype:
-    """"auto": float32 on a CPU (half types are slow or unsupported there), else bfloat16 where the card has it, else float16."""
+    """ "auto": float32 on a CPU (half types are slow or unsupported there), else bfloat16 where the card has
+    it, else float16."""
     if setting != "auto":
         return getattr(torch, setting)
     if device == "cpu":
@@ -53,7 +61,8 @@ def choose_dtype(device: str, setting: str) -> torch.dtype:
 
 
 def choose_offload(device: str, setting: str, weights: int) -> str:
-    """"auto": weights stay on the device when ``weights`` bytes fit with a margin, else "model". A CPU never offloads."""
+    """ "auto": weights stay on the device when ``weights`` bytes fit with a margin, else "model". A CPU never
+    offloads."""
     if device == "cpu" or device.startswith("mps"):
         return "none"
     if setting != "auto":
@@ -63,7 +72,8 @@ def choose_offload(device: str, setting: str, weights: int) -> str:
 
 
 def choose_threads(setting: int, weights: int) -> int:
-    """CPU threads for a model of ``weights`` bytes. Small models: one; OpenMP waits at barriers, and beside another busy process
+    """CPU threads for a model of ``weights`` bytes. Small models: one; OpenMP waits at barriers, and beside
+    another busy process
 
     two threads were 4 to 40 times slower than one. Larger ones: every physical core.
     """
@@ -73,7 +83,8 @@ def choose_threads(setting: int, weights: int) -> int:
 
 
 def is_roomy(device: str) -> bool:
-    """Whether a thread can work beside the passes of a model that runs now: on a card, or where the passes leave a core idle."""
+    """Whether a thread can work beside the passes of a model that runs now: on a card, or where the passes
+    leave a core idle."""
     return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)
 
 
@@ -81,7 +92,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """CUDA's, MPS's, or the CPU allocator's."""
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text or "not enough memory" in text)
+        isinstance(error, RuntimeError)
+        and ("out of memory" in text or "can't allocate memory" in text or "not enough memory" in text)
     )
 
 
@@ -90,7 +102,12 @@ def is_sticky(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return False
     text = str(error)
-    return isinstance(error, torch.AcceleratorError) or "CUDA error" in text or "device-side assert" in text or "cuDNN error" in text
+    return (
+        isinstance(error, torch.AcceleratorError)
+        or "CUDA error" in text
+        or "device-side assert" in text
+        or "cuDNN error" in text
+    )
 
 
 def release() -> None:

@@ -1,4 +1,5 @@
-"""What imagine, variation and outpaint share: from a request to numbers a model accepts, and from drawn pictures to an Output."""
+"""What imagine, variation and outpaint share: from a request to numbers a model accepts, and from drawn
+pictures to an Output."""
 
 from __future__ import annotations
 
@@ -18,14 +19,28 @@ from vision.image_model import ImageModel
 from vision.models import Mode
 
 ASKED = (  # told with the result as they were asked for
-    "prompt_parts", "chaos", "stylize", "raw", "weird", "exp", "stop", "tile", "quality", "hd", "style_codes", "style_weight",
-    "image_weight", "character_weight", "omni_weight",
-)  # fmt: skip
+    "prompt_parts",
+    "chaos",
+    "stylize",
+    "raw",
+    "weird",
+    "exp",
+    "stop",
+    "tile",
+    "quality",
+    "hd",
+    "style_codes",
+    "style_weight",
+    "image_weight",
+    "character_weight",
+    "omni_weight",
+)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A prepared request: what to draw, and what ``finish`` needs. notes: sentences about what could not be honoured."""
+    """A prepared request: what to draw, and what ``finish`` needs. notes: sentences about what could not be
+    honoured."""
 
     generation: Generation
     parameters: dict[str, Any]
@@ -38,27 +53,43 @@ def seeds(request: GenerateRequest) -> tuple[int, ...]:
     return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
 
 
-def choose_size(request: GenerateRequest, card: Card, default_aspect: float = 1.0) -> tuple[tuple[int, int], list[str]]:
-    """(w, h) at the model's scale and notes. A given size counts in px of the finished picture; one side alone means a square.
+def choose_size(
+    request: GenerateRequest, card: Card, default_aspect: float = 1.0
+) -> tuple[tuple[int, int], list[str]]:
+    """(w, h) at the model's scale and notes. A given size counts in px of the finished picture; one side
+    alone means a square.
 
     UserError when it is over what the model can draw.
     """
     scale, step = card.output_scale, card.multiple
     if request.width is None and request.height is None:
         aspect = request.aspect_ratio[0] / request.aspect_ratio[1] if request.aspect_ratio else default_aspect
-        return pictures.size_for_area(aspect, card.native_size, max(step, card.native_size // 16 // step * step)), []
+        return (
+            pictures.size_for_area(
+                aspect, card.native_size, max(step, card.native_size // 16 // step * step)
+            ),
+            [],
+        )
     width, height = request.width or request.height, request.height or request.width
     size = pictures.round_to(width / scale, step), pictures.round_to(height / scale, step)
     limit = card.max_area * card.native_size**2
     if size[0] * size[1] > limit:
         side = round(limit**0.5) * scale
-        raise UserError(f"`size` is {width}x{height}; this model draws up to {side}x{side} px ({side**2 / 1e6:.1f} megapixels in all).")
+        raise UserError(
+            f"`size` is {width}x{height}; this model draws up to {side}x{side} px ({side**2 / 1e6:.1f}"
+            " megapixels in all)."
+        )
     got = size[0] * scale, size[1] * scale
-    return size, [] if got == (width, height) else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
+    return size, (
+        []
+        if got == (width, height)
+        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
+    )
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """The member's, the draft's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that out.
+    """The member's, the draft's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that
+    out.
 
     A name given twice counts its weights together.
     """
@@ -67,14 +98,19 @@ def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]
         weights[name] = weights.get(name, 0.0) + weight
     if request.draft and card.draft.lora:
         weights.setdefault(card.draft.lora, card.draft.weight)
-    share = 0 if request.raw else (100 if request.stylize is None else min(request.stylize, MOST_STYLIZE)) / 100
+    share = (
+        0 if request.raw else (100 if request.stylize is None else min(request.stylize, MOST_STYLIZE)) / 100
+    )
     if card.style.lora and share:
         weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
     return tuple(sorted(weights.items()))
 
 
-def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any) -> Task:
-    """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the generation."""
+def prepare(
+    request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any
+) -> Task:
+    """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the
+    generation."""
     card, notes = model.card, []
     steps = meaning.steps(request, card)
     guidance, rescale, more = meaning.guidance(request, card)
@@ -86,28 +122,62 @@ def prepare(request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple
     told = meaning.tell(request, card, model.name, weighs=model.weighs, guided=model.guided(guidance))
     notes += told.notes
     if not model.weighs and (limit := model.prompt_limit(told.prompt)) is not None:
-        notes.append(f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect.")
+        notes.append(
+            f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
+        )
     if request.tile and model.family.unpack is None:
         notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
-    if request.kind != "imagine" and (request.style_references or request.character_references or request.omni_references):
-        notes.append("Pictures of a style, a person or a thing act on /imagine only; here they had no effect.")
+    if request.kind != "imagine" and (
+        request.style_references or request.character_references or request.omni_references
+    ):
+        notes.append(
+            "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
+        )
     strength = given.pop("strength", None)
     if strength is not None:
         strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
     generation = Generation(
-        mode, told.prompt, seeds(request), *size, steps, guidance, told.negative_prompt, strength=strength, sampler=sampler,
-        wording=told.wording, guidance_rescale=rescale if model.family.rescales else 0.0, stop=(request.stop or 100) / 100,
-        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None, loras=loras(request, card),
-        draft=request.draft, **given,
-    )  # fmt: skip
+        mode,
+        told.prompt,
+        seeds(request),
+        *size,
+        steps,
+        guidance,
+        told.negative_prompt,
+        strength=strength,
+        sampler=sampler,
+        wording=told.wording,
+        guidance_rescale=rescale if model.family.rescales else 0.0,
+        stop=(request.stop or 100) / 100,
+        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
+        loras=loras(request, card),
+        draft=request.draft,
+        **given,
+    )
     parameters = {
-        "kind": request.kind, "prompt": request.prompt, "negative_prompt": request.negative_prompt.strip(), "width": size[0] * card.output_scale,
-        "height": size[1] * card.output_scale, "num_inference_steps": steps, "guidance_scale": guidance, "seed": request.seed,
-        "num_images": request.num_images, "sampler": sampler or card.sampler, "strength": strength and round(strength, 4),
-        "draft": request.draft, "image": request.image, "model": model.name,
-        **{name: value for name in ASKED if (value := getattr(request, name)) != getattr(type(request), name)},
-    }  # fmt: skip
-    return Task(generation, {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""}, tuple(notes))
+        "kind": request.kind,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt.strip(),
+        "width": size[0] * card.output_scale,
+        "height": size[1] * card.output_scale,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "seed": request.seed,
+        "num_images": request.num_images,
+        "sampler": sampler or card.sampler,
+        "strength": strength and round(strength, 4),
+        "draft": request.draft,
+        "image": request.image,
+        "model": model.name,
+        **{
+            name: value for name in ASKED if (value := getattr(request, name)) != getattr(type(request), name)
+        },
+    }
+    return Task(
+        generation,
+        {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""},
+        tuple(notes),
+    )
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:

@@ -1,6 +1,8 @@
-"""Where in a picture something lies that words name, by a model that only knows how well words fit a picture: cover a part, and see what is lost.
+"""Where in a picture something lies that words name, by a model that only knows how well words fit a picture:
+cover a part, and see what is lost.
 
-Occlusion (arXiv:1311.2901, 4.2) with CLIP or SigLIP. Coarse, but it needs no model of its own; CLIPSeg (SEGMENT_MODEL) is finer.
+Occlusion (arXiv:1311.2901, 4.2) with CLIP or SigLIP. Coarse, but it needs no model of its own; CLIPSeg
+(SEGMENT_MODEL) is finer.
 """
 
 from __future__ import annotations
@@ -27,14 +29,20 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
     for y in range(FIELDS):
         for x in range(FIELDS):
             box = [(x - REACH) * across, (y - REACH) * down, (x + 1 + REACH) * across, (y + 1 + REACH) * down]
-            left, top, right, bottom = (int(min(max(0, value), limit)) for value, limit in zip(box, (*image.size, *image.size), strict=True))
+            left, top, right, bottom = (
+                int(min(max(0, value), limit))
+                for value, limit in zip(box, (*image.size, *image.size), strict=True)
+            )
             part = image.copy()
             part.paste(blurred.crop((left, top, right, bottom)), (left, top))
             yield part
 
 
-def find(image: Image.Image, look: Callable[[list[Image.Image]], list[float]], batch: int = 16) -> Image.Image:
-    """A mask ("L", 255 = the thing) of the picture's size. look: pictures → how well the words fit each. Called for ``batch`` at a time.
+def find(
+    image: Image.Image, look: Callable[[list[Image.Image]], list[float]], batch: int = 16
+) -> Image.Image:
+    """A mask ("L", 255 = the thing) of the picture's size. look: pictures → how well the words fit each.
+    Called for ``batch`` at a time.
 
     UserError when covering nothing makes the words fit worse.
     """
@@ -52,10 +60,15 @@ def find(image: Image.Image, look: Callable[[list[Image.Image]], list[float]], b
 
 
 def mask(lost: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """From what is lost where a field (rows, columns) is covered: the place of the greatest loss and all that hangs together with it."""
+    """From what is lost where a field (rows, columns) is covered: the place of the greatest loss and all that
+    hangs together with it."""
     if not lost.max() > 0:
-        raise UserError("Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the grid.")
-    fine = torch.nn.functional.interpolate(torch.from_numpy(lost)[None, None].float(), size=(64, 64), mode="bicubic")[0, 0].numpy()
+        raise UserError(
+            "Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the grid."
+        )
+    fine = torch.nn.functional.interpolate(
+        torch.from_numpy(lost)[None, None].float(), size=(64, 64), mode="bicubic"
+    )[0, 0].numpy()
     inside = fine >= LEAST * fine.max()
     part = _around(np.unravel_index(fine.argmax(), fine.shape), inside)
     return Image.fromarray((part * 255).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)

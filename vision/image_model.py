@@ -1,4 +1,5 @@
-"""One image model in memory: the three pipelines of its family over the same weights, its noise schedulers, its place on the device."""
+"""One image model in memory: the three pipelines of its family over the same weights, its noise schedulers,
+its place on the device."""
 
 from __future__ import annotations
 
@@ -47,13 +48,22 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
 
 
 class ImageModel:
-    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE. texts: lately encoded.
+    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE. texts: lately
+    encoded.
 
     Everything but the decoder is for one thread only.
     """
 
     def __init__(
-        self, name: str, family: Family, card: Card, base: Any, device: str, offload: str, identity: str = "", find_lora: FindLora | None = None
+        self,
+        name: str,
+        family: Family,
+        card: Card,
+        base: Any,
+        device: str,
+        offload: str,
+        identity: str = "",
+        find_lora: FindLora | None = None,
     ) -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
         self.identity = identity  # where the weights came from, and their files' sizes and times
@@ -69,7 +79,9 @@ class ImageModel:
         self.decoder, self.texts = Turn(), Texts()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
-        self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)] = base
+        self._pipes[
+            next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)
+        ] = base
 
     def has(self, mode: Mode) -> bool:
         """Whether the family has a pipeline for ``mode`` and these weights fit it."""
@@ -87,7 +99,9 @@ class ImageModel:
             self._pipes[mode] = self._sibling(mode)
         pipe = self._pipes[mode]
         if self.offload == "model" and self._active is not mode:
-            pipe.enable_model_cpu_offload(device=self.device)  # hooks sit on the shared weights: the last pipeline has them
+            pipe.enable_model_cpu_offload(
+                device=self.device
+            )  # hooks sit on the shared weights: the last pipeline has them
         self._active = mode
         return pipe
 
@@ -104,7 +118,8 @@ class ImageModel:
         return pipe
 
     def _parts(self, cls: type) -> dict[str, Any]:
-        """What ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to float32, and refuse a tiny decoder."""
+        """What ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to float32,
+        and refuse a tiny decoder."""
         have = {**self._base.config, **self._base.components}
         return {name: have[name] for name in inspect.signature(cls.__init__).parameters if name in have}
 
@@ -126,30 +141,39 @@ class ImageModel:
 
     @property
     def remembers(self) -> bool:
-        """Whether a step depends on more than latents, scheduler and generators; then no checkpoint brings a job back to the same bits."""
+        """Whether a step depends on more than latents, scheduler and generators; then no checkpoint brings a
+        job back to the same bits."""
         name = name_of(self._base)
         return name is not None and cache.is_on(getattr(self._base, name))
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights move around within a call."""
+        """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights
+        move around within a call."""
         return self.family.shares_steps and self.offload == "none"
 
     @property
     def weighs(self) -> bool:
-        """Whether its texts can be weighed against each other, and may be of any length or come with noise."""
+        """Whether its texts can be weighed against each other, and may be of any length or come with
+        noise."""
         return self.family.encode is not None
 
     def ring(self) -> Any:
         """The UNet's twin for ``--tile``; all such jobs share it, and so their steps."""
-        if self._ring is None or self._ring[0] != self.loras.version:  # a LoRA puts other layers into the UNet
+        if (
+            self._ring is None or self._ring[0] != self.loras.version
+        ):  # a LoRA puts other layers into the UNet
             self._ring = self.loras.version, tiling.circular(self._base.unet)
         return self._ring[1]
 
     def lay_adapter(self, folder: Path) -> None:
-        """An IP-Adapter from ``folder`` over this model, where that fits; again when LoRAs have changed its layers."""
+        """An IP-Adapter from ``folder`` over this model, where that fits; again when LoRAs have changed its
+        layers."""
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
-            self._adapted, self.adapter = (folder, self.loras.version), ip_adapter.lay(self._base, folder, self.name)
+            self._adapted, self.adapter = (
+                (folder, self.loras.version),
+                ip_adapter.lay(self._base, folder, self.name),
+            )
 
     def lay_tiny(self, folder: Path) -> None:
         """A decoder for drafts from ``folder``. ModelError when it doesn't fit."""
@@ -159,12 +183,16 @@ class ImageModel:
 
     @torch.no_grad()
     def compile(self) -> None:
-        """A compiled twin of the denoiser for jobs that use the plain one without LoRAs. Drawn in here, so that nobody's steps wait for compiling.
+        """A compiled twin of the denoiser for jobs that use the plain one without LoRAs. Drawn in here, so
+        that nobody's steps wait for compiling.
 
         Where it can't be done, a line in the log says so.
         """
         if not self.shares_steps or self.remembers:
-            log.warning("%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without", self.name)
+            log.warning(
+                "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
+                self.name,
+            )
             return
         start = time.monotonic()
         try:
@@ -184,11 +212,17 @@ class ImageModel:
         pipe, side = copy.copy(self.pipeline(Mode.TEXT)), self.card.native_size
         pipe.scheduler = self.scheduler(None)
         vars(pipe)[name_of(pipe)] = Denoiser(module, direct)
-        given = {"num_inference_steps": 2, "guidance_scale": 1.0, "num_images_per_prompt": count, "output_type": "latent"}
+        given = {
+            "num_inference_steps": 2,
+            "guidance_scale": 1.0,
+            "num_images_per_prompt": count,
+            "output_type": "latent",
+        }
         pipe(**arguments(pipe, {"prompt": "a", "width": side, "height": side, **given}))
 
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
-        """What evaluates the steps of ``pipe``, a job's own with ``loras``, and its label: the compiled twin where nothing speaks against it."""
+        """What evaluates the steps of ``pipe``, a job's own with ``loras``, and its label: the compiled twin
+        where nothing speaks against it."""
         own = getattr(pipe, name_of(pipe))
         if self.compiled is None or loras or own is not getattr(self._base, name_of(self._base)):
             return own, self.label
@@ -205,16 +239,22 @@ class ImageModel:
         return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
 
     def prompt_limit(self, prompt: str) -> int | None:
-        """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None. CLIP-only models."""
-        tokenizers = [c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None]
+        """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None.
+        CLIP-only models."""
+        tokenizers = [
+            c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None
+        ]
         if not tokenizers or not all(type(t).__name__.startswith("CLIP") for t in tokenizers):
             return None
         limit = tokenizers[0].model_max_length
-        return limit if len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids) > limit else None
+        return (
+            limit if len(tokenizers[0](prompt, truncation=False, verbose=False).input_ids) > limit else None
+        )
 
     @property
     def latent_map(self) -> LatentMap | None:
-        """Linear latents → RGB for previews, fitted to this model's decoder at first use; None while that is somebody else's."""
+        """Linear latents → RGB for previews, fitted to this model's decoder at first use; None while that is
+        somebody else's."""
         if self._latent_map is None and self.decoder.claim():
             try:
                 self._latent_map = LatentMap.fit(self._base.vae, self.device)
@@ -228,7 +268,8 @@ class ImageModel:
             self.offload, self._active = "model", None
 
     def free_hooks(self) -> None:
-        """After a call that was left by an exception: diffusers puts offloaded weights back only at a normal end."""
+        """After a call that was left by an exception: diffusers puts offloaded weights back only at a normal
+        end."""
         if self.offload == "model":
             self._base.maybe_free_model_hooks()
 
@@ -243,21 +284,35 @@ def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in names and value is not None}
 
 
-def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str, offline: bool, report: Callable[[float], None],
-         find_lora: FindLora | None = None) -> ImageModel:  # fmt: skip
-    """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit together."""
+def load(
+    path: Path,
+    name: str,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    offload: str,
+    offline: bool,
+    report: Callable[[float], None],
+    find_lora: FindLora | None = None,
+) -> ImageModel:
+    """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit
+    together."""
     family, card = catalog.image_card(path)
     common = {"dtype": dtype, "local_files_only": True}
     try:
         if path.is_dir():
             catalog.check_folder(path)
-            base = _class(family, path).from_pretrained(path, use_safetensors=True, variant=catalog.variant(path), trust_remote_code=False, **common)
+            base = _class(family, path).from_pretrained(
+                path, use_safetensors=True, variant=catalog.variant(path), trust_remote_code=False, **common
+            )
         else:
             config = catalog.config_folder(path)
             common["local_files_only"] = offline or config is not None
             cls = getattr(diffusers, family.text)
             if not hasattr(cls, "from_single_file"):
-                raise ModelError(f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id.")
+                raise ModelError(
+                    f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
+                )
             base = cls.from_single_file(str(path), config=str(config) if config else None, **common)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         if "out of memory" in str(error).lower():
@@ -266,7 +321,9 @@ def load(path: Path, name: str, *, device: str, dtype: torch.dtype, offload: str
         raise ModelError(f"{name} doesn't load: {short(error)}") from error
     report(0.9)
     _place(base, device, offload)
-    if card.cache_threshold and not cache.enable(getattr(base, name_of(base) or "", None), card.cache_threshold):
+    if card.cache_threshold and not cache.enable(
+        getattr(base, name_of(base) or "", None), card.cache_threshold
+    ):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     return ImageModel(name, family, card, base, device, offload, catalog.identity(path), find_lora)
 

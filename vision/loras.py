@@ -1,7 +1,9 @@
-"""LoRAs of one image model: kept beside its weights, and used row by row, so that jobs with different ones, or none, share a pass.
+"""LoRAs of one image model: kept beside its weights, and used row by row, so that jobs with different ones,
+or none, share a pass.
 
-peft puts the layers in and diffusers reads the files' dialects; whose row gets which of them is added here: peft takes one adapter a row and
-one weight for all (``adapter_names``), people ask for several with weights of their own.
+peft puts the layers in and diffusers reads the files' dialects; whose row gets which of them is added here:
+peft takes one adapter a row and one weight for all (``adapter_names``), people ask for several with weights
+of their own.
 """
 
 from __future__ import annotations
@@ -31,11 +33,14 @@ log = logging.getLogger(__name__)
 
 MOST = 16  # kept beside one model
 Weighted = tuple[tuple[str, float], ...]  # (name, weight)
-Plan = list[tuple[str, torch.Tensor | None, Any]]  # adapter, rows (None = all), weights: a number, or one for each of the rows
+Plan = list[
+    tuple[str, torch.Tensor | None, Any]
+]  # adapter, rows (None = all), weights: a number, or one for each of the rows
 
 
 class Loras:
-    """For one model. pipe: whose denoiser and text encoders get them. find: a name the host has set up → file; UserError for any other."""
+    """For one model. pipe: whose denoiser and text encoders get them. find: a name the host has set up →
+    file; UserError for any other."""
 
     def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
         self._pipe, self._name, self._find = pipe, name, find
@@ -45,7 +50,8 @@ class Loras:
         self._plan: Plan = []
 
     def need(self, wanted: Weighted, reporter: Reporter) -> None:
-        """Load what isn't there yet; the files are read beside the steps of other jobs. UserError when one doesn't fit the model."""
+        """Load what isn't there yet; the files are read beside the steps of other jobs. UserError when one
+        doesn't fit the model."""
         for name, _ in wanted:
             if name not in self._adapters:
                 tensors, file = reporter.aside(lambda name=name: self._read(name, reporter), loading=True)
@@ -53,7 +59,8 @@ class Loras:
             self._adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> Loras:
-        """Twins of the model's layers (``--tile``) get the same LoRAs at the same time: their hooks are this one's."""
+        """Twins of the model's layers (``--tile``) get the same LoRAs at the same time: their hooks are this
+        one's."""
         return self
 
     @property
@@ -77,7 +84,8 @@ class Loras:
 
     @contextmanager
     def on(self, rows: Sequence[Weighted]) -> Iterator[None]:
-        """Within, row *i* of whatever the model evaluates has ``rows[i]``; rows that are all alike count as any number of them."""
+        """Within, row *i* of whatever the model evaluates has ``rows[i]``; rows that are all alike count as
+        any number of them."""
         before, self._plan = self._plan, self._planned(rows)
         try:
             yield
@@ -90,7 +98,13 @@ class Loras:
         plan: Plan = []
         for name in dict.fromkeys(name for row in rows for name, _ in row):
             having = [i for i, row in enumerate(rows) if name in dict(row)]
-            plan.append((self._adapters[name], torch.tensor(having), torch.tensor([dict(rows[i])[name] for i in having])))
+            plan.append(
+                (
+                    self._adapters[name],
+                    torch.tensor(having),
+                    torch.tensor([dict(rows[i])[name] for i in having]),
+                )
+            )
         return plan
 
     # Loading
@@ -113,7 +127,9 @@ class Loras:
         adapter = f"lora{self._count}"  # peft allows no dots in it
         try:
             with self._peft_itself(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are what is wanted
+                warnings.filterwarnings(
+                    "ignore", "Already found a `peft_config`"
+                )  # several adapters are what is wanted
                 self._pipe.load_lora_weights(tensors, adapter_name=adapter)
             layers = list(self._layers())
             if any(adapter in layer.lora_variant for layer in layers):
@@ -131,8 +147,13 @@ class Loras:
 
     @contextmanager
     def _peft_itself(self) -> Iterator[None]:
-        """Text encoders get adapters from peft as denoisers do: transformers' own way asks for a peft (0.22) that isn't published yet."""
-        encoders = [part for part in self._parts() if hasattr(part, "load_adapter") and isinstance(part, PreTrainedModel)]
+        """Text encoders get adapters from peft as denoisers do: transformers' own way asks for a peft (0.22)
+        that isn't published yet."""
+        encoders = [
+            part
+            for part in self._parts()
+            if hasattr(part, "load_adapter") and isinstance(part, PreTrainedModel)
+        ]
         for encoder in encoders:
             vars(encoder)["load_adapter"] = partial(_put_into, encoder)
         try:
@@ -159,13 +180,20 @@ class Loras:
             getattr(part, "peft_config", {}).pop(adapter, None)
 
     def _parts(self) -> list[torch.nn.Module]:
-        return [part for name, part in self._pipe.components.items() if isinstance(part, torch.nn.Module) and name != "vae"]
+        return [
+            part
+            for name, part in self._pipe.components.items()
+            if isinstance(part, torch.nn.Module) and name != "vae"
+        ]
 
     def _layers(self) -> Iterator[LoraLayer]:
-        return (module for part in self._parts() for module in part.modules() if isinstance(module, LoraLayer))
+        return (
+            module for part in self._parts() for module in part.modules() if isinstance(module, LoraLayer)
+        )
 
     def _rest(self) -> None:
-        """Off in peft's own eyes, so that a layer without plan is what it was, bit for bit; what the plan adds, the hook adds."""
+        """Off in peft's own eyes, so that a layer without plan is what it was, bit for bit; what the plan
+        adds, the hook adds."""
         for layer in self._layers():
             layer.enable_adapters(False)
             if id(layer) not in self._hooked:
@@ -173,7 +201,8 @@ class Loras:
                 self._hooked.add(id(layer))
 
     def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
-        """``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have it (Hu et al., arXiv:2106.09685, eq. 3)."""
+        """``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have it (Hu et al.,
+        arXiv:2106.09685, eq. 3)."""
         for adapter, rows, weights in self._plan:
             if adapter not in layer.lora_A:
                 continue
@@ -188,6 +217,12 @@ class Loras:
         return output
 
 
-def _put_into(module: torch.nn.Module, adapter_name: str, adapter_state_dict: dict[str, torch.Tensor], peft_config: LoraConfig, **_: Any) -> None:
+def _put_into(
+    module: torch.nn.Module,
+    adapter_name: str,
+    adapter_state_dict: dict[str, torch.Tensor],
+    peft_config: LoraConfig,
+    **_: Any,
+) -> None:
     inject_adapter_in_model(peft_config, module, adapter_name)
     set_peft_model_state_dict(module, adapter_state_dict, adapter_name)

@@ -1,4 +1,5 @@
-"""Pictures outside of tensors: opening, fitting, enlarging, tiling, encoding with their parameters. PIL and numpy only."""
+"""Pictures outside of tensors: opening, fitting, enlarging, tiling, encoding with their parameters. PIL and
+numpy only."""
 
 from __future__ import annotations
 
@@ -21,21 +22,27 @@ PREVIEW_SIDE = 320  # px of a preview's longer side
 
 
 def open_picture(path: str) -> Image.Image:
-    """The file's first frame as RGB, transparency on white. EXIF is ignored: whoever stored the file has turned it upright.
+    """The file's first frame as RGB, transparency on white. EXIF is ignored: whoever stored the file has
+    turned it upright.
 
     ImageError when it can't be read.
     """
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"The picture has {image.width}x{image.height} px; up to {MAX_PIXELS // 10**6} megapixels fit.")
+                raise ImageError(
+                    f"The picture has {image.width}x{image.height} px; up to {MAX_PIXELS // 10**6} megapixels"
+                    " fit."
+                )
             image.load()
             if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
                 rgba = image.convert("RGBA")
                 return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError("The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG.") from error
+        raise ImageError(
+            "The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG."
+        ) from error
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -47,7 +54,8 @@ def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def enlarge(image: Image.Image, scale: int, tile: bool = False) -> Image.Image:
-    """``scale`` times larger with crisp edges, for flat drawings: Lanczos, then an unsharp mask as wide as the blur it left.
+    """``scale`` times larger with crisp edges, for flat drawings: Lanczos, then an unsharp mask as wide as
+    the blur it left.
 
     tile: what is across its edges is its own other side.
     """
@@ -56,14 +64,18 @@ def enlarge(image: Image.Image, scale: int, tile: bool = False) -> Image.Image:
     if tile:
         margin = min(8, *image.size)
         large = enlarge(wrapped(image, margin), scale)
-        return large.crop((margin * scale, margin * scale, large.width - margin * scale, large.height - margin * scale))
+        return large.crop(
+            (margin * scale, margin * scale, large.width - margin * scale, large.height - margin * scale)
+        )
     large = image.resize((image.width * scale, image.height * scale), Image.Resampling.LANCZOS)
     return large.filter(ImageFilter.UnsharpMask(radius=scale * 0.75, percent=130, threshold=2))
 
 
 def wrapped(image: Image.Image, margin: int) -> Image.Image:
     """``image`` with ``margin`` px of its own opposite sides around it."""
-    return Image.fromarray(np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="wrap"))
+    return Image.fromarray(
+        np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
+    )
 
 
 def size_for_area(aspect: float, side: int, multiple: int) -> tuple[int, int]:
@@ -89,7 +101,8 @@ def tile(images: Sequence[Image.Image]) -> Image.Image:
 
 
 def grid(images: Sequence[Image.Image]) -> Picture:
-    """The sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), lossy above MAX_GRID_BYTES."""
+    """The sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), lossy above
+    MAX_GRID_BYTES."""
     sheet = tile(images)
     data = _encode(sheet, "WEBP", lossless=True, quality=0, method=0)
     if len(data) > MAX_GRID_BYTES:
@@ -98,7 +111,8 @@ def grid(images: Sequence[Image.Image]) -> Picture:
 
 
 def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: int | None = None) -> Picture:
-    """A PNG of the RGB ``image`` that carries what made it: "parameters" as AUTOMATIC1111 writes it, "atelier" as JSON."""
+    """A PNG of the RGB ``image`` that carries what made it: "parameters" as AUTOMATIC1111 writes it,
+    "atelier" as JSON."""
     info = PngImagePlugin.PngInfo()
     if parameters is not None:
         own = {**parameters, "seed": seed} if seed is not None else dict(parameters)
@@ -112,16 +126,23 @@ def preview(images: Sequence[Image.Image]) -> bytes:
     """A small JPEG of the sheet: an eighth of WebP's time, and nobody looks for details in a preview."""
     sheet = tile(images)
     scale = PREVIEW_SIDE / max(sheet.size)
-    small = sheet.resize((max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BILINEAR)
+    small = sheet.resize(
+        (max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BILINEAR
+    )
     return _encode(small, "JPEG", quality=75)
 
 
 def parameters_line(parameters: Mapping[str, Any]) -> str:
     """Prompt, negative prompt, then "Steps: 12, Sampler: …": the text other programs read."""
     words = {
-        "num_inference_steps": "Steps", "sampler": "Sampler", "guidance_scale": "CFG scale", "seed": "Seed", "size": "Size",
-        "model": "Model", "strength": "Denoising strength",
-    }  # fmt: skip
+        "num_inference_steps": "Steps",
+        "sampler": "Sampler",
+        "guidance_scale": "CFG scale",
+        "seed": "Seed",
+        "size": "Size",
+        "model": "Model",
+        "strength": "Denoising strength",
+    }
     values = dict(parameters)
     if "width" in values:
         values["size"] = f"{values['width']}x{values['height']}"

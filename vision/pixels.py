@@ -1,4 +1,5 @@
-"""From a decoder's tensor to 8-bit pixels, on the tensor's device: a quarter of the bytes cross the bus, and no step makes a copy it needn't."""
+"""From a decoder's tensor to 8-bit pixels, on the tensor's device: a quarter of the bytes cross the bus, and
+no step makes a copy it needn't."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import torch
 
 
 def to_uint8(decoded: torch.Tensor) -> np.ndarray:
-    """(B, 3, H, W), -1..1 → (B, H, W, 3) uint8 in host memory; the same bits as diffusers' ``VaeImageProcessor.postprocess`` in float32.
+    """(B, 3, H, W), -1..1 → (B, H, W, 3) uint8 in host memory; the same bits as diffusers'
+    ``VaeImageProcessor.postprocess`` in float32.
 
     In place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the arithmetic.
     """

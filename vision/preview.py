@@ -1,4 +1,5 @@
-"""Cheap pictures of unfinished latents: the picture a step believes in, then a linear map from latents to RGB."""
+"""Cheap pictures of unfinished latents: the picture a step believes in, then a linear map from latents to
+RGB."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class LatentMap:
-    """RGB ≈ latents · weight + bias at the latents' resolution. weight: (C, 3), bias: (3,), for the decoder's input, RGB in 0..1."""
+    """RGB ≈ latents · weight + bias at the latents' resolution. weight: (C, 3), bias: (3,), for the decoder's
+    input, RGB in 0..1."""
 
     weight: torch.Tensor
     bias: torch.Tensor
@@ -19,14 +21,17 @@ class LatentMap:
     @classmethod
     @torch.no_grad()
     def fit(cls, vae: Any, device: str) -> LatentMap:
-        """Least squares over what the encoder makes of 16 pictures of soft and hard random patches, 128 px."""
+        """Least squares over what the encoder makes of 16 pictures of soft and hard random patches, 128
+        px."""
         generator = torch.Generator().manual_seed(0)
         patches = torch.rand(16, 3, 4, 4, generator=generator)
         soft = torch.nn.functional.interpolate(patches[:8], size=128, mode="bilinear")
         hard = torch.nn.functional.interpolate(patches[8:], size=128, mode="nearest")
         rgb = torch.cat([soft, hard])  # (16, 3, 128, 128)
         encoded = vae.encode((rgb * 2 - 1).to(device, vae.dtype))
-        latents = (encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()).float().cpu()  # (16, C, h, w)
+        latents = (
+            (encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()).float().cpu()
+        )  # (16, C, h, w)
         small = torch.nn.functional.interpolate(rgb, size=latents.shape[-2:], mode="area")
         x = latents.permute(0, 2, 3, 1).flatten(0, 2)  # (N, C)
         y = small.permute(0, 2, 3, 1).flatten(0, 2)  # (N, 3)
@@ -42,13 +47,18 @@ class LatentMap:
 
 
 def believed(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
-    """The noise-free latents x₀ that the last step aimed at, from the latents before and after it; ``after`` scaled when unknown.
+    """The noise-free latents x₀ that the last step aimed at, from the latents before and after it; ``after``
+    scaled when unknown.
 
-    Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε, so
-    x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for Euler's deterministic step.
+    Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε,
+    so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for
+    Euler's deterministic step.
     """
     outputs = [o for o in getattr(scheduler, "model_outputs", ()) or () if o is not None]
-    if outputs and (getattr(scheduler.config, "predict_x0", False) or "++" in str(getattr(scheduler.config, "algorithm_type", ""))):
+    if outputs and (
+        getattr(scheduler.config, "predict_x0", False)
+        or "++" in str(getattr(scheduler.config, "algorithm_type", ""))
+    ):
         return outputs[-1]
     sigmas, index = getattr(scheduler, "sigmas", None), getattr(scheduler, "step_index", None)
     if sigmas is None or not index or index >= len(sigmas):
@@ -56,6 +66,10 @@ def believed(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -
     flow = type(scheduler).__name__.startswith("FlowMatch")
     s0, s1 = float(sigmas[index - 1]), float(sigmas[index])
     a0, a1 = (1 - s0, 1 - s1) if flow else (1.0, 1.0)
-    if before is None or type(scheduler).__name__ not in ("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler") or s0 == s1:
+    if (
+        before is None
+        or type(scheduler).__name__ not in ("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler")
+        or s0 == s1
+    ):
         return after if flow else after / (1 + s1**2) ** 0.5
     return (s0 * after - s1 * before) / (s0 * a1 - s1 * a0)

@@ -1,4 +1,5 @@
-"""``python -m vision.probe devices`` and ``… load JSON``: looks at devices and tries models in a process that may die; prints JSON lines."""
+"""``python -m vision.probe devices`` and ``… load JSON``: looks at devices and tries models in a process that
+may die; prints JSON lines."""
 
 from __future__ import annotations
 
@@ -12,7 +13,11 @@ def devices() -> list[dict]:
 
     from vision import devices
 
-    names = ["cpu"] + [f"cuda:{i}" for i in range(torch.cuda.device_count())] + (["mps"] if torch.backends.mps.is_available() else [])
+    names = (
+        ["cpu"]
+        + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        + (["mps"] if torch.backends.mps.is_available() else [])
+    )
     found = []
     for name in names:
         free, total = devices.memory(name)
@@ -21,7 +26,8 @@ def devices() -> list[dict]:
 
 
 def load(call: dict) -> None:
-    """Load each configured model; one line {"role", "problem", "seconds"} as it is known. Roles: see catalog.describe_models."""
+    """Load each configured model; one line {"role", "problem", "seconds"} as it is known. Roles: see
+    catalog.describe_models."""
     import time
     from dataclasses import replace
 
@@ -34,7 +40,9 @@ def load(call: dict) -> None:
     quiet_libraries()
     from vision.provider import Models
 
-    tiny = {role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")}
+    tiny = {
+        role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")
+    }
     tried = dict.fromkeys(tiny, "no image model of this family loads, so there is nothing to try it with.")
     for role, spec in config.models.items():
         start, problem, kind = time.monotonic(), "", role.partition(" ")[0]
@@ -46,7 +54,10 @@ def load(call: dict) -> None:
         except AtelierError as error:
             problem = str(error)
         tried |= models.tiny_tried
-        print(json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}), flush=True)
+        print(
+            json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}),
+            flush=True,
+        )
     for family, problem in tried.items():
         print(json.dumps({"role": f"tiny {family}", "problem": problem}), flush=True)
 

@@ -1,10 +1,11 @@
 """What the bot's process and a worker process say to each other over one duplex pipe. Loads no torch.
 
-Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one ``Run`` at a time
-unless its ``Ready.slots`` says more; it answers each ``Run`` with exactly one of Done, Stopped or Broke.
+Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one
+``Run`` at a time unless its ``Ready.slots`` says more; it answers each ``Run`` with exactly one of Done,
+Stopped or Broke.
 
-A worker that says nothing about any of its runs for longer than a step may take is killed; LoadingModel, said before a model is
-loaded, gives it more time. It may let one run wait while it steps others, up to an hour.
+A worker that says nothing about any of its runs for longer than a step may take is killed; LoadingModel, said
+before a model is loaded, gives it more time. It may let one run wait while it steps others, up to an hour.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from core.events import Output
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and measurements.
-    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit for bit, whoever shares a pass.
-    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts. compile: off, auto or on."""
+    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and
+    measurements.
+    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit
+    for bit, whoever shares a pass.
+    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts. compile: off, auto
+    or on."""
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -43,7 +47,8 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class Run:
-    """Do this. request: JSON of ``core.requests``. paths: SHA-256 → file of every picture the request names."""
+    """Do this. request: JSON of ``core.requests``. paths: SHA-256 → file of every picture the request
+    names."""
 
     job_id: str
     kind: str

@@ -1,4 +1,5 @@
-"""The models a worker holds: found, fetched, checked and loaded at first use, kept while memory lasts, the least recently used given up first."""
+"""The models a worker holds: found, fetched, checked and loaded at first use, kept while memory lasts, the
+least recently used given up first."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page ca
 
 @dataclass
 class _Held:
-    """A model in memory. seats: of jobs that have asked for it, and for no other since; it is in use while one of them is still there."""
+    """A model in memory. seats: of jobs that have asked for it, and for no other since; it is in use while
+    one of them is still there."""
 
     model: Any
     bytes: int
@@ -44,20 +46,25 @@ class _Held:
 
 
 class Models:
-    """Models by role (image, clip, caption, vit) of one worker. For one thread; files are read in another, of one model at a time.
+    """Models by role (image, clip, caption, vit) of one worker. For one thread; files are read in another, of
+    one model at a time.
 
     A job uses one at a time: who asks for the next has done with the last.
     """
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
-        self.device = "cuda:0" if config.device.startswith("cuda") else config.device  # the worker sees one card only
+        self.device = (
+            "cuda:0" if config.device.startswith("cuda") else config.device
+        )  # the worker sees one card only
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped meanwhile
         self._coming: str | None = None  # the model that is being loaded
         self._crowded = False  # it waits for room
-        self.tiny_tried: dict[str, str] = {}  # family → what was wrong with its decoder for drafts, "" = nothing
+        self.tiny_tried: dict[
+            str, str
+        ] = {}  # family → what was wrong with its decoder for drafts, "" = nothing
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
         """The image model ``spec``, by its name for ``--model`` or as it is configured; None = the usual one.
@@ -65,20 +72,25 @@ class Models:
         UserError for one that the host hasn't configured.
         """
         usual = self.config.models["image"]
-        known = {**self.config.image_models, **{model: model for model in (usual, *self.config.image_models.values())}}
+        known = {
+            **self.config.image_models,
+            **{model: model for model in (usual, *self.config.image_models.values())},
+        }
         wanted = known.get(spec or usual)
         if wanted is None:
             raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
         return self._get("image", wanted, reporter or Reporter())
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
-        """The configured model of ``role``: ImageModel, Matcher, Captioner or Classifier. ModelError when it can't be had."""
+        """The configured model of ``role``: ImageModel, Matcher, Captioner or Classifier. ModelError when it
+        can't be had."""
         if not self.config.models.get(role):
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
 
     def lay_adapter(self, model: ImageModel, reporter: Reporter) -> None:
-        """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is none."""
+        """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is
+        none."""
         if self.config.ip_adapter:
             reporter.aside(partial(self._lay_adapter, model), loading=True, turn=building.MAKING)
 
@@ -110,7 +122,8 @@ class Models:
         return held.model
 
     def _have_loaded(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
-        """Beside the steps of other jobs. Without room for both: when the jobs on other models have ended; none begins meanwhile."""
+        """Beside the steps of other jobs. Without room for both: when the jobs on other models have ended;
+        none begins meanwhile."""
         self._coming = key
         try:
             source = catalog.parse(spec)
@@ -138,14 +151,21 @@ class Models:
             self._held[key] = self._arrived.pop(key)
 
     def _find(self, source: catalog.ModelSource, report: Callable[[float], None]) -> tuple[Path, int]:
-        """Where its files lie, and the bytes of its weights. ModelError for files that aren't what they should be."""
+        """Where its files lie, and the bytes of its weights. ModelError for files that aren't what they
+        should be."""
         path = self._path(source, report)
         catalog.verify(source, path, Path(self.config.cache_dir))
         return path, self._weights(path)
 
     @building.apart()
     def _load(
-        self, role: str, source: catalog.ModelSource, path: Path, weights: int, report: Callable[[float], None], check: Callable[[], None]
+        self,
+        role: str,
+        source: catalog.ModelSource,
+        path: Path,
+        weights: int,
+        report: Callable[[float], None],
+        check: Callable[[], None],
     ) -> _Held:
         start = time.monotonic()
         threads = devices.choose_threads(self.config.cpu_threads, weights)
@@ -154,7 +174,14 @@ class Models:
             offload = devices.choose_offload(self.device, self.config.offload, weights)
             offline = not self.config.allow_download
             model = load_image_model(
-                path, source.name, device=self.device, dtype=self.dtype, offload=offload, offline=offline, report=report, find_lora=self.lora
+                path,
+                source.name,
+                device=self.device,
+                dtype=self.dtype,
+                offload=offload,
+                offline=offline,
+                report=report,
+                find_lora=self.lora,
             )
             self._lay_tiny(model)
             if compiled.wanted(self.config.compile, self.device):
@@ -163,11 +190,19 @@ class Models:
         else:
             model = self._load_reader(role, path, source.name)
         report(1.0)
-        log.info("%s loaded in %.1f s: %s on %s, %d MB", source.name, time.monotonic() - start, self.dtype, self.device, weights >> 20)
+        log.info(
+            "%s loaded in %.1f s: %s on %s, %d MB",
+            source.name,
+            time.monotonic() - start,
+            self.dtype,
+            self.device,
+            weights >> 20,
+        )
         return _Held(model, weights, threads)
 
     def _lay_tiny(self, model: ImageModel) -> None:
-        """The decoder that the host has set up for drafts of this family. Where there is trouble with it, the model goes on without."""
+        """The decoder that the host has set up for drafts of this family. Where there is trouble with it, the
+        model goes on without."""
         spec = self.config.tiny_vaes.get(model.family.name)
         if not spec:
             return
@@ -187,7 +222,9 @@ class Models:
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
         catalog.check_folder(path)
         try:
-            return importlib.import_module(READERS[role]).load(path, name, cards.read(path), self.device, self.dtype)
+            return importlib.import_module(READERS[role]).load(
+                path, name, cards.read(path), self.device, self.dtype
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             if devices.is_out_of_memory(error):
                 raise
@@ -204,13 +241,22 @@ class Models:
         if not self.config.allow_download:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         half = self.dtype != torch.float32
-        return catalog.fetch(source, cache, token=self.config.hf_token, half=half, report=lambda f: report(f * 0.5))
+        return catalog.fetch(
+            source, cache, token=self.config.hf_token, half=half, report=lambda f: report(f * 0.5)
+        )
 
     def lora(self, name: str, reporter: Reporter) -> Path:
-        """The file of the LoRA that the host calls ``name``. UserError for one that the host hasn't set up."""
-        spec = next((spec for known, spec in self.config.loras.items() if known.lower() == name.lower()), None)
+        """The file of the LoRA that the host calls ``name``. UserError for one that the host hasn't set
+        up."""
+        spec = next(
+            (spec for known, spec in self.config.loras.items() if known.lower() == name.lower()), None
+        )
         if spec is None:
-            known = f"it takes one of: {', '.join(sorted(self.config.loras))}" if self.config.loras else "the host hasn't set up any"
+            known = (
+                f"it takes one of: {', '.join(sorted(self.config.loras))}"
+                if self.config.loras
+                else "the host hasn't set up any"
+            )
             raise UserError(f"`lora` is `{name}`; {known}.")
         path = self._pinned(spec, _Progress(catalog.parse(spec).name, reporter))
         if path.is_dir():
@@ -232,11 +278,16 @@ class Models:
             for name, entry in catalog.header(file).items():
                 if name != "__metadata__":
                     begin, end = entry["data_offsets"]
-                    total += (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]] if entry["dtype"] in sizes else end - begin
+                    total += (
+                        (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]]
+                        if entry["dtype"] in sizes
+                        else end - begin
+                    )
         return total
 
     def _make_room(self, weights: int) -> bool:
-        """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a margin; False if they don't yet."""
+        """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a
+        margin; False if they don't yet."""
 
         def fits() -> bool:
             return not self._held or weights * devices.MARGIN <= devices.memory(self.device)[0]
@@ -273,7 +324,8 @@ class _Progress:
 
 
 def _warm(files: list[Path], report: Callable[[float], None], check: Callable[[], None]) -> None:
-    """Read the files once so that loading finds them in memory: the slow part, in pieces that can be counted and stopped.
+    """Read the files once so that loading finds them in memory: the slow part, in pieces that can be counted
+    and stopped.
 
     Left out when they don't fit into half of the free memory; reading them twice would cost more.
     """

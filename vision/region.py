@@ -1,4 +1,5 @@
-"""A part of a picture drawn anew: where it lies, what the model is shown of it, and how it comes back. Every pixel outside stays.
+"""A part of a picture drawn anew: where it lies, what the model is shown of it, and how it comes back. Every
+pixel outside stays.
 
 The mask is "L" at the picture's size, 255 = paint, nothing in between.
 """
@@ -22,7 +23,8 @@ LONGEST = 2.0  # aspect of a crop
 
 @dataclass(frozen=True)
 class Layout:
-    """box: of the picture that the model is shown (left, top, right, bottom), px; size: (w, h) it is shown at."""
+    """box: of the picture that the model is shown (left, top, right, bottom), px; size: (w, h) it is shown
+    at."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
@@ -30,7 +32,9 @@ class Layout:
 
 def from_picture(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     """White (over half) = paint, stretched to ``size``."""
-    return checked(mask.convert("L").resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128)))
+    return checked(
+        mask.convert("L").resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
+    )
 
 
 def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> Image.Image:
@@ -44,12 +48,16 @@ def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]
 def checked(mask: Image.Image) -> Image.Image:
     """UserError for a mask with nothing in it."""
     if mask.getbbox() is None:
-        raise UserError("The part to draw anew is empty: a mask is white where the picture is to change, and a box lies inside of the picture.")
+        raise UserError(
+            "The part to draw anew is empty: a mask is white where the picture is to change, and a box lies"
+            " inside of the picture."
+        )
     return mask
 
 
 def plan(mask: Image.Image, card: Card) -> Layout:
-    """The mask and some of its surroundings at about the model's native area, so that small parts get all of its detail."""
+    """The mask and some of its surroundings at about the model's native area, so that small parts get all of
+    its detail."""
     left, top, right, bottom = mask.getbbox()
     side = max(right - left, bottom - top)
     wide, high = (length + 2 * MARGIN * side for length in (right - left, bottom - top))
@@ -59,7 +67,9 @@ def plan(mask: Image.Image, card: Card) -> Layout:
     box = (box[0], box[2], box[1], box[3])
     if (box[2] - box[0]) * (box[3] - box[1]) > WHOLE * mask.width * mask.height:
         box = (0, 0, *mask.size)
-    return Layout(box, pictures.size_for_area((box[2] - box[0]) / (box[3] - box[1]), card.native_size, card.multiple))
+    return Layout(
+        box, pictures.size_for_area((box[2] - box[0]) / (box[3] - box[1]), card.native_size, card.multiple)
+    )
 
 
 def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
@@ -69,21 +79,30 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
     return start, start + wanted
 
 
-def shown(image: Image.Image, mask: Image.Image, layout: Layout, card: Card) -> tuple[Image.Image, Image.Image]:
-    """(picture, mask) for the model: the mask a little wider, so that what is laid over the edge is all painted."""
+def shown(
+    image: Image.Image, mask: Image.Image, layout: Layout, card: Card
+) -> tuple[Image.Image, Image.Image]:
+    """(picture, mask) for the model: the mask a little wider, so that what is laid over the edge is all
+    painted."""
     crop = pictures.resize(image.crop(layout.box), layout.size)
-    soft = mask.crop(layout.box).resize(layout.size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    soft = (
+        mask.crop(layout.box).resize(layout.size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    )
     return crop, soft.filter(ImageFilter.MaxFilter(2 * max(1, card.native_size // 64) + 1))
 
 
-def pasted(painted: Image.Image, image: Image.Image, mask: Image.Image, layout: Layout, card: Card) -> Image.Image:
+def pasted(
+    painted: Image.Image, image: Image.Image, mask: Image.Image, layout: Layout, card: Card
+) -> Image.Image:
     """``image`` with ``painted`` in its masked part. The edge is soft on the inside only."""
     size = layout.box[2] - layout.box[0], layout.box[3] - layout.box[1]
     crop, inside = image.crop(layout.box), mask.crop(layout.box)
     new = painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS)
     width = max(1, min(size) // 64)
     soft = inside.filter(ImageFilter.MinFilter(2 * width + 1)).filter(ImageFilter.GaussianBlur(width))
-    alpha = np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255  # (h, w, 1), 0 outside of the mask
+    alpha = (
+        np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255
+    )  # (h, w, 1), 0 outside of the mask
     if not alpha.any():  # thinner than its edge
         alpha = np.asarray(inside, np.float32)[..., None] / 255
     merged = np.asarray(new, np.float32) * alpha + np.asarray(crop, np.float32) * (1 - alpha)

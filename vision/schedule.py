@@ -1,4 +1,5 @@
-"""``--stop``: noise schedules that end early, at the picture the model believes in by then. Knows diffusers' schedulers and no pipeline."""
+"""``--stop``: noise schedules that end early, at the picture the model believes in by then. Knows diffusers'
+schedulers and no pipeline."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ import torch
 
 
 def ending(scheduler: Any, stop: float, strength: float | None = None) -> Any:
-    """``scheduler`` itself, made to run only the share ``stop`` (0..1, 1 = as before) of its steps, at least one.
+    """``scheduler`` itself, made to run only the share ``stop`` (0..1, 1 = as before) of its steps, at least
+    one.
 
-    Its last step goes all the way to the noise-free picture, which is soft where details would have come later. strength: of the
-    image-to-image call that will use it; the steps such a call leaves out at the beginning don't count. The change is in the class of this
-    one scheduler, so its state and its configuration are those of any other.
+    Its last step goes all the way to the noise-free picture, which is soft where details would have come
+    later. strength: of the image-to-image call that will use it; the steps such a call leaves out at the
+    beginning don't count. The change is in the class of this one scheduler, so its state and its
+    configuration are those of any other.
     """
     if stop >= 1:
         return scheduler
@@ -22,8 +25,12 @@ def ending(scheduler: Any, stop: float, strength: float | None = None) -> Any:
         scheduler.register_to_config(final_sigmas_type="zero")  # else some solvers divide by the last sigma
     kind = type(scheduler)
     base = _BySigma if hasattr(scheduler, "sigmas") else _ByTimestep
-    signatures = {name: _with_signature(getattr(base, name), getattr(kind, name)) for name in ("set_timesteps", "step")}
-    scheduler.__class__ = type(kind.__name__, (base, kind), {"stop": stop, "strength": strength, **signatures})
+    signatures = {
+        name: _with_signature(getattr(base, name), getattr(kind, name)) for name in ("set_timesteps", "step")
+    }
+    scheduler.__class__ = type(
+        kind.__name__, (base, kind), {"stop": stop, "strength": strength, **signatures}
+    )
     return scheduler
 
 
@@ -55,7 +62,8 @@ class _Ending:
 
 
 class _BySigma(_Ending):
-    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends, 0 or next to it."""
+    """Schedulers over noise levels: after the last step comes the level at which a full schedule ends, 0 or
+    next to it."""
 
     def _cut(self, entries: int) -> None:
         super()._cut(entries)
@@ -63,9 +71,18 @@ class _BySigma(_Ending):
 
 
 class _ByTimestep(_Ending):
-    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their own estimate of the noise-free picture."""
+    """Schedulers over timesteps (DDIM, DDPM, LCM, PNDM): the last step returns their own estimate of the
+    noise-free picture."""
 
-    def step(self, model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: Any,
+        sample: torch.Tensor,
+        *args: Any,
+        return_dict: bool = True,
+        **kwargs: Any,
+    ) -> Any:
         result = super().step(model_output, timestep, sample, *args, return_dict=True, **kwargs)
         if self._is_last(timestep):
             result.prev_sample = self._believed(result, timestep, sample)
@@ -75,7 +92,8 @@ class _ByTimestep(_Ending):
         for name in ("denoised", "pred_original_sample"):
             if getattr(result, name, None) is not None:
                 return getattr(result, name)
-        # PNDM tells none. Its step keeps x = α·x₀ + σ·ε with the same x₀ and ε (arXiv:2202.09778, eq. 11), which gives x₀
+        # PNDM tells none. Its step keeps x = α·x₀ + σ·ε with the same x₀ and ε (arXiv:2202.09778, eq. 11),
+        # which gives x₀
         before = int(timestep)
         after = before - self.config.num_train_timesteps // self.num_inference_steps
         a0, a1 = (self.alphas_cumprod[t] if t >= 0 else self.final_alpha_cumprod for t in (before, after))

@@ -10,7 +10,8 @@ WINDOW = 40  # words that are looked at together: CLIP reads 77 tokens, SigLIP 6
 
 
 def weights(words: Sequence[str], read: Callable[[list[str]], torch.Tensor]) -> list[float]:
-    """0..1 for each word, 1 = the strongest: how far the embedding turns (1 - cosine) when the word is left out.
+    """0..1 for each word, 1 = the strongest: how far the embedding turns (1 - cosine) when the word is left
+    out.
 
     read: texts → (N, D) of unit length. Longer prompts are taken in windows, each on its own.
     """

@@ -1,4 +1,5 @@
-"""What text encoders made of words lately, so that the same words aren't read twice: repeated prompts, rolled again, and no words at all."""
+"""What text encoders made of words lately, so that the same words aren't read twice: repeated prompts, rolled
+again, and no words at all."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class Texts:
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     def remembering(self, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """``encode``, but not twice with the same arguments. Called with tensors it is as before: they are embeddings already.
+        """``encode``, but not twice with the same arguments. Called with tensors it is as before: they are
+        embeddings already.
 
         name: tells apart what other encoders make of the same arguments.
         """

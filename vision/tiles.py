@@ -1,4 +1,5 @@
-"""A large picture as overlapping tiles of a model's own size, and back again without seams. Pictures and numbers only."""
+"""A large picture as overlapping tiles of a model's own size, and back again without seams. Pictures and
+numbers only."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ OVERLAP = 0.2  # of a tile's side, at least
 
 @dataclass(frozen=True)
 class Tiles:
-    """size: (w, h) of the canvas; tile: (w, h) of each tile; places: the tiles' upper left corners. All in px."""
+    """size: (w, h) of the canvas; tile: (w, h) of each tile; places: the tiles' upper left corners. All in
+    px."""
 
     size: tuple[int, int]
     tile: tuple[int, int]
@@ -49,7 +51,8 @@ class Tiles:
 
 
 def plan(size: tuple[int, int], side: int, multiple: int) -> Tiles:
-    """Tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of ``multiple``."""
+    """Tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
+    ``multiple``."""
     tile = tuple(min(length, max(multiple, side // multiple * multiple)) for length in size)
     xs, ys = (_places(length, part) for length, part in zip(size, tile, strict=True))
     return Tiles(size, tile, tuple((x, y) for y in ys for x in xs))

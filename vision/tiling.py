@@ -1,4 +1,5 @@
-"""``--tile``: pictures whose opposite edges meet. What a job does for it is its own; other jobs with the same weights don't notice."""
+"""``--tile``: pictures whose opposite edges meet. What a job does for it is its own; other jobs with the same
+weights don't notice."""
 
 from __future__ import annotations
 
@@ -8,12 +9,16 @@ from typing import Any
 import torch
 
 MARGIN = 8  # latents around the picture while it is decoded: more than a decoder's convolutions reach
-STRIDE = 0.618  # of a side: how far the borders move from step to step, so that they never lie in the same place twice
+# of a side: how far the borders move from step to step, so that they never lie in the same place twice
+STRIDE = 0.618
 
 
 def twin(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy of the modules over the very same tensors: no memory to speak of, and what is changed in it is its own."""
-    tensors = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}  # copied by reference
+    """A copy of the modules over the very same tensors: no memory to speak of, and what is changed in it is
+    its own."""
+    tensors = {
+        id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())
+    }  # copied by reference
     return copy.deepcopy(module, tensors)
 
 
@@ -27,9 +32,11 @@ def circular(module: torch.nn.Module) -> torch.nn.Module:
 
 
 class Rolling:
-    """Stands for a denoiser that knows where its input's borders are: at each step they lie elsewhere in the picture.
+    """Stands for a denoiser that knows where its input's borders are: at each step they lie elsewhere in the
+    picture.
 
-    For transformers, whose position codes can't be bent into a ring. Everything but the evaluation is the denoiser's own.
+    For transformers, whose position codes can't be bent into a ring. Everything but the evaluation is the
+    denoiser's own.
     """
 
     def __init__(self, denoiser: Any, aspect: float) -> None:

@@ -1,7 +1,9 @@
-"""Whether a model's files may be loaded: nothing in them can run, and they are the ones that were meant. Loads no torch, opens no weights.
+"""Whether a model's files may be loaded: nothing in them can run, and they are the ones that were meant.
+Loads no torch, opens no weights.
 
-Contents are pinned in three ways: a hub model by its commit, and by the SHA-256 of each large file as the hub states it, remembered in the
-lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its path, as ``atelier models`` prints it.
+Contents are pinned in three ways: a hub model by its commit, and by the SHA-256 of each large file as the hub
+states it, remembered in the lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its
+path, as ``atelier models`` prints it.
 """
 
 from __future__ import annotations
@@ -20,14 +22,33 @@ from core.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-CODE = (".py", ".pyc", ".pyo", ".pyd", ".so", ".dll", ".dylib", ".sh", ".exe", ".bat", ".js", ".jar", ".whl", ".egg", ".zip", ".tar", ".gz")
+CODE = (
+    ".py",
+    ".pyc",
+    ".pyo",
+    ".pyd",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".sh",
+    ".exe",
+    ".bat",
+    ".js",
+    ".jar",
+    ".whl",
+    ".egg",
+    ".zip",
+    ".tar",
+    ".gz",
+)
 LIBRARIES = frozenset({"diffusers", "transformers"})
 CHUNK = 2**20  # bytes
 _PIN = "@sha256:"
 
 
 def split_pin(spec: str) -> tuple[str, str | None]:
-    """(what lies before ``@sha256:…``, its 64 hex digits); None without one. ModelError for one that is none."""
+    """(what lies before ``@sha256:…``, its 64 hex digits); None without one. ModelError for one that is
+    none."""
     path, found, digest = spec.partition(_PIN)
     if not found:
         return spec, None
@@ -40,7 +61,9 @@ def check_contents(folder: Path) -> None:
     """ModelError when something in ``folder`` is code, names code, or names files outside."""
     for path in folder.rglob("*"):
         if path.suffix.lower() in CODE:
-            raise ModelError(f"{folder.name} brings its own code ({path.name}); Atelier loads only models that need none.")
+            raise ModelError(
+                f"{folder.name} brings its own code ({path.name}); Atelier loads only models that need none."
+            )
     for path in folder.rglob("*.json"):
         data = _json(path)
         if path.name.endswith(".index.json"):
@@ -52,28 +75,47 @@ def check_contents(folder: Path) -> None:
 def _check_shards(folder: Path, index: Path, shards: Any) -> None:
     names = set(shards.values()) if isinstance(shards, Mapping) else {None}
     for name in names:
-        if not isinstance(name, str) or name != os.path.basename(name) or not name.endswith((".safetensors", ".bin")):
+        if (
+            not isinstance(name, str)
+            or name != os.path.basename(name)
+            or not name.endswith((".safetensors", ".bin"))
+        ):
             raise ModelError(f"{folder.name}: {index.name} names files that aren't its own.")
 
 
 def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
     """diffusers imports whatever module a component names: only its own and transformers' are let through."""
     if not isinstance(data.get("_class_name"), str):
-        raise ModelError(f"{folder.name}: model_index.json names a pipeline of its own; Atelier loads only diffusers' pipelines.")
+        raise ModelError(
+            f"{folder.name}: model_index.json names a pipeline of its own; Atelier loads only diffusers'"
+            " pipelines."
+        )
     for name, entry in data.items():
         if name.startswith("_") or not isinstance(entry, list):
             continue
         library = entry[0] if entry else None
         if library is not None and library not in LIBRARIES and library not in _pipeline_modules():
-            raise ModelError(f"{folder.name}: {name} would come from {str(library)[:40]!r}; only diffusers and transformers are used.")
+            raise ModelError(
+                f"{folder.name}: {name} would come from {str(library)[:40]!r}; only diffusers and"
+                " transformers are used."
+            )
 
 
 @cache
 def _pipeline_modules() -> frozenset[str]:
-    """Names of the folders and modules in ``diffusers.pipelines``, without importing it: a safety checker comes from one of them."""
+    """Names of the folders and modules in ``diffusers.pipelines``, without importing it: a safety checker
+    comes from one of them."""
     spec = importlib.util.find_spec("diffusers")
-    folders = [Path(place) / "pipelines" for place in (spec.submodule_search_locations if spec else None) or ()]
-    return frozenset(path.stem for folder in folders if folder.is_dir() for path in folder.iterdir() if not path.name.startswith("_"))
+    folders = [
+        Path(place) / "pipelines" for place in (spec.submodule_search_locations if spec else None) or ()
+    ]
+    return frozenset(
+        path.stem
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if not path.name.startswith("_")
+    )
 
 
 # Contents
@@ -100,16 +142,22 @@ def _sha256(path: Path) -> str:
 def check_digest(path: Path, wanted: str) -> None:
     """ModelError when the contents of ``path`` aren't those that were pinned."""
     if digest(path) != wanted:
-        raise ModelError(f"{path.name} isn't what was pinned: its SHA-256 is another one. Nothing of it was loaded.")
+        raise ModelError(
+            f"{path.name} isn't what was pinned: its SHA-256 is another one. Nothing of it was loaded."
+        )
 
 
 def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iterable[int]]) -> None:
-    """ModelError when a file isn't the one that was fetched. wanted: name → SHA-256. seen: name → (size, mtime in ns) when it was last found
+    """ModelError when a file isn't the one that was fetched. wanted: name → SHA-256. seen: name → (size,
+    mtime in ns) when it was last found
     right: only what has changed since is read again."""
     for name, sha256 in wanted.items():
         path = folder / name
         if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
-            raise ModelError(f"{folder.name}: {name} isn't the file that was fetched. Delete the folder to fetch it again; nothing was loaded.")
+            raise ModelError(
+                f"{folder.name}: {name} isn't the file that was fetched. Delete the folder to fetch it again;"
+                " nothing was loaded."
+            )
 
 
 def signature(path: Path) -> list[int]:

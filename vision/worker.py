@@ -1,7 +1,8 @@
-"""The process that holds a device: takes runs from its pipe between two steps, reports every step, and says honestly why a run broke.
+"""The process that holds a device: takes runs from its pipe between two steps, reports every step, and says
+honestly why a run broke.
 
-``main`` is the target of a process started with "spawn". Nothing heavy is imported before ``prepare_environment`` has set what torch
-and the Hugging Face libraries read at import.
+``main`` is the target of a process started with "spawn". Nothing heavy is imported before
+``prepare_environment`` has set what torch and the Hugging Face libraries read at import.
 """
 
 from __future__ import annotations
@@ -26,7 +27,19 @@ from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, Use
 from core.events import Output
 from core.redact import RedactingFormatter, Redactor
 from vision import catalog
-from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.protocol import (
+    Broke,
+    Done,
+    Fault,
+    LoadingModel,
+    Quit,
+    Ready,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    WorkerConfig,
+)
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -37,14 +50,17 @@ log = logging.getLogger(__name__)
 
 PREVIEW_EVERY = 0.5  # seconds
 LOADING_EVERY = 0.25  # seconds
-SLOTS = 8  # jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
+# jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
+SLOTS = 8
 LAST_STEP = 3.0  # seconds a running step has to end once the worker is to exit
 
 
 def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> None:
-    """Serve ``conn`` until Quit, or until its other end is gone. pace: of checkpoints, if not the usual one."""
+    """Serve ``conn`` until Quit, or until its other end is gone. pace: of checkpoints, if not the usual
+    one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    gc.disable()  # what is imported stays; looking through it for garbage is a fifth of the time of the imports
+    # what is imported stays; looking through it for garbage is a fifth of the time of the imports
+    gc.disable()
     prepare_environment(config)
     redact = _set_up_logs(config)
     wake = threading.Event()
@@ -61,7 +77,9 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
     curves = Curves(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
-    engine = Engine(exact=config.exact, wake=wake, curves=curves, roomy=lambda: devices.is_roomy(config.device))
+    engine = Engine(
+        exact=config.exact, wake=wake, curves=curves, roomy=lambda: devices.is_roomy(config.device)
+    )
     desk = Desk(inbox, send, models, engine, kept, pace, redact, ready)
     send(ready)
     desk.serve()
@@ -71,13 +89,29 @@ class Desk:
     """Takes runs in, lets the engine work on all of them, and sends one answer for each."""
 
     def __init__(
-        self, inbox: Inbox, send: Callable[[Any], None], models: Any, engine: Engine, kept: Path, pace: Pace | None, redact: Redactor, ready: Ready
+        self,
+        inbox: Inbox,
+        send: Callable[[Any], None],
+        models: Any,
+        engine: Engine,
+        kept: Path,
+        pace: Pace | None,
+        redact: Redactor,
+        ready: Ready,
     ) -> None:
-        self.inbox, self.send, self.models, self.engine, self.kept, self.pace = inbox, send, models, engine, kept, pace
+        self.inbox, self.send, self.models, self.engine, self.kept, self.pace = (
+            inbox,
+            send,
+            models,
+            engine,
+            kept,
+            pace,
+        )
         self.redact, self.ready = redact, ready
 
     def serve(self) -> None:
-        """Until Quit, or until the other end of the pipe is gone; what is unfinished then keeps its checkpoint."""
+        """Until Quit, or until the other end of the pipe is gone; what is unfinished then keeps its
+        checkpoint."""
         while not self.inbox.closing:
             self.engine.wake.clear()
             for run in self.inbox.take():
@@ -89,7 +123,9 @@ class Desk:
     def _begin(self, run: Run) -> None:
         from vision.checkpoint import Checkpoint
 
-        reporter = PipeReporter(run.job_id, self.send, self.inbox, Checkpoint(self.kept, run.job_id, self.pace))
+        reporter = PipeReporter(
+            run.job_id, self.send, self.inbox, Checkpoint(self.kept, run.job_id, self.pace)
+        )
 
         self.redact.add(words := _words(run))
 
@@ -97,9 +133,20 @@ class Desk:
             reporter.seat = seat
             return _answer(run, self.models, reporter)
 
-        self.engine.begin(run.job_id, work, check=reporter.check, done=lambda answer, error: self._end(reporter, words, answer, error))
+        self.engine.begin(
+            run.job_id,
+            work,
+            check=reporter.check,
+            done=lambda answer, error: self._end(reporter, words, answer, error),
+        )
 
-    def _end(self, reporter: PipeReporter, words: set[str], answer: Done | Stopped | Broke | None, error: BaseException | None) -> None:
+    def _end(
+        self,
+        reporter: PipeReporter,
+        words: set[str],
+        answer: Done | Stopped | Broke | None,
+        error: BaseException | None,
+    ) -> None:
         self.redact.drop(words)
         if self.inbox.closing:  # the job is somebody else's now, with its checkpoint
             return
@@ -110,7 +157,9 @@ class Desk:
         self.inbox.forget(reporter.job_id)
         if isinstance(answer, Broke) and answer.fault is Fault.MEMORY:
             self.models.release()
-        if not (isinstance(answer, Broke) and answer.fault is Fault.PROCESS):  # another process has another try
+        if not (
+            isinstance(answer, Broke) and answer.fault is Fault.PROCESS
+        ):  # another process has another try
             reporter.checkpoint.remove()
 
     def _tell_slots(self) -> None:
@@ -122,7 +171,8 @@ class Desk:
 
 
 def _set_up_logs(config: WorkerConfig) -> Redactor:
-    """Lines on stderr, without the host's token and the words of the jobs in hand, which libraries like to repeat in warnings."""
+    """Lines on stderr, without the host's token and the words of the jobs in hand, which libraries like to
+    repeat in warnings."""
     redact = Redactor([config.hf_token])
     handler = logging.StreamHandler()
     handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
@@ -149,20 +199,28 @@ def prepare_environment(config: WorkerConfig) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = seen[int(index or 0)] if seen else index or "0"
     elif kind == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin at barriers take the core from who has the work
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # threads that spin at barriers take the core from who has the work
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor"))  # what is compiled outlives this process
+    os.environ.setdefault(
+        "TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor")
+    )  # what is compiled outlives this process
     if not config.allow_download or everything_here(config):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def everything_here(config: WorkerConfig) -> bool:
-    """Nothing is left to fetch: everything of the hub is complete, and every model in a single file has its configuration beside it."""
-    models, others = (*config.models.values(), *config.image_models.values()), (*config.loras.values(), *config.tiny_vaes.values())
+    """Nothing is left to fetch: everything of the hub is complete, and every model in a single file has its
+    configuration beside it."""
+    models, others = (
+        (*config.models.values(), *config.image_models.values()),
+        (*config.loras.values(), *config.tiny_vaes.values()),
+    )
     for spec in (*models, *others):
         with contextlib.suppress(ModelError):
             source = catalog.parse(spec)
@@ -199,7 +257,9 @@ def quiet_libraries() -> None:
     import transformers
     from tqdm import tqdm
 
-    tqdm.set_lock(threading.RLock())  # its own is shared between processes, and of one that was killed Python warns when the bot ends
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is shared between processes, and of one that was killed Python warns when the bot ends
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
@@ -219,7 +279,8 @@ def _import_pipelines(config: WorkerConfig) -> None:
 class Inbox:
     """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
 
-    On Quit, or when the other end is gone, a running job ends at its next step and the process exits by itself; LAST_STEP later it is ended.
+    On Quit, or when the other end is gone, a running job ends at its next step and the process exits by
+    itself; LAST_STEP later it is ended.
     """
 
     def __init__(self, conn: Connection, wake: threading.Event) -> None:
@@ -268,9 +329,12 @@ def _sender(conn: Connection) -> Callable[[Any], None]:
 
 
 class PipeReporter(Reporter):
-    """Talks to the pipe: every step, a preview at most every PREVIEW_EVERY seconds, loading at most every LOADING_EVERY."""
+    """Talks to the pipe: every step, a preview at most every PREVIEW_EVERY seconds, loading at most every
+    LOADING_EVERY."""
 
-    def __init__(self, job_id: str, send: Callable[[Any], None], inbox: Inbox, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, job_id: str, send: Callable[[Any], None], inbox: Inbox, checkpoint: Checkpoint
+    ) -> None:
         self.job_id, self.send, self.inbox, self.checkpoint = job_id, send, inbox, checkpoint
         self._previewed = time.monotonic() - PREVIEW_EVERY
         self._loading: tuple[str, float] = ("", 0.0)
@@ -310,8 +374,13 @@ def _answer(run: Run, models: Any, reporter: Reporter) -> Done | Stopped | Broke
         return Stopped(run.job_id)
     except Exception as error:
         answer = Broke(run.job_id, *_blame(error))
-        log.log(logging.INFO if answer.fault is Fault.USER else logging.ERROR, "job %s: %s", run.job_id, answer.fault,
-                exc_info=answer.fault is not Fault.USER)  # fmt: skip
+        log.log(
+            logging.INFO if answer.fault is Fault.USER else logging.ERROR,
+            "job %s: %s",
+            run.job_id,
+            answer.fault,
+            exc_info=answer.fault is not Fault.USER,
+        )
     return answer
 
 
@@ -321,7 +390,11 @@ def _do(run: Run, models: Any, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
-    images = reporter.aside(lambda: {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures}) if request.pictures else {}
+    images = (
+        reporter.aside(lambda: {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures})
+        if request.pictures
+        else {}
+    )
     return capability(run.kind)(request, images, models, reporter)
 
 
@@ -335,7 +408,9 @@ def _blame(error: Exception) -> tuple[Fault, str]:
     if isinstance(error, ModelError):
         return Fault.MODEL, str(error)
     if isinstance(error, OutOfMemory) or devices.is_out_of_memory(error):
-        return Fault.MEMORY, str(error) if isinstance(error, OutOfMemory) else "This needs more memory than the device has. Try a smaller size."
+        return Fault.MEMORY, str(error) if isinstance(
+            error, OutOfMemory
+        ) else "This needs more memory than the device has. Try a smaller size."
     if devices.is_sticky(error):
         return Fault.PROCESS, "The graphics card reported an error; the worker is started again."
     if isinstance(error, BlankPicture):

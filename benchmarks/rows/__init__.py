@@ -1,4 +1,5 @@
-"""One module for each row of the table: TITLE, AGAINST (the baseline, as a competent user would write it) and ``measure(options) -> Result``.
+"""One module for each row of the table: TITLE, AGAINST (the baseline, as a competent user would write it) and
+``measure(options) -> Result``.
 
 A row raises ``Unequal`` instead of giving times when its two ways don't give the same.
 """
@@ -14,15 +15,38 @@ from typing import Any, NamedTuple
 from benchmarks.measure import Result
 
 ROWS: tuple[str, ...] = (
-    "exactness", "small_latents", "mixed", "saturated", "cache", "beside", "image_tail", "preview", "event_loop", "serving_tax", "redo", "start",
-)  # fmt: skip
-# Those that count CPU time, or things; the others are timed by the clock on the wall, and nothing may run beside them.
-LONGEST_FIRST = ("saturated", "small_latents", "exactness", "mixed", "beside", "redo", "cache", "image_tail", "preview")
+    "exactness",
+    "small_latents",
+    "mixed",
+    "saturated",
+    "cache",
+    "beside",
+    "image_tail",
+    "preview",
+    "event_loop",
+    "serving_tax",
+    "redo",
+    "start",
+)
+# Those that count CPU time, or things; the others are timed by the clock on the wall, and nothing may run
+# beside them.
+LONGEST_FIRST = (
+    "saturated",
+    "small_latents",
+    "exactness",
+    "mixed",
+    "beside",
+    "redo",
+    "cache",
+    "image_tail",
+    "preview",
+)
 
 
 @dataclass(frozen=True)
 class Options:
-    """repeats: of each pair, each with a seed of its own where a row is random. folder: for temporary files. scale: share of the usual work."""
+    """repeats: of each pair, each with a seed of its own where a row is random. folder: for temporary files.
+    scale: share of the usual work."""
 
     repeats: int
     folder: Path

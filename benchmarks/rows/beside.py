@@ -1,4 +1,5 @@
-"""Captions and labels beside generations: how much longer those take, and what it saves to do the work of several users at once."""
+"""Captions and labels beside generations: how much longer those take, and what it saves to do the work of
+several users at once."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ from vision.reporter import Reporter
 from vision.worker import quiet_libraries
 
 TITLE = "Captions and labels beside generations (demo models)"
-AGAINST = "the same generations with nobody else; and captions and labels of the same users, one after another"
+AGAINST = (
+    "the same generations with nobody else; and captions and labels of the same users, one after another"
+)
 STEPS = (12, 24)  # of the generations
 KINDS = 3  # of guests: who describe, classify or shorten
 SHA = "0" * 64
@@ -51,16 +54,35 @@ class _Member(Reporter):
 
     def __call__(self, seat: Seat) -> Output:
         self.seat = seat
-        return capability(self.request.kind)(self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self)
+        return capability(self.request.kind)(
+            self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self
+        )
 
 
 def measure(options: Options) -> Result:
-    """Each repeat: each generation without, with, with and without guests; then the guests alone, at once and one after another."""
+    """Each repeat: each generation without, with, with and without guests; then the guests alone, at once and
+    one after another."""
     quiet_libraries()
-    roles = {"image": DEMO, "clip": DEMO.parent / "clip", "caption": DEMO.parent / "captioner", "vit": DEMO.parent / "vit"}
-    config = WorkerConfig("cpu", {role: str(path) for role, path in roles.items()}, str(options.folder), cpu_threads=1, allow_download=False)
+    roles = {
+        "image": DEMO,
+        "clip": DEMO.parent / "clip",
+        "caption": DEMO.parent / "captioner",
+        "vit": DEMO.parent / "vit",
+    }
+    config = WorkerConfig(
+        "cpu",
+        {role: str(path) for role, path in roles.items()},
+        str(options.folder),
+        cpu_threads=1,
+        allow_download=False,
+    )
     models, curves = Models(config), Curves()
-    _serve(models, _Member(models, ImagineRequest(prompt="warm", num_inference_steps=4, seed=0)), _guests(models, 0), curves)
+    _serve(
+        models,
+        _Member(models, ImagineRequest(prompt="warm", num_inference_steps=4, seed=0)),
+        _guests(models, 0),
+        curves,
+    )
     delays, totals, answers, savings, pictures, texts, scores = [], [], [], [], [], [], []
     for repeat in range(options.repeats):
         plain, delayed = [0.0] * len(STEPS), [0.0] * len(STEPS)
@@ -78,22 +100,41 @@ def measure(options: Options) -> Result:
         savings.append(_saving(models, repeat + 1, texts, scores))
     figures = (
         Figure("generations longer, in all", tuple(totals), "%", goal=Goal(at_most=5)),
-        *(Figure(f"one of {n} steps", tuple(each[i] for each in delays), "% longer", goal=Goal(at_most=5)) for i, n in enumerate(STEPS)),
+        *(
+            Figure(f"one of {n} steps", tuple(each[i] for each in delays), "% longer", goal=Goal(at_most=5))
+            for i, n in enumerate(STEPS)
+        ),
         Figure("the one delayed most", tuple(max(each) for each in delays), "%"),
         Figure("a guest's answer, mean over all", (float(np.mean(answers)),), "CPU s"),
         Figure("guests at once, against one after another", tuple(savings), "× less"),
     )
     checks = (
-        check("pictures with and without guests, of 255", pictures, 0), check("captions that differ from those alone", texts, 0),
+        check("pictures with and without guests, of 255", pictures, 0),
+        check("captions that differ from those alone", texts, 0),
         check("scores, at once and alone", scores, 1e-4),
-    )  # fmt: skip
-    series = {f"{steps} steps": [each[i] for each in delays] for i, steps in enumerate(STEPS)} | {"in all": totals}
-    notes = (f"Four pictures each; {KINDS} guests, one of each kind, come during the first two thirds of each generation.",)
+    )
+    series = {f"{steps} steps": [each[i] for each in delays] for i, steps in enumerate(STEPS)} | {
+        "in all": totals
+    }
+    notes = (
+        (
+            f"Four pictures each; {KINDS} guests, one of each kind, come during the first two thirds of each"
+            " generation."
+        ),
+    )
     return Result(figures, checks, Chart("bars", TITLE, "% longer with guests", series), notes)
 
 
 def _generations(models: Models, repeat: int, scale: float) -> list[_Member]:
-    return [_Member(models, ImagineRequest(prompt="a red house", num_inference_steps=max(4, round(n * scale)), seed=100 * repeat + n)) for n in STEPS]
+    return [
+        _Member(
+            models,
+            ImagineRequest(
+                prompt="a red house", num_inference_steps=max(4, round(n * scale)), seed=100 * repeat + n
+            ),
+        )
+        for n in STEPS
+    ]
 
 
 def _guests(models: Models, seed: int) -> list[_Member]:
@@ -102,14 +143,18 @@ def _guests(models: Models, seed: int) -> list[_Member]:
     for i in range(KINDS * len(STEPS)):
         x, y = rng.randrange(768), rng.randrange(768)
         image = sheet.crop((x, y, x + 256, y + 256))
-        request = (DescribeRequest(image=SHA, seed=i), ClassifyRequest(image=SHA, labels=("a house", "a cat", f"the {i}th boat")),
-                   ShortenRequest(prompt=f"cinematic photo of a red house with {i} cats"))[i % KINDS]  # fmt: skip
+        request = (
+            DescribeRequest(image=SHA, seed=i),
+            ClassifyRequest(image=SHA, labels=("a house", "a cat", f"the {i}th boat")),
+            ShortenRequest(prompt=f"cinematic photo of a red house with {i} cats"),
+        )[i % KINDS]
         members.append(_Member(models, request, image))
     return members
 
 
 def _serve(models: Models, generation: _Member | None, guests: Sequence[_Member], curves: Curves) -> float:
-    """CPU seconds of ``generation``, while a guest comes every few steps; without one, all guests are there from the begin."""
+    """CPU seconds of ``generation``, while a guest comes every few steps; without one, all guests are there
+    from the begin."""
     clock, coming = Clock(), list(guests)
     engine = Engine(clock=clock.now, curves=curves)
     try:
@@ -147,13 +192,16 @@ def _tick(engine: Engine) -> None:
 
 
 def _saving(models: Models, seed: int, texts: list[float], scores: list[float]) -> float:
-    """How many times less CPU time the guests need at once than one after another; what they are told goes to ``texts`` and ``scores``."""
+    """How many times less CPU time the guests need at once than one after another; what they are told goes to
+    ``texts`` and ``scores``."""
     ways: dict[str, list[_Member]] = {"at once": _guests(models, seed), "alone": _guests(models, seed)}
     costs = {}
     for way in random.Random(seed).sample(sorted(ways), 2):
         models.get("clip")._known.clear()
         groups = [ways[way]] if way == "at once" else [[member] for member in ways[way]]
-        _, costs[way] = timed(lambda groups=groups: [_serve(models, None, group, Curves()) for group in groups])
+        _, costs[way] = timed(
+            lambda groups=groups: [_serve(models, None, group, Curves()) for group in groups]
+        )
     for one, other in zip(*ways.values(), strict=True):
         texts.append(float(one.output.captions != other.output.captions))
         scores += [abs(dict(one.output.scores)[label] - value) for label, value in other.output.scores]

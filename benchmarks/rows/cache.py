@@ -1,4 +1,5 @@
-"""First-Block-Cache when requests interleave: what it saves must be what it saves when they are drawn one after another."""
+"""First-Block-Cache when requests interleave: what it saves must be what it saves when they are drawn one
+after another."""
 
 from __future__ import annotations
 
@@ -24,12 +25,16 @@ from vision.image_model import ImageModel
 from vision.models import Mode
 
 TITLE = "First-Block-Cache while requests interleave"
-AGAINST = "the same requests with the cache, one after another; and as a control, interleaved with one memory for all"
+AGAINST = (
+    "the same requests with the cache, one after another; and as a control, interleaved with one memory"
+    " for all"
+)
 JOBS, SIDE, THRESHOLD = 6, 64, 0.3
 
 
 def measure(options: Options) -> Result:
-    """A tiny FLUX.1 with six deep blocks; requests of 8 to 24 steps, a trace for each repeat. Counted: runs of the last block."""
+    """A tiny FLUX.1 with six deep blocks; requests of 8 to 24 steps, a trace for each repeat. Counted: runs
+    of the last block."""
     bare, cached = (_model(options.folder, threshold) for threshold in (0.0, THRESHOLD))
     kept, shared, skipped, apart = [], [], [], []
     for seed in range(options.repeats):
@@ -46,12 +51,18 @@ def measure(options: Options) -> Result:
         skipped.append(100 * (full - beside) / full)
         apart += [float((a - b).abs().max()) for a, b in zip(one_by_one, interleaved, strict=True)]
     figures = (
-        Figure("saving kept", tuple(kept), "%", "count", Goal(at_least=99)), Figure("deep blocks skipped", tuple(skipped), "%", "count"),
+        Figure("saving kept", tuple(kept), "%", "count", Goal(at_least=99)),
+        Figure("deep blocks skipped", tuple(skipped), "%", "count"),
         Figure("saving kept with one memory for all", tuple(shared), "%", "count"),
-    )  # fmt: skip
+    )
     series = {"a memory for each": kept, "one for all": shared}
     checks = (check("latents, bit for bit", apart, 0.0),)
-    return Result(figures, checks, Chart("bars", TITLE, "% of the saving kept", series), (f"Threshold {THRESHOLD}, float32.",))
+    return Result(
+        figures,
+        checks,
+        Chart("bars", TITLE, "% of the saving kept", series),
+        (f"Threshold {THRESHOLD}, float32.",),
+    )
 
 
 def _model(folder: Path, threshold: float) -> ImageModel:
@@ -60,7 +71,9 @@ def _model(folder: Path, threshold: float) -> ImageModel:
     path = folder / f"flux-{threshold}"
     torch.manual_seed(0)
     pipe = tiny.flux()
-    pipe.transformer = FluxTransformer2DModel.from_config(pipe.transformer.config, num_layers=3, num_single_layers=3)
+    pipe.transformer = FluxTransformer2DModel.from_config(
+        pipe.transformer.config, num_layers=3, num_single_layers=3
+    )
     pipe.save_pretrained(path)
     (path / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": threshold}))
     return image_model(path, folder / "cache")
@@ -69,17 +82,27 @@ def _model(folder: Path, threshold: float) -> ImageModel:
 def _asked(chance: random.Random, count: int) -> list[Generation]:
     return [
         Generation(
-            Mode.TEXT, chance.choice(PROMPTS), (chance.randrange(2**32),), SIDE, SIDE, chance.randint(8, 24), chance.choice((2.0, 3.5, 5.0))
+            Mode.TEXT,
+            chance.choice(PROMPTS),
+            (chance.randrange(2**32),),
+            SIDE,
+            SIDE,
+            chance.randint(8, 24),
+            chance.choice((2.0, 3.5, 5.0)),
         )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def _draw(model: ImageModel, asked: Sequence[Generation], at_once: int) -> tuple[int, list[torch.Tensor]]:
-    """(runs of the last block, latents of each), with so many ``at_once`` in the engine, which give each other turns at random."""
+    """(runs of the last block, latents of each), with so many ``at_once`` in the engine, which give each
+    other turns at random."""
     lives, turns, engine = [Life(generation) for generation in asked], random.Random(0), Engine()
     coming = list(lives)
-    with _last_block(model) as runs, mock.patch.object(engine, "_choose", lambda waiting: [turns.choice(waiting)]):
+    with (
+        _last_block(model) as runs,
+        mock.patch.object(engine, "_choose", lambda waiting: [turns.choice(waiting)]),
+    ):
         while coming or engine.seats:
             while coming and len(engine.seats) < at_once:
                 begin(engine, model, coming.pop(0))
@@ -97,7 +120,11 @@ def _draw(model: ImageModel, asked: Sequence[Generation], at_once: int) -> tuple
 def _last_block(model: ImageModel) -> Iterator[list[int]]:
     """An entry for each time it really runs."""
     runs: list[int] = []
-    hook = model.pipeline(Mode.TEXT).transformer.single_transformer_blocks[-1].attn.register_forward_hook(lambda *_: runs.append(1))
+    hook = (
+        model.pipeline(Mode.TEXT)
+        .transformer.single_transformer_blocks[-1]
+        .attn.register_forward_hook(lambda *_: runs.append(1))
+    )
     yield runs
     hook.remove()
 
@@ -111,5 +138,8 @@ def _one_memory() -> Iterator[None]:
         self._serial = 0
         return forward(self, *args, **kwargs)
 
-    with mock.patch.object(Denoiser, "forward", shared), mock.patch.object(Denoiser, "forget", lambda self: None):
+    with (
+        mock.patch.object(Denoiser, "forward", shared),
+        mock.patch.object(Denoiser, "forget", lambda self: None),
+    ):
         yield

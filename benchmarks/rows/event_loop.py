@@ -28,14 +28,27 @@ def measure(options: Options) -> Result:
             folder.mkdir()
             found, pictures[name] = asyncio.run(_run(folder, *WAYS[name]))
             late[name].append(found)
-        differences += [mean_apart(a, b) for a, b in zip(pictures["process"], pictures["thread"], strict=True)]
+        differences += [
+            mean_apart(a, b) for a, b in zip(pictures["process"], pictures["thread"], strict=True)
+        ]
     longest = {name: tuple(max(found) for found in each) for name, each in late.items()}
     figures = (
         Figure("longest stall", longest["process"], "ms", "wall", Goal(at_most=25)),
-        Figure("longest stall, against a thread", times_less(longest["thread"], longest["process"]), "× less", "wall", Goal(at_least=10)),
+        Figure(
+            "longest stall, against a thread",
+            times_less(longest["thread"], longest["process"]),
+            "× less",
+            "wall",
+            Goal(at_least=10),
+        ),
         Figure("longest stall in a thread", longest["thread"], "ms", "wall"),
         Figure("99th percentile", tuple(quantile(found, 0.99) for found in late["process"]), "ms", "wall"),
-        Figure("99th percentile in a thread", tuple(quantile(found, 0.99) for found in late["thread"]), "ms", "wall"),
+        Figure(
+            "99th percentile in a thread",
+            tuple(quantile(found, 0.99) for found in late["thread"]),
+            "ms",
+            "wall",
+        ),
     )
     series = {f"longest, {name}": longest[name] for name in WAYS} | {
         f"99th percentile, {name}": [quantile(found, 0.99) for found in late[name]] for name in WAYS
@@ -47,7 +60,10 @@ def measure(options: Options) -> Result:
 async def _run(folder: Path, *options: str) -> tuple[list[float], list]:
     """ms late, and the grids."""
     probe = folder / "stalls"
-    async with Discord() as discord, RealBot(discord, folder, f"--probe={probe}", f"--pause={PAUSE}", *options) as bot:
+    async with (
+        Discord() as discord,
+        RealBot(discord, folder, f"--probe={probe}", f"--pause={PAUSE}", *options) as bot,
+    ):
         await discord.until(lambda: "imagine" in discord.commands)
         asked = []
         for number in range(INTERACTIONS):

@@ -1,4 +1,5 @@
-"""Random traces with joins, leaves and cancels at any step: every picture must be the one that the same request gets alone."""
+"""Random traces with joins, leaves and cancels at any step: every picture must be the one that the same
+request gets alone."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ FEWEST, MOST = 3, 6  # jobs in a trace
 
 @dataclass(frozen=True)
 class Request:
-    """One of the pool, and what it gets alone: latents as the decoder takes them (1, C, h, w), picture (H, W, 3)."""
+    """One of the pool, and what it gets alone: latents as the decoder takes them (1, C, h, w), picture (H, W,
+    3)."""
 
     generation: Generation
     latents: torch.Tensor
@@ -61,14 +63,21 @@ def measure(options: Options) -> Result:
                 pictures.append(apart(picture, request.picture))
     every = list(itertools.chain(*worst.values()))
     figures = (
-        Figure("traces", (wanted,), "", "count"), Figure("pictures compared", (len(every),), "", "count"),
+        Figure("traces", (wanted,), "", "count"),
+        Figure("pictures compared", (len(every),), "", "count"),
         Figure("wrong pictures", (sum(r > BOUND for r in every),), "", "count", Goal(at_most=0)),
-        Figure("largest difference, of the latents' deviation", (max(every),), "", "count", Goal(at_most=BOUND)),
+        Figure(
+            "largest difference, of the latents' deviation", (max(every),), "", "count", Goal(at_most=BOUND)
+        ),
         Figure("jobs that shared a pass, on the average", (float(np.mean(shared)),), "", "count"),
-    )  # fmt: skip
+    )
     checks = (check("latents, of their deviation", every, BOUND), check("pictures, of 255", pictures, 2))
     series = {name: [max(found)] for name, found in worst.items()}
-    return Result(figures, checks, Chart("bars", TITLE, "largest difference, of the latents' deviation", series, log=True))
+    return Result(
+        figures,
+        checks,
+        Chart("bars", TITLE, "largest difference, of the latents' deviation", series, log=True),
+    )
 
 
 # What each gets alone
@@ -77,32 +86,55 @@ def measure(options: Options) -> Result:
 def _pool(model: ImageModel, chance: random.Random, count: int) -> list[Request]:
     samplers: Sequence[str | None] = (None, *SCHEDULERS) if model.card.samplers == "any" else (None,)
     modes = [mode for mode in Mode if model.has(mode)]
-    return [_alone(model, _generation(chance, samplers[i % len(samplers)], modes[i % 5 % len(modes)])) for i in range(count)]
+    return [
+        _alone(model, _generation(chance, samplers[i % len(samplers)], modes[i % 5 % len(modes)]))
+        for i in range(count)
+    ]
 
 
 def _generation(chance: random.Random, sampler: str | None, mode: Mode) -> Generation:
     seed = chance.randrange(2**32)
     generation = Generation(
-        mode, chance.choice(PROMPTS), (seed,), SIDE, SIDE, chance.randint(2, 5), chance.choice((1.0, 3.0, 5.0, 7.5)), sampler=sampler
+        mode,
+        chance.choice(PROMPTS),
+        (seed,),
+        SIDE,
+        SIDE,
+        chance.randint(2, 5),
+        chance.choice((1.0, 3.0, 5.0, 7.5)),
+        sampler=sampler,
     )
     if mode is Mode.TEXT:
         return generation
     start, mask = tiny.picture(SIDE, SIDE, seed % 97), Image.new("L", (SIDE, SIDE), 0)
     mask.paste(255, (SIDE // 2, 0, SIDE, SIDE))
-    return replace(generation, strength=chance.choice((0.6, 1.0)), image=start, mask_image=mask if mode is Mode.INPAINT else None)
+    return replace(
+        generation,
+        strength=chance.choice((0.6, 1.0)),
+        image=start,
+        mask_image=mask if mode is Mode.INPAINT else None,
+    )
 
 
 def _alone(model: ImageModel, g: Generation) -> Request:
     """By the pipeline itself; the picture is its latents decoded by diffusers."""
     pipe = model.pipeline(g.mode)
     given = {
-        "prompt": g.prompt, "width": g.width, "height": g.height, "num_inference_steps": g.num_inference_steps,
-        "guidance_scale": g.guidance_scale, "image": g.image, "mask_image": g.mask_image, "strength": g.strength,
-    }  # fmt: skip
+        "prompt": g.prompt,
+        "width": g.width,
+        "height": g.height,
+        "num_inference_steps": g.num_inference_steps,
+        "guidance_scale": g.guidance_scale,
+        "image": g.image,
+        "mask_image": g.mask_image,
+        "strength": g.strength,
+    }
     if model.family.whole_mask and g.mode is Mode.IMAGE:
         given["mask_image"] = Image.new("L", (g.width, g.height), 255)
     pipe.scheduler = model.scheduler(g.sampler)
-    found = pipe(**arguments(pipe, given), output_type="latent", generator=torch.Generator().manual_seed(g.seeds[0])).images
+    found = pipe(
+        **arguments(pipe, given), output_type="latent", generator=torch.Generator().manual_seed(g.seeds[0])
+    ).images
     latents = model.family.unpack(pipe, found, g.height, g.width)
     with torch.no_grad():
         decoded = pipe.vae.decode(latents, return_dict=False)[0]
@@ -112,11 +144,22 @@ def _alone(model: ImageModel, g: Generation) -> Request:
 # What they get together
 
 
-def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
-    """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the average."""
+def _trace(
+    model: ImageModel, pool: Sequence[Request], chance: random.Random
+) -> tuple[list[tuple[Request, torch.Tensor, np.ndarray]], float]:
+    """(request, latents, picture) of every job that was not stopped, and how many jobs a pass had on the
+    average."""
     chosen = chance.sample(list(pool), chance.randint(FEWEST, MOST))
-    lives = [Life(request.generation, chance.randint(0, 4) if chance.random() < CANCELLED else None) for request in chosen]
-    arrivals, engine, ticks, passes = list(itertools.accumulate(chance.choice((0, 0, 1, 2)) for _ in lives)), Engine(), 0, []
+    lives = [
+        Life(request.generation, chance.randint(0, 4) if chance.random() < CANCELLED else None)
+        for request in chosen
+    ]
+    arrivals, engine, ticks, passes = (
+        list(itertools.accumulate(chance.choice((0, 0, 1, 2)) for _ in lives)),
+        Engine(),
+        0,
+        [],
+    )
     coming = list(zip(arrivals, lives, strict=True))
     began = time.monotonic()
     try:
@@ -138,4 +181,6 @@ def _trace(model: ImageModel, pool: Sequence[Request], chance: random.Random) ->
         if life.error is not None and not isinstance(life.error, JobCancelled):
             raise life.error
     found = zip(chosen, lives, strict=True)
-    return [(request, life.latents, life.picture) for request, life in found if life.error is None], float(np.mean(passes or [0]))
+    return [(request, life.latents, life.picture) for request, life in found if life.error is None], float(
+        np.mean(passes or [0])
+    )

@@ -26,20 +26,44 @@ def measure(options: Options) -> Result:
     for kind, picture in (("drawing", samples.drawing(SIDE)), ("photo", samples.photo(SIDE))):
         decoded = samples.decoded(picture)
         ways = {
-            "diffusers + Pillow": _plain(decoded), "PNG": _ours(decoded, pictures.png),
+            "diffusers + Pillow": _plain(decoded),
+            "PNG": _ours(decoded, pictures.png),
             "WebP": _ours(decoded, lambda image: pictures.grid([image])),
-        }  # fmt: skip
+        }
         wanted = _read(ways["diffusers + Pillow"]())
-        checks.append(check(f"pixels of the {kind}", [apart(_read(ways[name]()), wanted) for name in ("PNG", "WebP")], 0))
-        costs = {name: cpu_ms(found) for name, found in interleaved(ways, options.repeats, rounds=ROUNDS).items()}
+        checks.append(
+            check(
+                f"pixels of the {kind}", [apart(_read(ways[name]()), wanted) for name in ("PNG", "WebP")], 0
+            )
+        )
+        costs = {
+            name: cpu_ms(found) for name, found in interleaved(ways, options.repeats, rounds=ROUNDS).items()
+        }
         figures += [
-            Figure(f"PNG, {kind}", times_less(costs["diffusers + Pillow"], costs["PNG"]), "× less", goal=Goal(at_least=10)),
-            Figure(f"WebP, {kind}", times_less(costs["diffusers + Pillow"], costs["WebP"]), "× less", goal=Goal(at_least=10)),
+            Figure(
+                f"PNG, {kind}",
+                times_less(costs["diffusers + Pillow"], costs["PNG"]),
+                "× less",
+                goal=Goal(at_least=10),
+            ),
+            Figure(
+                f"WebP, {kind}",
+                times_less(costs["diffusers + Pillow"], costs["WebP"]),
+                "× less",
+                goal=Goal(at_least=10),
+            ),
         ]
         series |= {f"{name}, {kind}": found for name, found in costs.items()}
-        notes.append(f"{kind}: " + ", ".join(f"{name} {len(work()) / 1000:.0f} kB" for name, work in ways.items()))
-    notes.append("Single pictures are PNG; WebP is for grids only, where a quarter less to upload is worth 20 to 30 ms in a thread beside the steps.")
-    return Result(tuple(figures), tuple(checks), Chart("bars", TITLE, "CPU ms a picture", series), tuple(notes))
+        notes.append(
+            f"{kind}: " + ", ".join(f"{name} {len(work()) / 1000:.0f} kB" for name, work in ways.items())
+        )
+    notes.append(
+        "Single pictures are PNG; WebP is for grids only, where a quarter less to upload is worth 20 to 30 ms"
+        " in a thread beside the steps."
+    )
+    return Result(
+        tuple(figures), tuple(checks), Chart("bars", TITLE, "CPU ms a picture", series), tuple(notes)
+    )
 
 
 def _plain(decoded: torch.Tensor) -> Callable[[], bytes]:

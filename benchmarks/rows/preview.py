@@ -35,25 +35,52 @@ def measure(options: Options) -> Result:
         return pictures.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
 
     steps = cpu_ms(interleaved({"step": step}, options.repeats)["step"])
-    ways = interleaved({"preview": whole, "linear map": lambda: map_.pictures(latents)}, options.repeats, rounds=20)
+    ways = interleaved(
+        {"preview": whole, "linear map": lambda: map_.pictures(latents)}, options.repeats, rounds=20
+    )
     costs = {name: cpu_ms(found) for name, found in ways.items()}
-    share = {name: tuple(100 * part / step for part, step in zip(found, steps, strict=True)) for name, found in costs.items()}
+    share = {
+        name: tuple(100 * part / step for part, step in zip(found, steps, strict=True))
+        for name, found in costs.items()
+    }
     figures = (
         Figure("preview with its encoding, of a step", share["preview"], "%", goal=Goal(at_most=1)),
         Figure("linear map alone, of a step", share["linear map"], "%", goal=Goal(at_most=1)),
     )
-    notes = (f"A worker makes one at most every {PREVIEW_EVERY} s for each job, so over a whole job it is less still.",)
-    return Result(figures, (_shows_the_picture(model),), Chart("bars", TITLE, "CPU ms", {"step": steps, **costs}, log=True), notes)
+    notes = (
+        (
+            f"A worker makes one at most every {PREVIEW_EVERY} s for each job, so over a whole job it is less"
+            " still."
+        ),
+    )
+    return Result(
+        figures,
+        (_shows_the_picture(model),),
+        Chart("bars", TITLE, "CPU ms", {"step": steps, **costs}, log=True),
+        notes,
+    )
 
 
 def _shows_the_picture(model: ImageModel) -> Check:
-    """Mean difference between what the map shows of a decoded picture's latents and that picture, in 0..255."""
+    """Mean difference between what the map shows of a decoded picture's latents and that picture, in
+    0..255."""
     pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
-    given = {"height": side, "width": side, "generator": torch.Generator().manual_seed(0), "output_type": "latent"}
+    given = {
+        "height": side,
+        "width": side,
+        "generator": torch.Generator().manual_seed(0),
+        "output_type": "latent",
+    }
     drawn = pipe("a red house", num_inference_steps=4, **given).images
     latents = model.family.unpack(pipe, drawn, side, side)
     with torch.no_grad():
         decoded = pipe.vae.decode(latents, return_dict=False)[0]
-    small = torch.nn.functional.interpolate(decoded, size=latents.shape[-2:], mode="area")[0].permute(1, 2, 0) * 127.5 + 127.5
-    shown = torch.tensor(list(model.latent_map.pictures(latents)[0].getdata()), dtype=torch.float32).view_as(small)
+    small = (
+        torch.nn.functional.interpolate(decoded, size=latents.shape[-2:], mode="area")[0].permute(1, 2, 0)
+        * 127.5
+        + 127.5
+    )
+    shown = torch.tensor(list(model.latent_map.pictures(latents)[0].getdata()), dtype=torch.float32).view_as(
+        small
+    )
     return check("mean difference of preview and picture, of 255", [float((small - shown).abs().mean())], 24)

@@ -21,7 +21,10 @@ from jobs.local import LocalExecutor
 from vision.protocol import Done, LoadingModel, Run, Step, WorkerConfig
 
 TITLE = "kill -9 of the worker in mid-batch: steps drawn twice"
-AGAINST = "the same jobs, undisturbed; a worker that keeps nothing would draw again whatever its jobs had done: half of all steps on the average"
+AGAINST = (
+    "the same jobs, undisturbed; a worker that keeps nothing would draw again whatever its jobs had done:"
+    " half of all steps on the average"
+)
 JOBS, STEPS = 4, 40
 
 
@@ -50,11 +53,20 @@ def measure(options: Options) -> Result:
     kills = [round(JOBS * steps * (k + 1) / (options.repeats + 1)) for k in range(options.repeats)]
     jobs, redone = asyncio.run(_lives(options, "killed", steps, kills))
     share = tuple(100 * again / (JOBS * steps) for again in redone)
-    pairs = [(a, b) for job, calm in zip(jobs, undisturbed, strict=True) for a, b in zip(job.data, calm.data, strict=True)]
+    pairs = [
+        (a, b)
+        for job, calm in zip(jobs, undisturbed, strict=True)
+        for a, b in zip(job.data, calm.data, strict=True)
+    ]
     differences = [mean_apart(_read(a), _read(b)) for a, b in pairs]
     figures = (
         Figure("steps drawn twice after a kill, of all", share, "%", "count", Goal(at_most=10)),
-        Figure("steps that a worker that keeps nothing would draw again", tuple(100 * kill / (JOBS * steps) for kill in kills), "%", "count"),
+        Figure(
+            "steps that a worker that keeps nothing would draw again",
+            tuple(100 * kill / (JOBS * steps) for kill in kills),
+            "%",
+            "count",
+        ),
     )
     series = {"with checkpoints": share, "without": [100 * kill / (JOBS * steps) for kill in kills]}
     notes = (f"{JOBS} jobs of four pictures and {steps} steps on the demo model, in one worker.",)
@@ -63,10 +75,15 @@ def measure(options: Options) -> Result:
 
 
 async def _lives(options: Options, name: str, steps: int, kills: list[int]) -> tuple[list[_Job], list[int]]:
-    """The jobs, run to their ends through all kills, and how many steps were reported twice after each kill."""
+    """The jobs, run to their ends through all kills, and how many steps were reported twice after each
+    kill."""
     cache = options.folder / name
-    config = WorkerConfig("cpu", {"image": str(DEMO)}, str(cache), cpu_threads=1, allow_download=False, log_level="error")
-    requests = [ImagineRequest(prompt="a red house", seed=10 * i, num_inference_steps=steps) for i in range(JOBS)]
+    config = WorkerConfig(
+        "cpu", {"image": str(DEMO)}, str(cache), cpu_threads=1, allow_download=False, log_level="error"
+    )
+    requests = [
+        ImagineRequest(prompt="a red house", seed=10 * i, num_inference_steps=steps) for i in range(JOBS)
+    ]
     jobs = [_Job(Run(f"{name}{i}", "imagine", to_json(request))) for i, request in enumerate(requests)]
     executor, changed, redone = LocalExecutor([config]), asyncio.Event(), []
     await executor.start(changed.set)
@@ -76,13 +93,21 @@ async def _lives(options: Options, name: str, steps: int, kills: list[int]) -> t
             told = [len(job.steps) for job in jobs]
             killed = (lambda kill=kill: sum(job.done for job in jobs) >= kill) if kill is not None else None
             await _life(executor, changed, [job for job in jobs if not job.data], killed)
-            redone.append(sum(step <= was for job, was, n in zip(jobs, before, told, strict=True) for step in job.steps[n:]))
+            redone.append(
+                sum(
+                    step <= was
+                    for job, was, n in zip(jobs, before, told, strict=True)
+                    for step in job.steps[n:]
+                )
+            )
     finally:
         await executor.stop()
     return jobs, redone[1:]
 
 
-async def _life(executor: LocalExecutor, changed: asyncio.Event, jobs: list[_Job], killed: Callable[[], bool] | None) -> None:
+async def _life(
+    executor: LocalExecutor, changed: asyncio.Event, jobs: list[_Job], killed: Callable[[], bool] | None
+) -> None:
     """Run ``jobs`` until they are done, or until ``killed`` says that it is time."""
     doomed = asyncio.Event()
 

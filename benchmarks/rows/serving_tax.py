@@ -20,13 +20,21 @@ from vision import card as cards
 from vision import pictures
 
 TITLE = "Serving tax: the bot's throughput on the demo model"
-AGAINST = "the diffusers pipeline in a bare loop, one request of four pictures after another, the pictures neither saved nor shown to anybody"
+AGAINST = (
+    "the diffusers pipeline in a bare loop, one request of four pictures after another, the pictures neither"
+    " saved nor shown to anybody"
+)
 JOBS, STEPS = 8, 12
-ACROSS = {"bare loop": "requests a minute, bare loop", "with PNG": "… that saves its pictures as PNG", "bot": "requests a minute, bot"}
+ACROSS = {
+    "bare loop": "requests a minute, bare loop",
+    "with PNG": "… that saves its pictures as PNG",
+    "bot": "requests a minute, bot",
+}
 
 
 def measure(options: Options) -> Result:
-    """One bot and one loop, taking turns on the same requests; the grids that Discord got must be the loop's pictures."""
+    """One bot and one loop, taking turns on the same requests; the grids that Discord got must be the loop's
+    pictures."""
     return asyncio.run(_measure(options))
 
 
@@ -35,33 +43,57 @@ async def _measure(options: Options) -> Result:
     rates: dict[str, list[float]] = {name: [] for name in ACROSS}
     differences = []
     loop = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.bare_loop", str(options.folder), cwd=ROOT, limit=2**20,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "benchmarks.bare_loop",
+        str(options.folder),
+        cwd=ROOT,
+        limit=2**20,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     try:
         await _line(loop)
         async with Discord() as discord, RealBot(discord, options.folder):
             await discord.until(lambda: "imagine" in discord.commands)
-            await answered(discord, [imagine(discord, 0, "a blue star --steps 1 --seed 0")])  # the model is loaded
+            await answered(
+                discord, [imagine(discord, 0, "a blue star --steps 1 --seed 0")]
+            )  # the model is loaded
             for repeat in range(options.repeats):
-                asks = [{"prompt": f"a red house {repeat} {i}", "seed": 100 * repeat + 4 * i, "steps": STEPS} for i in range(jobs)]
+                asks = [
+                    {"prompt": f"a red house {repeat} {i}", "seed": 100 * repeat + 4 * i, "steps": STEPS}
+                    for i in range(jobs)
+                ]
                 bare = await _ask_loop(loop, asks)
                 seconds, grids = await _ask_bot(discord, asks)
                 rates["bare loop"].append(60 * jobs / bare["seconds"])
                 rates["with PNG"].append(60 * jobs / bare["with PNG"])
                 rates["bot"].append(60 * jobs / seconds)
-                differences += [mean_apart(grid, _sheet(images)) for grid, images in zip(grids, np.load(bare["pictures"]), strict=True)]
+                differences += [
+                    mean_apart(grid, _sheet(images))
+                    for grid, images in zip(grids, np.load(bare["pictures"]), strict=True)
+                ]
     finally:
         loop.kill()
         await loop.wait()
-    share = {name: tuple(ours / theirs for ours, theirs in zip(rates["bot"], rates[name], strict=True)) for name in ("bare loop", "with PNG")}
+    share = {
+        name: tuple(ours / theirs for ours, theirs in zip(rates["bot"], rates[name], strict=True))
+        for name in ("bare loop", "with PNG")
+    }
     figures = (
         Figure("throughput of the bot, of the bare loop's", share["bare loop"], "×", "wall", Goal(0.97)),
         Figure("… of a loop's that saves PNG files", share["with PNG"], "×", "wall"),
         *(Figure(words, tuple(rates[name]), "a minute", "wall") for name, words in ACROSS.items()),
     )
-    checks = (check("grids in Discord and the loop's pictures, mean difference of 255", differences, ROUNDED),)
-    return Result(figures, checks, Chart("bars", TITLE, "requests a minute", {words: rates[name] for name, words in ACROSS.items()}))
+    checks = (
+        check("grids in Discord and the loop's pictures, mean difference of 255", differences, ROUNDED),
+    )
+    return Result(
+        figures,
+        checks,
+        Chart("bars", TITLE, "requests a minute", {words: rates[name] for name, words in ACROSS.items()}),
+    )
 
 
 async def _ask_loop(loop: Any, asks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -79,9 +111,14 @@ async def _line(loop: Any) -> dict[str, Any]:
 
 async def _ask_bot(discord: Discord, asks: list[dict[str, Any]]) -> tuple[float, list[np.ndarray]]:
     """Seconds from the first command typed to the last picture shown, and the grids."""
-    asked = [imagine(discord, i, f"{ask['prompt']} --steps {ask['steps']} --seed {ask['seed']}") for i, ask in enumerate(asks)]
+    asked = [
+        imagine(discord, i, f"{ask['prompt']} --steps {ask['steps']} --seed {ask['seed']}")
+        for i, ask in enumerate(asks)
+    ]
     messages = await answered(discord, asked)
-    return max(finished_at(message) for message in messages) - asked[0].sent, [picture(message) for message in messages]
+    return max(finished_at(message) for message in messages) - asked[0].sent, [
+        picture(message) for message in messages
+    ]
 
 
 def _sheet(images: np.ndarray) -> np.ndarray:

@@ -23,7 +23,10 @@ PARTS = {  # what a worker does before it is ready, in its order
     "Python, our modules": "import vision.worker",
     "torch": "import torch",
     "diffusers, transformers": "import diffusers.utils.torch_utils, transformers, vision.provider",
-    "the model family's pipelines": "from diffusers import StableDiffusionPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline",
+    "the model family's pipelines": (
+        "from diffusers import StableDiffusionPipeline, StableDiffusionImg2ImgPipeline,"
+        " StableDiffusionInpaintPipeline"
+    ),
 }
 
 
@@ -35,11 +38,24 @@ def measure(options: Options) -> Result:
         folder.mkdir()
         for name, seconds in {**asyncio.run(_first_picture(folder)), **_page(folder), **_parts()}.items():
             times.setdefault(name, []).append(seconds)
-    figures = tuple(Figure(name, tuple(values), "s", "CPU" if name.startswith("import") else "wall") for name, values in times.items())
+    figures = tuple(
+        Figure(name, tuple(values), "s", "CPU" if name.startswith("import") else "wall")
+        for name, values in times.items()
+    )
     series = {name: values for name, values in times.items()}
     slow = statistics.median(times["worker: ready"])
-    notes = (f"Of a worker's {slow:.1f} s nearly all are imports; models are read at the first job, in 0.2 s for the demo model.",)
-    return Result(figures, (check("first pictures missing", [0.0] * options.repeats, 0),), Chart("bars", TITLE, "seconds", series), notes)
+    notes = (
+        (
+            f"Of a worker's {slow:.1f} s nearly all are imports; models are read at the first job, in 0.2 s"
+            " for the demo model."
+        ),
+    )
+    return Result(
+        figures,
+        (check("first pictures missing", [0.0] * options.repeats, 0),),
+        Chart("bars", TITLE, "seconds", series),
+        notes,
+    )
 
 
 async def _first_picture(folder) -> dict[str, float]:
@@ -49,14 +65,30 @@ async def _first_picture(folder) -> dict[str, float]:
         connected = time.monotonic() - bot.started
         (message,) = await answered(discord, [imagine(discord, 0, "a red house --steps 1 --seed 1")])
         (ready,) = re.findall(r"worker for cpu .* ready in ([\d.]+) s", bot.log)
-        return {"bot: connected": connected, "bot: first picture": finished_at(message) - bot.started, "worker: ready": float(ready)}
+        return {
+            "bot: connected": connected,
+            "bot: first picture": finished_at(message) - bot.started,
+            "worker: ready": float(ready),
+        }
 
 
 def _page(folder) -> dict[str, float]:
     """``make run`` of an installed studio without a token: until the sandbox's address is printed."""
-    environment = {**os.environ, "DATA_DIR": str(folder / "sandbox"), "OPEN_BROWSER": "off", "DISCORD_TOKEN": "", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(folder / "sandbox"),
+        "OPEN_BROWSER": "off",
+        "DISCORD_TOKEN": "",
+        "PYTHONUNBUFFERED": "1",
+    }
     began = time.monotonic()
-    given = {"cwd": ROOT, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    given = {
+        "cwd": ROOT,
+        "env": environment,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+        "text": True,
+    }
     with subprocess.Popen([sys.executable, "-m", "bot"], **given) as process:
         try:
             next(line for line in process.stdout if "sandbox: http" in line)
@@ -66,8 +98,13 @@ def _page(folder) -> dict[str, float]:
 
 
 def _parts() -> Mapping[str, float]:
-    """CPU seconds of each part of a worker's imports, one process for all, without garbage collection as there."""
-    script = "import gc, time\ngc.disable()\n" + "".join(f"{code}\nprint(time.process_time())\n" for code in PARTS.values())
-    found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    """CPU seconds of each part of a worker's imports, one process for all, without garbage collection as
+    there."""
+    script = "import gc, time\ngc.disable()\n" + "".join(
+        f"{code}\nprint(time.process_time())\n" for code in PARTS.values()
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     ends = [0.0, *map(float, found)]
     return {f"imports: {name}": end - begin for name, begin, end in zip(PARTS, ends, ends[1:], strict=False)}

@@ -35,7 +35,9 @@ class Blend(commands.Cog):
 
         async def build() -> actions.Ask:
             images = (await self.bot.asking.pictures.attached(self.bot.actor(interaction), files)).values()
-            ask = actions.blend(tuple(images), SHAPES[dimensions] if dimensions else None, seed=actions.new_seed())
+            ask = actions.blend(
+                tuple(images), SHAPES[dimensions] if dimensions else None, seed=actions.new_seed()
+            )
             return actions.with_speed(ask, chosen.lane)
 
         await self.bot.ask(interaction, build, ephemeral=chosen.stealth)

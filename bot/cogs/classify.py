@@ -18,11 +18,16 @@ class Classify(commands.Cog):
 
     @app_commands.command(description="What is in a picture, best guess first")
     @app_commands.describe(
-        image="The picture", link="Or a link to a Discord attachment, or to a message of mine; or a job id and number",
+        image="The picture",
+        link="Or a link to a Discord attachment, or to a message of mine; or a job id and number",
         labels=f"Your own labels, separated by commas, up to {MAX_LABELS}",
-    )  # fmt: skip
+    )
     async def classify(
-        self, interaction: discord.Interaction, image: discord.Attachment | None = None, labels: str | None = None, link: str | None = None
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None = None,
+        labels: str | None = None,
+        link: str | None = None,
     ) -> None:
         if (image is None) == (link is None):
             raise UserError("Give a picture as `image`, or name one by `link`.")
@@ -33,7 +38,9 @@ class Classify(commands.Cog):
 
         async def build() -> actions.Ask:
             sha256, parent, private = await self.bot.asking.picture(interaction, image, link)
-            return actions.Ask(ClassifyRequest(image=sha256, labels=asked), chosen.lane or actions.Lane.FAST, parent, private)
+            return actions.Ask(
+                ClassifyRequest(image=sha256, labels=asked), chosen.lane or actions.Lane.FAST, parent, private
+            )
 
         await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
 

@@ -43,23 +43,46 @@ class Favourites(commands.Cog):
 
     async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
         user = interaction.user.id
-        found, count = await self.bot.members.favourites(user, limit=1, offset=offset), await self.bot.members.count_favourites(user)
+        found, count = (
+            await self.bot.members.favourites(user, limit=1, offset=offset),
+            await self.bot.members.count_favourites(user),
+        )
         if not found:
             return None
         kept = found[0]
-        text = f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job {kept.job_id} {kept.position + 1}"
+        text = (
+            f"❤️ {offset + 1} of {count} · **{messages.quote(kept.prompt, 300) or 'no prompt'}**\n-# job"
+            f" {kept.job_id} {kept.position + 1}"
+        )
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         result = await self.bot.queue.result(kept.job_id)
         if result is None or kept.position >= len(result.pictures):
             return Post(f"{text}\n-# Its picture is gone.", view=view)
-        stored, place = result.pictures[kept.position], Place(interaction.guild_id, interaction.channel_id or 0)
-        picture, notes = await self.bot.delivery.fitted(stored, result.job, interaction.filesize_limit or DEFAULT_FILE_LIMIT)
+        stored, place = (
+            result.pictures[kept.position],
+            Place(interaction.guild_id, interaction.channel_id or 0),
+        )
+        picture, notes = await self.bot.delivery.fitted(
+            stored, result.job, interaction.filesize_limit or DEFAULT_FILE_LIMIT
+        )
         treatment = await self.bot.moderator.treatment((stored.sha256,), result.job, place)
-        return treated(Post("\n".join([text, *(f"-# {note}" for note in notes)]), picture, view), treatment, result.job)
+        return treated(
+            Post("\n".join([text, *(f"-# {note}" for note in notes)]), picture, view), treatment, result.job
+        )
 
     async def _show(self, interaction: discord.Interaction, post: Post) -> None:
-        files = [discord.File(io.BytesIO(post.picture[0]), post.picture[1], description=post.picture[2][:1024] or None)] if post.picture else []
-        await interaction.edit_original_response(content=post.content, attachments=files, view=post.view, allowed_mentions=SILENT)
+        files = (
+            [
+                discord.File(
+                    io.BytesIO(post.picture[0]), post.picture[1], description=post.picture[2][:1024] or None
+                )
+            ]
+            if post.picture
+            else []
+        )
+        await interaction.edit_original_response(
+            content=post.content, attachments=files, view=post.view, allowed_mentions=SILENT
+        )
 
 
 async def setup(bot: Atelier) -> None:

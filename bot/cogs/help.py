@@ -29,7 +29,11 @@ class Help(commands.Cog):
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=topic, value=topic) for topic in guide.topics() if current.strip().lower() in topic][:25]
+        return [
+            app_commands.Choice(name=topic, value=topic)
+            for topic in guide.topics()
+            if current.strip().lower() in topic
+        ][:25]
 
 
 async def setup(bot: Atelier) -> None:

@@ -18,7 +18,10 @@ class Imagine(commands.Cog):
 
     @app_commands.command(description="Four pictures from your words")
     @app_commands.describe(
-        prompt="What you want to see; --ar 3:2, --no blue, --seed 5 and more go at the end (see /help topic:prompt)",
+        prompt=(
+            "What you want to see; --ar 3:2, --no blue, --seed 5 and more go at the end (see /help"
+            " topic:prompt)"
+        ),
         image="A picture to be used; the words can call it <1>, as in <1>::2 or --sref <1>",
         image2="<2>",
         image3="<3>",
@@ -39,7 +42,9 @@ class Imagine(commands.Cog):
             await self.hints.once(interaction, self.bot.queue)
 
     @imagine.autocomplete("prompt")
-    async def _prompts(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+    async def _prompts(
+        self, interaction: discord.Interaction, current: str
+    ) -> list[app_commands.Choice[str]]:
         return await complete(self.bot, interaction.user.id, current, self.hints.suggest(current))
 
 

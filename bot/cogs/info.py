@@ -25,21 +25,44 @@ class Info(commands.Cog):
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self.bot.check(interaction, Action.MINE)
         user, now = interaction.user.id, datetime.now(UTC)
-        ever, month = await self.bot.members.usage(user), await self.bot.members.usage(user, now.replace(day=1, hour=0, minute=0, second=0))
+        ever, month = (
+            await self.bot.members.usage(user),
+            await self.bot.members.usage(user, now.replace(day=1, hour=0, minute=0, second=0)),
+        )
         chosen = await self.bot.members.preferences(user)
-        head = _head(user, chosen, ever, month, self.bot.settings.user_running, self.bot.settings.user_waiting)
-        await answer(interaction, [*head, *render(await self.bot.queue.mine(user), heading="Your jobs", show_user=False, links=True)])
+        head = _head(
+            user, chosen, ever, month, self.bot.settings.user_running, self.bot.settings.user_waiting
+        )
+        await answer(
+            interaction,
+            [
+                *head,
+                *render(await self.bot.queue.mine(user), heading="Your jobs", show_user=False, links=True),
+            ],
+        )
 
 
 def _head(user: int, chosen: Preferences, ever: Usage, month: Usage, running: int, waiting: int) -> list[str]:
     speed = chosen.lane.value if chosen.lane else "fast"
-    kinds = ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1])) or "nothing yet"
+    kinds = (
+        ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1]))
+        or "nothing yet"
+    )
     return [
-        f"**<@{user}>** · {speed} · {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}",
-        f"**This month** {_count(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of the device, {_count(month.pictures, 'picture')}",
-        f"**Lifetime** {kinds}; {_time(ever.seconds)}, {_count(ever.pictures, 'picture')}, {_count(ever.favourites, 'favourite')}",
+        (
+            f"**<@{user}>** · {speed} ·"
+            f" {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}"
+        ),
+        (
+            f"**This month** {_count(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of the device,"
+            f" {_count(month.pictures, 'picture')}"
+        ),
+        (
+            f"**Lifetime** {kinds}; {_time(ever.seconds)}, {_count(ever.pictures, 'picture')},"
+            f" {_count(ever.favourites, 'favourite')}"
+        ),
         f"**Limits** {running} jobs at once, {waiting} waiting (a role of yours may have other ones)",
-    ]  # fmt: skip
+    ]
 
 
 def _time(seconds: float) -> str:

@@ -25,10 +25,14 @@ class Menus(commands.Cog):
         self.menus = [
             app_commands.ContextMenu(name=name, callback=work)
             for name, work in (
-                ("Describe", self.describe), ("Classify", self.classify), ("Vary", self.vary), ("Cancel", self.cancel),
-                ("DM results", self.dm_results), ("Details", self.details),
+                ("Describe", self.describe),
+                ("Classify", self.classify),
+                ("Vary", self.vary),
+                ("Cancel", self.cancel),
+                ("DM results", self.dm_results),
+                ("Details", self.details),
             )
-        ]  # fmt: skip
+        ]
 
     async def cog_load(self) -> None:
         for menu in self.menus:
@@ -39,15 +43,27 @@ class Menus(commands.Cog):
             self.bot.tree.remove_command(menu.name, type=menu.type)
 
     async def describe(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await self._about(interaction, message, Action.DESCRIBE, lambda s: Ask(DescribeRequest(image=s.sha256, seed=actions.new_seed())))
+        await self._about(
+            interaction,
+            message,
+            Action.DESCRIBE,
+            lambda s: Ask(DescribeRequest(image=s.sha256, seed=actions.new_seed())),
+        )
 
     async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await self._about(interaction, message, Action.CLASSIFY, lambda s: Ask(ClassifyRequest(image=s.sha256)))
+        await self._about(
+            interaction, message, Action.CLASSIFY, lambda s: Ask(ClassifyRequest(image=s.sha256))
+        )
 
     async def vary(self, interaction: discord.Interaction, message: discord.Message) -> None:
         chosen = await self.bot.asking.preferences(interaction.user.id)
         amount = "strong" if chosen.strong else "subtle"
-        await self._about(interaction, message, Action.VARY, lambda s: actions.variation(s, amount, None, seed=actions.new_seed()))
+        await self._about(
+            interaction,
+            message,
+            Action.VARY,
+            lambda s: actions.variation(s, amount, None, seed=actions.new_seed()),
+        )
 
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -57,17 +73,23 @@ class Menus(commands.Cog):
     async def dm_results(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         job, index = await self._job(interaction, message, Action.DM)
-        await self.bot.sharing.hand_over(interaction.user, await self.bot.result_of(job), None if index is None else [index])
+        await self.bot.sharing.hand_over(
+            interaction.user, await self.bot.result_of(job), None if index is None else [index]
+        )
         await whisper(interaction, "It is in your direct messages.")
 
     async def details(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         job, index = await self._job(interaction, message, Action.DETAILS)
         result = await self.bot.queue.result(job.id)
-        for page in messages.details(job, result.parameters if result else {}, result.pictures if result else (), index or 0):
+        for page in messages.details(
+            job, result.parameters if result else {}, result.pictures if result else (), index or 0
+        ):
             await add_whisper(interaction, page)
 
-    async def _job(self, interaction: discord.Interaction, message: discord.Message, right: Action) -> tuple[Job, int | None]:
+    async def _job(
+        self, interaction: discord.Interaction, message: discord.Message, right: Action
+    ) -> tuple[Job, int | None]:
         found = await self.bot.queue.job_of_message(message.id)
         if found is None:
             raise UserError("That message shows no job of mine.")
@@ -75,7 +97,11 @@ class Menus(commands.Cog):
         return found
 
     async def _about(
-        self, interaction: discord.Interaction, message: discord.Message, right: Action, build: Callable[[Source], Ask]
+        self,
+        interaction: discord.Interaction,
+        message: discord.Message,
+        right: Action,
+        build: Callable[[Source], Ask],
     ) -> None:
         """Queue something about the message's picture: of ours the stored one, else its first attachment."""
         chosen = await self.bot.asking.preferences(interaction.user.id)
@@ -90,7 +116,9 @@ class Menus(commands.Cog):
 
         await self.bot.ask(interaction, built, ephemeral=private)
 
-    async def _source(self, interaction: discord.Interaction, message: discord.Message, right: Action) -> Source:
+    async def _source(
+        self, interaction: discord.Interaction, message: discord.Message, right: Action
+    ) -> Source:
         found = await self.bot.queue.job_of_message(message.id)
         if found is not None:
             await self.bot.check(interaction, right, found[0])

@@ -38,9 +38,14 @@ class Outpaint(commands.Cog):
         zoom: Literal["1.5", "2"] | None = None,
         prompt: str | None = None,
     ) -> None:
-        given = [name for name, value in (("direction", direction), ("aspect", aspect), ("zoom", zoom)) if value]
+        given = [
+            name for name, value in (("direction", direction), ("aspect", aspect), ("zoom", zoom)) if value
+        ]
         if len(given) > 1:
-            raise UserError(f"Give one of `direction`, `aspect` and `zoom`; here are {' and '.join(f'`{name}`' for name in given)}.")
+            raise UserError(
+                "Give one of `direction`, `aspect` and `zoom`; here are"
+                f" {' and '.join(f'`{name}`' for name in given)}."
+            )
         shape = read_aspect(aspect)
 
         async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
@@ -55,8 +60,14 @@ class Outpaint(commands.Cog):
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 
     @outpaint.autocomplete("aspect")
-    async def _aspects(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=shape, value=shape) for shape in SHAPES if shape.startswith(current.strip())]
+    async def _aspects(
+        self, interaction: discord.Interaction, current: str
+    ) -> list[app_commands.Choice[str]]:
+        return [
+            app_commands.Choice(name=shape, value=shape)
+            for shape in SHAPES
+            if shape.startswith(current.strip())
+        ]
 
 
 async def setup(bot: Atelier) -> None:

@@ -28,7 +28,11 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         await interaction.response.defer(ephemeral=True, thinking=True)
         snapshot = await self.bot.queue.mine(interaction.user.id)
         view = CancelView(snapshot)
-        await answer(interaction, render(snapshot, heading="Your jobs", show_user=False), view if view.children else None)
+        await answer(
+            interaction,
+            render(snapshot, heading="Your jobs", show_user=False),
+            view if view.children else None,
+        )
 
     @app_commands.command(description="Cancel a job, running or waiting")
     @app_commands.describe(job="Its id; see /queue mine")
@@ -40,10 +44,15 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         actor = self.bot.actor(interaction)
         snapshot = await self.bot.queue.snapshot()
-        seen = [v for v in (*snapshot.running, *snapshot.waiting) if self.bot.authority.allows(actor, Action.CANCEL, v.job)]
+        seen = [
+            v
+            for v in (*snapshot.running, *snapshot.waiting)
+            if self.bot.authority.allows(actor, Action.CANCEL, v.job)
+        ]
         return [
             app_commands.Choice(name=f"{v.job.id} · {v.job.request.kind} · {v.job.status}", value=v.job.id)
-            for v in seen if current.lower() in v.job.id
+            for v in seen
+            if current.lower() in v.job.id
         ][:25]
 
     @app_commands.command(description="Everything that runs and waits (Manage Server)")
@@ -51,11 +60,18 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self.bot.check(interaction, Action.QUEUE)
         snapshot = await self.bot.queue.snapshot()
-        await answer(interaction, render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction)))
+        await answer(
+            interaction,
+            render(snapshot, heading="The queue", show_user=True, only_guild=self._only_guild(interaction)),
+        )
 
     @app_commands.command(description="Start no more jobs; running ones end (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
-        await self._operate(interaction, self.bot.queue.pause, "The queue is paused. Running jobs end, new ones wait. `/queue resume` goes on.")
+        await self._operate(
+            interaction,
+            self.bot.queue.pause,
+            "The queue is paused. Running jobs end, new ones wait. `/queue resume` goes on.",
+        )
 
     @app_commands.command(description="Go on after a pause or a drain (Manage Server)")
     async def resume(self, interaction: discord.Interaction) -> None:
@@ -63,7 +79,11 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
 
     @app_commands.command(description="Take no new jobs, finish what is there (Manage Server)")
     async def drain(self, interaction: discord.Interaction) -> None:
-        await self._operate(interaction, self.bot.queue.drain, "No new jobs are taken; what is there gets finished. `/queue resume` goes back.")
+        await self._operate(
+            interaction,
+            self.bot.queue.drain,
+            "No new jobs are taken; what is there gets finished. `/queue resume` goes back.",
+        )
 
     @app_commands.command(description="Drop waiting jobs (Manage Server)")
     @app_commands.describe(user="Only this member's")
@@ -81,13 +101,18 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
         await interaction.response.defer(ephemeral=True, thinking=True)
         found = await self.bot.job_for(interaction, job.strip().lower(), Action.FRONT)
         moved = await self.bot.queue.move_to_front(interaction.user.id, found.id)
-        await whisper(interaction, f"Job `{found.id}` runs next." if moved else f"Job `{found.id}` doesn't wait any more.")
+        await whisper(
+            interaction,
+            f"Job `{found.id}` runs next." if moved else f"Job `{found.id}` doesn't wait any more.",
+        )
 
     def _only_guild(self, interaction: discord.Interaction) -> int | None:
         """The server whose jobs this person may see; None = all."""
         return self.bot.authority.scope(self.bot.actor(interaction))
 
-    async def _operate(self, interaction: discord.Interaction, act: Callable[[int], Awaitable[object]], done: str) -> None:
+    async def _operate(
+        self, interaction: discord.Interaction, act: Callable[[int], Awaitable[object]], done: str
+    ) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         await self.bot.check(interaction, Action.OPERATE)
         await act(interaction.user.id)
@@ -105,7 +130,9 @@ class CancelView(discord.ui.View):
             self.add_item(button)
 
 
-async def answer(interaction: discord.Interaction, lines: Sequence[str], view: discord.ui.View | None = None) -> None:
+async def answer(
+    interaction: discord.Interaction, lines: Sequence[str], view: discord.ui.View | None = None
+) -> None:
     """To a deferred interaction: as many messages as ``lines`` need, the first with ``view``."""
     first, *others = pages(lines)
     await interaction.edit_original_response(content=first, view=view, allowed_mentions=SILENT)
@@ -113,7 +140,9 @@ async def answer(interaction: discord.Interaction, lines: Sequence[str], view: d
         await add_whisper(interaction, page)
 
 
-def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False) -> list[str]:
+def render(
+    snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False
+) -> list[str]:
     """The queue as lines of text, at most MAX_ROWS rows of each part. links: to the jobs' messages."""
     state = " (paused)" if snapshot.paused else " (draining: no new jobs)" if snapshot.draining else ""
     running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
@@ -121,7 +150,10 @@ def render(snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int
     lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user, links)]
     count = snapshot.total_waiting if only_guild is None else len(waiting)
     lines += [f"**Waiting** {count}", *_rows(waiting, show_user, links)]
-    return lines + [f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}" for device in snapshot.devices]
+    return lines + [
+        f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}"
+        for device in snapshot.devices
+    ]
 
 
 def _rows(views: list[JobView], show_user: bool, links: bool) -> list[str]:
@@ -150,7 +182,9 @@ def _link(job: Job) -> str:
     origin = job.origin
     if origin.message_id is None or origin.ephemeral:
         return ""
-    return f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{origin.message_id}"
+    return (
+        f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{origin.message_id}"
+    )
 
 
 async def setup(bot: Atelier) -> None:

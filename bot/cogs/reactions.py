@@ -1,4 +1,5 @@
-"""Reactions on messages of ours: an envelope sends it to oneself, a cross ends or deletes one's own, a star or heart keeps it."""
+"""Reactions on messages of ours: an envelope sends it to oneself, a cross ends or deletes one's own, a star
+or heart keeps it."""
 
 from __future__ import annotations
 
@@ -33,10 +34,17 @@ class Reactions(commands.Cog):
         right, work = act
         try:
             if right is not Action.DELETE or not await self._is_theirs(payload, found[0]):
-                await self.bot.check_actor(Actor(payload.user_id, payload.guild_id, payload.channel_id), right, found[0])
+                await self.bot.check_actor(
+                    Actor(payload.user_id, payload.guild_id, payload.channel_id), right, found[0]
+                )
             await work(payload, *found)
         except (UserError, discord.HTTPException, *FAILURES) as error:  # there is nowhere to say it
-            log.info("job %s: reaction of user %d not followed (%s)", found[0].id, payload.user_id, type(error).__name__)
+            log.info(
+                "job %s: reaction of user %d not followed (%s)",
+                found[0].id,
+                payload.user_id,
+                type(error).__name__,
+            )
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
@@ -63,14 +71,20 @@ class Reactions(commands.Cog):
 
     async def _send(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
         user = await self.bot.fetch_user(payload.user_id)
-        await self.bot.sharing.hand_over(user, await self.bot.result_of(job), None if index is None else [index])
+        await self.bot.sharing.hand_over(
+            user, await self.bot.result_of(job), None if index is None else [index]
+        )
 
     async def _end(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
         """A running or waiting job is cancelled, a finished one's message deleted; it stays for /show."""
         if not job.status.over:
             await self.bot.queue.cancel(job.id)
             return
-        await self.bot.get_partial_messageable(payload.channel_id).get_partial_message(payload.message_id).delete()
+        await (
+            self.bot.get_partial_messageable(payload.channel_id)
+            .get_partial_message(payload.message_id)
+            .delete()
+        )
 
     async def _keep(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
         positions = await self._positions(job, index)

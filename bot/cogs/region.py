@@ -46,7 +46,9 @@ class Region(commands.Cog):
         async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
             painted = None
             if mask is not None:
-                painted = await self.bot.regions.marked(found, await self.bot.intake.read(mask), interaction.user.id, mask.filename)
+                painted = await self.bot.regions.marked(
+                    found, await self.bot.intake.read(mask), interaction.user.id, mask.filename
+                )
             seed = await self.bot.next_seed(found)
             return actions.region(found, words, seed=seed, mask=painted, cells=cells, what=what or "")
 

@@ -29,18 +29,26 @@ class Show(commands.Cog):
             await whisper(interaction, str(error))
             return
         place = Place(interaction.guild_id, interaction.channel_id or 0)
-        post = await self.bot.delivery.post_of(result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place)
+        post = await self.bot.delivery.post_of(
+            result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place
+        )
         extra = {} if post.view is None else {"view": post.view}
         sent = await interaction.edit_original_response(
             content=post.content, attachments=post.files(), allowed_mentions=SILENT, **extra
         )
-        await self.bot.queue.add_view(result.job.id, sent.id, interaction.channel_id or 0, interaction.guild_id)
+        await self.bot.queue.add_view(
+            result.job.id, sent.id, interaction.channel_id or 0, interaction.guild_id
+        )
 
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         jobs = await self.bot.members.recent(interaction.user.id, limit=200)
         offered = [(f"{job.id} · {plain(remix_text(job)) or 'no prompt'}"[:100], job.id) for job in jobs]
-        return [app_commands.Choice(name=name, value=value) for name, value in offered if current.lower() in name.lower()][:25]
+        return [
+            app_commands.Choice(name=name, value=value)
+            for name, value in offered
+            if current.lower() in name.lower()
+        ][:25]
 
 
 async def setup(bot: Atelier) -> None:

@@ -38,12 +38,19 @@ class Speed(commands.Cog):
 
     @app_commands.command(description="Only you see your new jobs")
     async def stealth(self, interaction: discord.Interaction) -> None:
-        text = "Only you see your new jobs, and nobody else can use or bring back what they made. What is late comes by direct message."
+        text = (
+            "Only you see your new jobs, and nobody else can use or bring back what they made. What is late"
+            " comes by direct message."
+        )
         await self._set(interaction, text, stealth=True)
 
     @app_commands.command(description="Everybody in the channel sees your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
-        await self._set(interaction, "Everybody in the channel sees your new jobs. What was private stays so.", stealth=False)
+        await self._set(
+            interaction,
+            "Everybody in the channel sees your new jobs. What was private stays so.",
+            stealth=False,
+        )
 
     async def _set(self, interaction: discord.Interaction, text: str, **values: Any) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)

@@ -1,4 +1,5 @@
-"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed what."""
+"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed
+what."""
 
 from __future__ import annotations
 
@@ -26,17 +27,28 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         if user.id in self.bot.owners:
             raise UserError("The bot's owner can't be banned.")
         dropped = await self.bot.queue.ban(interaction.user.id, user.id, guild)
-        await whisper(interaction, f"<@{user.id}> can't use Atelier here any more; {dropped} waiting jobs are cancelled.")
+        await whisper(
+            interaction,
+            f"<@{user.id}> can't use Atelier here any more; {dropped} waiting jobs are cancelled.",
+        )
 
     @app_commands.command(description="Lift a ban")
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
         guild = await self._enter(interaction)
         lifted = await self.bot.queue.unban(interaction.user.id, user.id, guild)
-        await whisper(interaction, f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.")
+        await whisper(
+            interaction,
+            f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.",
+        )
 
-    @app_commands.command(description="Allow a channel or a role; as soon as one is listed, only listed ones may be used")
+    @app_commands.command(
+        description="Allow a channel or a role; as soon as one is listed, only listed ones may be used"
+    )
     async def allow(
-        self, interaction: discord.Interaction, channel: discord.TextChannel | discord.Thread | None = None, role: discord.Role | None = None
+        self,
+        interaction: discord.Interaction,
+        channel: discord.TextChannel | discord.Thread | None = None,
+        role: discord.Role | None = None,
     ) -> None:
         guild = await self._enter(interaction)
         kind, target = _one(channel, role)
@@ -45,15 +57,26 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
 
     @app_commands.command(description="Take a channel or a role off the list; an empty list allows all")
     async def disallow(
-        self, interaction: discord.Interaction, channel: discord.TextChannel | discord.Thread | None = None, role: discord.Role | None = None
+        self,
+        interaction: discord.Interaction,
+        channel: discord.TextChannel | discord.Thread | None = None,
+        role: discord.Role | None = None,
     ) -> None:
         guild = await self._enter(interaction)
         kind, target = _one(channel, role)
         gone = await self.bot.queue.disallow(interaction.user.id, guild, kind, target.id)
-        await whisper(interaction, f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.")
+        await whisper(
+            interaction,
+            f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.",
+        )
 
-    @app_commands.command(description="What members with a role may have running and waiting; the best of their roles counts")
-    @app_commands.describe(running="Jobs at once, 0 to 100; leave both out to remove the role's limit", waiting="Jobs waiting, 0 to 10000")
+    @app_commands.command(
+        description="What members with a role may have running and waiting; the best of their roles counts"
+    )
+    @app_commands.describe(
+        running="Jobs at once, 0 to 100; leave both out to remove the role's limit",
+        waiting="Jobs waiting, 0 to 10000",
+    )
     async def limit(
         self,
         interaction: discord.Interaction,
@@ -64,7 +87,9 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         guild = await self._enter(interaction)
         if running is None and waiting is None:
             gone = await self.bot.queue.remove_role_limit(interaction.user.id, guild, role.id)
-            await whisper(interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}.")
+            await whisper(
+                interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}."
+            )
             return
         if running is None or waiting is None:
             raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
@@ -81,7 +106,10 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
             f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
             f"**Roles** {_listed(roles, '<@&{}>') or 'all'}",
             f"**Banned** {_listed(banned, '<@{}>') or 'nobody'}",
-            f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this server** {settings.guild_waiting} waiting",
+            (
+                f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
+                f" server** {settings.guild_waiting} waiting"
+            ),
         )
         await whisper(interaction, "\n".join(lines))
 
@@ -89,9 +117,12 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
     async def audit(self, interaction: discord.Interaction) -> None:
         guild = await self._enter(interaction)
         scope = self.bot.authority.scope(self.bot.actor(interaction))
-        rows = [row for row in await self.bot.queue.audit(limit=200) if scope is None or row.guild_id == guild]
+        rows = [
+            row for row in await self.bot.queue.audit(limit=200) if scope is None or row.guild_id == guild
+        ]
         lines = [
-            f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}> {row.action}{f' `{row.target}`' if row.target else ''}"
+            f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
+            f" {row.action}{f' `{row.target}`' if row.target else ''}"
             for row in rows[:AUDIT_ROWS]
         ]
         await whisper(interaction, "\n".join(lines) or "Nothing was changed here yet.")

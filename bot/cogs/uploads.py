@@ -30,7 +30,9 @@ class Uploads(commands.Cog):
         if message.guild is not None or message.author.bot:
             return
         if not message.attachments:
-            await message.reply("Send me a picture, or type `/imagine`. `/help` shows everything.", allowed_mentions=SILENT)
+            await message.reply(
+                "Send me a picture, or type `/imagine`. `/help` shows everything.", allowed_mentions=SILENT
+            )
             return
         try:
             words = parse(message.content).text
@@ -40,7 +42,9 @@ class Uploads(commands.Cog):
         for attachment in message.attachments[:MAX_PICTURES]:
             await self._offer(message, attachment, words, problem)
 
-    async def _offer(self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str) -> None:
+    async def _offer(
+        self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str
+    ) -> None:
         try:
             taken = await self.bot.intake.take(attachment, message.author.id)
         except ImageError as error:
@@ -66,7 +70,9 @@ class Uploads(commands.Cog):
             case "variation":
                 return actions.variation(source, "strong", Words(prompt, {}), seed=seed, lane=lane)
             case "outpaint":
-                return actions.outpaint(source, actions.zoom_sides(source, ZOOM), Words(prompt, {}), seed=seed, lane=lane)
+                return actions.outpaint(
+                    source, actions.zoom_sides(source, ZOOM), Words(prompt, {}), seed=seed, lane=lane
+                )
         raise ImageError("This button belongs to a newer version of the studio.")
 
     async def _words(self, interaction: discord.Interaction) -> Prompt:

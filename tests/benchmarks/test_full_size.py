@@ -8,7 +8,11 @@ from torch import nn
 
 from benchmarks import full_size
 
-MILLIONS = {"sd15": ("unet", 860), "sdxl": ("unet", 2567), "flux": ("transformer", 11901)}  # of the published checkpoints' denoisers
+MILLIONS = {
+    "sd15": ("unet", 860),
+    "sdxl": ("unet", 2567),
+    "flux": ("transformer", 11901),
+}  # of the published checkpoints' denoisers
 
 
 @pytest.mark.parametrize("name", full_size.NAMES)
@@ -19,10 +23,16 @@ def test_a_full_size_model_has_the_published_number_of_parameters(name: str) -> 
 
     pipe = {"sd15": full_size._sd15, "sdxl": full_size._sdxl, "flux": full_size._flux}[name](on_paper)
     part, millions = MILLIONS[name]
-    assert sum(p.numel() for p in getattr(pipe, part).parameters()) / 1e6 == pytest.approx(millions, rel=0.002)
+    assert sum(p.numel() for p in getattr(pipe, part).parameters()) / 1e6 == pytest.approx(
+        millions, rel=0.002
+    )
 
 
 def test_no_weight_is_zero_and_a_signal_keeps_its_size() -> None:
-    made = full_size.drawn(lambda: nn.Sequential(nn.Linear(256, 256), nn.LayerNorm(256), nn.Linear(256, 256)), torch.float32, "cpu")
+    made = full_size.drawn(
+        lambda: nn.Sequential(nn.Linear(256, 256), nn.LayerNorm(256), nn.Linear(256, 256)),
+        torch.float32,
+        "cpu",
+    )
     assert all((parameter != 0).all() for parameter in made.parameters())
     assert 0.5 < float(made(torch.randn(64, 256, generator=torch.Generator().manual_seed(0))).std()) < 2

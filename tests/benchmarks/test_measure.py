@@ -1,4 +1,5 @@
-"""The benchmarks' own honesty: equality checks that can fail, missed goals that are shown. Nothing is timed here."""
+"""The benchmarks' own honesty: equality checks that can fail, missed goals that are shown. Nothing is timed
+here."""
 
 from __future__ import annotations
 
@@ -18,7 +19,18 @@ from PIL import Image
 
 from benchmarks import __main__ as bench
 from benchmarks import report, serving
-from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, Unequal, apart, check, interleaved, mean_apart
+from benchmarks.measure import (
+    ROUNDED,
+    Chart,
+    Figure,
+    Goal,
+    Result,
+    Unequal,
+    apart,
+    check,
+    interleaved,
+    mean_apart,
+)
 from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
 from benchmarks.serving import Run, Served
@@ -39,7 +51,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("differences", [[0.1, 3.0], [float("nan")], []], ids=["too far apart", "not a number", "nothing compared"])
+@pytest.mark.parametrize(
+    "differences", [[0.1, 3.0], [float("nan")], []], ids=["too far apart", "not a number", "nothing compared"]
+)
 def test_an_inequality_ends_a_row(differences: list[float]) -> None:
     with pytest.raises(Unequal):
         check("pictures", differences, 2.0)
@@ -49,7 +63,13 @@ def test_a_wrong_picture_of_one_way_is_noticed() -> None:
     asks = poisson(MIX, 3, 1.0, seed=0)
 
     def run(level: int) -> Run:
-        return Run([Served(ask, picture=np.full((4, 4, 3), level if ask.number == 2 else 7, np.uint8)) for ask in asks], 1.0)
+        return Run(
+            [
+                Served(ask, picture=np.full((4, 4, 3), level if ask.number == 2 else 7, np.uint8))
+                for ask in asks
+            ],
+            1.0,
+        )
 
     assert serving.same_pictures([{"one by one": run(7), "engine": run(8)}], 2).worst == 1
     with pytest.raises(Unequal):
@@ -57,19 +77,32 @@ def test_a_wrong_picture_of_one_way_is_noticed() -> None:
 
 
 def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(tmp_path: Path) -> None:
-    """What event_loop, redo and serving_tax allow: a level here and there, which enlarging makes several of; but not another seed's picture."""
+    """What event_loop, redo and serving_tax allow: a level here and there, which enlarging makes several of;
+    but not another seed's picture."""
     model = image_model(DEMO, tmp_path)
 
     def grid(*drawn: Image.Image) -> np.ndarray:
-        return np.asarray(pictures.tile([pictures.enlarge(image, model.card.output_scale) for image in drawn]))
+        return np.asarray(
+            pictures.tile([pictures.enlarge(image, model.card.output_scale) for image in drawn])
+        )
 
-    right, wrong = (model.pipeline(Mode.TEXT)("a red house", num_inference_steps=2, height=128, width=128,
-                    generator=torch.Generator().manual_seed(seed)).images[0] for seed in (0, 1))  # fmt: skip
+    right, wrong = (
+        model.pipeline(Mode.TEXT)(
+            "a red house",
+            num_inference_steps=2,
+            height=128,
+            width=128,
+            generator=torch.Generator().manual_seed(seed),
+        ).images[0]
+        for seed in (0, 1)
+    )
     level = np.random.default_rng(0).random((128, 128, 3)) < 0.01
     rounded = Image.fromarray((np.asarray(right).astype(int) + level).clip(0, 255).astype(np.uint8))
     assert apart(grid(rounded), grid(right)) > 2 > ROUNDED > mean_apart(grid(rounded), grid(right)) > 0
     with pytest.raises(Unequal):
-        check("grids", [mean_apart(grid(right, right, right, wrong), grid(right, right, right, right))], ROUNDED)
+        check(
+            "grids", [mean_apart(grid(right, right, right, wrong), grid(right, right, right, right))], ROUNDED
+        )
 
 
 def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +116,19 @@ def test_an_engine_that_confuses_its_jobs_is_noticed(tmp_path: Path, monkeypatch
 
     model = tiny_image_model("stable-diffusion", tmp_path)
     pool = exactness._pool(model, random.Random(0), 6)
-    pool = [replace(request, generation=request.generation) for request in pool if request.generation.guidance_scale > 1]
+    pool = [
+        replace(request, generation=request.generation)
+        for request in pool
+        if request.generation.guidance_scale > 1
+    ]
 
     def worst() -> float:
         found = [exactness._trace(model, pool, random.Random(seed))[0] for seed in range(2)]
-        return max(float((latents - request.latents).abs().max() / request.latents.std()) for trace in found for request, latents, _ in trace)
+        return max(
+            float((latents - request.latents).abs().max() / request.latents.std())
+            for trace in found
+            for request, latents, _ in trace
+        )
 
     monkeypatch.setattr(exactness, "FEWEST", 2)
     monkeypatch.setattr(exactness, "MOST", 3)
@@ -107,7 +148,9 @@ def test_a_trace_is_the_same_for_the_same_seed_and_keeps_its_rate() -> None:
     trace = poisson(MIX, 2000, rate=4.0, seed=3)
     assert trace == poisson(MIX, 2000, rate=4.0, seed=3) != poisson(MIX, 2000, rate=4.0, seed=4)
     assert trace[-1].at == pytest.approx(500, rel=0.1)
-    assert sum(ask.generation.num_inference_steps for ask in trace) / 2000 == pytest.approx(MIX.mean_steps, rel=0.05)
+    assert sum(ask.generation.num_inference_steps for ask in trace) / 2000 == pytest.approx(
+        MIX.mean_steps, rel=0.05
+    )
 
 
 def test_every_way_is_called_equally_often() -> None:
@@ -119,7 +162,10 @@ def test_every_way_is_called_equally_often() -> None:
 
 def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
     chart = Chart("bars", "t", "ms", {"one": [1.0]})
-    figures = (Figure("good", (3.0, 2.0, 9.0), "×", goal=Goal(at_least=3)), Figure("bad", (3.0,), "%", goal=Goal(at_most=1)))
+    figures = (
+        Figure("good", (3.0, 2.0, 9.0), "×", goal=Goal(at_least=3)),
+        Figure("bad", (3.0,), "%", goal=Goal(at_most=1)),
+    )
     entry = report.entry(Result(figures, (), chart), "Title", "nothing", 1.0, {}, 3)
     path = tmp_path / "results.json"
     report.keep(path, "start", entry, ROWS)
@@ -130,20 +176,37 @@ def test_a_missed_goal_is_shown_and_rows_are_merged(tmp_path: Path) -> None:
 
 
 def test_the_rows_are_the_files_of_the_folder_and_can_be_measured() -> None:
-    assert sorted(ROWS) == sorted(p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py") if p.stem != "__init__")
+    assert sorted(ROWS) == sorted(
+        p.stem for p in (ROOT / "benchmarks" / "rows").glob("*.py") if p.stem != "__init__"
+    )
     assert all(row(name).title and row(name).against and callable(row(name).measure) for name in ROWS)
 
 
 def test_rows_that_run_side_by_side_are_those_without_a_clock_on_the_wall() -> None:
     kept = report.load(report.FOLDER / "results.json")
-    by_the_wall = {name for name, row in kept.items() if any(figure["clock"] == "wall" for figure in row["figures"])}
+    by_the_wall = {
+        name for name, row in kept.items() if any(figure["clock"] == "wall" for figure in row["figures"])
+    }
     assert set(kept) == set(ROWS) and set(LONGEST_FIRST) == set(ROWS) - by_the_wall
 
 
 def test_rows_side_by_side_are_all_kept_and_told(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "benchmarks", "preview", "image_tail", "--repeats=1", "--scale=0.1", "--no-save", f"--out={tmp_path}")
+    command = (
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "preview",
+        "image_tail",
+        "--repeats=1",
+        "--scale=0.1",
+        "--no-save",
+        f"--out={tmp_path}",
+    )
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1) and list(report.load(tmp_path / "results.json")) == ["image_tail", "preview"]
+    assert done.returncode in (0, 1) and list(report.load(tmp_path / "results.json")) == [
+        "image_tail",
+        "preview",
+    ]
     assert "`image_tail`" in done.stdout and "`preview`" in done.stdout
 
 

@@ -1,4 +1,5 @@
-"""The short form of ``make parameters``: what is claimed of the demo models, on a few fixed prompts, each with its control."""
+"""The short form of ``make parameters``: what is claimed of the demo models, on a few fixed prompts, each
+with its control."""
 
 from __future__ import annotations
 
@@ -36,15 +37,23 @@ def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
     blue = {negative: [] for negative in ("", "blue", "red")}
     for i, thing in enumerate(("ball", "star", "boat")):
         for negative, seen in blue.items():
-            seen += [blueness(image) for image in here.draw(ask(f"a {thing}", i, negative_prompt=negative, num_images=2))]
+            seen += [
+                blueness(image)
+                for image in here.draw(ask(f"a {thing}", i, negative_prompt=negative, num_images=2))
+            ]
     assert np.mean(blue["blue"]) < 0.5 * np.mean(blue[""]) < 0.5 * np.mean(blue["red"])
 
 
 def test_a_heavier_part_leads(here: Pack) -> None:
-    pairs, leads = (("a red house", "a blue fish"), ("a yellow star", "a green tree"), ("a pink heart", "a brown cat")), []
+    pairs, leads = (
+        (("a red house", "a blue fish"), ("a yellow star", "a green tree"), ("a pink heart", "a brown cat")),
+        [],
+    )
     for i, (a, b) in enumerate(pairs):
         for weights in ((3, 1), (1, 3)):
-            images = here.draw(ask(f"{a}, {b}", i, prompt_parts=((a, weights[0]), (b, weights[1])), num_images=2))
+            images = here.draw(
+                ask(f"{a}, {b}", i, prompt_parts=((a, weights[0]), (b, weights[1])), num_images=2)
+            )
             wanted = (a if weights[0] > weights[1] else b).split()[-1]
             leads += [verdict.found[0].object == wanted for verdict in judge()(images)]
     assert np.mean(leads) > 0.7, leads
@@ -52,10 +61,15 @@ def test_a_heavier_part_leads(here: Pack) -> None:
 
 def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
     near = {value: [] for value in (0.5, 3.0)}
-    for i, (subject, words) in enumerate((("a red house in the snow", "a blue ball"), ("a yellow star at night", "a green tree"))):
+    for i, (subject, words) in enumerate(
+        (("a red house in the snow", "a blue ball"), ("a yellow star at night", "a green tree"))
+    ):
         (source,) = here.draw(ask(subject, i, num_images=1))
         for value, seen in near.items():
-            images = here.draw(ask(words, i + 40, image_prompts=((ONE, 1.0),), image_weight=value, num_images=2), {ONE: source})
+            images = here.draw(
+                ask(words, i + 40, image_prompts=((ONE, 1.0),), image_weight=value, num_images=2),
+                {ONE: source},
+            )
             seen.append(float((here.see(images) @ here.see([source])[0]).mean()))
     assert all(b > a for a, b in zip(near[0.5], near[3.0], strict=True)), near
 
@@ -68,7 +82,9 @@ def test_an_enlarged_picture_is_sharper_than_by_bicubic(here: Pack) -> None:
 
 
 def test_the_measures_see_what_they_are_for() -> None:
-    stripes = Image.fromarray(np.tile(np.repeat(np.array([0, 255], np.uint8), 16), 4)[None].repeat(128, 0)).convert("RGB")
+    stripes = Image.fromarray(
+        np.tile(np.repeat(np.array([0, 255], np.uint8), 16), 4)[None].repeat(128, 0)
+    ).convert("RGB")
     soft = stripes.resize((16, 128)).resize((128, 128), Image.Resampling.BICUBIC)
     assert edge_width(stripes) < edge_width(soft)
     ramp = Image.fromarray(np.linspace(0, 255, 128).astype(np.uint8)[None].repeat(128, 0)).convert("RGB")

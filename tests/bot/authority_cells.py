@@ -1,6 +1,7 @@
 """Every cell of who may do what, walked against rules that were written down apart from the table.
 
-``python -m tests.bot.authority_cells`` prints the number of cells, of escalations, and how many seeded bugs the walk catches.
+``python -m tests.bot.authority_cells`` prints the number of cells, of escalations, and how many seeded bugs
+the walk catches.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Spot:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is acted on. job None: a forged id, or that of a job which is gone. shown: other places where its rows say it is shown."""
+    """What is acted on. job None: a forged id, or that of a job which is gone. shown: other places where its
+    rows say it is shown."""
 
     job: Job | None
     shown: tuple[Place, ...] = ()
@@ -49,7 +51,9 @@ class Cell:
 
 def _job(guild: int | None, channel: int, stealth: bool) -> Job:
     origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, ephemeral=stealth)
-    return Job("abcdefghjkmn", ImagineRequest(prompt="a"), origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC))
+    return Job(
+        "abcdefghjkmn", ImagineRequest(prompt="a"), origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC)
+    )
 
 
 def subjects() -> list[Subject]:
@@ -60,7 +64,14 @@ def subjects() -> list[Subject]:
 
 
 def cells(actions: tuple[Action, ...] = tuple(Action)) -> Iterator[Cell]:
-    spots = [Spot(HERE, STUDIO), Spot(HERE, LOUNGE), Spot(HERE, STAFF), Spot(HERE, THREAD), Spot(None, DIRECT), Spot(THERE, ABROAD)]
+    spots = [
+        Spot(HERE, STUDIO),
+        Spot(HERE, LOUNGE),
+        Spot(HERE, STAFF),
+        Spot(HERE, THREAD),
+        Spot(None, DIRECT),
+        Spot(THERE, ABROAD),
+    ]
     worlds = [(1, frozenset()), (2, frozenset()), (2, frozenset({HERE})), (1, frozenset({THERE}))]
     people = itertools.product((AUTHOR, OTHER, HOST), (False, True), (False, True), spots)
     every_subject = subjects()
@@ -104,7 +115,9 @@ def _without_a_job(cell: Cell) -> bool:
         return not cell.actor.barred
     if name in OF_A_SERVER:
         return host or _runs_the_server(cell)
-    mine = cell.actor.guild_id in cell.home if cell.home else cell.servers == 1  # one of several servers must not stop everybody's queue
+    mine = (
+        cell.actor.guild_id in cell.home if cell.home else cell.servers == 1
+    )  # one of several servers must not stop everybody's queue
     return host or (_runs_the_server(cell) and mine)
 
 
@@ -118,7 +131,9 @@ def _with_a_job(cell: Cell) -> bool:
         return True
     if own and not actor.barred and name != "front":
         return True
-    if actor.user_id == HOST and (ends or name == "front"):  # the host ends and reorders, and sees no more than others do
+    if actor.user_id == HOST and (
+        ends or name == "front"
+    ):  # the host ends and reorders, and sees no more than others do
         return True
     if _runs_the_server(cell) and job.origin.guild_id == actor.guild_id:
         if name in ("cancel", "front") or (name == "delete" and not job.origin.ephemeral):
@@ -129,13 +144,19 @@ def _with_a_job(cell: Cell) -> bool:
 
 
 def _can_see_it(cell: Cell) -> bool:
-    """In this server, in a channel where it was asked for or is shown, which the person stands in or can read; or as a copy sent to them by
-    direct message, which they stand in."""
+    """In this server, in a channel where it was asked for or is shown, which the person stands in or can
+    read; or as a copy sent to them by direct message, which they stand in."""
     job = cell.subject.job
-    shown = [(job.origin.guild_id, job.origin.channel_id), *((p.guild_id, p.channel_id) for p in cell.subject.shown)]
+    shown = [
+        (job.origin.guild_id, job.origin.channel_id),
+        *((p.guild_id, p.channel_id) for p in cell.subject.shown),
+    ]
     here = [channel for guild, channel in shown if guild is not None and guild == cell.actor.guild_id]
     copies = [p.channel_id for p in cell.subject.shown if p.guild_id is None and cell.actor.guild_id is None]
-    return any(channel == cell.actor.channel_id or cell.actor.reads(channel) for channel in here) or cell.actor.channel_id in copies
+    return (
+        any(channel == cell.actor.channel_id or cell.actor.reads(channel) for channel in here)
+        or cell.actor.channel_id in copies
+    )
 
 
 def walk(actions: tuple[Action, ...] = tuple(Action)) -> tuple[int, list[Cell], list[Cell]]:
@@ -152,7 +173,8 @@ def walk(actions: tuple[Action, ...] = tuple(Action)) -> tuple[int, list[Cell], 
 
 
 def mutants() -> Iterator[tuple[str, Action, authority.Row]]:
-    """The table with one thing wrong: a role too many or too few in a column, or what a ban leaves turned round."""
+    """The table with one thing wrong: a role too many or too few in a column, or what a ban leaves turned
+    round."""
     for action, row in authority.TABLE.items():
         for role in Role:
             yield f"{action} public {role.name}", action, replace(row, public=row.public ^ role)
@@ -175,8 +197,9 @@ def caught() -> tuple[int, list[str]]:
 
 
 def _matters(changed: authority.Row, row: authority.Row) -> bool:
-    """Some changes change nothing: without a job nobody is its author or sees it; an operator is a manager; ANYONE stays in the
-    way of a narrower role that is added beside it; a ban leaves rights over others as they are."""
+    """Some changes change nothing: without a job nobody is its author or sees it; an operator is a manager;
+    ANYONE stays in the way of a narrower role that is added beside it; a ban leaves rights over others as
+    they are."""
     toggled = (changed.public ^ row.public) | (changed.stealth ^ row.stealth)
     if changed.barred != row.barred:
         return bool((row.public | row.stealth) & (Role.ANYONE | Role.AUTHOR | Role.MEMBER))
@@ -192,7 +215,10 @@ def main() -> int:
     count, escalations, refusals = walk()
     bugs, missed = caught()
     print(f"authority: {count:,} cells, {len(escalations)} escalations, {len(refusals)} wrong refusals")
-    print(f"  negative control: {bugs - len(missed)} of {bugs} seeded bugs in the table are caught{': not ' + ', '.join(missed) if missed else ''}")
+    print(
+        f"  negative control: {bugs - len(missed)} of {bugs} seeded bugs in the table are"
+        f" caught{': not ' + ', '.join(missed) if missed else ''}"
+    )
     return 1 if escalations or refusals or missed else 0
 
 

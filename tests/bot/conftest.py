@@ -1,4 +1,5 @@
-"""A studio with a pretended worker inside a simulated Discord: alice and bob are members, mira manages the server."""
+"""A studio with a pretended worker inside a simulated Discord: alice and bob are members, mira manages the
+server."""
 
 from __future__ import annotations
 
@@ -57,9 +58,18 @@ class Studio:
 
 
 @asynccontextmanager
-async def open_studio(data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str) -> AsyncIterator[Studio]:
-    """``target``: the worker's entry. ``settle``: seconds that an action may take. Moderation is off unless ``settings`` say otherwise."""
-    common = {"DATA_DIR": str(data_dir), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "2", "MODERATION": "off"}
+async def open_studio(
+    data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str
+) -> AsyncIterator[Studio]:
+    """``target``: the worker's entry. ``settle``: seconds that an action may take. Moderation is off unless
+    ``settings`` say otherwise."""
+    common = {
+        "DATA_DIR": str(data_dir),
+        "DEVICES": "cpu",
+        "DISK_FLOOR_MB": "0",
+        "GRACE_SECONDS": "2",
+        "MODERATION": "off",
+    }
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
         bot = Atelier(built, servers=SIMULATED)
@@ -84,7 +94,9 @@ async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
         yield opened
 
 
-def png(width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 40, 40), form: str = "PNG") -> bytes:
+def png(
+    width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 40, 40), form: str = "PNG"
+) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (width, height), colour).save(out, form)
     return out.getvalue()

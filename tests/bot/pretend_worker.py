@@ -1,7 +1,8 @@
-"""A worker for tests of the Discord side: speaks the real protocol, draws plain pictures at once, loads no torch.
+"""A worker for tests of the Discord side: speaks the real protocol, draws plain pictures at once, loads no
+torch.
 
-Prompts steer it: "slow" takes many short steps, "broken" fails, "huge" makes a large noisy picture, "crash" ends the process once
-per file named in PRETEND_CRASH.
+Prompts steer it: "slow" takes many short steps, "broken" fails, "huge" makes a large noisy picture, "crash"
+ends the process once per file named in PRETEND_CRASH.
 """
 
 from __future__ import annotations
@@ -74,18 +75,32 @@ def _run(conn, run: Run, stops: set[str]):
 
 def _output(request, paths) -> Output:
     if isinstance(request, DescribeRequest):
-        return Output(captions=tuple(f"a picture, telling number {i + 1}" for i in range(request.num_captions)), parameters={"model": "pretend"})
+        return Output(
+            captions=tuple(f"a picture, telling number {i + 1}" for i in range(request.num_captions)),
+            parameters={"model": "pretend"},
+        )
     if isinstance(request, ClassifyRequest):
         labels = request.labels or ("house", "cat", "tree")
-        scores = tuple((label, (len(labels) - i) / sum(range(1, len(labels) + 1))) for i, label in enumerate(labels))
+        scores = tuple(
+            (label, (len(labels) - i) / sum(range(1, len(labels) + 1))) for i, label in enumerate(labels)
+        )
         return Output(grid=_picture(_plain(3), None), scores=scores, parameters={"model": "pretend"})
     if isinstance(request, ShortenRequest):
         words = request.prompt.split()
-        return Output(scores=tuple((word, len(word) / max(map(len, words))) for word in words), parameters={"model": "pretend"})
+        return Output(
+            scores=tuple((word, len(word) / max(map(len, words))) for word in words),
+            parameters={"model": "pretend"},
+        )
     assert isinstance(request, GenerateRequest)
     pictures = tuple(_picture(_drawn(request, paths, i), request.seed + i) for i in range(request.num_images))
     grid = _picture(_plain(request.seed), None) if len(pictures) > 1 else None
-    values = {"width": SIDE, "height": SIDE, "num_inference_steps": 4, "guidance_scale": 3.0, "model": "pretend"}
+    values = {
+        "width": SIDE,
+        "height": SIDE,
+        "num_inference_steps": 4,
+        "guidance_scale": 3.0,
+        "model": "pretend",
+    }
     return Output(pictures, grid, parameters=values)
 
 
@@ -94,7 +109,9 @@ def _drawn(request, paths, index) -> Image.Image:
         return Image.frombytes("RGB", (1024, 1024), os.urandom(1024 * 1024 * 3))
     if isinstance(request, OutpaintRequest):
         with Image.open(paths[request.image]) as old:
-            canvas = Image.new("RGB", (old.width + request.left + request.right, old.height + request.top + request.bottom))
+            canvas = Image.new(
+                "RGB", (old.width + request.left + request.right, old.height + request.top + request.bottom)
+            )
             canvas.paste(old, (request.left, request.top))
             return canvas
     if isinstance(request, UpscaleRequest):

@@ -20,7 +20,9 @@ async def test_sets_ask_first_and_then_make_every_job(studio: Studio) -> None:
     assert asked.ephemeral and "**4 jobs**" in question.content and studio.channel.history() == []
     await studio.alice.click(question, label="Yes, 4 jobs")
     prompts = sorted(m.content.split("**")[1] for m in studio.channel.history() if m.attachments)
-    assert prompts == [f"a {colour} {thing} --ar 3:2" for colour in ("blue", "red") for thing in ("boat", "house")]
+    assert prompts == [
+        f"a {colour} {thing} --ar 3:2" for colour in ("blue", "red") for thing in ("boat", "house")
+    ]
 
 
 async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
@@ -28,7 +30,9 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
     await studio.alice.click(said(asked), label="No")
     assert studio.channel.history() == []
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a house --r 3 --seed 8")
-    assert "**3 jobs**" in said(asked).content and "a house --seed 8 (3 times)" in said(asked).content.replace("\\", "")
+    assert "**3 jobs**" in said(asked).content and "a house --seed 8 (3 times)" in said(
+        asked
+    ).content.replace("\\", "")
     await studio.restart()
     await studio.alice.click(said(asked), label="Yes, 3 jobs")
     seeds = sorted([(await job_of(studio, m)).request.seed for m in studio.channel.history()])
@@ -43,16 +47,29 @@ async def test_too_many_are_refused_at_once(studio: Studio) -> None:
 async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --sref <1>::2", image=picture)
     request = (await job_of(studio, studio.last())).request
-    assert len(request.style_references) == 1 and request.style_references[0][1] == 2 and not request.image_prompts
+    assert (
+        len(request.style_references) == 1
+        and request.style_references[0][1] == 2
+        and not request.image_prompts
+    )
     assert "--sref <1>::2" in studio.last().content.replace("\\", "") and "--sref" in studio.last().content
     result = await studio.alice.slash(studio.channel, "imagine", prompt="<2> a boat", image=picture)
     assert "no picture" in said(result).content
 
 
-@pytest.mark.parametrize("link", ["https://example.com/a.png", "http://169.254.169.254/latest/a.png", "https://cdn.discordapp.com.evil.org/a.png"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://example.com/a.png",
+        "http://169.254.169.254/latest/a.png",
+        "https://cdn.discordapp.com.evil.org/a.png",
+    ],
+)
 async def test_links_lead_nowhere_but_to_discord(studio: Studio, link: str) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=f"{link} a boat")
-    assert "Discord's own" in said(result).content and not [m for m in studio.channel.history() if m.attachments]
+    assert "Discord's own" in said(result).content and not [
+        m for m in studio.channel.history() if m.attachments
+    ]
 
 
 async def test_a_link_to_an_attachment_or_a_message_is_a_picture(studio: Studio) -> None:
@@ -90,7 +107,9 @@ async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
     assert "**a boat**" in studio.last().content
 
 
-@pytest.mark.parametrize(("command", "words"), [("fast", "(fast)"), ("relax", "(relaxed)"), ("turbo", "(turbo)")])
+@pytest.mark.parametrize(
+    ("command", "words"), [("fast", "(fast)"), ("relax", "(relaxed)"), ("turbo", "(turbo)")]
+)
 async def test_a_speed_holds_for_new_jobs(studio: Studio, command: str, words: str) -> None:
     await studio.alice.slash(studio.channel, command)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
@@ -119,10 +138,20 @@ async def test_a_flag_makes_one_job_private_or_public(studio: Studio) -> None:
     assert not result.ephemeral and studio.last().attachments and "stealth" not in studio.last().content
 
 
-@pytest.mark.parametrize(("typed", "model"), [
-    ("--v 6", "v6"), ("--v 6.1", "v6"), ("--niji", "niji"), ("--niji 6", "niji"), ("--model V6", "v6"), ("--v 5", None),
-])  # fmt: skip
-async def test_a_version_is_the_model_that_the_host_has_named_so(tmp_path, typed: str, model: str | None) -> None:
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        ("--v 6", "v6"),
+        ("--v 6.1", "v6"),
+        ("--niji", "niji"),
+        ("--niji 6", "niji"),
+        ("--model V6", "v6"),
+        ("--v 5", None),
+    ],
+)
+async def test_a_version_is_the_model_that_the_host_has_named_so(
+    tmp_path, typed: str, model: str | None
+) -> None:
     demo = str(DEMO / "stable-diffusion")
     async with open_studio(tmp_path, IMAGE_MODELS=f"v6={demo},niji={demo}") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt=f"a boat {typed}")
@@ -182,7 +211,11 @@ async def test_info_of_many_jobs_takes_more_messages_and_breaks_no_line(tmp_path
         result = await studio.alice.slash(studio.channel, "info")
         pages = [result.response.content, *(m.content for m in result.followups)]
         rows = [line for page in pages for line in page.splitlines() if line.startswith("- `")]
-        assert len(pages) == 2 and len(rows) == 15 and all("· https://discord.com/channels/" in row for row in rows)
+        assert (
+            len(pages) == 2
+            and len(rows) == 15
+            and all("· https://discord.com/channels/" in row for row in rows)
+        )
         await studio.built.queue.clear(studio.mira.id)
 
 
@@ -194,7 +227,11 @@ async def test_auto_dm_sends_a_copy_of_what_is_finished(studio: Studio, picture)
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat")
     await studio.bob.slash(studio.channel, "imagine", prompt="a dog")
     [copy] = inbox.history()
-    assert copy.attachments and "**a cat**" in copy.content and copy.content == studio.channel.history()[-2].content
+    assert (
+        copy.attachments
+        and "**a cat**" in copy.content
+        and copy.content == studio.channel.history()[-2].content
+    )
     await studio.alice.user.click(copy, label="U1")
     assert "Image #1" in inbox.history()[-1].content
     await studio.alice.slash(studio.channel, "describe", image=picture)
@@ -219,7 +256,10 @@ async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
     assert message.id not in [m.id for m in studio.channel.history()]
 
 
-@pytest.mark.parametrize(("menu", "words"), [("Describe", "Describe -"), ("Classify", "Classify -"), ("Vary", "Variations (Strong)")])
+@pytest.mark.parametrize(
+    ("menu", "words"),
+    [("Describe", "Describe -"), ("Classify", "Classify -"), ("Vary", "Variations (Strong)")],
+)
 async def test_a_message_menu_works_on_its_picture(studio: Studio, menu: str, words: str) -> None:
     message = await single(studio)
     await studio.bob.context_menu(studio.channel, menu, message)
@@ -235,7 +275,9 @@ async def test_other_message_menus(studio: Studio) -> None:
 
 
 async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
-    assert "none yet" in said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")).content
+    assert (
+        "none yet" in said(await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p")).content
+    )
     await press(studio, await single(studio), "favourite")
     await studio.alice.slash(studio.channel, "imagine", prompt="a cat --p")
     assert len((await job_of(studio, studio.last())).request.style_references) == 1
@@ -250,7 +292,10 @@ async def test_unmet_flags_are_told(studio: Studio) -> None:
 
 async def test_prompts_are_completed(studio: Studio) -> None:
     async def offered(text: str) -> list[str]:
-        return [choice["value"] for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", text)]
+        return [
+            choice["value"]
+            for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", text)
+        ]
 
     assert "a --sampler euler" in await offered("a --sampler eu") and "a --chaos" in await offered("a --ch")
     assert all(len(text) <= 100 for text in await offered(""))
@@ -259,7 +304,9 @@ async def test_prompts_are_completed(studio: Studio) -> None:
 async def test_a_refused_prompt_comes_back_to_be_copied(studio: Studio) -> None:
     typed = "a boat {by, at} sea ``` --stylise 200"
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt=typed))
-    assert "Did you mean `--stylize`" in refused.content and refused.content.endswith("\n```\na boat {by, at} sea ''' --stylise 200\n```")
+    assert "Did you mean `--stylize`" in refused.content and refused.content.endswith(
+        "\n```\na boat {by, at} sea ''' --stylise 200\n```"
+    )
     message = await single(studio)
     shown = await press(studio, message, "zoom")
     refused = said(await studio.alice.submit_modal(shown, {"prompt": "a boat of many words", "zoom": "9"}))
@@ -277,12 +324,20 @@ async def test_what_may_not_be_done_is_told_without_the_prompt(studio: Studio) -
 async def test_recent_prompts_whose_pictures_are_gone_are_not_offered(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat of old")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat like this --sref <1>", image=picture)
-    offered = [choice["value"] for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a boat")]
+    offered = [
+        choice["value"]
+        for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a boat")
+    ]
     assert "a boat of old" in offered and not any("<1>" in text for text in offered)
 
 
 def green(panel) -> list[str]:
-    return [child["label"] for row in panel.components for child in row["components"] if child.get("style") == discord.ButtonStyle.success.value]
+    return [
+        child["label"]
+        for row in panel.components
+        for child in row["components"]
+        if child.get("style") == discord.ButtonStyle.success.value
+    ]
 
 
 async def test_the_panel_shows_what_holds_also_where_nothing_was_chosen(studio: Studio) -> None:

@@ -1,4 +1,5 @@
-"""Who may do what: every cell of the table against rules written apart from it, and that every entry point asks it."""
+"""Who may do what: every cell of the table against rules written apart from it, and that every entry point
+asks it."""
 
 import ast
 from pathlib import Path
@@ -27,7 +28,10 @@ def test_a_role_too_many_or_too_few_anywhere_in_the_table_is_caught() -> None:
 
 def test_every_action_has_a_row_and_every_button_an_action() -> None:
     assert set(TABLE) == set(Action)
-    assert set(LOOKS) - set(RIGHTS) == {"variation", "outpaint"}  # of a picture that was sent: there is no job yet
+    assert set(LOOKS) - set(RIGHTS) == {
+        "variation",
+        "outpaint",
+    }  # of a picture that was sent: there is no job yet
 
 
 def test_the_host_ends_jobs_but_sees_no_more_than_others() -> None:
@@ -54,7 +58,15 @@ def _names(path: Path) -> set[str]:
     return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-DECIDING = {"manage_guild", "guild_permissions", "administrator", "manage_messages", "moderate_members", "has_permissions", "is_owner"}
+DECIDING = {
+    "manage_guild",
+    "guild_permissions",
+    "administrator",
+    "manage_messages",
+    "moderate_members",
+    "has_permissions",
+    "is_owner",
+}
 
 
 def test_rights_are_read_in_one_place_only() -> None:
@@ -67,8 +79,13 @@ def test_rights_are_read_in_one_place_only() -> None:
 
 @pytest.mark.parametrize("place", ["elsewhere", "a channel that bob can't read"])
 async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str) -> None:
-    hidden, open_to = discord.PermissionOverwrite(view_channel=False), discord.PermissionOverwrite(view_channel=True)
-    staff = studio.guild.create_text_channel("staff", overwrites={studio.guild.default_role: hidden, studio.mira: open_to})
+    hidden, open_to = (
+        discord.PermissionOverwrite(view_channel=False),
+        discord.PermissionOverwrite(view_channel=True),
+    )
+    staff = studio.guild.create_text_channel(
+        "staff", overwrites={studio.guild.default_role: hidden, studio.mira: open_to}
+    )
     await studio.mira.slash(staff, "imagine", prompt="a secret boat")
     job, _ = await studio.built.queue.job_of_message(studio.last(staff).id)
     if place == "elsewhere":
@@ -76,7 +93,11 @@ async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str
         bob, channel = other.add_member(studio.env.create_user("bobby")), other.create_text_channel("general")
     else:
         bob, channel = studio.bob, studio.channel
-    for command, options in (("show", {"job": job.id}), ("variation", {"source": f"{job.id} 1"}), ("outpaint", {"source": f"{job.id} 1"})):
+    for command, options in (
+        ("show", {"job": job.id}),
+        ("variation", {"source": f"{job.id} 1"}),
+        ("outpaint", {"source": f"{job.id} 1"}),
+    ):
         result = await bob.slash(channel, command, **options)
         assert "somebody else" in (result.followups or [result.response])[-1].content, command
     assert not [m for m in channel.history() if m.attachments]

@@ -17,7 +17,9 @@ class _Answer:
 
 
 def _error(status: int) -> discord.HTTPException:
-    kind = {404: discord.NotFound, 403: discord.Forbidden}.get(status, discord.DiscordServerError if status >= 500 else discord.HTTPException)
+    kind = {404: discord.NotFound, 403: discord.Forbidden}.get(
+        status, discord.DiscordServerError if status >= 500 else discord.HTTPException
+    )
     return kind(_Answer(status), {"code": 0, "message": "x"})
 
 
@@ -44,7 +46,10 @@ def _transport(pauses: list[float]) -> Transport:
     "failure",
     [
         *map(_error, (503, 520, 500, 429)),
-        aiohttp.ServerDisconnectedError(), ConnectionResetError(), aiohttp.ClientOSError(), TimeoutError(),
+        aiohttp.ServerDisconnectedError(),
+        ConnectionResetError(),
+        aiohttp.ClientOSError(),
+        TimeoutError(),
     ],
     ids=["503", "520", "500", "429", "closed", "reset", "os error", "timeout"],
 )

@@ -22,7 +22,11 @@ async def test_a_number_opens_a_window_with_the_caption_to_edit_and_imagine(stud
     shown = await studio.alice.click(studio.last(), label="2")
     assert "telling number 2" in str(shown.modal)
     await studio.alice.submit_modal(shown, {"prompt": "a golden boat --seed 4"})
-    assert "a golden boat" in studio.last().content and "seed 4" in studio.last().content and studio.last().attachments
+    assert (
+        "a golden boat" in studio.last().content
+        and "seed 4" in studio.last().content
+        and studio.last().attachments
+    )
 
 
 async def test_a_wrong_flag_in_the_window_is_told(studio: Studio, picture) -> None:
@@ -70,7 +74,9 @@ async def test_prompts_of_a_picture_have_its_shape(studio: Studio) -> None:
     shown = await studio.alice.click(message, label="2")
     assert shown.modal["components"][0]["component"]["value"] == "a picture, telling number 2 --ar 16:9"
     await studio.alice.click(message, label="Imagine all")
-    assert [(await job_of(studio, m)).request.aspect_ratio for m in studio.channel.history()[-4:]] == [(16, 9)] * 4
+    assert [(await job_of(studio, m)).request.aspect_ratio for m in studio.channel.history()[-4:]] == [
+        (16, 9)
+    ] * 4
 
 
 async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
@@ -80,7 +86,11 @@ async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
 
 def test_a_shape_is_one_that_ar_takes() -> None:
     assert messages.shape(1639, 922) == (16, 9) and messages.shape(333, 500) == (2, 3)
-    assert messages.shape(512, 510) is None and messages.shape(3000, 100) == (14, 1) and messages.shape(1, 5000) == (1, 14)
+    assert (
+        messages.shape(512, 510) is None
+        and messages.shape(3000, 100) == (14, 1)
+        and messages.shape(1, 5000) == (1, 14)
+    )
 
 
 async def test_imagine_all_has_the_members_own_settings(studio: Studio, picture) -> None:
@@ -90,7 +100,9 @@ async def test_imagine_all_has_the_members_own_settings(studio: Studio, picture)
     assert {(await job_of(studio, m)).request.stylize for m in studio.channel.history()[-4:]} == {250}
 
 
-async def test_a_described_picture_of_ours_keeps_its_mark_and_one_from_outside_gets_none(studio: Studio, picture) -> None:
+async def test_a_described_picture_of_ours_keeps_its_mark_and_one_from_outside_gets_none(
+    studio: Studio, picture
+) -> None:
     message = await single(studio)
     await studio.alice.slash(studio.channel, "describe", link=f"{(await job_of(studio, message)).id} 2")
     assert b"trainedAlgorithmicMedia" in await studio.last().attachments[0].read()

@@ -14,10 +14,14 @@ from vision import catalog
 
 @pytest.fixture
 def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run it on a machine with a processor, and with ``cards`` graphics cards → (exit status, what it printed)."""
+    """Run it on a machine with a processor, and with ``cards`` graphics cards → (exit status, what it
+    printed)."""
 
     def examined(cards: int = 0, **environment: str) -> tuple[int, str]:
-        found = [{"device": name, "name": name, "memory": 2**34, "free": 2**33} for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))]
+        found = [
+            {"device": name, "name": name, "memory": 2**34, "free": 2**33}
+            for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))
+        ]
         monkeypatch.setattr(catalog, "probe_devices", lambda: found)
         settings = load_settings({"DATA_DIR": str(tmp_path), **environment}, Path("/nonexistent/.env"))
         return doctor(settings), capsys.readouterr().out
@@ -37,7 +41,10 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(examine) -> Non
     assert examine(cards=2, DEVICES="cuda:1")[0] == 0
 
 
-@pytest.mark.parametrize(("cards", "devices", "warned"), [(0, "auto", True), (0, "cpu", True), (1, "cpu,cuda:0", True), (1, "auto", False)])
+@pytest.mark.parametrize(
+    ("cards", "devices", "warned"),
+    [(0, "auto", True), (0, "cpu", True), (1, "cpu,cuda:0", True), (1, "auto", False)],
+)
 def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warned: bool) -> None:
     status, text = examine(cards, DEVICES=devices, DTYPE="float16")
     assert status == 0 and ("slower in float16" in text) is warned
@@ -50,7 +57,9 @@ def test_a_folder_of_data_that_cannot_be_written_to_is_wrong(examine, tmp_path: 
     assert status == 1 and "set DATA_DIR to a folder you may write to" in text and text.count("WRONG") == 2
 
 
-def test_the_bot_does_not_start_without_a_folder_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_the_bot_does_not_start_without_a_folder_to_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "file"))
     monkeypatch.setattr("gc.disable", lambda: None)  # for the start of a process, which this is not

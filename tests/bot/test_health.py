@@ -1,4 +1,5 @@
-"""What the host sees from outside: health, metrics, one message per kind of trouble, pauses between connections."""
+"""What the host sees from outside: health, metrics, one message per kind of trouble, pauses between
+connections."""
 
 import asyncio
 import logging
@@ -17,14 +18,21 @@ async def test_metrics_and_health_tell_of_work_done(studio: Studio, unused_tcp_p
     metrics = Metrics(studio.built.queue, lambda: 3)
     studio.bot.delivery.on_delivered.append(metrics.delivered)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
-    async with serve(metrics, studio.built.queue, unused_tcp_port), aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session:
+    async with (
+        serve(metrics, studio.built.queue, unused_tcp_port),
+        aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
+    ):
         async with session.get("/healthz") as answer:
             assert answer.status == 200 and (await answer.json())["ok"]
         async with session.get("/metrics") as answer:
             text = await answer.text()
     for line in (
-        'atelier_deliveries_total{rung="edit"} 1.0', 'atelier_run_seconds_count{kind="imagine"} 1.0', "atelier_steps_total 4.0",
-        'atelier_queue_depth{lane="fast"} 0.0', "atelier_invalid_requests 3.0", "atelier_healthy 1.0",
+        'atelier_deliveries_total{rung="edit"} 1.0',
+        'atelier_run_seconds_count{kind="imagine"} 1.0',
+        "atelier_steps_total 4.0",
+        'atelier_queue_depth{lane="fast"} 0.0',
+        "atelier_invalid_requests 3.0",
+        "atelier_healthy 1.0",
     ):
         assert line in text, line
     assert "boat" not in text

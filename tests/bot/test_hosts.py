@@ -13,15 +13,41 @@ from tests.security import links
 def test_only_files_on_discords_own_servers_are_taken() -> None:
     assert len(links.corpus()) >= 200
     assert links.let_through(links.corpus()) == []
-    assert len(links.let_through(["https://cdn.discordapp.com/attachments/1/2/a.png?ex=1", "https://media.discordapp.net/a.png"])) == 2
+    assert (
+        len(
+            links.let_through(
+                [
+                    "https://cdn.discordapp.com/attachments/1/2/a.png?ex=1",
+                    "https://media.discordapp.net/a.png",
+                ]
+            )
+        )
+        == 2
+    )
 
 
-@pytest.mark.parametrize("address", ["https://discord.com/api", "wss://gateway.discord.gg/", "wss://gateway-us-east1-b.discord.gg/", "https://cdn.discordapp.com/a"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://discord.com/api",
+        "wss://gateway.discord.gg/",
+        "wss://gateway-us-east1-b.discord.gg/",
+        "https://cdn.discordapp.com/a",
+    ],
+)
 def test_discord_may_be_spoken_to(address: str) -> None:
     hosts.check_request(yarl.URL(address))
 
 
-@pytest.mark.parametrize("address", ["https://evil.example/", "http://discord.com/", "https://discord.com.evil.example/", "https://evildiscord.gg/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/",
+        "http://discord.com/",
+        "https://discord.com.evil.example/",
+        "https://evildiscord.gg/",
+    ],
+)
 def test_nobody_else_may_be(address: str) -> None:
     with pytest.raises(hosts.ForeignHost):
         hosts.check_request(yarl.URL(address))

@@ -12,7 +12,11 @@ async def test_imagine_brings_a_grid_with_its_parameters_and_buttons(studio: Stu
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house --seed 5 --ar 3:2")
     message = studio.last()
     assert result.acknowledged and not result.ephemeral
-    assert "**a red house --ar 3:2**" in message.content and "seed 5" in message.content and f"<@{studio.alice.id}>" in message.content
+    assert (
+        "**a red house --ar 3:2**" in message.content
+        and "seed 5" in message.content
+        and f"<@{studio.alice.id}>" in message.content
+    )
     assert [a.filename.split(".")[-1] for a in message.attachments] == ["png"]
     labels = [child.label or str(child.emoji) for row in message.components for child in row.children]
     assert labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
@@ -41,7 +45,11 @@ async def test_v_makes_variations_with_the_pictures_own_words(studio: Studio) ->
     grid = studio.last()
     await studio.bob.click(grid, label="V2")
     child = studio.last()
-    assert "Variations (Strong)" in child.content and "a green boat" in child.content and f"<@{studio.bob.id}>" in child.content
+    assert (
+        "Variations (Strong)" in child.content
+        and "a green boat" in child.content
+        and f"<@{studio.bob.id}>" in child.content
+    )
     assert "seed 105" in child.content  # picture 2 has seed 101; its first children count on from there
     job, _ = await studio.built.queue.job_of_message(child.id)
     parent, _ = await studio.built.queue.job_of_message(grid.id)
@@ -73,7 +81,19 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
     await studio.alice.click(grid, label="U1")
     single = studio.last()
     assert "Image #1" in single.content
-    for action in ("subtle", "strong", "again", "zoom15", "zoom20", "left", "right", "up", "down", "describe", "classify"):
+    for action in (
+        "subtle",
+        "strong",
+        "again",
+        "zoom15",
+        "zoom20",
+        "left",
+        "right",
+        "up",
+        "down",
+        "describe",
+        "classify",
+    ):
         before = studio.last().id
         await studio.alice.click(single, custom_id=_custom_id(single, action))
         assert studio.last().id != before, action
@@ -88,9 +108,17 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
 
 @pytest.mark.parametrize(
     ("prompt", "words"),
-    [("--seed 5", "empty"), ("a --sede 5", "Did you mean `--seed`"), ("a --ar 1:19", "14:1"), ("x " * 3000, "4,000"), ("a --strength 0.4", "attach")],
+    [
+        ("--seed 5", "empty"),
+        ("a --sede 5", "Did you mean `--seed`"),
+        ("a --ar 1:19", "14:1"),
+        ("x " * 3000, "4,000"),
+        ("a --strength 0.4", "attach"),
+    ],
 )
-async def test_a_wrong_prompt_gets_a_sentence_that_only_its_author_sees(studio: Studio, prompt: str, words: str) -> None:
+async def test_a_wrong_prompt_gets_a_sentence_that_only_its_author_sees(
+    studio: Studio, prompt: str, words: str
+) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
     assert result.ephemeral and words in result.response.content
     assert studio.channel.history() == []
@@ -105,7 +133,9 @@ async def test_a_failure_is_told_and_can_be_tried_again(studio: Studio) -> None:
 
 
 async def test_words_cannot_ping_or_format(studio: Studio) -> None:
-    await studio.alice.slash(studio.channel, "imagine", prompt=f"@everyone **x** <@{studio.bob.id}> `y` \u202eabc")
+    await studio.alice.slash(
+        studio.channel, "imagine", prompt=f"@everyone **x** <@{studio.bob.id}> `y` \u202eabc"
+    )
     message = studio.last()
     assert not message.mention_everyone and studio.bob.id not in [u.id for u in message.mentions]
     assert "\u202e" not in message.content and "\\*\\*x" in message.content
@@ -113,7 +143,9 @@ async def test_words_cannot_ping_or_format(studio: Studio) -> None:
 
 async def test_progress_is_shown_and_dropped_when_it_comes_too_fast(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
-    edits = [entry for entry in studio.env.http_requests if entry.method == "PATCH" and "/webhooks/" in entry.path]
+    edits = [
+        entry for entry in studio.env.http_requests if entry.method == "PATCH" and "/webhooks/" in entry.path
+    ]
     assert 2 <= len(edits) <= 6  # 2 s of steps every 50 ms: not forty edits
     assert result.acknowledged
 
@@ -142,7 +174,10 @@ async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio)
     first = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     second = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     other = await studio.bob.slash(studio.channel, "imagine", prompt="a boat")
-    told = [[m for m in result.followups if "demo models" in m.content and m.ephemeral] for result in (first, second, other)]
+    told = [
+        [m for m in result.followups if "demo models" in m.content and m.ephemeral]
+        for result in (first, second, other)
+    ]
     assert [len(hints) for hints in told] == [1, 0, 1]
     assert len([m for m in studio.channel.history() if m.attachments]) == 3
 

@@ -19,12 +19,18 @@ def test_a_secret_of_each_shape_is_taken_out(shape) -> None:
 
 
 def test_what_is_no_secret_stays() -> None:
-    text = "job abcd2345efgh rendered in 4.2 s; version 1.2.3; https://discord.com/developers/docs; stable-diffusion-v1-5 at 451f4fe16113bff5"
+    text = (
+        "job abcd2345efgh rendered in 4.2 s; version 1.2.3; https://discord.com/developers/docs;"
+        " stable-diffusion-v1-5 at 451f4fe16113bff5"
+    )
     assert Redactor()(text) == text
 
 
 def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
-    settings = load({"DISCORD_TOKEN": "t0ken-of-no-known-shape", "HF_TOKEN": "secret-hf", "DATA_DIR": str(tmp_path)}, tmp_path / "none.env")
+    settings = load(
+        {"DISCORD_TOKEN": "t0ken-of-no-known-shape", "HF_TOKEN": "secret-hf", "DATA_DIR": str(tmp_path)},
+        tmp_path / "none.env",
+    )
     redact = redactor(settings)
     assert redact("a t0ken-of-no-known-shape b secret-hf c") == f"a {GONE} b {GONE} c"
     redact.add(["a prompt"])
@@ -36,7 +42,9 @@ def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
 async def test_prompts_names_and_sql_stay_out_of_the_log(tmp_path: Path) -> None:
     with canaries.listening(Redactor()) as out:
         planted, metrics = await canaries.used(tmp_path, 12)
-        assert len(planted) > 45 and "unexpected" in out.getvalue() and "nowhere" in out.getvalue(), "it must have been used, and broken"
+        assert len(planted) > 45 and "unexpected" in out.getvalue() and "nowhere" in out.getvalue(), (
+            "it must have been used, and broken"
+        )
         assert canaries.leaks(planted, out.getvalue(), metrics.decode()) == []
 
 
@@ -51,9 +59,10 @@ def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     from core.settings import ROOT
 
     code = (
-        "import logging; from pathlib import Path; from core.settings import load; from bot.logs import set_up_logs\n"
-        f"set_up_logs(load({{'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR': {str(tmp_path)!r}}}, Path('none.env')))\n"
-        "try: raise ValueError('canary-token-1 in an error')\nexcept ValueError: logging.getLogger('bot').exception('failed')\n"
+        "import logging; from pathlib import Path; from core.settings import load; from bot.logs import"
+        " set_up_logs\nset_up_logs(load({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
+        f" {str(tmp_path)!r}}}, Path('none.env')))\ntry: raise ValueError('canary-token-1 in an"
+        " error')\nexcept ValueError: logging.getLogger('bot').exception('failed')\n"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     kept = (tmp_path / "logs" / "atelier.log").read_text()

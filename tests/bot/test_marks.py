@@ -10,7 +10,12 @@ from bot import marks
 from tests.bot.conftest import open_studio
 from tests.security import hostile, metadata
 
-FORMS = (("PNG", "image/png", {}), ("WEBP", "image/webp", {"lossless": True}), ("WEBP", "image/webp", {"quality": 80}), ("JPEG", "image/jpeg", {}))
+FORMS = (
+    ("PNG", "image/png", {}),
+    ("WEBP", "image/webp", {"lossless": True}),
+    ("WEBP", "image/webp", {"quality": 80}),
+    ("JPEG", "image/jpeg", {}),
+)
 
 
 @pytest.mark.parametrize(("form", "kind", "options"), FORMS)
@@ -22,7 +27,9 @@ def test_the_mark_is_there_and_no_pixel_moves(form: str, kind: str, options: dic
     marked = marks.outgoing(data, kind, source=marks.MADE, parameters=True)
     before, after = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(marked))
     assert np.array_equal(np.asarray(before), np.asarray(after)) and before.size == after.size
-    assert "digitalsourcetype/trainedAlgorithmicMedia" in str(after.info.get("xmp") or after.info.get("XML:com.adobe.xmp"))
+    assert "digitalsourcetype/trainedAlgorithmicMedia" in str(
+        after.info.get("xmp") or after.info.get("XML:com.adobe.xmp")
+    )
     again = marks.outgoing(marked, kind, source=marks.MADE, parameters=True)
     assert again == marked, "once is enough"
     assert b"DigitalSourceType" not in marks.outgoing(marked, kind, source=None, parameters=True)

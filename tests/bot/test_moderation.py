@@ -15,27 +15,81 @@ from core.settings import DEMO
 from tests.bot.conftest import Studio, open_studio, png
 
 SPELLINGS = (
-    "nude", "NUDE", "n u d e", "n.u.d.e", "n-u-d-e", "nu_de", "nuuuude", "nnuuddee", "nüdé", "пude", "ｎｕｄｅ", "𝓃𝓊𝒹ℯ", "ⓝⓤⓓⓔ", "🅝🅤🅓🅔",
-    "nud3", "nu\u200bde", "n\u202eude",
-    "ɴᴜᴅᴇ", "n\u0336u\u0336d\u0336e\u0336", "🇳🇺🇩🇪",
-)  # fmt: skip
+    "nude",
+    "NUDE",
+    "n u d e",
+    "n.u.d.e",
+    "n-u-d-e",
+    "nu_de",
+    "nuuuude",
+    "nnuuddee",
+    "nüdé",
+    "пude",
+    "ｎｕｄｅ",
+    "𝓃𝓊𝒹ℯ",
+    "ⓝⓤⓓⓔ",
+    "🅝🅤🅓🅔",
+    "nud3",
+    "nu\u200bde",
+    "n\u202eude",
+    "ɴᴜᴅᴇ",
+    "n\u0336u\u0336d\u0336e\u0336",
+    "🇳🇺🇩🇪",
+)
 HARMLESS = (
-    "cocktail party", "a cockatoo", "chicken breast on a plate", "Sussex", "an assassin", "a grape vineyard", "Scunthorpe steelworks",
+    "cocktail party",
+    "a cockatoo",
+    "chicken breast on a plate",
+    "Sussex",
+    "an assassin",
+    "a grape vineyard",
+    "Scunthorpe steelworks",
     "class photo",
-    "a document", "cumulus clouds", "an analysis", "peacock", "therapist", "Essex church", "a shitake mushroom", "titanium",
-    "a kind old man", "dickens street",
-    "a canal in Amsterdam", "denuded hills", "the seventh seal", "bass guitar, a minor key",
-)  # fmt: skip
+    "a document",
+    "cumulus clouds",
+    "an analysis",
+    "peacock",
+    "therapist",
+    "Essex church",
+    "a shitake mushroom",
+    "titanium",
+    "a kind old man",
+    "dickens street",
+    "a canal in Amsterdam",
+    "denuded hills",
+    "the seventh seal",
+    "bass guitar, a minor key",
+)
 CHILDREN_AT_PLAY = (
-    "a child in the snow", "kids building a sandcastle in swimsuits", "portrait of a 12 year old boy with his dog", "a teen at a skate park",
-    "a baby in a cradle", "Mädchen im Schnee", "une fillette et son chat", "мальчик и собака", "a newborn elephant",
-)  # fmt: skip
+    "a child in the snow",
+    "kids building a sandcastle in swimsuits",
+    "portrait of a 12 year old boy with his dog",
+    "a teen at a skate park",
+    "a baby in a cradle",
+    "Mädchen im Schnee",
+    "une fillette et son chat",
+    "мальчик и собака",
+    "a newborn elephant",
+)
 # Markers that the rule is made of; no text of the kind that it is there for
 OVER_THE_LINE = (
-    "child nude", "nude 12 year old", "12yo nsfw", "n u d e little girl", "aged 9, naked", "loli", "l0li",
-    "a naked chìld", "schoolgirl lingerie", "ロリ",
-    "nude\nteen", "twelve-year-old topless", "nackt, ein Kind", "голая девочка", "nude, 15 y/o", "childporn",
-)  # fmt: skip
+    "child nude",
+    "nude 12 year old",
+    "12yo nsfw",
+    "n u d e little girl",
+    "aged 9, naked",
+    "loli",
+    "l0li",
+    "a naked chìld",
+    "schoolgirl lingerie",
+    "ロリ",
+    "nude\nteen",
+    "twelve-year-old topless",
+    "nackt, ein Kind",
+    "голая девочка",
+    "nude, 15 y/o",
+    "childporn",
+)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -64,7 +118,9 @@ def test_words_to_be_avoided_ask_for_nothing() -> None:
     from bot.moderation import texts_of
     from core.requests import ImagineRequest
 
-    request = ImagineRequest(prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5)))
+    request = ImagineRequest(
+        prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
+    )
     assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
 
 
@@ -72,13 +128,21 @@ def test_the_levels() -> None:
     assert judge("a nude", "off", (), False) is None
     assert judge("a nude", "standard", (), True) is None
     assert judge("a nude", "strict", (), True) is Rule.EXPLICIT
-    assert judge("a gory scene", "standard", (), False) is None and judge("a gory scene", "strict", (), False) is Rule.GORE
-    assert judge("a clown", "standard", ("clown",), True) is Rule.WORDS and judge("a clown", "off", ("clown",), True) is None
+    assert (
+        judge("a gory scene", "standard", (), False) is None
+        and judge("a gory scene", "strict", (), False) is Rule.GORE
+    )
+    assert (
+        judge("a clown", "standard", ("clown",), True) is Rule.WORDS
+        and judge("a clown", "off", ("clown",), True) is None
+    )
 
 
 def test_a_pattern_matches_words_only_and_stays_linear() -> None:
     assert Terms(["knif*"]).found_in(read("two kn1fes")) and not Terms(["knif*"]).found_in(read("pen"))
-    assert Terms(["*craft*"]).found_in(read("witchcrafts")) and Terms(["bad idea"]).found_in(read("a b4d  1dea"))
+    assert Terms(["*craft*"]).found_in(read("witchcrafts")) and Terms(["bad idea"]).found_in(
+        read("a b4d  1dea")
+    )
     for wrong in ("***", "a", "x" * 61, "a*b*c*d*e", "123", ""):
         with pytest.raises(ValueError):
             check_pattern(wrong)
@@ -156,9 +220,11 @@ async def test_every_way_in_goes_through_the_gate(strict: Studio, picture) -> No
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     source = f"{(await strict.built.queue.job_of_message(strict.last().id))[0].id} 1"
     for command, options in (
-        ("variation", {"prompt": "nude", "source": source}), ("outpaint", {"prompt": "nude", "source": source}),
-        ("classify", {"image": picture, "labels": "boat, n.u.d.e"}), ("imagine", {"prompt": "a nude", "image": picture}),
-    ):  # fmt: skip
+        ("variation", {"prompt": "nude", "source": source}),
+        ("outpaint", {"prompt": "nude", "source": source}),
+        ("classify", {"image": picture, "labels": "boat, n.u.d.e"}),
+        ("imagine", {"prompt": "a nude", "image": picture}),
+    ):
         assert "sexual content" in _told(await strict.bob.slash(strict.channel, command, **options)), command
     await strict.built.moderator.set_policy(strict.mira.id, strict.guild.id, strikes=0)
     await strict.alice.slash(strict.channel, "describe", image=picture)
@@ -176,7 +242,11 @@ async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Stu
         await strict.alice.slash(strict.channel, "imagine", prompt="nude")
     assert "time-out" in _told(await strict.alice.slash(strict.channel, "imagine", prompt="a boat"))
     told = await strict.mira.slash(strict.channel, "moderation strikes", user=strict.alice)
-    assert "3 strikes" in told.followups[-1].content and "explicit" in told.followups[-1].content and "nude" not in told.followups[-1].content
+    assert (
+        "3 strikes" in told.followups[-1].content
+        and "explicit" in told.followups[-1].content
+        and "nude" not in told.followups[-1].content
+    )
     await strict.mira.slash(strict.channel, "moderation pardon", user=strict.alice)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     assert strict.last().attachments
@@ -228,9 +298,16 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
 
 @pytest.mark.parametrize(
     ("choice", "score", "file", "words"),
-    [("spoiler", 0.9, "SPOILER_", ""), ("block", 0.9, None, "held back"), ("block", 0.3, "atelier-", ""), ("spoiler", None, "atelier-", "")],
+    [
+        ("spoiler", 0.9, "SPOILER_", ""),
+        ("block", 0.9, None, "held back"),
+        ("block", 0.3, "atelier-", ""),
+        ("spoiler", None, "atelier-", ""),
+    ],
 )
-async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(strict: Studio, choice, score, file, words) -> None:
+async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(
+    strict: Studio, choice, score, file, words
+) -> None:
     strict.built.moderator._check = Judge(score)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
@@ -285,8 +362,13 @@ async def test_shown_elsewhere_other_rules_hold(strict: Studio) -> None:
     assert strict.last().attachments[0].filename.startswith("SPOILER_")
 
 
-@pytest.mark.parametrize(("choice", "score", "file"), [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")])
-async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_stay(strict: Studio, picture, choice, score, file) -> None:
+@pytest.mark.parametrize(
+    ("choice", "score", "file"),
+    [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")],
+)
+async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_stay(
+    strict: Studio, picture, choice, score, file
+) -> None:
     strict.built.moderator._check = Judge(score)
     adult = await _adults(strict)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
@@ -295,15 +377,25 @@ async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_s
     job, _ = await strict.built.queue.job_of_message(strict.last(adult).id)
     await strict.alice.slash(strict.channel, "show", job=job.id)
     names = [attachment.filename for attachment in strict.last().attachments]
-    assert (names[0].startswith(file) if file else names == []) and "telling number 4" in strict.last().content
+    assert (
+        names[0].startswith(file) if file else names == []
+    ) and "telling number 4" in strict.last().content
 
 
 async def test_only_managers_moderate_and_every_change_is_on_record(strict: Studio) -> None:
     for command, options in (
-        ("show", {}), ("level", {"level": "off"}), ("pictures", {"treatment": "block"}), ("limits", {"strikes": 0, "hours": 1, "minutes": 1}),
-        ("add", {"word": "clown"}), ("remove", {"word": "clown"}), ("words", {}), ("test", {"text": "x"}), ("strikes", {"user": strict.bob}),
-        ("pardon", {"user": strict.bob}), ("timeout", {"user": strict.bob, "minutes": 5}),
-    ):  # fmt: skip
+        ("show", {}),
+        ("level", {"level": "off"}),
+        ("pictures", {"treatment": "block"}),
+        ("limits", {"strikes": 0, "hours": 1, "minutes": 1}),
+        ("add", {"word": "clown"}),
+        ("remove", {"word": "clown"}),
+        ("words", {}),
+        ("test", {"text": "x"}),
+        ("strikes", {"user": strict.bob}),
+        ("pardon", {"user": strict.bob}),
+        ("timeout", {"user": strict.bob, "minutes": 5}),
+    ):
         refused = await strict.alice.slash(strict.channel, f"moderation {command}", **options)
         assert "Manage Server" in refused.followups[-1].content, command
         done = await strict.mira.slash(strict.channel, f"moderation {command}", **options)

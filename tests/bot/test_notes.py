@@ -1,4 +1,5 @@
-"""What a message says of flags that mean nothing here, count for less than was typed, or miss what they weigh."""
+"""What a message says of flags that mean nothing here, count for less than was typed, or miss what they
+weigh."""
 
 from collections.abc import Mapping
 
@@ -30,7 +31,11 @@ def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
 
 def test_flags_with_the_same_reason_share_a_sentence() -> None:
     found = notes("a cat --video --motion low --sv 4 --style cute")
-    assert [note.partition(":")[0] for note in found] == ["`--video`, `--motion low`", "`--sv 4`", "`--style cute`"]
+    assert [note.partition(":")[0] for note in found] == [
+        "`--video`, `--motion low`",
+        "`--sv 4`",
+        "`--style cute`",
+    ]
     assert "not yet" in found[0] and "Midjourney's own" in found[2]
 
 
@@ -38,12 +43,18 @@ def test_a_flag_that_an_older_version_kept_is_told_too() -> None:
     assert why_unmet("--gone 3") and notes("a") == []
 
 
-@pytest.mark.parametrize(("prompt", "words"), [("a --s 2500", "`--stylize 2500` counted as 1000"), ("<1> a --iw 3.5", "`--iw 3.5` counted as 3")])
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("a --s 2500", "`--stylize 2500` counted as 1000"), ("<1> a --iw 3.5", "`--iw 3.5` counted as 3")],
+)
 def test_a_number_over_the_most_counts_as_the_most_and_is_told(prompt: str, words: str) -> None:
     assert [words in note for note in notes(prompt, PICTURE)] == [True]
 
 
-@pytest.mark.parametrize(("flag", "there"), [("--iw 2", "<1> "), ("--sw 50", "--sref 7 "), ("--cw 50", "--cref <1> "), ("--ow 50", "--oref <1> ")])
+@pytest.mark.parametrize(
+    ("flag", "there"),
+    [("--iw 2", "<1> "), ("--sw 50", "--sref 7 "), ("--cw 50", "--cref <1> "), ("--ow 50", "--oref <1> ")],
+)
 def test_a_weight_without_what_it_weighs_is_told(flag: str, there: str) -> None:
     given = f"{there}a {flag}" if there == "<1> " else f"a {there}{flag}"
     assert notes(given, PICTURE) == []
@@ -59,4 +70,8 @@ async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> N
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --ar {3:2, 1:1} --r 2")
     text = said(asked).content
-    assert "**4 jobs**" in text and "- a boat --ar 3:2 (2 times)\n" in text and "- a boat --ar 1:1 (2 times)\n" in text
+    assert (
+        "**4 jobs**" in text
+        and "- a boat --ar 3:2 (2 times)\n" in text
+        and "- a boat --ar 1:1 (2 times)\n" in text
+    )

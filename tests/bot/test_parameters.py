@@ -1,4 +1,5 @@
-"""docs/parameters.md is held to the code: a row for every flag, command and menu, and each row's test exists."""
+"""docs/parameters.md is held to the code: a row for every flag, command and menu, and each row's test
+exists."""
 
 import ast
 import re
@@ -16,7 +17,12 @@ ROWS = [line for line in PAGE.splitlines() if line.startswith("| `")]
 def _tests() -> set[str]:
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, kinds) and node.name.startswith("test_")}
+    return {
+        node.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, kinds) and node.name.startswith("test_")
+    }
 
 
 def test_every_flag_has_a_row_with_all_its_names_and_its_help() -> None:

@@ -14,7 +14,10 @@ from bot.intake import child_environment
 from core.settings import ROOT
 from tests.security import hostile, pictures
 
-SHUT = "from bot import confine, picture_gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut = confine.shut_in();"
+SHUT = (
+    "from bot import confine, picture_gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut ="
+    " confine.shut_in();"
+)
 DEEDS = {
     "reads a file": "open('/etc/hostname').read()",
     "writes a file": "open('/tmp/atelier-gate', 'w')",
@@ -26,15 +29,28 @@ DEEDS = {
 
 
 def _run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=child_environment(), capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 @pytest.mark.parametrize("deed", DEEDS)
 def test_a_picture_process_can_only_compute(deed: str) -> None:
-    tries = f"\ntry:\n  {DEEDS[deed]}\nexcept (OSError, MemoryError) as error: print('stopped', type(error).__name__)\nelse: print('done')"
+    tries = (
+        f"\ntry:\n  {DEEDS[deed]}\nexcept (OSError, MemoryError) as error: print('stopped',"
+        " type(error).__name__)\nelse: print('done')"
+    )
     assert _run(f"import os, _socket; {SHUT}{tries}").stdout.startswith("stopped")
-    assert "done" in _run(f"import os, _socket; {tries}").stdout, "the deed must work elsewhere, or the test shows nothing"
+    assert "done" in _run(f"import os, _socket; {tries}").stdout, (
+        "the deed must work elsewhere, or the test shows nothing"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
@@ -42,7 +58,11 @@ def test_time_is_up_before_the_limit_is_passed() -> None:
     before = os.times()
     assert _run(f"{SHUT.replace('5)', '1)')}\nwhile True: pass").returncode == -signal.SIGPROF
     after = os.times()
-    assert 0.8 < after.children_user + after.children_system - before.children_user - before.children_system < 1.0
+    assert (
+        0.8
+        < after.children_user + after.children_system - before.children_user - before.children_system
+        < 1.0
+    )
 
 
 def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +89,9 @@ def test_transparency_lies_on_white() -> None:
 
 def test_a_phones_picture_with_a_second_view_is_taken() -> None:
     frames = [Image.new("RGB", (40, 30), c) for c in ("red", "blue")]
-    header, body = picture_gate.clean(hostile.encode(frames[0], "MPO", save_all=True, append_images=frames[1:]))
+    header, body = picture_gate.clean(
+        hostile.encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    )
     assert header["width"] == 40 and Image.open(io.BytesIO(body)).getpixel((20, 15))[0] > 200
 
 
@@ -93,5 +115,9 @@ def _cheap():
     yield from ((name, data) for name, data in hostile.every_format().items() if name in wanted)
     yield "zTXt bomb", hostile.text_bomb(b"zTXt", 20 * 2**20)
     good = hostile.encode(Image.effect_noise((64, 64), 60), "PNG")
-    yield from (("zip behind", good + b"PK\x05\x06" + b"\0" * 18), ("page before", b"<html>" + good), ("empty", b""))
+    yield from (
+        ("zip behind", good + b"PK\x05\x06" + b"\0" * 18),
+        ("page before", b"<html>" + good),
+        ("empty", b""),
+    )
     yield "one line", hostile.png_bomb(2_000_000, 1)

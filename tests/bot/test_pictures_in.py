@@ -40,7 +40,9 @@ def _bomb() -> bytes:
     ],
     ids=["gif", "text", "bomb", "animated", "truncated", "tiff", "tiny"],
 )
-async def test_an_unusable_picture_is_refused_in_its_own_words(studio: Studio, name: str, data: bytes, words: str) -> None:
+async def test_an_unusable_picture_is_refused_in_its_own_words(
+    studio: Studio, name: str, data: bytes, words: str
+) -> None:
     result = await studio.alice.slash(studio.channel, "describe", image=(name, data))
     told = [m for m in result.followups if m.ephemeral]
     assert told and words in told[-1].content and name.split(".")[0] in told[-1].content
@@ -72,7 +74,12 @@ async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(
     await studio.send_dm(dora, "a castle --seed 9", ("a.png", png()), ("b.jpg", png(form="JPEG")))
     offers = [m for m in dora.dm_channel.history() if m.components]
     assert len(offers) == 2 and all("What shall I do" in m.content for m in offers)
-    for label, words in (("Vary", "a castle"), ("Outpaint", "Zoom Out"), ("Describe", "telling number 1"), ("Classify", "house")):
+    for label, words in (
+        ("Vary", "a castle"),
+        ("Outpaint", "Zoom Out"),
+        ("Describe", "telling number 1"),
+        ("Classify", "house"),
+    ):
         await dora.click(offers[0], label=label)
         answer = dora.dm_channel.history()[-1]
         assert words in answer.content, (label, answer.content)

@@ -10,8 +10,23 @@ from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, Variat
 from tests.bot.conftest import Studio, open_studio, png
 
 MADE_HERE = (
-    "subtle", "strong", "again", "hd", "up2s", "up2c", "up4s", "up4c", "zoom20", "zoom15", "left", "right", "up", "down", "describe", "classify",
-)  # fmt: skip
+    "subtle",
+    "strong",
+    "again",
+    "hd",
+    "up2s",
+    "up2c",
+    "up4s",
+    "up4c",
+    "zoom20",
+    "zoom15",
+    "left",
+    "right",
+    "up",
+    "down",
+    "describe",
+    "classify",
+)
 
 
 def custom_id(message, action: str) -> str:
@@ -41,9 +56,18 @@ async def job_of(studio: Studio, message):
 async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     message = await single(studio)
     assert set(buttons_of(message)) == {
-        *MADE_HERE, "region", "remix", "zoom", "favourite", "details", "dm", "delete",
+        *MADE_HERE,
+        "region",
+        "remix",
+        "zoom",
+        "favourite",
+        "details",
+        "dm",
+        "delete",
     }  # square is missing: the picture is square
-    assert buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"] and buttons_of(message)[5] == "subtle"  # Midjourney's order
+    assert (
+        buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"] and buttons_of(message)[5] == "subtle"
+    )  # Midjourney's order
     assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
 
 
@@ -94,7 +118,11 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     await press(studio, wide, "square")
     job = await job_of(studio, studio.last())
     assert "Zoom Out by" in studio.last().content  # as Midjourney calls it
-    assert (job.request.top, job.request.bottom, job.request.left) == (16, 16, 0) and "square" not in buttons_of(studio.last())
+    assert (job.request.top, job.request.bottom, job.request.left) == (
+        16,
+        16,
+        0,
+    ) and "square" not in buttons_of(studio.last())
 
 
 async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
@@ -107,11 +135,15 @@ async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
     await press(studio, message, "left")
     wide = buttons_of(studio.last())  # 1536 × 1024 px
     small = await single(studio)
-    await studio.alice.submit_modal(await press(studio, small, "zoom"), {"prompt": "a boat", "aspect": "4:1", "zoom": "1"})
+    await studio.alice.submit_modal(
+        await press(studio, small, "zoom"), {"prompt": "a boat", "aspect": "4:1", "zoom": "1"}
+    )
     await press(studio, studio.last(), "up4s")
     await press(studio, studio.last(), "up4s")  # 4096 × 1024 px: no canvas fits around it
     assert {"zoom", "square", "left", "right", "up", "down"} & set(buttons_of(studio.last())) == set()
-    assert {"up", "down", "zoom", "square"} <= set(wide) and {"left", "right", "zoom20", "zoom15"} & set(wide) == set()
+    assert {"up", "down", "zoom", "square"} <= set(wide) and {"left", "right", "zoom20", "zoom15"} & set(
+        wide
+    ) == set()
 
 
 # Windows
@@ -120,10 +152,15 @@ async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
 async def test_custom_zoom_takes_words_a_shape_and_a_factor(studio: Studio) -> None:
     message = await single(studio)
     window = await press(studio, message, "zoom")
-    await studio.alice.submit_modal(window, {"prompt": "a boat at sea --no trees", "aspect": "2:1", "zoom": "1.5"})
+    await studio.alice.submit_modal(
+        window, {"prompt": "a boat at sea --no trees", "aspect": "2:1", "zoom": "1.5"}
+    )
     job = await job_of(studio, studio.last())
     request = job.request
-    assert (request.left + request.right, request.top + request.bottom) == (128, 32)  # 96 px high, so 192 wide
+    assert (request.left + request.right, request.top + request.bottom) == (
+        128,
+        32,
+    )  # 96 px high, so 192 wide
     assert (request.prompt, request.negative_prompt) == ("a boat at sea", "trees")
 
 
@@ -132,12 +169,20 @@ async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(st
     window = await press(studio, message, "zoom")
     await studio.alice.submit_modal(window, {"prompt": "a boat at sea —zoom 1.5 --ar 2:1", "zoom": "2"})
     request = (await job_of(studio, studio.last())).request
-    assert (request.left + request.right, request.top + request.bottom, request.prompt) == (128, 32, "a boat at sea")
+    assert (request.left + request.right, request.top + request.bottom, request.prompt) == (
+        128,
+        32,
+        "a boat at sea",
+    )
     window = await press(studio, message, "zoom")
-    await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"})  # its own --ar is no wish for another shape
+    await studio.alice.submit_modal(
+        window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"}
+    )  # its own --ar is no wish for another shape
     request = (await job_of(studio, studio.last())).request
     assert (request.left + request.right, request.top + request.bottom) == (32, 32) and request.unmet == ()
-    said = await studio.alice.submit_modal(await press(studio, message, "zoom"), {"prompt": "a boat --zoom 5", "zoom": "2"})
+    said = await studio.alice.submit_modal(
+        await press(studio, message, "zoom"), {"prompt": "a boat --zoom 5", "zoom": "2"}
+    )
     assert "1 to 2" in said.followups[-1].content
 
 
@@ -146,18 +191,30 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
     await studio.alice.slash(studio.channel, "prefer remix")
     window = await press(studio, message, "left")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2 --chaos 10 --hd"})
-    assert (await job_of(studio, studio.last())).request.unmet == ("--ar 1:2", "--hd")  # what stood there before is no new wish
-    assert "`--ar 1:2`: not here" in studio.last().content and "`--hd`: not here; it acts on first" in studio.last().content
+    assert (await job_of(studio, studio.last())).request.unmet == (
+        "--ar 1:2",
+        "--hd",
+    )  # what stood there before is no new wish
+    assert (
+        "`--ar 1:2`: not here" in studio.last().content
+        and "`--hd`: not here; it acts on first" in studio.last().content
+    )
     window = await press(studio, message, "strong")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2"})
     request = (await job_of(studio, studio.last())).request
     assert request.aspect_ratio == (1, 2) and request.unmet == ()  # a variation can have another shape
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"zoom": "3"}, "1 to 2"), ({"zoom": "1"}, "Nothing to add"), ({"zoom": "2", "aspect": "wide"}, "16:9"),
-    ({"zoom": "2", "prompt": "a --sede 1"}, "--seed"), ({"zoom": "2", "prompt": "a {b, c}"}, "Only one prompt"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"zoom": "3"}, "1 to 2"),
+        ({"zoom": "1"}, "Nothing to add"),
+        ({"zoom": "2", "aspect": "wide"}, "16:9"),
+        ({"zoom": "2", "prompt": "a --sede 1"}, "--seed"),
+        ({"zoom": "2", "prompt": "a {b, c}"}, "Only one prompt"),
+    ],
+)
 async def test_a_wrong_window_is_told_to_its_author(studio: Studio, values, words: str) -> None:
     message = await single(studio)
     window = await press(studio, message, "zoom")
@@ -178,7 +235,12 @@ async def test_remix_mode_opens_a_window_first(studio: Studio) -> None:
     await studio.alice.submit_modal(window, {"prompt": "a red boat --no green --s 300"})
     job = await job_of(studio, studio.last())
     assert "**a red boat --no green --stylize 300** - Remix (Strong) by" in studio.last().content
-    assert (job.request.variation, job.request.negative_prompt, job.request.stylize, job.parent_index) == ("strong", "green", 300, 1)
+    assert (job.request.variation, job.request.negative_prompt, job.request.stylize, job.parent_index) == (
+        "strong",
+        "green",
+        300,
+        1,
+    )
     window = await studio.alice.click(grid, label="V2")
     await studio.alice.submit_modal(window, {"prompt": "a boat --no blue"})
     assert "Variations (Strong) by" in studio.last().content  # the words are the old ones
@@ -238,7 +300,11 @@ async def test_a_region_by_words_and_by_each_kind_of_mask(studio: Studio) -> Non
     window = await studio.alice.click(shown, label="By words or with a mask")
     await studio.alice.submit_modal(window, {"prompt": "a boat", "region": "the sail"})
     job = await job_of(studio, studio.last())
-    assert isinstance(job.request, RegionRequest) and job.request.region == "the sail" and "Variations (Region) by" in studio.last().content
+    assert (
+        isinstance(job.request, RegionRequest)
+        and job.request.region == "the sail"
+        and "Variations (Region) by" in studio.last().content
+    )
     original = Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB")
     for name, file in masks(original).items():
         window = await studio.alice.click(shown, label="By words or with a mask")
@@ -264,15 +330,24 @@ def masks(original: Image.Image) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("file", "words"), [(png(64, 64, (0, 0, 0)), "marks nothing"), (png(64, 64, (90, 140, 40)), "is no mask"), (b"x", "no picture")]
+    ("file", "words"),
+    [
+        (png(64, 64, (0, 0, 0)), "marks nothing"),
+        (png(64, 64, (90, 140, 40)), "is no mask"),
+        (b"x", "no picture"),
+    ],
 )
 async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) -> None:
     message = await single(studio)
     panel = await press(studio, message, "region")
-    window = await studio.alice.click(panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask")
+    window = await studio.alice.click(
+        panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask"
+    )
     said = await studio.alice.submit_modal(window, {"prompt": "a boat", "mask": ("mask.png", file)})
     assert words in said.followups[-1].content
-    window = await studio.alice.click(panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask")
+    window = await studio.alice.click(
+        panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask"
+    )
     said = await studio.alice.submit_modal(window, {"prompt": "a boat"})
     assert "one of them" in said.followups[-1].content
 
@@ -289,9 +364,16 @@ async def test_a_region_as_a_command(studio: Studio) -> None:
 
 
 async def test_upscale_as_a_command(studio: Studio, picture) -> None:
-    await studio.alice.slash(studio.channel, "upscale", image=picture, factor="4", mode="creative", prompt="a red wall --s 50")
+    await studio.alice.slash(
+        studio.channel, "upscale", image=picture, factor="4", mode="creative", prompt="a red wall --s 50"
+    )
     job = await job_of(studio, studio.last())
-    assert (job.request.factor, job.request.mode, job.request.prompt, job.request.stylize) == (4, "creative", "a red wall", 50)
+    assert (job.request.factor, job.request.mode, job.request.prompt, job.request.stylize) == (
+        4,
+        "creative",
+        "a red wall",
+        50,
+    )
 
 
 # Favourites, details, direct messages, delete
@@ -304,7 +386,9 @@ async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
     page = await studio.bob.slash(studio.channel, "favourites")
     shown = page.response or page.followups[-1]
     assert page.ephemeral and "1 of 1" in shown.content and "a boat" in shown.content and shown.attachments
-    assert "kept no pictures" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
+    assert (
+        "kept no pictures" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
+    )
     said = await press(studio, message, "favourite", studio.bob)
     assert "Taken out" in said.followups[-1].content
 
@@ -320,7 +404,11 @@ async def test_favourites_are_leafed_through(studio: Studio) -> None:
         found = [c for row in shown.components for c in row["components"] if c["custom_id"].startswith("fv:")]
         return {c["custom_id"]: not c.get("disabled") for c in found}
 
-    assert "1 of 3" in shown.content and "a star" in shown.content and sides() == {"fv:0:l": False, "fv:1:r": True}
+    assert (
+        "1 of 3" in shown.content
+        and "a star" in shown.content
+        and sides() == {"fv:0:l": False, "fv:1:r": True}
+    )
     seen = []
     for custom_id in ("fv:1:r", "fv:2:r", "fv:1:l"):
         await studio.alice.click(shown, custom_id=custom_id)
@@ -330,7 +418,12 @@ async def test_favourites_are_leafed_through(studio: Studio) -> None:
     await studio.restart()
     await studio.alice.click(shown, custom_id="fv:2:r")
     assert "3 of 3" in shown.content and sides() == {"fv:1:l": True, "fv:3:r": False}
-    kept = next(c["custom_id"] for row in shown.components for c in row["components"] if ":favourite:" in c["custom_id"])
+    kept = next(
+        c["custom_id"]
+        for row in shown.components
+        for c in row["components"]
+        if ":favourite:" in c["custom_id"]
+    )
     await studio.alice.click(shown, custom_id=kept)  # takes it out
     await studio.alice.click(shown, custom_id="fv:1:l")
     assert "2 of 2" in shown.content
@@ -340,7 +433,11 @@ async def test_details_can_be_copied(studio: Studio) -> None:
     message = await single(studio, "a boat --no blue --seed 100 --video --v 6")
     said = await press(studio, message, "details")
     text = "\n".join(m.content for m in said.followups) or said.response.content
-    assert "```\na boat --seed 100 --no blue --v 6 --video\n```" in text and "seed 101" in text and "`--video`" in text
+    assert (
+        "```\na boat --seed 100 --no blue --v 6 --video\n```" in text
+        and "seed 101" in text
+        and "`--video`" in text
+    )
     assert "64×64 · seed 100" in text
 
 
@@ -416,7 +513,11 @@ async def test_blend_needs_no_words(studio: Studio) -> None:
     files = {f"image{n}": (f"{n}.png", png(40 + n, 40)) for n in range(1, 4)}
     await studio.alice.slash(studio.channel, "blend", dimensions="Landscape", **files)
     job = await job_of(studio, studio.last())
-    assert len(job.request.images) == 3 and job.request.aspect_ratio == (3, 2) and "Blend of 3 by" in studio.last().content
+    assert (
+        len(job.request.images) == 3
+        and job.request.aspect_ratio == (3, 2)
+        and "Blend of 3 by" in studio.last().content
+    )
 
 
 async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:

@@ -20,7 +20,9 @@ from tests.security.deletion import canaries_in, lived
 
 async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
     result = await user.slash(studio.channel, "privacy export")
-    (attachment,) = result.response.attachments if result.response.attachments else result.followups[-1].attachments
+    (attachment,) = (
+        result.response.attachments if result.response.attachments else result.followups[-1].attachments
+    )
     with zipfile.ZipFile(io.BytesIO(await attachment.read())) as archive:
         return json.loads(archive.read("data.json")), archive.namelist()
 
@@ -28,7 +30,12 @@ async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
 def test_every_column_that_names_a_person_is_handled() -> None:
     """A new table of somebody's things must say what becomes of them."""
     handled = {column for group in (privacy.OWNED, privacy.NAMED, privacy.KEPT) for column in group.values()}
-    naming = {c for table in schema.metadata.tables.values() for c in table.c if c.name in ("user_id", "actor_id", "owner_id", "author_id")}
+    naming = {
+        c
+        for table in schema.metadata.tables.values()
+        for c in table.c
+        if c.name in ("user_id", "actor_id", "owner_id", "author_id")
+    }
     assert naming <= handled and schema.users.c.id in handled
 
 
@@ -36,7 +43,11 @@ async def test_show_and_export_tell_what_there_is_and_only_to_oneself(studio: St
     await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
     await studio.alice.slash(studio.channel, "describe", image=picture)
     shown = await studio.alice.slash(studio.channel, "privacy show")
-    assert shown.ephemeral and "**Jobs** 2" in shown.followups[-1].content and "**sent pictures** 1" in shown.followups[-1].content
+    assert (
+        shown.ephemeral
+        and "**Jobs** 2" in shown.followups[-1].content
+        and "**sent pictures** 1" in shown.followups[-1].content
+    )
     data, names = await _export(studio, studio.alice)
     assert [job["prompt"] for job in data["jobs"]] == ["a canary boat", None] and len(data["pictures"]) == 5
     assert len([n for n in names if n.startswith("pictures/")]) in (5, 6)  # the grid may be like one of them
@@ -60,10 +71,14 @@ async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_pa
         await studio.mira.slash(studio.channel, "studio ban", user=studio.bob)
         await studio.mira.slash(studio.channel, "studio unban", user=studio.bob)
         await lived(studio, studio.alice, jobs=3)
-        assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id), "the canaries must be there before"
+        assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id), (
+            "the canaries must be there before"
+        )
         asked = await studio.alice.slash(studio.channel, "privacy delete")
         began = time.monotonic()
-        done = await studio.alice.click(asked.followups[-1] if asked.followups else asked.response, label="Delete everything")
+        done = await studio.alice.click(
+            asked.followups[-1] if asked.followups else asked.response, label="Delete everything"
+        )
         assert time.monotonic() - began < 60 and "Deleted:" in done.followups[-1].content
         assert await asyncio.to_thread(canaries_in, tmp_path, studio.alice.id) == []
         assert [m for m in studio.channel.history() if "canary" in m.content] == []
@@ -102,7 +117,14 @@ async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
     await studio.built.queue.ban(studio.mira.id, studio.alice.id, studio.guild.id)
     for days in (100, 1):
         at = now - timedelta(days=days)
-        work = partial(moderation.add_strike, user_id=studio.alice.id, guild_id=studio.guild.id, rule="EXPLICIT", now=at, apart=at)
+        work = partial(
+            moderation.add_strike,
+            user_id=studio.alice.id,
+            guild_id=studio.guild.id,
+            rule="EXPLICIT",
+            now=at,
+            apart=at,
+        )
         await database.write(work)
     await studio.built.privacy.delete(studio.alice.id)
     held = await studio.built.privacy.holdings(studio.alice.id)
@@ -185,7 +207,9 @@ async def test_a_picture_sent_in_a_dm_is_its_senders_alone(studio: Studio) -> No
     await studio.send_dm(dora, "", ("a.png", png()))
     offer = dora.dm_channel.history()[-1]
     sha256 = offer.components[0].children[0].custom_id.split(":")[1]
-    assert await studio.built.queue.has_sent(dora.id, sha256) and not await studio.built.queue.has_sent(eve.id, sha256)
+    assert await studio.built.queue.has_sent(dora.id, sha256) and not await studio.built.queue.has_sent(
+        eve.id, sha256
+    )
     await studio.built.privacy.delete(dora.id)
     assert not studio.built.files.exists(sha256)
     result = await dora.click(offer, label="Describe")

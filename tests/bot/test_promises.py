@@ -23,7 +23,10 @@ def test_a_kill_leaves_what_was_promised(tmp_path: Path) -> None:
     path = tmp_path / "unanswered"
     subprocess.run([sys.executable, "-c", CODE, path], check=False)
     found = Promises(path)
-    assert sorted(found.left, key=lambda p: p.interaction_id) == [Promise(1, 9, "token-1"), Promise(3, 9, "token-3")]
+    assert sorted(found.left, key=lambda p: p.interaction_id) == [
+        Promise(1, 9, "token-1"),
+        Promise(3, 9, "token-3"),
+    ]
     assert b"token-2" not in path.read_bytes()
     assert len(Promises(path).left) == 2, "until they are told"
     for promise in found.left:

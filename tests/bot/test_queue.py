@@ -54,7 +54,10 @@ async def test_a_member_cancels_their_own_job_and_nobody_elses(studio: Studio) -
 
 
 async def test_a_cancelled_job_can_be_asked_for_once_more(studio: Studio) -> None:
-    wait, studio.built.queue.wait = studio.built.queue.wait, lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    wait, studio.built.queue.wait = (
+        studio.built.queue.wait,
+        lambda awaitable: studio.env.external_wait(awaitable, reason="the queue"),
+    )
     await studio.built.queue.pause(studio.mira.id)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     message = studio.last()

@@ -14,16 +14,25 @@ from tests.bot.test_presses import job_of, masks, press, single
 
 
 async def window_of(studio: Studio, message):
-    return await studio.alice.click(said(await press(studio, message, "region")), label="By words or with a mask")
+    return await studio.alice.click(
+        said(await press(studio, message, "region")), label="By words or with a mask"
+    )
 
 
 async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio) -> None:
     message = await single(studio)
     job, index = await studio.built.queue.job_of_message(message.id)
     mask = masks(Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB"))["erased"]
-    ask = await studio.bot.regions.ask(Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, index, mask)
-    await studio.alice.submit_modal(await window_of(studio, message), {"prompt": "a boat", "mask": ("m.png", mask)})
-    assert isinstance(ask.request, RegionRequest) and ask.request == (await job_of(studio, studio.last())).request
+    ask = await studio.bot.regions.ask(
+        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, index, mask
+    )
+    await studio.alice.submit_modal(
+        await window_of(studio, message), {"prompt": "a boat", "mask": ("m.png", mask)}
+    )
+    assert (
+        isinstance(ask.request, RegionRequest)
+        and ask.request == (await job_of(studio, studio.last())).request
+    )
     assert ask.parent == (job.id, index)
 
 
@@ -32,16 +41,29 @@ async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio)
     job = (await studio.bot.members.recent(studio.alice.id))[0]
     mask = png(64, 64, (255, 255, 255))
     with pytest.raises(NotAllowedError, match="keeps it private"):
-        await studio.bot.regions.ask(Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, mask)
-    ask = await studio.bot.regions.ask(Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, 0, mask)
+        await studio.bot.regions.ask(
+            Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, mask
+        )
+    ask = await studio.bot.regions.ask(
+        Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, 0, mask
+    )
     assert ask.stealth  # what comes from a private picture is private
 
 
-@pytest.mark.parametrize(("job_id", "index", "mask", "words"), [
-    ("abcdefghjkmn", 0, png(64, 64), "is gone"), (None, 7, png(64, 64), "no number 8"), (None, 0, b"GIF", "no picture"),
-    (None, 0, b"x" * (11 * 2**20), "11.0 MB"),
-])  # fmt: skip
-async def test_what_cannot_be_a_region_is_told(studio: Studio, job_id, index: int, mask: bytes, words: str) -> None:
+@pytest.mark.parametrize(
+    ("job_id", "index", "mask", "words"),
+    [
+        ("abcdefghjkmn", 0, png(64, 64), "is gone"),
+        (None, 7, png(64, 64), "no number 8"),
+        (None, 0, b"GIF", "no picture"),
+        (None, 0, b"x" * (11 * 2**20), "11.0 MB"),
+    ],
+)
+async def test_what_cannot_be_a_region_is_told(
+    studio: Studio, job_id, index: int, mask: bytes, words: str
+) -> None:
     job = await job_of(studio, await single(studio))
     with pytest.raises(ImageError, match=words):
-        await studio.bot.regions.ask(Actor(studio.alice.id, studio.guild.id, studio.channel.id), job_id or job.id, index, mask)
+        await studio.bot.regions.ask(
+            Actor(studio.alice.id, studio.guild.id, studio.channel.id), job_id or job.id, index, mask
+        )

@@ -23,9 +23,21 @@ from tests.bot.conftest import WORKER
 
 
 def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "DATA_DIR": str(tmp_path), "OPEN_BROWSER": "off", "DISCORD_TOKEN": "", "DISK_FLOOR_MB": "0", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(tmp_path),
+        "OPEN_BROWSER": "off",
+        "DISCORD_TOKEN": "",
+        "DISK_FLOOR_MB": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
     return subprocess.Popen(
-        [sys.executable, "-m", "bot", *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -79,7 +91,10 @@ class Told(io.StringIO):
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
     channel, [you, _] = furnish(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
-    settings = load({"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"}, tmp_path / "none.env")
+    settings = load(
+        {"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"},
+        tmp_path / "none.env",
+    )
     async with services(settings, target=WORKER) as built:
         await built.queue.pause(you.id)
         origin = Origin(you.id, channel.id, channel.guild.id, 5, "a token of yesterday", 6)
@@ -87,7 +102,11 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
         stopping, told = asyncio.Event(), Told()
         with contextlib.redirect_stdout(told):
             serving = asyncio.create_task(serve_sandbox(built, stopping, Page()))
-            await asyncio.wait((serving, asyncio.ensure_future(told.address.wait())), timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (serving, asyncio.ensure_future(told.address.wait())),
+                timeout=30,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         assert told.address.is_set() and not serving.done()
         await built.queue.resume(you.id)
         for _ in range(400):
@@ -107,6 +126,8 @@ def test_a_picture_for_the_dm_page_that_is_missing_is_named(tmp_path: Path) -> N
 
 def test_wrong_settings_end_the_start_with_one_line_each(tmp_path: Path) -> None:
     environment = {**os.environ, "DATA_DIR": str(tmp_path), "USER_RUNNING": "many", "DEVICES": "tpu"}
-    run = subprocess.run([sys.executable, "-m", "bot"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+    run = subprocess.run(
+        [sys.executable, "-m", "bot"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+    )
     assert run.returncode == 2
     assert "USER_RUNNING=many" in run.stderr and "DEVICES=tpu" in run.stderr and "Traceback" not in run.stderr

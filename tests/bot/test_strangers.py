@@ -1,4 +1,5 @@
-"""Somebody else's private job: every button, menu, window, reaction and command is refused with a sentence, and nothing happens."""
+"""Somebody else's private job: every button, menu, window, reaction and command is refused with a sentence,
+and nothing happens."""
 
 import discord
 import sqlalchemy as sa
@@ -17,7 +18,11 @@ from tests.bot.test_presses import press, single
 
 REASONS = {row.reason for row in TABLE.values()}
 WINDOWS = ("caption", "short", "zoom", "region", *(f"remix:{action}" for action in RIGHTS))
-ABOUT_A_JOB = {JobButton, RegionMenu, RegionButton}  # the others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
+ABOUT_A_JOB = {
+    JobButton,
+    RegionMenu,
+    RegionButton,
+}  # the others hold nobody's job: see test_the_other_buttons_are_their_pressers_own
 
 
 async def private_job(studio: Studio, prompt: str = "a secret boat --stealth --seed 100"):
@@ -36,8 +41,12 @@ async def state(studio: Studio) -> dict[str, list]:
     """Everything of the database that a press could change; bob's own rows of having been seen left out."""
 
     async def work(connection: Connection) -> dict[str, list]:
-        tables = [table for table in schema.metadata.sorted_tables if table.name not in ("users", "audit", "guilds")]
-        return {table.name: [tuple(row) for row in await connection.execute(sa.select(table))] for table in tables}
+        tables = [
+            table for table in schema.metadata.sorted_tables if table.name not in ("users", "audit", "guilds")
+        ]
+        return {
+            table.name: [tuple(row) for row in await connection.execute(sa.select(table))] for table in tables
+        }
 
     return await studio.built.queue.database.read(work)
 
@@ -59,7 +68,9 @@ async def test_a_strangers_press_on_a_private_job_does_nothing(studio: Studio) -
     for some in (names[:25], names[25:]):
         message = await posted(studio, *(JobButton(job.id, action, 1) for action in some))
         for action in some:
-            await refused(studio, await studio.bob.click(message, custom_id=f"at:{job.id}:{action}:1"), before, message)
+            await refused(
+                studio, await studio.bob.click(message, custom_id=f"at:{job.id}:{action}:1"), before, message
+            )
         await message.delete()
 
 
@@ -103,16 +114,28 @@ async def test_message_menus_on_a_private_picture_are_not_for_strangers(studio: 
     await studio.built.queue.add_view(job.id, message.id, studio.channel.id, studio.guild.id, index=1)
     for menu in studio.bot.tree.get_commands(type=discord.AppCommandType.message):
         before = await state(studio)
-        await refused(studio, await studio.bob.context_menu(studio.channel, menu.name, message), before, message)
+        await refused(
+            studio, await studio.bob.context_menu(studio.channel, menu.name, message), before, message
+        )
 
 
 async def test_commands_with_the_id_of_a_private_job_are_refused(studio: Studio) -> None:
     job = await private_job(studio)
-    named, link, region = {"job": job.id}, {"link": f"{job.id} 1"}, {"source": f"{job.id} 1", "prompt": "a", "fields": "1"}
+    named, link, region = (
+        {"job": job.id},
+        {"link": f"{job.id} 1"},
+        {"source": f"{job.id} 1", "prompt": "a", "fields": "1"},
+    )
     options = {"show": named, "queue cancel": named, "region": region, "describe": link, "classify": link}
     before = await state(studio)
     for command in ("variation", "outpaint", "upscale", *options):
-        await refused(studio, await studio.bob.slash(studio.channel, command, **options.get(command, {"source": f"{job.id} 1"})), before)
+        await refused(
+            studio,
+            await studio.bob.slash(
+                studio.channel, command, **options.get(command, {"source": f"{job.id} 1"})
+            ),
+            before,
+        )
 
 
 async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Studio) -> None:
@@ -127,8 +150,12 @@ async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Stud
 
 
 async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
-    assert {item for item in DYNAMIC_ITEMS if "job" in item.__discord_ui_compiled_template__.groupindex} == ABOUT_A_JOB
-    draft = await studio.bot.members.add_draft(studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1})
+    assert {
+        item for item in DYNAMIC_ITEMS if "job" in item.__discord_ui_compiled_template__.groupindex
+    } == ABOUT_A_JOB
+    draft = await studio.bot.members.add_draft(
+        studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1}
+    )
     message = await posted(studio, buttons.DraftButton(draft, "yes"))
     result = await studio.bob.click(message, label="Yes")
     assert "Somebody else was asked this" in said(result).content

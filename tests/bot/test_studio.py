@@ -11,7 +11,12 @@ async def _says(studio: Studio, who, command: str, **options) -> str:
 
 
 async def test_only_managers_may_change_rules(studio: Studio) -> None:
-    for command, options in (("rules", {}), ("audit", {}), ("ban", {"user": studio.bob}), ("allow", {"channel": studio.channel})):
+    for command, options in (
+        ("rules", {}),
+        ("audit", {}),
+        ("ban", {"user": studio.bob}),
+        ("allow", {"channel": studio.channel}),
+    ):
         assert "Manage Server" in await _says(studio, studio.alice, command, **options)
     assert await studio.built.queue.banned(studio.guild.id) == []
 
@@ -37,7 +42,9 @@ async def test_only_listed_channels_may_be_used(studio: Studio) -> None:
 
 async def test_a_roles_limit_is_set_shown_and_removed(studio: Studio) -> None:
     role = studio.guild.create_role("Patrons")
-    assert "5 running, 50 waiting" in await _says(studio, studio.mira, "limit", role=role, running=5, waiting=50)
+    assert "5 running, 50 waiting" in await _says(
+        studio, studio.mira, "limit", role=role, running=5, waiting=50
+    )
     assert "both" in await _says(studio, studio.mira, "limit", role=role, running=5)
     assert "any more" in await _says(studio, studio.mira, "limit", role=role)
 
@@ -53,7 +60,9 @@ async def test_every_change_leaves_a_row(studio: Studio) -> None:
 
 async def test_a_thread_belongs_to_its_channel_on_the_list(studio: Studio) -> None:
     await _says(studio, studio.mira, "allow", channel=studio.channel)
-    thread = await studio.bot.get_channel(studio.channel.id).create_thread(name="boats", type=discord.ChannelType.public_thread)
+    thread = await studio.bot.get_channel(studio.channel.id).create_thread(
+        name="boats", type=discord.ChannelType.public_thread
+    )
     handle = next(t for t in studio.channel.threads if t.id == thread.id)
     await studio.alice.slash(handle, "imagine", prompt="a boat")
     assert handle.history()[-1].attachments
@@ -68,7 +77,9 @@ async def test_imagine_all_is_asked_with_the_members_roles(studio: Studio, pictu
     assert len([m for m in studio.channel.history()[1:] if m.attachments]) == 4
 
 
-async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(studio: Studio, picture) -> None:
+async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(
+    studio: Studio, picture
+) -> None:
     role = studio.guild.create_role("Guests")
     guest = studio.guild.add_member(studio.env.create_user("gus"), roles=[role])
     await guest.slash(studio.channel, "describe", image=picture)
@@ -78,6 +89,12 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(st
     studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
     result = await guest.click(described, label="Imagine all")
     assert (await studio.built.queue.mine(guest.id)).total_waiting == 2
-    assert [m for m in result.followups if m.ephemeral and "2 of 4 are queued" in m.content and "the limit is 2" in m.content]
+    assert [
+        m
+        for m in result.followups
+        if m.ephemeral and "2 of 4 are queued" in m.content and "the limit is 2" in m.content
+    ]
     shown = [m.content for m in studio.channel.history() if "Waiting to start" in m.content]
-    assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True] and len(shown) == 2
+    assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True] and len(
+        shown
+    ) == 2

@@ -1,4 +1,5 @@
-"""Somebody's words in messages: no pings, nothing unseen, no way out of a code span, never longer than Discord takes."""
+"""Somebody's words in messages: no pings, nothing unseen, no way out of a code span, never longer than
+Discord takes."""
 
 import ast
 
@@ -50,6 +51,10 @@ def test_everything_that_is_sent_says_that_nobody_is_pinged() -> None:
                 continue
             called, names = node.func.attr, {keyword.arg for keyword in node.keywords}
             edits = called == "edit" and names & {"content", "attachments", "view"}
-            if (called in SENDS or edits) and "conn" not in ast.unparse(node.func) and "allowed_mentions" not in names:
+            if (
+                (called in SENDS or edits)
+                and "conn" not in ast.unparse(node.func)
+                and "allowed_mentions" not in names
+            ):
                 silent.append(f"{path.name}:{node.lineno} {ast.unparse(node.func)}")
     assert silent == []

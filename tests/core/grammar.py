@@ -1,4 +1,5 @@
-"""Random prompts by the thousand: none may crash, what is read must survive being written, and it must be quick.
+"""Random prompts by the thousand: none may crash, what is read must survive being written, and it must be
+quick.
 
 ``python -m tests.core.grammar`` (``make grammar``) runs a million and prints how long each took.
 """
@@ -17,31 +18,106 @@ from core.flags import FLAGS
 from core.permutations import count, expand
 from core.prompt import Prompt, format_prompt, parse
 
-WORDS = ("a", "red", "house", "snow", "half--hidden", "3d", "—calm", "naïve", "猫", "5\"", "e.g.", "\u202e", "<@1>", "&", "--", "::", "\\", '"')
-MARKS = ("::2", "::-.5", "::", "{", "}", ",", "\\,", "\\{", "\\--x", '"hello --ar {x}"', "“a::b”", "<1>", "<2>::3", "<99>", "https://cdn.discordapp.com/a.png?ex=1")
-NAMES = tuple(name for flag in FLAGS for name in (flag.name, *flag.aliases)) + ("sede", "arr", "x", "AR", "Chaos")
+WORDS = (
+    "a",
+    "red",
+    "house",
+    "snow",
+    "half--hidden",
+    "3d",
+    "—calm",
+    "naïve",
+    "猫",
+    '5"',
+    "e.g.",
+    "\u202e",
+    "<@1>",
+    "&",
+    "--",
+    "::",
+    "\\",
+    '"',
+)
+MARKS = (
+    "::2",
+    "::-.5",
+    "::",
+    "{",
+    "}",
+    ",",
+    "\\,",
+    "\\{",
+    "\\--x",
+    '"hello --ar {x}"',
+    "“a::b”",
+    "<1>",
+    "<2>::3",
+    "<99>",
+    "https://cdn.discordapp.com/a.png?ex=1",
+)
+NAMES = tuple(name for flag in FLAGS for name in (flag.name, *flag.aliases)) + (
+    "sede",
+    "arr",
+    "x",
+    "AR",
+    "Chaos",
+)
 EXAMPLES = tuple(flag.example[flag.example.index("--") :] for flag in FLAGS)
-VALUES = ("5", "-1", "3:2", "16x9", "0.5", "1e3", "99999999999", "nan", "raw", "random", "euler", "ink:0.8", "niji", "low", "<1>", "a, b", "", "٣")
+VALUES = (
+    "5",
+    "-1",
+    "3:2",
+    "16x9",
+    "0.5",
+    "1e3",
+    "99999999999",
+    "nan",
+    "raw",
+    "random",
+    "euler",
+    "ink:0.8",
+    "niji",
+    "low",
+    "<1>",
+    "a, b",
+    "",
+    "٣",
+)
 
 
 def random_source(dice: random.Random) -> str:
     """Something that looks like a prompt, mostly; sometimes any characters at all."""
     if dice.random() < 0.05:
-        return "".join(chr(dice.choice((dice.randrange(32, 127), dice.randrange(32, 0x2FFF)))) for _ in range(dice.randrange(60)))
-    pieces = [dice.choice(MARKS) if dice.random() < 0.15 else dice.choice(WORDS) for _ in range(dice.randrange(1, 14))]
+        return "".join(
+            chr(dice.choice((dice.randrange(32, 127), dice.randrange(32, 0x2FFF))))
+            for _ in range(dice.randrange(60))
+        )
+    pieces = [
+        dice.choice(MARKS) if dice.random() < 0.15 else dice.choice(WORDS)
+        for _ in range(dice.randrange(1, 14))
+    ]
     if dice.random() < 0.25:
-        pieces.insert(dice.randrange(len(pieces) + 1), "{" + ", ".join(dice.choices(WORDS[:6], k=dice.randrange(1, 4))) + "}")
+        pieces.insert(
+            dice.randrange(len(pieces) + 1),
+            "{" + ", ".join(dice.choices(WORDS[:6], k=dice.randrange(1, 4))) + "}",
+        )
     for _ in range(dice.choice((0, 0, 1, 1, 2, 3, 6))):
         if dice.random() < 0.85:
             pieces.append(dice.choice(EXAMPLES))
             continue
-        pieces.append(dice.choice(("--", "--", "--", "—")) + dice.choice(NAMES) + dice.choice((" ", " ", "=")) + dice.choice(VALUES))
+        pieces.append(
+            dice.choice(("--", "--", "--", "—"))
+            + dice.choice(NAMES)
+            + dice.choice((" ", " ", "="))
+            + dice.choice(VALUES)
+        )
     return " ".join(pieces)
 
 
 @dataclass
 class Report:
-    """read, refused, sets: how many of each; sets are written out and read too. broken: sources that failed. times: of the processor, s."""
+    """read, refused, sets: how many of each; sets are written out and read too. broken: sources that failed.
+    times: of the processor, s."""
 
     read: int = 0
     refused: int = 0
@@ -55,7 +131,8 @@ class Report:
 
 
 def run(number: int, *, seed: int, formatter: Callable[[Prompt], str] = format_prompt) -> Report:
-    """Read ``number`` random sources; each that is one must read the same after it was written by ``formatter``."""
+    """Read ``number`` random sources; each that is one must read the same after it was written by
+    ``formatter``."""
     dice, report = random.Random(seed), Report()
     for _ in range(number):
         source = random_source(dice)
@@ -73,7 +150,9 @@ def run(number: int, *, seed: int, formatter: Callable[[Prompt], str] = format_p
         else:
             report.read, report.sets = report.read + (len(prompts) == 1), report.sets + (len(prompts) > 1)
         report.times.append(time.process_time() - began)
-        if not all(_survives(prompt, formatter) for prompt in prompts) or (len(prompts) > 1 and len(prompts) != count(source)):
+        if not all(_survives(prompt, formatter) for prompt in prompts) or (
+            len(prompts) > 1 and len(prompts) != count(source)
+        ):
             report.broken.append(source)
     return report
 
@@ -91,11 +170,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     report = run(options.number, seed=options.seed)
-    print(f"{options.number:,} random prompts: {report.read:,} read, {report.sets:,} with sets, {report.refused:,} refused with a sentence, ", end="")
+    print(
+        f"{options.number:,} random prompts: {report.read:,} read, {report.sets:,} with sets,"
+        f" {report.refused:,} refused with a sentence, ",
+        end="",
+    )
     print(f"{len(report.broken)} broken")
     for source in report.broken[:5]:
         print(repr(source))
-    print("ms of processor time: " + ", ".join(f"p{share:.1%} {report.percentile(share) * 1e3:.3f}" for share in (0.5, 0.99, 0.999, 1.0)))
+    print(
+        "ms of processor time: "
+        + ", ".join(f"p{share:.1%} {report.percentile(share) * 1e3:.3f}" for share in (0.5, 0.99, 0.999, 1.0))
+    )
     return bool(report.broken)
 
 

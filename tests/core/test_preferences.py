@@ -13,25 +13,48 @@ from core.preferences import Preferences, check_option, check_suffix, prompts_of
 from core.prompt import Prompt, parse
 from core.wording import with_defaults
 
-OPTIONS = {"mine": "cinematic, dramatic --ar 3:2 --raw", "fine": "--s 50", "both": "in {oil, ink}", "words": "at night"}
+OPTIONS = {
+    "mine": "cinematic, dramatic --ar 3:2 --raw",
+    "fine": "--s 50",
+    "both": "in {oil, ink}",
+    "words": "at night",
+}
 
 
 def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
     chosen = Preferences(raw=True, stylize=250, lane=Lane.RELAX, stealth=True)
     assert chosen.defaults == Prompt(raw=True, stylize=250, lane=Lane.RELAX, stealth=True)
-    assert replace(chosen, suffix="--ar 3:2").defaults == Prompt(aspect_ratio=(3, 2), lane=Lane.RELAX, stealth=True)
-    assert with_defaults(parse("a --s 5 --public"), chosen.defaults) == Prompt(text="a", stylize=5, raw=True, lane=Lane.RELAX, stealth=False)
+    assert replace(chosen, suffix="--ar 3:2").defaults == Prompt(
+        aspect_ratio=(3, 2), lane=Lane.RELAX, stealth=True
+    )
+    assert with_defaults(parse("a --s 5 --public"), chosen.defaults) == Prompt(
+        text="a", stylize=5, raw=True, lane=Lane.RELAX, stealth=False
+    )
 
 
-@given(st.builds(Preferences, lane=st.none() | st.sampled_from(Lane), stealth=st.booleans(), stylize=st.none() | st.integers(0, 1000),
-                 suffix=st.sampled_from(["", "--ar 3:2"]), strong=st.booleans()))  # fmt: skip
+@given(
+    st.builds(
+        Preferences,
+        lane=st.none() | st.sampled_from(Lane),
+        stealth=st.booleans(),
+        stylize=st.none() | st.integers(0, 1000),
+        suffix=st.sampled_from(["", "--ar 3:2"]),
+        strong=st.booleans(),
+    )
+)
 def test_preferences_survive_json(chosen: Preferences) -> None:
     assert Preferences.of_json(chosen.to_json()) == chosen
     assert Preferences.of_json('{"of_a_newer_version": 1}') == Preferences()
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("blue --ar 3:2", "flags only"), ("--sref <1>", "flags only"), ("--zz", "--zz"), ("--s 1 " * 300, "1,000")]
+    ("text", "words"),
+    [
+        ("blue --ar 3:2", "flags only"),
+        ("--sref <1>", "flags only"),
+        ("--zz", "--zz"),
+        ("--s 1 " * 300, "1,000"),
+    ],
 )
 def test_a_suffix_takes_flags_only(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
@@ -42,7 +65,10 @@ def test_a_suffix_takes_flags_only(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("ar", "x", "flag already"), ("My Look", "x", "can't be a name"), ("9", "x", "can't be"), ("look", "--sede 5", "--seed"),
+        ("ar", "x", "flag already"),
+        ("My Look", "x", "can't be a name"),
+        ("9", "x", "can't be"),
+        ("look", "--sede 5", "--seed"),
         ("look", "x" * 1001, "1,000"),
     ],
 )
@@ -73,8 +99,16 @@ def test_own_options_are_spelled_out(source: str, expected: str) -> None:
 
 
 def test_sets_own_options_and_both_together() -> None:
-    assert [p.text for p in prompts_of("a {cat, dog} --both", OPTIONS)] == ["a cat in oil", "a cat in ink", "a dog in oil", "a dog in ink"]
-    assert [(p.text, p.stylize) for p in prompts_of("a {cat --fine, dog}", OPTIONS)] == [("a cat", 50), ("a dog", None)]
+    assert [p.text for p in prompts_of("a {cat, dog} --both", OPTIONS)] == [
+        "a cat in oil",
+        "a cat in ink",
+        "a dog in oil",
+        "a dog in ink",
+    ]
+    assert [(p.text, p.stylize) for p in prompts_of("a {cat --fine, dog}", OPTIONS)] == [
+        ("a cat", 50),
+        ("a dog", None),
+    ]
     assert prompts_of("a cat", {}) == [Prompt(text="a cat")]
 
 

@@ -18,31 +18,84 @@ from tests.core.grammar import random_source, run
 
 LINK = "https://cdn.discordapp.com/attachments/1/2/boat.png?ex=1&is=2&hm=3"
 TRICKY = [
-    "--ar", "--", "—ar", "::", ":::", "::2", ":", "{", "}", "{a, b}", ",", "\\", "\\\\", "\\{", '"', '"a --b {c}"', "“", "”", "“x ::3”", "<1>",
-    "<", "-", LINK, "a", "3d",
-]  # fmt: skip
-TEXTS = st.lists(st.sampled_from(TRICKY) | st.text(max_size=6), max_size=8).map(lambda words: " ".join(" ".join(words).split()))
+    "--ar",
+    "--",
+    "—ar",
+    "::",
+    ":::",
+    "::2",
+    ":",
+    "{",
+    "}",
+    "{a, b}",
+    ",",
+    "\\",
+    "\\\\",
+    "\\{",
+    '"',
+    '"a --b {c}"',
+    "“",
+    "”",
+    "“x ::3”",
+    "<1>",
+    "<",
+    "-",
+    LINK,
+    "a",
+    "3d",
+]
+TEXTS = st.lists(st.sampled_from(TRICKY) | st.text(max_size=6), max_size=8).map(
+    lambda words: " ".join(" ".join(words).split())
+)
 CLOSE = st.lists(st.sampled_from(TRICKY), max_size=8).map(lambda words: " ".join("".join(words).split()))
 WORDS = TEXTS | CLOSE
 WEIGHTS = st.floats(-9, 9).map(lambda x: round(x, 3) + 0.0) | st.sampled_from([1.0, 2.0, 0.1, 1e-7, 1000.0])
 PICTURES = st.lists(st.tuples(st.sampled_from([LINK, "<1>", "<12>"]), WEIGHTS), max_size=3).map(tuple)
 STYLED = st.lists(st.tuples(st.sampled_from([LINK, "<2>", "77", "random"]), WEIGHTS), max_size=3).map(tuple)
-ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(lambda a: max(a[0] / a[1], a[1] / a[0]) <= 14)
-UNMET = st.lists(st.sampled_from(["--video", "--motion high", "--style cute", "--sv 4"]), max_size=3, unique=True).map(tuple)
+ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(
+    lambda a: max(a[0] / a[1], a[1] / a[0]) <= 14
+)
+UNMET = st.lists(
+    st.sampled_from(["--video", "--motion high", "--style cute", "--sv 4"]), max_size=3, unique=True
+).map(tuple)
 
 
 OPTIONAL = {
-    "images": PICTURES, "aspect_ratio": ASPECTS, "seed": st.integers(0, MAX_SEED), "chaos": st.integers(0, 100),
-    "stylize": st.integers(0, 60_000), "raw": st.booleans(), "weird": st.integers(0, 3000), "exp": st.integers(0, 100),
-    "stop": st.integers(10, 100), "tile": st.booleans(), "quality": st.sampled_from(QUALITIES), "draft": st.booleans(), "hd": st.booleans(),
-    "image_weight": st.floats(0, 100), "style_references": STYLED, "style_weight": st.integers(0, 1000), "character_references": PICTURES,
-    "character_weight": st.integers(0, 100), "omni_references": PICTURES, "omni_weight": st.integers(0, 1000),
+    "images": PICTURES,
+    "aspect_ratio": ASPECTS,
+    "seed": st.integers(0, MAX_SEED),
+    "chaos": st.integers(0, 100),
+    "stylize": st.integers(0, 60_000),
+    "raw": st.booleans(),
+    "weird": st.integers(0, 3000),
+    "exp": st.integers(0, 100),
+    "stop": st.integers(10, 100),
+    "tile": st.booleans(),
+    "quality": st.sampled_from(QUALITIES),
+    "draft": st.booleans(),
+    "hd": st.booleans(),
+    "image_weight": st.floats(0, 100),
+    "style_references": STYLED,
+    "style_weight": st.integers(0, 1000),
+    "character_references": PICTURES,
+    "character_weight": st.integers(0, 100),
+    "omni_references": PICTURES,
+    "omni_weight": st.integers(0, 1000),
     "profile": st.sampled_from(["", "m123", "<@5>"]),
-    "loras": st.lists(st.tuples(st.sampled_from(["ink", "a.b-c"]), st.sampled_from([1.0, 0.8, -2.0])), max_size=2).map(tuple),
-    "model": st.just("v6.1-fast"), "version": st.sampled_from([*VERSIONS, "niji", *(f"niji {n}" for n in NIJI)]), "steps": st.integers(1, 100),
-    "cfg": st.floats(0, 30), "sampler": st.sampled_from(SAMPLERS), "strength": st.floats(0, 1), "repeat": st.integers(1, MAX_JOBS),
-    "lane": st.sampled_from(Lane), "stealth": st.booleans(), "unmet": UNMET,
-}  # fmt: skip
+    "loras": st.lists(
+        st.tuples(st.sampled_from(["ink", "a.b-c"]), st.sampled_from([1.0, 0.8, -2.0])), max_size=2
+    ).map(tuple),
+    "model": st.just("v6.1-fast"),
+    "version": st.sampled_from([*VERSIONS, "niji", *(f"niji {n}" for n in NIJI)]),
+    "steps": st.integers(1, 100),
+    "cfg": st.floats(0, 30),
+    "sampler": st.sampled_from(SAMPLERS),
+    "strength": st.floats(0, 1),
+    "repeat": st.integers(1, MAX_JOBS),
+    "lane": st.sampled_from(Lane),
+    "stealth": st.booleans(),
+    "unmet": UNMET,
+}
 FIELDS = st.fixed_dictionaries({}, optional=OPTIONAL)
 
 
@@ -51,7 +104,12 @@ def prompts(draw: st.DrawFn) -> Prompt:
     """Any prompt that ``parse`` can give back."""
     parts = tuple(draw(st.lists(st.tuples(WORDS.filter(bool), WEIGHTS), max_size=4)))
     negative = draw(st.just("") | WORDS)
-    if not parts or parts[0][1:] == (1.0,) and len(parts) == 1 or sum(w for _, w in parts) - 0.5 * bool(negative) <= 0:
+    if (
+        not parts
+        or parts[0][1:] == (1.0,)
+        and len(parts) == 1
+        or sum(w for _, w in parts) - 0.5 * bool(negative) <= 0
+    ):
         parts, text = (), draw(WORDS)
     else:
         text = ", ".join(words for words, weight in parts if weight > 0)
@@ -77,7 +135,10 @@ def test_any_words_can_be_written_so_that_they_are_read_as_they_are(text: str) -
 
 def test_the_short_form_of_a_million_random_prompts() -> None:
     report = run(2000, seed=1)
-    assert report.read + report.refused + report.sets == 2000 and min(report.read, report.refused, report.sets) > 100
+    assert (
+        report.read + report.refused + report.sets == 2000
+        and min(report.read, report.refused, report.sets) > 100
+    )
     assert report.broken == []
 
 
@@ -104,7 +165,17 @@ def test_the_longest_prompts_are_read_in_time() -> None:
     assert slowest < 0.1
 
 
-MEAN = ('"' * 3999, "{" * 3999, "<" * 3999, "https://" * 499, "::" * 1999, "\\" * 3999, "--a " * 999, "—a" * 1999, "a::1e" * 799)
+MEAN = (
+    '"' * 3999,
+    "{" * 3999,
+    "<" * 3999,
+    "https://" * 499,
+    "::" * 1999,
+    "\\" * 3999,
+    "--a " * 999,
+    "—a" * 1999,
+    "a::1e" * 799,
+)
 
 
 @pytest.mark.parametrize("mean", MEAN)
@@ -138,21 +209,48 @@ def test_no_input_takes_long(mean: str) -> None:
         ("a sign “--ar 9” --ar 1:2", Prompt(text="a sign “--ar 9”", aspect_ratio=(1, 2))),
         ("a \\--ar and \\:: and \\{b\\}", Prompt(text="a --ar and :: and {b}")),
         ("   a    lot   of space ", Prompt(text="a lot of space")),
-        ("a --c 5 --s 250 --q 2 --r 3 --w 10 --v 6.1", Prompt(text="a", chaos=5, stylize=250, quality=2, repeat=3, weird=10, version="6.1")),
+        (
+            "a --c 5 --s 250 --q 2 --r 3 --w 10 --v 6.1",
+            Prompt(text="a", chaos=5, stylize=250, quality=2, repeat=3, weird=10, version="6.1"),
+        ),
         ("a --style raw", Prompt(text="a", raw=True)),
-        ("a --raw --tile --hd --turbo --stealth", Prompt(text="a", raw=True, tile=True, hd=True, lane=Lane.TURBO, stealth=True)),
+        (
+            "a --raw --tile --hd --turbo --stealth",
+            Prompt(text="a", raw=True, tile=True, hd=True, lane=Lane.TURBO, stealth=True),
+        ),
         ("a --sd --public --niji", Prompt(text="a", hd=False, stealth=False, version="niji")),
         ("a --niji 6 --v 7", Prompt(text="a", version="niji 6")),
         ("a --p --exp 20 --stop 80", Prompt(text="a", profile="", exp=20, stop=80)),
-        ("a --lora ink:0.8, wet --lora dry:-1", Prompt(text="a", loras=(("ink", 0.8), ("wet", 1.0), ("dry", -1.0)))),
-        ("a --video --motion high --style cute", Prompt(text="a", unmet=("--video", "--motion high", "--style cute"))),
-        (f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2", Prompt(text="a boat", images=((LINK, 1), (LINK, 2), ("<1>", -0.5)), image_weight=2)),
-        (f"a --sref {LINK}::2 <2> 77::3 random --sw 5", Prompt(
-            text="a", style_references=((LINK, 2), ("<2>", 1), ("77", 3), ("random", 1)), style_weight=5)),
-        ("a --cref <1> --cw 0 --oref <2> --ow 3", Prompt(
-            text="a", character_references=(("<1>", 1),), character_weight=0, omni_references=(("<2>", 1),), omni_weight=3)),
+        (
+            "a --lora ink:0.8, wet --lora dry:-1",
+            Prompt(text="a", loras=(("ink", 0.8), ("wet", 1.0), ("dry", -1.0))),
+        ),
+        (
+            "a --video --motion high --style cute",
+            Prompt(text="a", unmet=("--video", "--motion high", "--style cute")),
+        ),
+        (
+            f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2",
+            Prompt(text="a boat", images=((LINK, 1), (LINK, 2), ("<1>", -0.5)), image_weight=2),
+        ),
+        (
+            f"a --sref {LINK}::2 <2> 77::3 random --sw 5",
+            Prompt(
+                text="a", style_references=((LINK, 2), ("<2>", 1), ("77", 3), ("random", 1)), style_weight=5
+            ),
+        ),
+        (
+            "a --cref <1> --cw 0 --oref <2> --ow 3",
+            Prompt(
+                text="a",
+                character_references=(("<1>", 1),),
+                character_weight=0,
+                omni_references=(("<2>", 1),),
+                omni_weight=3,
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_flags_are_read(text: str, expected: Prompt) -> None:
     assert parse(text) == expected
 
@@ -176,7 +274,10 @@ def test_parts_have_weights(text: str, parts: tuple, words: str) -> None:
     assert (prompt.parts, prompt.text) == (parts, words)
 
 
-@pytest.mark.parametrize(("text", "total"), [("a:: b::-1", "0"), ("a::2 b::-3", "-1"), ("a::.4 b::-.4 --no x", "-0.5"), ("a::0.3 --no b", "-0.2")])
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [("a:: b::-1", "0"), ("a::2 b::-3", "-1"), ("a::.4 b::-.4 --no x", "-0.5"), ("a::0.3 --no b", "-0.2")],
+)
 def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None:
     with pytest.raises(PromptError, match=rf"add up to {total} "):
         parse(text)
@@ -238,7 +339,9 @@ def test_a_wrong_flag_is_named_with_its_value_and_what_is_allowed(text: str, wor
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_the_example_of_a_flag_is_one(flag) -> None:
     prompt = parse(flag.example)
-    assert f"--{flag.name} " in f"{flag.example} " or any(f"--{alias} " in f"{flag.example} " for alias in flag.aliases)
+    assert f"--{flag.name} " in f"{flag.example} " or any(
+        f"--{alias} " in f"{flag.example} " for alias in flag.aliases
+    )
     assert prompt.text and prompt != Prompt(text=prompt.text, images=prompt.images)
     assert parse(format_prompt(prompt)) == prompt
 
@@ -280,7 +383,10 @@ def test_sets_in_braces_are_written_out(source: str, expected: list[str]) -> Non
 
 
 def test_an_escaped_comma_becomes_a_comma() -> None:
-    assert [parse(s).text for s in expand("a {red\\, white, blue} flag")] == ["a red, white flag", "a blue flag"]
+    assert [parse(s).text for s in expand("a {red\\, white, blue} flag")] == [
+        "a red, white flag",
+        "a blue flag",
+    ]
 
 
 @settings(max_examples=300)
@@ -302,7 +408,10 @@ def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
     assert time.process_time() - began < 0.5
 
 
-@pytest.mark.parametrize(("source", "words"), [("a } b", "closes nothing"), ("{a, {b", "never closed"), ("{" * 21 + "}" * 21, "nested more than 20")])
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("a } b", "closes nothing"), ("{a, {b", "never closed"), ("{" * 21 + "}" * 21, "nested more than 20")],
+)
 def test_braces_without_partners_are_told(source: str, words: str) -> None:
     with pytest.raises(PromptError, match=words):
         expand(source)

@@ -32,10 +32,29 @@ EXAMPLES = (
     BlendRequest(images=(SHA, OTHER)),
     ShortenRequest(prompt="a very red house"),
     ImagineRequest(
-        prompt="hot, dog", prompt_parts=(("hot", 2.0), ("dog", 1.0), ("cat", -0.5)), chaos=30, stylize=250, raw=True, weird=10, exp=5, stop=80,
-        tile=True, quality=0.5, hd=True, image_prompts=((SHA, 1.0), (OTHER, -0.5)), image_weight=2.0, style_references=((THIRD, 2.0),),
-        style_codes=((77, 1.0),), style_weight=300, character_references=((SHA, 1.0),), character_weight=0, omni_references=((SHA, 1.0),),
-        omni_weight=400, loras=(("ink", 0.8),), version="niji 6", unmet=("--video",),
+        prompt="hot, dog",
+        prompt_parts=(("hot", 2.0), ("dog", 1.0), ("cat", -0.5)),
+        chaos=30,
+        stylize=250,
+        raw=True,
+        weird=10,
+        exp=5,
+        stop=80,
+        tile=True,
+        quality=0.5,
+        hd=True,
+        image_prompts=((SHA, 1.0), (OTHER, -0.5)),
+        image_weight=2.0,
+        style_references=((THIRD, 2.0),),
+        style_codes=((77, 1.0),),
+        style_weight=300,
+        character_references=((SHA, 1.0),),
+        character_weight=0,
+        omni_references=((SHA, 1.0),),
+        omni_weight=400,
+        loras=(("ink", 0.8),),
+        version="niji 6",
+        unmet=("--video",),
     ),
 )
 
@@ -53,7 +72,10 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ImagineRequest(prompt="a", width=9000), "9000"),
         (lambda: VariationRequest(prompt="a"), "no picture"),
         (lambda: OutpaintRequest(prompt="a", image=SHA), "Nothing to add"),
-        (lambda: ClassifyRequest(image=SHA, labels=tuple(f"label {i}" for i in range(200))), f"200 labels; up to {MAX_LABELS}"),
+        (
+            lambda: ClassifyRequest(image=SHA, labels=tuple(f"label {i}" for i in range(200))),
+            f"200 labels; up to {MAX_LABELS}",
+        ),
         (lambda: ClassifyRequest(image=SHA, labels=("one",)), "at least two"),
         (lambda: ImagineRequest(prompt="a", chaos=101), "chaos.*101.*100"),
         (lambda: ImagineRequest(prompt="a", stylize=60_001), "stylize.*60000"),
@@ -68,7 +90,10 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ImagineRequest(prompt="a", loras=(("../x", 1.0),)), "lora"),
         (lambda: ImagineRequest(prompt="a", loras=(("ink", 9.0),)), "lora.*2"),
         (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 1.0), ("b", -1.0))), "add up to 0"),
-        (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 0.4),), negative_prompt="b"), "add up to -0.1"),
+        (
+            lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 0.4),), negative_prompt="b"),
+            "add up to -0.1",
+        ),
         (lambda: ImagineRequest(prompt="a", prompt_parts=(("a", 1.0),) * 21), "21 parts"),
         (lambda: ImagineRequest(prompt="a", style_references=((SHA, 1.0),) * 11), "11 pictures"),
         (lambda: ImagineRequest(prompt="", image_prompts=((SHA, 1.0),)), "One picture alone"),
@@ -101,7 +126,11 @@ def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> N
 
 def test_the_worker_is_given_every_picture_once() -> None:
     request = ImagineRequest(
-        prompt="a", image=SHA, image_prompts=((OTHER, 1.0),), style_references=((OTHER, 2.0),), character_references=((THIRD, 1.0),),
+        prompt="a",
+        image=SHA,
+        image_prompts=((OTHER, 1.0),),
+        style_references=((OTHER, 2.0),),
+        character_references=((THIRD, 1.0),),
     )
     assert request.pictures == (SHA, OTHER, THIRD)
     assert RegionRequest(prompt="a", image=SHA, mask_image=OTHER).pictures == (SHA, OTHER)
@@ -110,7 +139,9 @@ def test_the_worker_is_given_every_picture_once() -> None:
 
 def test_a_row_of_an_older_version_still_loads() -> None:
     assert from_json("imagine", '{"prompt": "a", "seed": 3}') == ImagineRequest(prompt="a", seed=3)
-    assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == VariationRequest(prompt="", image=SHA)
+    assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == VariationRequest(
+        prompt="", image=SHA
+    )
 
 
 def test_two_pictures_need_no_words() -> None:

@@ -19,8 +19,13 @@ def test_without_any_setting_everything_has_a_default() -> None:
 
 def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
     wrong = {
-        "USER_RUNNING": "many", "DEVICES": "tpu", "MODEL_PROFILE": "huge", "OWNER_IDS": "me", "DISCORD_TOKEN": "abc",
-        "IMAGE_MODEL": "weights.ckpt", "DATABASE_URL": "mysql://x",
+        "USER_RUNNING": "many",
+        "DEVICES": "tpu",
+        "MODEL_PROFILE": "huge",
+        "OWNER_IDS": "me",
+        "DISCORD_TOKEN": "abc",
+        "IMAGE_MODEL": "weights.ckpt",
+        "DATABASE_URL": "mysql://x",
     }
     with pytest.raises(SettingsError) as caught:
         load(wrong, NOWHERE)
@@ -32,7 +37,11 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("USER_WAITING=5\nUSER_RUNNING=2\nIMAGE_MODEL=owner/name@main\n")
     settings = load({"USER_WAITING": "7"}, file)
-    assert (settings.user_waiting, settings.user_running, settings.models["image"]) == (7, 2, "owner/name@main")
+    assert (settings.user_waiting, settings.user_running, settings.models["image"]) == (
+        7,
+        2,
+        "owner/name@main",
+    )
 
 
 def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
@@ -49,14 +58,21 @@ def test_a_secret_does_not_show_when_settings_are_printed() -> None:
 
 
 def test_more_models_and_loras_have_names() -> None:
-    settings = load({"IMAGE_MODELS": "v6=owner/name@main, niji=other/anime", "LORAS": "ink=owner/ink@main"}, NOWHERE)
+    settings = load(
+        {"IMAGE_MODELS": "v6=owner/name@main, niji=other/anime", "LORAS": "ink=owner/ink@main"}, NOWHERE
+    )
     assert settings.image_models == {"v6": "owner/name@main", "niji": "other/anime"}
     assert settings.loras == {"ink": "owner/ink@main"}
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("owner/name", "name=value"), ("a b=owner/name", "name=value"), ("a=x/y, A=x/z", "twice"), ("a=weights.ckpt", "safetensors")],
+    [
+        ("owner/name", "name=value"),
+        ("a b=owner/name", "name=value"),
+        ("a=x/y, A=x/z", "twice"),
+        ("a=weights.ckpt", "safetensors"),
+    ],
 )
 def test_a_wrong_name_of_a_model_is_told(value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):

@@ -29,8 +29,12 @@ def test_what_a_request_kept_of_a_prompt_makes_the_same_request(prompt: Prompt) 
 
 
 def test_pictures_have_numbers_in_words() -> None:
-    request = ImagineRequest(**fields_of(parse("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2"), numbered(SHA)))
-    assert request.image_prompts == ((SHA[0], 2.0), (SHA[1], 1.0)) and request.style_references == ((SHA[0], 1.0),)
+    request = ImagineRequest(
+        **fields_of(parse("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2"), numbered(SHA))
+    )
+    assert request.image_prompts == ((SHA[0], 2.0), (SHA[1], 1.0)) and request.style_references == (
+        (SHA[0], 1.0),
+    )
     assert references(request) == SHA
     assert format_prompt(prompt_of(request)) == "<1>::2 <2> a boat --iw 2 --sref <1> --cref <3>"
 
@@ -74,15 +78,41 @@ def test_what_was_typed_goes_before_a_members_defaults(prompt: str, defaults: st
 
 
 def test_every_field_of_a_prompt_has_its_place() -> None:
-    """A field forgotten here would be dropped silently: each changes the request, or is the bot's own affair."""
+    """A field forgotten here would be dropped silently: each changes the request, or is the bot's own
+    affair."""
     own = {"text", "images", "repeat", "lane", "stealth", "profile", "pictures"}
     plain = fields_of(Prompt(text="a"))
     changes = {
-        "parts": (("a", 2.0),), "negative": "x", "aspect_ratio": (3, 2), "size": (64, 64), "seed": 1, "chaos": 1, "stylize": 1, "raw": True,
-        "weird": 1, "exp": 1, "stop": 20, "tile": True, "quality": 2.0, "draft": True, "hd": True, "image_weight": 1.0,
-        "style_references": (("5", 1.0),), "style_weight": 1, "character_references": (("<1>", 1.0),), "character_weight": 1,
-        "omni_references": (("<1>", 1.0),), "omni_weight": 1, "loras": (("ink", 1.0),), "model": "m", "version": "6", "steps": 3, "cfg": 2.0,
-        "sampler": "euler", "strength": 0.5, "unmet": ("--video",),
+        "parts": (("a", 2.0),),
+        "negative": "x",
+        "aspect_ratio": (3, 2),
+        "size": (64, 64),
+        "seed": 1,
+        "chaos": 1,
+        "stylize": 1,
+        "raw": True,
+        "weird": 1,
+        "exp": 1,
+        "stop": 20,
+        "tile": True,
+        "quality": 2.0,
+        "draft": True,
+        "hd": True,
+        "image_weight": 1.0,
+        "style_references": (("5", 1.0),),
+        "style_weight": 1,
+        "character_references": (("<1>", 1.0),),
+        "character_weight": 1,
+        "omni_references": (("<1>", 1.0),),
+        "omni_weight": 1,
+        "loras": (("ink", 1.0),),
+        "model": "m",
+        "version": "6",
+        "steps": 3,
+        "cfg": 2.0,
+        "sampler": "euler",
+        "strength": 0.5,
+        "unmet": ("--video",),
     }
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():

@@ -1,6 +1,8 @@
-"""The shipped pack: its files, that every library loads it as any other model, and that it means what it draws.
+"""The shipped pack: its files, that every library loads it as any other model, and that it means what it
+draws.
 
-The thresholds lie far under the figures of docs/demo-evaluation.json: they fail for a broken pack, not by chance.
+The thresholds lie far under the figures of docs/demo-evaluation.json: they fail for a broken pack, not by
+chance.
 """
 
 import json
@@ -96,7 +98,13 @@ def test_the_captioner_tokenizer_takes_any_text():
 
 
 def test_models_load_in_float32_by_default(pack):
-    for model in (pack.clip[0], pack.captioner[0], pack.vit[0], pack.text_to_image.unet, pack.text_to_image.vae):
+    for model in (
+        pack.clip[0],
+        pack.captioner[0],
+        pack.vit[0],
+        pack.text_to_image.unet,
+        pack.text_to_image.vae,
+    ):
         assert model.dtype == torch.float32
     assert AutoImageProcessor.from_pretrained(MODELS / "vit").size == {"height": 64, "width": 64}
 
@@ -126,7 +134,9 @@ def test_variation_and_inpainting_keep_the_size(pack):
     assert pack.vary([picture], ["a blue ball on a white background"], 0.5)[0].size == picture.size
     mask = picture.convert("L").point(lambda _: 255)
     inpaint = StableDiffusionInpaintPipeline(**pack.text_to_image.components, requires_safety_checker=False)
-    painted = inpaint("snow", image=picture, mask_image=mask, width=160, height=104, **pack.defaults).images[0]
+    painted = inpaint("snow", image=picture, mask_image=mask, width=160, height=104, **pack.defaults).images[
+        0
+    ]
     assert painted.size == (160, 104)
 
 
@@ -146,12 +156,16 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
     assert sum(model.config.id2label[i] == g.object for i, g in zip(guess, truth, strict=True)) >= 33
     readings = [parse(caption) for caption in captions_of(pack, pictures)]
     assert sum(r.background == s.background for r, (s, _) in zip(readings, scenes, strict=True)) >= 36
-    assert sum(bool(r.groups) and r.groups[0][2] == g.object for r, g in zip(readings, truth, strict=True)) >= 32
+    assert (
+        sum(bool(r.groups) and r.groups[0][2] == g.object for r, g in zip(readings, truth, strict=True)) >= 32
+    )
 
 
 def test_the_judge_reads_drawings(pack):
     rng = random.Random(0)
     scenes = held_out(60, SINGLE, "judge test")
     verdicts = pack.judge([draw(scene, rng) for scene, _ in scenes])
-    assert sum(v.found[0].object == s.groups[0].object for v, (s, _) in zip(verdicts, scenes, strict=True)) >= 55
+    assert (
+        sum(v.found[0].object == s.groups[0].object for v, (s, _) in zip(verdicts, scenes, strict=True)) >= 55
+    )
     assert all(v.background in BACKGROUNDS for v in verdicts)

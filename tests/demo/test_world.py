@@ -1,4 +1,5 @@
-"""The drawn world and its captions: deterministic, readable back, and never drawing for training what is held out."""
+"""The drawn world and its captions: deterministic, readable back, and never drawing for training what is held
+out."""
 
 import random
 
@@ -7,7 +8,19 @@ import pytest
 
 from demo.captions import canonical, describe, parse
 from demo.drawing import draw, layout, patches
-from demo.world import COLOURS, HELD_PAIRS, KINDS, OBJECTS, Group, Scene, compose, has_held_pair, held_out_scene, is_held_out, training_scene
+from demo.world import (
+    COLOURS,
+    HELD_PAIRS,
+    KINDS,
+    OBJECTS,
+    Group,
+    Scene,
+    compose,
+    has_held_pair,
+    held_out_scene,
+    is_held_out,
+    training_scene,
+)
 
 MIX = {"large": 1, "single": 1, "several": 1, "pair": 1, "empty": 1}
 
@@ -62,7 +75,9 @@ def test_a_canonical_caption_reads_back_as_its_scene():
         assert reading.relation == (scene.place if len(scene.groups) == 2 else None)
 
 
-@pytest.mark.parametrize("text", ["", ",", "a", "an elephant on a trampoline", "red red red on a background", "猫 🐈"])
+@pytest.mark.parametrize(
+    "text", ["", ",", "a", "an elephant on a trampoline", "red red red on a background", "猫 🐈"]
+)
 def test_parse_never_fails(text):
     assert parse(text).background is None
 

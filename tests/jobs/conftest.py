@@ -29,7 +29,9 @@ _interactions = itertools.count(1)
 
 
 @asynccontextmanager
-async def open_queue(folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True) -> AsyncIterator[Queue]:
+async def open_queue(
+    folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True
+) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
     async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
         queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits)
@@ -52,9 +54,17 @@ async def queue(tmp_path: Path, executor: HandExecutor) -> AsyncIterator[Queue]:
         yield opened
 
 
-async def ask(queue: Queue, prompt: str = "a red house", *, user: int = 1, seed: int = 0, **options: Any) -> Submitted:
+async def ask(
+    queue: Queue, prompt: str = "a red house", *, user: int = 1, seed: int = 0, **options: Any
+) -> Submitted:
     """Queue an /imagine of a user in guild 3, channel 2."""
-    origin = {"user_id": user, "channel_id": 2, "guild_id": 3, "interaction_id": next(_interactions), **options.pop("origin", {})}
+    origin = {
+        "user_id": user,
+        "channel_id": 2,
+        "guild_id": 3,
+        "interaction_id": next(_interactions),
+        **options.pop("origin", {}),
+    }
     return await queue.submit(ImagineRequest(prompt=prompt, seed=seed), Origin(**origin), **options)
 
 

@@ -1,7 +1,8 @@
-"""A member floods the queue, fifty others ask for one picture each, beside a long history: who waits, and how long choosing takes.
+"""A member floods the queue, fifty others ask for one picture each, beside a long history: who waits, and how
+long choosing takes.
 
-    python -m tests.jobs.fairness                     # 10,000 jobs, 50 others, 1,000,000 rows of history
-    python -m tests.jobs.fairness --bug "first come, first served"
+python -m tests.jobs.fairness                     # 10,000 jobs, 50 others, 1,000,000 rows of history
+python -m tests.jobs.fairness --bug "first come, first served"
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ from tests.jobs.hand_executor import HandExecutor
 
 FLOODER = 999_999
 BUGS: dict[str, tuple[Any, str, Any]] = {
-    "first come, first served": (policy.Group, "turn", property(lambda group: (group.rank, group.jobs[0].seq, 0))),
+    "first come, first served": (
+        policy.Group,
+        "turn",
+        property(lambda group: (group.rank, group.jobs[0].seq, 0)),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Figures:
-    """waits: of the others, in jobs per device that began between their asking and their start. choices: s each. stall: the
-    longest the event loop was held up, s."""
+    """waits: of the others, in jobs per device that began between their asking and their start. choices: s
+    each. stall: the longest the event loop was held up, s."""
 
     waits: list[float]
     choices: list[float]
@@ -48,9 +53,10 @@ class Figures:
 
     def __str__(self) -> str:
         return (
-            f"{len(self.waits)} others waited {max(self.waits):.2f} jobs per device at most; choosing: p50 {_percentile(self.choices, 50):.2f} ms, "
-            f"p99 {_percentile(self.choices, 99):.2f} ms; choosing and claiming in the database: p50 {_percentile(self.claims, 50):.1f} ms, "
-            f"p99 {_percentile(self.claims, 99):.1f} ms; longest stall of the loop {self.stall * 1e3:.0f} ms"
+            f"{len(self.waits)} others waited {max(self.waits):.2f} jobs per device at most; choosing: p50"
+            f" {_percentile(self.choices, 50):.2f} ms, p99 {_percentile(self.choices, 99):.2f} ms; choosing"
+            f" and claiming in the database: p50 {_percentile(self.claims, 50):.1f} ms, p99"
+            f" {_percentile(self.claims, 99):.1f} ms; longest stall of the loop {self.stall * 1e3:.0f} ms"
         )
 
 
@@ -64,23 +70,90 @@ def fill(path: Path, *, history: int, flood: int) -> None:
     chance = random.Random(5)
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA synchronous=OFF")
-    columns = ("id", "kind", "request", "prompt", "cost_key", "status", "lane", "max_running", "user_id", "channel_id", "guild_id",
-               "interaction_id", "file_limit", "ephemeral", "roles", "attempts", "run_seconds", "error", "created_at", "started_at",
-               "rendered_at", "finished_at", "delivered_at")
+    columns = (
+        "id",
+        "kind",
+        "request",
+        "prompt",
+        "cost_key",
+        "status",
+        "lane",
+        "max_running",
+        "user_id",
+        "channel_id",
+        "guild_id",
+        "interaction_id",
+        "file_limit",
+        "ephemeral",
+        "roles",
+        "attempts",
+        "run_seconds",
+        "error",
+        "created_at",
+        "started_at",
+        "rendered_at",
+        "finished_at",
+        "delivered_at",
+    )
 
     def past() -> Iterator[tuple[Any, ...]]:
         for number in range(history):
             status = chance.choices(("delivered", "failed", "cancelled"), (90, 5, 5))[0]
             at = 10**15 + number * 10**6
             well = status == "delivered"
-            yield (new_job_id(), "imagine", '{"prompt": "a red house"}', "a red house", "imagine|0x0x4s0|image", status, "fast", 3,
-                   chance.randrange(1, 5000), 2, chance.randrange(1, 50), 10**9 + number, 10**7, 0, "[]", 1, 4.0 if well else None,
-                   "No." if status == "failed" else None, at, at, at if well else None, at, at)
+            yield (
+                new_job_id(),
+                "imagine",
+                '{"prompt": "a red house"}',
+                "a red house",
+                "imagine|0x0x4s0|image",
+                status,
+                "fast",
+                3,
+                chance.randrange(1, 5000),
+                2,
+                chance.randrange(1, 50),
+                10**9 + number,
+                10**7,
+                0,
+                "[]",
+                1,
+                4.0 if well else None,
+                "No." if status == "failed" else None,
+                at,
+                at,
+                at if well else None,
+                at,
+                at,
+            )
 
     def waiting() -> Iterator[tuple[Any, ...]]:
         for number in range(flood):
-            yield (new_job_id(), "imagine", '{"prompt": "a flood"}', "a flood", "imagine|0x0x4s0|image", "queued", "fast", 1000, FLOODER, 2,
-                   None, 5 * 10**9 + number, 10**7, 0, "[]", 0, None, None, 2 * 10**15, None, None, None, None)
+            yield (
+                new_job_id(),
+                "imagine",
+                '{"prompt": "a flood"}',
+                "a flood",
+                "imagine|0x0x4s0|image",
+                "queued",
+                "fast",
+                1000,
+                FLOODER,
+                2,
+                None,
+                5 * 10**9 + number,
+                10**7,
+                0,
+                "[]",
+                0,
+                None,
+                None,
+                2 * 10**15,
+                None,
+                None,
+                None,
+                None,
+            )
 
     insert = f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
     with connection:
@@ -99,7 +172,9 @@ def seeded(bug: str | None) -> Iterator[None]:
         yield
 
 
-async def measure(folder: Path, *, history: int, flood: int, others: int, devices: int = 2, choices: int = 500) -> Figures:
+async def measure(
+    folder: Path, *, history: int, flood: int, others: int, devices: int = 2, choices: int = 500
+) -> Figures:
     """The real queue and database; the executor is worked by hand and finishes one job after the other."""
     url = f"sqlite:///{folder / 'atelier.db'}"
     async with open_database(url, None):
@@ -107,7 +182,12 @@ async def measure(folder: Path, *, history: int, flood: int, others: int, device
     await asyncio.to_thread(fill, folder / "atelier.db", history=history, flood=flood)
     executor = HandExecutor({f"cuda:{i}": 1 for i in range(devices)})
     async with open_database(url, None) as database:
-        queue = Queue(database, Files(folder / "files", ballast_bytes=0), executor, Limits(disk_floor=0, user_waiting=10**6, guild_waiting=10**6))
+        queue = Queue(
+            database,
+            Files(folder / "files", ballast_bytes=0),
+            executor,
+            Limits(disk_floor=0, user_waiting=10**6, guild_waiting=10**6),
+        )
         choosing, claims = _timed(queue)
         await queue.start()
         watching = asyncio.create_task(_longest_stall())
@@ -134,7 +214,10 @@ async def _others(queue: Queue, executor: HandExecutor, count: int, devices: int
     while any(job_id not in executor.started for job_id in asked):
         await _finish_one(executor)
     own = set(asked)
-    return [sum(i not in own for i in executor.started[before : executor.started.index(job_id)]) / devices for job_id, before in asked.items()]
+    return [
+        sum(i not in own for i in executor.started[before : executor.started.index(job_id)]) / devices
+        for job_id, before in asked.items()
+    ]
 
 
 async def _finish_one(executor: HandExecutor) -> None:
@@ -191,7 +274,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder, seeded(arguments.bug):
-        figures = asyncio.run(measure(Path(folder), history=arguments.history, flood=arguments.flood, others=arguments.others))
+        figures = asyncio.run(
+            measure(Path(folder), history=arguments.history, flood=arguments.flood, others=arguments.others)
+        )
     print(figures)
     check(figures)
 

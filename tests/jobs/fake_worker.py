@@ -1,10 +1,11 @@
-"""A worker that obeys ``vision.protocol`` and makes plain pictures, or misbehaves as the prompt says. Loads no torch.
+"""A worker that obeys ``vision.protocol`` and makes plain pictures, or misbehaves as the prompt says. Loads
+no torch.
 
 It takes as many jobs at once as its configuration says ("slots" among the models), a step of each in turn.
 
-A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault), times (how often,
-counted in the file ``marker``; without one: always). Any other prompt is three quick steps. The picture's colour is its
-seed's, so a run again gives the same bytes.
+A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault),
+times (how often, counted in the file ``marker``; without one: always). Any other prompt is three quick steps.
+The picture's colour is its seed's, so a run again gives the same bytes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,34 @@ from typing import Any
 
 from core.events import Output, Picture
 from core.requests import ClassifyRequest, DescribeRequest, from_json
-from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.protocol import (
+    Broke,
+    Done,
+    Fault,
+    LoadingModel,
+    Quit,
+    Ready,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    WorkerConfig,
+)
 
-FAULTS = ("segfault", "kill", "exit", "exception", "hang", "memory", "error", "process", "user", "model", "garbage", "close")
+FAULTS = (
+    "segfault",
+    "kill",
+    "exit",
+    "exception",
+    "hang",
+    "memory",
+    "error",
+    "process",
+    "user",
+    "model",
+    "garbage",
+    "close",
+)
 
 
 def main(connection: Connection, config: WorkerConfig) -> None:
@@ -127,15 +153,28 @@ def _still_due(wish: dict[str, Any]) -> bool:
 def output_of(request: Any) -> Output:
     """What the request must give, wherever and however often it runs."""
     if isinstance(request, DescribeRequest):
-        return Output(captions=tuple(f"caption {i}" for i in range(request.num_captions)), parameters={"model": "fake"})
+        return Output(
+            captions=tuple(f"caption {i}" for i in range(request.num_captions)), parameters={"model": "fake"}
+        )
     if isinstance(request, ClassifyRequest):
         return Output(scores=(("cat", 0.75), ("dog", 0.25)), grid=picture_of(0), parameters={"model": "fake"})
     pictures = tuple(picture_of(request.seed + i) for i in range(request.num_images))
-    return Output(pictures=pictures, grid=picture_of(request.seed, side=4), parameters={"model": "fake", "seed": request.seed, "notes": []})
+    return Output(
+        pictures=pictures,
+        grid=picture_of(request.seed, side=4),
+        parameters={"model": "fake", "seed": request.seed, "notes": []},
+    )
 
 
 def picture_of(seed: int, side: int = 2) -> Picture:
     row = b"\0" + bytes((seed % 256, seed // 256 % 256, 200)) * side
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(row * side)), (b"IEND", b"")]
-    body = b"".join(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(row * side)),
+        (b"IEND", b""),
+    ]
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
     return Picture(b"\x89PNG\r\n\x1a\n" + body, "image/png", side, side, seed)

@@ -33,8 +33,17 @@ class HandExecutor:
 
     @property
     def devices(self) -> Sequence[Device]:
-        return [Device(name, "ready", "by hand", 0, count, sum(h.device == name for h in self.held.values()) + self.cooling.count(name))
-                for name, count in self.slots.items()]
+        return [
+            Device(
+                name,
+                "ready",
+                "by hand",
+                0,
+                count,
+                sum(h.device == name for h in self.held.values()) + self.cooling.count(name),
+            )
+            for name, count in self.slots.items()
+        ]
 
     async def start(self, changed: Callable[[], None]) -> None:
         self._changed = changed

@@ -1,10 +1,13 @@
-"""kill -9 of the queue's process and of its workers, at named points and at random, in a world that survives them.
+"""kill -9 of the queue's process and of its workers, at named points and at random, in a world that survives
+them.
 
     python -m tests.jobs.kills --kills 500
     python -m tests.jobs.kills --kills 12 --bug "delivers before it is sure"
 
-The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by nonce as Discord
-does: the same nonce again is the same post. At the end every ask that was heard must have exactly one job and one post.
+The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by
+nonce as Discord
+does: the same nonce again is the same post. At the end every ask that was heard must have exactly one job and
+one post.
 """
 
 from __future__ import annotations
@@ -60,7 +63,8 @@ class World:
             db.executescript("""
                 PRAGMA journal_mode=WAL;
                 CREATE TABLE IF NOT EXISTS asks (interaction INTEGER PRIMARY KEY, heard TEXT);
-                CREATE TABLE IF NOT EXISTS posts (nonce TEXT PRIMARY KEY, words TEXT, times INTEGER DEFAULT 1);
+                CREATE TABLE IF NOT EXISTS posts
+                    (nonce TEXT PRIMARY KEY, words TEXT, times INTEGER DEFAULT 1);
                 CREATE TABLE IF NOT EXISTS signs (at REAL);
             """)
 
@@ -73,24 +77,36 @@ class World:
     def keep_asking(self) -> None:
         """``ASKS_AT_ONCE`` are open."""
         with self._open() as db:
-            (open_,) = db.execute("SELECT (SELECT count(*) FROM asks) - (SELECT count(*) FROM posts)").fetchone()
+            (open_,) = db.execute(
+                "SELECT (SELECT count(*) FROM asks) - (SELECT count(*) FROM posts)"
+            ).fetchone()
             db.executemany("INSERT INTO asks (heard) VALUES (?)", [(None,)] * (ASKS_AT_ONCE - open_))
 
     def unheard(self) -> list[int]:
         """What nobody has answered yet, and, as a gateway replays, the last thing that somebody has."""
         with self._open() as db:
             open_ = [i for (i,) in db.execute("SELECT interaction FROM asks WHERE heard IS NULL")]
-            return open_ + [i for (i,) in db.execute("SELECT interaction FROM asks WHERE heard IS NOT NULL ORDER BY interaction DESC LIMIT 1")]
+            return open_ + [
+                i
+                for (i,) in db.execute(
+                    "SELECT interaction FROM asks WHERE heard IS NOT NULL ORDER BY interaction DESC LIMIT 1"
+                )
+            ]
 
     def hear(self, interaction: int, job_id: str) -> None:
         with self._open() as db:
-            db.execute("UPDATE asks SET heard = ? WHERE interaction = ? AND heard IS NULL", (job_id, interaction))
+            db.execute(
+                "UPDATE asks SET heard = ? WHERE interaction = ? AND heard IS NULL", (job_id, interaction)
+            )
             (heard,) = db.execute("SELECT heard FROM asks WHERE interaction = ?", (interaction,)).fetchone()
         assert heard == job_id, "one interaction was told of two jobs"
 
     def post(self, nonce: str, words: str) -> None:
         with self._open() as db:
-            db.execute("INSERT INTO posts (nonce, words) VALUES (?, ?) ON CONFLICT DO UPDATE SET times = times + 1", (nonce, words))
+            db.execute(
+                "INSERT INTO posts (nonce, words) VALUES (?, ?) ON CONFLICT DO UPDATE SET times = times + 1",
+                (nonce, words),
+            )
 
     def sign(self) -> None:
         with self._open() as db:
@@ -103,7 +119,9 @@ class World:
     def count(self) -> tuple[int, int]:
         """Asks heard, posts."""
         with self._open() as db:
-            return db.execute("SELECT (SELECT count(heard) FROM asks), (SELECT count(*) FROM posts)").fetchone()
+            return db.execute(
+                "SELECT (SELECT count(heard) FROM asks), (SELECT count(*) FROM posts)"
+            ).fetchone()
 
     def audit(self, database: Path) -> list[str]:
         """What is lost or doubled."""
@@ -111,11 +129,16 @@ class World:
             asks = dict(db.execute("SELECT heard, interaction FROM asks WHERE heard IS NOT NULL"))
             posts = dict(db.execute("SELECT nonce, words FROM posts"))
         with closing(sqlite3.connect(database)) as db:
-            jobs = {i: (interaction, status) for i, interaction, status in db.execute("SELECT id, interaction_id, status FROM jobs")}
+            jobs = {
+                i: (interaction, status)
+                for i, interaction, status in db.execute("SELECT id, interaction_id, status FROM jobs")
+            }
         problems = [f"job {i} was heard of and is lost" for i in asks if i not in jobs]
         problems += [f"job {i} was never posted" for i in asks if i not in posts]
         problems += [f"job {i} was posted and nobody asked for it" for i in posts if i not in jobs]
-        problems += [f"job {i} is {status}" for i, (_, status) in jobs.items() if status not in ("delivered", "failed")]
+        problems += [
+            f"job {i} is {status}" for i, (_, status) in jobs.items() if status not in ("delivered", "failed")
+        ]
         if len({interaction for interaction, _ in jobs.values()}) != len(jobs):
             problems.append("an interaction made two jobs")
         for job_id, words in posts.items():
@@ -127,15 +150,19 @@ class World:
 
 # The process that gets killed
 
+
 async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None) -> None:
     world = World(folder / "world.db")
-    executor = LocalExecutor([WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main")
+    executor = LocalExecutor(
+        [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main"
+    )
     with _bug(bug):
         async with open_queue(folder, executor, LIMITS) as queue:
             if point:
                 _arm(queue, point, occurrence)
             followed: set[str] = set()
             async with asyncio.TaskGroup() as group:
+
                 def follow(job: Job) -> None:
                     if job.id not in followed:
                         followed.add(job.id)
@@ -147,7 +174,9 @@ async def serve(folder: Path, point: str | None, occurrence: int, bug: str | Non
                     for interaction in world.unheard():
                         prompt = json.dumps({"steps": 4, "delay": 0.02})
                         origin = Origin(interaction % 7, 2, interaction_id=interaction)
-                        submitted = await queue.submit(ImagineRequest(prompt=prompt, seed=interaction, num_images=1), origin)
+                        submitted = await queue.submit(
+                            ImagineRequest(prompt=prompt, seed=interaction, num_images=1), origin
+                        )
                         world.hear(interaction, submitted.job.id)
                         follow(submitted.job)
                     await asyncio.sleep(0.02)
@@ -223,6 +252,7 @@ def _bug(name: str | None) -> Iterator[None]:
 
 # The killer
 
+
 @dataclass
 class Figures:
     kills: int = 0
@@ -235,12 +265,20 @@ class Figures:
     def __str__(self) -> str:
         back = quantiles(self.back, n=100) if len(self.back) > 1 else (self.back or [float("nan")]) * 99
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.by_kind.items()))
-        return (f"{self.kills} kills ({kinds}); {self.heard} jobs, {self.posts} posts, {len(self.problems)} lost or doubled; "
-                f"back at work: p50 {back[49]:.1f} s, p99 {back[98]:.1f} s")
+        return (
+            f"{self.kills} kills ({kinds}); {self.heard} jobs, {self.posts} posts, {len(self.problems)} lost"
+            f" or doubled; back at work: p50 {back[49]:.1f} s, p99 {back[98]:.1f} s"
+        )
 
 
 def measure(
-    folder: Path, kills: int, *, kinds: Sequence[str] = KINDS, seed: int = 0, bug: str | None = None, patience: float = 60.0
+    folder: Path,
+    kills: int,
+    *,
+    kinds: Sequence[str] = KINDS,
+    seed: int = 0,
+    bug: str | None = None,
+    patience: float = 60.0,
 ) -> Figures:
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
@@ -260,7 +298,9 @@ def measure(
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
                 last_words = (folder / "stderr.txt").read_text()[-400:]
-                figures.problems.append(f"no sign after kill {number} ({kind}); the process: {process.poll()} {last_words}")
+                figures.problems.append(
+                    f"no sign after kill {number} ({kind}); the process: {process.poll()} {last_words}"
+                )
                 break
             figures.back.append(back - killed_at)
         _wait(lambda: _all_done(world, folder), patience)
@@ -275,14 +315,24 @@ def measure(
 def _start(folder: Path, chance: random.Random, kind: str | None, bug: str | None) -> subprocess.Popen[bytes]:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
     occurrence = chance.randrange(3)
-    words = [sys.executable, "-m", "tests.jobs.kills", "--serve", str(folder), "--occurrence", str(occurrence)]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.jobs.kills",
+        "--serve",
+        str(folder),
+        "--occurrence",
+        str(occurrence),
+    ]
     words += ["--point", kind] if kind in POINTS else []
     words += ["--bug", bug] if bug else []
     with (folder / "stderr.txt").open("wb") as stderr:
         return subprocess.Popen(words, stderr=stderr)
 
 
-def _kill(chance: random.Random, world: World, process: subprocess.Popen[bytes], kind: str, patience: float) -> float:
+def _kill(
+    chance: random.Random, world: World, process: subprocess.Popen[bytes], kind: str, patience: float
+) -> float:
     """See the process die at its point, or kill it, or one worker of it; when that was."""
     if kind in POINTS:
         dead = _wait(lambda: world.keep_asking() or process.poll(), patience)

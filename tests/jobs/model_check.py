@@ -1,7 +1,8 @@
-"""The queue against a plain model of it: random asks, steps, ends, crashes, cancels and pauses, compared after each.
+"""The queue against a plain model of it: random asks, steps, ends, crashes, cancels and pauses, compared
+after each.
 
-    python -m tests.jobs.model_check --steps 1000000
-    python -m tests.jobs.model_check --bug unfenced      # a seeded bug: must be found
+python -m tests.jobs.model_check --steps 1000000
+python -m tests.jobs.model_check --bug unfenced      # a seeded bug: must be found
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ import hypothesis
 import hypothesis.strategies as st
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
@@ -56,6 +63,7 @@ counted = {"steps": 0, "examples": 0, "crashes": 0, "jobs": 0}
 @functools.cache
 def _migrated() -> bytes:
     """An empty database of today's schema: migrating one for each history would take most of the time."""
+
     async def make(path: Path) -> None:
         async with open_database(f"sqlite:///{path}", None) as opened:
             await opened.scrub()
@@ -86,12 +94,15 @@ class Plain:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """The real queue, database and files; the executor is worked by hand, so that the order of things is the test's."""
+    """The real queue, database and files; the executor is worked by hand, so that the order of things is the
+    test's."""
 
     def __init__(self) -> None:
         super().__init__()
         counted["examples"] += 1
-        self.folder = Path(tempfile.mkdtemp(prefix="atelier-check-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix="atelier-check-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+        )
         (self.folder / "a.db").write_bytes(_migrated())
         self.loop = asyncio.new_event_loop()
         self.plain: dict[str, Plain] = {}
@@ -99,7 +110,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.turns = 0
         self.loaded: set[str] = set()
         self.cooling: list[str] = []  # devices whose slot is not free yet
-        self.cleared: tuple[str, str] | None = None  # a job that must be alone, and the device that is kept for it
+        self.cleared: tuple[str, str] | None = (
+            None  # a job that must be alone, and the device that is kept for it
+        )
         self.paused = False
         self.count = 0
         self.ends: dict[str, list[Any]] = {}
@@ -115,7 +128,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.eyes = sqlite3.connect(self.folder / "a.db")
 
     async def _open(self) -> None:
-        opened = await self.stack.enter_async_context(open_database(f"sqlite:///{self.folder / 'a.db'}", None))
+        opened = await self.stack.enter_async_context(
+            open_database(f"sqlite:///{self.folder / 'a.db'}", None)
+        )
         self.queue = Queue(opened, Files(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
         await self.queue.start()
 
@@ -131,8 +146,12 @@ class QueueMachine(RuleBasedStateMachine):
         """Until the dispatcher has nothing left to do."""
         dispatcher = self.queue._dispatcher
         while (  # noqa: ASYNC110
-            dispatcher.claiming or dispatcher._wake.is_set() or self.queue._tasks or self.queue.database.waiting
-            or set(dispatcher.running) != set(self.executor.held) or (not dispatcher.paused and dispatcher.choose() is not None)
+            dispatcher.claiming
+            or dispatcher._wake.is_set()
+            or self.queue._tasks
+            or self.queue.database.waiting
+            or set(dispatcher.running) != set(self.executor.held)
+            or (not dispatcher.paused and dispatcher.choose() is not None)
         ):
             await asyncio.sleep(0)
 
@@ -160,8 +179,14 @@ class QueueMachine(RuleBasedStateMachine):
         """Turn by turn: admin's front, then lane, then whose turn is longest ago, then who came first."""
         running = [p for p in self.plain.values() if p.status == "running"]
         users, on = Counter(p.user for p in running), Counter([p.device for p in running] + self.cooling)
-        can = [i for i, p in self.plain.items() if p.status == "queued" and users[p.user] < LIMITS.user_running]
-        free = {d: on[d] for d in SLOTS if on[d] < SLOTS[d] and not any(p.alone and p.device == d for p in running)}
+        can = [
+            i for i, p in self.plain.items() if p.status == "queued" and users[p.user] < LIMITS.user_running
+        ]
+        free = {
+            d: on[d]
+            for d in SLOTS
+            if on[d] < SLOTS[d] and not any(p.alone and p.device == d for p in running)
+        }
         if self.cleared and self.cleared[0] not in can:
             self.cleared = None
         if self.cleared and free.pop(self.cleared[1], None) == 0:
@@ -175,10 +200,20 @@ class QueueMachine(RuleBasedStateMachine):
         if not can or not free:
             return False
         empty_only = self.plain[can[0]].alone
-        return self.start(can[0], min((d for d in free if not (empty_only and free[d])), key=lambda d: (free[d], d not in self.loaded)))
+        return self.start(
+            can[0],
+            min(
+                (d for d in free if not (empty_only and free[d])),
+                key=lambda d: (free[d], d not in self.loaded),
+            ),
+        )
 
     def order_of(self, plain: Plain) -> tuple[int, ...]:
-        return (-plain.front, 0, 0, plain.seq) if plain.front else (0, RANKS[plain.lane], self.turn.get(plain.user, 0), plain.seq)
+        return (
+            (-plain.front, 0, 0, plain.seq)
+            if plain.front
+            else (0, RANKS[plain.lane], self.turn.get(plain.user, 0), plain.seq)
+        )
 
     def start(self, job_id: str, device: str) -> bool:
         plain = self.plain[job_id]
@@ -211,9 +246,19 @@ class QueueMachine(RuleBasedStateMachine):
     def new(self, user: int, lane: Lane, press: int | None) -> None:
         self.count += 1
         key = None if press is None else f"7:u{press}:{user}"
-        same = next((i for i, p in self.plain.items() if key and p.press == key and p.status in ("queued", "running", "rendered")), None)
+        same = next(
+            (
+                i
+                for i, p in self.plain.items()
+                if key and p.press == key and p.status in ("queued", "running", "rendered")
+            ),
+            None,
+        )
         waiting = [p for p in self.plain.values() if p.status == "queued"]
-        full = sum(p.user == user for p in waiting) >= LIMITS.user_waiting or len(waiting) >= LIMITS.guild_waiting
+        full = (
+            sum(p.user == user for p in waiting) >= LIMITS.user_waiting
+            or len(waiting) >= LIMITS.guild_waiting
+        )
         self.ask(self.count, user, lane, key, same, full and not same)
 
     @precondition(lambda self: self.plain)
@@ -224,10 +269,16 @@ class QueueMachine(RuleBasedStateMachine):
         plain = self.plain[job_id]
         self.ask(plain.interaction, plain.user, plain.lane, None, job_id, False)
 
-    def ask(self, interaction: int, user: int, lane: Lane, press: str | None, same: str | None, refused: bool) -> None:
+    def ask(
+        self, interaction: int, user: int, lane: Lane, press: str | None, same: str | None, refused: bool
+    ) -> None:
         origin = Origin(user, 2, 3, interaction_id=interaction, press_key=press)
         try:
-            submitted = self.do(self.queue.submit(ImagineRequest(prompt="x", seed=interaction, num_images=1), origin, lane=lane))
+            submitted = self.do(
+                self.queue.submit(
+                    ImagineRequest(prompt="x", seed=interaction, num_images=1), origin, lane=lane
+                )
+            )
         except LimitError:
             assert refused, "refused within the limits"
             return
@@ -269,7 +320,9 @@ class QueueMachine(RuleBasedStateMachine):
         for other in beside:
             self.spare(self.plain[other])
             self.loaded.discard(plain.device)
-        self.end_in_order(Broke(job_id, fault, "It broke."), *(Lost(other, "poisoned", untouched=True) for other in beside))
+        self.end_in_order(
+            Broke(job_id, fault, "It broke."), *(Lost(other, "poisoned", untouched=True) for other in beside)
+        )
 
     @precondition(lambda self: self.executor.held)
     @rule(data=st.data())
@@ -290,8 +343,9 @@ class QueueMachine(RuleBasedStateMachine):
         return [job_id for job_id in self.having("running") if self.plain[job_id].device == device]
 
     def end_in_order(self, *outcomes: Any) -> None:
-        """First what came of the jobs is written, then their slots are free. The other way round may happen too, and is as
-        good, but then who runs next is a matter of milliseconds, which a plain model can't say."""
+        """First what came of the jobs is written, then their slots are free. The other way round may happen
+        too, and is as good, but then who runs next is a matter of milliseconds, which a plain model can't
+        say."""
         self.cooling += [self.executor.held[outcome.job_id].device for outcome in outcomes]
         for outcome in outcomes:
             self.executor.end(outcome, cool=True)
@@ -314,7 +368,9 @@ class QueueMachine(RuleBasedStateMachine):
             plain.status = "cancelled"
         if was_running:  # its slot is taken until the worker has stopped, or has finished in spite of it
             assert job_id in self.executor.asked_to_stop
-            self.end_in_order(Done(job_id, self._output(job_id)) if data.draw(st.booleans()) else Stopped(job_id))
+            self.end_in_order(
+                Done(job_id, self._output(job_id)) if data.draw(st.booleans()) else Stopped(job_id)
+            )
         else:
             self.run_what_can()
 
@@ -323,7 +379,9 @@ class QueueMachine(RuleBasedStateMachine):
     def deliver(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(self.having("rendered", "failed", "cancelled")))
         plain = self.plain[job_id]
-        assert self.do(self.queue.delivered(job_id, message_id=plain.seq, channel_id=2, rung="edit")) == (not plain.told)
+        assert self.do(self.queue.delivered(job_id, message_id=plain.seq, channel_id=2, rung="edit")) == (
+            not plain.told
+        )
         plain.told = True
         if plain.status == "rendered":
             plain.status = "delivered"
@@ -380,7 +438,8 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.executor.held)
     @rule(data=st.data(), written=st.booleans(), rare=st.integers(0, 3))
     def crash_while_finishing(self, data: st.DataObject, written: bool, rare: int) -> None:
-        """kill -9 as a result's rows are committed, just before or just after: it is there, or it is made again."""
+        """kill -9 as a result's rows are committed, just before or just after: it is there, or it is made
+        again."""
         if rare:
             return
         job_id = self._held(data)
@@ -412,7 +471,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.reopen()
 
     async def die(self) -> None:
-        """Every task stops where it is; an open transaction is rolled back, as the file's journal does after a kill."""
+        """Every task stops where it is; an open transaction is rolled back, as the file's journal does after
+        a kill."""
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -450,7 +510,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def exactly_the_running_jobs_are_on_devices(self) -> None:
-        assert {i: held.device for i, held in self.executor.held.items()} == {i: self.plain[i].device for i in self.having("running")}
+        assert {i: held.device for i, held in self.executor.held.items()} == {
+            i: self.plain[i].device for i in self.having("running")
+        }
 
     @invariant()
     def whoever_must_be_alone_is(self) -> None:
@@ -469,7 +531,9 @@ class QueueMachine(RuleBasedStateMachine):
         dispatcher, now = self.queue._dispatcher, time.monotonic()
         order = [waiting.job_id for waiting in dispatcher.waitlist.order(now)]
         assert sorted(order) == sorted(self.having("queued"))
-        assert [dispatcher.waitlist.position(dispatcher.waitlist.get(i), now) for i in order] == list(range(1, len(order) + 1))
+        assert [dispatcher.waitlist.position(dispatcher.waitlist.get(i), now) for i in order] == list(
+            range(1, len(order) + 1)
+        )
 
     def teardown(self) -> None:
         with suppress(Exception):
@@ -488,9 +552,12 @@ class QueueMachine(RuleBasedStateMachine):
 
 # Seeded bugs: each must be found
 
+
 def _unfenced(real: Any) -> Any:
     async def retry(connection: Any, job_id: str, message: str, **options: Any) -> Status:
-        await connection.execute(sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id})
+        await connection.execute(
+            sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id}
+        )
         return Status.QUEUED
 
     return retry
@@ -499,7 +566,9 @@ def _unfenced(real: Any) -> Any:
 def _uncounted(real: Any) -> Any:
     async def claim(connection: Any, job_id: str, **options: Any) -> Any:
         job = await real(connection, job_id, **options)
-        await connection.execute(sa.text("UPDATE jobs SET attempts = max(1, attempts - 1) WHERE id = :id"), {"id": job_id})
+        await connection.execute(
+            sa.text("UPDATE jobs SET attempts = max(1, attempts - 1) WHERE id = :id"), {"id": job_id}
+        )
         return job
 
     return claim
@@ -521,7 +590,9 @@ def _believes_all(real: Any) -> Any:
 
 def _keeps_attempt(real: Any) -> Any:
     async def give_back(connection: Any, job_id: str, *, token: str) -> bool:
-        await connection.execute(sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id})
+        await connection.execute(
+            sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id}
+        )
         return True
 
     return give_back
@@ -543,8 +614,16 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "doubles a replay": (rows, "same_request", _believes_all),
     "counts a restart": (rows, "give_back", _keeps_attempt),
     "unfair": (policy.Group, "turn", lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0))),
-    "loses a retry": (Dispatcher, "_retry", lambda real: lambda self, live, message, **options: asyncio.sleep(0)),
-    "blames everybody": (Dispatcher, "_lost", lambda real: lambda self, live, lost: real(self, live, replace(lost, shared=False))),
+    "loses a retry": (
+        Dispatcher,
+        "_retry",
+        lambda real: lambda self, live, message, **options: asyncio.sleep(0),
+    ),
+    "blames everybody": (
+        Dispatcher,
+        "_lost",
+        lambda real: lambda self, live, lost: real(self, live, replace(lost, shared=False)),
+    ),
     "lets a suspect share": (Placement, "choose", _shares),
 }
 
@@ -560,8 +639,8 @@ def seeded(bug: str | None) -> Iterator[None]:
 
 
 class _AtOnce:
-    """In the place of the database's threads: the work is done where it is handed in. A step takes a third of the time; what
-    threads do to the queue, the tests on real processes show."""
+    """In the place of the database's threads: the work is done where it is handed in. A step takes a third of
+    the time; what threads do to the queue, the tests on real processes show."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         pass
@@ -584,22 +663,33 @@ async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    with mock.patch.object(database, "ThreadPoolExecutor", _AtOnce), mock.patch.object(asyncio, "to_thread", _here):
+    with (
+        mock.patch.object(database, "ThreadPoolExecutor", _AtOnce),
+        mock.patch.object(asyncio, "to_thread", _here),
+    ):
         yield
 
 
 def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 100) -> None:
-    """Run until ``steps`` steps are compared. An AssertionError, or whatever the queue raised, is a counter-example."""
+    """Run until ``steps`` steps are compared. An AssertionError, or whatever the queue raised, is a
+    counter-example."""
     logging.disable(logging.CRITICAL)
     counted.update(dict.fromkeys(counted, 0))
     options = settings(
-        max_examples=max(1, min(200, steps // length)), stateful_step_count=length, deadline=None, database=None, print_blob=False,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate],
+        max_examples=max(1, min(200, steps // length)),
+        stateful_step_count=length,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )
     try:
         with seeded(bug), without_threads():
             while counted["steps"] < steps:
-                run_state_machine_as_test(hypothesis.seed(seed)(type(f"Seed{seed}", (QueueMachine,), {})), settings=options)
+                run_state_machine_as_test(
+                    hypothesis.seed(seed)(type(f"Seed{seed}", (QueueMachine,), {})), settings=options
+                )
                 seed += 1
     finally:
         logging.disable(logging.NOTSET)
@@ -618,8 +708,11 @@ def main() -> None:
         seed += 1000
         for key in total:
             total[key] += counted[key]
-        print(f"{total['steps']:,} steps, {total['examples']:,} histories, {total['jobs']:,} jobs, {total['crashes']:,} crashes, "
-              f"{time.monotonic() - began:.0f} s, 0 counter-examples", flush=True)
+        print(
+            f"{total['steps']:,} steps, {total['examples']:,} histories, {total['jobs']:,} jobs,"
+            f" {total['crashes']:,} crashes, {time.monotonic() - began:.0f} s, 0 counter-examples",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements that run all day."""
+"""The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements
+that run all day."""
 
 from collections.abc import Callable, Coroutine
 from pathlib import Path

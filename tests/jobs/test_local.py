@@ -66,7 +66,9 @@ async def test_a_run_reports_every_step_and_ends_once(executor: LocalExecutor) -
 
 
 @pytest.mark.parametrize("fault", ["segfault", "kill", "exit", "exception", "garbage", "close"])
-async def test_a_dead_worker_costs_one_run_and_is_replaced(executor: LocalExecutor, fault: str, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_dead_worker_costs_one_run_and_is_replaced(
+    executor: LocalExecutor, fault: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     (before,) = executor.pids().values()
     outcome = await go(executor, run_of(fault=fault, at=2))
     assert isinstance(outcome, Lost)
@@ -128,7 +130,9 @@ async def test_cancel_stops_between_two_steps_and_frees_the_slot(executor: Local
     assert device.restarts == 0
 
 
-async def test_a_run_nobody_waits_for_keeps_its_slot_until_the_worker_answers(executor: LocalExecutor) -> None:
+async def test_a_run_nobody_waits_for_keeps_its_slot_until_the_worker_answers(
+    executor: LocalExecutor,
+) -> None:
     run = asyncio.create_task(go(executor, run_of(steps=5, delay=0.05)))
     await until(lambda: executor.has("j"))
     run.cancel()
@@ -167,8 +171,14 @@ async def test_two_jobs_in_a_row_out_of_memory_get_a_fresh_process(executor: Loc
 async def test_devices_work_side_by_side_and_one_fault_touches_one() -> None:
     async with working(config("cpu"), config("cpu"), config("cuda:0")) as executor:
         assert sorted(executor.free()) == ["cpu", "cpu#2", "cuda:0"]
-        runs = [executor.run(name, run_of(name, steps=10, delay=0.03, **({"fault": "kill"} if name == "cpu" else {})), lambda m: None)
-                for name in ("cpu", "cpu#2", "cuda:0")]
+        runs = [
+            executor.run(
+                name,
+                run_of(name, steps=10, delay=0.03, **({"fault": "kill"} if name == "cpu" else {})),
+                lambda m: None,
+            )
+            for name in ("cpu", "cpu#2", "cuda:0")
+        ]
         assert [type(o) for o in await asyncio.gather(*runs)] == [Lost, Done, Done]
 
 
@@ -182,8 +192,15 @@ async def sharing(*wishes: dict[str, Any]) -> AsyncIterator[tuple[LocalExecutor,
     """A worker with four slots, and a run for each of ``wishes`` in its hands, called 0, 1, …"""
     async with working(config(**SLOTS)) as executor:
         heard: list[Any] = []
-        tasks = [asyncio.create_task(executor.run("cpu", run_of(str(i), **wish), heard.append)) for i, wish in enumerate(wishes)]
-        await until(lambda: {m.job_id for m in heard} == {str(i) for i, wish in enumerate(wishes) if wish.get("at") != 1})
+        tasks = [
+            asyncio.create_task(executor.run("cpu", run_of(str(i), **wish), heard.append))
+            for i, wish in enumerate(wishes)
+        ]
+        await until(
+            lambda: (
+                {m.job_id for m in heard} == {str(i) for i, wish in enumerate(wishes) if wish.get("at") != 1}
+            )
+        )
         yield executor, tasks
 
 
@@ -204,13 +221,17 @@ async def test_one_of_several_is_cancelled_and_the_others_go_on() -> None:
 
 @pytest.mark.parametrize("fault", ["kill", "hang", "garbage"])
 async def test_when_a_worker_dies_with_several_jobs_nobody_is_blamed(fault: str) -> None:
-    async with sharing({"steps": 10**6, "delay": 0.01}, {"fault": fault, "at": 4, "steps": 5, "delay": 0.01}) as (_, tasks):
+    async with sharing(
+        {"steps": 10**6, "delay": 0.01}, {"fault": fault, "at": 4, "steps": 5, "delay": 0.01}
+    ) as (_, tasks):
         outcomes = await asyncio.gather(*tasks)
     assert [(o.shared, o.untouched) for o in outcomes] == [(True, False)] * 2
 
 
 async def test_when_a_job_poisons_the_process_the_others_are_lost_without_blame() -> None:
-    async with sharing({"steps": 10**6, "delay": 0.01}, {"fault": "process", "at": 4, "steps": 5, "delay": 0.01}) as (executor, tasks):
+    async with sharing(
+        {"steps": 10**6, "delay": 0.01}, {"fault": "process", "at": 4, "steps": 5, "delay": 0.01}
+    ) as (executor, tasks):
         lost, broke = await asyncio.gather(*tasks)
         assert broke.fault is Fault.PROCESS and (lost.untouched, lost.shared) == (True, False)
         assert isinstance(await go(executor, run_of("next")), Done)
@@ -236,12 +257,17 @@ async def test_a_job_that_loads_beside_one_that_steps_is_no_hang() -> None:
 async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async with working(config(**SLOTS), timeouts=replace(QUICK, forgotten=1.0)) as executor:
         heard: list[Any] = []
-        stepping = asyncio.create_task(executor.run("cpu", run_of("0", steps=10**6, delay=0.01), heard.append))
+        stepping = asyncio.create_task(
+            executor.run("cpu", run_of("0", steps=10**6, delay=0.01), heard.append)
+        )
         await until(lambda: heard)
         (worker,) = executor._workers.values()
         monkeypatch.setattr(worker, "_send", lambda message: None)  # the worker never hears of it
         forgotten = asyncio.create_task(executor.run("cpu", run_of("1"), heard.append))
-        assert [(o.untouched, o.shared) for o in await asyncio.gather(stepping, forgotten)] == [(True, False), (False, False)]
+        assert [(o.untouched, o.shared) for o in await asyncio.gather(stepping, forgotten)] == [
+            (True, False),
+            (False, False),
+        ]
 
 
 async def test_a_worker_that_never_starts_is_down_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,9 +318,18 @@ if __name__ == "__main__":
     worker = int((tmp_path / "pid").read_text())
     parent.kill()
     parent.wait()
-    await until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 5)
+    await until(
+        lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 5
+    )
 
 
 def test_what_a_worker_process_imports_first_holds_no_torch() -> None:
-    code = "import sys, jobs.local, jobs.queue; print(sorted({'torch', 'discord', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, jobs.local, jobs.queue; print(sorted({'torch', 'discord', 'numpy'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

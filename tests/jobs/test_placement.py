@@ -54,7 +54,9 @@ def test_a_device_is_cleared_for_it_while_others_go_on_elsewhere() -> None:
     placement, _ = placed(suspect, other)
     rooms = {"a": Room(1, 3), "b": Room(2, 2)}
     assert placement.choose(rooms, {}, 0.0) == ("a", other)
-    assert placement.choose({"b": Room(3, 1)}, {}, 0.0) is None, "a newcomer may not take the device that is being cleared"
+    assert placement.choose({"b": Room(3, 1)}, {}, 0.0) is None, (
+        "a newcomer may not take the device that is being cleared"
+    )
     assert placement.choose({"b": EMPTY}, {}, 0.0) == ("b", suspect)
 
 
@@ -72,7 +74,9 @@ def test_what_was_cleared_is_given_back_when_the_job_or_the_device_is_gone() -> 
     suspect, other = job(1, alone=True), job(2)
     placement, waitlist = placed(suspect, other)
     assert placement.choose({"a": Room(2, 2)}, {}, 0.0) is None
-    assert placement.choose({"b": Room(2, 2), "c": EMPTY}, {}, 0.0) == ("c", suspect), "its device died: another one will do"
+    assert placement.choose({"b": Room(2, 2), "c": EMPTY}, {}, 0.0) == ("c", suspect), (
+        "its device died: another one will do"
+    )
     placement.choose({"a": Room(2, 2)}, {}, 0.0)
     waitlist.remove(suspect.job_id, 0.0)
     assert placement.choose({"a": Room(2, 2)}, {}, 0.0) == ("a", other)

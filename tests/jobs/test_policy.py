@@ -11,7 +11,17 @@ from core.job import Lane, Origin
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest
 from jobs import policy
 from jobs.estimate import Estimate, Shares, until_start
-from jobs.policy import LIFT_SECONDS, MAX_PASSED_OVER, Allowance, Limits, Waiting, admit, allowance, cost_key, model_of
+from jobs.policy import (
+    LIFT_SECONDS,
+    MAX_PASSED_OVER,
+    Allowance,
+    Limits,
+    Waiting,
+    admit,
+    allowance,
+    cost_key,
+    model_of,
+)
 from jobs.waitlist import Waitlist
 from storage.people import RoleLimit, Rules
 
@@ -19,7 +29,15 @@ _seq = itertools.count(1)
 ORIGIN = Origin(user_id=1, channel_id=2, guild_id=3, roles=(7,))
 
 
-def job(user: int = 1, lane: Lane = Lane.FAST, *, since: float = 0.0, model: str = "image", front: int | None = None, limit: int = 3) -> Waiting:
+def job(
+    user: int = 1,
+    lane: Lane = Lane.FAST,
+    *,
+    since: float = 0.0,
+    model: str = "image",
+    front: int | None = None,
+    limit: int = 3,
+) -> Waiting:
     seq = next(_seq)
     return Waiting(f"j{seq}", seq, user, None, lane, f"imagine||{model}", limit, since, front)
 
@@ -126,15 +144,26 @@ def test_a_job_that_comes_back_goes_before_those_after_it() -> None:
     assert served(waitlist, 2) == [first, second]
 
 
-@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(Lane), st.booleans(), st.floats(0, 3000)), max_size=40), st.floats(0, 4000), st.data())
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5), st.sampled_from(Lane), st.booleans(), st.floats(0, 3000)), max_size=40
+    ),
+    st.floats(0, 4000),
+    st.data(),
+)
 @settings(deadline=None, max_examples=150)
-def test_the_position_told_is_the_place_in_the_order(wishes: list[tuple[int, Lane, bool, float]], now: float, data: st.DataObject) -> None:
+def test_the_position_told_is_the_place_in_the_order(
+    wishes: list[tuple[int, Lane, bool, float]], now: float, data: st.DataObject
+) -> None:
     waitlist = Waitlist()
     for place, (user, lane, front, since) in enumerate(wishes, 1):
         waitlist.add(job(user, lane, since=since, front=place if front else None), now)
         waitlist.set_served(user, data.draw(st.integers(0, 9)), now)
     now += data.draw(st.floats(0, 3000))  # age lifts them
-    assert all(group.rank == policy.rank_of(group.lane, now - group.jobs[0].since) for group in _groups(waitlist, now))
+    assert all(
+        group.rank == policy.rank_of(group.lane, now - group.jobs[0].since)
+        for group in _groups(waitlist, now)
+    )
     order = list(waitlist.order(now))
     assert sorted(w.seq for w in order) == sorted(w.seq for w in waitlist)
     assert [waitlist.position(w, now) for w in order] == list(range(1, len(order) + 1))
@@ -157,25 +186,39 @@ def test_nobody_is_served_twice_while_another_waits_in_the_lane(wishes: list[tup
 
 def test_removing_in_any_order_leaves_nothing() -> None:
     chance = random.Random(3)
-    jobs = [job(chance.randrange(5), chance.choice(list(Lane)), front=chance.choice([None, None, 4])) for _ in range(200)]
+    jobs = [
+        job(chance.randrange(5), chance.choice(list(Lane)), front=chance.choice([None, None, 4]))
+        for _ in range(200)
+    ]
     waitlist = listed(*jobs)
     chance.shuffle(jobs)
     for each in jobs:
         assert waitlist.remove(each.job_id, 0.0) is each
         assert waitlist.remove(each.job_id, 0.0) is None
-    assert not waitlist and not list(waitlist.order(0.0)) and not waitlist.by_cost and waitlist.next({}, None, 0.0) is None
+    assert (
+        not waitlist
+        and not list(waitlist.order(0.0))
+        and not waitlist.by_cost
+        and waitlist.next({}, None, 0.0) is None
+    )
 
 
 # Limits
 
-@pytest.mark.parametrize(("rules", "waiting", "kind", "words"), [
-    (Rules(banned=True), (0, 0), NotAllowedError, "blocked you"),
-    (Rules(channels=frozenset({5})), (0, 0), NotAllowedError, "<#5>"),
-    (Rules(roles=frozenset({8})), (0, 0), NotAllowedError, "<@&8>"),
-    (Rules(), (10, 10), LimitError, "10 jobs waiting; the limit is 10"),
-    (Rules(), (0, 200), LimitError, "200 jobs waiting; the limit is 200"),
-])
-def test_a_refusal_names_its_limit(rules: Rules, waiting: tuple[int, int], kind: type[Exception], words: str) -> None:
+
+@pytest.mark.parametrize(
+    ("rules", "waiting", "kind", "words"),
+    [
+        (Rules(banned=True), (0, 0), NotAllowedError, "blocked you"),
+        (Rules(channels=frozenset({5})), (0, 0), NotAllowedError, "<#5>"),
+        (Rules(roles=frozenset({8})), (0, 0), NotAllowedError, "<@&8>"),
+        (Rules(), (10, 10), LimitError, "10 jobs waiting; the limit is 10"),
+        (Rules(), (0, 200), LimitError, "200 jobs waiting; the limit is 200"),
+    ],
+)
+def test_a_refusal_names_its_limit(
+    rules: Rules, waiting: tuple[int, int], kind: type[Exception], words: str
+) -> None:
     with pytest.raises(kind, match=words):
         admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1])
 
@@ -197,6 +240,7 @@ def test_a_member_has_the_best_of_their_roles() -> None:
 
 # Durations
 
+
 def test_jobs_that_take_equally_long_have_the_same_key() -> None:
     plain = cost_key(ImagineRequest(prompt="a", seed=1))
     assert plain == cost_key(ImagineRequest(prompt="b", seed=2))
@@ -204,9 +248,16 @@ def test_jobs_that_take_equally_long_have_the_same_key() -> None:
     assert plain != cost_key(ImagineRequest(prompt="a", num_images=1))
     assert plain != cost_key(ImagineRequest(prompt="a", draft=True))
     picture = "a" * 64
-    models = [model_of(cost_key(r)) for r in (
-        ImagineRequest(prompt="a"), ImagineRequest(prompt="a", model="odd|name"), DescribeRequest(image=picture),
-        ClassifyRequest(image=picture), ClassifyRequest(image=picture, labels=("a", "b")))]
+    models = [
+        model_of(cost_key(r))
+        for r in (
+            ImagineRequest(prompt="a"),
+            ImagineRequest(prompt="a", model="odd|name"),
+            DescribeRequest(image=picture),
+            ClassifyRequest(image=picture),
+            ClassifyRequest(image=picture, labels=("a", "b")),
+        )
+    ]
     assert models == ["image", "odd|name", "caption", "vit", "clip"]
 
 
@@ -257,11 +308,19 @@ def test_the_shares_of_a_busy_device_add_up_to_the_clock() -> None:
     assert spent + sum(shares.end("a", name, now) for name in running) == pytest.approx(now)
 
 
-@pytest.mark.parametrize(("place", "left", "ahead", "devices", "seconds"), [
-    (1, [0.0], 0.0, 1, 0.0),  # a free slot
-    (1, [8.0], 0.0, 1, 8.0), (3, [8.0], 20.0, 1, 28.0),  # one device with one slot
-    (1, [2.0, 4.0, 6.0], 0.0, 1, 2.0), (3, [2.0, 4.0, 6.0], 0.0, 1, 6.0), (5, [2.0, 4.0, 6.0], 7.0, 1, 13.0),
-    (4, [2.0, 6.0], 20.0, 2, 16.0),  # two devices
-])
-def test_a_job_starts_when_enough_others_have_ended(place: int, left: list[float], ahead: float, devices: int, seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("place", "left", "ahead", "devices", "seconds"),
+    [
+        (1, [0.0], 0.0, 1, 0.0),  # a free slot
+        (1, [8.0], 0.0, 1, 8.0),
+        (3, [8.0], 20.0, 1, 28.0),  # one device with one slot
+        (1, [2.0, 4.0, 6.0], 0.0, 1, 2.0),
+        (3, [2.0, 4.0, 6.0], 0.0, 1, 6.0),
+        (5, [2.0, 4.0, 6.0], 7.0, 1, 13.0),
+        (4, [2.0, 6.0], 20.0, 2, 16.0),  # two devices
+    ],
+)
+def test_a_job_starts_when_enough_others_have_ended(
+    place: int, left: list[float], ahead: float, devices: int, seconds: float
+) -> None:
     assert until_start(place, left, ahead, devices) == seconds

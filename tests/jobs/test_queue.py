@@ -37,6 +37,7 @@ async def held(executor: HandExecutor, job_id: str) -> None:
 
 # One job's life
 
+
 async def test_a_job_goes_from_asked_to_delivered(queue: Queue, executor: HandExecutor) -> None:
     submitted = await ask(queue, seed=7)
     job_id = submitted.job.id
@@ -78,7 +79,9 @@ async def test_a_watcher_sees_the_newest_never_a_backlog(queue: Queue, executor:
     assert await anext(watch) == Rendered()
 
 
-async def test_several_may_watch_and_latecomers_get_the_end_at_once(queue: Queue, executor: HandExecutor) -> None:
+async def test_several_may_watch_and_latecomers_get_the_end_at_once(
+    queue: Queue, executor: HandExecutor
+) -> None:
     job_id = (await ask(queue)).job.id
     watchers = [asyncio.create_task(ends(queue, job_id)) for _ in range(5)]
     await held(executor, job_id)
@@ -116,10 +119,15 @@ async def test_every_wait_of_a_watcher_goes_through_the_hook(queue: Queue, execu
 async def test_a_job_that_never_was_is_said(queue: Queue) -> None:
     with pytest.raises(UserError, match="no such job"):
         await anext(queue.watch("nobody"))
-    assert await queue.job("nobody") is None and await queue.result("nobody") is None and not await queue.cancel("nobody")
+    assert (
+        await queue.job("nobody") is None
+        and await queue.result("nobody") is None
+        and not await queue.cancel("nobody")
+    )
 
 
 # Asking
+
 
 async def test_a_replayed_interaction_is_the_same_job(queue: Queue) -> None:
     results = await asyncio.gather(*(ask(queue, origin={"interaction_id": 5}) for _ in range(10)))
@@ -182,7 +190,9 @@ async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(
         assert queue.health().ok
 
 
-async def test_a_picture_that_is_gone_is_told_on_asking_and_on_running(queue: Queue, executor: HandExecutor) -> None:
+async def test_a_picture_that_is_gone_is_told_on_asking_and_on_running(
+    queue: Queue, executor: HandExecutor
+) -> None:
     with pytest.raises(ImageError, match="gone"):
         await queue.submit(DescribeRequest(image="a" * 64), Origin(1, 2))
     await queue.pause(9)
@@ -209,7 +219,9 @@ async def test_lineage_is_kept_and_a_parent_must_be_there(queue: Queue) -> None:
         await ask(queue, parent=("nobody", 0))
 
 
-async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(queue: Queue, executor: HandExecutor) -> None:
+async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(
+    queue: Queue, executor: HandExecutor
+) -> None:
     for pause in range(12):
         task = asyncio.create_task(ask(queue, user=pause))
         await asyncio.sleep(pause * 0.0006)
@@ -218,13 +230,18 @@ async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(queue: Queue, e
     await asyncio.gather(*queue._tasks, return_exceptions=True)
     rows = await queue.undelivered()
     await until(lambda: not queue._dispatcher.claiming)
-    assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(queue._dispatcher.running)
+    assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(
+        queue._dispatcher.running
+    )
 
 
 # Faults
 
+
 @pytest.mark.parametrize("fault", [Fault.USER, Fault.MODEL, Fault.MEMORY])
-async def test_what_would_end_the_same_is_not_tried_again(queue: Queue, executor: HandExecutor, fault: Fault) -> None:
+async def test_what_would_end_the_same_is_not_tried_again(
+    queue: Queue, executor: HandExecutor, fault: Fault
+) -> None:
     job_id = (await ask(queue)).job.id
     await held(executor, job_id)
     executor.end(Broke(job_id, fault, "It can't be done."))
@@ -232,8 +249,15 @@ async def test_what_would_end_the_same_is_not_tried_again(queue: Queue, executor
     assert (await queue.job(job_id)).attempts == 1
 
 
-@pytest.mark.parametrize("outcome", [lambda i: Broke(i, Fault.ERROR, "It broke."), lambda i: Broke(i, Fault.PROCESS, "It broke."),
-                                     lambda i: Lost(i, "killed"), Stopped])
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        lambda i: Broke(i, Fault.ERROR, "It broke."),
+        lambda i: Broke(i, Fault.PROCESS, "It broke."),
+        lambda i: Lost(i, "killed"),
+        Stopped,
+    ],
+)
 async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExecutor, outcome: Any) -> None:
     job_id = (await ask(queue)).job.id
     for attempt in range(1, 4):
@@ -244,7 +268,9 @@ async def test_a_poison_job_is_tried_three_times(queue: Queue, executor: HandExe
     assert executor.started == [job_id] * 3
 
 
-async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(queue: Queue, executor: HandExecutor) -> None:
+async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(
+    queue: Queue, executor: HandExecutor
+) -> None:
     job_id = (await ask(queue)).job.id
     watch = queue.watch(job_id)
     await held(executor, job_id)
@@ -261,7 +287,9 @@ async def test_a_watcher_sees_a_retry_as_waiting_and_starting_again(queue: Queue
     assert events[-1] == Started()
 
 
-async def test_a_database_that_refuses_for_a_while_loses_no_result(queue: Queue, executor: HandExecutor) -> None:
+async def test_a_database_that_refuses_for_a_while_loses_no_result(
+    queue: Queue, executor: HandExecutor
+) -> None:
     job_id = (await ask(queue)).job.id
     await held(executor, job_id)
     write, refused = queue.database.write, []
@@ -308,7 +336,9 @@ async def test_a_disk_that_stays_full_is_an_honest_failure(queue: Queue, executo
 async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, executor: HandExecutor) -> None:
     await queue.pause(9)
     odd, good = (await ask(queue)).job.id, (await ask(queue, user=2)).job.id
-    await queue.database.write(lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd}))
+    await queue.database.write(
+        lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd})
+    )
     task = asyncio.create_task(ends(queue, odd))
     await asyncio.sleep(0)
     await queue.resume(9)
@@ -316,7 +346,9 @@ async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, ex
     await held(executor, good)
 
 
-async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(queue: Queue, executor: HandExecutor) -> None:
+async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(
+    queue: Queue, executor: HandExecutor
+) -> None:
     job_id = (await ask(queue)).job.id
     for attempt in range(1, 6):
         await until(lambda n=attempt: len(executor.started) == n)
@@ -328,6 +360,7 @@ async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(queue: 
 
 
 # Several jobs in one worker
+
 
 async def _together(queue: Queue, executor: HandExecutor, count: int) -> list[str]:
     """Jobs of ``count`` members, all in one worker's hands."""
@@ -414,7 +447,12 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
             await ask(queue)
         await until(lambda: len(executor.held) == 3)
         mine = [await ask(queue) for _ in range(4)]
-        expected = [30, 30, 30, 40]  # three beside each other take 10 s each of the one device; then the first of those that waited
+        expected = [
+            30,
+            30,
+            30,
+            40,
+        ]  # three beside each other take 10 s each of the one device; then the first of those that waited
         assert [round(submitted.eta) for submitted in mine] == expected
         assert [round(view.eta) for view in (await queue.snapshot()).waiting] == expected
         queue._dispatcher._told = {}
@@ -441,6 +479,7 @@ async def test_a_waiting_job_of_a_member_who_may_run_none_holds_nobody_up(tmp_pa
 
 
 # Cancelling
+
 
 async def test_a_waiting_job_is_cancelled_and_never_runs(queue: Queue, executor: HandExecutor) -> None:
     first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
@@ -487,6 +526,7 @@ async def test_finish_and_cancel_at_the_same_moment_agree(tmp_path: Path) -> Non
 
 # Administering
 
+
 async def test_pause_holds_what_waits_also_over_a_restart(tmp_path: Path, executor: HandExecutor) -> None:
     async with open_queue(tmp_path, executor) as queue:
         await queue.pause(9)
@@ -501,7 +541,9 @@ async def test_pause_holds_what_waits_also_over_a_restart(tmp_path: Path, execut
         await held(executor, job_id)
 
 
-async def test_drain_finishes_what_is_there_and_takes_nothing_more(queue: Queue, executor: HandExecutor) -> None:
+async def test_drain_finishes_what_is_there_and_takes_nothing_more(
+    queue: Queue, executor: HandExecutor
+) -> None:
     job_id = (await ask(queue, origin={"interaction_id": 77})).job.id
     await queue.drain(9)
     with pytest.raises(LimitError, match="no new jobs"):
@@ -567,18 +609,40 @@ async def test_only_listed_channels_and_roles_may_be_used(queue: Queue) -> None:
 
 async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> None:
     job_id = (await ask(queue)).job.id
-    await queue.pause(9), await queue.resume(9), await queue.drain(9), await queue.clear(9, 1), await queue.move_to_front(9, job_id)
-    await queue.ban(9, 1, 3), await queue.unban(9, 1, 3), await queue.allow(9, 3, "role", 7), await queue.disallow(9, 3, "role", 7)
+    (
+        await queue.pause(9),
+        await queue.resume(9),
+        await queue.drain(9),
+        await queue.clear(9, 1),
+        await queue.move_to_front(9, job_id),
+    )
+    (
+        await queue.ban(9, 1, 3),
+        await queue.unban(9, 1, 3),
+        await queue.allow(9, 3, "role", 7),
+        await queue.disallow(9, 3, "role", 7),
+    )
     await queue.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.remove_role_limit(9, 3, 7)
     rows = await queue.audit()
     assert [row.action for row in rows][::-1] == [
-        "pause", "resume", "drain", "clear", "move to front", "ban", "unban", "allow role", "disallow role", "set role limit",
-        "remove role limit"]
+        "pause",
+        "resume",
+        "drain",
+        "clear",
+        "move to front",
+        "ban",
+        "unban",
+        "allow role",
+        "disallow role",
+        "set role limit",
+        "remove role limit",
+    ]
     assert {row.actor_id for row in rows} == {9}
     assert rows[1].detail == {"user_running": 1, "user_waiting": 2}
 
 
 # Looking
+
 
 async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, executor: HandExecutor) -> None:
     for _ in range(3):
@@ -593,7 +657,11 @@ async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, execu
     assert [(v.job.id, v.position) for v in snapshot.waiting] == [(waiting[0], 1), (waiting[1], 2)]
     assert [round(v.eta) for v in snapshot.waiting] == [10, 20]
     mine = await queue.mine(3)
-    assert [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)] and mine.running == () and mine.total_waiting == 1
+    assert (
+        [(v.job.id, v.position) for v in mine.waiting] == [(waiting[1], 2)]
+        and mine.running == ()
+        and mine.total_waiting == 1
+    )
     assert (await queue.snapshot(limit=1)).total_waiting == 2
 
 
@@ -623,7 +691,10 @@ async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
 
 # Stop and start
 
-async def test_stop_lets_running_jobs_finish_within_the_grace_time(tmp_path: Path, executor: HandExecutor) -> None:
+
+async def test_stop_lets_running_jobs_finish_within_the_grace_time(
+    tmp_path: Path, executor: HandExecutor
+) -> None:
     async with open_queue(tmp_path, executor) as queue:
         first, second = (await ask(queue)).job.id, (await ask(queue)).job.id
         await held(executor, first)
@@ -640,7 +711,9 @@ async def test_stop_lets_running_jobs_finish_within_the_grace_time(tmp_path: Pat
             await ask(queue)
 
 
-async def test_what_does_not_finish_goes_back_without_an_attempt_and_runs_after_the_restart(tmp_path: Path, executor: HandExecutor) -> None:
+async def test_what_does_not_finish_goes_back_without_an_attempt_and_runs_after_the_restart(
+    tmp_path: Path, executor: HandExecutor
+) -> None:
     async with open_queue(tmp_path, executor) as queue:
         job_id = (await ask(queue)).job.id
         await held(executor, job_id)

@@ -1,4 +1,5 @@
-"""Every proof of docs/security.md, one after the other: ``python -m tests.security [--short]``. Exit status 1 when one of them fails."""
+"""Every proof of docs/security.md, one after the other: ``python -m tests.security [--short]``. Exit status 1
+when one of them fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Secrets in logs: ``python -m tests.security.canaries`` sends 1,000 canaries through the bot, its errors and its metrics, and looks for them."""
+"""Secrets in logs: ``python -m tests.security.canaries`` sends 1,000 canaries through the bot, its errors and
+its metrics, and looks for them."""
 
 from __future__ import annotations
 
@@ -34,11 +35,21 @@ def _letters(rng: random.Random, count: int) -> str:
 
 # A secret, and a text that something in the program or its libraries would say with it
 SHAPES: tuple[Callable[[random.Random], tuple[str, str]], ...] = (
-    lambda r: _with(f"{_letters(r, 24)}.{_letters(r, 6)}.{_letters(r, 38)}", "Improper token {} has been passed."),
-    lambda r: _with(f"aW50ZXJhY3Rpb246{_letters(r, 120)}", "PATCH https://discord.com/api/v10/webhooks/1234/{}/messages/@original: 500"),
+    lambda r: _with(
+        f"{_letters(r, 24)}.{_letters(r, 6)}.{_letters(r, 38)}", "Improper token {} has been passed."
+    ),
+    lambda r: _with(
+        f"aW50ZXJhY3Rpb246{_letters(r, 120)}",
+        "PATCH https://discord.com/api/v10/webhooks/1234/{}/messages/@original: 500",
+    ),
     lambda r: _with(_letters(r, 68), "POST with {{}} to /webhooks/99887766/{} has returned 429"),
-    lambda r: _with(_letters(r, 90), "Interaction POST https://discord.com/api/v10/interactions/42/{}/callback failed"),
-    lambda r: _with(r.randbytes(32).hex(), "Unclosed <ClientResponse(https://cdn.discordapp.com/attachments/1/2/a.png?ex=1&is=2&hm={}) [404]>"),
+    lambda r: _with(
+        _letters(r, 90), "Interaction POST https://discord.com/api/v10/interactions/42/{}/callback failed"
+    ),
+    lambda r: _with(
+        r.randbytes(32).hex(),
+        "Unclosed <ClientResponse(https://cdn.discordapp.com/attachments/1/2/a.png?ex=1&is=2&hm={}) [404]>",
+    ),
     lambda r: _with(f"hf_{_letters(r, 34)}", "401 Client Error. Invalid user token {} (Request ID: Root=1)"),
     lambda r: _with(_letters(r, 20), "could not connect to postgresql+asyncpg://atelier:{}@db:5432/atelier"),
     lambda r: _with(_letters(r, 60), "headers: {{'Authorization': 'Bot {}'}}"),
@@ -50,7 +61,8 @@ def _with(secret: str, text: str) -> tuple[str, str]:
 
 
 def said(rng: random.Random, count: int) -> Iterator[str]:
-    """Log ``count`` texts with secrets in them, as messages, arguments, exceptions and their causes; the secrets."""
+    """Log ``count`` texts with secrets in them, as messages, arguments, exceptions and their causes; the
+    secrets."""
     for index in range(count):
         secret, text = SHAPES[index % len(SHAPES)](rng)
         match index % 3:
@@ -70,7 +82,8 @@ def said(rng: random.Random, count: int) -> Iterator[str]:
 
 
 async def used(folder: Path, count: int) -> tuple[list[str], bytes]:
-    """People use the bot with canaries as prompts, labels, names of files, of themselves and of servers, well and badly; (canaries, metrics)."""
+    """People use the bot with canaries as prompts, labels, names of files, of themselves and of servers, well
+    and badly; (canaries, metrics)."""
     from tests.bot.conftest import open_studio, png
 
     planted: list[str] = []
@@ -89,7 +102,9 @@ async def used(folder: Path, count: int) -> tuple[list[str], bytes]:
             while len(planted) < count:
                 word = ("a boat", "a broken boat", "nude", "--sede 5")[len(planted) % 4]
                 await person.slash(channel, "imagine", prompt=f"{new('prompt')} {word}")
-                await person.slash(channel, "classify", image=(f"{new('file')}.png", png()), labels=f"boat, {new('label')}")
+                await person.slash(
+                    channel, "classify", image=(f"{new('file')}.png", png()), labels=f"boat, {new('label')}"
+                )
                 await person.slash(channel, "describe", image=(f"{new('file')}.png", b"nothing"))
                 await person.slash(channel, "show", job=new("id"))
                 await studio.mira.slash(channel, "moderation add", word=new("word"))
@@ -105,7 +120,9 @@ async def _broken_database(studio, new) -> None:
         text = new("row")
         with contextlib.suppress(StorageError):
             try:
-                await database.write(lambda c, text=text: c.execute(sa.text("INSERT INTO nowhere VALUES (:p)"), {"p": text}))
+                await database.write(
+                    lambda c, text=text: c.execute(sa.text("INSERT INTO nowhere VALUES (:p)"), {"p": text})
+                )
             except StorageError:
                 log.exception("the database failed")
                 raise
@@ -113,6 +130,7 @@ async def _broken_database(studio, new) -> None:
 
 async def _broken_code(studio, person, new) -> None:
     """An unexpected error in the middle of a command, with the prompt in local variables."""
+
     async def broken(*_, **__) -> None:
         raise RuntimeError("unexpected")
 
@@ -150,7 +168,8 @@ def leaks(canaries: list[str], *places: str) -> list[str]:
 
 
 async def measure(count: int, folder: Path) -> tuple[int, list[str], int]:
-    """(canaries, those found, those found without the filter and with SQL's parameters shown: the negative control)."""
+    """(canaries, those found, those found without the filter and with SQL's parameters shown: the negative
+    control)."""
     rng = random.Random(7)
     with listening(redactor(_settings(rng))) as out:
         secrets = list(said(rng, count - count * 2 // 5))
@@ -185,7 +204,10 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         count, found, control = asyncio.run(measure(parser.parse_args(argv).count, Path(folder)))
     print(f"canaries: {len(found)} of {count:,} in logs, tracebacks and metrics {found[:5] or ''}")
-    print(f"  negative control: without the filter, and with the parameters of SQL shown, {control} of 70 are found")
+    print(
+        f"  negative control: without the filter, and with the parameters of SQL shown, {control} of 70 are"
+        " found"
+    )
     return 1 if found or control < 40 or count < 1000 else 0
 
 

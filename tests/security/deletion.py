@@ -15,14 +15,25 @@ CANARY = "canary-7f3a"  # in every text and file of the person
 
 
 async def lived(studio, person, jobs: int) -> None:
-    """The person has asked for pictures, sent some, been told captions, and left half-drawn work in a cache."""
+    """The person has asked for pictures, sent some, been told captions, and left half-drawn work in a
+    cache."""
     from tests.bot.conftest import png
 
     for index in range(jobs):
-        await person.slash(studio.channel, "imagine", prompt=f"a {CANARY} boat {index} --no {CANARY} --seed {50 + 4 * index}")
-        await person.slash(studio.channel, "classify", image=(f"{CANARY}.png", png(64 + index, 48)), labels=f"boat, {CANARY}")
-    await studio.send_dm(person, f"{CANARY} castle", ("a.png", png(80, 48))) if hasattr(person, "dm_channel") else None
-    job = (await studio.built.privacy.export(person.id, 10**9).__anext__()) and (await studio.built.queue.last_picture(person.id))[0]
+        await person.slash(
+            studio.channel, "imagine", prompt=f"a {CANARY} boat {index} --no {CANARY} --seed {50 + 4 * index}"
+        )
+        await person.slash(
+            studio.channel, "classify", image=(f"{CANARY}.png", png(64 + index, 48)), labels=f"boat, {CANARY}"
+        )
+    (
+        await studio.send_dm(person, f"{CANARY} castle", ("a.png", png(80, 48)))
+        if hasattr(person, "dm_channel")
+        else None
+    )
+    job = (await studio.built.privacy.export(person.id, 10**9).__anext__()) and (
+        await studio.built.queue.last_picture(person.id)
+    )[0]
     cache = studio.built.settings.data_dir / "cache" / "checkpoints"
     cache.mkdir(parents=True, exist_ok=True)
     for name in (f"{job.id}.safetensors", f"{job.id}.tmp"):
@@ -38,7 +49,8 @@ def _mark(paths: list[Path]) -> None:
 
 
 def canaries_in(folder: Path, user_id: int) -> list[str]:
-    """Files below ``folder`` that hold the canary, or the person's id in a database; backups, and the note that a restored one needs, apart."""
+    """Files below ``folder`` that hold the canary, or the person's id in a database; backups, and the note
+    that a restored one needs, apart."""
     found = []
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or "backups" in path.parts or path.name == "deletions.json":
@@ -98,7 +110,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         before, after, control, took = asyncio.run(_measure(arguments.jobs, Path(folder)))
-    print(f"deletion of {2 * arguments.jobs} jobs: canaries in {len(before)} files before, in {len(after)} after, in {took:.1f} s {after or ''}")
+    print(
+        f"deletion of {2 * arguments.jobs} jobs: canaries in {len(before)} files before, in {len(after)}"
+        f" after, in {took:.1f} s {after or ''}"
+    )
     print(f"  negative control: without scrubbing and file removal they stay in {len(control)} files")
     return 1 if after or not before or not control or took > 60 else 0
 

@@ -1,7 +1,8 @@
-"""What is installed: ``python -m tests.security.dependencies`` checks floors and constraints, ``--write`` writes constraints.txt from what is
-installed, ``--audit`` asks PyPI for known weaknesses of it.
+"""What is installed: ``python -m tests.security.dependencies`` checks floors and constraints, ``--write``
+writes constraints.txt from what is installed, ``--audit`` asks PyPI for known weaknesses of it.
 
-torch and torchvision stay ranges in constraints.txt: an exact version would rule out the processor's build, or a card's.
+torch and torchvision stay ranges in constraints.txt: an exact version would rule out the processor's build,
+or a card's.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from packaging.version import Version
 from core.settings import ROOT
 
 CONSTRAINTS = ROOT / "constraints.txt"
-WEAK = {"pillow": "12.2.0", "aiohttp": "3.13.3", "torch": "2.9.1", "transformers": "5.2.0", "diffusers": "0.38.0"}  # the last with known holes
+WEAK = {
+    "pillow": "12.2.0",
+    "aiohttp": "3.13.3",
+    "torch": "2.9.1",
+    "transformers": "5.2.0",
+    "diffusers": "0.38.0",
+}  # the last with known holes
 LOOSE = ("torch", "torchvision", "triton", "setuptools", "pip")  # builds differ by machine
 NVIDIA = ("nvidia-", "cuda-")
-HEAD = """# What Atelier was tested with. Reproducible: pip install -c constraints.txt -e '.[test]'. Written by `make constraints`.
+HEAD = """# What Atelier was tested with. Reproducible: pip install -c constraints.txt -e '.[test]'. \
+Written by `make constraints`.
 # torch and torchvision are ranges, so that the processor's build and every card's are admitted.
 """
 
@@ -58,13 +66,21 @@ def closure() -> dict[str, str]:
 
 def text() -> str:
     """constraints.txt for what is installed."""
-    kept = {name: found for name, found in sorted(closure().items()) if name not in LOOSE and not name.startswith(NVIDIA)}
+    kept = {
+        name: found
+        for name, found in sorted(closure().items())
+        if name not in LOOSE and not name.startswith(NVIDIA)
+    }
     loose = [str(declared()[name]) for name in ("torch", "torchvision")]
     return HEAD + "\n".join([*(f"{name}=={found}" for name, found in kept.items()), *loose]) + "\n"
 
 
 def constraints() -> dict[str, Requirement]:
-    lines = [line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     return {canonicalize_name(req.name): req for req in map(Requirement, lines)}
 
 
@@ -74,7 +90,9 @@ def problems() -> list[str]:
     for name, last in WEAK.items():
         if asked[name].specifier.contains(last):
             found.append(f"pyproject.toml admits {name} {last}")
-        if name not in LOOSE and any(Version(s.version) <= Version(last) for s in fixed[name].specifier if name in fixed):
+        if name not in LOOSE and any(
+            Version(s.version) <= Version(last) for s in fixed[name].specifier if name in fixed
+        ):
             found.append(f"constraints.txt has {name} {last} or older")
     for name, req in asked.items():
         if name not in fixed:
@@ -88,8 +106,18 @@ def problems() -> list[str]:
 
 
 def audit() -> int:
-    """pip-audit over constraints.txt. 1 = weaknesses found; 0 = none, or nobody could be asked, which is said."""
-    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner=off", "--format=json", "--requirement"]
+    """pip-audit over constraints.txt. 1 = weaknesses found; 0 = none, or nobody could be asked, which is
+    said."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--disable-pip",
+        "--no-deps",
+        "--progress-spinner=off",
+        "--format=json",
+        "--requirement",
+    ]
     plain = [line for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines() if "==" in line]
     plain += [f"{name}=={version(name).split('+')[0]}" for name in ("torch", "torchvision")]
     file = Path(ROOT / ".audit.txt")
@@ -105,15 +133,35 @@ def audit() -> int:
         found = json.loads(run.stdout)["dependencies"]
     except (ValueError, KeyError):
         why = (run.stderr.strip().splitlines() or ["no answer"])[-1]
-        print(f"audit: nothing was checked: the list of known weaknesses can't be reached from here ({why[:160]}).")
+        print(
+            "audit: nothing was checked: the list of known weaknesses can't be reached from here"
+            f" ({why[:160]})."
+        )
         return 0
-    weak = [(entry["name"], entry["version"], fault["id"], fault["fix_versions"]) for entry in found for fault in entry.get("vulns", ())]
+    weak = [
+        (entry["name"], entry["version"], fault["id"], fault["fix_versions"])
+        for entry in found
+        for fault in entry.get("vulns", ())
+    ]
     skipped = [entry["name"] for entry in found if "skip_reason" in entry]
     if len(skipped) == len(found):
-        print("audit: nothing was checked: the list of known weaknesses can't be reached from here (it answers for no package).")
+        print(
+            "audit: nothing was checked: the list of known weaknesses can't be reached from here (it answers"
+            " for no package)."
+        )
         return 0
-    print(f"audit: {len(found) - len(skipped)} packages checked, {len(weak)} known weaknesses{f', not known there: {skipped}' if skipped else ''}")
-    print(*(f"  {name} {number}: {fault}, fixed in {', '.join(fixes) or 'nothing yet'}" for name, number, fault, fixes in weak), sep="\n", end="")
+    print(
+        f"audit: {len(found) - len(skipped)} packages checked, {len(weak)} known"
+        f" weaknesses{f', not known there: {skipped}' if skipped else ''}"
+    )
+    print(
+        *(
+            f"  {name} {number}: {fault}, fixed in {', '.join(fixes) or 'nothing yet'}"
+            for name, number, fault, fixes in weak
+        ),
+        sep="\n",
+        end="",
+    )
     return int(bool(weak))
 
 
@@ -127,7 +175,12 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.audit:
         return audit()
     found = problems()
-    print(f"dependencies: {len(constraints())} packages in constraints.txt, {len(WEAK)} floors, {len(found)} problems", *found, sep="\n  ")
+    print(
+        f"dependencies: {len(constraints())} packages in constraints.txt, {len(WEAK)} floors, {len(found)}"
+        " problems",
+        *found,
+        sep="\n  ",
+    )
     return int(bool(found))
 
 

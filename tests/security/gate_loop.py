@@ -1,6 +1,8 @@
-"""One confined process that puts many pictures through the gate's own code: starting one for each would make 200,000 take a day.
+"""One confined process that puts many pictures through the gate's own code: starting one for each would make
+200,000 take a day.
 
-Speaks length-prefixed frames: a picture in; elapsed processor seconds, peak memory and the answer out. Started by ``tests.security.pictures``.
+Speaks length-prefixed frames: a picture in; elapsed processor seconds, peak memory and the answer out.
+Started by ``tests.security.pictures``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from bot import confine, picture_gate
 def main() -> None:
     picture_gate.prepare()
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
-    confine.limit(picture_gate.MAX_MEMORY, 100_000)  # seconds of all pictures together; each one's are looked at on the other side
+    confine.limit(
+        picture_gate.MAX_MEMORY, 100_000
+    )  # seconds of all pictures together; each one's are looked at on the other side
     shut = confine.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):

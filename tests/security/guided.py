@@ -1,7 +1,7 @@
 """Words and custom ids by coverage guidance (atheris): ``python -m tests.security.guided [--seconds N]``.
 
-What ``words`` tries at random is steered here towards branches of the grammar, the messages and the buttons that weren't reached yet.
-Needs ``pip install atheris`` (Linux, CPython); without it this says so and passes.
+What ``words`` tries at random is steered here towards branches of the grammar, the messages and the buttons
+that weren't reached yet. Needs ``pip install atheris`` (Linux, CPython); without it this says so and passes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-IDS = [f"{kind}:abcdefghjkmn:{action}:{index}" for kind in ("at", "mo", "rg", "rw") for action in ("vary", "upscale", "again") for index in (0, 3)]
+IDS = [
+    f"{kind}:abcdefghjkmn:{action}:{index}"
+    for kind in ("at", "mo", "rg", "rw")
+    for action in ("vary", "upscale", "again")
+    for index in (0, 3)
+]
 IDS += [f"{kind}:{rest}" for kind in ("fv", "st", "dr", "pv") for rest in ("0", "12", "caption:1", "a" * 64)]
 PING_BUG = "a ping that gets through"
 
@@ -42,9 +47,25 @@ def main(argv: list[str] | None = None) -> int:
 def _run(what: str, seconds: int, *, bug: bool = False) -> tuple[int, str]:
     """(exit status, what it found) of a process of its own: libFuzzer never comes back."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.security.guided", "--inside", what, "--seconds", str(seconds), *(["--bug"] if bug else [])]
-        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              env={**os.environ, "GUIDED_FOLDER": folder})
+        command = [
+            sys.executable,
+            "-m",
+            "tests.security.guided",
+            "--inside",
+            what,
+            "--seconds",
+            str(seconds),
+            *(["--bug"] if bug else []),
+        ]
+        done = subprocess.run(
+            command,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "GUIDED_FOLDER": folder},
+        )
     lines = done.stdout.splitlines()
     last = next((line for line in reversed(lines) if line.startswith("#") and "cov:" in line), "")
     runs = last.split()[0].lstrip("#") if last else "0"
@@ -52,18 +73,26 @@ def _run(what: str, seconds: int, *, bug: bool = False) -> tuple[int, str]:
     found = "\n".join(line for line in lines if "Error" in line)[-2000:]
     if not bug:
         trouble = f"trouble: {found}" if done.returncode else "no trouble"
-        print(f"coverage-guided {what}: {int(runs):,} inputs in {seconds} s, {reached} branches reached, {trouble}", flush=True)
+        print(
+            f"coverage-guided {what}: {int(runs):,} inputs in {seconds} s, {reached} branches reached,"
+            f" {trouble}",
+            flush=True,
+        )
     return done.returncode, found
 
 
 def _fuzz(what: str, seconds: int, bug: bool) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["core", "bot.messages", "bot.actions", "bot.buttons", "bot.modals"]):
+    with atheris.instrument_imports(
+        include=["core", "bot.messages", "bot.actions", "bot.buttons", "bot.modals"]
+    ):
         from tests.security import words
 
     folder = Path(os.environ["GUIDED_FOLDER"])
-    (folder / "dictionary").write_text("".join(f"{json.dumps(piece)[:100]}\n" for piece in _dictionary(words)))
+    (folder / "dictionary").write_text(
+        "".join(f"{json.dumps(piece)[:100]}\n" for piece in _dictionary(words))
+    )
 
     def one(data: bytes) -> None:
         source = atheris.FuzzedDataProvider(data).ConsumeUnicode(4000)
@@ -74,8 +103,15 @@ def _fuzz(what: str, seconds: int, bug: bool) -> None:
             words.try_id(source[:120], source[120:] or None)
 
     _sow(words, what, folder)
-    options = [sys.argv[0], f"-max_total_time={seconds}", "-max_len=2000", f"-dict={folder / 'dictionary'}", "-timeout=20",
-               f"-artifact_prefix={folder}/", str(folder)]
+    options = [
+        sys.argv[0],
+        f"-max_total_time={seconds}",
+        "-max_len=2000",
+        f"-dict={folder / 'dictionary'}",
+        "-timeout=20",
+        f"-artifact_prefix={folder}/",
+        str(folder),
+    ]
     atheris.Setup(options, one)
     atheris.Fuzz()
 
@@ -90,7 +126,9 @@ def _sow(words, what: str, folder: Path) -> None:
 def _dictionary(words) -> list[str]:
     """Pieces that libFuzzer's format can hold: printable ASCII."""
     pieces = (*words.PIECES, *words.ID_PIECES)
-    return [piece for piece in pieces if piece.isascii() and piece.isprintable() and not set(piece) & set('\\"')]
+    return [
+        piece for piece in pieces if piece.isascii() and piece.isprintable() and not set(piece) & set('\\"')
+    ]
 
 
 def _look(words, text: str) -> None:

@@ -1,4 +1,5 @@
-"""Pictures as an attacker would send them: every format Pillow writes, bombs, cut and mutated files, polyglots. Seeded."""
+"""Pictures as an attacker would send them: every format Pillow writes, bombs, cut and mutated files,
+polyglots. Seeded."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_bomb(width: int, height: int, colour: int = 6, rows: int | None = None) -> bytes:
-    """A flat PNG of width × height px (colour 6 = RGBA, 0 = grey) in a few kB; ``rows``: fewer than it says."""
+    """A flat PNG of width × height px (colour 6 = RGBA, 0 = grey) in a few kB; ``rows``: fewer than it
+    says."""
     row = b"\0" * (1 + width * {6: 4, 2: 3, 0: 1}[colour])
     packer = zlib.compressobj(9)
     body = b"".join(packer.compress(row) for _ in range(height if rows is None else rows)) + packer.flush()
@@ -30,7 +32,9 @@ def png_bomb(width: int, height: int, colour: int = 6, rows: int | None = None) 
 def text_bomb(kind: bytes, size: int) -> bytes:
     """A small PNG whose compressed text or profile unpacks to ``size`` bytes."""
     packed = zlib.compress(b"\0" * size, 9)
-    data = {b"zTXt": b"key\0\0" + packed, b"iCCP": b"name\0\0" + packed, b"iTXt": b"key\0\1\0\0\0" + packed}[kind]
+    data = {b"zTXt": b"key\0\0" + packed, b"iCCP": b"name\0\0" + packed, b"iTXt": b"key\0\1\0\0\0" + packed}[
+        kind
+    ]
     plain = encode(Image.new("RGB", (64, 64)), "PNG")
     return plain[:33] + chunk(kind, data) + plain[33:]
 
@@ -73,12 +77,32 @@ def seeds() -> tuple[bytes, ...]:
     exif[0x0112], exif[0x010E] = 6, "x" * 40
     made = [encode(soft, "PNG"), encode(noise.convert("P"), "PNG", transparency=3)]
     made += [encode(noise.convert("RGBA"), "PNG"), encode(noise.convert("LA"), "PNG")]
-    made += [encode(noise.convert("1"), "PNG"), encode(noise.convert("I;16"), "PNG"), encode(noise, "PNG", exif=exif, icc_profile=b"p" * 300)]
-    made += [encode(noise, "JPEG"), encode(soft, "JPEG", progressive=True), encode(noise.convert("CMYK"), "JPEG"), encode(noise.convert("L"), "JPEG")]
-    made += [encode(soft, "JPEG", exif=exif, comment=b"hello", icc_profile=b"p" * 300, subsampling=0), encode(noise, "JPEG", restart_marker_blocks=1)]
-    made += [encode(soft, "WEBP"), encode(noise, "WEBP", lossless=True), encode(noise.convert("RGBA"), "WEBP"), encode(soft, "WEBP", exif=exif)]
+    made += [
+        encode(noise.convert("1"), "PNG"),
+        encode(noise.convert("I;16"), "PNG"),
+        encode(noise, "PNG", exif=exif, icc_profile=b"p" * 300),
+    ]
+    made += [
+        encode(noise, "JPEG"),
+        encode(soft, "JPEG", progressive=True),
+        encode(noise.convert("CMYK"), "JPEG"),
+        encode(noise.convert("L"), "JPEG"),
+    ]
+    made += [
+        encode(soft, "JPEG", exif=exif, comment=b"hello", icc_profile=b"p" * 300, subsampling=0),
+        encode(noise, "JPEG", restart_marker_blocks=1),
+    ]
+    made += [
+        encode(soft, "WEBP"),
+        encode(noise, "WEBP", lossless=True),
+        encode(noise.convert("RGBA"), "WEBP"),
+        encode(soft, "WEBP", exif=exif),
+    ]
     frames = [soft, soft.rotate(90, expand=False)]
-    made += [encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]), encode(frames[0], "PNG", save_all=True, append_images=frames[1:])]
+    made += [
+        encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
+        encode(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+    ]
     made += [encode(frames[0], "MPO", save_all=True, append_images=frames[1:])]
     return tuple(made)
 
@@ -93,17 +117,30 @@ def known() -> Iterator[tuple[str, bytes]]:
     yield "one line", png_bomb(2_000_000, 1)
     for kind in (b"zTXt", b"iCCP", b"iTXt"):
         yield f"{kind.decode()} bomb", text_bomb(kind, 200 * 2**20)
-    picture, jpeg = encode(Image.effect_noise((64, 64), 60), "PNG"), encode(Image.effect_noise((64, 64), 60), "JPEG")
+    picture, jpeg = (
+        encode(Image.effect_noise((64, 64), 60), "PNG"),
+        encode(Image.effect_noise((64, 64), 60), "JPEG"),
+    )
     archive = b"PK\x03\x04" + b"\0" * 26 + b"a.txt" + b"PK\x05\x06" + b"\0" * 18
     page = b"<html><script>alert(1)</script></html>"
     yield from (("png and zip", picture + archive), ("png and page", picture + page))
     yield from (("page and png", page + picture), ("jpeg and zip", jpeg + archive))
-    yield from (("gif head, png", b"GIF89a" + picture), ("pdf head, jpeg", b"%PDF-1.7\n" + jpeg), ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"))
-    yield from (("empty", b""), ("one byte", b"\x89"), ("head only", PNG), ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n"))
+    yield from (
+        ("gif head, png", b"GIF89a" + picture),
+        ("pdf head, jpeg", b"%PDF-1.7\n" + jpeg),
+        ("svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+    )
+    yield from (
+        ("empty", b""),
+        ("one byte", b"\x89"),
+        ("head only", PNG),
+        ("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n"),
+    )
 
 
 def mutated(count: int, seed: int) -> Iterator[bytes]:
-    """``count`` damaged pictures: bits turned, pieces cut, doubled, moved or put in, numbers made huge, checksums mended, two files joined."""
+    """``count`` damaged pictures: bits turned, pieces cut, doubled, moved or put in, numbers made huge,
+    checksums mended, two files joined."""
     rng, good = random.Random(seed), [*seeds(), *every_format().values()]
     for _ in range(count):
         data = bytearray(rng.choice(good))
@@ -124,7 +161,9 @@ def _spoil(data: bytearray, rng: random.Random, good: list[bytes]) -> None:
         case 3:
             data[at:at] = data[at : at + length] * rng.choice((1, 2, 8))
         case 4:
-            data[at : at + 4] = rng.choice((b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\xff\xda\xff\xd8"))
+            data[at : at + 4] = rng.choice(
+                (b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\xff\xda\xff\xd8")
+            )
         case 5:
             del data[at:]
         case 6:

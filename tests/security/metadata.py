@@ -1,4 +1,5 @@
-"""Canaries in pictures: ``python -m tests.security.metadata [--count N]`` puts them wherever a picture can hide a text and looks what comes out."""
+"""Canaries in pictures: ``python -m tests.security.metadata [--count N]`` puts them wherever a picture can
+hide a text and looks what comes out."""
 
 from __future__ import annotations
 
@@ -37,7 +38,14 @@ def hidden() -> Iterator[tuple[str, bytes]]:
             data = hostile.encode(image, form, pnginfo=info, **profile)
         elif form == "JPEG":
             data = hostile.encode(image, form, comment=CANARY, xmp=CANARY, **profile)
-            data = data[:2] + b"\xff\xed" + (len(CANARY) + 16).to_bytes(2, "big") + b"Photoshop 3.0\0" + CANARY + data[2:]
+            data = (
+                data[:2]
+                + b"\xff\xed"
+                + (len(CANARY) + 16).to_bytes(2, "big")
+                + b"Photoshop 3.0\0"
+                + CANARY
+                + data[2:]
+            )
         else:
             data = hostile.encode(image, form, xmp=CANARY, lossless=index % 2 == 0, **profile)
         yield form, data + CANARY
@@ -64,10 +72,16 @@ def found_in(data: bytes) -> bool:
 def spoken(data: bytes, media_type: str) -> set[bytes]:
     """What a picture says of itself: texts, marks, whatever isn't pixels."""
     if media_type == "image/png":
-        return {body.partition(b"\0")[0] if kind in (b"tEXt", b"iTXt", b"zTXt") else kind for kind, body in marks.png_chunks(data)}
+        return {
+            body.partition(b"\0")[0] if kind in (b"tEXt", b"iTXt", b"zTXt") else kind
+            for kind, body in marks.png_chunks(data)
+        }
     if media_type == "image/webp":
         return {kind for kind, _ in marks.webp_chunks(data)}
-    return {body[:28] if 0xE0 <= marker <= 0xEF or marker == 0xFE else b"" for marker, body in marks.jpeg_segments(data)}
+    return {
+        body[:28] if 0xE0 <= marker <= 0xEF or marker == 0xFE else b""
+        for marker, body in marks.jpeg_segments(data)
+    }
 
 
 ALLOWED = {
@@ -83,15 +97,26 @@ def inputs(count: int) -> tuple[int, int]:
     for (form, data), _ in zip(hidden(), range(count), strict=False):
         header, body = picture_gate.answer(data, "clean")
         assert "error" not in header, header
-        left += found_in(body) or set(kind for kind, _ in marks.png_chunks(body)) != {b"IHDR", b"IDAT", b"IEND"}
+        left += found_in(body) or set(kind for kind, _ in marks.png_chunks(body)) != {
+            b"IHDR",
+            b"IDAT",
+            b"IEND",
+        }
         opened = Image.open(io.BytesIO(data))
-        plain += found_in(hostile.encode(opened, form, **{k: v for k, v in opened.info.items() if k in ("exif", "icc_profile", "comment")}))
+        plain += found_in(
+            hostile.encode(
+                opened,
+                form,
+                **{k: v for k, v in opened.info.items() if k in ("exif", "icc_profile", "comment")},
+            )
+        )
     return left, plain
 
 
 def outputs(count: int) -> tuple[int, int, int]:
-    """(outputs that say anything but what is ours, outputs without the mark, canaries left when nothing is taken out). The pictures they are
-    made from are full of canaries, and so are the files before they leave."""
+    """(outputs that say anything but what is ours, outputs without the mark, canaries left when nothing is
+    taken out). The pictures they are made from are full of canaries, and so are the files before they
+    leave."""
     wrong = unmarked = control = 0
     for (_, data), index in zip(hidden(), range(count), strict=False):
         image = Image.open(io.BytesIO(data)).convert("RGB")
@@ -111,7 +136,13 @@ def outputs(count: int) -> tuple[int, int, int]:
 
 def _with_canary(data: bytes, kind: str) -> bytes:
     if kind == "image/png":
-        return data[:33] + hostile.chunk(b"tEXt", b"Comment\0" + CANARY) + hostile.chunk(b"eXIf", CANARY) + data[33:] + CANARY
+        return (
+            data[:33]
+            + hostile.chunk(b"tEXt", b"Comment\0" + CANARY)
+            + hostile.chunk(b"eXIf", CANARY)
+            + data[33:]
+            + CANARY
+        )
     if kind == "image/webp":
         body = data[12:] + b"EXIF" + (12).to_bytes(4, "little") + CANARY + b"\0"
         return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
@@ -124,8 +155,14 @@ def main(argv: list[str] | None = None) -> int:
     count = parser.parse_args(argv).count
     left, plain = inputs(count)
     wrong, unmarked, control = outputs(count)
-    print(f"metadata: {count:,} re-encoded inputs and {count:,} outputs: {left + wrong} canaries left, {unmarked} outputs without the mark")
-    print(f"  negative control: a plain re-save keeps {plain:,} of {count:,}, pictures as they were had {control:,} of {count:,}")
+    print(
+        f"metadata: {count:,} re-encoded inputs and {count:,} outputs: {left + wrong} canaries left,"
+        f" {unmarked} outputs without the mark"
+    )
+    print(
+        f"  negative control: a plain re-save keeps {plain:,} of {count:,}, pictures as they were had"
+        f" {control:,} of {count:,}"
+    )
     return 1 if left or wrong or unmarked or plain < count / 3 or control < count else 0
 
 

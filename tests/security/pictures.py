@@ -1,7 +1,7 @@
 """Strangers' pictures through the gate: ``python -m tests.security.pictures [--count N] [--whole N]``.
 
-``--count`` mutated pictures go through the gate's code in confined processes that take many each, ``--whole`` ones, and every attack that has
-a name, through the product's own path, one process for each picture.
+``--count`` mutated pictures go through the gate's code in confined processes that take many each, ``--whole``
+ones, and every attack that has a name, through the product's own path, one process for each picture.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class Loop:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.security.gate_loop"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=child_environment())
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=child_environment()
+        )
 
     def close(self) -> None:
         if self._process is not None:
@@ -92,7 +94,9 @@ def chunks_of(png: bytes) -> list[bytes]:
 
 def clean_png(data: bytes) -> bool:
     """A PNG in RGB with pixels and nothing else."""
-    return data.startswith(hostile.PNG) and data[25] == 2 and set(chunks_of(data)) == {b"IHDR", b"IDAT", b"IEND"}
+    return (
+        data.startswith(hostile.PNG) and data[25] == 2 and set(chunks_of(data)) == {b"IHDR", b"IDAT", b"IEND"}
+    )
 
 
 def fuzz(count: int, seed: int = 0) -> Tally:
@@ -126,7 +130,12 @@ class Sent:
     """An attachment."""
 
     def __init__(self, data: bytes, name: str = "picture.png") -> None:
-        self.filename, self.size, self.url, self._data = name, len(data), "https://cdn.discordapp.com/attachments/1/2/picture.png", data
+        self.filename, self.size, self.url, self._data = (
+            name,
+            len(data),
+            "https://cdn.discordapp.com/attachments/1/2/picture.png",
+            data,
+        )
 
     async def read(self) -> bytes:
         return self._data
@@ -163,25 +172,40 @@ def slow_ones() -> list[tuple[str, bytes]]:
     """What only a limit on time stops, and the largest that is taken."""
     from PIL import Image
 
-    return [("scans", hostile.scan_bomb(4000)), ("largest", hostile.encode(Image.effect_noise((4096, 4096), 50).convert("RGB"), "JPEG", quality=80))]
+    return [
+        ("scans", hostile.scan_bomb(4000)),
+        ("largest", hostile.encode(Image.effect_noise((4096, 4096), 50).convert("RGB"), "JPEG", quality=80)),
+    ]
 
 
 def peak_of(data: bytes, *, confined: bool = True) -> int:
-    """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps (the negative control)."""
+    """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps
+    (the negative control)."""
     code = "import sys; from bot import picture_gate as g; g.prepare();"
-    code += "g.confine.limit(g.MAX_MEMORY, g.MAX_SECONDS['clean']); g.confine.shut_in();" if confined else "g.MAX_PIXELS = 10**12;"
+    code += (
+        "g.confine.limit(g.MAX_MEMORY, g.MAX_SECONDS['clean']); g.confine.shut_in();"
+        if confined
+        else "g.MAX_PIXELS = 10**12;"
+    )
     code += "g.answer(sys.stdin.buffer.read(), 'clean')"
-    starter = "import resource, subprocess, sys\n"  # a small parent: a child begins with the peak of the process that it was forked from
-    starter += f"subprocess.run([sys.executable, '-c', {code!r}])\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    # a small parent: a child begins with the peak of the process that it was forked from
+    starter = "import resource, subprocess, sys\n"
+    starter += (
+        "subprocess.run([sys.executable, '-c',"
+        f" {code!r}])\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
+    )
     command = [sys.executable, "-c", starter]
-    run = subprocess.run(command, input=data, capture_output=True, cwd=ROOT, env=child_environment(), timeout=300, check=False)
+    run = subprocess.run(
+        command, input=data, capture_output=True, cwd=ROOT, env=child_environment(), timeout=300, check=False
+    )
     return int(run.stdout or 0)
 
 
 def tell(name: str, tally: Tally) -> None:
     print(
-        f"pictures, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused, {tally.ended} ended their process; "
-        f"bot crashes or wrong answers {len(tally.wrong)}; slowest {tally.slowest:.2f} s of processor time ({tally.longest:.2f} s on the clock)",
+        f"pictures, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused,"
+        f" {tally.ended} ended their process; bot crashes or wrong answers {len(tally.wrong)}; slowest"
+        f" {tally.slowest:.2f} s of processor time ({tally.longest:.2f} s on the clock)",
         flush=True,
     )
 
@@ -192,16 +216,35 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--whole", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
-    whole = [*hostile.known(), *slow_ones(), *((f"mutated {i}", d) for i, d in enumerate(hostile.mutated(arguments.whole, arguments.seed + 1)))]
+    whole = [
+        *hostile.known(),
+        *slow_ones(),
+        *((f"mutated {i}", d) for i, d in enumerate(hostile.mutated(arguments.whole, arguments.seed + 1))),
+    ]
     product = asyncio.run(through_the_product(whole))
     tell("one process each", product)
     many = fuzz(arguments.count, arguments.seed)
     tell("many a process", many)
-    peak = max(peak_of(data) for name, data in [*slow_ones(), ("", hostile.png_bomb(4096, 4096)), ("", hostile.text_bomb(b"zTXt", 200 * 2**20))])
+    peak = max(
+        peak_of(data)
+        for name, data in [
+            *slow_ones(),
+            ("", hostile.png_bomb(4096, 4096)),
+            ("", hostile.text_bomb(b"zTXt", 200 * 2**20)),
+        ]
+    )
     loose = peak_of(hostile.png_bomb(13_300, 13_300), confined=False)
     print(f"  peak of a picture process {max(peak, many.peak) / 2**20:.0f} MiB (limit {LIMIT / 2**20:.0f})")
-    print(f"  negative control: without caps and limits a bomb of 13,300 × 13,300 takes {loose / 2**20:.0f} MiB")
-    bad = product.wrong or many.wrong or max(peak, many.peak) >= LIMIT or max(product.slowest, many.slowest) > 2.05 or loose < LIMIT
+    print(
+        f"  negative control: without caps and limits a bomb of 13,300 × 13,300 takes {loose / 2**20:.0f} MiB"
+    )
+    bad = (
+        product.wrong
+        or many.wrong
+        or max(peak, many.peak) >= LIMIT
+        or max(product.slowest, many.slowest) > 2.05
+        or loose < LIMIT
+    )
     print(*product.wrong[:5], *many.wrong[:5], sep="\n", end="")
     return 1 if bad else 0
 

@@ -1,4 +1,5 @@
-"""Poisoned model folders: ``python -m tests.security.weights`` loads 100 of them under an audit hook that sees whatever runs."""
+"""Poisoned model folders: ``python -m tests.security.weights`` loads 100 of them under an audit hook that
+sees whatever runs."""
 
 from __future__ import annotations
 
@@ -17,11 +18,21 @@ from typing import Any
 
 from core.errors import AtelierError
 
-WATCHED = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "socket.getaddrinfo", "marshal.loads")
+WATCHED = (
+    "pickle.find_class",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "socket.getaddrinfo",
+    "marshal.loads",
+)
 
 
 class Watch:
-    """An audit hook: counts what would be execution of something from ``folder``, or a way out of the process, while ``on``."""
+    """An audit hook: counts what would be execution of something from ``folder``, or a way out of the
+    process, while ``on``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.seen, self.on = str(folder), [], False
@@ -31,7 +42,11 @@ class Watch:
         if not self.on:
             return
         if event in ("compile", "exec") or event == "import":
-            text = getattr(arguments[0], "co_filename", "") if event == "exec" else f"{arguments[1] if len(arguments) > 1 else ''}"
+            text = (
+                getattr(arguments[0], "co_filename", "")
+                if event == "exec"
+                else f"{arguments[1] if len(arguments) > 1 else ''}"
+            )
             if self.folder in str(text):
                 self.seen.append(f"{event} {text}")
         elif event in WATCHED and not (event == "marshal.loads" and not _from(self.folder)):
@@ -60,7 +75,8 @@ class Bomb:
 
 @dataclass(frozen=True)
 class Poison:
-    """apply(folder, mark) spoils a copy of a good folder. may_load: what is harmful lies beside what is loaded."""
+    """apply(folder, mark) spoils a copy of a good folder. may_load: what is harmful lies beside what is
+    loaded."""
 
     name: str
     apply: Callable[[Path, Path], None]
@@ -82,7 +98,9 @@ def _edit(path: Path, **values: Any) -> None:
 
 
 def _code(mark: Path) -> str:
-    return f"import pathlib\npathlib.Path({str(mark)!r}).touch()\nclass Model: pass\nclass Evil(Model): pass\n"
+    return (
+        f"import pathlib\npathlib.Path({str(mark)!r}).touch()\nclass Model: pass\nclass Evil(Model): pass\n"
+    )
 
 
 def _pickle_beside(name: str) -> Callable[[Path, Path], None]:
@@ -97,7 +115,11 @@ def _pickle_instead(rename: bool) -> Callable[[Path, Path], None]:
     def apply(folder: Path, mark: Path) -> None:
         for path in list(folder.rglob("*.safetensors")):
             path.unlink()
-            target = path if rename else path.with_name({"model": "pytorch_model"}.get(path.stem, path.stem) + ".bin")
+            target = (
+                path
+                if rename
+                else path.with_name({"model": "pytorch_model"}.get(path.stem, path.stem) + ".bin")
+            )
             target.write_bytes(pickle.dumps(Bomb(mark)))
 
     return apply
@@ -112,14 +134,24 @@ def _python(auto_map: bool, where: str = "") -> Callable[[Path, Path], None]:
         if auto_map:
             for config in folder.rglob("*config.json"):
                 names = ("AutoModelForImageClassification", "AutoModel", "AutoImageProcessor")
-                _edit(config, auto_map=dict.fromkeys(names, "modeling.Evil") | {"AutoTokenizer": ["modeling.Evil", None]})
+                _edit(
+                    config,
+                    auto_map=dict.fromkeys(names, "modeling.Evil")
+                    | {"AutoTokenizer": ["modeling.Evil", None]},
+                )
 
     return apply
 
 
 def _remote_code(folder: Path, mark: Path) -> None:
     for config in folder.rglob("config.json"):
-        _edit(config, auto_map={"AutoModelForImageClassification": "evil/repo--modeling.Evil", "AutoModel": "evil/repo--modeling.Evil"})
+        _edit(
+            config,
+            auto_map={
+                "AutoModelForImageClassification": "evil/repo--modeling.Evil",
+                "AutoModel": "evil/repo--modeling.Evil",
+            },
+        )
 
 
 def _pipeline(**values: Any) -> Callable[[Path, Path], None]:
@@ -147,7 +179,9 @@ def _shards(folder: Path, mark: Path) -> None:
     outside = folder.parent / "outside.bin"
     outside.write_bytes(pickle.dumps(Bomb(mark)))
     path = _weights(folder)
-    (path.parent / f"{path.name}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": {"a": "../outside.bin", "b": path.name}}))
+    (path.parent / f"{path.name}.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": {"a": "../outside.bin", "b": path.name}})
+    )
 
 
 def _binary(name: str) -> Callable[[Path, Path], None]:
@@ -162,24 +196,43 @@ def _changed(folder: Path, mark: Path) -> None:
 
 
 POISONS = (
-    *(Poison(f"{name} beside", _pickle_beside(name), may_load=True)
-      for name in ("pytorch_model.bin", "diffusion_pytorch_model.bin", "a.ckpt", "a.pt", "a.pkl")),
-    Poison("pickle instead", _pickle_instead(False)), Poison("pickle named safetensors", _pickle_instead(True)),
-    Poison("python named by the config", _python(True)), Poison("python", _python(False)), Poison("python in a folder", _python(True, "deep")),
-    Poison("remote code named", _remote_code, may_load=True), Poison("shards outside", _shards), Poison("compiled", _binary("module.pyc")),
-    Poison("library", _binary("libtorch.so")), Poison("another's contents", _changed, pin=True), Poison("archive", _binary("code.zip")),
-    Poison("huge header", _header(lambda data: struct.pack("<Q", 2**40) + data[8:])), Poison("cut off", _header(lambda data: data[: len(data) // 2])),
-    Poison("long header", _header(lambda data: struct.pack("<Q", 90 * 10**6) + b"{" * 1000)), Poison("empty", _header(lambda data: b"")),
-    Poison("deep header", _header(_with_header(b'{"a":' * 100_000))), Poison("no header", _header(lambda data: data[:8] + b"x" * (len(data) - 8))),
-    Poison("offsets outside", _header(_with_header(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,99999999999]}}'))),
-    Poison("offsets of text", _header(_with_header(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":"ab"}}'))),
+    *(
+        Poison(f"{name} beside", _pickle_beside(name), may_load=True)
+        for name in ("pytorch_model.bin", "diffusion_pytorch_model.bin", "a.ckpt", "a.pt", "a.pkl")
+    ),
+    Poison("pickle instead", _pickle_instead(False)),
+    Poison("pickle named safetensors", _pickle_instead(True)),
+    Poison("python named by the config", _python(True)),
+    Poison("python", _python(False)),
+    Poison("python in a folder", _python(True, "deep")),
+    Poison("remote code named", _remote_code, may_load=True),
+    Poison("shards outside", _shards),
+    Poison("compiled", _binary("module.pyc")),
+    Poison("library", _binary("libtorch.so")),
+    Poison("another's contents", _changed, pin=True),
+    Poison("archive", _binary("code.zip")),
+    Poison("huge header", _header(lambda data: struct.pack("<Q", 2**40) + data[8:])),
+    Poison("cut off", _header(lambda data: data[: len(data) // 2])),
+    Poison("long header", _header(lambda data: struct.pack("<Q", 90 * 10**6) + b"{" * 1000)),
+    Poison("empty", _header(lambda data: b"")),
+    Poison("deep header", _header(_with_header(b'{"a":' * 100_000))),
+    Poison("no header", _header(lambda data: data[:8] + b"x" * (len(data) - 8))),
+    Poison(
+        "offsets outside",
+        _header(_with_header(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,99999999999]}}')),
+    ),
+    Poison(
+        "offsets of text", _header(_with_header(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":"ab"}}'))
+    ),
     Poison("tensors of nothing", _header(_with_header(b'{"a":7}'))),
-)  # fmt: skip
+)
 PIPELINE_POISONS = (
-    Poison("component of os", _pipeline(evil=["os", "system"])), Poison("component of subprocess", _pipeline(evil=["subprocess", "Popen"])),
-    Poison("component of its own", _pipeline(evil=["evil", "Model"])), Poison("pipeline of its own", _pipeline(_class_name=["pipeline", "Evil"])),
+    Poison("component of os", _pipeline(evil=["os", "system"])),
+    Poison("component of subprocess", _pipeline(evil=["subprocess", "Popen"])),
+    Poison("component of its own", _pipeline(evil=["evil", "Model"])),
+    Poison("pipeline of its own", _pipeline(_class_name=["pipeline", "Evil"])),
     Poison("component of a hub module", _pipeline(evil=["pipeline_evil", "Model"])),
-)  # fmt: skip
+)
 
 
 def cases(folders: dict[str, Path]) -> Iterator[tuple[str, str, Poison]]:
@@ -245,7 +298,9 @@ def main(argv: list[str] | None = None) -> int:
         watch = Watch(work)
         count, ran, loaded = attack(folders, work, watch)
         seen = control(work, watch)
-    print(f"weights: {count} poisoned folders, {len(ran)} executions, {len(loaded)} loaded though they must not")
+    print(
+        f"weights: {count} poisoned folders, {len(ran)} executions, {len(loaded)} loaded though they must not"
+    )
     print(f"  negative control: {seen} of 2 executions that happen are seen")
     print(*ran[:5], *loaded[:5], sep="\n", end="")
     return 1 if ran or loaded or seen != 2 or count < 100 else 0

@@ -1,4 +1,5 @@
-"""Words that want out: ``python -m tests.security.words [--count N]`` puts random prompts and custom ids through grammar, messages and buttons."""
+"""Words that want out: ``python -m tests.security.words [--count N]`` puts random prompts and custom ids
+through grammar, messages and buttons."""
 
 from __future__ import annotations
 
@@ -22,14 +23,73 @@ from core.prompt import parse
 from core.requests import ClassifyRequest
 
 PIECES = (
-    "@everyone", "@here", "<@123456789012345678>", "<@&1>", "<@!1>", "<#1>", "</imagine:1>", "<:a:1>", "<t:1>", "```", "`", "``", "**", "__", "||",
-    "~~", "> ", "# ", "-# ", "[x](https://evil.example)", "https://evil.example", "\u202e", "\u2066", "\u200b", "\u200d", "\ufeff", "\u061c",
-    "\U000e0041", "\u3164", "\x00", "\x1b[31m", "\r\n", "\n", "\t", "\\", "\\\\", "--", "—", "--ar 3:2", "--no", "--seed", "--seed 5",
-    "::2", "::-1", "{a,b}", "{{",
-    "}", "\\,", "\"", "“", "é", "e\u0301\u0301\u0301",
-    "漢字", "🦊", "👩\u200d👧", "a", "red house", "x" * 50, " ", "9" * 30, "\ud800", "%s", "{0}", "${x}",
-    "';--", "<script>",
-)  # fmt: skip
+    "@everyone",
+    "@here",
+    "<@123456789012345678>",
+    "<@&1>",
+    "<@!1>",
+    "<#1>",
+    "</imagine:1>",
+    "<:a:1>",
+    "<t:1>",
+    "```",
+    "`",
+    "``",
+    "**",
+    "__",
+    "||",
+    "~~",
+    "> ",
+    "# ",
+    "-# ",
+    "[x](https://evil.example)",
+    "https://evil.example",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\u200d",
+    "\ufeff",
+    "\u061c",
+    "\U000e0041",
+    "\u3164",
+    "\x00",
+    "\x1b[31m",
+    "\r\n",
+    "\n",
+    "\t",
+    "\\",
+    "\\\\",
+    "--",
+    "—",
+    "--ar 3:2",
+    "--no",
+    "--seed",
+    "--seed 5",
+    "::2",
+    "::-1",
+    "{a,b}",
+    "{{",
+    "}",
+    "\\,",
+    '"',
+    "“",
+    "é",
+    "e\u0301\u0301\u0301",
+    "漢字",
+    "🦊",
+    "👩\u200d👧",
+    "a",
+    "red house",
+    "x" * 50,
+    " ",
+    "9" * 30,
+    "\ud800",
+    "%s",
+    "{0}",
+    "${x}",
+    "';--",
+    "<script>",
+)
 PING = re.compile(r"(?<!\\)@(?:everyone|here)|(?<!\\)<(?:@[!&]?|#)\d+>")
 UNSEEN = re.compile(
     "[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -41,9 +101,15 @@ def prompts(count: int, seed: int) -> Iterator[str]:
     rng = random.Random(seed)
     for _ in range(count):
         if rng.random() < 0.1:
-            yield "".join(chr(rng.choice((rng.randrange(0x80), rng.randrange(0x3000), rng.randrange(0x110000)))) for _ in range(rng.randrange(60)))
+            yield "".join(
+                chr(rng.choice((rng.randrange(0x80), rng.randrange(0x3000), rng.randrange(0x110000))))
+                for _ in range(rng.randrange(60))
+            )
         else:
-            yield "".join(rng.choice(PIECES) for _ in range(rng.choice((1, 2, 5, 12, 40, 400) if rng.random() < 0.05 else (1, 2, 5, 12))))
+            yield "".join(
+                rng.choice(PIECES)
+                for _ in range(rng.choice((1, 2, 5, 12, 40, 400) if rng.random() < 0.05 else (1, 2, 5, 12)))
+            )
 
 
 def trouble(text: str) -> str | None:
@@ -76,11 +142,17 @@ def texts_of(source: str) -> Iterator[str]:
         return
     made = replace(job, request=request)
     values = {"width": 64, "height": 64, "num_inference_steps": 4, "model": source[:60], "notes": []}
-    yield from (messages.asked(made.request, 42), messages.waiting(made, 3, 40.0), messages.finished(made, values), messages.single(made, 0, 42))
+    yield from (
+        messages.asked(made.request, 42),
+        messages.waiting(made, 3, 40.0),
+        messages.finished(made, values),
+        messages.single(made, 0, 42),
+    )
 
 
 def _outside_spans(text: str) -> str:
-    """In a code span nothing is a mention; what gets out of one is looked at. Errors are whispered with allowed_mentions none besides."""
+    """In a code span nothing is a mention; what gets out of one is looked at. Errors are whispered with
+    allowed_mentions none besides."""
     return re.sub(r"`[^`]*`", "", text)
 
 
@@ -100,13 +172,32 @@ def words(count: int, seed: int = 0) -> tuple[int, dict[str, int], list[str]]:
 
 
 ID_PIECES = (
-    "at:", "up:", "pv:", "abcdefghjkmn", "vary", "upscale", "delete", "0", "9", ":", "::", "a" * 64, "f" * 64, "caption", "\n", "\u0660", "٣", "{",
-    "' OR 1=1", "x" * 90,
-)  # fmt: skip
+    "at:",
+    "up:",
+    "pv:",
+    "abcdefghjkmn",
+    "vary",
+    "upscale",
+    "delete",
+    "0",
+    "9",
+    ":",
+    "::",
+    "a" * 64,
+    "f" * 64,
+    "caption",
+    "\n",
+    "\u0660",
+    "٣",
+    "{",
+    "' OR 1=1",
+    "x" * 90,
+)
 
 
 def ids(count: int, seed: int = 0) -> tuple[int, list[str]]:
-    """(custom ids that some button takes, unhandled errors): each goes through the buttons' patterns and the windows' reader."""
+    """(custom ids that some button takes, unhandled errors): each goes through the buttons' patterns and the
+    windows' reader."""
     rng, taken, errors = random.Random(seed), 0, []
     for _ in range(count):
         custom_id = "".join(rng.choice(ID_PIECES) for _ in range(rng.randrange(1, 8)))[:120]
@@ -122,7 +213,8 @@ def ids(count: int, seed: int = 0) -> tuple[int, list[str]]:
 
 
 def try_id(custom_id: str, value: Any) -> int:
-    """How many kinds of button take ``custom_id``, each as exactly that one; then a window's answer with ``value`` in it."""
+    """How many kinds of button take ``custom_id``, each as exactly that one; then a window's answer with
+    ``value`` in it."""
     taken = 0
     for item in (*buttons.DYNAMIC_ITEMS, DeleteButton):
         if (match := item.__discord_ui_compiled_template__.fullmatch(custom_id)) is not None:
@@ -145,7 +237,9 @@ def _now(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def control() -> int:
     """How many of four bad texts are noticed."""
-    return sum(trouble(text) is not None for text in ("hello @everyone", "x <@123> y", "a\u202eb", "x" * 2001))
+    return sum(
+        trouble(text) is not None for text in ("hello @everyone", "x <@123> y", "a\u202eb", "x" * 2001)
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -154,7 +248,10 @@ def main(argv: list[str] | None = None) -> int:
     count = parser.parse_args(argv).count
     looked, found, errors = words(count)
     taken, more = ids(count)
-    print(f"words: {count:,} prompts in {looked:,} texts: {found or '0 pings, 0 unseen characters, 0 too long'}; {len(errors)} unhandled errors")
+    print(
+        f"words: {count:,} prompts in {looked:,} texts:"
+        f" {found or '0 pings, 0 unseen characters, 0 too long'}; {len(errors)} unhandled errors"
+    )
     print(f"ids: {count:,} custom ids, {taken:,} taken by a button; {len(more)} unhandled errors")
     print(f"  negative control: {control()} of 4 bad texts are noticed")
     print(*errors[:5], *more[:5], sep="\n", end="")

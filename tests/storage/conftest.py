@@ -29,10 +29,26 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         yield opened
 
 
-def a_job(*, user: int = 1, prompt: str = "a red house", lane: Lane = Lane.FAST, parent: tuple[str, int] | None = None, **origin: Any) -> Job:
+def a_job(
+    *,
+    user: int = 1,
+    prompt: str = "a red house",
+    lane: Lane = Lane.FAST,
+    parent: tuple[str, int] | None = None,
+    **origin: Any,
+) -> Job:
     place = {"user_id": user, "channel_id": 2, "guild_id": 3, "interaction_id": next(_interactions), **origin}
     parent_id, parent_index = parent or (None, None)
-    return Job(new_job_id(), ImagineRequest(prompt=prompt), Origin(**place), Status.QUEUED, lane, NOW, parent_id, parent_index)
+    return Job(
+        new_job_id(),
+        ImagineRequest(prompt=prompt),
+        Origin(**place),
+        Status.QUEUED,
+        lane,
+        NOW,
+        parent_id,
+        parent_index,
+    )
 
 
 async def added(database: Database, job: Job | None = None, **options: Any) -> Job:

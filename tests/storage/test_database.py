@@ -32,24 +32,32 @@ async def _count(database: Database) -> int:
 
 
 async def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
-    differences = await database.read(lambda c: c.run_sync(lambda s: compare_metadata(MigrationContext.configure(s), metadata)))
+    differences = await database.read(
+        lambda c: c.run_sync(lambda s: compare_metadata(MigrationContext.configure(s), metadata))
+    )
     assert differences == []
 
 
 async def test_every_connection_has_its_pragmas(database: Database) -> None:
     with database.engine.connect() as one, database.engine.connect() as two:
         for connection in (one, two):
-            found = [connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
-                     for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")]
+            found = [
+                connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")
+            ]
             assert found == ["wal", 2, 1, 5000, 1]
 
 
-async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everything(database: Database) -> None:
+async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everything(
+    database: Database,
+) -> None:
     async def half(connection: Connection) -> None:
         await connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
         raise ValueError("half-way")
 
-    results = await asyncio.gather(_put(database, "a"), database.write(half), _put(database, "b"), return_exceptions=True)
+    results = await asyncio.gather(
+        _put(database, "a"), database.write(half), _put(database, "b"), return_exceptions=True
+    )
     assert [type(result) for result in results] == [type(None), ValueError, type(None)]
     assert await _count(database) == 2
 
@@ -64,13 +72,17 @@ async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: D
     await crowd[0]
     await database.write(partial(note, "claim"), first=True)
     await asyncio.gather(*crowd)
-    assert order.index("claim") < 600 and [name for name in order if name != "claim"] == [str(i) for i in range(1000)]
+    assert order.index("claim") < 600 and [name for name in order if name != "claim"] == [
+        str(i) for i in range(1000)
+    ]
 
 
 async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Database) -> None:
     async def pair(number: int, connection: Connection) -> None:
         for side in "ab":
-            await connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"})
+            await connection.execute(
+                sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"}
+            )
             time.sleep(0.0005)  # noqa: ASYNC251  in the writer's thread
 
     chance, cancelled = random.Random(1), 0
@@ -79,9 +91,15 @@ async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Da
         for _ in range(chance.randrange(12)):
             await asyncio.sleep(0.0005)
         task.cancel()
-        cancelled += isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+        cancelled += isinstance(
+            (await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError
+        )
     await _put(database, "last")
-    keys = set(await database.read(lambda c: c.run_sync(lambda s: s.scalars(sa.text("SELECT key FROM settings")).all())))
+    keys = set(
+        await database.read(
+            lambda c: c.run_sync(lambda s: s.scalars(sa.text("SELECT key FROM settings")).all())
+        )
+    )
     assert cancelled > 5
     assert all((f"{n}a" in keys) == (f"{n}b" in keys) for n in range(60))
 
@@ -117,7 +135,9 @@ async def test_two_processes_cannot_use_one_file(tmp_path: Path) -> None:
         "async def main():\n    async with open_database(sys.argv[1], None): pass\nasyncio.run(main())"
     )
     async with open_database(url_of(tmp_path), None):
-        other = await asyncio.create_subprocess_exec(sys.executable, "-c", code, url_of(tmp_path), stderr=subprocess.PIPE)
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, url_of(tmp_path), stderr=subprocess.PIPE
+        )
         _, words = await other.communicate()
     assert other.returncode == 1 and b"Another Atelier (process" in words
 
@@ -176,8 +196,8 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
     (newer / "versions" / "9000_test.py").write_text(
-        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels = depends_on = None\n'
-        'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n'
+        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels'
+        ' = depends_on = None\ndef upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n'
     )
     monkeypatch.setattr(module, "MIGRATIONS", newer)
     async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
@@ -187,7 +207,9 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     assert "before-9000" in saved.name
 
 
-async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_migration_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import shutil
 
     from storage import database as module
@@ -197,15 +219,18 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatc
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
     (newer / "versions" / "9000_test.py").write_text(
-        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels = depends_on = None\n'
-        'def upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n    op.execute("CREATE TABLE jobs (x INTEGER)")\n'
+        f'"""A test."""\nfrom alembic import op\nrevision, down_revision = "9000", "{head()}"\nbranch_labels'
+        ' = depends_on = None\ndef upgrade():\n    op.execute("CREATE TABLE extra (x INTEGER)")\n   '
+        ' op.execute("CREATE TABLE jobs (x INTEGER)")\n'
     )
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(module, "MIGRATIONS", newer)
         async with open_database(url_of(tmp_path), None):
             pass
     async with open_database(url_of(tmp_path), None) as database:
-        assert "extra" not in (await database.read(lambda c: c.run_sync(lambda s: sa.inspect(s).get_table_names())))
+        assert "extra" not in (
+            await database.read(lambda c: c.run_sync(lambda s: sa.inspect(s).get_table_names()))
+        )
 
 
 async def test_only_the_last_backups_are_kept(database: Database) -> None:

@@ -42,7 +42,9 @@ async def test_a_write_that_fails_leaves_nothing(files: Files, monkeypatch: pyte
     await files.put(DATA, "image/png")
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "", SHA.upper(), SHA[:-1], f"{SHA}/..", "a" * 63 + "\n"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "", SHA.upper(), SHA[:-1], f"{SHA}/..", "a" * 63 + "\n"]
+)
 async def test_a_name_that_is_no_hash_opens_nothing(files: Files, name: str) -> None:
     for ask in (files.path, files.exists):
         with pytest.raises(StorageError, match="no SHA-256"):

@@ -11,11 +11,25 @@ from storage.jobs import GRID, MAX_ATTEMPTS, StoredOutput, StoredPicture, Unread
 from tests.storage.conftest import NOW, a_job, added, running
 
 PICTURE = StoredPicture("a" * 64, "image/png", 64, 48, 7, 0, 123)
-OUTPUT = StoredOutput((PICTURE,), StoredPicture("b" * 64, "image/webp", 128, 96, None, GRID, 456), ("one",), (("cat", 0.5),), {"model": "m"})
+OUTPUT = StoredOutput(
+    (PICTURE,),
+    StoredPicture("b" * 64, "image/webp", 128, 96, None, GRID, 456),
+    ("one",),
+    (("cat", 0.5),),
+    {"model": "m"},
+)
 
 
 async def test_a_job_comes_back_as_it_was(database: Database) -> None:
-    job = a_job(user=2**62, roles=(5, 6), press_key="1:x:2", interaction_token="secret", application_id=9, ephemeral=True, file_limit=77)
+    job = a_job(
+        user=2**62,
+        roles=(5, 6),
+        press_key="1:x:2",
+        interaction_token="secret",
+        application_id=9,
+        ephemeral=True,
+        file_limit=77,
+    )
     await added(database, job)
     assert await database.read(lambda c: jobs.get(c, job.id)) == job
 
@@ -30,7 +44,9 @@ async def test_a_claim_is_made_once(database: Database) -> None:
 async def test_finishing_stores_everything_in_one_go(database: Database) -> None:
     job = await running(database)
     later = NOW + timedelta(seconds=5)
-    assert await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=later, run_seconds=5.0))
+    assert await database.write(
+        lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=later, run_seconds=5.0)
+    )
     found, output = await database.read(lambda c: jobs.output(c, job.id))
     assert output == OUTPUT
     assert (found.status, found.rendered_at, found.finished_at) == (Status.RENDERED, later, later)
@@ -96,12 +112,23 @@ async def test_a_button_can_be_pressed_again_when_its_job_was_delivered(database
 
 async def test_delivery_is_noted_once_and_drops_the_token(database: Database) -> None:
     job = await running(database, interaction_token="secret")
-    assert not await database.write(lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW))
+    assert not await database.write(
+        lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW)
+    )
     await database.write(lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=NOW, run_seconds=1.0))
-    assert await database.write(lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW))
-    assert not await database.write(lambda c: jobs.deliver(c, job.id, message_id=6, channel_id=2, rung="dm", now=NOW))
+    assert await database.write(
+        lambda c: jobs.deliver(c, job.id, message_id=5, channel_id=2, rung="edit", now=NOW)
+    )
+    assert not await database.write(
+        lambda c: jobs.deliver(c, job.id, message_id=6, channel_id=2, rung="dm", now=NOW)
+    )
     found, index = await database.read(lambda c: jobs.of_message(c, 5))
-    assert (found.status, found.origin.message_id, found.origin.interaction_token, index) == (Status.DELIVERED, 5, None, None)
+    assert (found.status, found.origin.message_id, found.origin.interaction_token, index) == (
+        Status.DELIVERED,
+        5,
+        None,
+        None,
+    )
     assert await database.read(jobs.undelivered) == []
 
 
@@ -109,18 +136,26 @@ async def test_a_failure_stays_a_failure_when_it_was_told(database: Database) ->
     job = await running(database)
     await database.write(lambda c: jobs.fail(c, job.id, "No.", token="t", now=NOW))
     assert [j.id for j in await database.read(jobs.undelivered)] == [job.id]
-    assert await database.write(lambda c: jobs.deliver(c, job.id, message_id=None, channel_id=None, rung="kept", now=NOW))
+    assert await database.write(
+        lambda c: jobs.deliver(c, job.id, message_id=None, channel_id=None, rung="kept", now=NOW)
+    )
     assert (await database.read(lambda c: jobs.get(c, job.id))).status is Status.FAILED
 
 
 async def test_a_message_can_come_to_show_another_job_or_one_picture(database: Database) -> None:
     one, two = await added(database), await added(database)
-    await database.write(lambda c: jobs.add_view(c, one.id, message_id=8, channel_id=2, guild_id=3, index=2, now=NOW))
+    await database.write(
+        lambda c: jobs.add_view(c, one.id, message_id=8, channel_id=2, guild_id=3, index=2, now=NOW)
+    )
     assert await database.read(lambda c: jobs.of_message(c, 8)) == (one, 2)
-    await database.write(lambda c: jobs.remember_message(c, two.id, message_id=8, channel_id=2, guild_id=3, now=NOW))
+    await database.write(
+        lambda c: jobs.remember_message(c, two.id, message_id=8, channel_id=2, guild_id=3, now=NOW)
+    )
     found, index = await database.read(lambda c: jobs.of_message(c, 8))
     assert (found.id, index) == (two.id, None)
-    assert not await database.write(lambda c: jobs.remember_message(c, "nobody", message_id=9, channel_id=2, guild_id=3, now=NOW))
+    assert not await database.write(
+        lambda c: jobs.remember_message(c, "nobody", message_id=9, channel_id=2, guild_id=3, now=NOW)
+    )
 
 
 async def test_the_front_is_for_the_last_one_moved(database: Database) -> None:
@@ -154,7 +189,9 @@ async def test_children_are_counted_by_picture(database: Database) -> None:
 
 async def test_a_row_of_another_version_hides_no_other(database: Database) -> None:
     odd, good = await added(database), await added(database)
-    await database.write(lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd.id}))
+    await database.write(
+        lambda c: c.execute(sa.text("UPDATE jobs SET kind = 'sculpt' WHERE id = :i"), {"i": odd.id})
+    )
     assert [job.id for job in await database.read(jobs.undelivered)] == [good.id]
     with pytest.raises(UnreadableJob):
         await database.write(lambda c: jobs.claim(c, odd.id, token="t", device="cpu", now=NOW))
@@ -169,15 +206,31 @@ async def test_deleting_a_job_takes_its_rows_along_and_frees_its_files(database:
     assert await database.read(lambda c: jobs.files_of(c, ["a" * 64, "c" * 64])) == {"a" * 64}
     await database.write(lambda c: c.execute(sa.text("DELETE FROM jobs WHERE id = :i"), {"i": job.id}))
     for table in ("pictures", "inputs", "messages"):
-        assert await database.read(lambda c, t=table: c.scalar(sa.select(sa.func.count()).select_from(sa.table(t)))) == 0
+        assert (
+            await database.read(
+                lambda c, t=table: c.scalar(sa.select(sa.func.count()).select_from(sa.table(t)))
+            )
+            == 0
+        )
     assert await database.read(lambda c: jobs.files_of(c, ["a" * 64])) == set()
     assert (await database.read(lambda c: jobs.get(c, child.id))).parent_id is None
 
 
-@pytest.mark.parametrize("wrong", [
-    "status = 'sleeping'", "lane = 'slow'", "status = 'running'", "lease_token = 'x'", "attempts = 4", "attempts = -1", "status = 'failed'",
-    "status = 'rendered'", "delivered_at = 1", "status = 'delivered', rendered_at = 1",
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "status = 'sleeping'",
+        "lane = 'slow'",
+        "status = 'running'",
+        "lease_token = 'x'",
+        "attempts = 4",
+        "attempts = -1",
+        "status = 'failed'",
+        "status = 'rendered'",
+        "delivered_at = 1",
+        "status = 'delivered', rendered_at = 1",
+    ],
+)
 async def test_the_table_refuses_states_that_cannot_be(database: Database, wrong: str) -> None:
     await added(database)
     with pytest.raises(IntegrityError):

@@ -21,7 +21,9 @@ PICTURES = tuple(StoredPicture(f"{n}" * 64, "image/png", 64, 48, n, n, 9) for n 
 async def finished_job(database: Database, request: ImagineRequest, *, user_id: int) -> Job:
     job = await added(database, replace(a_job(user=user_id), request=request))
     await database.write(lambda c: jobs.claim(c, job.id, token="t", device="cpu", now=NOW))
-    await database.write(lambda c: jobs.finish(c, job.id, StoredOutput(PICTURES), token="t", now=NOW, run_seconds=1.5))
+    await database.write(
+        lambda c: jobs.finish(c, job.id, StoredOutput(PICTURES), token="t", now=NOW, run_seconds=1.5)
+    )
     return job
 
 
@@ -40,7 +42,12 @@ async def test_preferences_are_kept_for_each_member(members: Members) -> None:
 
 
 async def test_options_are_limited_in_number_and_can_be_changed_when_full(members: Members) -> None:
-    assert [await members.set_option(ALICE, f"o{n}", "--ar 3:2", most=3) for n in range(4)] == [True, True, True, False]
+    assert [await members.set_option(ALICE, f"o{n}", "--ar 3:2", most=3) for n in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert await members.set_option(ALICE, "o1", "--ar 1:1", most=3)
     assert await members.options(ALICE) == {"o0": "--ar 3:2", "o1": "--ar 1:1", "o2": "--ar 3:2"}
     assert await members.remove_option(ALICE, "o0") and not await members.remove_option(ALICE, "o0")
@@ -76,5 +83,7 @@ async def test_recent_prompts_come_once_and_newest_first(database: Database, mem
     for prompt in ("a boat", "a cat", "A Boat at night", "a boat"):
         await finished_job(database, ImagineRequest(prompt=prompt, chaos=3), user_id=ALICE)
     found = await members.recent(ALICE, "boat")
-    assert [job.request.prompt for job in found] == ["a boat", "A Boat at night"] and found[0].request.chaos == 3
+    assert [job.request.prompt for job in found] == ["a boat", "A Boat at night"] and found[
+        0
+    ].request.chaos == 3
     assert await members.recent(BOB, "boat") == []

@@ -67,12 +67,18 @@ def models_of(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
         key = tuple(sorted(names.items()))
         if key not in made:
             specs = {role: str(folders[name]) for role, name in names.items()}
-            made[key] = Models(WorkerConfig("cpu", specs, str(tmp_path_factory.mktemp("cache")), cpu_threads=1))
+            made[key] = Models(
+                WorkerConfig("cpu", specs, str(tmp_path_factory.mktemp("cache")), cpu_threads=1)
+            )
         return made[key]
 
     return make
 
 
-def ask(models: Models, request: Request, image: Image.Image | None = None, reporter: Reporter | None = None) -> Output:
+def ask(
+    models: Models, request: Request, image: Image.Image | None = None, reporter: Reporter | None = None
+) -> Output:
     """Run ``request``; ``image`` stands for every picture it names."""
-    return capability(request.kind)(request, dict.fromkeys(request.pictures, image), models, reporter or Reporter())
+    return capability(request.kind)(
+        request, dict.fromkeys(request.pictures, image), models, reporter or Reporter()
+    )

@@ -1,8 +1,9 @@
 """Random mixes of all jobs on several models in little memory: ``python -m tests.vision.soak --mixes 100``.
 
-The worker's own models, engine and capabilities, on tiny models of four families: pictures from words (with LoRAs, drafts, --hd), variations,
-outpaintings, enlargements, regions found by words, blends, captions, labels. Jobs come when they like, some are cancelled, passes run out of
-memory. Every job must end, with the picture that it has alone: within 3 of 255 in float32; to the bit with ``--exact``, in any dtype.
+The worker's own models, engine and capabilities, on tiny models of four families: pictures from words (with
+LoRAs, drafts, --hd), variations, outpaintings, enlargements, regions found by words, blends, captions,
+labels. Jobs come when they like, some are cancelled, passes run out of memory. Every job must end, with the
+picture that it has alone: within 3 of 255 in float32; to the bit with ``--exact``, in any dtype.
 """
 
 from __future__ import annotations
@@ -47,15 +48,22 @@ IMAGE_MODELS = {"xl": "stable-diffusion-xl", "sd3": "stable-diffusion-3", "flux"
 def request(rng: random.Random) -> Request:
     """Of any kind."""
     sha = rng.choice(list(PICTURES))
-    kind = rng.choice(("imagine",) * 5 + ("variation", "outpaint", "upscale", "words", "boxes", "blend", "describe", "labels"))
+    kind = rng.choice(
+        ("imagine",) * 5
+        + ("variation", "outpaint", "upscale", "words", "boxes", "blend", "describe", "labels")
+    )
     if kind == "describe":
         return requests.DescribeRequest(image=sha, num_captions=rng.randint(1, 3), seed=rng.randint(0, 2))
     if kind == "labels":
         return requests.ClassifyRequest(image=sha, labels=rng.choice(((), ("cat", "dog"))))
     given: dict[str, Any] = {
-        "prompt": rng.choice(("a cat", "red house in the snow", "moon")), "seed": rng.randint(0, 3), "num_inference_steps": rng.randint(1, 6),
-        "num_images": rng.randint(1, 3), "model": rng.choice((None, None, *IMAGE_MODELS)), "guidance_scale": rng.choice((None, None, 1.0, 3.0, 6.0)),
-    }  # fmt: skip
+        "prompt": rng.choice(("a cat", "red house in the snow", "moon")),
+        "seed": rng.randint(0, 3),
+        "num_inference_steps": rng.randint(1, 6),
+        "num_images": rng.randint(1, 3),
+        "model": rng.choice((None, None, *IMAGE_MODELS)),
+        "guidance_scale": rng.choice((None, None, 1.0, 3.0, 6.0)),
+    }
     if given["model"] is None and rng.random() < 0.4:
         given["loras"] = tuple((name, rng.choice((0.5, 1.0))) for name in rng.sample("ab", rng.randint(1, 2)))
     match kind:
@@ -66,7 +74,9 @@ def request(rng: random.Random) -> Request:
         case "outpaint":
             return requests.OutpaintRequest(**given, image=sha, left=32)
         case "upscale":
-            return requests.UpscaleRequest(**{**given, "num_images": 1}, image=sha, factor=2, mode=rng.choice(("subtle", "creative")))
+            return requests.UpscaleRequest(
+                **{**given, "num_images": 1}, image=sha, factor=2, mode=rng.choice(("subtle", "creative"))
+            )
         case "words":
             return requests.RegionRequest(**given, image=sha, region=rng.choice(("cat", "red")))
         case "boxes":
@@ -85,7 +95,9 @@ class Job(Reporter):
 
     def __call__(self, seat: Seat) -> Output:
         self.seat = seat
-        return capability(self.request.kind)(self.request, {sha: PICTURES[sha] for sha in self.request.pictures}, self.models, self)
+        return capability(self.request.kind)(
+            self.request, {sha: PICTURES[sha] for sha in self.request.pictures}, self.models, self
+        )
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         self.steps += 1
@@ -109,7 +121,9 @@ class Soak:
     exact: bool = False
     dtype: str = "auto"
     alone: dict[Request, Output | BaseException] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("jobs", "cancelled", "without memory"), 0))
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("jobs", "cancelled", "without memory"), 0)
+    )
 
     def __post_init__(self) -> None:
         folders = tiny.build(self.folder / "tiny")
@@ -117,10 +131,15 @@ class Soak:
             save_lora("stable-diffusion", self.folder / f"{name}.safetensors", seed, ("unet",))
         roles = {"image": "stable-diffusion", "clip": "clip", "vit": "vit", "caption": "blip"}
         self.config = WorkerConfig(
-            "cpu", {role: str(folders[name]) for role, name in roles.items()}, str(self.folder), cpu_threads=1, dtype=self.dtype, exact=self.exact,
+            "cpu",
+            {role: str(folders[name]) for role, name in roles.items()},
+            str(self.folder),
+            cpu_threads=1,
+            dtype=self.dtype,
+            exact=self.exact,
             image_models={name: str(folders[folder]) for name, folder in IMAGE_MODELS.items()},
             loras={name: str(self.folder / f"{name}.safetensors") for name in "ab"},
-        )  # fmt: skip
+        )
         self.plain = Models(self.config)
 
     def mix(self, seed: int) -> list[str]:
@@ -132,7 +151,10 @@ class Soak:
                 self.alone[each] = self._alone(each)
         models, roomy = Models(self.config), rng.random() < 0.5
         jobs, engine = [Job(each, models) for each in wanted], Engine(exact=self.exact, roomy=lambda: roomy)
-        with _memory(models, rng.choice((1.3, 1.3, 2.0, 4.0))), _full(rng, 0.0 if self.exact else rng.choice((0.0, 0.0, 0.02, 0.1))) as full:
+        with (
+            _memory(models, rng.choice((1.3, 1.3, 2.0, 4.0))),
+            _full(rng, 0.0 if self.exact else rng.choice((0.0, 0.0, 0.02, 0.1))) as full,
+        ):
             coming = list(jobs)
             while coming or engine.seats:
                 for job in coming[: rng.randint(0, 2)]:
@@ -142,9 +164,17 @@ class Soak:
                     rng.choice(jobs).cancelled = True
                 engine.wake.clear()
                 if not engine.tick() and engine.seats and not coming and not engine.wake.wait(STUCK):
-                    return [f"mix {seed}: stuck: " + ", ".join(f"{seat.name} waits for {seat.waits_for}" for seat in engine.seats)]
+                    return [
+                        f"mix {seed}: stuck: "
+                        + ", ".join(f"{seat.name} waits for {seat.waits_for}" for seat in engine.seats)
+                    ]
             engine.stop()
-        return [f"mix {seed}: {job.request.kind}: {problem}" for job in jobs for problem in [self._problem(job, bool(full))] if problem]
+        return [
+            f"mix {seed}: {job.request.kind}: {problem}"
+            for job in jobs
+            for problem in [self._problem(job, bool(full))]
+            if problem
+        ]
 
     def _alone(self, wanted: Request) -> Output | BaseException:
         job, engine = Job(wanted, self.plain), Engine(exact=self.exact, roomy=lambda: False)
@@ -160,33 +190,49 @@ class Soak:
         if isinstance(job.error, JobCancelled):
             self.counts["cancelled"] += 1
             return "" if job.cancelled else "was stopped by nobody"
-        if full and job.error is not None and (isinstance(job.error, OutOfMemory) or devices.is_out_of_memory(job.error)):
+        if (
+            full
+            and job.error is not None
+            and (isinstance(job.error, OutOfMemory) or devices.is_out_of_memory(job.error))
+        ):
             self.counts["without memory"] += 1
             return ""
         if job.error is not None or isinstance(alone, BaseException):
             return "" if type(job.error) is type(alone) else f"{job.error!r} instead of {alone!r:.80}"
-        got, known = ([_pixels(picture.data) for picture in output.pictures] for output in (job.output, alone))
+        got, known = (
+            [_pixels(picture.data) for picture in output.pictures] for output in (job.output, alone)
+        )
         if [picture.shape for picture in got] != [picture.shape for picture in known]:
             return "other sizes or numbers"
         apart = max((int(np.abs(a - b).max()) for a, b in zip(got, known, strict=True)), default=0)
         if apart > (0 if self.exact else NEAR):
             return f"{apart} of 255 away from the picture that it has alone"
         said, known = (replace(output, pictures=(), grid=None) for output in (job.output, alone))
-        return "" if isinstance(job.request, requests.ClassifyRequest) or said == known else f"says {said} instead of {known}"
+        return (
+            ""
+            if isinstance(job.request, requests.ClassifyRequest) or said == known
+            else f"says {said} instead of {known}"
+        )
 
 
 @contextmanager
 def _memory(models: Models, largest: float):
     """A device that has room for the ``largest``-fold of the largest model's weights."""
-    sizes = [models._weights(Path(spec)) for spec in (*models.config.models.values(), *models.config.image_models.values())]
+    sizes = [
+        models._weights(Path(spec))
+        for spec in (*models.config.models.values(), *models.config.image_models.values())
+    ]
     room = round(largest * max(sizes))
-    with mock.patch.object(devices, "memory", lambda device: (room - sum(held.bytes for held in models._held.values()), room)):
+    with mock.patch.object(
+        devices, "memory", lambda device: (room - sum(held.bytes for held in models._held.values()), room)
+    ):
         yield
 
 
 @contextmanager
 def _full(rng: random.Random, share: float):
-    """``share`` of the passes of several rows run out of memory, and a few of those of one. What was thrown is in the list."""
+    """``share`` of the passes of several rows run out of memory, and a few of those of one. What was thrown
+    is in the list."""
     plain, thrown = passes.direct, []
 
     def direct(call: Call) -> Any:
@@ -224,7 +270,10 @@ def main() -> int:
             for line in soak.mix(seed):
                 print(line, flush=True)
                 wrong.append(line)
-    print(f"{arguments.mixes} mixes: {', '.join(f'{count} {what}' for what, count in soak.counts.items())}, {len(wrong)} wrong")
+    print(
+        f"{arguments.mixes} mixes: {', '.join(f'{count} {what}' for what, count in soak.counts.items())},"
+        f" {len(wrong)} wrong"
+    )
     return int(bool(wrong))
 
 

@@ -20,7 +20,9 @@ REQUEST = BlendRequest(images=(ONE, TWO), num_images=2, num_inference_steps=3, s
 
 
 def test_the_mean_lies_between_and_has_the_asked_size() -> None:
-    made = blend.mean([Image.new("RGB", (40, 90), (10, 0, 200)), Image.new("RGB", (300, 20), (30, 100, 0))], (64, 48))
+    made = blend.mean(
+        [Image.new("RGB", (40, 90), (10, 0, 200)), Image.new("RGB", (300, 20), (30, 100, 0))], (64, 48)
+    )
     assert made.size == (64, 48) and np.asarray(made).reshape(-1, 3).tolist() == [[20, 50, 100]] * (64 * 48)
 
 
@@ -33,12 +35,17 @@ def test_every_family_blends(name: str, models_of: Callable[..., Models]) -> Non
     assert output.parameters["prompt"] == "" and "were read as" in " ".join(output.parameters["notes"])
 
 
-def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(models_of: Callable[..., Models]) -> None:
+def test_without_a_captioner_the_pixels_alone_count_and_that_is_said(
+    models_of: Callable[..., Models],
+) -> None:
     models = models_of(image="stable-diffusion")
     dark, bright = Image.new("RGB", (64, 64), (10, 10, 10)), Image.new("RGB", (64, 64), (245, 245, 245))
     from dataclasses import replace
 
     request = replace(REQUEST, strength=0.3)
-    low, high = (capability("blend")(request, {ONE: picture, TWO: picture}, models, Recorder()) for picture in (dark, bright))
+    low, high = (
+        capability("blend")(request, {ONE: picture, TWO: picture}, models, Recorder())
+        for picture in (dark, bright)
+    )
     assert pixels(high.pictures[0]).mean() != pixels(low.pictures[0]).mean()
     assert "No captioner" in " ".join(low.parameters["notes"])

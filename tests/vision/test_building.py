@@ -22,7 +22,8 @@ from vision.reporter import Reporter
 
 @pytest.mark.parametrize("roomy", [True, False])
 def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(roomy: bool) -> None:
-    """Whatever a job makes without naming a dtype would be in half precision, the levels of its noise scheduler, say."""
+    """Whatever a job makes without naming a dtype would be in half precision, the levels of its noise
+    scheduler, say."""
     engine, seen, built = Engine(roomy=lambda: roomy), set(), threading.Event()
 
     def look() -> None:
@@ -74,12 +75,16 @@ def test_who_builds_within_his_own_work_does_not_wait_for_himself() -> None:
             torch.set_default_dtype(torch.float32)
 
 
-def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     """accelerate has every new parameter of anybody made on the meta device meanwhile."""
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 1, ("unet",))
     specs, loras = {"image": str(folders["stable-diffusion"])}, {"a": str(tmp_path / "a.safetensors")}
     request = ImagineRequest(prompt="a cat", seed=1, num_images=1, num_inference_steps=3, loras=(("a", 1.0),))
-    wanted, models = (Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, loras=loras)) for _ in range(2))
+    wanted, models = (
+        Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, loras=loras)) for _ in range(2)
+    )
     models.image(None)  # is there
     engine, ends = Engine(), []
 
@@ -93,13 +98,21 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(folders: dict[str
             time.sleep(0.5)
 
     engine.begin("draws", draws, done=lambda output, error: ends.append(error or output))
-    engine.begin("loads", lambda seat: seat.aside(build, loading=True, turn=building.MAKING))  # in the thread right behind the LoRA's file
+    engine.begin(
+        "loads", lambda seat: seat.aside(build, loading=True, turn=building.MAKING)
+    )  # in the thread right behind the LoRA's file
     engine.run()
-    assert [picture.data for picture in ends[0].pictures] == [picture.data for picture in ask(wanted, request).pictures]
+    assert [picture.data for picture in ends[0].pictures] == [
+        picture.data for picture in ask(wanted, request).pictures
+    ]
 
 
-def test_a_model_is_built_in_its_turn(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1))
+def test_a_model_is_built_in_its_turn(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
+    )
     load, free = provider.load_image_model, []
 
     def noted(*args, **kwargs):

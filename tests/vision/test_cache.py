@@ -1,4 +1,5 @@
-"""First-Block-Cache beside other requests: the same steps are skipped as alone, to the same bits, and nothing is left behind."""
+"""First-Block-Cache beside other requests: the same steps are skipped as alone, to the same bits, and nothing
+is left behind."""
 
 from __future__ import annotations
 
@@ -24,7 +25,11 @@ from vision.provider import Models
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 12, 3.5)
-JOBS = [G, replace(G, prompt="b", seeds=(5, 6), num_inference_steps=18, guidance_scale=2.0), replace(G, seeds=(9,), num_inference_steps=8)]
+JOBS = [
+    G,
+    replace(G, prompt="b", seeds=(5, 6), num_inference_steps=18, guidance_scale=2.0),
+    replace(G, seeds=(9,), num_inference_steps=8),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +38,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flux")
     torch.manual_seed(0)
     pipe = tiny.flux()
-    pipe.transformer = FluxTransformer2DModel.from_config(pipe.transformer.config, num_layers=3, num_single_layers=3)
+    pipe.transformer = FluxTransformer2DModel.from_config(
+        pipe.transformer.config, num_layers=3, num_single_layers=3
+    )
     pipe.save_pretrained(folder)
     return folder
 
 
 def load(folder: Path, threshold: float) -> ImageModel:
     (folder / "atelier.json").write_text(json.dumps({**tiny.CARD, "cache_threshold": threshold}))
-    return Models(WorkerConfig("cpu", {"image": str(folder)}, str(folder / "cache"), cpu_threads=1)).get("image")
+    return Models(WorkerConfig("cpu", {"image": str(folder)}, str(folder / "cache"), cpu_threads=1)).get(
+        "image"
+    )
 
 
 @contextmanager
@@ -85,7 +94,9 @@ def test_it_is_what_diffusers_own_pipeline_skips(folder: Path, keep_latents) -> 
     assert torch.equal(job.latents[0], test_engine.plain(model, G)[0])
 
 
-def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(folder: Path, keep_latents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(
+    folder: Path, keep_latents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The control: without a context of its own, a request compares itself with others."""
     from vision.engine import denoiser
 
@@ -101,7 +112,12 @@ def test_with_one_context_for_all_more_would_be_computed_and_pictures_change(fol
     monkeypatch.setattr(denoiser.Denoiser, "forward", shared)
     monkeypatch.setattr(denoiser.Denoiser, "forget", lambda self: None)
     beside = [Job(replace(g, seeds=g.seeds[:1])) for g in JOBS]
-    monkeypatch.setattr(test_engine.Crowd, "_choose", lambda self, waiting: [waiting[self.clock_ticks() % len(waiting)]], raising=True)
+    monkeypatch.setattr(
+        test_engine.Crowd,
+        "_choose",
+        lambda self, waiting: [waiting[self.clock_ticks() % len(waiting)]],
+        raising=True,
+    )
     ticks = iter(range(10**6))
     monkeypatch.setattr(test_engine.Crowd, "clock_ticks", lambda self: next(ticks), raising=False)
     interleaved = drawn(model, beside, [0, 0, 0])
@@ -124,7 +140,9 @@ def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> N
     assert not list(run.copies.iterdir())
 
 
-def test_a_model_whose_denoiser_takes_no_cache_draws_without(folders: dict[str, Path], tmp_path: Path, caplog) -> None:
+def test_a_model_whose_denoiser_takes_no_cache_draws_without(
+    folders: dict[str, Path], tmp_path: Path, caplog
+) -> None:
     import shutil
 
     shutil.copytree(folders["stable-diffusion"], tmp_path / "sd")

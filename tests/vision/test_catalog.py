@@ -34,7 +34,9 @@ def test_the_three_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
     assert catalog.parse(str(tmp_path / "one.safetensors")).kind == "file"
 
 
-@pytest.mark.parametrize("spec", ["model.ckpt", "/models/model.pt", "a/b/c", "no model", "https://huggingface.co/owner/name"])
+@pytest.mark.parametrize(
+    "spec", ["model.ckpt", "/models/model.pt", "a/b/c", "no model", "https://huggingface.co/owner/name"]
+)
 def test_what_is_no_model_is_refused_with_a_sentence(spec: str) -> None:
     with pytest.raises(ModelError, match="safetensors"):
         catalog.parse(spec)
@@ -67,7 +69,10 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders["stable-diffusion"], folder)
     poison(folder, target)
-    output = ask(Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))), ImagineRequest(prompt="a", num_images=1))
+    output = ask(
+        Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path))),
+        ImagineRequest(prompt="a", num_images=1),
+    )
     assert len(output.pictures) == 1
     assert not target.exists()
     pickle.loads((folder / "a.pkl").read_bytes())
@@ -75,7 +80,9 @@ def test_pickles_beside_the_weights_are_never_opened(folders: dict[str, Path], t
 
 
 @pytest.mark.parametrize("name, role", [("stable-diffusion", "image"), ("clip", "clip")])
-def test_a_folder_with_pickled_weights_only_is_refused(name: str, role: str, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_folder_with_pickled_weights_only_is_refused(
+    name: str, role: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
     folder, target = tmp_path / "poisoned", tmp_path / "boom"
     shutil.copytree(folders[name], folder)
     poison(folder, target)
@@ -97,12 +104,16 @@ def test_a_component_with_a_pickle_only_is_refused(folders: dict[str, Path], tmp
     assert not target.exists()
 
 
-def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_folder_that_brings_code_is_refused_and_the_code_not_run(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     folder, target = tmp_path / "custom", tmp_path / "boom"
     shutil.copytree(folders["vit"], folder)
     (folder / "modeling.py").write_text(f"open({str(target)!r}, 'w')\nclass Model: pass\n")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModelForImageClassification": "modeling.Model"}}))
+    (folder / "config.json").write_text(
+        json.dumps({**config, "auto_map": {"AutoModelForImageClassification": "modeling.Model"}})
+    )
     with pytest.raises(ModelError, match="its own code"):
         Models(WorkerConfig("cpu", {"vit": str(folder)}, str(tmp_path))).get("vit")
     assert not target.exists()
@@ -121,7 +132,9 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "huge header", "no JSON", "empty"])
-def test_a_damaged_file_is_told_before_it_is_loaded(how: str, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_damaged_file_is_told_before_it_is_loaded(
+    how: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(folders["vit"], folder)
     damage(folder / "model.safetensors", how)
@@ -137,8 +150,15 @@ def test_a_missing_component_is_named(folders: dict[str, Path], tmp_path: Path) 
     assert "vae/ missing" in info.problem
 
 
-def test_the_configured_models_are_described_without_loading_them(folders: dict[str, Path], tmp_path: Path) -> None:
-    specs = {"image": str(folders["flux"]), "clip": str(folders["siglip"]), "caption": "owner/name", "vit": str(tmp_path / "gone")}
+def test_the_configured_models_are_described_without_loading_them(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    specs = {
+        "image": str(folders["flux"]),
+        "clip": str(folders["siglip"]),
+        "caption": "owner/name",
+        "vit": str(tmp_path / "gone"),
+    }
     infos = {info.role: info for info in catalog.describe_models(specs, tmp_path)}
     assert infos["image"].family == "FLUX.1" and infos["image"].bytes > 10_000 and not infos["image"].problem
     assert infos["clip"].family == "siglip"
@@ -146,7 +166,9 @@ def test_the_configured_models_are_described_without_loading_them(folders: dict[
     assert "no such" in infos["vit"].problem
 
 
-def test_trying_models_happens_in_another_process_and_tells_which_load(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_trying_models_happens_in_another_process_and_tells_which_load(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(folders["vit"], broken)
     damage(broken / "model.safetensors", "cut")
@@ -164,7 +186,9 @@ def snapshot(cache: Path, source: Path, commit: str = COMMIT) -> None:
     shutil.copytree(source, cache / "hub" / "models--owner--name" / "snapshots" / commit)
 
 
-def test_a_hub_model_in_the_cache_loads_with_no_network(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_model_in_the_cache_loads_with_no_network(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     snapshot(tmp_path, folders["vit"])
@@ -172,7 +196,9 @@ def test_a_hub_model_in_the_cache_loads_with_no_network(folders: dict[str, Path]
     assert models.get("vit").name == "owner/name"
 
 
-def test_a_revision_is_resolved_once_and_remembered(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revision_is_resolved_once_and_remembered(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     source = catalog.parse("owner/name")
@@ -217,20 +243,51 @@ def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
 
 def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
     names = (
-        "model_index.json", "README.md", "v1-5-pruned.safetensors", "v1-5-pruned.ckpt", "unet/config.json", "unet/modeling.py",
-        "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.bin",
-        "unet/diffusion_pytorch_model.non_ema.safetensors", "vae/config.json", "vae/diffusion_pytorch_model.fp16.safetensors",
-        "tokenizer/vocab.json", "tokenizer/merges.txt",
-    )  # fmt: skip
-    texts = {"model_index.json", "unet/config.json", "vae/config.json", "tokenizer/vocab.json", "tokenizer/merges.txt"}
+        "model_index.json",
+        "README.md",
+        "v1-5-pruned.safetensors",
+        "v1-5-pruned.ckpt",
+        "unet/config.json",
+        "unet/modeling.py",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+    )
+    texts = {
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+    }
     vae = {"vae/diffusion_pytorch_model.fp16.safetensors"}
-    assert set(catalog.choose_files(names, half=False)) == texts | vae | {"unet/diffusion_pytorch_model.safetensors"}
-    assert set(catalog.choose_files(names, half=True)) == texts | vae | {"unet/diffusion_pytorch_model.fp16.safetensors"}
+    assert set(catalog.choose_files(names, half=False)) == texts | vae | {
+        "unet/diffusion_pytorch_model.safetensors"
+    }
+    assert set(catalog.choose_files(names, half=True)) == texts | vae | {
+        "unet/diffusion_pytorch_model.fp16.safetensors"
+    }
 
 
 def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
-    names = ("config.json", "model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "onnx/config.json")
-    assert set(catalog.choose_files(names, half=False)) == {"config.json", "model.safetensors", "onnx/config.json"}
+    names = (
+        "config.json",
+        "model.safetensors",
+        "open_clip_model.safetensors",
+        "pytorch_model.bin",
+        "onnx/model.onnx",
+        "onnx/config.json",
+    )
+    assert set(catalog.choose_files(names, half=False)) == {
+        "config.json",
+        "model.safetensors",
+        "onnx/config.json",
+    }
 
 
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -239,10 +296,17 @@ def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path]
         ask(models, ImagineRequest(prompt="a", model="someone/elses"))
 
 
-def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     folder = tmp_path / "carded"
     shutil.copytree(folders["flux"], folder)
-    for text, word in (("{", "valid JSON"), ('{"native_size": 0}', "native_size"), ('{"draft": {"steps": 3}}', "steps"), ("[]", "object")):
+    for text, word in (
+        ("{", "valid JSON"),
+        ('{"native_size": 0}', "native_size"),
+        ('{"draft": {"steps": 3}}', "steps"),
+        ("[]", "object"),
+    ):
         (folder / "atelier.json").write_text(text)
         with pytest.raises(ModelError, match=word):
             catalog.image_card(folder)
@@ -250,14 +314,17 @@ def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(folders: dict[str, 
 
 def test_the_family_and_the_card_are_known_without_torch(folders: dict[str, Path]) -> None:
     code = (
-        "import sys; from pathlib import Path; from vision import catalog; import vision.capabilities, vision.worker, vision.protocol\n"
-        f"print(catalog.image_card(Path({str(folders['flux'])!r}))[0].name, sorted({{'torch', 'diffusers', 'transformers'}} & set(sys.modules)))"
+        "import sys; from pathlib import Path; from vision import catalog; import vision.capabilities,"
+        f" vision.worker, vision.protocol\nprint(catalog.image_card(Path({str(folders['flux'])!r}))[0].name,"
+        " sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "flux []"
 
 
-def test_the_least_recently_used_model_makes_room(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recently_used_model_makes_room(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vision import devices
 
     specs = {role: str(folders[role]) for role in ("clip", "vit")} | {"caption": str(folders["blip"])}

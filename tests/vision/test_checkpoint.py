@@ -1,4 +1,5 @@
-"""A job that lost its worker goes on from its checkpoint: the same bytes, no step twice, nothing foreign trusted."""
+"""A job that lost its worker goes on from its checkpoint: the same bytes, no step twice, nothing foreign
+trusted."""
 
 from __future__ import annotations
 
@@ -29,9 +30,15 @@ from vision.provider import Models
 
 EAGER = Pace(shortest=0, share=0, least=0, most=0, dearest=0)  # after every step
 MODES = {
-    "words": ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7, num_images=2, num_inference_steps=6),
-    "a picture": VariationRequest(prompt="a red house", image=SHA, seed=7, num_images=2, num_inference_steps=6, strength=0.9),
-    "a mask": OutpaintRequest(prompt="a red house", image=SHA, left=32, seed=7, num_images=2, num_inference_steps=6),
+    "words": ImagineRequest(
+        prompt="a red house", negative_prompt="blue", seed=7, num_images=2, num_inference_steps=6
+    ),
+    "a picture": VariationRequest(
+        prompt="a red house", image=SHA, seed=7, num_images=2, num_inference_steps=6, strength=0.9
+    ),
+    "a mask": OutpaintRequest(
+        prompt="a red house", image=SHA, left=32, seed=7, num_images=2, num_inference_steps=6
+    ),
 }
 
 
@@ -44,7 +51,11 @@ class Kept(Recorder):
 
     def __init__(self, folder: Path, die_after: int | None = None, pace: Pace = EAGER) -> None:
         super().__init__()
-        self.checkpoint, self.copies, self.die_after = Checkpoint(folder, "job", pace), folder / "copies", die_after
+        self.checkpoint, self.copies, self.die_after = (
+            Checkpoint(folder, "job", pace),
+            folder / "copies",
+            die_after,
+        )
         self.copies.mkdir(parents=True, exist_ok=True)
 
     def step(self, step: int, total: int, preview: Callable | None = None) -> None:
@@ -71,7 +82,8 @@ def pictures(output) -> list[bytes]:
 
 
 def resumes_everywhere(models: Models, request: Request, tmp_path: Path, at: tuple[float, ...]) -> None:
-    """A run is copied after each step; from copies at the given shares of it, another run must end in the same bytes with the rest of the work."""
+    """A run is copied after each step; from copies at the given shares of it, another run must end in the
+    same bytes with the rest of the work."""
     source, first = tiny.picture(96, 64), Kept(tmp_path)
     with forwards(models) as all_work:
         wanted = pictures(ask(models, request, source, first))
@@ -88,30 +100,49 @@ def resumes_everywhere(models: Models, request: Request, tmp_path: Path, at: tup
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
-def test_with_every_sampler_a_resumed_run_ends_in_the_same_bytes(sampler: str, mode: str, models_of, tmp_path: Path) -> None:
-    resumes_everywhere(models_of(image="stable-diffusion"), replace(MODES[mode], sampler=sampler), tmp_path, (0, 0.35, 0.5, 1))
+def test_with_every_sampler_a_resumed_run_ends_in_the_same_bytes(
+    sampler: str, mode: str, models_of, tmp_path: Path
+) -> None:
+    resumes_everywhere(
+        models_of(image="stable-diffusion"),
+        replace(MODES[mode], sampler=sampler),
+        tmp_path,
+        (0, 0.35, 0.5, 1),
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"}))
-def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(name: str, mode: str, models_of, tmp_path: Path) -> None:
+def test_in_every_family_a_resumed_run_ends_in_the_same_bytes(
+    name: str, mode: str, models_of, tmp_path: Path
+) -> None:
     resumes_everywhere(models_of(image=name), MODES[mode], tmp_path, (0, 0.5))
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
-def test_a_run_with_chaos_that_stops_early_resumes_too(name: str, mode: str, models_of, tmp_path: Path) -> None:
+def test_a_run_with_chaos_that_stops_early_resumes_too(
+    name: str, mode: str, models_of, tmp_path: Path
+) -> None:
     request = replace(MODES[mode], chaos=100, stop=80, prompt_parts=(("a red house", 2.0), ("a cat", 1.0)))
     resumes_everywhere(models_of(image=name), request, tmp_path, (0.3, 0.5))
 
 
-def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16"))
+def test_a_resumed_run_in_half_precision_ends_in_the_same_bytes(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    models = Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
+    )
     resumes_everywhere(models, replace(MODES["words"], sampler="unipc"), tmp_path, (0.5,))
 
 
-def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1))
+def test_a_job_that_draws_one_by_one_keeps_its_finished_pictures(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    models = Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
+    )
     request = replace(MODES["words"], num_images=4, num_inference_steps=3)
     tamper(models.get("image").pipeline("text-to-image").unet, "forward", full_above(2))
     wanted = pictures(ask(models, request))
@@ -130,7 +161,9 @@ PARTS = {  # a sampler that needs it → the state without it
 
 
 @pytest.mark.parametrize("sampler", PARTS)
-def test_without_any_part_of_its_state_the_picture_would_be_another(sampler: str, models_of, tmp_path: Path) -> None:
+def test_without_any_part_of_its_state_the_picture_would_be_another(
+    sampler: str, models_of, tmp_path: Path
+) -> None:
     models, request = models_of(image="stable-diffusion"), replace(MODES["words"], sampler=sampler)
     wanted = pictures(ask(models, request))
     with pytest.raises(Died):
@@ -183,17 +216,21 @@ def edited(change: Callable[[dict], None]) -> Callable[[Path], None]:
 
 
 DAMAGES = {
-    "cut off": cut, "empty": empty, "noise": noise,
+    "cut off": cut,
+    "empty": empty,
+    "noise": noise,
     "a missing field": edited(lambda state: state.pop("generators")),
     "a field too many": edited(lambda state: state.update(future=1)),
     "a missing tensor": edited(lambda state: state["latents"].update(tensor="99")),
     "an impossible step": edited(lambda state: state.update(step=99)),
     "a text for a number": edited(lambda state: state.update(step="many")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_checkpoint_is_not_used_and_the_log_says_so(damage: Callable, models_of, tmp_path: Path, caplog) -> None:
+def test_a_damaged_checkpoint_is_not_used_and_the_log_says_so(
+    damage: Callable, models_of, tmp_path: Path, caplog
+) -> None:
     models, request = models_of(image="stable-diffusion"), MODES["words"]
     wanted = pictures(ask(models, request))
     with pytest.raises(Died):
@@ -215,7 +252,9 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
-def test_a_checkpoint_of_another_drawing_is_not_used_and_the_log_says_so(other: Callable, models_of, tmp_path: Path, caplog) -> None:
+def test_a_checkpoint_of_another_drawing_is_not_used_and_the_log_says_so(
+    other: Callable, models_of, tmp_path: Path, caplog
+) -> None:
     models, request = models_of(image="stable-diffusion"), MODES["words"]
     wanted = pictures(ask(models, other(request)))
     with pytest.raises(Died):
@@ -234,7 +273,9 @@ def test_a_checkpoint_from_another_start_picture_is_not_used(models_of, tmp_path
     assert again.steps[0][0] == 1
 
 
-def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     folder, request = tmp_path / "model", MODES["words"]
     shutil.copytree(folders["stable-diffusion"], folder)
     config = WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path), cpu_threads=1)
@@ -247,7 +288,9 @@ def test_a_checkpoint_of_weights_that_were_replaced_is_not_used(folders: dict[st
 
 def test_no_checkpoint_holds_the_prompt(models_of, tmp_path: Path) -> None:
     with pytest.raises(Died):
-        ask(models_of(image="stable-diffusion"), MODES["words"], reporter=(run := Kept(tmp_path, die_after=3)))
+        ask(
+            models_of(image="stable-diffusion"), MODES["words"], reporter=(run := Kept(tmp_path, die_after=3))
+        )
     assert b"house" not in run.checkpoint.path.read_bytes()
 
 
@@ -255,12 +298,20 @@ def test_no_checkpoint_holds_the_prompt(models_of, tmp_path: Path) -> None:
 
 
 def test_a_short_job_writes_no_checkpoint(models_of, tmp_path: Path) -> None:
-    ask(models_of(image="stable-diffusion"), MODES["words"], reporter=(run := Kept(tmp_path, pace=Pace(shortest=1000))))
+    ask(
+        models_of(image="stable-diffusion"),
+        MODES["words"],
+        reporter=(run := Kept(tmp_path, pace=Pace(shortest=1000))),
+    )
     assert len(run.steps) == 6 and not run.checkpoint.path.exists()
 
 
-@pytest.mark.parametrize(("job", "cost", "pause"), [(5, 0.001, 0.25), (20, 0.001, 1.0), (600, 0.001, 2.0), (600, 0.2, 10.0)])
-def test_the_pause_is_a_share_of_the_job_and_gives_way_to_the_cost(job: float, cost: float, pause: float) -> None:
+@pytest.mark.parametrize(
+    ("job", "cost", "pause"), [(5, 0.001, 0.25), (20, 0.001, 1.0), (600, 0.001, 2.0), (600, 0.2, 10.0)]
+)
+def test_the_pause_is_a_share_of_the_job_and_gives_way_to_the_cost(
+    job: float, cost: float, pause: float
+) -> None:
     assert Pace().pause(job, cost) == pytest.approx(pause)
 
 
@@ -291,9 +342,15 @@ def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> 
 
     kept, turned = Checkpoint(tmp_path, "a/b", EAGER), torch.arange(24.0).view(2, 3, 4).permute(0, 2, 1)
     scheduler = {
-        "outputs": [None, turned], "pair": (1, 2.5), "flag": True, "far": float("inf"), "steps": np.arange(5)[::-1], "count": np.int64(3),
-        "t": torch.tensor(981), "half": torch.ones(2, dtype=torch.bfloat16),
-    }  # fmt: skip
+        "outputs": [None, turned],
+        "pair": (1, 2.5),
+        "flag": True,
+        "far": float("inf"),
+        "steps": np.arange(5)[::-1],
+        "count": np.int64(3),
+        "t": torch.tensor(981),
+        "half": torch.ones(2, dtype=torch.bfloat16),
+    }
     kept.open("digest")
     kept.write(lambda: checkpoint.State(1, 0, 1, 2, turned, scheduler, [], [], [3]))
     assert kept.path.parent == tmp_path
@@ -302,12 +359,21 @@ def test_strides_arrays_and_constants_come_back_as_they_were(tmp_path: Path) -> 
     back = state.scheduler
     assert back["outputs"][0] is None and torch.equal(back["outputs"][1], turned)
     assert (back["pair"], back["flag"], back["far"], back["count"]) == ((1, 2.5), True, float("inf"), 3)
-    assert np.array_equal(back["steps"], scheduler["steps"]) and back["t"] == 981 and back["half"].dtype == torch.bfloat16
+    assert (
+        np.array_equal(back["steps"], scheduler["steps"])
+        and back["t"] == 981
+        and back["half"].dtype == torch.bfloat16
+    )
     assert state.veiled == [3]
 
 
 def test_what_is_left_over_is_swept_after_a_day(tmp_path: Path) -> None:
-    for name, age in {"new.safetensors": 60, "old.safetensors": 90_000, "old.tmp": 90_000, "old.txt": 90_000}.items():
+    for name, age in {
+        "new.safetensors": 60,
+        "old.safetensors": 90_000,
+        "old.tmp": 90_000,
+        "old.txt": 90_000,
+    }.items():
         (tmp_path / name).write_bytes(b"x")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     checkpoint.sweep(tmp_path)
@@ -323,7 +389,13 @@ def start(folder: Path, tmp_path: Path) -> Running:
     tiny.picture(96, 64).save(picture)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    config = WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache"), cpu_threads=1, image_models={"lost": "/nowhere/at-all"})
+    config = WorkerConfig(
+        "cpu",
+        {"image": str(folder)},
+        str(tmp_path / "cache"),
+        cpu_threads=1,
+        image_models={"lost": "/nowhere/at-all"},
+    )
     process = context.Process(target=worker.main, args=(theirs, config, EAGER))
     process.start()
     theirs.close()
@@ -351,7 +423,9 @@ def kill(running: Running) -> list[Step]:
 
 
 def test_a_fresh_worker_goes_on_where_a_killed_one_stopped(folders: dict[str, Path], tmp_path: Path) -> None:
-    request = OutpaintRequest(prompt="a red house", image=SHA, left=32, seed=7, num_inference_steps=60, sampler="dpm++sde")
+    request = OutpaintRequest(
+        prompt="a red house", image=SHA, left=32, seed=7, num_inference_steps=60, sampler="dpm++sde"
+    )
     first = start(folders["stable-diffusion"], tmp_path)
     first.ask("whole", request)
     wanted = first.answer()[1]
@@ -370,12 +444,18 @@ def test_a_fresh_worker_goes_on_where_a_killed_one_stopped(folders: dict[str, Pa
     begin, total = steps[0]
     assert reached < begin <= reached + 2, "no reported step is done again"
     assert steps == [(i, total) for i in range(begin, total + 1)]
-    assert [picture.data for picture in answer.output.pictures] == [picture.data for picture in wanted.output.pictures]
+    assert [picture.data for picture in answer.output.pictures] == [
+        picture.data for picture in wanted.output.pictures
+    ]
     assert answer.output.grid == wanted.output.grid
 
     # the other ends of a job
     second.ask("stopped", request)
-    second.answer(lambda message: second.conn.send(Stop("stopped")) if isinstance(message, Step) and message.step == 2 else None)
+    second.answer(
+        lambda message: (
+            second.conn.send(Stop("stopped")) if isinstance(message, Step) and message.step == 2 else None
+        )
+    )
     second.ask("broken", replace(request, model="lost"))
     assert isinstance(second.answer()[1], Broke)
     second.ask("left", request)
@@ -384,4 +464,6 @@ def test_a_fresh_worker_goes_on_where_a_killed_one_stopped(folders: dict[str, Pa
     second.conn.send(Quit())
     second.process.join(PATIENCE)
     assert second.process.exitcode == 0
-    assert files(tmp_path) == ["left.safetensors"], "only a worker that is told to leave keeps a job, for the next one"
+    assert files(tmp_path) == ["left.safetensors"], (
+        "only a worker that is told to leave keeps a job, for the next one"
+    )

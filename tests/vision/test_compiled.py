@@ -26,7 +26,10 @@ from vision.protocol import WorkerConfig
 from vision.provider import Models
 
 keep_latents = test_engine.keep_latents
-QUICK = {"dynamic": True, "backend": "eager"}  # torch's tracing and its guards without a compiler: seconds less
+QUICK = {
+    "dynamic": True,
+    "backend": "eager",
+}  # torch's tracing and its guards without a compiler: seconds less
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 3, 7.5)
 
 
@@ -69,10 +72,14 @@ def test_compiled_by_inductor_a_picture_is_the_plain_one_in_any_company_and_for_
     torch._dynamo.reset()
     counters.clear()
     load("stable-diffusion").get("image")
-    assert counters["inductor"]["fxgraph_cache_hit"] >= 1 and not counters["inductor"]["fxgraph_cache_miss"], "another process finds it on disk"
+    assert (
+        counters["inductor"]["fxgraph_cache_hit"] >= 1 and not counters["inductor"]["fxgraph_cache_miss"]
+    ), "another process finds it on disk"
 
 
-@pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl", "flux", "z-image", "flux2-klein"])
+@pytest.mark.parametrize(
+    "name", ["stable-diffusion", "stable-diffusion-xl", "flux", "z-image", "flux2-klein"]
+)
 def test_shared_steps_draw_what_the_plain_pipeline_draws(name: str, load, keep_latents) -> None:
     model, rng = load(name).get("image"), random.Random(name)
     made = graphs()
@@ -81,7 +88,9 @@ def test_shared_steps_draw_what_the_plain_pipeline_draws(name: str, load, keep_l
     for job in jobs:
         assert job.error is None and apart(job.latents, plain(model, job.generation)) < CLOSE
     assert made and model.compiled is not None
-    assert name == "z-image" or graphs() == made, "all was compiled while it was loaded"  # it pads texts of several lengths only when they meet
+    assert name == "z-image" or graphs() == made, (
+        "all was compiled while it was loaded"
+    )  # it pads texts of several lengths only when they meet
 
 
 def drawn(model: ImageModel, *generations: Generation) -> list[list[torch.Tensor]]:
@@ -104,10 +113,14 @@ def passes_of(module: torch.nn.Module) -> list[int]:
     return seen
 
 
-def test_jobs_that_need_another_denoiser_have_the_plain_one_beside_compiled_ones(load, keep_latents, tmp_path: Path) -> None:
+def test_jobs_that_need_another_denoiser_have_the_plain_one_beside_compiled_ones(
+    load, keep_latents, tmp_path: Path
+) -> None:
     save_lora("stable-diffusion", tmp_path / "a.safetensors", 0, ("unet",))
     loras = {"a": str(tmp_path / "a.safetensors")}
-    bare, model = (load("stable-diffusion", compile=setting, loras=loras).get("image") for setting in ("off", "on"))
+    bare, model = (
+        load("stable-diffusion", compile=setting, loras=loras).get("image") for setting in ("off", "on")
+    )
     made, seen = graphs(), passes_of(model.compiled)
     for g in (replace(G, loras=(("a", 0.8),)), replace(G, tile=True)):
         before = len(seen)
@@ -138,7 +151,10 @@ def test_where_compiling_fails_the_plain_denoiser_draws_and_one_line_says_so(
     model = load("stable-diffusion").get("image")
     assert model.compiled is None
     assert torch.equal(drawn(model, G)[0][0], plain(model, G)[0])
-    assert len(lines := [r for r in caplog.records if "compiled" in r.getMessage()]) == 1 and "no compiler here" in lines[0].getMessage()
+    assert (
+        len(lines := [r for r in caplog.records if "compiled" in r.getMessage()]) == 1
+        and "no compiler here" in lines[0].getMessage()
+    )
 
 
 def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents, caplog) -> None:
@@ -155,10 +171,14 @@ def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents,
     torch._dynamo.reset()
     got = drawn(model, G, replace(G, seeds=(2,)))
     assert calls and model.compiled is None and caplog.text.count("goes on uncompiled") == 1
-    assert apart(got[0], plain(model, G)) < CLOSE and apart(got[1], plain(model, replace(G, seeds=(2,)))) < CLOSE
+    assert (
+        apart(got[0], plain(model, G)) < CLOSE and apart(got[1], plain(model, replace(G, seeds=(2,)))) < CLOSE
+    )
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("the request's own")])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("the request's own")]
+)
 def test_what_is_not_compilings_fault_is_raised_and_changes_nothing(error: Exception, load) -> None:
     model = load("stable-diffusion").get("image")
 
@@ -169,16 +189,27 @@ def test_what_is_not_compilings_fault_is_raised_and_changes_nothing(error: Excep
         model.pipeline(Mode.TEXT).unet.conv_in.forward = broken
     model.compiled.conv_in.forward = broken
     with pytest.raises(type(error)):
-        model.compiled(sample=torch.zeros(2, 4, 8, 8), timestep=torch.ones(2), encoder_hidden_states=torch.zeros(2, 77, 32))
+        model.compiled(
+            sample=torch.zeros(2, 4, 8, 8),
+            timestep=torch.ones(2),
+            encoder_hidden_states=torch.zeros(2, 77, 32),
+        )
     assert model.compiled is not None
 
 
 def test_auto_means_cuda_cards() -> None:
-    asked = [(setting, device) for setting in ("off", "auto", "on") for device in ("cpu", "cuda:0", "mps") if compiled.wanted(setting, device)]
+    asked = [
+        (setting, device)
+        for setting in ("off", "auto", "on")
+        for device in ("cpu", "cuda:0", "mps")
+        if compiled.wanted(setting, device)
+    ]
     assert asked == [("auto", "cuda:0"), ("on", "cpu"), ("on", "cuda:0"), ("on", "mps")]
 
 
-def test_a_worker_keeps_what_it_compiles_with_the_other_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_keeps_what_it_compiles_with_the_other_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "environ", {})
     worker.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")

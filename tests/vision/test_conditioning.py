@@ -1,4 +1,5 @@
-"""Weights, long texts, styles, chaos and weird as embeddings: the sums, and that a picture stays its seed's own in any company."""
+"""Weights, long texts, styles, chaos and weird as embeddings: the sums, and that a picture stays its seed's
+own in any company."""
 
 from __future__ import annotations
 
@@ -22,19 +23,31 @@ from vision.provider import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein")]
 EVERYTHING = ImagineRequest(
-    prompt="a red house, a cat", prompt_parts=(("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5)), negative_prompt="blue", seed=7,
-    chaos=80, weird=900, stylize=400, exp=20, style_codes=((5, 1.0),),
-)  # fmt: skip
+    prompt="a red house, a cat",
+    prompt_parts=(("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5)),
+    negative_prompt="blue",
+    seed=7,
+    chaos=80,
+    weird=900,
+    stylize=400,
+    exp=20,
+    style_codes=((5, 1.0),),
+)
 
 
 def read(words: str) -> Encoded:
-    """A text encoder of two tokens: the number of letters a and b; ten words and more take twice the tokens."""
+    """A text encoder of two tokens: the number of letters a and b; ten words and more take twice the
+    tokens."""
     tokens = torch.tensor([[[float(words.count("a"))], [float(words.count("b"))]]])
     return Encoded(tokens.repeat(1, 2 if len(words.split()) >= 10 else 1, 1), tokens[:, 0])
 
 
-def encode(prompt: str, wording: Wording | None = None, negative: str = "", seeds: tuple[int, ...] = (1,), **more) -> Conditioning:
-    return conditioning.encode(read, prompt, negative, wording or Wording(), seeds, **{"guided": True, **more})
+def encode(
+    prompt: str, wording: Wording | None = None, negative: str = "", seeds: tuple[int, ...] = (1,), **more
+) -> Conditioning:
+    return conditioning.encode(
+        read, prompt, negative, wording or Wording(), seeds, **{"guided": True, **more}
+    )
 
 
 def test_parts_are_summed_by_their_shares() -> None:
@@ -65,30 +78,45 @@ def test_a_long_text_and_a_short_one_are_made_equally_long() -> None:
 def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
     text = torch.randn(1, 77, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
     made = conditioning.encode(lambda words: Encoded(text), "", "", Wording(chaos=1.0), (1, 2), guided=False)
-    kept = [float(torch.corrcoef(torch.stack([made.at(p)[0].flatten(), text.flatten()]))[0, 1]) for p in (0.0, 0.2, 0.4, conditioning.OPENING, 1.0)]
+    kept = [
+        float(torch.corrcoef(torch.stack([made.at(p)[0].flatten(), text.flatten()]))[0, 1])
+        for p in (0.0, 0.2, 0.4, conditioning.OPENING, 1.0)
+    ]
     assert kept == sorted(kept) and abs(kept[0]) < 0.1 and kept[-2] > 0.999
     assert torch.equal(made.at(1.0)[0], text[0])
-    assert made.at(0.0).std() == pytest.approx(float(text.std()), rel=0.1) and made.at(0.0).mean() == pytest.approx(float(text.mean()), abs=0.2)
+    assert made.at(0.0).std() == pytest.approx(float(text.std()), rel=0.1) and made.at(
+        0.0
+    ).mean() == pytest.approx(float(text.mean()), abs=0.2)
     assert not torch.equal(made.at(0.0)[0], made.at(0.0)[1]), "each picture has noise of its own"
     little = replace(made, chaos=0.1)
     assert torch.equal(little.at(0.14), little.prompt.expand(2, -1, -1))
 
 
 @pytest.mark.parametrize("name", WEIGHING)
-def test_a_picture_with_everything_on_is_the_one_its_seed_makes_alone(name: str, models_of: Callable[..., Models]) -> None:
+def test_a_picture_with_everything_on_is_the_one_its_seed_makes_alone(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     models = models_of(image=name)
     four, alone = ask(models, EVERYTHING), ask(models, replace(EVERYTHING, seed=9, num_images=1))
     assert apart(four.pictures[2], alone.pictures[0]) <= SAME
     assert ask(models, EVERYTHING).pictures[1].data == four.pictures[1].data, "and the same bytes each time"
     picture = VariationRequest(prompt="a red house", image=SHA, chaos=100, weird=500, seed=7, strength=0.9)
-    two, one = ask(models, picture, tiny.picture()), ask(models, replace(picture, seed=8, num_images=1), tiny.picture())
+    two, one = (
+        ask(models, picture, tiny.picture()),
+        ask(models, replace(picture, seed=8, num_images=1), tiny.picture()),
+    )
     assert apart(two.pictures[1], one.pictures[0]) <= SAME
 
 
 CHANGES = {
-    "weights": {"prompt_parts": (("a red house", 1.0), ("a cat", 3.0))}, "a negative weight": {"prompt_parts": (("a red house", 1.0), ("fog", -0.4))},
-    "chaos": {"chaos": 50}, "weird": {"weird": 1000}, "stylize": {"stylize": 0}, "exp": {"exp": 100}, "a style": {"style_codes": ((3, 1.0),)},
-}  # fmt: skip
+    "weights": {"prompt_parts": (("a red house", 1.0), ("a cat", 3.0))},
+    "a negative weight": {"prompt_parts": (("a red house", 1.0), ("fog", -0.4))},
+    "chaos": {"chaos": 50},
+    "weird": {"weird": 1000},
+    "stylize": {"stylize": 0},
+    "exp": {"exp": 100},
+    "a style": {"style_codes": ((3, 1.0),)},
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -101,7 +129,9 @@ def test_each_parameter_changes_the_picture(name: str, change: str, models_of: C
 
 
 @pytest.mark.parametrize("name", sorted({"z-image", "flux2-klein"}))
-def test_a_family_that_reads_sentences_says_what_has_no_effect(name: str, models_of: Callable[..., Models]) -> None:
+def test_a_family_that_reads_sentences_says_what_has_no_effect(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     text = " ".join(ask(models_of(image=name), replace(EVERYTHING, num_images=1)).parameters["notes"])
     assert all(word in text for word in ("`--chaos`", "`--weird`", "weights", "`--no`"))
 
@@ -110,19 +140,33 @@ def test_a_family_that_reads_sentences_says_what_has_no_effect(name: str, models
 def test_words_behind_the_first_77_tokens_are_read(name: str, models_of: Callable[..., Models]) -> None:
     long = ImagineRequest(prompt="red house, " * 40, num_images=1, num_inference_steps=3)
     at_the_end = replace(long, prompt=long.prompt + "and a cat")
-    outputs = [ask(models_of(image=name), request) for request in (long, at_the_end, replace(long, negative_prompt="blue, " * 90))]
-    assert apart(outputs[0].pictures[0], outputs[1].pictures[0]) > 0 and apart(outputs[0].pictures[0], outputs[2].pictures[0]) > 0
+    outputs = [
+        ask(models_of(image=name), request)
+        for request in (long, at_the_end, replace(long, negative_prompt="blue, " * 90))
+    ]
+    assert (
+        apart(outputs[0].pictures[0], outputs[1].pictures[0]) > 0
+        and apart(outputs[0].pictures[0], outputs[2].pictures[0]) > 0
+    )
     assert not any(output.parameters["notes"] for output in outputs)
 
 
 @pytest.mark.parametrize("name", WEIGHING)
-def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, models_of: Callable[..., Models]) -> None:
+def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     model = models_of(image=name).get("image")
     pipe = model.pipeline("text-to-image")
     with torch.no_grad():
         for words in ("a red house in the snow", ""):
             tokens, pooled = model.family.encode(pipe, words)
-            given = {"prompt": words, "prompt_2": None, "prompt_3": None, "device": "cpu", "num_images_per_prompt": 1}
+            given = {
+                "prompt": words,
+                "prompt_2": None,
+                "prompt_3": None,
+                "device": "cpu",
+                "num_images_per_prompt": 1,
+            }
             more = {} if name == "flux" else {"do_classifier_free_guidance": False}
             names = pipe.encode_prompt.__code__.co_varnames
             own = pipe.encode_prompt(**{k: v for k, v in given.items() if k in names}, **more)
@@ -131,20 +175,31 @@ def test_a_text_alone_is_encoded_bit_for_bit_as_the_pipeline_does_it(name: str, 
                 assert any(isinstance(part, torch.Tensor) and torch.equal(pooled, part) for part in own[1:])
 
 
-def test_words_that_mean_nothing_more_go_the_pipelines_own_way(models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_that_mean_nothing_more_go_the_pipelines_own_way(
+    models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conditioning, "encode", lambda *args, **kwargs: pytest.fail("encoded twice"))
-    ask(models_of(image="stable-diffusion"), ImagineRequest(prompt="a", negative_prompt="b", num_images=1, num_inference_steps=1))
+    ask(
+        models_of(image="stable-diffusion"),
+        ImagineRequest(prompt="a", negative_prompt="b", num_images=1, num_inference_steps=1),
+    )
 
 
-def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     from tests.vision.test_imagine import with_card
 
     models = with_card(folders["stable-diffusion"], tmp_path, style={"words": "watercolor"})
     request = ImagineRequest(prompt="a red house", num_images=1, num_inference_steps=3)
     written = replace(request, raw=True, prompt="a red house, watercolor")
-    styled, raw, written = (ask(models, request) for request in (request, replace(request, raw=True), written))
+    styled, raw, written = (
+        ask(models, request) for request in (request, replace(request, raw=True), written)
+    )
     assert apart(styled.pictures[0], raw.pictures[0]) > 0
-    assert apart(styled.pictures[0], written.pictures[0]) <= SAME, "at 100, it is as if it stood in the prompt"
+    assert apart(styled.pictures[0], written.pictures[0]) <= SAME, (
+        "at 100, it is as if it stood in the prompt"
+    )
     assert Image.open(io.BytesIO(styled.pictures[0].data)).text["parameters"].startswith("a red house\n")
 
 

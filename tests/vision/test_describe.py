@@ -15,7 +15,9 @@ from vision.provider import Models
 
 
 @pytest.mark.parametrize("name", ["blip", "llava", "idefics3"])
-def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(name: str, models_of: Callable[..., Models]) -> None:
+def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     models, recorder = models_of(caption=name), Recorder()
     first = ask(models, DescribeRequest(image=SHA, seed=1), tiny.picture(), recorder)
     assert len(first.captions) == len({content(caption) for caption in first.captions}) == 4
@@ -40,11 +42,25 @@ class Parrot(Captioner):
 
 
 def test_a_repeated_sentence_is_asked_again_until_it_differs() -> None:
-    parrot = Parrot("a red boat", "A red boat.", "a picture of a red boat", "a red boat on the sea", "a ship", "a small boat")
-    assert list(parrot.captions(tiny.picture(), 4, 0)) == ["a red boat", "a red boat on the sea", "a ship", "a small boat"]
+    parrot = Parrot(
+        "a red boat",
+        "A red boat.",
+        "a picture of a red boat",
+        "a red boat on the sea",
+        "a ship",
+        "a small boat",
+    )
+    assert list(parrot.captions(tiny.picture(), 4, 0)) == [
+        "a red boat",
+        "a red boat on the sea",
+        "a ship",
+        "a small boat",
+    ]
 
 
-def test_a_captioner_with_one_sentence_says_it_once_and_why(monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., Models]) -> None:
+def test_a_captioner_with_one_sentence_says_it_once_and_why(
+    monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., Models]
+) -> None:
     models = models_of(caption="blip")
     monkeypatch.setattr(models, "get", lambda role, reporter: Parrot("a red boat"))
     output = ask(models, DescribeRequest(image=SHA), tiny.picture())

@@ -41,7 +41,9 @@ def full_above(batch: int) -> Callable:
 
 def test_out_of_memory_is_tried_once_more_one_by_one(models: Models) -> None:
     wanted, recorder = ask(models, REQUEST), Recorder()
-    tamper(models.get("image").pipeline("text-to-image").unet, "forward", full_above(2))  # guidance doubles one picture to two
+    tamper(
+        models.get("image").pipeline("text-to-image").unet, "forward", full_above(2)
+    )  # guidance doubles one picture to two
     output = ask(models, REQUEST, reporter=recorder)
     assert len(output.pictures) == 4
     assert max(apart(a, b) for a, b in zip(wanted.pictures, output.pictures, strict=True)) <= SAME
@@ -80,8 +82,12 @@ def broken_below_float32(original: Callable, latents: torch.Tensor, *args, **kwa
     return (torch.full_like(decoded[0], torch.nan),) if latents.dtype != torch.float32 else decoded
 
 
-def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16"))
+def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    models = Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), dtype="bfloat16")
+    )
     wanted, vae = ask(models, REQUEST), models.get("image").pipeline("text-to-image").vae
     assert vae.dtype == torch.bfloat16
     tamper(vae, "decode", broken_below_float32)
@@ -92,7 +98,11 @@ def test_a_decoder_that_overflows_in_half_precision_decodes_again_in_float32(fol
 
 @pytest.mark.parametrize("value", [torch.nan, -1.0], ids=["not a number", "black"])
 def test_an_empty_picture_is_never_returned(value: float, models: Models) -> None:
-    tamper(models.get("image").pipeline("text-to-image").vae, "decode", lambda original, z, **kwargs: (torch.full((1, 3, 64, 64), value),))
+    tamper(
+        models.get("image").pipeline("text-to-image").vae,
+        "decode",
+        lambda original, z, **kwargs: (torch.full((1, 3, 64, 64), value),),
+    )
     with pytest.raises(BlankPicture):
         ask(models, REQUEST)
 
@@ -113,7 +123,9 @@ def test_what_the_models_safety_checker_flags_is_veiled_and_said(models: Models)
     from tests import tiny
 
     clear, pipe = ask(models, REQUEST), models.get("image").pipeline("text-to-image")
-    config = CLIPConfig(vision_config={**tiny.VISION, "projection_dim": 16}, text_config=tiny.CLIP_TEXT, projection_dim=16)
+    config = CLIPConfig(
+        vision_config={**tiny.VISION, "projection_dim": 16}, text_config=tiny.CLIP_TEXT, projection_dim=16
+    )
     checker = StableDiffusionSafetyChecker(config).eval()
     with torch.no_grad():
         checker.concept_embeds_weights.fill_(-2.0)  # thresholds below any cosine: everything is flagged

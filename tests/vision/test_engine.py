@@ -1,4 +1,5 @@
-"""Jobs that share passes get the pictures that diffusers alone would have drawn, whoever joins, leaves, fails or is stopped beside them."""
+"""Jobs that share passes get the pictures that diffusers alone would have drawn, whoever joins, leaves, fails
+or is stopped beside them."""
 
 from __future__ import annotations
 
@@ -99,7 +100,13 @@ class Crowd(Engine):
         return self.rng.sample(same, self.rng.randint(1, len(same))) if self.rng else same
 
 
-def together(model: ImageModel, jobs: list[Job], arrivals: list[int], exact: bool = False, rng: random.Random | None = None) -> Engine:
+def together(
+    model: ImageModel,
+    jobs: list[Job],
+    arrivals: list[int],
+    exact: bool = False,
+    rng: random.Random | None = None,
+) -> Engine:
     """Run all; job i begins before tick ``arrivals[i]``."""
     engine, tick = Crowd(rng, exact=exact), 0
     coming = sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
@@ -112,12 +119,24 @@ def together(model: ImageModel, jobs: list[Job], arrivals: list[int], exact: boo
 
 
 def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
-    """The pictures' latents as diffusers' own pipeline draws them in one call, without any code of ours around its steps."""
+    """The pictures' latents as diffusers' own pipeline draws them in one call, without any code of ours
+    around its steps."""
     pipe, g = model.pipeline(generation.mode), generation
     pipe.scheduler = model.scheduler(g.sampler)
-    given = {name: getattr(g, name) for name in ("prompt", "num_inference_steps", "guidance_scale", "width", "height")}
-    given |= {"negative_prompt": g.negative_prompt} if g.negative_prompt and model.card.negative == "prompt" else {}
-    given |= {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0} if g.negative_prompt and model.card.negative == "true_cfg" else {}
+    given = {
+        name: getattr(g, name)
+        for name in ("prompt", "num_inference_steps", "guidance_scale", "width", "height")
+    }
+    given |= (
+        {"negative_prompt": g.negative_prompt}
+        if g.negative_prompt and model.card.negative == "prompt"
+        else {}
+    )
+    given |= (
+        {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
+        if g.negative_prompt and model.card.negative == "true_cfg"
+        else {}
+    )
     image, mask = g.image, g.mask_image
     if model.family.whole_mask and g.mode is Mode.IMAGE:
         from PIL import Image
@@ -128,7 +147,9 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     given |= {"image": image, "strength": g.strength} if image is not None else {}
     given |= {"mask_image": mask} if mask is not None else {}
     generators = [torch.Generator().manual_seed(seed) for seed in g.seeds]
-    result = pipe(**given, num_images_per_prompt=len(g.seeds), generator=generators, output_type="latent").images
+    result = pipe(
+        **given, num_images_per_prompt=len(g.seeds), generator=generators, output_type="latent"
+    ).images
     return list(model.family.unpack(pipe, result, g.height, g.width))
 
 
@@ -138,25 +159,52 @@ def apart(got: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
     return max(float((a - b).abs().max() / b.std()) for a, b in zip(got, wanted, strict=True))
 
 
-def generation(rng: random.Random, mode: Mode, sampler: str | None = None, seed: int | None = None) -> Generation:
+def generation(
+    rng: random.Random, mode: Mode, sampler: str | None = None, seed: int | None = None
+) -> Generation:
     """Any prompt, number of pictures, steps and guidance; one size, so that jobs can share."""
-    starts = {} if mode is Mode.TEXT else {"image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5)), "strength": rng.choice((0.5, 0.8, 1.0))}
+    starts = (
+        {}
+        if mode is Mode.TEXT
+        else {
+            "image": tiny.picture(SIDE, SIDE, seed=rng.randrange(5)),
+            "strength": rng.choice((0.5, 0.8, 1.0)),
+        }
+    )
     if mode is Mode.INPAINT:
-        starts["mask_image"] = tiny.picture(SIDE, SIDE, seed=9).convert("L").point(lambda v: 255 if v > 120 else 0)
+        starts["mask_image"] = (
+            tiny.picture(SIDE, SIDE, seed=9).convert("L").point(lambda v: 255 if v > 120 else 0)
+        )
     return Generation(
-        mode, rng.choice(("a red house", "b", "two blue dogs at night")), tuple(range(s := rng.randrange(1000), s + rng.randint(1, 3))), SIDE, SIDE,
-        rng.choice((3, 4, 6, 9)), rng.choice((1.0, 2.5, 7.5)), rng.choice(("", "fog")), sampler=sampler, **starts,
-    )  # fmt: skip
+        mode,
+        rng.choice(("a red house", "b", "two blue dogs at night")),
+        tuple(range(s := rng.randrange(1000), s + rng.randint(1, 3))),
+        SIDE,
+        SIDE,
+        rng.choice((3, 4, 6, 9)),
+        rng.choice((1.0, 2.5, 7.5)),
+        rng.choice(("", "fog")),
+        sampler=sampler,
+        **starts,
+    )
 
 
-PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)] + [("dpm++sde", "stable-diffusion-xl"), ("unipc", "stable-diffusion-xl")]
+PAIRS = [(name, "stable-diffusion") for name in sorted(SAMPLERS)] + [
+    ("dpm++sde", "stable-diffusion-xl"),
+    ("unipc", "stable-diffusion-xl"),
+]
 PAIRS += [(None, name) for name in sorted(set(tiny.IMAGE_MODELS) - {"stable-diffusion"})]
 
 
 @pytest.mark.parametrize(("sampler", "name"), PAIRS)
-def test_shared_steps_draw_what_the_plain_pipeline_draws(sampler: str | None, name: str, models_of, keep_latents) -> None:
+def test_shared_steps_draw_what_the_plain_pipeline_draws(
+    sampler: str | None, name: str, models_of, keep_latents
+) -> None:
     model, rng = models_of(image=name).get("image"), random.Random(name + str(sampler))
-    jobs = [Job(generation(rng, mode, sampler if i % 2 == 0 or sampler is None else None)) for i, mode in enumerate([*Mode, Mode.TEXT])]
+    jobs = [
+        Job(generation(rng, mode, sampler if i % 2 == 0 or sampler is None else None))
+        for i, mode in enumerate([*Mode, Mode.TEXT])
+    ]
     together(model, jobs, [0, 1, 2, 3])
     for job in jobs:
         assert job.error is None
@@ -167,7 +215,9 @@ def test_shared_steps_draw_what_the_plain_pipeline_draws(sampler: str | None, na
 def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_latents) -> None:
     model, rng = models_of(image=name).get("image"), random.Random(5)
     samplers = ["heun", "dpm++sde", "unipc", "euler_a"] if name == "stable-diffusion" else [None] * 4
-    given = [generation(rng, mode, sampler) for mode, sampler in zip([*Mode, Mode.TEXT], samplers, strict=True)]
+    given = [
+        generation(rng, mode, sampler) for mode, sampler in zip([*Mode, Mode.TEXT], samplers, strict=True)
+    ]
     company = [Job(g) for g in given]
     together(model, company, [0, 1, 2, 3], exact=True)
     for job, g in zip(company, given, strict=True):
@@ -176,11 +226,19 @@ def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_late
         assert all(torch.equal(a, b) for a, b in zip(alone.latents, job.latents, strict=True))
         single = Job(Generation(**{**vars(g), "seeds": g.seeds[-1:]}))
         together(model, [single], [0], exact=True)
-        assert torch.equal(single.latents[0], job.latents[-1]), "nor does a picture depend on the others of its own job"
+        assert torch.equal(single.latents[0], job.latents[-1]), (
+            "nor does a picture depend on the others of its own job"
+        )
 
 
-def random_trace(model: ImageModel, rng: random.Random, wanted: Callable[[Generation], list[torch.Tensor]], pool: list[Generation]) -> float:
-    """Some jobs that come, go and are stopped at random; the largest distance of a finished picture from the one it should be."""
+def random_trace(
+    model: ImageModel,
+    rng: random.Random,
+    wanted: Callable[[Generation], list[torch.Tensor]],
+    pool: list[Generation],
+) -> float:
+    """Some jobs that come, go and are stopped at random; the largest distance of a finished picture from the
+    one it should be."""
     jobs = [Job(rng.choice(pool)) for _ in range(rng.randint(2, 5))]
     for job in jobs:
         if rng.random() < 0.3:
@@ -196,7 +254,9 @@ def random_trace(model: ImageModel, rng: random.Random, wanted: Callable[[Genera
     return worst
 
 
-def pool_of(rng: random.Random, model: ImageModel, size: int) -> tuple[list[Generation], Callable[[Generation], list[torch.Tensor]]]:
+def pool_of(
+    rng: random.Random, model: ImageModel, size: int
+) -> tuple[list[Generation], Callable[[Generation], list[torch.Tensor]]]:
     """Generations to choose from, and what diffusers draws for each, drawn once."""
     samplers = sorted(SAMPLERS) if model.card.samplers == "any" else [None]
     pool = [generation(rng, list(Mode)[i % 3], samplers[i % len(samplers)]) for i in range(size)]
@@ -211,12 +271,18 @@ def test_no_picture_depends_on_its_neighbours_in_random_traces(name: str, models
     assert max(random_trace(model, rng, wanted, pool) for _ in range(8)) < CLOSE
 
 
-def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_latents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_would_notice_a_neighbours_timestep(
+    models_of, keep_latents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The control: one wrong row order between two jobs, and the traces fail."""
     from vision.engine import rows
 
     right = rows.join
-    monkeypatch.setattr(rows, "join", lambda calls: {k: v.flip(0) if k == "timestep" and v.ndim else v for k, v in right(calls).items()})
+    monkeypatch.setattr(
+        rows,
+        "join",
+        lambda calls: {k: v.flip(0) if k == "timestep" and v.ndim else v for k, v in right(calls).items()},
+    )
     model, rng = models_of(image="stable-diffusion").get("image"), random.Random(11)
     pool, wanted = pool_of(rng, model, 6)
     assert max(random_trace(model, rng, wanted, pool) for _ in range(4)) > CLOSE
@@ -228,12 +294,25 @@ def test_the_comparison_would_notice_a_neighbours_timestep(models_of, keep_laten
 @pytest.fixture
 def model(folders: dict[str, Path], tmp_path: Path) -> ImageModel:
     """A Stable Diffusion of this test's own, to be tampered with."""
-    return Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)).get("image")
+    return Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
+    ).get("image")
 
 
 def three(count: int = 2) -> list[Job]:
     rng = random.Random(1)
-    return [Job(Generation(**{**vars(generation(rng, Mode.TEXT)), "seeds": tuple(range(i, i + count)), "guidance_scale": 5.0})) for i in range(3)]
+    return [
+        Job(
+            Generation(
+                **{
+                    **vars(generation(rng, Mode.TEXT)),
+                    "seeds": tuple(range(i, i + count)),
+                    "guidance_scale": 5.0,
+                }
+            )
+        )
+        for i in range(3)
+    ]
 
 
 def test_one_jobs_numbers_that_are_none_are_its_own(model: ImageModel) -> None:
@@ -273,7 +352,9 @@ def test_too_little_memory_makes_smaller_passes_and_costs_no_step(model: ImageMo
     assert sizes[:3] == [12, 6, 3] and max(sizes[3:]) == 3, "remembered"
 
 
-def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model: ImageModel, keep_latents) -> None:
+def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(
+    model: ImageModel, keep_latents
+) -> None:
     from core.errors import OutOfMemory
 
     tamper(model.pipeline(Mode.TEXT).unet, "forward", full_above(0))
@@ -282,9 +363,15 @@ def test_a_job_that_runs_out_of_memory_alone_waits_for_nobody_forever(model: Ima
     assert all(isinstance(job.error, OutOfMemory) for job in jobs)
 
 
-def test_a_job_whose_decoding_waits_lets_the_others_step_on(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_whose_decoding_waits_lets_the_others_step_on(
+    model: ImageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = three(1)[:2]
-    second = Job(Generation(**{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}))
+    second = Job(
+        Generation(
+            **{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}
+        )
+    )
     gate, decode, seen = threading.Event(), diffusion._decode, []
 
     def slow(*args):
@@ -304,7 +391,9 @@ def test_a_job_whose_decoding_waits_lets_the_others_step_on(model: ImageModel, m
     assert first.ended and second.ended and not first.error and not second.error
 
 
-def test_a_stopped_job_leaves_at_once_wherever_it_waits(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_job_leaves_at_once_wherever_it_waits(
+    model: ImageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job, gate = three(1)[0], threading.Event()
     monkeypatch.setattr(diffusion, "_decode", lambda *args: gate.wait(60))
     engine = Engine()
@@ -355,7 +444,9 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
         assert numbers == [torch.rand(()).item() for _ in range(4)]
 
 
-def test_without_a_core_to_spare_decoding_is_done_in_its_turn(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
+    model: ImageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decode, threads = diffusion._decode, set()
 
     def noted(*args):
@@ -393,14 +484,21 @@ def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -
         began.append(now[0])
         engine.begin("job", work)
         engine.run()
-    assert dues[0] == began[0] + 2 * 1.5 + max((PATIENCE * MARGIN - 1) * 1.5, UNNOTICED) + 1.5, "known from the third pass on"
+    assert dues[0] == began[0] + 2 * 1.5 + max((PATIENCE * MARGIN - 1) * 1.5, UNNOTICED) + 1.5, (
+        "known from the third pass on"
+    )
     assert (dues[-1] - began[-1]) / (PATIENCE * MARGIN) == pytest.approx(3 * 1.0 + 3 * 0.5 + 7.0)
 
 
-def test_what_a_job_in_two_stages_has_left_is_told_in_steps(models_of, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came later."""
+def test_what_a_job_in_two_stages_has_left_is_told_in_steps(
+    models_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came
+    later."""
     models, left = models_of(image="stable-diffusion"), []
-    reporter = PipeReporter("hd", lambda message: None, SimpleNamespace(closing=False, stopped=lambda job_id: False), None)
+    reporter = PipeReporter(
+        "hd", lambda message: None, SimpleNamespace(closing=False, stopped=lambda job_id: False), None
+    )
     request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=6, hd=True)
 
     def noted(self: Engine, waiting: list[Seat]) -> list[Seat]:
@@ -509,8 +607,12 @@ def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
     assert seen[1] is not None and model.decoder.claim(), "it is given back"
 
 
-def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(model: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, starved = (Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False))
+def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
+    model: ImageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, starved = (
+        Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False)
+    )
     picture = Job(replace(generation(random.Random(1), Mode.IMAGE), strength=1.0))
     gate, decode, full = threading.Event(), diffusion._decode, [True, True]
 
@@ -550,7 +652,9 @@ def test_a_job_that_wants_to_be_alone_waits_for_the_thread_which_waits_for_anoth
         with seat.solo():
             did.append("alone")
 
-    engine.begin("decodes", lambda seat: seat.aside(lambda: gate.wait(20) and did.append("decoded"), turn=turn))
+    engine.begin(
+        "decodes", lambda seat: seat.aside(lambda: gate.wait(20) and did.append("decoded"), turn=turn)
+    )
     engine.begin("decodes next", lambda seat: seat.aside(lambda: did.append("decoded next"), turn=turn))
     engine.begin("encodes", lambda seat: seat.here(lambda: did.append("encoded"), turn))
     engine.begin("alone", alone)
@@ -570,6 +674,10 @@ def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:
         raise OSError("gone")
 
     engine.begin("a", lambda seat: seat.aside(broken), done=lambda result, error: ends.update(a=error))
-    engine.begin("b", lambda seat: seat.aside(lambda: 5, loading=True), done=lambda result, error: ends.update(b=result))
+    engine.begin(
+        "b",
+        lambda seat: seat.aside(lambda: 5, loading=True),
+        done=lambda result, error: ends.update(b=result),
+    )
     engine.run()
     assert isinstance(ends["a"], OSError) and ends["b"] == 5

@@ -1,4 +1,5 @@
-"""Random jobs that wait for everything there is to wait for, are cancelled and fail: all of them end, and nothing stays taken."""
+"""Random jobs that wait for everything there is to wait for, are cancelled and fail: all of them end, and
+nothing stays taken."""
 
 from __future__ import annotations
 
@@ -16,7 +17,19 @@ from vision.engine import Call, Engine, Seat
 from vision.engine.turn import Turn
 
 STUCK = 10.0  # seconds without anything happening
-STEPS = ("pass", "pass", "pass", "decode", "thread", "encode", "load", "guest", "guests together", "alone", "fail")
+STEPS = (
+    "pass",
+    "pass",
+    "pass",
+    "decode",
+    "thread",
+    "encode",
+    "load",
+    "guest",
+    "guests together",
+    "alone",
+    "fail",
+)
 
 
 class Broken(Exception):
@@ -39,7 +52,11 @@ class World:
         """A pass: each row is the number of its job."""
         assert self.soloist is None or set(sample[:, 0].tolist()) == {self.soloist}
         if self.rng.random() < 0.02:
-            raise torch.OutOfMemoryError("CUDA out of memory.") if len(sample) > 1 and not self.engine.passes.exact else Broken("pass")
+            raise (
+                torch.OutOfMemoryError("CUDA out of memory.")
+                if len(sample) > 1 and not self.engine.passes.exact
+                else Broken("pass")
+            )
         return (sample + 1,)
 
     def decode(self, seconds: float) -> None:
@@ -58,7 +75,10 @@ class World:
         def do(seat: Seat, step: str, seconds: float) -> None:
             if step == "pass":
                 sample = torch.full((self.rng.randint(1, 3), 1), float(number))
-                assert (seat.evaluate(Call(self, {"sample": sample}, len(sample), ("like",), "kind"))[0] == number + 1).all()
+                assert (
+                    seat.evaluate(Call(self, {"sample": sample}, len(sample), ("like",), "kind"))[0]
+                    == number + 1
+                ).all()
                 seat.step += 1
             elif step == "decode":
                 seat.aside(lambda: self.decode(seconds), turn=self.decoder)
@@ -100,7 +120,10 @@ class World:
             self.ends[number] = error
 
         weights = [1.0] * (len(STEPS) - 2) + [0.4, 0.1]
-        steps = [(step, self.rng.choice((0, 0, 0.001, 0.003))) for step in self.rng.choices(STEPS, weights, k=self.rng.randint(1, 7))]
+        steps = [
+            (step, self.rng.choice((0, 0, 0.001, 0.003)))
+            for step in self.rng.choices(STEPS, weights, k=self.rng.randint(1, 7))
+        ]
         self.engine.begin(str(number), self.job(number, steps), check=check, done=done)
 
     def tick(self) -> None:
@@ -126,7 +149,12 @@ def test_whatever_jobs_wait_for_all_of_them_end(roomy: bool) -> None:
             world.tick()
         assert sorted(world.ends) == list(numbers), seed
         for number, error in world.ends.items():
-            assert error is None or isinstance(error, Broken) or number in world.cancelled and isinstance(error, JobCancelled), (seed, error)
+            assert (
+                error is None
+                or isinstance(error, Broken)
+                or number in world.cancelled
+                and isinstance(error, JobCancelled)
+            ), (seed, error)
         with world.decoder.hold():  # a thread may still be at work for a job that was cancelled
             assert world.inside == 0
         assert world.engine.soloist is None

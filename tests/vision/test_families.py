@@ -1,4 +1,5 @@
-"""Every family through text-to-image, image-to-image and inpainting, loaded from a saved folder by the real code."""
+"""Every family through text-to-image, image-to-image and inpainting, loaded from a saved folder by the real
+code."""
 
 from __future__ import annotations
 
@@ -48,13 +49,17 @@ REQUESTS = {
     "words": ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7),
     "words and a picture": ImagineRequest(prompt="a red house", seed=7, image=SHA),
     "a variation": VariationRequest(prompt="a red house", seed=7, image=SHA, variation="strong"),
-    "a larger canvas": OutpaintRequest(prompt="a red house", seed=7, image=SHA, left=32, right=16, num_images=4),
+    "a larger canvas": OutpaintRequest(
+        prompt="a red house", seed=7, image=SHA, left=32, right=16, num_images=4
+    ),
 }
 
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_, models_of: Callable[..., Models]) -> None:
+def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
+    name: str, request_, models_of: Callable[..., Models]
+) -> None:
     from dataclasses import replace
 
     models, source = models_of(image=name), tiny.picture(96, 64)
@@ -69,7 +74,9 @@ def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, request_
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_weights_are_shared_between_the_pipelines_of_a_model(name: str, models_of: Callable[..., Models]) -> None:
+def test_weights_are_shared_between_the_pipelines_of_a_model(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     model = models_of(image=name).get("image")
     pipes = [model.pipeline(mode) for mode in Mode]
     for component in ("vae", "text_encoder", "transformer" if hasattr(pipes[0], "transformer") else "unet"):
@@ -89,8 +96,10 @@ def test_a_stopped_job_leaves_the_pipeline_as_it_was(name: str, models_of: Calla
 def test_low_strength_stays_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
     models, source = models_of(image="stable-diffusion"), tiny.picture(64, 64)
     request = VariationRequest(prompt="a", image=SHA, num_images=1, num_inference_steps=20)
-    far = [np.abs(pixels(ask(models, request_, source).pictures[0]) - np.asarray(source, np.int16)).mean()
-           for request_ in (_with(request, variation="subtle"), _with(request, variation="strong"))]  # fmt: skip
+    far = [
+        np.abs(pixels(ask(models, request_, source).pictures[0]) - np.asarray(source, np.int16)).mean()
+        for request_ in (_with(request, variation="subtle"), _with(request, variation="strong"))
+    ]
     assert far[0] < far[1]
 
 
@@ -100,23 +109,40 @@ def _with(request, **changes):
     return replace(request, **changes)
 
 
-def test_a_single_safetensors_file_draws_what_its_folder_draws(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_single_safetensors_file_draws_what_its_folder_draws(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     from diffusers import StableDiffusionPipeline
 
     folder, request = folders["stable-diffusion"], ImagineRequest(prompt="a cat", seed=5, num_images=1)
     tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folder), tmp_path / "one.safetensors")
     (tmp_path / "one").symlink_to(folder)  # configuration and tokenizer beside it, of the same name
-    models = Models(WorkerConfig("cpu", {"image": str(tmp_path / "one.safetensors")}, str(tmp_path / "cache"), allow_download=False))
+    models = Models(
+        WorkerConfig(
+            "cpu", {"image": str(tmp_path / "one.safetensors")}, str(tmp_path / "cache"), allow_download=False
+        )
+    )
     from_folder = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
     assert ask(models, request).parameters["model"] == "one"
     assert apart(ask(models, request).pictures[0], ask(from_folder, request).pictures[0]) == 0
 
 
-def test_a_single_file_without_configuration_says_what_is_missing(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_single_file_without_configuration_says_what_is_missing(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     from diffusers import StableDiffusionPipeline
 
-    tiny.save_single_file(StableDiffusionPipeline.from_pretrained(folders["stable-diffusion"]), tmp_path / "bare.safetensors")
-    models = Models(WorkerConfig("cpu", {"image": str(tmp_path / "bare.safetensors")}, str(tmp_path / "cache"), allow_download=False))
+    tiny.save_single_file(
+        StableDiffusionPipeline.from_pretrained(folders["stable-diffusion"]), tmp_path / "bare.safetensors"
+    )
+    models = Models(
+        WorkerConfig(
+            "cpu",
+            {"image": str(tmp_path / "bare.safetensors")},
+            str(tmp_path / "cache"),
+            allow_download=False,
+        )
+    )
     with pytest.raises(ModelError, match="bare"):
         models.get("image")
 
@@ -127,16 +153,25 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"}))
+    (folder / "model_index.json").write_text(
+        json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
+    )
     models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
     output = ask(models, ImagineRequest(prompt="a", num_images=2, num_inference_steps=2))
     assert models.get("image").family.name == "other"
     assert len(output.pictures) == 2 and output.pictures[0].width == 64
-    assert "none of the families" in " ".join(catalog.describe_models({"image": str(folder)}, tmp_path)[0].notes)
+    assert "none of the families" in " ".join(
+        catalog.describe_models({"image": str(folder)}, tmp_path)[0].notes
+    )
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc"])
-def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(sampler: str, models_of: Callable[..., Models]) -> None:
+@pytest.mark.parametrize(
+    "sampler",
+    ["ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc"],
+)
+def test_every_sampler_of_the_prompt_grammar_draws_and_repeats(
+    sampler: str, models_of: Callable[..., Models]
+) -> None:
     request = ImagineRequest(prompt="a", seed=1, num_images=2, sampler=sampler, num_inference_steps=3)
     recorder = Recorder()
     first = ask(models_of(image="stable-diffusion"), request, reporter=recorder)

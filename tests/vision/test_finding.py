@@ -25,7 +25,10 @@ from vision.provider import Models
 
 def redness(parts: list[Image.Image]) -> list[float]:
     """How much red there is: a model that knows one word."""
-    return [float((np.asarray(part, int)[..., 0] - np.asarray(part, int)[..., 2]).clip(0).mean()) for part in parts]
+    return [
+        float((np.asarray(part, int)[..., 0] - np.asarray(part, int)[..., 2]).clip(0).mean())
+        for part in parts
+    ]
 
 
 @pytest.mark.parametrize("box", [(20, 30, 90, 110), (200, 10, 300, 90), (240, 150, 318, 198)])
@@ -57,7 +60,11 @@ def test_words_that_nothing_fits_are_told() -> None:
 
 
 def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
-    models, hits, overlaps = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1)), [], []
+    models, hits, overlaps = (
+        Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1)),
+        [],
+        [],
+    )
     for scene, _ in held_out(12, {"pair": 1}, "finding"):
         chance = random.Random(repr(scene))
         placed = layout(scene, chance)
@@ -66,10 +73,17 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
         if group.count > 1:
             continue
         thing = next(one for one in placed if one.group == 0)
-        found = np.asarray(region.by_words(image, f"a {group.colour} {group.object}", models, Recorder()), bool)
+        found = np.asarray(
+            region.by_words(image, f"a {group.colour} {group.object}", models, Recorder()), bool
+        )
         left, top, right, bottom = (
             int(np.clip(value, 0, 1) * 128)
-            for value in (thing.x - thing.half, thing.y - thing.half, thing.x + thing.half, thing.y + thing.half)
+            for value in (
+                thing.x - thing.half,
+                thing.y - thing.half,
+                thing.x + thing.half,
+                thing.y + thing.half,
+            )
         )
         truth = np.zeros((128, 128), bool)
         truth[top:bottom, left:right] = True
@@ -86,7 +100,11 @@ def test_clipseg_is_loaded_and_used_where_it_is_configured(models_of: Callable[.
     segmenter.threshold = float(likely.quantile(0.9))
     mask = np.asarray(region.by_words(image, "a cat", models, Recorder()))
     assert mask.shape == (60, 90) and set(np.unique(mask)) == {0, 255} and 0 < (mask > 0).mean() < 0.6
-    output = ask(models, RegionRequest(prompt="a dog", image=SHA, region="a cat", num_images=1, num_inference_steps=2), image)
+    output = ask(
+        models,
+        RegionRequest(prompt="a dog", image=SHA, region="a cat", num_images=1, num_inference_steps=2),
+        image,
+    )
     changed = np.abs(pixels(output.pictures[0]) - np.asarray(image, np.int16)).max(-1)
     assert changed[mask == 0].max() == 0 and "Found by the words" in output.parameters["notes"][0]
     segmenter.threshold = 1.1

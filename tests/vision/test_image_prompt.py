@@ -25,24 +25,36 @@ SHOWN = ("flux2-klein",)
 
 
 def run(models: Models, request: ImagineRequest, **images: Image.Image):
-    return capability("imagine")(request, {ONE: images.get("one"), TWO: images.get("two")}, models, Recorder())
+    return capability("imagine")(
+        request, {ONE: images.get("one"), TWO: images.get("two")}, models, Recorder()
+    )
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-@pytest.mark.parametrize("kind", ["image_prompts", "style_references", "character_references", "omni_references"])
-def test_every_kind_of_picture_acts_in_every_family_and_is_told(kind: str, name: str, models_of: Callable[..., Models]) -> None:
+@pytest.mark.parametrize(
+    "kind", ["image_prompts", "style_references", "character_references", "omni_references"]
+)
+def test_every_kind_of_picture_acts_in_every_family_and_is_told(
+    kind: str, name: str, models_of: Callable[..., Models]
+) -> None:
     request = replace(REQUEST, **{kind: ((ONE, 1.0),)}, num_inference_steps=4)
     dark, bright = (run(models_of(image=name), request, one=image) for image in (BLACK, WHITE))
     assert apart(dark.pictures[0], bright.pictures[0]) > 0
     note = dark.parameters["notes"][0]
-    assert ("references" in note) is (name in SHOWN) and ("began at the picture" in note) is (name not in SHOWN)
+    assert ("references" in note) is (name in SHOWN) and ("began at the picture" in note) is (
+        name not in SHOWN
+    )
 
 
 def test_more_image_weight_is_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
     source = tiny.picture(64, 64)
     distances = []
     for weight in (0.5, 1.0, 2.0, 3.0):
-        output = run(models_of(image="stable-diffusion"), replace(REQUEST, image_prompts=((ONE, 1.0),), image_weight=weight), one=source)
+        output = run(
+            models_of(image="stable-diffusion"),
+            replace(REQUEST, image_prompts=((ONE, 1.0),), image_weight=weight),
+            one=source,
+        )
         distances.append(np.abs(pixels(output.pictures[0]) - np.asarray(source, np.int16)).mean())
     assert distances[3] < distances[2] < distances[0]
 
@@ -64,7 +76,10 @@ def test_two_pictures_are_begun_at_by_their_weights() -> None:
 
 def test_a_negative_weight_is_told(models_of: Callable[..., Models]) -> None:
     request = replace(REQUEST, image_prompts=((ONE, 1.0), (TWO, -0.5)))
-    assert "negative weight" in run(models_of(image="stable-diffusion"), request, one=BLACK, two=WHITE).parameters["notes"][0]
+    assert (
+        "negative weight"
+        in run(models_of(image="stable-diffusion"), request, one=BLACK, two=WHITE).parameters["notes"][0]
+    )
 
 
 def test_an_attached_picture_comes_first_and_that_is_said(models_of: Callable[..., Models]) -> None:
@@ -93,9 +108,14 @@ def test_hd_draws_twice_the_side_and_keeps_the_picture(name: str, models_of: Cal
     request, recorder = replace(REQUEST, num_images=2, num_inference_steps=4, hd=True), Recorder()
     large = ask(models_of(image=name), request, reporter=recorder)
     small = ask(models_of(image=name), replace(request, hd=False))
-    assert (large.pictures[0].width, large.pictures[0].height) == (2 * small.pictures[0].width, 2 * small.pictures[0].height)
+    assert (large.pictures[0].width, large.pictures[0].height) == (
+        2 * small.pictures[0].width,
+        2 * small.pictures[0].height,
+    )
     assert large.parameters["width"] == large.pictures[0].width
-    assert [step for step, _ in recorder.steps] == sorted(step for step, _ in recorder.steps) and recorder.steps[-1] == (1000, 1000)
+    assert [step for step, _ in recorder.steps] == sorted(
+        step for step, _ in recorder.steps
+    ) and recorder.steps[-1] == (1000, 1000)
     block = 32  # px of the large one: over such a field, colours stay
     a = pixels(large.pictures[0])[:block, :block].mean((0, 1))
     b = pixels(small.pictures[0])[: block // 2, : block // 2].mean((0, 1))
@@ -109,7 +129,17 @@ def test_a_stage_is_a_share_of_the_whole() -> None:
     assert whole.steps == [(750, 1000), (1000, 1000)]
 
 
-def test_pictures_of_a_grid_stay_their_seeds_own_with_an_image_prompt(models_of: Callable[..., Models]) -> None:
-    models, request = models_of(image="stable-diffusion"), replace(REQUEST, image_prompts=((SHA, 1.0),), num_images=3)
+def test_pictures_of_a_grid_stay_their_seeds_own_with_an_image_prompt(
+    models_of: Callable[..., Models],
+) -> None:
+    models, request = (
+        models_of(image="stable-diffusion"),
+        replace(REQUEST, image_prompts=((SHA, 1.0),), num_images=3),
+    )
     three = ask(models, request, tiny.picture())
-    assert apart(three.pictures[2], ask(models, replace(request, seed=9, num_images=1), tiny.picture()).pictures[0]) <= SAME
+    assert (
+        apart(
+            three.pictures[2], ask(models, replace(request, seed=9, num_images=1), tiny.picture()).pictures[0]
+        )
+        <= SAME
+    )

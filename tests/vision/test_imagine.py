@@ -48,19 +48,35 @@ def test_one_picture_has_no_grid(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), replace(REQUEST, num_images=1)).grid is None
 
 
-def test_the_parameters_really_used_are_reported_and_written_into_every_png(models_of: Callable[..., Models]) -> None:
+def test_the_parameters_really_used_are_reported_and_written_into_every_png(
+    models_of: Callable[..., Models],
+) -> None:
     output = ask(models_of(image="stable-diffusion"), replace(REQUEST, sampler="dpm++", guidance_scale=6.5))
-    told = {"num_inference_steps": 4, "guidance_scale": 6.5, "width": 64, "height": 64, "seed": 7, "sampler": "dpm++", "model": "stable-diffusion"}
+    told = {
+        "num_inference_steps": 4,
+        "guidance_scale": 6.5,
+        "width": 64,
+        "height": 64,
+        "seed": 7,
+        "sampler": "dpm++",
+        "model": "stable-diffusion",
+    }
     assert told.items() <= output.parameters.items() and output.parameters["notes"] == []
     texts = opened(output.pictures[2]).text
-    assert texts["parameters"] == (
-        "a red house\nNegative prompt: blue\nSteps: 4, Sampler: dpm++, CFG scale: 6.5, Seed: 9, Size: 64x64, Model: stable-diffusion"
+    assert (
+        texts["parameters"]
+        == "a red house\nNegative prompt: blue\nSteps: 4, Sampler: dpm++, CFG scale: 6.5, Seed: 9, Size:"
+        " 64x64, Model: stable-diffusion"
     )
-    assert json.loads(texts["atelier"])["seed"] == 9 and json.loads(texts["atelier"])["prompt"] == "a red house"
+    assert (
+        json.loads(texts["atelier"])["seed"] == 9 and json.loads(texts["atelier"])["prompt"] == "a red house"
+    )
 
 
 def test_a_prompt_in_any_script_survives_in_the_file(models_of: Callable[..., Models]) -> None:
-    output = ask(models_of(image="stable-diffusion"), replace(REQUEST, prompt="красный дом 赤い家 🏠", num_images=1))
+    output = ask(
+        models_of(image="stable-diffusion"), replace(REQUEST, prompt="красный дом 赤い家 🏠", num_images=1)
+    )
     assert json.loads(opened(output.pictures[0]).text["atelier"])["prompt"] == "красный дом 赤い家 🏠"
 
 
@@ -72,7 +88,10 @@ def test_the_seed_after_the_last_is_the_first(models_of: Callable[..., Models]) 
 def test_draft_takes_the_cards_draft_unless_steps_are_given(models_of: Callable[..., Models]) -> None:
     models = models_of(image="stable-diffusion")
     assert ask(models, replace(REQUEST, draft=True)).parameters["num_inference_steps"] == 2
-    assert ask(models, replace(REQUEST, draft=True, num_inference_steps=3)).parameters["num_inference_steps"] == 3
+    assert (
+        ask(models, replace(REQUEST, draft=True, num_inference_steps=3)).parameters["num_inference_steps"]
+        == 3
+    )
 
 
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
@@ -92,7 +111,11 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
 
 def test_a_size_is_rounded_to_what_the_model_takes_and_that_is_said(models_of: Callable[..., Models]) -> None:
     output = ask(models_of(image="flux"), replace(REQUEST, width=100, height=70, num_images=1))
-    assert opened(output.pictures[0]).size == (96, 64) == (output.parameters["width"], output.parameters["height"])
+    assert (
+        opened(output.pictures[0]).size
+        == (96, 64)
+        == (output.parameters["width"], output.parameters["height"])
+    )
     assert "96x64" in output.parameters["notes"][0]
 
 
@@ -105,7 +128,11 @@ def test_a_small_model_draws_small_and_delivers_large(folders: dict[str, Path], 
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     recorder = Recorder()
     output = ask(models, replace(REQUEST, width=256, height=384, num_images=1), reporter=recorder)
-    assert opened(output.pictures[0]).size == (256, 384) == (output.parameters["width"], output.parameters["height"])
+    assert (
+        opened(output.pictures[0]).size
+        == (256, 384)
+        == (output.parameters["width"], output.parameters["height"])
+    )
     assert ask(models, replace(REQUEST, num_images=2)).grid.width == 512
     with pytest.raises(UserError, match="up to 512x512"):
         ask(models, replace(REQUEST, width=2048, height=2048))
@@ -115,19 +142,33 @@ def test_a_starting_picture_gives_the_shape_and_pulls_the_result(models_of: Call
     models = models_of(image="stable-diffusion")
     dark, bright = Image.new("RGB", (96, 48), (10, 10, 10)), Image.new("RGB", (96, 48), (245, 245, 245))
     request = replace(REQUEST, image=SHA, strength=0.25, num_images=1)
-    results = [np.asarray(opened(ask(models, request, source).pictures[0]), float) for source in (dark, bright)]
+    results = [
+        np.asarray(opened(ask(models, request, source).pictures[0]), float) for source in (dark, bright)
+    ]
     assert results[0].shape[1] / results[0].shape[0] == pytest.approx(2, rel=0.2)
     assert np.abs(results[0] - results[1]).mean() > 2
 
 
 def test_strength_zero_still_takes_one_step(models_of: Callable[..., Models]) -> None:
     recorder = Recorder()
-    ask(models_of(image="stable-diffusion"), replace(REQUEST, image=SHA, strength=0.0, num_images=1), tiny.picture(), recorder)
+    ask(
+        models_of(image="stable-diffusion"),
+        replace(REQUEST, image=SHA, strength=0.0, num_images=1),
+        tiny.picture(),
+        recorder,
+    )
     assert recorder.steps == [(1, 1)]
 
 
-def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(models_of: Callable[..., Models]) -> None:
-    for name, counts in (("stable-diffusion", True), ("flux", True), ("flux2-klein", False), ("z-image", False)):
+def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
+    models_of: Callable[..., Models],
+) -> None:
+    for name, counts in (
+        ("stable-diffusion", True),
+        ("flux", True),
+        ("flux2-klein", False),
+        ("z-image", False),
+    ):
         without = ask(models_of(image=name), replace(REQUEST, negative_prompt="", num_images=1))
         with_it = ask(models_of(image=name), replace(REQUEST, num_images=1))
         assert (without.pictures[0].data[-400:] != with_it.pictures[0].data[-400:]) is counts, name
@@ -140,7 +181,11 @@ def test_what_is_beyond_the_text_encoder_is_said(folders: dict[str, Path], tmp_p
     folder = tmp_path / "guided"
     shutil.copytree(folders["stable-diffusion"], folder)
     index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"}))
+    (folder / "model_index.json").write_text(
+        json.dumps({**index, "_class_name": "StableDiffusionPAGPipeline"})
+    )
     models = Models(WorkerConfig("cpu", {"image": str(folder)}, str(tmp_path / "cache")))
     long = replace(REQUEST, prompt="red house " * 40, num_images=1, num_inference_steps=1)
-    assert "77 tokens" in ask(models, long).parameters["notes"][0], "of a family that nobody knows, only the pipeline's own encoding is used"
+    assert "77 tokens" in ask(models, long).parameters["notes"][0], (
+        "of a family that nobody knows, only the pipeline's own encoding is used"
+    )

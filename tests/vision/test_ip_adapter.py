@@ -1,4 +1,5 @@
-"""IP-Adapter: a real folder is loaded, pictures act by their scale, other jobs don't notice. The adapter is tiny and random."""
+"""IP-Adapter: a real folder is loaded, pictures act by their scale, other jobs don't notice. The adapter is
+tiny and random."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from vision.protocol import WorkerConfig
 from vision.provider import Models
 
 ONE, TWO = "a" * 64, "b" * 64
-REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=4, image_prompts=((ONE, 1.0),))
+REQUEST = ImagineRequest(
+    prompt="a red house", seed=7, num_images=1, num_inference_steps=4, image_prompts=((ONE, 1.0),)
+)
 DARK, BRIGHT = Image.new("RGB", (64, 64), (8, 8, 8)), tiny.picture(64, 64)
 
 
@@ -38,8 +41,12 @@ def save_adapter(model: Path, target: Path) -> Path:
         return torch.randn(shape, generator=generator)
 
     cross = unet.config.cross_attention_dim
-    tensors = {"image_proj.proj.weight": draw(4 * cross, 16), "image_proj.proj.bias": draw(4 * cross),
-               "image_proj.norm.weight": torch.ones(cross), "image_proj.norm.bias": torch.zeros(cross)}  # fmt: skip
+    tensors = {
+        "image_proj.proj.weight": draw(4 * cross, 16),
+        "image_proj.proj.bias": draw(4 * cross),
+        "image_proj.norm.weight": torch.ones(cross),
+        "image_proj.norm.bias": torch.zeros(cross),
+    }
     layers = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
     for number, name in enumerate(layers):
         hidden = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
@@ -47,14 +54,18 @@ def save_adapter(model: Path, target: Path) -> Path:
     target.mkdir()
     save_file(tensors, target / "ip-adapter.safetensors")
     torch.manual_seed(0)
-    CLIPVisionModelWithProjection(CLIPVisionConfig(**tiny.VISION, projection_dim=16)).save_pretrained(target / "image_encoder")
+    CLIPVisionModelWithProjection(CLIPVisionConfig(**tiny.VISION, projection_dim=16)).save_pretrained(
+        target / "image_encoder"
+    )
     return target
 
 
 @pytest.fixture(scope="module")
 def adapters(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("adapters")
-    return {name: save_adapter(folders[name], root / name) for name in ("stable-diffusion", "stable-diffusion-xl")}
+    return {
+        name: save_adapter(folders[name], root / name) for name in ("stable-diffusion", "stable-diffusion-xl")
+    }
 
 
 @pytest.fixture
@@ -63,7 +74,9 @@ def models(folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) 
 
 
 def with_adapter(model: Path, adapter: Path, tmp_path: Path) -> Models:
-    return Models(WorkerConfig("cpu", {"image": str(model)}, str(tmp_path), cpu_threads=1, ip_adapter=str(adapter)))
+    return Models(
+        WorkerConfig("cpu", {"image": str(model)}, str(tmp_path), cpu_threads=1, ip_adapter=str(adapter))
+    )
 
 
 def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: Image.Image = BRIGHT):
@@ -71,9 +84,15 @@ def run(models: Models, request: ImagineRequest, one: Image.Image = DARK, two: I
 
 
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl"])
-def test_the_picture_is_seen_and_said(name: str, folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) -> None:
+def test_the_picture_is_seen_and_said(
+    name: str, folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
+) -> None:
     models = with_adapter(folders[name], adapters[name], tmp_path)
-    dark, bright, plain = run(models, REQUEST), run(models, REQUEST, BRIGHT), run(models, replace(REQUEST, image_prompts=()))
+    dark, bright, plain = (
+        run(models, REQUEST),
+        run(models, REQUEST, BRIGHT),
+        run(models, replace(REQUEST, image_prompts=())),
+    )
     assert apart(dark.pictures[0], bright.pictures[0]) > 0 and apart(dark.pictures[0], plain.pictures[0]) > 0
     assert "by IP-Adapter, at scale 0.5" in dark.parameters["notes"][0] and "strength" not in dark.parameters
 
@@ -92,15 +111,26 @@ def test_other_jobs_do_not_notice(models: Models) -> None:
     before = run(models, words).pictures[0].data
     first, other = run(models, REQUEST), run(models, replace(REQUEST, image_weight=3.0))
     assert run(models, words).pictures[0].data == before
-    assert run(models, REQUEST).pictures[0].data == first.pictures[0].data != other.pictures[0].data, "each job has its own scale"
+    assert run(models, REQUEST).pictures[0].data == first.pictures[0].data != other.pictures[0].data, (
+        "each job has its own scale"
+    )
     assert models.get("image").pipeline("text-to-image").unet.encoder_hid_proj is None
 
 
 def test_a_picture_of_a_grid_is_its_seeds_own_with_everything_on(models: Models) -> None:
-    request = replace(REQUEST, image_prompts=((ONE, 1.0), (TWO, 2.0)), chaos=50, tile=True, negative_prompt="blue", num_images=3)
+    request = replace(
+        REQUEST,
+        image_prompts=((ONE, 1.0), (TWO, 2.0)),
+        chaos=50,
+        tile=True,
+        negative_prompt="blue",
+        num_images=3,
+    )
     three, alone = run(models, request), run(models, replace(request, seed=9, num_images=1))
     assert apart(three.pictures[2], alone.pictures[0]) <= SAME
-    assert run(models, replace(request, hd=True, num_images=1)).pictures[0].width == 2 * alone.pictures[0].width
+    assert (
+        run(models, replace(request, hd=True, num_images=1)).pictures[0].width == 2 * alone.pictures[0].width
+    )
 
 
 def test_one_for_another_model_is_left_out_and_drawing_begins_at_the_picture(
@@ -126,11 +156,19 @@ def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: P
     code.unlink()
 
 
-def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path) -> None:
+def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(
+    folders: dict[str, Path], adapters: dict[str, Path], tmp_path: Path
+) -> None:
     folder = tmp_path / "adapter"
     shutil.copytree(adapters["stable-diffusion"], folder)
     spec = f"{folder}@sha256:{trust.digest(folder)}"
-    (folder / "image_encoder" / "config.json").write_text((folder / "image_encoder" / "config.json").read_text() + " ")
-    models = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1, ip_adapter=spec))
+    (folder / "image_encoder" / "config.json").write_text(
+        (folder / "image_encoder" / "config.json").read_text() + " "
+    )
+    models = Models(
+        WorkerConfig(
+            "cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1, ip_adapter=spec
+        )
+    )
     with pytest.raises(ModelError, match="isn't what was pinned"):
         run(models, REQUEST)

@@ -29,7 +29,11 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 keep_latents = test_engine.keep_latents
-TARGETS = {"unet": ["to_q", "to_k", "to_v", "to_out.0", "conv1"], "transformer": ["to_q", "to_v"], "text_encoder": ["q_proj", "v_proj"]}
+TARGETS = {
+    "unet": ["to_q", "to_k", "to_v", "to_out.0", "conv1"],
+    "transformer": ["to_q", "to_v"],
+    "text_encoder": ["q_proj", "v_proj"],
+}
 
 
 def save_lora(family: str, path: Path, seed: int, parts: tuple[str, ...], scale: float = 0.5) -> None:
@@ -39,9 +43,13 @@ def save_lora(family: str, path: Path, seed: int, parts: tuple[str, ...], scale:
     given = {}
     for part in parts:
         module = getattr(pipe, part)
-        inject_adapter_in_model(LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS[part], init_lora_weights=False), module)
+        inject_adapter_in_model(
+            LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS[part], init_lora_weights=False), module
+        )
         state = {name: value * scale for name, value in get_peft_model_state_dict(module).items()}
-        given[f"{part}_lora_layers"] = convert_state_dict_to_diffusers(state) if part == "text_encoder" else state
+        given[f"{part}_lora_layers"] = (
+            convert_state_dict_to_diffusers(state) if part == "text_encoder" else state
+        )
     type(pipe).save_lora_weights(path.parent, weight_name=path.name, **given)
 
 
@@ -49,19 +57,30 @@ def save_lora(family: str, path: Path, seed: int, parts: tuple[str, ...], scale:
 def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Models]:
     """Family → Models of this file's own, with LoRAs a, b and words."""
     made = {}
-    for family, part in {"stable-diffusion": "unet", "stable-diffusion-xl": "unet", "flux": "transformer"}.items():
+    for family, part in {
+        "stable-diffusion": "unet",
+        "stable-diffusion-xl": "unet",
+        "flux": "transformer",
+    }.items():
         folder = tmp_path_factory.mktemp(family)
-        for i, (name, parts) in enumerate({"a": (part,), "b": (part,), "words": (part, "text_encoder")}.items()):
+        for i, (name, parts) in enumerate(
+            {"a": (part,), "b": (part,), "words": (part, "text_encoder")}.items()
+        ):
             save_lora(family, folder / f"{name}.safetensors", i, parts)
         named = {name: str(folder / f"{name}.safetensors") for name in ("a", "b", "words")}
-        made[family] = Models(WorkerConfig("cpu", {"image": str(folders[family])}, str(folder), cpu_threads=1, loras=named))
+        made[family] = Models(
+            WorkerConfig("cpu", {"image": str(folders[family])}, str(folder), cpu_threads=1, loras=named)
+        )
     return made
 
 
 def fold_in(encoder: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """Add up · down to the weights: what a LoRA of an encoder means, by hand."""
     for name, module in encoder.named_modules():
-        for key in (f"text_encoder.{name}.lora_linear_layer", f"text_encoder.text_model.{name}.lora_linear_layer"):
+        for key in (
+            f"text_encoder.{name}.lora_linear_layer",
+            f"text_encoder.text_model.{name}.lora_linear_layer",
+        ):
             if f"{key}.up.weight" in tensors:
                 module.weight.data += tensors[f"{key}.up.weight"] @ tensors[f"{key}.down.weight"]
 
@@ -72,9 +91,14 @@ def diffusers_own(models: Models, folders: dict[str, Path], family: str, g) -> l
     pipe = model.pipeline(Mode.TEXT)
     for name, weight in g.loras:
         tensors = load_file(models.config.loras[name])
-        fold_in(pipe.text_encoder, tensors | {key: value * weight for key, value in tensors.items() if "down" in key})
+        fold_in(
+            pipe.text_encoder,
+            tensors | {key: value * weight for key, value in tensors.items() if "down" in key},
+        )
         warnings.filterwarnings("ignore", "Already found a `peft_config`")
-        pipe.load_lora_weights({key: value for key, value in tensors.items() if "text_encoder" not in key}, adapter_name=name)
+        pipe.load_lora_weights(
+            {key: value for key, value in tensors.items() if "text_encoder" not in key}, adapter_name=name
+        )
     if g.loras:
         pipe.set_adapters([name for name, _ in g.loras], [weight for _, weight in g.loras])
     return plain(model, g)
@@ -84,11 +108,16 @@ CHOICES = [(), (("a", 1.0),), (("b", 0.7),), (("a", 0.5), ("b", -0.4)), (("words
 
 
 @pytest.mark.parametrize("family", ["stable-diffusion", "stable-diffusion-xl", "flux"])
-def test_jobs_with_different_loras_share_passes_and_draw_what_diffusers_draws(family: str, models, folders, keep_latents) -> None:
+def test_jobs_with_different_loras_share_passes_and_draw_what_diffusers_draws(
+    family: str, models, folders, keep_latents
+) -> None:
     rng, own = random.Random(2), models[family]
     model: ImageModel = own.get("image")
     first = generation(rng, Mode.TEXT)
-    jobs = [Job(replace(first, loras=choice, seeds=(i, i + 1), num_inference_steps=4 + i % 2)) for i, choice in enumerate(CHOICES)]
+    jobs = [
+        Job(replace(first, loras=choice, seeds=(i, i + 1), num_inference_steps=4 + i % 2))
+        for i, choice in enumerate(CHOICES)
+    ]
     together(model, jobs, [0, 1, 1, 1, 2])
     wanted = [diffusers_own(own, folders, family, job.generation) for job in jobs]
     for job, drawn in zip(jobs, wanted, strict=True):
@@ -109,10 +138,15 @@ def test_after_loras_a_job_without_draws_the_same_bits_as_before(models, keep_la
 
 
 def test_a_lora_of_words_only_changes_what_its_job_reads(models) -> None:
-    """Embeddings are remembered: those with a LoRA in the text encoder must not be taken for those without."""
+    """Embeddings are remembered: those with a LoRA in the text encoder must not be taken for those
+    without."""
     request = ImagineRequest(prompt="a castle", seed=3, num_images=1, num_inference_steps=2)
     own = models["stable-diffusion"]
-    first, with_lora, again = ask(own, request), ask(own, replace(request, loras=(("words", 1.0),))), ask(own, request)
+    first, with_lora, again = (
+        ask(own, request),
+        ask(own, replace(request, loras=(("words", 1.0),))),
+        ask(own, request),
+    )
     assert pictures_apart(first.pictures[0], again.pictures[0]) == 0
     assert pictures_apart(first.pictures[0], with_lora.pictures[0]) > 2
 
@@ -120,7 +154,11 @@ def test_a_lora_of_words_only_changes_what_its_job_reads(models) -> None:
 def test_a_lora_acts_on_seamless_patterns_too(models) -> None:
     request = ImagineRequest(prompt="a castle", seed=3, num_images=1, num_inference_steps=2, tile=True)
     own = Models(models["stable-diffusion"].config)
-    plain_, with_lora, again = ask(own, request), ask(own, replace(request, loras=(("a", 1.0),))), ask(own, request)
+    plain_, with_lora, again = (
+        ask(own, request),
+        ask(own, replace(request, loras=(("a", 1.0),))),
+        ask(own, request),
+    )
     assert pictures_apart(plain_.pictures[0], again.pictures[0]) == 0
     assert pictures_apart(plain_.pictures[0], with_lora.pictures[0]) > 2
 
@@ -130,7 +168,9 @@ def test_an_unknown_lora_is_the_users_to_mend_and_the_known_ones_are_told(models
         ask(models["stable-diffusion"], ImagineRequest(prompt="a", loras=(("ink", 1.0),)))
 
 
-def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(models, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
+    models, folders: dict[str, Path], tmp_path: Path
+) -> None:
     config = replace(models["stable-diffusion"].config, loras={"xl": models["flux"].config.loras["a"]})
     own, request = Models(config), ImagineRequest(prompt="a", seed=1, num_images=1)
     before = ask(own, request)
@@ -151,7 +191,9 @@ def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: 
         assert set(model.loras._adapters) == {"a", "words"}
 
 
-def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
+    models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loras, "MOST", 1)
     model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
     read = model.loras._read
@@ -169,16 +211,26 @@ def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path
     from core.errors import ModelError
 
     file = folders["stable-diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
-    own = Models(WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), loras={"x": str(file)}))
+    own = Models(
+        WorkerConfig(
+            "cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), loras={"x": str(file)}
+        )
+    )
     with pytest.raises(ModelError, match="isn't a LoRA"):
         ask(own, ImagineRequest(prompt="a", loras=(("x", 1.0),)))
 
 
 @pytest.mark.parametrize(
     ("asked", "wanted"),
-    [({}, (("ink", 0.8),)), ({"stylize": 50}, (("ink", 0.4),)), ({"stylize": 0}, ()), ({"raw": True}, ()), ({"stylize": 1000}, (("ink", 2.0),)),
-     ({"loras": (("ink", 0.1), ("a", 0.5), ("a", 0.25))}, (("a", 0.75), ("ink", 0.1)))],
-)  # fmt: skip
+    [
+        ({}, (("ink", 0.8),)),
+        ({"stylize": 50}, (("ink", 0.4),)),
+        ({"stylize": 0}, ()),
+        ({"raw": True}, ()),
+        ({"stylize": 1000}, (("ink", 2.0),)),
+        ({"loras": (("ink", 0.1), ("a", 0.5), ("a", 0.25))}, (("a", 0.75), ("ink", 0.1))),
+    ],
+)
 def test_the_house_style_may_be_a_lora(asked: dict, wanted: tuple, models) -> None:
     card = replace(models["stable-diffusion"].get("image").card, style=StyleCard(lora="ink"))
     assert dict(drawing.loras(ImagineRequest(prompt="a", **asked), card)) == pytest.approx(dict(wanted))
@@ -189,7 +241,12 @@ def test_a_draft_may_have_a_lora_for_few_steps_and_its_sampler(models) -> None:
     model.card = replace(model.card, draft=Draft(2, 1.0, lora="a", weight=0.9, sampler="lcm"))
     plain_ = drawing.prepare(ImagineRequest(prompt="a"), model, Mode.TEXT, (64, 64)).generation
     draft = drawing.prepare(ImagineRequest(prompt="a", draft=True), model, Mode.TEXT, (64, 64)).generation
-    own = drawing.prepare(ImagineRequest(prompt="a", draft=True, sampler="euler", loras=(("a", 0.2),)), model, Mode.TEXT, (64, 64)).generation
+    own = drawing.prepare(
+        ImagineRequest(prompt="a", draft=True, sampler="euler", loras=(("a", 0.2),)),
+        model,
+        Mode.TEXT,
+        (64, 64),
+    ).generation
     assert (plain_.loras, plain_.sampler) == ((), None)
     assert (draft.loras, draft.sampler, draft.num_inference_steps) == ((("a", 0.9),), "lcm", 2)
     assert (own.loras, own.sampler) == ((("a", 0.2),), "euler")
@@ -201,7 +258,9 @@ def test_a_lora_that_is_not_what_was_pinned_is_not_read(models: dict[str, Models
     file.write_bytes(Path(own.config.loras["a"]).read_bytes())
     own = Models(replace(own.config, loras={"ink": f"{file}@sha256:{trust.digest(file)}"}))
     assert own.lora("ink", Reporter()) == file
-    file.write_bytes(Path(own.config.models["image"]).joinpath("unet/diffusion_pytorch_model.safetensors").read_bytes())
+    file.write_bytes(
+        Path(own.config.models["image"]).joinpath("unet/diffusion_pytorch_model.safetensors").read_bytes()
+    )
     with pytest.raises(ModelError, match="isn't what was pinned"):
         own.lora("ink", Reporter())
 

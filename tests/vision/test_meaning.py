@@ -16,14 +16,24 @@ TURBO = replace(CARD, num_inference_steps=4, guidance_scale=0.0)
 RED = ImagineRequest(prompt="red house")
 
 
-def told(request: ImagineRequest, card: Card = CARD, *, weighs: bool = True, guided: bool = True) -> meaning.Told:
+def told(
+    request: ImagineRequest, card: Card = CARD, *, weighs: bool = True, guided: bool = True
+) -> meaning.Told:
     return meaning.tell(request, card, "dream", weighs=weighs, guided=guided)
 
 
-@pytest.mark.parametrize(("changes", "steps"), [
-    ({}, 30), ({"quality": 0.25}, 8), ({"quality": 2.0}, 60), ({"quality": 4.0}, 100), ({"draft": True}, 12), ({"draft": True, "quality": 0.5}, 6),
-    ({"num_inference_steps": 7, "quality": 4.0}, 7),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, 30),
+        ({"quality": 0.25}, 8),
+        ({"quality": 2.0}, 60),
+        ({"quality": 4.0}, 100),
+        ({"draft": True}, 12),
+        ({"draft": True, "quality": 0.5}, 6),
+        ({"num_inference_steps": 7, "quality": 4.0}, 7),
+    ],
+)
 def test_quality_and_draft_are_steps(changes: dict, steps: int) -> None:
     assert meaning.steps(replace(RED, **changes), CARD) == steps
 
@@ -55,13 +65,17 @@ def test_a_model_without_guidance_keeps_it_and_says_what_had_no_effect() -> None
 def test_a_plain_prompt_says_nothing_beyond_itself() -> None:
     assert told(RED) == meaning.Told("red house", "", Wording())
     assert told(replace(RED, negative_prompt="blue")) == meaning.Told("red house", "blue", Wording())
-    assert told(replace(RED, prompt_parts=(("red house", 2.0),))).wording == Wording(), "one part alone weighs what it weighs"
+    assert told(replace(RED, prompt_parts=(("red house", 2.0),))).wording == Wording(), (
+        "one part alone weighs what it weighs"
+    )
 
 
 def test_weights_count_in_relation_to_each_other() -> None:
     parts = replace(RED, prompt_parts=(("red house", 3.0), ("cat", 1.0)))
     assert told(parts).wording.wanted == (("red house", 0.75), ("cat", 0.25))
-    assert told(replace(parts, prompt_parts=(("red house", 6.0), ("cat", 2.0)))).wording == told(parts).wording
+    assert (
+        told(replace(parts, prompt_parts=(("red house", 6.0), ("cat", 2.0)))).wording == told(parts).wording
+    )
 
 
 def test_no_is_a_part_with_half_a_negative_weight() -> None:
@@ -78,7 +92,9 @@ def test_several_unwanted_things_keep_their_weights() -> None:
 
 
 def test_a_model_that_reads_sentences_gets_the_heaviest_part_first_and_a_note() -> None:
-    result = told(replace(RED, prompt_parts=(("cat", 1.0), ("red house", 3.0)), chaos=40, weird=9), weighs=False)
+    result = told(
+        replace(RED, prompt_parts=(("cat", 1.0), ("red house", 3.0)), chaos=40, weird=9), weighs=False
+    )
     assert result.prompt == "red house, cat" and result.wording == Wording()
     text = " ".join(result.notes)
     assert "weights" in text and "`--chaos`" in text and "`--weird`" in text

@@ -18,19 +18,34 @@ from tests.vision.test_imagine import with_card
 from vision.capabilities import outpaint
 from vision.provider import Models
 
-SIDES = {"left": {"left": 40}, "all around": dict(left=20, top=30, right=40, bottom=50), "down": {"bottom": 96}, "uneven": dict(right=7, top=13)}
+SIDES = {
+    "left": {"left": 40},
+    "all around": dict(left=20, top=30, right=40, bottom=50),
+    "down": {"bottom": 96},
+    "uneven": dict(right=7, top=13),
+}
 
 
 @pytest.mark.parametrize("sides", SIDES.values(), ids=SIDES)
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux2-klein"])
-def test_old_pixels_stay_exactly_as_they_were_away_from_the_seam(name: str, sides: dict[str, int], models_of: Callable[..., Models]) -> None:
+def test_old_pixels_stay_exactly_as_they_were_away_from_the_seam(
+    name: str, sides: dict[str, int], models_of: Callable[..., Models]
+) -> None:
     source = tiny.picture(150, 110, seed=3)
     output = ask(models_of(image=name), OutpaintRequest(prompt="a", image=SHA, **sides), source)
     got, seam = np.asarray(Image.open(io.BytesIO(output.pictures[0].data))), output.parameters["seam"]
     left, top, right, bottom = (sides.get(side, 0) for side in ("left", "top", "right", "bottom"))
     assert got.shape == (110 + top + bottom, 150 + left + right, 3)
-    assert (output.parameters["width"], output.parameters["height"]) == (150 + left + right, 110 + top + bottom)
-    inner = (seam if top else 0, 110 - (seam if bottom else 0), seam if left else 0, 150 - (seam if right else 0))
+    assert (output.parameters["width"], output.parameters["height"]) == (
+        150 + left + right,
+        110 + top + bottom,
+    )
+    inner = (
+        seam if top else 0,
+        110 - (seam if bottom else 0),
+        seam if left else 0,
+        150 - (seam if right else 0),
+    )
     kept = got[top : top + 110, left : left + 150][inner[0] : inner[1], inner[2] : inner[3]]
     assert kept.size > 0.2 * source.width * source.height
     assert (kept == np.asarray(source)[inner[0] : inner[1], inner[2] : inner[3]]).all()
@@ -46,8 +61,13 @@ def test_the_seam_fades_instead_of_jumping() -> None:
 
 
 def test_a_drift_of_colour_is_taken_back_at_the_seam_and_left_alone_far_away() -> None:
-    source, painted = Image.new("RGB", (400, 300), (100, 150, 200)), Image.new("RGB", (600, 300), (110, 144, 200))
-    row = np.asarray(outpaint.paste_back(painted, source, outpaint.Layout(400, 300, 200, 0, 0, 0, (600, 300), 16)), int)[150]
+    source, painted = (
+        Image.new("RGB", (400, 300), (100, 150, 200)),
+        Image.new("RGB", (600, 300), (110, 144, 200)),
+    )
+    row = np.asarray(
+        outpaint.paste_back(painted, source, outpaint.Layout(400, 300, 200, 0, 0, 0, (600, 300), 16)), int
+    )[150]
     assert np.abs(np.diff(row, axis=0)).max() <= 2, "no edge to see"
     assert np.abs(row[195] - (100, 150, 200)).max() <= 3
     assert (row[:100] == (110, 144, 200)).all()
@@ -70,14 +90,26 @@ def test_the_canvas_continues_the_pictures_colours() -> None:
     assert canvas[:, 96:, 2].mean() > canvas[:, 96:, 0].mean() + 80
 
 
-@pytest.mark.parametrize("size, sides", [((2000, 500), {"right": 500}), ((500, 1900), {"top": 200}), ((900, 100), {"right": 900})])
-def test_a_canvas_too_large_or_too_long_is_refused_with_its_size(size: tuple[int, int], sides: dict, models_of: Callable[..., Models]) -> None:
-    with pytest.raises(UserError, match=f"{size[0] + sides.get('right', 0)}x{size[1] + sides.get('top', 0)} px"):
-        ask(models_of(image="stable-diffusion"), OutpaintRequest(prompt="a", image=SHA, **sides), tiny.picture(*size))
+@pytest.mark.parametrize(
+    "size, sides", [((2000, 500), {"right": 500}), ((500, 1900), {"top": 200}), ((900, 100), {"right": 900})]
+)
+def test_a_canvas_too_large_or_too_long_is_refused_with_its_size(
+    size: tuple[int, int], sides: dict, models_of: Callable[..., Models]
+) -> None:
+    with pytest.raises(
+        UserError, match=f"{size[0] + sides.get('right', 0)}x{size[1] + sides.get('top', 0)} px"
+    ):
+        ask(
+            models_of(image="stable-diffusion"),
+            OutpaintRequest(prompt="a", image=SHA, **sides),
+            tiny.picture(*size),
+        )
 
 
 @pytest.mark.parametrize("max_area", [1.0, 1.5])
-def test_the_model_paints_a_canvas_of_the_area_its_card_allows(max_area: float, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
+    max_area: float, folders: dict[str, Path], tmp_path: Path
+) -> None:
     models = with_card(folders["stable-diffusion"], tmp_path, outpaint={"max_area": max_area})
     card = models.get("image").card
     layout = outpaint.plan(OutpaintRequest(prompt="a", image=SHA, left=256, right=256), (512, 512), card)
@@ -86,12 +118,16 @@ def test_the_model_paints_a_canvas_of_the_area_its_card_allows(max_area: float, 
     assert layout.size[0] / layout.size[1] == pytest.approx(2, rel=0.15)
 
 
-def test_a_model_that_cannot_paint_into_a_mask_says_so(models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_paint_into_a_mask_says_so(
+    models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vision.image_model import ImageModel
     from vision.models import Mode
 
     has = ImageModel.has
     monkeypatch.setattr(ImageModel, "has", lambda self, mode: mode is not Mode.INPAINT and has(self, mode))
-    output = ask(models_of(image="stable-diffusion"), OutpaintRequest(prompt="a", image=SHA, left=32), tiny.picture())
+    output = ask(
+        models_of(image="stable-diffusion"), OutpaintRequest(prompt="a", image=SHA, left=32), tiny.picture()
+    )
     assert "can't paint into a mask" in output.parameters["notes"][0]
     assert output.pictures[0].width == 96

@@ -1,4 +1,5 @@
-"""Guidance by two calls a step: one pass for both, the same pictures, and nothing is handed out that was made for something else."""
+"""Guidance by two calls a step: one pass for both, the same pictures, and nothing is handed out that was made
+for something else."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def drawn(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     return job.latents
 
 
-def test_a_step_is_one_pass_once_the_first_has_told_what_follows(model: ImageModel, keep_latents, passes: list[int]) -> None:
+def test_a_step_is_one_pass_once_the_first_has_told_what_follows(
+    model: ImageModel, keep_latents, passes: list[int]
+) -> None:
     got = drawn(model, G)
     assert passes == [2, 2, 4, 4, 4, 4]
     passes.clear()
@@ -55,15 +58,22 @@ def test_a_step_is_one_pass_once_the_first_has_told_what_follows(model: ImageMod
     assert passes == [2, 2] * 5
 
 
-def test_without_a_negative_prompt_and_in_other_families_nothing_changes(model: ImageModel, models_of, keep_latents, passes: list[int]) -> None:
-    assert apart(drawn(model, replace(G, negative_prompt="")), plain(model, replace(G, negative_prompt=""))) < CLOSE
+def test_without_a_negative_prompt_and_in_other_families_nothing_changes(
+    model: ImageModel, models_of, keep_latents, passes: list[int]
+) -> None:
+    assert (
+        apart(drawn(model, replace(G, negative_prompt="")), plain(model, replace(G, negative_prompt="")))
+        < CLOSE
+    )
     assert passes == [2] * 10
     for name in ("stable-diffusion", "z-image"):
         other = models_of(image=name).get("image")
         assert torch.equal(drawn(other, replace(G, seeds=(1,)))[0], plain(other, replace(G, seeds=(1,)))[0])
 
 
-def test_words_that_change_at_every_step_are_evaluated_as_they_come(model: ImageModel, keep_latents, passes: list[int]) -> None:
+def test_words_that_change_at_every_step_are_evaluated_as_they_come(
+    model: ImageModel, keep_latents, passes: list[int]
+) -> None:
     chaos = replace(G, wording=Wording(chaos=1.0))
     got = drawn(model, chaos)
     assert passes.count(2) > 2, "while the words are hidden behind noise, each call is asked for by itself"
@@ -74,13 +84,17 @@ def test_words_that_change_at_every_step_are_evaluated_as_they_come(model: Image
 
 def test_an_answer_for_other_tensors_is_not_handed_out() -> None:
     module, asked = torch.nn.Identity(), []
-    standing = Denoiser(Sums(module), lambda call: asked.append(call.count) or (call.module(**call.arguments),))
+    standing = Denoiser(
+        Sums(module), lambda call: asked.append(call.count) or (call.module(**call.arguments),)
+    )
     words, times = (torch.ones(1, 3, 4), torch.zeros(1, 3, 4)), torch.tensor([0.5])
 
     def call(x: torch.Tensor, w: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return standing(hidden_states=x, encoder_hidden_states=w, timestep=t)[0]
 
-    def step(other: torch.Tensor | None = None, t: torch.Tensor = times, w: torch.Tensor = words[1]) -> list[float]:
+    def step(
+        other: torch.Tensor | None = None, t: torch.Tensor = times, w: torch.Tensor = words[1]
+    ) -> list[float]:
         x = torch.rand(1, 2, 4)
         y = x if other is None else other
         got = call(x, words[0], times.clone()), call(y, w, t.clone())
@@ -103,11 +117,15 @@ class Sums(torch.nn.Module):
         super().__init__()
         self.inner = inner
 
-    def forward(self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, timestep: torch.Tensor
+    ) -> torch.Tensor:
         return hidden_states + encoder_hidden_states.mean((1, 2))[:, None, None] + timestep[:, None, None]
 
 
-def test_a_job_that_lost_its_worker_ends_in_the_same_bits(model: ImageModel, keep_latents, tmp_path: Path, passes: list[int]) -> None:
+def test_a_job_that_lost_its_worker_ends_in_the_same_bits(
+    model: ImageModel, keep_latents, tmp_path: Path, passes: list[int]
+) -> None:
     def run(reporter: Kept) -> Job:
         engine, job = Crowd(), Job(G)
         reporter.job = job

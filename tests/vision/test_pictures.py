@@ -28,10 +28,19 @@ def read(data: bytes) -> Image.Image:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1), st.sampled_from(["noise", "flat", "rows"]))
+@given(
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["noise", "flat", "rows"]),
+)
 def test_a_png_gives_back_every_pixel(width: int, height: int, seed: int, kind: str) -> None:
     wanted = random_pixels(width, height, seed)
-    wanted = {"noise": wanted, "flat": np.full_like(wanted, seed % 256), "rows": np.repeat(wanted[:, :1], width, 1)}[kind]
+    wanted = {
+        "noise": wanted,
+        "flat": np.full_like(wanted, seed % 256),
+        "rows": np.repeat(wanted[:, :1], width, 1),
+    }[kind]
     assert (np.asarray(read(png.encode(wanted))) == wanted).all()
 
 
@@ -41,7 +50,15 @@ def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
         assert (np.asarray(read(png.encode(view))) == view).all()
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3)),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
 def test_a_png_of_anything_else_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         png.encode(wrong)
@@ -77,4 +94,8 @@ def test_pixels_are_those_of_diffusers(dtype: torch.dtype) -> None:
 def test_a_preview_is_a_small_jpeg_of_all_pictures() -> None:
     sheet = read(pictures.preview([Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]))
     assert sheet.format == "JPEG" and sheet.size == (pictures.PREVIEW_SIDE, pictures.PREVIEW_SIDE)
-    assert sheet.getpixel((40, 40))[0] > 200 and sheet.getpixel((280, 40))[1] > 200 and sheet.getpixel((40, 280))[2] > 200
+    assert (
+        sheet.getpixel((40, 40))[0] > 200
+        and sheet.getpixel((280, 40))[1] > 200
+        and sheet.getpixel((40, 280))[2] > 200
+    )

@@ -1,4 +1,5 @@
-"""Who is in the next pass, on traces of jobs against first come, first served; and what is known of how long passes take."""
+"""Who is in the next pass, on traces of jobs against first come, first served; and what is known of how long
+passes take."""
 
 from __future__ import annotations
 
@@ -58,7 +59,9 @@ SHORT = 4
 MIX = ((SHORT, 0.6), (28, 0.3), (50, 0.1))
 
 
-def trace(rng: random.Random, count: int, load: float, cost: Cost, mix: Sequence[tuple[int, float]]) -> list[tuple[float, int]]:
+def trace(
+    rng: random.Random, count: int, load: float, cost: Cost, mix: Sequence[tuple[int, float]]
+) -> list[tuple[float, int]]:
     steps, weights = zip(*mix, strict=True)
     rate, at, jobs = load / (sum(n * w for n, w in mix) * cost(1)), 0.0, []
     for _ in range(count):
@@ -76,7 +79,9 @@ def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0) -
     return ends
 
 
-def serve(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0, known: bool = True) -> list[Job]:
+def serve(
+    arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0, known: bool = True
+) -> list[Job]:
     """rest: see Waiting; ``known`` to the policy."""
     told = rest if known else 0.0
     turns, now, coming, here, all_jobs = Turns(), 0.0, list(arrivals), [], []
@@ -102,19 +107,33 @@ def serve(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0, 
 
 
 def fared(
-    load: float, cost: Cost, mix: Sequence[tuple[int, float]], seed: int, count: int = 400, rest: float = 0.0, known: bool = True
+    load: float,
+    cost: Cost,
+    mix: Sequence[tuple[int, float]],
+    seed: int,
+    count: int = 400,
+    rest: float = 0.0,
+    known: bool = True,
 ) -> Fared:
-    arrivals = trace(random.Random(seed), count, load / (1 + rest / (cost(1) * sum(n * weight for n, weight in mix))), cost, mix)
+    arrivals = trace(
+        random.Random(seed),
+        count,
+        load / (1 + rest / (cost(1) * sum(n * weight for n, weight in mix))),
+        cost,
+        mix,
+    )
     jobs, ends = serve(arrivals, cost, rest, known), fifo(arrivals, cost, rest)
     plain = [end - at for end, (at, _) in zip(ends, arrivals, strict=True)]
     ours = [job.ended - job.arrived for job in jobs]
     firsts = [p - (job.steps - 1) * cost(1) for p, job in zip(plain, jobs, strict=True)]
     shorts = [i for i, job in enumerate(jobs) if job.steps == min(n for n, _ in mix)]
     return Fared(
-        statistics.mean(plain) / statistics.mean(ours), statistics.mean(firsts) / statistics.mean(job.first - job.arrived for job in jobs),
+        statistics.mean(plain) / statistics.mean(ours),
+        statistics.mean(firsts) / statistics.mean(job.first - job.arrived for job in jobs),
         statistics.mean(plain[i] for i in shorts) / statistics.mean(ours[i] for i in shorts),
-        max(ends) / max(job.ended for job in jobs), max(o / p for o, p in zip(ours, plain, strict=True)),
-    )  # fmt: skip
+        max(ends) / max(job.ended for job in jobs),
+        max(o / p for o, p in zip(ours, plain, strict=True)),
+    )
 
 
 SEEDS = range(8)
@@ -145,8 +164,11 @@ def test_no_job_takes_more_than_twice_as_long_as_in_its_turn(cost: Cost, load: f
 
 
 def test_decoding_is_part_of_what_a_job_takes() -> None:
-    """Three steps' time for each job. Where that wasn't reckoned with, all were late by their due dates, and went in their turn."""
-    known, unknown = ([fared(0.9, between, MIX, seed, rest=3.0, known=known) for seed in SEEDS] for known in (True, False))
+    """Three steps' time for each job. Where that wasn't reckoned with, all were late by their due dates, and
+    went in their turn."""
+    known, unknown = (
+        [fared(0.9, between, MIX, seed, rest=3.0, known=known) for seed in SEEDS] for known in (True, False)
+    )
     assert mean("short", known) > 5 and max(result.worst for result in known) <= 1.85
     assert mean("short", unknown) < 0.7 * mean("short", known)
 
@@ -156,29 +178,44 @@ def test_without_ageing_a_long_job_would_take_longer(monkeypatch: pytest.MonkeyP
     assert max(fared(0.9, saturated, MIX, seed).worst for seed in SEEDS) > 2
 
 
-LINES = st.tuples(st.floats(0, 3), st.floats(0.01, 1.0)).map(lambda line: lambda rows: line[1] * (line[0] + rows))  # any device's passes
+LINES = st.tuples(st.floats(0, 3), st.floats(0.01, 1.0)).map(
+    lambda line: lambda rows: line[1] * (line[0] + rows)
+)  # any device's passes
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    cost=LINES, mix=st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 1.0)), min_size=1, max_size=4), load=st.floats(0.5, 1.4),
-    count=st.integers(2, 40), rest=st.floats(0, 5), seed=st.integers(0, 2**32),
-)  # fmt: skip
+    cost=LINES,
+    mix=st.lists(st.tuples(st.integers(1, 60), st.floats(0.05, 1.0)), min_size=1, max_size=4),
+    load=st.floats(0.5, 1.4),
+    count=st.integers(2, 40),
+    rest=st.floats(0, 5),
+    seed=st.integers(0, 2**32),
+)
 def test_on_any_device_with_any_jobs_nobody_takes_more_than_twice_as_long_as_in_its_turn(
     cost: Cost, mix: Sequence[tuple[int, float]], load: float, count: int, rest: float, seed: int
 ) -> None:
-    """Or UNNOTICED longer; and as nobody knows who comes next, the pass in which a job comes doesn't count."""
+    """Or UNNOTICED longer; and as nobody knows who comes next, the pass in which a job comes doesn't
+    count."""
     total, rest = sum(weight for _, weight in mix), rest * cost(1)
-    arrivals = trace(random.Random(seed), count, load, cost, [(steps, weight / total) for steps, weight in mix])
+    arrivals = trace(
+        random.Random(seed), count, load, cost, [(steps, weight / total) for steps, weight in mix]
+    )
     for job, end in zip(serve(arrivals, cost, rest), fifo(arrivals, cost, rest), strict=True):
         turn = end - job.arrived
         assert job.ended - job.arrived <= max(PATIENCE * turn, turn + UNNOTICED) + cost(16) + rest
 
 
 WAITING = st.builds(
-    Waiting, st.sampled_from("ab"), st.integers(1, 8), st.integers(1, 50), st.one_of(st.floats(-10, 100), st.just(float("inf"))), st.booleans(),
-    st.floats(0, 1), st.floats(0, 1),
-)  # fmt: skip
+    Waiting,
+    st.sampled_from("ab"),
+    st.integers(1, 8),
+    st.integers(1, 50),
+    st.one_of(st.floats(-10, 100), st.just(float("inf"))),
+    st.booleans(),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -207,13 +244,19 @@ def test_a_newcomers_first_step_goes_at_once() -> None:
 
 
 def test_a_job_that_is_late_goes_first_and_alone_where_company_costs_time() -> None:
-    waiting = [Waiting("a", 1, 3, due=100.0), Waiting("a", 1, 50, due=12.3), Waiting("a", 1, 5, due=100.0, new=True)]
+    waiting = [
+        Waiting("a", 1, 3, due=100.0),
+        Waiting("a", 1, 50, due=12.3),
+        Waiting("a", 1, 5, due=100.0, new=True),
+    ]
     assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
 
 
 def test_a_job_that_is_pressed_for_time_takes_as_many_along_as_its_date_allows() -> None:
     waiting = [Waiting("a", 1, 50, due=50 * roomy(1) + spare) for spare in (0.05, 90.0, 90.0, 90.0, 90.0)]
-    assert choose([*waiting, Waiting("b", 1, 5, new=True)], lambda key, rows: roomy(rows), lambda key: 8, 0.0) == [0, 1, 2]
+    assert choose(
+        [*waiting, Waiting("b", 1, 5, new=True)], lambda key, rows: roomy(rows), lambda key: 8, 0.0
+    ) == [0, 1, 2]
 
 
 def test_the_job_due_first_is_in_every_wide_pass() -> None:
@@ -222,7 +265,8 @@ def test_the_job_due_first_is_in_every_wide_pass() -> None:
 
 
 def test_jobs_that_come_at_once_share_passes_and_keep_their_dates() -> None:
-    """Where a late one went alone, half of all passes were those of single jobs, and its date was missed all the same."""
+    """Where a late one went alone, half of all passes were those of single jobs, and its date was missed all
+    the same."""
     for seed in SEEDS:
         rng = random.Random(seed)
         arrivals = [(0.0, rng.choice((8, 12, 20, 30))) for _ in range(48)]
@@ -232,7 +276,8 @@ def test_jobs_that_come_at_once_share_passes_and_keep_their_dates() -> None:
 
 
 def test_those_that_end_in_a_pass_are_decoded_before_those_that_are_due_first() -> None:
-    """Reckoned at its own place in the line, the decoding of sixteen small jobs made others take 2.3 times as long as in their turn."""
+    """Reckoned at its own place in the line, the decoding of sixteen small jobs made others take 2.3 times as
+    long as in their turn."""
     tiny, rest = lambda rows: 0.007 + 0.0016 * rows, 0.012
     for seed in SEEDS:
         rng = random.Random(seed)
@@ -322,7 +367,9 @@ def test_a_wider_pass_is_never_taken_for_quicker() -> None:
 def test_an_unknown_curve_lets_jobs_join_once_so_that_it_becomes_known() -> None:
     empty, one = Curve(), measured({2: 1.0})
     for curve in (empty, one):
-        assert choose([Waiting("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0) == [0, 1]
+        assert choose(
+            [Waiting("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0
+        ) == [0, 1]
 
 
 def test_idle_moments_fill_in_the_ladder_and_then_end() -> None:
@@ -355,9 +402,18 @@ def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[1]", '{"curves": {"model": 5}, "overhead": []}', '{"curves": {"model": [["a", 1]]}, "overhead": []}', '{"curves": {}}'],
-)  # fmt: skip
-def test_damaged_curves_are_measured_anew(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    "text",
+    [
+        "",
+        "[1]",
+        '{"curves": {"model": 5}, "overhead": []}',
+        '{"curves": {"model": [["a", 1]]}, "overhead": []}',
+        '{"curves": {}}',
+    ],
+)
+def test_damaged_curves_are_measured_anew(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "cpu.json"
     path.write_text(text)
     assert Curves(path).of("model").widest == 0

@@ -19,7 +19,11 @@ from vision.reporter import Reporter
 @pytest.fixture
 def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
     """Image models on a device where one of the larger two has room."""
-    specs = {"image": str(folders["stable-diffusion"]), "clip": str(folders["clip"]), "vit": str(folders["vit"])}
+    specs = {
+        "image": str(folders["stable-diffusion"]),
+        "clip": str(folders["clip"]),
+        "vit": str(folders["vit"]),
+    }
     shutil.copytree(folders["stable-diffusion-xl"], tmp_path / "twin")
     more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
     made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
@@ -73,7 +77,9 @@ def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) ->
     turn(engine, lambda: bool(first.got))
     engine.begin("second", second)
     turn(engine, lambda: models._crowded)
-    engine.begin("third", third)  # of the model that is there: it must not keep the second one waiting for ever
+    engine.begin(
+        "third", third
+    )  # of the model that is there: it must not keep the second one waiting for ever
     for _ in range(30):
         engine.tick()
     assert loaded(models) == ["stable-diffusion-xl"] and not second.got and not third.got
@@ -96,9 +102,14 @@ def test_a_job_that_wants_two_models_does_not_wait_for_itself(models: Models) ->
     assert job.ended
 
 
-@pytest.mark.parametrize("orders", [("xl twin", "xl twin"), ("xl twin", "twin xl"), ("twin xl", "xl twin", "xl twin", "twin xl")])
-def test_jobs_that_want_two_models_do_not_wait_for_each_other(models: Models, orders: tuple[str, ...]) -> None:
-    """As those do that find a region by words, or read pictures to blend: each kept the model that the other waited to see go."""
+@pytest.mark.parametrize(
+    "orders", [("xl twin", "xl twin"), ("xl twin", "twin xl"), ("twin xl", "xl twin", "xl twin", "twin xl")]
+)
+def test_jobs_that_want_two_models_do_not_wait_for_each_other(
+    models: Models, orders: tuple[str, ...]
+) -> None:
+    """As those do that find a region by words, or read pictures to blend: each kept the model that the other
+    waited to see go."""
     engine, jobs = Engine(), [Job(models, *order.split()) for order in orders]
     for job in jobs:
         engine.begin("job", job)

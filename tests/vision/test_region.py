@@ -22,7 +22,9 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 CARD = Card(64, 8, 4, 3.0, Draft(2, 1.0), "prompt", "any")
-REQUEST = RegionRequest(prompt="a cat", image=SHA, boxes=((20, 10, 70, 50),), num_inference_steps=3, num_images=2)
+REQUEST = RegionRequest(
+    prompt="a cat", image=SHA, boxes=((20, 10, 70, 50),), num_inference_steps=3, num_images=2
+)
 
 
 def difference(output, source: Image.Image, number: int = 0) -> np.ndarray:
@@ -70,15 +72,26 @@ def test_a_black_mask_is_refused() -> None:
 
 def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) -> None:
     with pytest.raises(UserError, match="No model that finds things"):
-        ask(models_of(image="stable-diffusion"), replace(REQUEST, boxes=(), region="the red boat"), tiny.picture())
+        ask(
+            models_of(image="stable-diffusion"),
+            replace(REQUEST, boxes=(), region="the red boat"),
+            tiny.picture(),
+        )
 
 
-@pytest.mark.parametrize("box", [(0, 0, 5, 5), (500, 300, 512, 384), (10, 10, 60, 400), (0, 0, 512, 384), (200, 100, 330, 180)])
+@pytest.mark.parametrize(
+    "box", [(0, 0, 5, 5), (500, 300, 512, 384), (10, 10, 60, 400), (0, 0, 512, 384), (200, 100, 330, 180)]
+)
 def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int]) -> None:
     size = (512, 384) if box[3] <= 384 else (512, 512)
     layout = region.plan(region.from_boxes((box,), size), CARD)
     left, top, right, bottom = layout.box
-    assert 0 <= left <= box[0] and 0 <= top <= box[1] and box[2] <= right <= size[0] and box[3] <= bottom <= size[1]
+    assert (
+        0 <= left <= box[0]
+        and 0 <= top <= box[1]
+        and box[2] <= right <= size[0]
+        and box[3] <= bottom <= size[1]
+    )
     assert right - left >= 32 and bottom - top >= 32
     assert layout.size[0] % 8 == layout.size[1] % 8 == 0
     if layout.box != (0, 0, *size):

@@ -21,7 +21,9 @@ FLOW = ("FlowMatchEulerDiscreteScheduler", {})
 KINDS = {**SCHEDULERS, "flow": FLOW}
 
 
-def run(scheduler, steps: int, clean: torch.Tensor, calls_at_most: int | None = None) -> tuple[int, torch.Tensor]:
+def run(
+    scheduler, steps: int, clean: torch.Tensor, calls_at_most: int | None = None
+) -> tuple[int, torch.Tensor]:
     """Denoise with an oracle that always knows the clean picture: (calls, where it ends)."""
     scheduler.set_timesteps(steps)
     generator = torch.Generator().manual_seed(1)
@@ -61,9 +63,13 @@ def test_a_whole_schedule_is_untouched(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_stops_early_from_words_and_from_a_picture(name: str, models_of: Callable[..., Models]) -> None:
+def test_every_family_stops_early_from_words_and_from_a_picture(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     words = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=10)
-    picture = VariationRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=10, image=SHA, strength=0.8)
+    picture = VariationRequest(
+        prompt="a red house", seed=7, num_images=1, num_inference_steps=10, image=SHA, strength=0.8
+    )
     for request in (words, picture):
         whole, half = Recorder(), Recorder()
         full = ask(models_of(image=name), request, tiny.picture(), whole)

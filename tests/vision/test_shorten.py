@@ -41,5 +41,10 @@ def test_every_word_is_weighed_in_its_place(count: int, name: str, models_of: Ca
 def test_the_demo_models_know_filler_from_meaning(tmp_path) -> None:
     models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
     for colour, thing in (("red", "house"), ("purple", "fish"), ("white", "boat")):
-        scores = dict(ask(models, ShortenRequest(prompt=f"cinematic detailed photo with {colour} {thing} highly artistic 35mm")).scores)
+        scores = dict(
+            ask(
+                models,
+                ShortenRequest(prompt=f"cinematic detailed photo with {colour} {thing} highly artistic 35mm"),
+            ).scores
+        )
         assert min(scores.pop(colour), scores.pop(thing)) > max(scores.values())

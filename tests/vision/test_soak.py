@@ -12,13 +12,17 @@ from vision.engine.passes import Passes
 
 
 @pytest.mark.parametrize(("dtype", "exact"), [("auto", False), ("bfloat16", True)])
-def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_that_they_have_alone(tmp_path: Path, dtype: str, exact: bool) -> None:
+def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_that_they_have_alone(
+    tmp_path: Path, dtype: str, exact: bool
+) -> None:
     soak = Soak(tmp_path, exact, dtype)
     assert [problem for seed in (6, 9) for problem in soak.mix(seed)] == []
     assert soak.counts["jobs"] > 8
 
 
-def test_pictures_that_were_given_to_the_wrong_job_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_that_were_given_to_the_wrong_job_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = Passes.run
 
     def swapped(self: Passes, calls: Any) -> list[Any]:

@@ -63,7 +63,10 @@ def test_the_longest_unused_go_first_when_it_gets_too_much() -> None:
 
 @pytest.mark.parametrize("name", ["stable-diffusion", "stable-diffusion-xl", "flux", "z-image"])
 def test_a_repeated_prompt_runs_no_encoder_and_draws_the_same(name: str, models_of) -> None:
-    models, request = models_of(image=name), ImagineRequest(prompt="a house that nobody else draws", seed=3, num_images=1, num_inference_steps=2)
+    models, request = (
+        models_of(image=name),
+        ImagineRequest(prompt="a house that nobody else draws", seed=3, num_images=1, num_inference_steps=2),
+    )
     pipe, runs = models.get("image").pipeline("text-to-image"), []
     hook = pipe.text_encoder.register_forward_hook(lambda *_: runs.append(1))
     first = ask(models, request)

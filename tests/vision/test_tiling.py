@@ -55,7 +55,10 @@ def test_a_picture_is_decoded_as_a_ring(models_of: Callable[..., Models]) -> Non
 
     assert ring(z).shape == plain(z).shape
     turned = torch.roll(z, (2, 3), (-2, -1))
-    errors = [float((decode(turned) - torch.roll(decode(z), (16, 24), (-2, -1))).abs().mean()) for decode in (ring, plain)]
+    errors = [
+        float((decode(turned) - torch.roll(decode(z), (16, 24), (-2, -1))).abs().mean())
+        for decode in (ring, plain)
+    ]
     assert errors[0] < errors[1] / 3, errors  # not 0: normalisation and attention see the whole picture
 
 
@@ -79,11 +82,15 @@ def test_pictures_to_look_at_that_came_along_are_not_rolled() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_draws_tiles_and_the_next_job_is_as_before(name: str, models_of: Callable[..., Models]) -> None:
+def test_every_family_draws_tiles_and_the_next_job_is_as_before(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     models, plain = models_of(image=name), replace(REQUEST, tile=False)
     before = ask(models, plain)
     tiled = ask(models, REQUEST)
-    assert apart(before.pictures[0], tiled.pictures[0]) > 0 and not [n for n in tiled.parameters["notes"] if "tile" in n]
+    assert apart(before.pictures[0], tiled.pictures[0]) > 0 and not [
+        n for n in tiled.parameters["notes"] if "tile" in n
+    ]
     assert apart(tiled.pictures[1], ask(models, replace(REQUEST, seed=8, num_images=1)).pictures[0]) <= SAME
     picture = VariationRequest(prompt="a", image=SHA, tile=True, num_images=1, num_inference_steps=4)
     assert ask(models, picture, tiny.picture()).parameters["tile"]
@@ -91,7 +98,9 @@ def test_every_family_draws_tiles_and_the_next_job_is_as_before(name: str, model
 
 
 def test_the_demo_models_edges_meet(tmp_path) -> None:
-    models = Models(WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, str(tmp_path), cpu_threads=1))
+    models = Models(
+        WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, str(tmp_path), cpu_threads=1)
+    )
     request = ImagineRequest(prompt="red flowers on the grass", seed=40, num_images=4)
     plain, tiled = (ask(models, replace(request, tile=tile)) for tile in (False, True))
     assert np.median([seam(pixels(p)) for p in plain.pictures]) > 5

@@ -1,4 +1,5 @@
-"""Tiny decoders: drafts are decoded by them, nothing else is, and one that doesn't fit costs nothing but itself. They are tiny and random."""
+"""Tiny decoders: drafts are decoded by them, nothing else is, and one that doesn't fit costs nothing but
+itself. They are tiny and random."""
 
 from __future__ import annotations
 
@@ -36,9 +37,12 @@ def save(folder: Path, channels: int = 4, seed: int = 0, levels: int = 4) -> Pat
     torch.manual_seed(seed)
     widths, blocks = (8,) * levels, (1,) * levels
     AutoencoderTiny(
-        encoder_block_out_channels=widths, decoder_block_out_channels=widths, latent_channels=channels, num_encoder_blocks=blocks,
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        latent_channels=channels,
+        num_encoder_blocks=blocks,
         num_decoder_blocks=blocks,
-    ).save_pretrained(folder)  # fmt: skip
+    ).save_pretrained(folder)
     return folder
 
 
@@ -46,13 +50,24 @@ def save(folder: Path, channels: int = 4, seed: int = 0, levels: int = 4) -> Pat
 def make(folders: dict[str, Path], tmp_path: Path) -> Callable[..., Models]:
     def models(family: str, decoder: Path | str | None, **more) -> Models:
         tiny_vaes = {family: str(decoder)} if decoder else {}
-        return Models(WorkerConfig("cpu", {"image": str(folders[family])}, str(tmp_path / "cache"), cpu_threads=1, tiny_vaes=tiny_vaes, **more))
+        return Models(
+            WorkerConfig(
+                "cpu",
+                {"image": str(folders[family])},
+                str(tmp_path / "cache"),
+                cpu_threads=1,
+                tiny_vaes=tiny_vaes,
+                **more,
+            )
+        )
 
     return models
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(family: str, make, folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(
+    family: str, make, folders: dict[str, Path], tmp_path: Path
+) -> None:
     own = json.loads((folders[family] / "vae" / "config.json").read_text())
     folder = save(tmp_path / "tiny", own["latent_channels"], levels=len(own["block_out_channels"]))
     models = make(family, folder)
@@ -62,9 +77,14 @@ def test_a_draft_is_what_diffusers_own_pipeline_decodes_with_it(family: str, mak
     vars(pipe)["vae"] = AutoencoderTiny.from_pretrained(folder)
     pipe.scheduler = model.scheduler(None)
     wanted = pipe(
-        "a red house", num_inference_steps=2, guidance_scale=1.0, width=tiny.SIDE, height=tiny.SIDE, generator=torch.Generator().manual_seed(7),
+        "a red house",
+        num_inference_steps=2,
+        guidance_scale=1.0,
+        width=tiny.SIDE,
+        height=tiny.SIDE,
+        generator=torch.Generator().manual_seed(7),
         output_type="np",
-    ).images[0]  # fmt: skip
+    ).images[0]
     assert wanted.std() > 0.01, "there is something to see"
     assert np.abs(pixels(got) - (wanted * 255).round()).max() <= 1
 
@@ -108,7 +128,11 @@ def test_every_way_to_draw_takes_it(name: str, tile: bool, make, tmp_path: Path)
 def test_a_decoder_that_gives_nothing_is_told(value: float, make, tmp_path: Path) -> None:
     models = make("stable-diffusion", save(tmp_path / "tiny"))
     vae = models.get("image").tiny.vae
-    tamper(vae, "decode", lambda original, *args, **kwargs: (torch.full_like(original(*args, **kwargs)[0], value),))
+    tamper(
+        vae,
+        "decode",
+        lambda original, *args, **kwargs: (torch.full_like(original(*args, **kwargs)[0], value),),
+    )
     with pytest.raises(BlankPicture):
         ask(models, REQUEST)
 
@@ -130,13 +154,20 @@ def wrong(kind: str, folder: Path, folders: dict[str, Path]) -> Path | str:
 
 
 KINDS = {
-    "channels": "16 channels", "factor": "4 times", "code": "its own code", "missing weights": "lacks weights",
-    "another model": "isn't a tiny decoder", "one file": "isn't a tiny decoder", "a pin that isn't its own": "isn't what was pinned",
-}  # fmt: skip
+    "channels": "16 channels",
+    "factor": "4 times",
+    "code": "its own code",
+    "missing weights": "lacks weights",
+    "another model": "isn't a tiny decoder",
+    "one file": "isn't a tiny decoder",
+    "a pin that isn't its own": "isn't what was pinned",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_that_does_not_fit_is_refused_and_drafts_go_on_without(kind: str, make, folders: dict[str, Path], tmp_path: Path, caplog) -> None:
+def test_one_that_does_not_fit_is_refused_and_drafts_go_on_without(
+    kind: str, make, folders: dict[str, Path], tmp_path: Path, caplog
+) -> None:
     models = make("stable-diffusion", wrong(kind, tmp_path / "tiny", folders))
     assert pictures(ask(models, REQUEST)) == pictures(ask(make("stable-diffusion", None), REQUEST))
     assert KINDS[kind] in caplog.text and "its own decoder" in caplog.text
@@ -157,24 +188,41 @@ def test_a_pinned_one_is_taken(make, tmp_path: Path) -> None:
 def test_the_list_of_models_shows_and_tries_them(folders: dict[str, Path], tmp_path: Path, capsys) -> None:
     good, bad = save(tmp_path / "good"), save(tmp_path / "bad", channels=16)
     environment = {
-        "IMAGE_MODEL": str(folders["stable-diffusion"]), "IMAGE_MODELS": f"xl={folders['stable-diffusion-xl']}", "DATA_DIR": str(tmp_path),
+        "IMAGE_MODEL": str(folders["stable-diffusion"]),
+        "IMAGE_MODELS": f"xl={folders['stable-diffusion-xl']}",
+        "DATA_DIR": str(tmp_path),
         "TINY_VAES": f"stable-diffusion={good}, stable-diffusion-xl={bad}, sdxl={good}, flux={good}",
-    }  # fmt: skip
+    }
     settings = load_settings(environment, Path("/nonexistent/.env"))
-    configured = {role: spec for role, spec in doctor.configured(settings).items() if role.startswith(("image", "tiny"))}
+    configured = {
+        role: spec for role, spec in doctor.configured(settings).items() if role.startswith(("image", "tiny"))
+    }
     infos = {info.role: info for info in catalog.describe_models(configured, tmp_path)}
     assert infos["image xl"].family == "Stable Diffusion XL" and "jobs share steps" in infos["image xl"].notes
     assert "4 channels" in infos["tiny stable-diffusion"].notes[0]
-    assert "no family sdxl" in infos["tiny sdxl"].problem and "stable-diffusion-xl" in infos["tiny sdxl"].problem
+    assert (
+        "no family sdxl" in infos["tiny sdxl"].problem and "stable-diffusion-xl" in infos["tiny sdxl"].problem
+    )
     del configured["tiny sdxl"]
     tried = catalog.try_models(configured, tmp_path)
     assert tried.keys() == configured.keys()
     assert [tried[role] for role in ("image", "image xl", "tiny stable-diffusion")] == ["", "", ""]
-    assert "16 channels" in tried["tiny stable-diffusion-xl"] and "nothing to try it with" in tried["tiny flux"]
+    assert (
+        "16 channels" in tried["tiny stable-diffusion-xl"] and "nothing to try it with" in tried["tiny flux"]
+    )
 
 
 def test_a_worker_is_offline_only_once_everything_is_here(folders: dict[str, Path], tmp_path: Path) -> None:
-    here = WorkerConfig("cpu", {"image": str(folders["flux"])}, str(tmp_path), loras={"ink": str(tmp_path / "ink.safetensors")})
+    here = WorkerConfig(
+        "cpu",
+        {"image": str(folders["flux"])},
+        str(tmp_path),
+        loras={"ink": str(tmp_path / "ink.safetensors")},
+    )
     assert worker.everything_here(here)
-    for more in ({"tiny_vaes": {"flux": "owner/name"}}, {"loras": {"a": "owner/name"}}, {"image_models": {"v6": "owner/name"}}):
+    for more in (
+        {"tiny_vaes": {"flux": "owner/name"}},
+        {"loras": {"a": "owner/name"}},
+        {"image_models": {"v6": "owner/name"}},
+    ):
         assert not worker.everything_here(replace(here, **more))

@@ -35,7 +35,14 @@ class Adder:
         return [item + 1 for item in items]
 
 
-def begin(engine: Engine, ends: dict[Any, Any], adder: Adder, item: Any, like: object = (), check: Callable[[], None] = lambda: None) -> None:
+def begin(
+    engine: Engine,
+    ends: dict[Any, Any],
+    adder: Adder,
+    item: Any,
+    like: object = (),
+    check: Callable[[], None] = lambda: None,
+) -> None:
     def done(result: Any, error: BaseException | None) -> None:
         ends[item] = error or result
 
@@ -128,7 +135,9 @@ def drawing(engine: Engine, step: Step, steps: int, ended: Callable[[], None]) -
 
 
 @pytest.mark.parametrize(("steps", "slices", "seconds"), [(50, 300, 0.02), (30, 40, 0.06), (4, 30, 0.01)])
-def test_a_generation_is_delayed_by_a_twentieth_and_guests_get_on(steps: int, slices: int, seconds: float) -> None:
+def test_a_generation_is_delayed_by_a_twentieth_and_guests_get_on(
+    steps: int, slices: int, seconds: float
+) -> None:
     """Generations of 0.1 s a step, one after another, and a guest with work for many slices."""
     clock = Clock()
     engine, step, spent = Engine(clock=clock), Step(clock, 0.1), []
@@ -176,7 +185,9 @@ class Member(Recorder):
 
     def __call__(self, seat: Seat) -> None:
         self.seat = seat
-        self.output = capability(self.request.kind)(self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self)
+        self.output = capability(self.request.kind)(
+            self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self
+        )
 
 
 def together(models: Models, asked: Sequence[tuple[Request, Image.Image | None]]) -> list[Output]:
@@ -199,7 +210,10 @@ def test_descriptions_of_several_pictures_are_written_at_once_and_are_the_same(
 ) -> None:
     models = models_of(caption=name)
     captioner = models.get("caption")
-    asked = [(DescribeRequest(image=SHA, seed=seed, num_captions=2), tiny.picture(64, 64, seed)) for seed in range(4)]
+    asked = [
+        (DescribeRequest(image=SHA, seed=seed, num_captions=2), tiny.picture(64, 64, seed))
+        for seed in range(4)
+    ]
     alone = [ask(models, request, image).captions for request, image in asked]
     rows, generate = [], captioner.model.generate
 
@@ -212,26 +226,39 @@ def test_descriptions_of_several_pictures_are_written_at_once_and_are_the_same(
     assert rows[:1] == [4], "the first text of each in one call"
 
 
-def test_pictures_of_different_sizes_are_written_apart_where_that_matters(models_of: Callable[..., Models]) -> None:
+def test_pictures_of_different_sizes_are_written_apart_where_that_matters(
+    models_of: Callable[..., Models],
+) -> None:
     models = models_of(caption="idefics3")
-    asked = [(DescribeRequest(image=SHA, num_captions=1), tiny.picture(*size)) for size in ((64, 64), (200, 64), (64, 64))]
+    asked = [
+        (DescribeRequest(image=SHA, num_captions=1), tiny.picture(*size))
+        for size in ((64, 64), (200, 64), (64, 64))
+    ]
     alone = [ask(models, request, image).captions for request, image in asked]
     assert [output.captions for output in together(models, asked)] == alone
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])
-def test_labels_and_words_of_several_users_are_read_at_once(name: str, models_of: Callable[..., Models]) -> None:
+def test_labels_and_words_of_several_users_are_read_at_once(
+    name: str, models_of: Callable[..., Models]
+) -> None:
     models = models_of(clip=name, vit="vit")
     matcher = models.get("clip")
     asked: list[tuple[Request, Image.Image | None]] = [
-        *((ClassifyRequest(image=SHA, labels=("a cat", f"a dog {i}")), tiny.picture(64, 64, i)) for i in range(3)),
-        *((ClassifyRequest(image=SHA), tiny.picture(64, 64, i)) for i in range(3)), (ShortenRequest(prompt="a red house in the snow"), None),
-    ]  # fmt: skip
+        *(
+            (ClassifyRequest(image=SHA, labels=("a cat", f"a dog {i}")), tiny.picture(64, 64, i))
+            for i in range(3)
+        ),
+        *((ClassifyRequest(image=SHA), tiny.picture(64, 64, i)) for i in range(3)),
+        (ShortenRequest(prompt="a red house in the snow"), None),
+    ]
     alone = [ask(models, request, image).scores for request, image in asked]
     matcher._known.clear()
     looks: list[int] = []
     vision = matcher.model.vision_model
-    hook = vision.register_forward_hook(lambda module, given, named, out: looks.append(len(named["pixel_values"])), with_kwargs=True)
+    hook = vision.register_forward_hook(
+        lambda module, given, named, out: looks.append(len(named["pixel_values"])), with_kwargs=True
+    )
     found = [output.scores for output in together(models, asked)]
     hook.remove()
     assert looks == [3]

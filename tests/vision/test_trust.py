@@ -1,4 +1,5 @@
-"""Only models that can't run anything, and only those that were meant. All poisons on all models: ``make security``."""
+"""Only models that can't run anything, and only those that were meant. All poisons on all models: ``make
+security``."""
 
 import shutil
 from pathlib import Path
@@ -18,8 +19,12 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> weights.Watch:
     return weights.Watch(tmp_path_factory.mktemp("poisoned"))
 
 
-def test_poisoned_folders_run_nothing(folders: dict[str, Path], watch: weights.Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    some = [case for case in weights.cases(folders) if case[0] == "vit" or case[2] in weights.PIPELINE_POISONS]
+def test_poisoned_folders_run_nothing(
+    folders: dict[str, Path], watch: weights.Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = [
+        case for case in weights.cases(folders) if case[0] == "vit" or case[2] in weights.PIPELINE_POISONS
+    ]
     monkeypatch.setattr(weights, "cases", lambda folders: iter(some))
     count, ran, loaded = weights.attack(folders, Path(watch.folder), watch)
     assert count == len(some) >= 30
@@ -35,7 +40,11 @@ def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tm
     shutil.copytree(folders["vit"], folder)
     spec = f"{folder}@sha256:{trust.digest(folder)}"
     source = catalog.parse(spec)
-    assert (source.kind, source.path, source.name) == ("folder", folder, "vit") and source.digest == trust.digest(folder)
+    assert (source.kind, source.path, source.name) == (
+        "folder",
+        folder,
+        "vit",
+    ) and source.digest == trust.digest(folder)
     catalog.verify(source, folder, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     with pytest.raises(ModelError, match="isn't what was pinned"):
@@ -71,7 +80,9 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
     def download(repo, name, revision, cache_dir, token):
         target = Path(cache_dir) / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((made / name).read_bytes()[:-1] + (b"x" if broken else (made / name).read_bytes()[-1:]))
+        target.write_bytes(
+            (made / name).read_bytes()[:-1] + (b"x" if broken else (made / name).read_bytes()[-1:])
+        )
 
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.delenv("HF_HOME", raising=False)
@@ -79,13 +90,17 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
 
 
-def test_what_the_hub_hands_over_must_be_what_it_states(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hub_hands_over_must_be_what_it_states(
+    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
         catalog.fetch(catalog.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
-def test_a_fetched_model_that_is_changed_later_is_not_loaded(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetched_model_that_is_changed_later_is_not_loaded(
+    folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
     source = catalog.parse("owner/name")
     folder = catalog.fetch(source, tmp_path)

@@ -29,7 +29,9 @@ def opened(output) -> Image.Image:
 
 @pytest.mark.parametrize("mode", ["subtle", "creative"])
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_every_family_enlarges_to_exactly_twice_the_side(name: str, mode: str, models_of: Callable[..., Models]) -> None:
+def test_every_family_enlarges_to_exactly_twice_the_side(
+    name: str, mode: str, models_of: Callable[..., Models]
+) -> None:
     source, recorder = tiny.picture(90, 64), Recorder()
     output = ask(models_of(image=name), replace(REQUEST, mode=mode), source, recorder)
     assert opened(output).size == (180, 128) == (output.parameters["width"], output.parameters["height"])
@@ -55,5 +57,8 @@ def test_what_is_too_large_is_refused_with_what_fits() -> None:
 def test_only_creative_reads_the_words(models_of: Callable[..., Models]) -> None:
     models = models_of(image="stable-diffusion")
     for mode, differs in (("subtle", False), ("creative", True)):
-        pair = [opened(ask(models, replace(REQUEST, mode=mode, prompt=p, strength=0.6), tiny.picture())).tobytes() for p in ("a cat", "the sea")]
+        pair = [
+            opened(ask(models, replace(REQUEST, mode=mode, prompt=p, strength=0.6), tiny.picture())).tobytes()
+            for p in ("a cat", "the sea")
+        ]
         assert (pair[0] != pair[1]) is differs

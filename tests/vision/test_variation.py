@@ -17,8 +17,14 @@ from vision.provider import Models
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
-def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, int], models_of: Callable[..., Models]) -> None:
-    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(*size))
+def test_any_size_is_brought_to_the_native_area_in_its_shape(
+    size: tuple[int, int], models_of: Callable[..., Models]
+) -> None:
+    output = ask(
+        models_of(image="stable-diffusion"),
+        VariationRequest(prompt="", image=SHA, num_images=1),
+        tiny.picture(*size),
+    )
     width, height = Image.open(io.BytesIO(output.pictures[0].data)).size
     assert width % 8 == height % 8 == 0
     assert 0.75 < width * height / 64**2 < 1.3
@@ -26,7 +32,11 @@ def test_any_size_is_brought_to_the_native_area_in_its_shape(size: tuple[int, in
 
 
 def test_a_very_long_picture_is_cut_and_that_is_said(models_of: Callable[..., Models]) -> None:
-    output = ask(models_of(image="stable-diffusion"), VariationRequest(prompt="", image=SHA, num_images=1), tiny.picture(2000, 100))
+    output = ask(
+        models_of(image="stable-diffusion"),
+        VariationRequest(prompt="", image=SHA, num_images=1),
+        tiny.picture(2000, 100),
+    )
     assert "middle" in output.parameters["notes"][0]
 
 
@@ -35,13 +45,23 @@ def test_a_wide_picture_of_imagine_keeps_its_shape(models_of: Callable[..., Mode
     drawn = ask(models, ImagineRequest(prompt="a", aspect_ratio=(4, 1), num_images=1)).pictures[0]
     source = Image.open(io.BytesIO(drawn.data)).convert("RGB")
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), source)
-    assert Image.open(io.BytesIO(output.pictures[0].data)).size == source.size and output.parameters["notes"] == []
+    assert (
+        Image.open(io.BytesIO(output.pictures[0].data)).size == source.size
+        and output.parameters["notes"] == []
+    )
 
 
 def test_the_strengths_are_the_cards(folders: dict[str, Path], tmp_path: Path) -> None:
-    models = with_card(folders["stable-diffusion"], tmp_path, variation={"subtle": 0.3, "strong": 0.9}, num_inference_steps=10)
+    models = with_card(
+        folders["stable-diffusion"],
+        tmp_path,
+        variation={"subtle": 0.3, "strong": 0.9},
+        num_inference_steps=10,
+    )
     for name, strength in (("subtle", 0.3), ("strong", 0.9)):
-        output = ask(models, VariationRequest(prompt="a", image=SHA, variation=name, num_images=1), tiny.picture())
+        output = ask(
+            models, VariationRequest(prompt="a", image=SHA, variation=name, num_images=1), tiny.picture()
+        )
         assert (output.parameters["strength"], output.parameters["variation"]) == (strength, name)
 
 
@@ -50,7 +70,9 @@ def test_a_given_strength_comes_first(models_of: Callable[..., Models]) -> None:
     assert ask(models_of(image="stable-diffusion"), request, tiny.picture()).parameters["strength"] == 0.5
 
 
-def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     """Enlarged and averaged again, a picture is nearly what the model drew."""
     import numpy as np
 

@@ -13,12 +13,32 @@ from pathlib import Path
 
 import pytest
 
-from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, OutpaintRequest, Request, VariationRequest, to_json
+from core.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    Request,
+    VariationRequest,
+    to_json,
+)
 from tests import tiny
 from tests.vision.conftest import SHA
 from tests.vision.test_families import SAME, apart
 from vision import worker
-from vision.protocol import Broke, Done, Fault, LoadingModel, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.protocol import (
+    Broke,
+    Done,
+    Fault,
+    LoadingModel,
+    Quit,
+    Ready,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    WorkerConfig,
+)
 
 PATIENCE = 60  # seconds until a silent worker fails the test
 
@@ -52,7 +72,10 @@ def start(specs: dict[str, str], tmp_path: Path, **config) -> Running:
     tiny.picture(96, 64).save(picture)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker.main, args=(theirs, WorkerConfig("cpu", specs, str(tmp_path / "cache"), cpu_threads=1, **config)))
+    process = context.Process(
+        target=worker.main,
+        args=(theirs, WorkerConfig("cpu", specs, str(tmp_path / "cache"), cpu_threads=1, **config)),
+    )
     process.start()
     theirs.close()
     return Running(process, ours, {SHA: str(picture)})
@@ -65,7 +88,12 @@ def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     others = {"other": "/nowhere/at-all"}
     made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False, image_models=others)
     ready = made.receive()
-    assert isinstance(ready, Ready) and ready.pid == made.process.pid and ready.memory > 2**28 and ready.slots > 1
+    assert (
+        isinstance(ready, Ready)
+        and ready.pid == made.process.pid
+        and ready.memory > 2**28
+        and ready.slots > 1
+    )
     yield made
     made.conn.send(Quit())
     made.process.join(PATIENCE)
@@ -92,7 +120,9 @@ def test_a_worker_does_every_kind_of_job_and_reports_each_step(running: Running,
     assert {message.job_id for message in heard} | {answer.job_id} == {"job"}
 
 
-def test_the_first_job_says_which_model_is_loaded(folders: dict[str, Path], running: Running, tmp_path: Path) -> None:
+def test_the_first_job_says_which_model_is_loaded(
+    folders: dict[str, Path], running: Running, tmp_path: Path
+) -> None:
     made = start({"image": str(folders["flux"])}, tmp_path)
     made.receive()
     made.ask("first", ImagineRequest(prompt="a"))
@@ -144,8 +174,12 @@ def test_a_stopped_job_does_not_stop_the_one_it_shares_its_steps_with(running: R
 def test_jobs_that_come_together_share_their_steps_and_each_gets_its_own_pictures(running: Running) -> None:
     requests = {
         "words": ImagineRequest(prompt="a cat", seed=5, num_images=2, num_inference_steps=12, sampler="heun"),
-        "a picture": VariationRequest(prompt="a cat", image=SHA, seed=5, num_images=1, num_inference_steps=20, width=64, height=64),
-        "a mask": OutpaintRequest(prompt="a cat", image=SHA, left=32, num_inference_steps=10, sampler="dpm++sde"),
+        "a picture": VariationRequest(
+            prompt="a cat", image=SHA, seed=5, num_images=1, num_inference_steps=20, width=64, height=64
+        ),
+        "a mask": OutpaintRequest(
+            prompt="a cat", image=SHA, left=32, num_inference_steps=10, sampler="dpm++sde"
+        ),
     }
     alone = {}
     for name, request in requests.items():

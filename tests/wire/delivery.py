@@ -1,7 +1,7 @@
 """Many deliveries, half of them hit by a network fault: ``python -m tests.wire.delivery --n 5000``.
 
-The real ``bot.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1; only the queue is played.
-Exactly one message for each job must stand there at the end.
+The real ``bot.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1; only the
+queue is played. Exactly one message for each job must stand there at the end.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ HISTORY = (Queued(2, 9.0), Started(), Progress(1, 4), Progress(3, 4), Rendered()
 
 
 class PlayedQueue:
-    """As much of ``jobs.queue.Queue`` as a delivery asks for. ``events``: job id → what each watcher of it will see, in order."""
+    """As much of ``jobs.queue.Queue`` as a delivery asks for. ``events``: job id → what each watcher of it
+    will see, in order."""
 
     def __init__(self, picture: StoredPicture) -> None:
         self.picture = picture
@@ -55,8 +56,18 @@ class PlayedQueue:
         self.events: dict[str, Callable[[], AsyncIterator[Event]]] = {}
         self.delivered_by: dict[str, str] = {}
 
-    def add(self, origin: Origin, events: Callable[[], AsyncIterator[Event]] | None = None, **values: Any) -> Job:
-        job = Job(new_job_id(), ImagineRequest(prompt="a red house", seed=5), origin, Status.RENDERED, Lane.FAST, datetime.now(UTC), **values)
+    def add(
+        self, origin: Origin, events: Callable[[], AsyncIterator[Event]] | None = None, **values: Any
+    ) -> Job:
+        job = Job(
+            new_job_id(),
+            ImagineRequest(prompt="a red house", seed=5),
+            origin,
+            Status.RENDERED,
+            Lane.FAST,
+            datetime.now(UTC),
+            **values,
+        )
         self.jobs[job.id] = job
         self.events[job.id] = events or _history
         return job
@@ -73,10 +84,14 @@ class PlayedQueue:
     async def result(self, job_id: str) -> Result:
         return Result(self.jobs[job_id], (self.picture,), None, parameters={"model": "played"})
 
-    async def remember_message(self, job_id: str, message_id: int, channel_id: int, guild_id: int | None) -> bool:
+    async def remember_message(
+        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None
+    ) -> bool:
         return True
 
-    async def delivered(self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str) -> bool:
+    async def delivered(
+        self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
+    ) -> bool:
         self.delivered_by[job_id] = rung
         return True
 
@@ -152,11 +167,15 @@ async def _unnoted(user_id: int, sha256: str) -> None:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, *, kind: type[Delivery] = Delivery, transport: Transport | None = None) -> AsyncIterator[Bench]:
+async def open_bench(
+    folder: Path, *, kind: type[Delivery] = Delivery, transport: Transport | None = None
+) -> AsyncIterator[Bench]:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), (200, 60, 60)).save(out, "PNG")
     files = Files(folder)
-    picture = StoredPicture(await files.put(out.getvalue(), "image/png"), "image/png", 64, 64, 5, 0, len(out.getvalue()))
+    picture = StoredPicture(
+        await files.put(out.getvalue(), "image/png"), "image/png", 64, 64, 5, 0, len(out.getvalue())
+    )
     async with Discord() as discord:
         point_at(discord.url)
         client = library.Client(intents=library.Intents.none())
@@ -164,8 +183,12 @@ async def open_bench(folder: Path, *, kind: type[Delivery] = Delivery, transport
             await client.login(TOKEN)
             queue = PlayedQueue(picture)
             settings = load({}, folder / "none.env")
-            delivery = kind(client, queue, files, Intake(files, 2**20, _unnoted), Lenient(), settings, transport)  # type: ignore[arg-type]
-            client._connection.user = library.ClientUser(state=client._connection, data=discord._me(None))  # READY would bring it
+            delivery = kind(
+                client, queue, files, Intake(files, 2**20, _unnoted), Lenient(), settings, transport
+            )  # type: ignore[arg-type]
+            client._connection.user = library.ClientUser(
+                state=client._connection, data=discord._me(None)
+            )  # READY would bring it
             yield Bench(discord, queue, delivery, client)
             await delivery.close(grace=0)
 
@@ -188,7 +211,9 @@ async def run(folder: Path, n: int, seed: int = 1, **seeded: Any) -> Report:
     """``n`` deliveries with every second one hit. ``seeded``: of ``open_bench``."""
     dice, began = random.Random(seed), time.monotonic()
     kinds = dice.choices(list(RUNGS), list(RUNGS.values()), k=n)
-    transport = seeded.pop("transport", None) or Transport(Breaker(limit=100 * n))  # the breaker has tests of its own
+    transport = seeded.pop("transport", None) or Transport(
+        Breaker(limit=100 * n)
+    )  # the breaker has tests of its own
     async with open_bench(folder, transport=transport, **seeded) as bench:
         origins = [bench.origin(rung, number) for number, rung in enumerate(kinds)]
         jobs = [bench.queue.add(origin) for origin in origins]
@@ -226,7 +251,9 @@ def _count(bench: Bench, jobs: list[Job]) -> Report:
         _, found, job_id = message.content.partition("job ")
         if found and message.shown and message.files:
             shown[job_id[:12]].append(message)
-    report = Report(len(jobs), rungs=Counter(bench.queue.delivered_by.values()), faults=bench.discord.faults_done)
+    report = Report(
+        len(jobs), rungs=Counter(bench.queue.delivered_by.values()), faults=bench.discord.faults_done
+    )
     for job_id, messages in shown.items():
         report.messages += len(messages)
         report.lost += not messages
@@ -242,7 +269,10 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(Path(folder), arguments.n, arguments.seed))
-    print(f"{report.n} deliveries in {report.seconds:.1f} s: {report.messages} messages, {report.lost} lost, {report.doubled} doubled")
+    print(
+        f"{report.n} deliveries in {report.seconds:.1f} s: {report.messages} messages, {report.lost} lost,"
+        f" {report.doubled} doubled"
+    )
     print("rungs:", dict(report.rungs))
     print("faults:", dict(sorted(report.faults.items())))
     return 0 if report.messages == report.n and not report.lost and not report.doubled else 1

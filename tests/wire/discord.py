@@ -1,7 +1,9 @@
-"""A small Discord on 127.0.0.1: the gateway and the REST routes the bot uses, a world that outlives the bot, and faults.
+"""A small Discord on 127.0.0.1: the gateway and the REST routes the bot uses, a world that outlives the bot,
+and faults.
 
-It knows what was posted where, how often, and when each interaction was acknowledged. It models no permissions beyond the
-switches below, no rate-limit buckets, no threads and no TLS. Payload fields: https://discord.com/developers/docs/reference
+It knows what was posted where, how often, and when each interaction was acknowledged. It models no
+permissions beyond the switches below, no rate-limit buckets, no threads and no TLS. Payload fields:
+https://discord.com/developers/docs/reference
 """
 
 from __future__ import annotations
@@ -28,10 +30,22 @@ NONCE_LIFE = 300.0  # seconds; "the past few minutes"
 THINKING, EPHEMERAL = 128, 64  # message flags
 
 FAULTS = (
-    "500", "502", "503", "520", "524", "429", "429 from Cloudflare", "reset before commit", "reset after commit",
-    "closed before commit", "closed after commit", "slow", "truncated", "wrong content type",
+    "500",
+    "502",
+    "503",
+    "520",
+    "524",
+    "429",
+    "429 from Cloudflare",
+    "reset before commit",
+    "reset after commit",
+    "closed before commit",
+    "closed after commit",
+    "slow",
+    "truncated",
+    "wrong content type",
 )
-"""What can befall one request. 5xx and 429: nothing is committed. slow, truncated, wrong content type: it is."""
+"""Ways for one request to fail. 5xx and 429 commit nothing; slow, truncated and wrong content type do."""
 COMMITTED = ("reset after commit", "closed after commit", "slow", "truncated", "wrong content type")
 SLOW = 1.0  # seconds
 
@@ -95,10 +109,11 @@ class Call:
 
 
 class Discord:
-    """``async with Discord() as discord``: serves at ``discord.url`` until it is left; the world stays readable.
+    """``async with Discord() as discord``: serves at ``discord.url`` until it is left; the world stays
+    readable.
 
-    ``fault``: asked for every request, answers with one of FAULTS or None. ``before``, ``after``: told of every request
-    before anything happened and after it was committed.
+    ``fault``: asked for every request, answers with one of FAULTS or None. ``before``, ``after``: told of
+    every request before anything happened and after it was committed.
     """
 
     def __init__(self, *, heartbeat_interval: float = 41.25) -> None:
@@ -144,9 +159,11 @@ class Discord:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def until(self, predicate: Callable[[], Any], seconds: float = 60.0, *, every: float | None = None) -> Any:
-        """The first true value of ``predicate()``, asked again after each request and each change at the gateway, or ``every`` so many
-        seconds for what isn't seen here."""
+    async def until(
+        self, predicate: Callable[[], Any], seconds: float = 60.0, *, every: float | None = None
+    ) -> Any:
+        """The first true value of ``predicate()``, asked again after each request and each change at the
+        gateway, or ``every`` so many seconds for what isn't seen here."""
         async with asyncio.timeout(seconds):
             while not (value := predicate()):
                 waiter = asyncio.get_running_loop().create_future()
@@ -190,17 +207,38 @@ class Discord:
     def press(self, message: Message, custom_id: str, user_id: int) -> Interaction:
         """Somebody presses a button."""
         made = self.interaction(message.channel_id, user_id, kind=3)
-        return self._act(made, {"data": {"custom_id": custom_id, "component_type": 2}, "message": self._message(message)})
+        return self._act(
+            made, {"data": {"custom_id": custom_id, "component_type": 2}, "message": self._message(message)}
+        )
 
     def _act(self, made: Interaction, extra: dict[str, Any]) -> Interaction:
-        member = {"user": _user(made.user_id), "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "permissions": "0",
-                  "deaf": False, "mute": False, "flags": 0}
+        member = {
+            "user": _user(made.user_id),
+            "roles": [],
+            "joined_at": "2026-01-01T00:00:00+00:00",
+            "permissions": "0",
+            "deaf": False,
+            "mute": False,
+            "flags": 0,
+        }
         made.sent = time.monotonic()
         made.payload = {
-            "id": str(made.id), "application_id": str(APPLICATION), "type": made.kind, "token": made.token, "version": 1,
-            "guild_id": str(GUILD), "channel_id": str(made.channel_id), "channel": _channel(made.channel_id), "member": member,
-            "app_permissions": "2147483647", "locale": "en-US", "entitlements": [], "context": 0,
-            "authorizing_integration_owners": {"0": str(GUILD)}, "attachment_size_limit": 10 * 2**20, **extra,
+            "id": str(made.id),
+            "application_id": str(APPLICATION),
+            "type": made.kind,
+            "token": made.token,
+            "version": 1,
+            "guild_id": str(GUILD),
+            "channel_id": str(made.channel_id),
+            "channel": _channel(made.channel_id),
+            "member": member,
+            "app_permissions": "2147483647",
+            "locale": "en-US",
+            "entitlements": [],
+            "context": 0,
+            "authorizing_integration_owners": {"0": str(GUILD)},
+            "attachment_size_limit": 10 * 2**20,
+            **extra,
         }
         self.tell(made)
         return made
@@ -211,7 +249,14 @@ class Discord:
 
     # The world
 
-    def post(self, channel_id: int, content: str = "", *, flags: int = 0, files: list[tuple[str, bytes]] | None = None) -> Message:
+    def post(
+        self,
+        channel_id: int,
+        content: str = "",
+        *,
+        flags: int = 0,
+        files: list[tuple[str, bytes]] | None = None,
+    ) -> Message:
         message = Message(self.new_id(), channel_id, content, files or [], flags=flags)
         self.messages[message.id] = message
         return message
@@ -222,14 +267,31 @@ class Discord:
 
     def _message(self, message: Message) -> dict[str, Any]:
         attachments = [
-            {"id": str(message.id + i), "filename": name, "size": len(data), "url": f"{self.url}/attachments/{message.id}/{i}",
-             "proxy_url": f"{self.url}/attachments/{message.id}/{i}"}
+            {
+                "id": str(message.id + i),
+                "filename": name,
+                "size": len(data),
+                "url": f"{self.url}/attachments/{message.id}/{i}",
+                "proxy_url": f"{self.url}/attachments/{message.id}/{i}",
+            }
             for i, (name, data) in enumerate(message.files)
         ]
         return {
-            "id": str(message.id), "channel_id": str(message.channel_id), "author": _user(BOT), "content": message.content,
-            "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "tts": False, "mention_everyone": False, "mentions": [],
-            "mention_roles": [], "attachments": attachments, "embeds": [], "pinned": False, "type": 0, "flags": message.flags,
+            "id": str(message.id),
+            "channel_id": str(message.channel_id),
+            "author": _user(BOT),
+            "content": message.content,
+            "timestamp": "2026-01-01T00:00:00+00:00",
+            "edited_timestamp": None,
+            "tts": False,
+            "mention_everyone": False,
+            "mentions": [],
+            "mention_roles": [],
+            "attachments": attachments,
+            "embeds": [],
+            "pinned": False,
+            "type": 0,
+            "flags": message.flags,
             "components": message.components,
         }
 
@@ -278,7 +340,9 @@ class Discord:
             await asyncio.sleep(SLOW)
             return answer
         elif fault == "truncated":
-            return web.Response(body=answer.body[: len(answer.body) // 2], headers={"Content-Type": "application/json"})
+            return web.Response(
+                body=answer.body[: len(answer.body) // 2], headers={"Content-Type": "application/json"}
+            )
         elif fault == "wrong content type":
             return web.Response(body=answer.body, headers={"Content-Type": "text/plain"})
         return web.Response()
@@ -297,16 +361,35 @@ class Discord:
         return _user(user_id)
 
     def _application(self, call: Call) -> Any:
-        return {"id": str(APPLICATION), "name": "Atelier", "description": "", "icon": None, "bot_public": True,
-                "bot_require_code_grant": False, "owner": _user(OWNER), "verify_key": "0" * 64, "flags": 0}
+        return {
+            "id": str(APPLICATION),
+            "name": "Atelier",
+            "description": "",
+            "icon": None,
+            "bot_public": True,
+            "bot_require_code_grant": False,
+            "owner": _user(OWNER),
+            "verify_key": "0" * 64,
+            "flags": 0,
+        }
 
     def _gateway_address(self, call: Call) -> Any:
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
-        return {"url": self.url.replace("http", "ws") + "/gateway/", "shards": 1, "session_start_limit": limit}
+        return {
+            "url": self.url.replace("http", "ws") + "/gateway/",
+            "shards": 1,
+            "session_start_limit": limit,
+        }
 
     def _put_commands(self, call: Call, application: int) -> Any:
-        self.commands = {c["name"]: {**c, "id": self.new_id(), "application_id": application} for c in call.body}
-        known = {"description": "", "contexts": None, "integration_types": None}  # context menus have no description
+        self.commands = {
+            c["name"]: {**c, "id": self.new_id(), "application_id": application} for c in call.body
+        }
+        known = {
+            "description": "",
+            "contexts": None,
+            "integration_types": None,
+        }  # context menus have no description
         return [{**known, **c, "id": str(c["id"])} for c in self.commands.values()]
 
     def _acknowledge(self, call: Call, number: int, token: str) -> Any:
@@ -321,7 +404,9 @@ class Discord:
             flags = int(data.get("flags") or 0) | (THINKING if kind == 5 else 0)
             made.message = self.post(made.channel_id, flags=flags)
             self._change(made.message, data, call.files, keep_flags=True)
-        resource = {"resource": {"type": kind, "message": self._message(made.message)}} if made.message else {}
+        resource = (
+            {"resource": {"type": kind, "message": self._message(made.message)}} if made.message else {}
+        )
         return {"interaction": {"id": str(made.id), "type": made.kind}, **resource}
 
     def _by_token(self, token: str) -> Interaction:
@@ -341,7 +426,9 @@ class Discord:
     def _followup(self, call: Call, application: int, token: str) -> Any:
         made = self._by_token(token)
         flags = int(call.body.get("flags") or 0)
-        first = made.message is not None and made.message.flags & THINKING  # it takes the place of "thinking …"
+        first = (
+            made.message is not None and made.message.flags & THINKING
+        )  # it takes the place of "thinking …"
         message = made.message if first else self.post(made.channel_id, flags=flags)
         if not first:
             made.followups.append(message)
@@ -362,7 +449,14 @@ class Discord:
             self._change(message, call.body, call.files)
         return self._message(message)
 
-    def _change(self, message: Message, body: dict[str, Any], files: list[tuple[str, bytes]], *, keep_flags: bool = False) -> None:
+    def _change(
+        self,
+        message: Message,
+        body: dict[str, Any],
+        files: list[tuple[str, bytes]],
+        *,
+        keep_flags: bool = False,
+    ) -> None:
         if not keep_flags:
             message.flags &= ~THINKING
         message.content = body.get("content", message.content) or ""
@@ -389,7 +483,11 @@ class Discord:
 
     def _history(self, call: Call, channel_id: int) -> Any:
         after, before = int(call.query.get("after", 0)), int(call.query.get("before", 1 << 63))
-        found = [m for m in self.messages.values() if m.channel_id == channel_id and m.shown and after < m.id < before]
+        found = [
+            m
+            for m in self.messages.values()
+            if m.channel_id == channel_id and m.shown and after < m.id < before
+        ]
         limit = int(call.query.get("limit", 50))
         found = sorted(found, key=lambda m: m.id)
         return [self._message(m) for m in reversed(found[:limit] if after else found[-limit:])]
@@ -431,10 +529,18 @@ class Discord:
                     return
                 gateway.session = f"session-{next(self._numbers)}"
                 self._sessions[gateway.session] = []
-                self._send(gateway.session, "READY", {
-                    "v": 10, "user": self._me(None), "guilds": [{"id": str(GUILD), "unavailable": True}], "session_id": gateway.session,
-                    "resume_gateway_url": self.url.replace("http", "ws") + "/gateway/", "application": {"id": str(APPLICATION), "flags": 0},
-                })
+                self._send(
+                    gateway.session,
+                    "READY",
+                    {
+                        "v": 10,
+                        "user": self._me(None),
+                        "guilds": [{"id": str(GUILD), "unavailable": True}],
+                        "session_id": gateway.session,
+                        "resume_gateway_url": self.url.replace("http", "ws") + "/gateway/",
+                        "application": {"id": str(APPLICATION), "flags": 0},
+                    },
+                )
                 self._send(gateway.session, "GUILD_CREATE", _guild())
                 self.identifies += 1
             case 6:
@@ -443,7 +549,7 @@ class Discord:
                     gateway.op(9, False)
                     return
                 gateway.session = said["d"]["session_id"]
-                for text in missed[said["d"]["seq"]:]:
+                for text in missed[said["d"]["seq"] :]:
                     gateway.queue.put_nowait(text)
                 self._send(gateway.session, "RESUMED", {})
                 self.resumes += 1
@@ -489,7 +595,9 @@ class _Gateway:
                 if self._deflate is None:
                     await self.socket.send_str(text)
                 else:
-                    await self.socket.send_bytes(self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH))
+                    await self.socket.send_bytes(
+                        self._deflate.compress(text.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+                    )
             except (ConnectionError, RuntimeError):  # the bot is gone
                 return
 
@@ -501,7 +609,10 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/oauth2/applications/@me", Discord._application),
     ("PUT", r"/applications/(\d+)/commands", Discord._put_commands),
     ("POST", r"/interactions/(\d+)/([^/]+)/callback", Discord._acknowledge),
-    *((method, r"/webhooks/(\d+)/([^/]+)/messages/@original", Discord._original) for method in ("GET", "PATCH", "DELETE")),
+    *(
+        (method, r"/webhooks/(\d+)/([^/]+)/messages/@original", Discord._original)
+        for method in ("GET", "PATCH", "DELETE")
+    ),
     ("POST", r"/webhooks/(\d+)/([^/]+)", Discord._followup),
     ("POST", r"/channels/(\d+)/messages", Discord._create),
     ("GET", r"/channels/(\d+)/messages", Discord._history),
@@ -529,28 +640,90 @@ async def _read(request: web.Request) -> tuple[Any, list[tuple[str, bytes]]]:
 
 def _json(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """discord.py reads a body as JSON only when the type is exactly this, without a charset."""
-    return web.Response(body=json.dumps(payload).encode(), status=status, headers={**(headers or {}), "Content-Type": "application/json"})
+    return web.Response(
+        body=json.dumps(payload).encode(),
+        status=status,
+        headers={**(headers or {}), "Content-Type": "application/json"},
+    )
 
 
 def _user(user_id: int) -> dict[str, Any]:
-    return {"id": str(user_id), "username": f"user{user_id}", "discriminator": "0", "global_name": None, "avatar": None, "bot": user_id == BOT}
+    return {
+        "id": str(user_id),
+        "username": f"user{user_id}",
+        "discriminator": "0",
+        "global_name": None,
+        "avatar": None,
+        "bot": user_id == BOT,
+    }
 
 
 def _channel(channel_id: int) -> dict[str, Any]:
-    return {"id": str(channel_id), "type": 0, "name": f"channel-{channel_id}", "position": 0, "permission_overwrites": [], "nsfw": False,
-            "parent_id": None, "guild_id": str(GUILD), "permissions": "2147483647"}
+    return {
+        "id": str(channel_id),
+        "type": 0,
+        "name": f"channel-{channel_id}",
+        "position": 0,
+        "permission_overwrites": [],
+        "nsfw": False,
+        "parent_id": None,
+        "guild_id": str(GUILD),
+        "permissions": "2147483647",
+    }
 
 
 def _guild() -> dict[str, Any]:
-    everyone = {"id": str(GUILD), "name": "@everyone", "permissions": "2147483647", "position": 0, "color": 0, "hoist": False,
-                "managed": False, "mentionable": False, "flags": 0, "colors": {"primary_color": 0}}
+    everyone = {
+        "id": str(GUILD),
+        "name": "@everyone",
+        "permissions": "2147483647",
+        "position": 0,
+        "color": 0,
+        "hoist": False,
+        "managed": False,
+        "mentionable": False,
+        "flags": 0,
+        "colors": {"primary_color": 0},
+    }
     return {
-        "id": str(GUILD), "name": "Wire", "icon": None, "owner_id": str(OWNER), "roles": [everyone], "emojis": [], "stickers": [],
-        "features": [], "channels": [_channel(GUILD + 1)], "threads": [], "members": [], "member_count": 2, "voice_states": [],
-        "presences": [], "stage_instances": [], "guild_scheduled_events": [], "soundboard_sounds": [], "verification_level": 0,
-        "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0, "nsfw_level": 0, "premium_tier": 0,
-        "system_channel_flags": 0, "preferred_locale": "en-US", "afk_timeout": 300, "large": False, "unavailable": False,
-        "joined_at": "2026-01-01T00:00:00+00:00", "application_id": None, "description": None, "banner": None, "splash": None,
-        "discovery_splash": None, "afk_channel_id": None, "system_channel_id": None, "rules_channel_id": None,
-        "public_updates_channel_id": None, "vanity_url_code": None, "premium_progress_bar_enabled": False,
+        "id": str(GUILD),
+        "name": "Wire",
+        "icon": None,
+        "owner_id": str(OWNER),
+        "roles": [everyone],
+        "emojis": [],
+        "stickers": [],
+        "features": [],
+        "channels": [_channel(GUILD + 1)],
+        "threads": [],
+        "members": [],
+        "member_count": 2,
+        "voice_states": [],
+        "presences": [],
+        "stage_instances": [],
+        "guild_scheduled_events": [],
+        "soundboard_sounds": [],
+        "verification_level": 0,
+        "default_message_notifications": 0,
+        "explicit_content_filter": 0,
+        "mfa_level": 0,
+        "nsfw_level": 0,
+        "premium_tier": 0,
+        "system_channel_flags": 0,
+        "preferred_locale": "en-US",
+        "afk_timeout": 300,
+        "large": False,
+        "unavailable": False,
+        "joined_at": "2026-01-01T00:00:00+00:00",
+        "application_id": None,
+        "description": None,
+        "banner": None,
+        "splash": None,
+        "discovery_splash": None,
+        "afk_channel_id": None,
+        "system_channel_id": None,
+        "rules_channel_id": None,
+        "public_updates_channel_id": None,
+        "vanity_url_code": None,
+        "premium_progress_bar_enabled": False,
     }

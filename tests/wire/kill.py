@@ -1,6 +1,8 @@
-"""SIGKILL of the bot or of its worker, again and again, in a Discord that survives: ``python -m tests.wire.kill --kills 500``.
+"""SIGKILL of the bot or of its worker, again and again, in a Discord that survives: ``python -m
+tests.wire.kill --kills 500``.
 
-At named points inside the bot, at named requests, and at random moments. Every job that was taken must end with exactly one message.
+At named points inside the bot, at named requests, and at random moments. Every job that was taken must end
+with exactly one message.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ REQUESTS: dict[str, Callable[[Call], bool]] = {  # name → the request at which
     "row of the result in the channel": lambda call: call.method == "POST" and "job " in call.text,
 }
 POINTS = (
-    *CRASHES, *(f"{when} {name}" for name in REQUESTS for when in ("before", "after")), *["random"] * 8, *["worker"] * 4,
+    *CRASHES,
+    *(f"{when} {name}" for name in REQUESTS for when in ("before", "after")),
+    *["random"] * 8,
+    *["worker"] * 4,
 )
 POINT_PATIENCE = 20.0  # seconds until a point that is not reached becomes a kill at that moment
 SETTLE = 60.0  # seconds without any job's end after the last kill, until what has none counts as lost
@@ -44,7 +49,8 @@ SETTLE = 60.0  # seconds without any job's end after the last kill, until what h
 
 @dataclass
 class Report:
-    """What became of every interaction. ``back``: seconds from a kill of the bot to an acknowledged interaction, of a worker to a result."""
+    """What became of every interaction. ``back``: seconds from a kill of the bot to an acknowledged
+    interaction, of a worker to a result."""
 
     kills: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)  # points that were not reached: killed a little later
@@ -56,7 +62,9 @@ class Report:
     stories: list[str] = field(default_factory=list)  # of what was lost or doubled
     doubled: list[str] = field(default_factory=list)
     cut_off: int = 0  # acknowledged with "thinking …", killed before there was a row
-    silent: list[int] = field(default_factory=list)  # of these, whom the next life could have told so, and didn't
+    silent: list[int] = field(
+        default_factory=list
+    )  # of these, whom the next life could have told so, and didn't
     bot_back: list[float] = field(default_factory=list)
     worker_back: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -85,7 +93,10 @@ class Killer:
         killed = time.monotonic()
         await self.bot.start(*crash)
         first = self.ask("a red house")
-        if point not in ("before acknowledgement", "after acknowledgement", "acknowledged", "row written") and self.report.kills:
+        if (
+            point not in ("before acknowledgement", "after acknowledgement", "acknowledged", "row written")
+            and self.report.kills
+        ):
             await self.discord.until(lambda: first.acknowledged or self.bot._gone())
             if first.acknowledged:
                 self.report.bot_back.append(first.acknowledged - killed)
@@ -152,10 +163,14 @@ class Killer:
         """What the world and the log know of a job."""
         began = min(m.versions[0][0] for m in self.discord.messages.values() if m.versions)
         told = [
-            f"  message {m.id}{'' if m.shown else ' (gone)'}: " + "; ".join(f"{at - began:.2f} s {text[-60:]!r}" for at, text in m.versions)
-            for m in self.discord.messages.values() if any(f"job {job_id}" in text for _, text in m.versions)
-        ]  # fmt: skip
-        return "\n".join([job_id, *told, *(f"  {line}" for line in self.bot.log.splitlines() if job_id in line)])
+            f"  message {m.id}{'' if m.shown else ' (gone)'}: "
+            + "; ".join(f"{at - began:.2f} s {text[-60:]!r}" for at, text in m.versions)
+            for m in self.discord.messages.values()
+            if any(f"job {job_id}" in text for _, text in m.versions)
+        ]
+        return "\n".join(
+            [job_id, *told, *(f"  {line}" for line in self.bot.log.splitlines() if job_id in line)]
+        )
 
     def count(self) -> Report:
         report, rows = self.report, self.bot.rows()
@@ -165,17 +180,25 @@ class Killer:
             if found and message.shown:
                 finals[rest[:12]] += 1
                 report.failures += "❌" in message.content
-        report.sent, report.jobs, report.results = len(self.asked), len(rows), finals.total() - report.failures
+        report.sent, report.jobs, report.results = (
+            len(self.asked),
+            len(rows),
+            finals.total() - report.failures,
+        )
         report.lost = [job_id for job_id, _, _ in rows.values() if not finals[job_id]]
         report.doubled = [job_id for job_id, _, _ in rows.values() if finals[job_id] > 1]
         cut_off = [made for made in self.asked if made.acknowledged and made.id not in rows]
         report.cut_off = len(cut_off)
         lives = [made for made in cut_off if time.time() - made.born < TOKEN_LIFE.total_seconds()]
-        report.silent = [made.id for made in lives if made.message is None or made.message.content != FORGOTTEN]
+        report.silent = [
+            made.id for made in lives if made.message is None or made.message.content != FORGOTTEN
+        ]
         return report
 
 
-async def run(folder: Path, points: list[str], *options: str, seed: int = 1, settle: float = SETTLE) -> Report:
+async def run(
+    folder: Path, points: list[str], *options: str, seed: int = 1, settle: float = SETTLE
+) -> Report:
     """One kill for each of ``points``. ``options``: of ``tests.wire.launch``, for every life."""
     began = time.monotonic()
     async with Discord() as discord:
@@ -206,14 +229,20 @@ def main() -> int:
     random.Random(arguments.seed).shuffle(points)
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(Path(folder), points, seed=arguments.seed))
-    print(f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs, {report.results} results, "
-          f"{report.failures} honest failures, {len(report.lost)} lost, {len(report.doubled)} doubled; "
-          f"{report.cut_off} cut off between acknowledgement and row, {len(report.silent)} of them not told")
+    print(
+        f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs,"
+        f" {report.results} results, {report.failures} honest failures, {len(report.lost)} lost,"
+        f" {len(report.doubled)} doubled; {report.cut_off} cut off between acknowledgement and row,"
+        f" {len(report.silent)} of them not told"
+    )
     print(*report.stories, sep="\n")
     print("kills:", dict(report.kills), "not reached:", report.missed)
     for name, values in (("bot", report.bot_back), ("worker", report.worker_back)):
         if values:
-            print(f"{name} back at work: p50 {statistics.median(values):.2f} s, p99 {quantile(values, 0.99):.2f} s, n={len(values)}")
+            print(
+                f"{name} back at work: p50 {statistics.median(values):.2f} s, p99"
+                f" {quantile(values, 0.99):.2f} s, n={len(values)}"
+            )
     return 1 if report.lost or report.doubled or report.silent else 0
 
 

@@ -1,8 +1,8 @@
-"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT] [--no-resume] [--block S] [--haste N]
-[--spin N] [--probe FILE]``.
+"""Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT]
+[--no-resume] [--block S] [--haste N] [--spin N] [--probe FILE]``.
 
-Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and what a test asks to
-happen inside the bot's process. The product reads none of it.
+Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and
+what a test asks to happen inside the bot's process. The product reads none of it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.haste:
         _hasten(arguments.haste)
     if arguments.probe:
-        _replace("bot.client:Atelier.setup_hook", partial(_probed, importlib.import_module("bot.client").Atelier.setup_hook, arguments.probe))
+        _replace(
+            "bot.client:Atelier.setup_hook",
+            partial(_probed, importlib.import_module("bot.client").Atelier.setup_hook, arguments.probe),
+        )
     from bot.__main__ import main as start
 
     return start(["run"])
@@ -59,16 +62,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--crash", choices=CRASHES)
-    parser.add_argument("--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered")
-    parser.add_argument("--block", type=float, help="a seeded bug: each submission blocks the event loop for this many seconds")
+    parser.add_argument(
+        "--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered"
+    )
+    parser.add_argument(
+        "--block",
+        type=float,
+        help="a seeded bug: each submission blocks the event loop for this many seconds",
+    )
     parser.add_argument("--haste", type=float, help="let the delivery's pauses pass so many times faster")
-    parser.add_argument("--spin", type=int, default=0, help="processes beside the bot that keep a core busy each, as its workers would")
+    parser.add_argument(
+        "--spin",
+        type=int,
+        default=0,
+        help="processes beside the bot that keep a core busy each, as its workers would",
+    )
     parser.add_argument("--probe", type=Path, help="write there what the event loop does")
     return parser
 
 
 def _spin() -> None:
-    """Compute as a worker on the processor does: in the bot's session, whose share of the cores it has, and at its priority."""
+    """Compute as a worker on the processor does: in the bot's session, whose share of the cores it has, and
+    at its priority."""
     from jobs.local import step_back
 
     bot = os.getpid()
@@ -153,10 +168,9 @@ async def _probed(plain: Any, path: Path, client: Any) -> None:
 class _Probe:
     """What the event loop's thread does, noted in a file, a line each, times in ms:
 
-    late MS — by how much a short sleep ended late;
-    turn WALL CPU CORE WHAT — a turn of the loop that took NOTABLE or more: its time on the clock, on a core, waiting for one
-    (the rest: for the interpreter's lock, or a disk), and the callback that took most of it;
-    gc WALL GENERATION — a collection of garbage.
+    late MS — by how much a short sleep ended late; turn WALL CPU CORE WHAT — a turn of the loop that took
+    NOTABLE or more: its time on the clock, on a core, waiting for one (the rest: for the interpreter's lock,
+    or a disk), and the callback that took most of it; gc WALL GENERATION — a collection of garbage.
     """
 
     NOTABLE, GAP = 5.0, 0.01  # ms, s
@@ -181,7 +195,10 @@ class _Probe:
     def _turn(self, timeout: float | None = None) -> Any:
         if 1000 * time.perf_counter() - self._began[0] >= self.NOTABLE:
             spent = [now - before for now, before in zip(self._now(), self._began, strict=True)]
-            self._file.write(f"turn {spent[0]:.1f} {spent[1]:.1f} {spent[2]:.1f} {self._longest[0]:.1f} {self._longest[1]}\n")
+            self._file.write(
+                f"turn {spent[0]:.1f} {spent[1]:.1f} {spent[2]:.1f} {self._longest[0]:.1f}"
+                f" {self._longest[1]}\n"
+            )
         found = self._select(timeout)
         self._longest, self._began = (0.0, ""), self._now()
         return found

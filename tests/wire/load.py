@@ -1,7 +1,8 @@
-"""Many interactions against the bot's own process: ``python -m tests.wire.load --rate 50 --seconds 60``, or ``--rate 100 --seconds 2``.
+"""Many interactions against the bot's own process: ``python -m tests.wire.load --rate 50 --seconds 60``, or
+``--rate 100 --seconds 2``.
 
-Reports when each was acknowledged, how late the bot's event loop was, its memory, and that no tensor library is in it. A worker is
-busy all the time, and ``--spin`` processes take the processor besides.
+Reports when each was acknowledged, how late the bot's event loop was, its memory, and that no tensor library
+is in it. A worker is busy all the time, and ``--spin`` processes take the processor besides.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Report:
     acknowledged: list[float] = field(default_factory=list)
     first_words: list[float] = field(default_factory=list)  # from the press to the first text in the answer
     stalls: list[float] = field(default_factory=list)
-    turns: list[tuple[float, float, float]] = field(default_factory=list)  # of 5 ms or more: on the clock, on a core, waiting for one
+    turns: list[tuple[float, float, float]] = field(
+        default_factory=list
+    )  # of 5 ms or more: on the clock, on a core, waiting for one
     collections: list[float] = field(default_factory=list)  # of garbage, 1 ms or more
     cpu: float = 0.0  # of the bot's own process, for each interaction
     memory: float = 0.0  # MB, the highest seen
@@ -45,12 +48,18 @@ class Report:
     busy: float = 0.0  # load average at the end
 
 
-async def run(folder: Path, rate: float, seconds: float, *options: str, queued: int = 0, spinning: int = 0) -> Report:
-    """``rate`` interactions a second for ``seconds`` with a worker at work, ``queued`` of them waiting before it starts.
+async def run(
+    folder: Path, rate: float, seconds: float, *options: str, queued: int = 0, spinning: int = 0
+) -> Report:
+    """``rate`` interactions a second for ``seconds`` with a worker at work, ``queued`` of them waiting before
+    it starts.
     ``options``: of ``tests.wire.launch``."""
     probe = folder / "stalls"
     settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
-    async with Discord() as discord, BotProcess(discord, folder, f"--probe={probe}", f"--spin={spinning}", *options, **settings) as bot:
+    async with (
+        Discord() as discord,
+        BotProcess(discord, folder, f"--probe={probe}", f"--spin={spinning}", *options, **settings) as bot,
+    ):
         await _queue_up(discord, bot, queued)
         _slash(discord, 0, "a slow river")  # the worker has something to do
         await discord.until(lambda: any("%" in m.content for m in discord.messages.values()))
@@ -72,7 +81,9 @@ async def run(folder: Path, rate: float, seconds: float, *options: str, queued: 
         report.delivered = sum(1 for m in discord.messages.values() if "job " in m.content)
     report.busy = os.getloadavg()[0]
     report.sent = len(asked)
-    report.acknowledged = [1000 * (made.acknowledged - made.sent) if made.acknowledged else float("inf") for made in asked]
+    report.acknowledged = [
+        1000 * (made.acknowledged - made.sent) if made.acknowledged else float("inf") for made in asked
+    ]
     report.first_words = [1000 * (at - made.sent) for made in asked if (at := _first_word(made)) is not None]
     return report
 
@@ -90,7 +101,9 @@ async def _queue_up(discord: Discord, bot: BotProcess, count: int) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _ask(discord: Discord, asked: list[Interaction], rate: float, seconds: float, report: Report) -> None:
+async def _ask(
+    discord: Discord, asked: list[Interaction], rate: float, seconds: float, report: Report
+) -> None:
     """Open loop: the next one comes when its time comes, whatever the bot does."""
     began = time.monotonic()
     for number in range(round(rate * seconds)):
@@ -117,19 +130,31 @@ def _first_word(made: Interaction) -> float | None:
 def lines(report: Report) -> list[str]:
     ack, late = report.acknowledged, report.stalls
     found = [
-        f"{report.sent} interactions at {report.rate:.0f}/s on {report.cores} cores, load average {report.busy:.1f}; "
-        f"{report.delivered} results meanwhile",
-        f"acknowledged after p50 {quantile(ack, 0.5):.0f} ms, p99 {quantile(ack, 0.99):.0f} ms, p99.9 {quantile(ack, 0.999):.0f} ms, "
-        f"longest {max(ack):.0f} ms",
-        f"event loop late by p50 {quantile(late, 0.5):.1f} ms, p99 {quantile(late, 0.99):.1f} ms, longest {max(late):.1f} ms, n={len(late)}",
-        f"turns of the loop of 5 ms or more: {len(report.turns)}; the longest {_longest(report.turns, 0)} ms on the clock, "
-        f"{_longest(report.turns, 1)} ms on a core, {_longest(report.turns, 2)} ms waiting for one; longest collection of garbage "
-        f"{max(report.collections, default=0):.1f} ms",
+        (
+            f"{report.sent} interactions at {report.rate:.0f}/s on {report.cores} cores, load average"
+            f" {report.busy:.1f}; {report.delivered} results meanwhile"
+        ),
+        (
+            f"acknowledged after p50 {quantile(ack, 0.5):.0f} ms, p99 {quantile(ack, 0.99):.0f} ms, p99.9"
+            f" {quantile(ack, 0.999):.0f} ms, longest {max(ack):.0f} ms"
+        ),
+        (
+            f"event loop late by p50 {quantile(late, 0.5):.1f} ms, p99 {quantile(late, 0.99):.1f} ms, longest"
+            f" {max(late):.1f} ms, n={len(late)}"
+        ),
+        (
+            f"turns of the loop of 5 ms or more: {len(report.turns)}; the longest {_longest(report.turns, 0)}"
+            f" ms on the clock, {_longest(report.turns, 1)} ms on a core, {_longest(report.turns, 2)} ms"
+            f" waiting for one; longest collection of garbage {max(report.collections, default=0):.1f} ms"
+        ),
         f"{report.cpu:.1f} ms on a core for each interaction",
         f"memory up to {report.memory:.0f} MB; torch in the bot's process: {'yes' if report.torch else 'no'}",
     ]
     if report.first_words:
-        found.append(f"first words for {len(report.first_words)} after p50 {statistics.median(report.first_words):.0f} ms")
+        found.append(
+            f"first words for {len(report.first_words)} after p50"
+            f" {statistics.median(report.first_words):.0f} ms"
+        )
     return found
 
 
@@ -142,12 +167,24 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--queued", type=int, default=0, help="jobs that wait already")
-    parser.add_argument("--spin", type=int, default=2, help="processes that keep a core busy each, as workers would")
+    parser.add_argument(
+        "--spin", type=int, default=2, help="processes that keep a core busy each, as workers would"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(run(Path(folder), arguments.rate, arguments.seconds, queued=arguments.queued, spinning=arguments.spin))
+        report = asyncio.run(
+            run(
+                Path(folder),
+                arguments.rate,
+                arguments.seconds,
+                queued=arguments.queued,
+                spinning=arguments.spin,
+            )
+        )
     print(*lines(report), sep="\n")
-    small = report.memory < 150 or arguments.queued > 1000  # MB; ten thousand jobs and their watchers take some
+    small = (
+        report.memory < 150 or arguments.queued > 1000
+    )  # MB; ten thousand jobs and their watchers take some
     return 0 if max(report.acknowledged) < 2500 and small and not report.torch else 1
 
 

@@ -1,4 +1,5 @@
-"""The bot as a process of its own, pointed at a Discord of the tests: started, killed, looked at from outside."""
+"""The bot as a process of its own, pointed at a Discord of the tests: started, killed, looked at from
+outside."""
 
 from __future__ import annotations
 
@@ -25,8 +26,16 @@ class BotProcess:
         self.process: asyncio.subprocess.Process | None = None
         self.started = 0.0  # monotonic
         self._env = {
-            **os.environ, "DISCORD_TOKEN": TOKEN, "DATA_DIR": str(folder), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "GRACE_SECONDS": "1",
-            "USER_WAITING": "1000", "GUILD_WAITING": "20000", "LOG_LEVEL": "info", **settings,
+            **os.environ,
+            "DISCORD_TOKEN": TOKEN,
+            "DATA_DIR": str(folder),
+            "DEVICES": "cpu",
+            "DISK_FLOOR_MB": "0",
+            "GRACE_SECONDS": "1",
+            "USER_WAITING": "1000",
+            "GUILD_WAITING": "20000",
+            "LOG_LEVEL": "info",
+            **settings,
         }
 
     async def __aenter__(self) -> BotProcess:
@@ -37,21 +46,26 @@ class BotProcess:
         await self.kill()
 
     async def start(self, *options: str) -> None:
-        """A new life; returns when it is connected. ``options``: of ``tests.wire.launch``, for this life only."""
+        """A new life; returns when it is connected. ``options``: of ``tests.wire.launch``, for this life
+        only."""
         await self.spawn(*options)
         before = self.discord.identifies
-        await self.discord.until(lambda: self._gone() or self.discord.identifies > before and self.discord.connected, 60)
+        await self.discord.until(
+            lambda: self._gone() or self.discord.identifies > before and self.discord.connected, 60
+        )
         if self._gone():
             raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")
 
     async def spawn(self, *options: str) -> None:
-        # A bot that connects often waits longer each time, so that a crash loop burns no identifies. Here crashes are the plan.
+        # A bot that connects often waits longer each time, so that a crash loop burns no identifies. Here
+        # crashes are the plan.
         (self.folder / "connections.json").unlink(missing_ok=True)
         command = (sys.executable, "-m", "tests.wire.launch", self.discord.url, *self.options, *options)
         with self.log_file.open("ab") as log:
             self.started = time.monotonic()
             self.process = await asyncio.create_subprocess_exec(
-                *command, cwd=ROOT, env=self._env, stdout=log, stderr=log, start_new_session=True)
+                *command, cwd=ROOT, env=self._env, stdout=log, stderr=log, start_new_session=True
+            )
 
     def _gone(self) -> bool:
         return self.process is None or self.process.returncode is not None
@@ -101,5 +115,7 @@ class BotProcess:
     def rows(self) -> dict[int, tuple[str, str, bool]]:
         """Interaction id → (job id, status, whether its end was told)."""
         with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:
-            found = database.execute("SELECT interaction_id, id, status, delivered_at IS NOT NULL FROM jobs").fetchall()
+            found = database.execute(
+                "SELECT interaction_id, id, status, delivered_at IS NOT NULL FROM jobs"
+            ).fetchall()
         return {interaction: (job_id, status, bool(told)) for interaction, job_id, status, told in found}

@@ -1,4 +1,5 @@
-"""The first three seconds of an interaction: what an acknowledgement that fails, comes late or comes twice does to the job."""
+"""The first three seconds of an interaction: what an acknowledgement that fails, comes late or comes twice
+does to the job."""
 
 from pathlib import Path
 
@@ -13,21 +14,31 @@ GARBLED = ("truncated", "wrong content type")
 async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tmp_path: Path) -> None:
     async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
         hits: dict[str, str] = {}
-        discord.fault = lambda call: hits.pop(call.path.split("/")[3], None) if call.path.endswith("/callback") else None
+        discord.fault = lambda call: (
+            hits.pop(call.path.split("/")[3], None) if call.path.endswith("/callback") else None
+        )
         made = {}
         for number, fault in enumerate(sorted(set(FAULTS) - set(UNSEEN) - set(GARBLED))):
             made[fault] = discord.slash("imagine", CHANNEL, 500 + number, prompt="a red house")
             hits[made[fault].token] = fault
         await discord.until(lambda: all(_finals(discord, 500 + number) for number in range(len(made))))
-        assert {fault: _finals(discord, 500 + number) for number, fault in enumerate(made)} == dict.fromkeys(made, 1)
+        assert {fault: _finals(discord, 500 + number) for number, fault in enumerate(made)} == dict.fromkeys(
+            made, 1
+        )
         assert not hits and len(bot.rows()) == len(made)
 
 
 def _finals(discord: Discord, user_id: int) -> int:
-    return sum(1 for m in discord.messages.values() if m.shown and f"<@{user_id}>" in m.content and "job " in m.content)
+    return sum(
+        1
+        for m in discord.messages.values()
+        if m.shown and f"<@{user_id}>" in m.content and "job " in m.content
+    )
 
 
-async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(tmp_path: Path) -> None:
+async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(
+    tmp_path: Path,
+) -> None:
     async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
         twice = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
         discord.tell(twice)

@@ -1,4 +1,5 @@
-"""Every button and menu of messages that a killed bot left behind, pressed with a new process on the same data folder."""
+"""Every button and menu of messages that a killed bot left behind, pressed with a new process on the same
+data folder."""
 
 import io
 import re
@@ -15,7 +16,10 @@ from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Intera
 from tests.wire.process import BotProcess
 
 CHANNEL, ALICE = GUILD + 1, 77
-MODAL, UPDATES = 9, (6, 7)  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
+MODAL, UPDATES = (
+    9,
+    (6, 7),
+)  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
 BUTTON, MENU = 2, 3  # kinds of components
 ONLY_WHILE_RUNNING = {"cancel"}
 PROGRESS = ("(Waiting", "%)", "(Starting")
@@ -55,7 +59,13 @@ class Screen(Discord):
             field = label["component"]
             if field["type"] == 4:
                 value = texts.get(field["custom_id"], field.get("value") or "")
-                rows.append({"type": 18, "id": 1, "component": {"type": 4, "id": 2, "custom_id": field["custom_id"], "value": value}})
+                rows.append(
+                    {
+                        "type": 18,
+                        "id": 1,
+                        "component": {"type": 4, "id": 2, "custom_id": field["custom_id"], "value": value},
+                    }
+                )
         return self._act(made, {"data": {"custom_id": window["custom_id"], "components": rows}})
 
 
@@ -86,8 +96,14 @@ def said(discord: Screen, made: Interaction) -> str:
     if message is None or message.flags & THINKING:
         return ""
     if made.id in discord.stood:
-        return "deleted" if message.deleted else message.content * (len(message.versions) > discord.stood[made.id])
-    return "" if message.content == "…" or any(word in message.content for word in PROGRESS) else message.content
+        return (
+            "deleted"
+            if message.deleted
+            else message.content * (len(message.versions) > discord.stood[made.id])
+        )
+    return (
+        "" if message.content == "…" or any(word in message.content for word in PROGRESS) else message.content
+    )
 
 
 async def left_behind(discord: Screen, bot: BotProcess) -> list[Part]:
@@ -97,10 +113,15 @@ async def left_behind(discord: Screen, bot: BotProcess) -> list[Part]:
     job_id = bot.rows()[made.id][0]
     one = discord.press(made.message, f"at:{job_id}:upscale:1", ALICE)
     await discord.until(lambda: one.message and one.message.components)
-    wide = discord.press(one.message, f"at:{job_id}:left:1", ALICE)  # not square, so that Make Square is there
+    wide = discord.press(
+        one.message, f"at:{job_id}:left:1", ALICE
+    )  # not square, so that Make Square is there
     star = discord.press(one.message, f"at:{job_id}:favourite:1", ALICE)
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
-    others = [discord.press(one.message, f"at:{job_id}:describe:1", ALICE), discord.slash("shorten", CHANNEL, ALICE, prompt="a very red old house")]
+    others = [
+        discord.press(one.message, f"at:{job_id}:describe:1", ALICE),
+        discord.slash("shorten", CHANNEL, ALICE, prompt="a very red old house"),
+    ]
     others.append(discord.slash("settings", CHANNEL, ALICE))
     others.append(discord.slash("imagine", CHANNEL, ALICE, prompt="a {red, blue} house"))
     await discord.until(lambda: all(said(discord, m) for m in (wide, star, region, *others)))
@@ -117,7 +138,15 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
     async with Screen() as discord, BotProcess(discord, tmp_path, USER_RUNNING="50") as bot:
         old = await left_behind(discord, bot)
         actions = {part.custom_id.split(":")[2] for part in old if part.custom_id.startswith("at:")}
-        assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING and {part.custom_id[:2] for part in old} == {"at", "dr", "st", "sm", "rg", "rw", "fv"}
+        assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING and {part.custom_id[:2] for part in old} == {
+            "at",
+            "dr",
+            "st",
+            "sm",
+            "rg",
+            "rw",
+            "fv",
+        }
         await bot.kill()
         await bot.start()
         windows, pressed = [], set()
@@ -130,17 +159,28 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
                 made = discord.press(part.message, part.custom_id, ALICE)
             await discord.until(lambda made=made: said(discord, made), 20)
             text = said(discord, made)
-            assert UNEXPECTED not in text and "❌" not in text and "newer version" not in text, (part.custom_id, text)
+            assert UNEXPECTED not in text and "❌" not in text and "newer version" not in text, (
+                part.custom_id,
+                text,
+            )
             pressed.add(part.custom_id)
             if made.id in discord.windows:
                 windows.append(discord.windows[made.id])
         left = {part.custom_id for part in old} - pressed
         assert all(custom_id.startswith("dr:") for custom_id in left) and len(left) == 1  # No, after Yes
-        assert {window["custom_id"].split(":")[1] for window in windows} == {"caption", "short", "remix", "zoom", "region"}
+        assert {window["custom_id"].split(":")[1] for window in windows} == {
+            "caption",
+            "short",
+            "remix",
+            "zoom",
+            "region",
+        }
         await bot.kill()
         await bot.start()
         for window in windows:  # that were open meanwhile
-            made = discord.submit(window, ALICE, region="" if window["custom_id"].split(":")[-1] else "the roof")
+            made = discord.submit(
+                window, ALICE, region="" if window["custom_id"].split(":")[-1] else "the roof"
+            )
             await discord.until(lambda made=made: "job " in said(discord, made), 20)
             assert "❌" not in said(discord, made), (window["custom_id"], said(discord, made))
 
@@ -148,7 +188,9 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
 async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_path: Path) -> None:
     async with Screen() as discord, BotProcess(discord, tmp_path, USER_RUNNING="50") as bot:
         made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --stealth")
-        await discord.until(lambda: made.message and made.message.components and "job " in made.message.content)
+        await discord.until(
+            lambda: made.message and made.message.components and "job " in made.message.content
+        )
         assert made.message.flags & EPHEMERAL
         await bot.kill()
         await bot.start()

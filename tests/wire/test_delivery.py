@@ -1,4 +1,5 @@
-"""Results reach Discord once, over a network that fails: the real delivery and the real HTTP client on the wire."""
+"""Results reach Discord once, over a network that fails: the real delivery and the real HTTP client on the
+wire."""
 
 import asyncio
 import io
@@ -62,6 +63,7 @@ def _texts(bench: Bench) -> list[str]:
 
 # Many at once
 
+
 async def test_every_result_stands_once_although_every_second_request_is_hit(tmp_path: Path) -> None:
     report = await run(tmp_path, 150)
     assert (report.messages, report.lost, report.doubled, report.worst) == (150, 0, 0, [])
@@ -102,10 +104,14 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
         delivery.follow(job)
     await asyncio.gather(*(delivery.close(grace=60) for delivery in deliveries))
     assert set(bench.discord.faults_done) == set(FAULTS)
-    assert {fault: len(bench.discord.finals(job.id)) for job, _, fault in jobs.values()} == dict.fromkeys(FAULTS, 1)
+    assert {fault: len(bench.discord.finals(job.id)) for job, _, fault in jobs.values()} == dict.fromkeys(
+        FAULTS, 1
+    )
 
 
-async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
         monkeypatch.setattr(bot.delivery, name, value)
     for ration, value in (("progress", 1e9), ("first words", 1e9), ("place in the queue", 1e-3)):
@@ -140,14 +146,19 @@ async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: p
     Image.new("RGB", (16, 16), (200, 60, 60)).save(out, "JPEG", comment=b"somebody's own")
     _, script = await _waiting(bench)
     script.tell(Progress(1, 4, out.getvalue()))
-    (name, data), *_ = await bench.discord.until(lambda: next((m.files for m in bench.discord.messages.values() if m.files), None))
+    (name, data), *_ = await bench.discord.until(
+        lambda: next((m.files for m in bench.discord.messages.values() if m.files), None)
+    )
     assert name == "preview.jpg" and b"trainedAlgorithmicMedia" in data and b"somebody" not in data
     assert Image.open(io.BytesIO(data)).size == (16, 16)
 
 
 # The ladder
 
-async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the_old_message(bench: Bench) -> None:
+
+async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the_old_message(
+    bench: Bench,
+) -> None:
     job, script = await _waiting(bench)
     bench.discord.token_life = 0
     script.tell(Rendered())
@@ -157,7 +168,9 @@ async def test_a_token_that_died_sends_the_result_to_the_channel_and_removes_the
     assert not [text for text in _texts(bench) if "Waiting" in text]
 
 
-@pytest.mark.parametrize("fault", ["closed before commit", "closed after commit", "503", "wrong content type"])
+@pytest.mark.parametrize(
+    "fault", ["closed before commit", "closed after commit", "503", "wrong content type"]
+)
 async def test_the_old_message_goes_even_if_its_removal_is_hit(bench: Bench, fault: str) -> None:
     job, script = await _waiting(bench)
     bench.discord.token_life = 0
@@ -176,7 +189,9 @@ async def test_a_channel_that_forbids_it_sends_the_result_to_a_dm(bench: Bench) 
     script.tell(Rendered())
     await _end(bench, job)
     (final,) = bench.discord.finals(job.id)
-    assert bench.queue.delivered_by[job.id] == "dm" and final.channel_id == bench.discord.dms[job.origin.user_id]
+    assert (
+        bench.queue.delivered_by[job.id] == "dm" and final.channel_id == bench.discord.dms[job.origin.user_id]
+    )
     assert not [text for text in _texts(bench) if "Waiting" in text]
 
 
@@ -212,8 +227,11 @@ async def test_a_failure_is_told_once_although_the_answer_is_lost(bench: Bench) 
 
 # Where a nonce does not reach
 
+
 @pytest.mark.parametrize("rung", ["channel", "dm"])
-async def test_a_result_posted_before_a_crash_is_found_again_when_discord_has_forgotten_its_nonce(bench: Bench, rung: str) -> None:
+async def test_a_result_posted_before_a_crash_is_found_again_when_discord_has_forgotten_its_nonce(
+    bench: Bench, rung: str
+) -> None:
     job = bench.queue.add(bench.origin(rung, 1), finished_at=datetime.now(UTC))
     bench.delivery.follow(job)
     await _end(bench, job)
@@ -237,7 +255,9 @@ async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_t
     assert len(bench.discord.faults_done) == 3 and len(bench.discord.finals(job.id)) == 1
 
 
-async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bot.delivery, "NONCE_TRUST", 0.0)
     bench.discord.forgets_nonces = True
     hits = iter(["reset after commit"])
@@ -248,7 +268,9 @@ async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_send
     assert bench.discord.faults_done == {"reset after commit": 1} and len(bench.discord.finals(job.id)) == 1
 
 
-async def test_a_delivery_that_broke_down_is_taken_up_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_delivery_that_broke_down_is_taken_up_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bot.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
     plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
 
@@ -263,7 +285,6 @@ async def test_a_delivery_that_broke_down_is_taken_up_again(bench: Bench, monkey
     bench.delivery.follow(job)
     await _end(bench, job)
     assert bench.queue.delivered_by[job.id] == "edit" and len(bench.discord.finals(job.id)) == 1
-
 
 
 async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out(bench: Bench) -> None:

@@ -1,4 +1,5 @@
-"""SIGKILL at named points and at random: no job is lost, none is told twice. The long form is ``python -m tests.wire.kill``."""
+"""SIGKILL at named points and at random: no job is lost, none is told twice. The long form is ``python -m
+tests.wire.kill``."""
 
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from tests.wire.process import BotProcess
 CHANNEL = GUILD + 1
 
 
-async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(tmp_path: Path) -> None:
+async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(
+    tmp_path: Path,
+) -> None:
     """Eighteen kills; with those of tests/jobs/test_kills.py there are fifty."""
     points = ["worker", *dict.fromkeys(kill.POINTS)][:18]
     report = await kill.run(tmp_path, points)
@@ -35,7 +38,9 @@ async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: 
         for _ in range(450):
             discord.post(CHANNEL, "how nice")
         sent, discord.forgets_nonces = discord.finals(job_id)[0].id, True
-        for message in [m for m in discord.messages.values() if m.content == "how nice"][:250]:  # said before it, within the minute looked back
+        for message in [m for m in discord.messages.values() if m.content == "how nice"][
+            :250
+        ]:  # said before it, within the minute looked back
             discord.messages.pop(message.id)
             message.id = sent - (1 << 22) * 1000 + message.id % (1 << 22)
             discord.messages[message.id] = message
@@ -51,7 +56,9 @@ async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: P
         discord.forbidden.add(CHANNEL)
         discord.closed_dms.add(77)
         refused: list[int] = []
-        discord.after = lambda call: refused.append(1) if call.path == f"/channels/{discord.dms.get(77)}/messages" else None
+        discord.after = lambda call: (
+            refused.append(1) if call.path == f"/channels/{discord.dms.get(77)}/messages" else None
+        )
         discord.token_life = 0
         await discord.until(lambda: refused)
         job_id, status, _ = bot.rows()[asked.id]

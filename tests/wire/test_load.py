@@ -15,7 +15,9 @@ def _overloaded() -> bool:
     return os.getloadavg()[0] > 3 * (os.cpu_count() or 1)
 
 
-async def test_two_hundred_interactions_in_two_seconds_are_acknowledged_while_the_worker_is_busy(tmp_path: Path) -> None:
+async def test_two_hundred_interactions_in_two_seconds_are_acknowledged_while_the_worker_is_busy(
+    tmp_path: Path,
+) -> None:
     report = await load.run(tmp_path, rate=100, seconds=2)
     assert report.sent == 200
     assert report.memory < 150 and not report.torch  # MB

@@ -18,7 +18,11 @@ def _free_port() -> int:
 
 
 def _finals(discord: Discord, user_id: int) -> int:
-    return sum(1 for m in discord.messages.values() if m.shown and f"<@{user_id}>" in m.content and "job " in m.content)
+    return sum(
+        1
+        for m in discord.messages.values()
+        if m.shown and f"<@{user_id}>" in m.content and "job " in m.content
+    )
 
 
 async def test_a_bot_whose_first_connection_is_refused_comes_up_by_itself(tmp_path: Path) -> None:
@@ -40,13 +44,20 @@ async def test_results_outlive_an_hour_without_discord(tmp_path: Path) -> None:
     """The tokens are dead by then: the results go to the channel, once each."""
     people = range(500, 506)
     async with Discord() as discord, BotProcess(discord, tmp_path, f"--haste={FASTER}") as bot:
-        made = [discord.slash("imagine", CHANNEL, person, prompt="a slow river" if person % 2 else "a red house") for person in people]
+        made = [
+            discord.slash("imagine", CHANNEL, person, prompt="a slow river" if person % 2 else "a red house")
+            for person in people
+        ]
         await discord.until(lambda: all(one.acknowledged for one in made))
         discord.fault = lambda call: "reset before commit"  # what is under way is cut off
         await discord.__aexit__()
-        await discord.until(lambda: all(status in ("rendered", "failed") for _, status, _ in bot.rows().values()), every=0.1)
+        await discord.until(
+            lambda: all(status in ("rendered", "failed") for _, status, _ in bot.rows().values()), every=0.1
+        )
         assert not any(told for _, _, told in bot.rows().values())
-        await discord.until(lambda: bot.log.count("delivery failed, again in") >= len(made), 4 * HOUR, every=0.1)  # the hour's patience is over
+        await discord.until(
+            lambda: bot.log.count("delivery failed, again in") >= len(made), 4 * HOUR, every=0.1
+        )  # the hour's patience is over
         discord.fault, discord.token_life = (lambda call: None), 0.0
         async with discord:
             await discord.until(lambda: all(_finals(discord, person) for person in people), 90)

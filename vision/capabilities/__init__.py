@@ -1,4 +1,5 @@
-"""What a user can ask for: one module each, with ``run(request, images, models, reporter) -> Output``. Importing the package loads no torch.
+"""What a user can ask for: one module each, with ``run(request, images, models, reporter) -> Output``.
+Importing the package loads no torch.
 
 A new capability is one file here and one line in ``CAPABILITIES``.
 """
@@ -12,8 +13,16 @@ from typing import Any
 from core.events import Output
 
 CAPABILITIES: tuple[str, ...] = (  # a request's kind = its module's name
-    "imagine", "variation", "outpaint", "upscale", "region", "blend", "describe", "classify", "shorten",
-)  # fmt: skip
+    "imagine",
+    "variation",
+    "outpaint",
+    "upscale",
+    "region",
+    "blend",
+    "describe",
+    "classify",
+    "shorten",
+)
 
 
 def capability(kind: str) -> Callable[..., Output]:

@@ -1,4 +1,5 @@
-"""/blend: four pictures between two to five given ones, without words. Described by the captioner, begun at the mean of the pictures."""
+"""/blend: four pictures between two to five given ones, without words. Described by the captioner, begun at
+the mean of the pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from vision.reporter import Reporter
 LONGEST_SIDE = 1024  # px that a captioner is shown
 
 
-def run(request: BlendRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: BlendRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     given = [images[sha256] for sha256 in request.images]
     captions = describe(given, request.seed, models, reporter)
@@ -47,14 +50,24 @@ def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter:
     return captions
 
 
-def prepare(request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel) -> Task:
+def prepare(
+    request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel
+) -> Task:
     """All pictures count alike; the first one gives the shape, unless one was asked for."""
     size, notes = drawing.choose_size(request, model.card, images[0].width / images[0].height)
     words = [text for text in (request.prompt.strip(), *captions) if text]
     said = replace(request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words))
     strength = model.card.blend if request.strength is None else request.strength
-    mode, given = (Mode.IMAGE, {"image": mean(images, size), "strength": strength}) if model.has(Mode.IMAGE) else (Mode.TEXT, {})
-    told = f"The pictures were read as: {'; '.join(captions)}." if captions else "No captioner is set up, so only the pictures' mean was used."
+    mode, given = (
+        (Mode.IMAGE, {"image": mean(images, size), "strength": strength})
+        if model.has(Mode.IMAGE)
+        else (Mode.TEXT, {})
+    )
+    told = (
+        f"The pictures were read as: {'; '.join(captions)}."
+        if captions
+        else "No captioner is set up, so only the pictures' mean was used."
+    )
     task = drawing.prepare(said, model, mode, size, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
     return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, told))

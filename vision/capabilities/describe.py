@@ -15,7 +15,9 @@ from vision.reporter import Reporter
 LONGEST_SIDE = 1024  # px; captioners look at far fewer
 
 
-def run(request: DescribeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: DescribeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities. A step is a caption."""
     captioner = models.get("caption", reporter)
     image = images[request.image].copy()
@@ -30,4 +32,7 @@ def run(request: DescribeRequest, images: Mapping[str, Image.Image], models: Mod
     notes = []
     if len(captions) < request.num_captions:
         notes.append(f"{captioner.name} found only {len(captions)} different descriptions.")
-    return Output(captions=tuple(captions), parameters={"kind": request.kind, "model": captioner.name, "seed": request.seed, "notes": notes})
+    return Output(
+        captions=tuple(captions),
+        parameters={"kind": request.kind, "model": captioner.name, "seed": request.seed, "notes": notes},
+    )

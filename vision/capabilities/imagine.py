@@ -18,7 +18,9 @@ from vision.provider import Models
 from vision.reporter import Reporter, Stage
 
 
-def run(request: ImagineRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: ImagineRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     if image_prompt.given(request, images):
@@ -33,12 +35,15 @@ def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
     if not task.extra.get("hd"):
         return generate(model, task.generation, reporter)
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
-    large = upscale.enlarged(model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1))
+    large = upscale.enlarged(
+        model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1)
+    )
     return Drawn(tuple(large), drawn.notes)
 
 
 def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """A given picture is brought to the size that is drawn; without a size, that keeps its shape. Others are shown, or begun at."""
+    """A given picture is brought to the size that is drawn; without a size, that keeps its shape. Others are
+    shown, or begun at."""
     begin, shown = images[request.image] if request.image else None, image_prompt.given(request, images)
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
     size, notes = drawing.choose_size(request, model.card, first.width / first.height if first else 1.0)
@@ -50,14 +55,19 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
     elif shown and model.adapter is not None:
         pull = max(one.pull for one in shown)
-        given = {"references": tuple(one.image for one in shown), "reference_scale": round(ip_adapter.scale(pull), 3)}
+        given = {
+            "references": tuple(one.image for one in shown),
+            "reference_scale": round(ip_adapter.scale(pull), 3),
+        }
         notes.append(image_prompt.adapted(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
         given = {"references": image_prompt.references(shown, model.family.references)}
         notes.append(image_prompt.told(shown, model.name, sees=model.family.references))
     elif shown and model.has(Mode.IMAGE):
         image, strength = image_prompt.start(shown, size)
-        strength = min(strength, 1 - 1 / max(2, meaning.steps(request, model.card)))  # else few steps begin at noise alone
+        strength = min(
+            strength, 1 - 1 / max(2, meaning.steps(request, model.card))
+        )  # else few steps begin at noise alone
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
         notes.append(image_prompt.told(shown, model.name, sees=0, strength=given["strength"]))
     elif shown:
@@ -71,11 +81,21 @@ def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
         return task
     width, height = (2 * task.parameters[side] for side in ("width", "height"))
     if not model.has(Mode.IMAGE) or max(width, height) > MAX_UPSCALED:
-        why = f"{width}x{height} px is over {MAX_UPSCALED} px a side" if model.has(Mode.IMAGE) else f"{model.name} can't start from a picture"
+        why = (
+            f"{width}x{height} px is over {MAX_UPSCALED} px a side"
+            if model.has(Mode.IMAGE)
+            else f"{model.name} can't start from a picture"
+        )
         return Task(task.generation, task.parameters, (*task.notes, f"{why}; `--hd` had no effect."))
-    return Task(task.generation, {**task.parameters, "width": width, "height": height}, task.notes, {"hd": True})
+    return Task(
+        task.generation, {**task.parameters, "width": width, "height": height}, task.notes, {"hd": True}
+    )
 
 
 def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     """Enlarge by the model's output scale and encode."""
-    return drawing.output(task, drawn, [pictures.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images])
+    return drawing.output(
+        task,
+        drawn,
+        [pictures.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images],
+    )

@@ -1,8 +1,8 @@
 """/outpaint: a larger canvas around a picture whose own pixels stay, with no visible seam.
 
-The new area is the picture mirrored and blurred, with noise; a mask with a soft edge reaches a band into the old picture; the model paints
-there; its colours are drawn to the old picture's near the seam; then the old pixels are laid over it again, fading only within the band and
-only at edges that were extended.
+The new area is the picture mirrored and blurred, with noise; a mask with a soft edge reaches a band into the
+old picture; the model paints there; its colours are drawn to the old picture's near the seam; then the old
+pixels are laid over it again, fading only within the band and only at edges that were extended.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ MOST_CORRECTION = 16  # of 255: larger differences at the seam are other things,
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things lie. width, height, left, top, right, bottom: px of the finished picture; size: (w, h) at the model's scale.
+    """Where things lie. width, height, left, top, right, bottom: px of the finished picture; size: (w, h) at
+    the model's scale.
 
     band: px of the old picture, at the model's scale, that are painted anew along extended edges.
     """
@@ -56,12 +57,15 @@ class Layout:
         return self.size[0] / self.canvas[0], self.size[1] / self.canvas[1]
 
     def seam(self) -> tuple[int, int]:
-        """Width of the fading in finished px, across and down: the band, at most a third of the old picture."""
+        """Width of the fading in finished px, across and down: the band, at most a third of the old
+        picture."""
         across, down = (max(1, round(self.band / scale)) for scale in self.scale)
         return min(across, self.width // 3), min(down, self.height // 3)
 
 
-def run(request: OutpaintRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: OutpaintRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
@@ -79,10 +83,24 @@ def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: 
     if model.has(Mode.INPAINT):
         mode, given["mask_image"] = Mode.INPAINT, mask(layout)
     else:
-        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; the whole canvas was redrawn and the old picture laid over it.",)
+        mode, notes = (
+            Mode.IMAGE,
+            (
+                (
+                    f"{model.name} can't paint into a mask; the whole canvas was redrawn and the old picture"
+                    " laid over it."
+                ),
+            ),
+        )
     task = drawing.prepare(request, model, mode, layout.size, **given)
     sides = {name: getattr(request, name) for name in ("left", "top", "right", "bottom")}
-    parameters = {**task.parameters, **sides, "width": layout.canvas[0], "height": layout.canvas[1], "seam": max(layout.seam())}
+    parameters = {
+        **task.parameters,
+        **sides,
+        "width": layout.canvas[0],
+        "height": layout.canvas[1],
+        "seam": max(layout.seam()),
+    }
     return Task(task.generation, parameters, (*notes, *task.notes), {"image": image, "layout": layout})
 
 
@@ -93,17 +111,24 @@ def finish(task: Task, drawn: Drawn) -> Output:
 
 
 def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> Layout:
-    """Lay the canvas out. Its model size has about the native area, up to the card's ``outpaint.max_area`` times that."""
+    """Lay the canvas out. Its model size has about the native area, up to the card's ``outpaint.max_area``
+    times that."""
     width, height = size
     total = width + request.left + request.right, height + request.top + request.bottom
     if max(total) > MAX_SIDE:
-        raise UserError(f"The canvas would have {total[0]}x{total[1]} px; up to {MAX_SIDE} px a side fit. Add less, or start from a smaller picture.")
+        raise UserError(
+            f"The canvas would have {total[0]}x{total[1]} px; up to {MAX_SIDE} px a side fit. Add less, or"
+            " start from a smaller picture."
+        )
     if max(total) > 8 * min(total):
         raise UserError(f"The canvas would have {total[0]}x{total[1]} px; up to 8:1 fits.")
     native = card.native_size**2
     area = min(max(total[0] * total[1], 0.75 * native), card.outpaint.max_area * native)
     scale = math.sqrt(area / (total[0] * total[1]))
-    model_size = pictures.round_to(total[0] * scale, card.multiple), pictures.round_to(total[1] * scale, card.multiple)
+    model_size = (
+        pictures.round_to(total[0] * scale, card.multiple),
+        pictures.round_to(total[1] * scale, card.multiple),
+    )
     band = card.outpaint.band or max(16, card.native_size // 24)
     return Layout(width, height, request.left, request.top, request.right, request.bottom, model_size, band)
 
@@ -112,23 +137,32 @@ def _old(layout: Layout) -> tuple[int, int, int, int]:
     """The old picture's box (left, top, right, bottom) at the model's scale."""
     across, down = layout.scale
     left, top = round(layout.left * across), round(layout.top * down)
-    return left, top, max(left + 1, round((layout.left + layout.width) * across)), max(top + 1, round((layout.top + layout.height) * down))
+    return (
+        left,
+        top,
+        max(left + 1, round((layout.left + layout.width) * across)),
+        max(top + 1, round((layout.top + layout.height) * down)),
+    )
 
 
 def canvas(image: Image.Image, layout: Layout) -> Image.Image:
-    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise (always the same: seeds are the model's)."""
+    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise
+    (always the same: seeds are the model's)."""
     left, top, right, bottom = _old(layout)
     width, height = layout.size
     old = np.asarray(pictures.resize(image, (right - left, bottom - top)))
     padded = np.pad(old, ((top, height - bottom), (left, width - right), (0, 0)), mode="symmetric")
-    blurred = np.asarray(Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32)
+    blurred = np.asarray(
+        Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32
+    )
     around = (blurred + np.random.default_rng(0).normal(0, NOISE, padded.shape)).clip(0, 255).astype(np.uint8)
     around[top:bottom, left:right] = old
     return Image.fromarray(around)
 
 
 def mask(layout: Layout) -> Image.Image:
-    """"L", white = paint: the new area and a band of the old picture along extended edges, with a soft edge."""
+    """ "L", white = paint: the new area and a band of the old picture along extended edges, with a soft
+    edge."""
     left, top, right, bottom = _old(layout)
     across, down = min(layout.band, (right - left) // 3), min(layout.band, (bottom - top) // 3)
     paint = np.full((layout.size[1], layout.size[0]), 255, np.uint8)
@@ -139,8 +173,11 @@ def mask(layout: Layout) -> Image.Image:
 
 
 def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Image.Image:
-    """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges, where they fade."""
-    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32) + correction(painted, image, layout)
+    """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges,
+    where they fade."""
+    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32) + correction(
+        painted, image, layout
+    )
     box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     old, under = np.asarray(image, np.float32), large[box]
     weight = _fade(layout)[..., None]  # (h, w, 1), 1 = the old pixel
@@ -149,7 +186,8 @@ def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Imag
 
 
 def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.ndarray:
-    """(H, W, 3) to add to the enlarged ``painted``: the old picture's soft difference from it, fading to nothing away from the old picture.
+    """(H, W, 3) to add to the enlarged ``painted``: the old picture's soft difference from it, fading to
+    nothing away from the old picture.
 
     Models and decoders shift flat colours by a few levels, and a flat sky shows the edge of any shift.
     """
@@ -162,9 +200,13 @@ def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.n
     inside[top:bottom, left:right] = 255
     blur = ImageFilter.GaussianBlur(1.5 * layout.band)
     soft = np.asarray(Image.fromarray(difference).filter(blur), np.float32) - 128
-    share = np.asarray(Image.fromarray(inside).filter(blur), np.float32)[..., None] / 255  # about 1/2 at an edge, 0 far outside
+    share = (
+        np.asarray(Image.fromarray(inside).filter(blur), np.float32)[..., None] / 255
+    )  # about 1/2 at an edge, 0 far outside
     small = (soft / np.maximum(share, 0.5) + 128).clip(0, 255).round().astype(np.uint8)
-    return np.asarray(Image.fromarray(small).resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
+    return (
+        np.asarray(Image.fromarray(small).resize(layout.canvas, Image.Resampling.BICUBIC), np.float32) - 128
+    )
 
 
 def _fade(layout: Layout) -> np.ndarray:
@@ -180,4 +222,7 @@ def _fade(layout: Layout) -> np.ndarray:
                 line *= t * t * (3 - 2 * t)
         return line
 
-    return np.outer(ramp(layout.height, down, layout.top > 0, layout.bottom > 0), ramp(layout.width, across, layout.left > 0, layout.right > 0))
+    return np.outer(
+        ramp(layout.height, down, layout.top > 0, layout.bottom > 0),
+        ramp(layout.width, across, layout.left > 0, layout.right > 0),
+    )

@@ -1,4 +1,5 @@
-"""/region: a part of a picture drawn anew, named by a mask, by boxes or by words; every pixel outside stays as it was."""
+"""/region: a part of a picture drawn anew, named by a mask, by boxes or by words; every pixel outside stays
+as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 
-def run(request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     mask = find(request, images, models, reporter)
     model = models.image(request.model, reporter)
@@ -28,7 +31,9 @@ def run(request: RegionRequest, images: Mapping[str, Image.Image], models: Model
     return reporter.aside(lambda: finish(task, drawn, images[request.image], mask, model))
 
 
-def find(request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Image.Image:
+def find(
+    request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Image.Image:
     """The mask at the picture's size. UserError when it is empty, or nothing is found for the words."""
     size = images[request.image].size
     if request.mask_image is not None:
@@ -46,9 +51,13 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
     try:
         matcher = models.get("clip", reporter)
     except ModelError as error:
-        raise UserError("No model that finds things by words is set up here; use a mask or fields of the grid.") from error
+        raise UserError(
+            "No model that finds things by words is set up here; use a mask or fields of the grid."
+        ) from error
     said = reporter.together("clip", matcher.read, [words])[0]
-    return finding.find(image, lambda parts: (reporter.together("clip", matcher.look, parts) @ said).float().tolist())
+    return finding.find(
+        image, lambda parts: (reporter.together("clip", matcher.look, parts) @ said).float().tolist()
+    )
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
@@ -63,12 +72,30 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, layout.size, **given)
     if request.region:
-        notes = (*notes, f"Found by the words: {mask.getbbox()[0]}, {mask.getbbox()[1]} to {mask.getbbox()[2]}, {mask.getbbox()[3]} px.")
-    parameters = {**task.parameters, "width": image.width, "height": image.height, "region": request.region or None}
-    return Task(task.generation, {k: v for k, v in parameters.items() if v is not None}, (*notes, *task.notes), {"layout": layout})
+        notes = (
+            *notes,
+            (
+                f"Found by the words: {mask.getbbox()[0]}, {mask.getbbox()[1]} to {mask.getbbox()[2]},"
+                f" {mask.getbbox()[3]} px."
+            ),
+        )
+    parameters = {
+        **task.parameters,
+        "width": image.width,
+        "height": image.height,
+        "region": request.region or None,
+    }
+    return Task(
+        task.generation,
+        {k: v for k, v in parameters.items() if v is not None},
+        (*notes, *task.notes),
+        {"layout": layout},
+    )
 
 
 def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
     layout = task.extra["layout"]
     large = [pictures.enlarge(painted, model.card.output_scale) for painted in drawn.images]
-    return drawing.output(task, drawn, [region.pasted(painted, image, mask, layout, model.card) for painted in large])
+    return drawing.output(
+        task, drawn, [region.pasted(painted, image, mask, layout, model.card) for painted in large]
+    )

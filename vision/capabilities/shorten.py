@@ -16,10 +16,16 @@ from vision.reporter import Reporter
 BATCH = 16  # texts in a step
 
 
-def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
-    """See vision.capabilities. ``scores``: the words in the prompt's order with their weights. A step is a batch of texts."""
+def run(
+    request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
+    """See vision.capabilities. ``scores``: the words in the prompt's order with their weights. A step is a
+    batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()
-    total = sum(-(-(min(shorten.WINDOW, len(words) - start) + 1) // BATCH) for start in range(0, len(words), shorten.WINDOW))
+    total = sum(
+        -(-(min(shorten.WINDOW, len(words) - start) + 1) // BATCH)
+        for start in range(0, len(words), shorten.WINDOW)
+    )
     done = 0
 
     def read(texts: list[str]) -> torch.Tensor:
@@ -32,4 +38,7 @@ def run(request: ShortenRequest, images: Mapping[str, Image.Image], models: Mode
         return torch.cat(parts)
 
     scores = tuple(zip(words, shorten.weights(words, read), strict=True))
-    return Output(scores=scores, parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []})
+    return Output(
+        scores=scores,
+        parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []},
+    )

@@ -21,7 +21,9 @@ from vision.provider import Models
 from vision.reporter import Reporter
 
 
-def run(request: UpscaleRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: UpscaleRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     model, image = models.image(request.model, reporter), images[request.image]
     target = measure(request, image.size)
@@ -29,7 +31,9 @@ def run(request: UpscaleRequest, images: Mapping[str, Image.Image], models: Mode
     size = at_models_scale(target, model.card)
     if not model.has(Mode.IMAGE):
         return _plain(task, image, target, model)
-    refined = upscale.refine(model, [pictures.resize(image, size)], task.generation, task.parameters["strength"], reporter)
+    refined = upscale.refine(
+        model, [pictures.resize(image, size)], task.generation, task.parameters["strength"], reporter
+    )
     return reporter.aside(lambda: finish(task, refined[0], target, model))
 
 
@@ -38,13 +42,18 @@ def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
     target = size[0] * request.factor, size[1] * request.factor
     if max(target) > MAX_UPSCALED:
         fits = ", 2x fits" if request.factor == 4 and max(size) * 2 <= MAX_UPSCALED else ""
-        raise UserError(f"`factor` is {request.factor}; that would be {target[0]}x{target[1]} px, and up to {MAX_UPSCALED} px a side fit{fits}.")
+        raise UserError(
+            f"`factor` is {request.factor}; that would be {target[0]}x{target[1]} px, and up to"
+            f" {MAX_UPSCALED} px a side fit{fits}."
+        )
     return target
 
 
 def at_models_scale(target: tuple[int, int], card: Card) -> tuple[int, int]:
     """(w, h) that the model draws for ``target`` finished px."""
-    return max(card.multiple, -(-target[0] // card.output_scale)), max(card.multiple, -(-target[1] // card.output_scale))
+    return max(card.multiple, -(-target[0] // card.output_scale)), max(
+        card.multiple, -(-target[1] // card.output_scale)
+    )
 
 
 def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
@@ -52,7 +61,11 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = pictures.round_to(model.card.native_size, model.card.multiple)
     task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
-    generation = replace(task.generation, prompt="", wording=Wording()) if request.mode == "subtle" else task.generation
+    generation = (
+        replace(task.generation, prompt="", wording=Wording())
+        if request.mode == "subtle"
+        else task.generation
+    )
     told = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
     return Task(generation, {**task.parameters, **told}, task.notes)
 

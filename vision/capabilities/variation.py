@@ -1,4 +1,5 @@
-"""/variation: other pictures like a given one, by image-to-image at a strength the model's card names subtle or strong."""
+"""/variation: other pictures like a given one, by image-to-image at a strength the model's card names subtle
+or strong."""
 
 from __future__ import annotations
 
@@ -17,10 +18,14 @@ from vision.models import Mode
 from vision.provider import Models
 from vision.reporter import Reporter
 
-LONGEST_ASPECT = MAX_ASPECT + 1.0  # longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
+LONGEST_ASPECT = (
+    MAX_ASPECT + 1.0
+)  # longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
 
 
-def run(request: VariationRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+def run(
+    request: VariationRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
@@ -35,8 +40,12 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
         start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
     size, more = drawing.choose_size(request, model.card, start.width / start.height)
     strength = model.card.variation[request.variation] if request.strength is None else request.strength
-    task = drawing.prepare(request, model, Mode.IMAGE, size, image=pictures.resize(start, size), strength=strength)
-    return Task(task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes))
+    task = drawing.prepare(
+        request, model, Mode.IMAGE, size, image=pictures.resize(start, size), strength=strength
+    )
+    return Task(
+        task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes)
+    )
 
 
 def _cut(image: Image.Image) -> Image.Image:

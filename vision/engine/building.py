@@ -1,7 +1,9 @@
-"""What libraries change for the whole process while they build models, and how the other threads are kept out of it.
+"""What libraries change for the whole process while they build models, and how the other threads are kept out
+of it.
 
-``torch.set_default_dtype`` is one for all threads: whatever is made meanwhile without naming a dtype, such as the levels of a noise scheduler,
-would be in half precision, too. accelerate and peft put every new parameter of anybody on the meta device.
+``torch.set_default_dtype`` is one for all threads: whatever is made meanwhile without naming a dtype, such as
+the levels of a noise scheduler, would be in half precision, too. accelerate and peft put every new parameter
+of anybody on the meta device.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ _waiting, _built = 0, False
 
 @contextmanager
 def working() -> Iterator[None]:
-    """Within, nothing of that is changed, but where this thread does it. Several threads may be within at once, and one several times."""
+    """Within, nothing of that is changed, but where this thread does it. Several threads may be within at
+    once, and one several times."""
     me = threading.get_ident()
     with _changed:
         _changed.wait_for(lambda: not _built and not _waiting or _working[me])
@@ -39,7 +42,8 @@ def working() -> Iterator[None]:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Within, in a thread that builds a model, another default dtype waits for all who are at work, and they then wait for its end."""
+    """Within, in a thread that builds a model, another default dtype waits for all who are at work, and they
+    then wait for its end."""
     plain, usual, mine = torch.set_default_dtype, torch.get_default_dtype(), threading.get_ident()
     changed = False
 

@@ -1,7 +1,9 @@
-"""First-Block-Cache with a state for each request: what diffusers' hooks remember of a step, kept apart by name and given up by name.
+"""First-Block-Cache with a state for each request: what diffusers' hooks remember of a step, kept apart by
+name and given up by name.
 
-diffusers knows one request at a time: its pipelines reset all states at their end, and interleaved requests would compare themselves with
-each other. With a context for each request a step beside others skips exactly what it would have skipped alone.
+diffusers knows one request at a time: its pipelines reset all states at their end, and interleaved requests
+would compare themselves with each other. With a context for each request a step beside others skips exactly
+what it would have skipped alone.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from diffusers import FirstBlockCacheConfig
 
 
 def enable(module: Any, threshold: float) -> bool:
-    """Skip the other blocks where the first one's output changed by less than ``threshold`` (relative, mean). False: it can't be done here."""
+    """Skip the other blocks where the first one's output changed by less than ``threshold`` (relative, mean).
+    False: it can't be done here."""
     if not hasattr(module, "enable_cache"):
         return False
     module.enable_cache(FirstBlockCacheConfig(threshold=threshold))

@@ -1,4 +1,5 @@
-"""How long a pass takes, by its rows: measured in the course of real passes and in idle moments. Kept on disk, with the overhead."""
+"""How long a pass takes, by its rows: measured in the course of real passes and in idle moments. Kept on
+disk, with the overhead."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ LONGEST = 1.0  # seconds an idle moment may be used for: a job that comes meanwh
 
 
 class Curve:
-    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, from an earlier process."""
+    """Seconds of a pass by rows, for one model, shape and device. before: rows → seconds, from an earlier
+    process."""
 
     def __init__(self, before: Mapping[int, float] | None = None) -> None:
         self._before = dict(before or {})
@@ -37,7 +39,8 @@ class Curve:
 
     @property
     def points(self) -> list[tuple[int, float]]:
-        """(rows, seconds) as measured, by rows; never falling: a wider pass isn't quicker, whatever the clock said."""
+        """(rows, seconds) as measured, by rows; never falling: a wider pass isn't quicker, whatever the clock
+        said."""
         if self._points is None:
             medians = {**self._before, **{rows: statistics.median(seen) for rows, seen in self._seen.items()}}
             self._points = []
@@ -48,7 +51,8 @@ class Curve:
     def seconds(self, rows: int) -> float:
         """Of a pass of ``rows``: on straight lines between and beyond the points; 0 while nothing is known.
 
-        With one point half of a pass is taken to be the same for any number of rows, so that jobs are joined once, and then it is known.
+        With one point half of a pass is taken to be the same for any number of rows, so that jobs are joined
+        once, and then it is known.
         """
         points = self.points
         if not points:
@@ -66,7 +70,8 @@ class Curve:
         return max((rows for rows, _ in self.points), default=0)
 
     def missing(self, most: int) -> int | None:
-        """Rows worth measuring next in an idle moment, at most ``most``; None when enough is known or it would take too long."""
+        """Rows worth measuring next in an idle moment, at most ``most``; None when enough is known or it
+        would take too long."""
         for rows in LADDER:
             if rows > most or self.seconds(rows) > LONGEST:
                 return None
@@ -76,12 +81,16 @@ class Curve:
 
 
 class Curves:
-    """What is known of one device: the curves, by kind (model and shape), and the overhead. path: JSON file it is kept in, None = nowhere."""
+    """What is known of one device: the curves, by kind (model and shape), and the overhead. path: JSON file
+    it is kept in, None = nowhere."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._changed = path, False
         curves, overhead = _read(path) if path is not None else ({}, [])
-        self._curves, self.overhead = {kind: Curve(points) for kind, points in curves.items()}, Overhead(overhead)
+        self._curves, self.overhead = (
+            {kind: Curve(points) for kind, points in curves.items()},
+            Overhead(overhead),
+        )
 
     def of(self, kind: str) -> Curve:
         """The curve of ``kind``, empty at first."""
@@ -110,11 +119,18 @@ class Curves:
 
 
 def _read(path: Path) -> tuple[dict[str, dict[int, float]], list[Entry]]:
-    """Points by kind, and the overhead; nothing when there is no file, or it can't be used: then all is measured again."""
+    """Points by kind, and the overhead; nothing when there is no file, or it can't be used: then all is
+    measured again."""
     try:
         kept = json.loads(path.read_text())
-        curves = {str(kind): {int(rows): float(seconds) for rows, seconds in points if seconds > 0} for kind, points in kept["curves"].items()}
-        return curves, [(str(kind), int(rows), float(between), float(whole)) for kind, rows, between, whole in kept["overhead"]]
+        curves = {
+            str(kind): {int(rows): float(seconds) for rows, seconds in points if seconds > 0}
+            for kind, points in kept["curves"].items()
+        }
+        return curves, [
+            (str(kind), int(rows), float(between), float(whole))
+            for kind, rows, between, whole in kept["overhead"]
+        ]
     except FileNotFoundError:
         return {}, []
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:

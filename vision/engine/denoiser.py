@@ -1,4 +1,5 @@
-"""What a pipeline has in place of its denoiser: it looks the same and hands every evaluation to somebody else."""
+"""What a pipeline has in place of its denoiser: it looks the same and hands every evaluation to somebody
+else."""
 
 from __future__ import annotations
 
@@ -22,11 +23,13 @@ WORDS = {"encoder_hidden_states", "pooled_projections", "txt_ids"}
 
 @dataclass
 class Call:
-    """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance, two for each picture).
+    """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance,
+    two for each picture).
 
-    key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the same in every process.
-    context: the cache context it was made in, None = none. adapt: the argument "adapters", one entry for each row → what
-    has to be entered for the evaluation; None = the module has no adapters.
+    key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the
+    same in every process.
+    context: the cache context it was made in, None = none. adapt: the argument "adapters", one entry for each
+    row → what has to be entered for the evaluation; None = the module has no adapters.
     """
 
     module: Any
@@ -39,12 +42,16 @@ class Call:
 
 
 class Pairs:
-    """Guidance by two calls a step that differ in words only (``true_cfg_scale``): from the second step on both are evaluated with the first.
+    """Guidance by two calls a step that differ in words only (``true_cfg_scale``): from the second step on
+    both are evaluated with the first.
 
-    What was evaluated ahead is handed out for the very same tensors only; anything else is evaluated as it comes.
+    What was evaluated ahead is handed out for the very same tensors only; anything else is evaluated as it
+    comes.
     """
 
-    def __init__(self, evaluate: Callable[[dict[str, Any]], Any], digest: Callable[[torch.Tensor], bytes]) -> None:
+    def __init__(
+        self, evaluate: Callable[[dict[str, Any]], Any], digest: Callable[[torch.Tensor], bytes]
+    ) -> None:
         self._evaluate, self._digest = evaluate, digest
         self._before: dict[str, Any] = {}
         self._words: dict[str, tuple[Any, Any]] = {}  # name → of the first call, of the second
@@ -70,8 +77,14 @@ class Pairs:
             return arguments | {name: second for name, (_, second) in self._words.items()}
         if not any(name in arguments and arguments[name] is before.get(name) for name in rows.SAMPLES):
             return None
-        words = {name: (before.get(name), value) for name, value in arguments.items() if not _same(name, value, before.get(name))}
-        plain = not any(isinstance(value, (dict, list)) and value for value in arguments.values())  # what is in those may change
+        words = {
+            name: (before.get(name), value)
+            for name, value in arguments.items()
+            if not _same(name, value, before.get(name))
+        }
+        plain = not any(
+            isinstance(value, (dict, list)) and value for value in arguments.values()
+        )  # what is in those may change
         if words.keys() <= WORDS and plain and self._key(before) == self._key(arguments):
             self._words = words
         return None
@@ -81,18 +94,21 @@ class Pairs:
 
 
 def _same(name: str, value: Any, other: Any) -> bool:
-    """Pipelines make the timestep anew for each call; everything else is the same object, or isn't the same."""
+    """Pipelines make the timestep anew for each call; everything else is the same object, or isn't the
+    same."""
     tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
     return value is other or (name in rows.TIMES and tensors and torch.equal(value, other))
 
 
 @dataclass
 class Denoiser:
-    """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it. label: of the weights, see Call.kind.
+    """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it. label: of
+    the weights, see Call.kind.
 
     adapt, adapters: see Call, and the job's own.
 
-    Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a module.
+    Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
+    module.
     """
 
     module: Any
@@ -121,7 +137,9 @@ class Denoiser:
         if self.adapt is not None:
             arguments = {**arguments, "adapters": [self.adapters] * count}
         kind, context = f"{self.label} {rows.size(arguments)}", self._context
-        if cache.is_on(self.module):  # decides for all rows of a pass at once, by what it remembers of this request
+        if cache.is_on(
+            self.module
+        ):  # decides for all rows of a pass at once, by what it remembers of this request
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
         return self.evaluate(Call(self.module, arguments, count, key, kind, context, self.adapt))
 
@@ -143,10 +161,18 @@ class Denoiser:
         """The end of one pipeline call is not the end of the others' caches."""
 
     def _digest(self, tensor: torch.Tensor) -> bytes:
-        """Of its contents (of a batch of positions, of the first); a pipeline hands in the same tensors at every step, so it is made once."""
+        """Of its contents (of a batch of positions, of the first); a pipeline hands in the same tensors at
+        every step, so it is made once."""
         known = self._digests.get(id(tensor))
         if known is None or known[0] is not tensor:
-            data = (tensor[0] if tensor.ndim == 3 else tensor).contiguous().cpu().view(torch.uint8).numpy().tobytes()
+            data = (
+                (tensor[0] if tensor.ndim == 3 else tensor)
+                .contiguous()
+                .cpu()
+                .view(torch.uint8)
+                .numpy()
+                .tobytes()
+            )
             known = self._digests[id(tensor)] = (tensor, hashlib.sha256(data).digest())
         return known[1]
 

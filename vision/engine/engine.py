@@ -1,7 +1,8 @@
-"""Runs jobs a step at a time on one device: each stands still where it needs the denoiser, and those that wait share one pass.
+"""Runs jobs a step at a time on one device: each stands still where it needs the denoiser, and those that
+wait share one pass.
 
-A job is any function; it runs in a greenlet of its own, on the caller's thread, so nothing in it needs a lock. ``Seat`` is its side of the
-engine. Which waiting calls make the next pass is ``policy``'s to say.
+A job is any function; it runs in a greenlet of its own, on the caller's thread, so nothing in it needs a
+lock. ``Seat`` is its side of the engine. Which waiting calls make the next pass is ``policy``'s to say.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ T = TypeVar("T")
 class Pause:
     """What a job waits for when it lets the others go first.
 
-    kind, count: of the work it has next, and how many pieces of it. until: asked at every tick, None = it may go on. anyway: beside a soloist,
-    too. number: in the order of coming.
+    kind, count: of the work it has next, and how many pieces of it. until: asked at every tick, None = it may
+    go on. anyway: beside a soloist, too. number: in the order of coming.
     """
 
     kind: str = ""
@@ -47,11 +48,13 @@ class Pause:
 
 @dataclass(eq=False)
 class Seat:
-    """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
+    """One job in the engine. name: for the log. check: raises when the job is to end. done: gets (result,
+    None) or (None, error).
 
-    step, total: of its denoising steps, as far as they are known. passes: it was in. due: see policy; None = it never waited for a pass.
-    length: seconds of its passes, as far as it can be told; hosted: seconds that guests took meanwhile. own: seconds of its work outside of
-    passes, and between them. like: kind and rows of its passes.
+    step, total: of its denoising steps, as far as they are known. passes: it was in. due: see policy; None =
+    it never waited for a pass.
+    length: seconds of its passes, as far as it can be told; hosted: seconds that guests took meanwhile. own:
+    seconds of its work outside of passes, and between them. like: kind and rows of its passes.
     """
 
     name: str
@@ -83,9 +86,15 @@ class Seat:
 
     @property
     def draws(self) -> bool:
-        """Whether guests make it later: it waits for a pass, or for the thread that decodes after its passes. Not for a guest's answer."""
+        """Whether guests make it later: it waits for a pass, or for the thread that decodes after its passes.
+        Not for a guest's answer."""
         passes = isinstance(self.waits_for, Call)
-        return passes or self.due is not None and isinstance(self.waits_for, Future) and not isinstance(self.waits_for, Promise)
+        return (
+            passes
+            or self.due is not None
+            and isinstance(self.waits_for, Future)
+            and not isinstance(self.waits_for, Promise)
+        )
 
     # Called by the job
 
@@ -95,16 +104,19 @@ class Seat:
         return self._wait(call)
 
     def aside(self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None) -> T:
-        """What ``work`` returns, run in a thread while others go on: decoding and encoding in one, ``loading`` in another.
+        """What ``work`` returns, run in a thread while others go on: decoding and encoding in one,
+        ``loading`` in another.
 
-        Where the device has no room for that (see Engine), and for a soloist, all but ``loading`` is done at once. turn: had meanwhile.
+        Where the device has no room for that (see Engine), and for a soloist, all but ``loading`` is done at
+        once. turn: had meanwhile.
         """
         if loading or self.engine.roomy() and self.engine.soloist is not self:
             return self._wait(self.engine.in_thread(self, work, loading=loading, turn=turn))
         return self.here(work, turn)
 
     def here(self, work: Callable[[], T], turn: Turn | None = None) -> T:
-        """What ``work`` returns, done at once. A thread would wait for those who want the ``turn`` before it, and they may wait for this job."""
+        """What ``work`` returns, done at once. A thread would wait for those who want the ``turn`` before it,
+        and they may wait for this job."""
         if turn is None:
             return work()
         with turn.wanted():
@@ -115,16 +127,19 @@ class Seat:
             turn.drop()
 
     def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
-        """What ``work``, which has no passes, makes of ``item``; others that wait for the same work with the same ``like`` are in the same call.
+        """What ``work``, which has no passes, makes of ``item``; others that wait for the same work with the
+        same ``like`` are in the same call.
 
-        Passes of other jobs leave it little time. A soloist's is done at once. kind: of its slices, which last about as long.
+        Passes of other jobs leave it little time. A soloist's is done at once. kind: of its slices, which
+        last about as long.
         """
         if self.engine.soloist is self:
             return alone(work, item, like)
         return self._wait(self.engine.in_company(self, kind, work, item, like))
 
     def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
-        """Let the others go first, before ``count()`` pieces of work of ``kind`` that have no passes: as a guest, see policy. Not for a soloist.
+        """Let the others go first, before ``count()`` pieces of work of ``kind`` that have no passes: as a
+        guest, see policy. Not for a soloist.
 
         torch's own random numbers go on afterwards as if nothing had been in between.
         """
@@ -135,17 +150,21 @@ class Seat:
         torch.set_rng_state(state)
 
     def until(self, condition: Callable[[], bool], *, anyway: bool = False) -> None:
-        """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened. anyway: see Pause."""
+        """Go on when ``condition`` holds; it is asked now, and again whenever anything has happened. anyway:
+        see Pause."""
         if not condition():
             self._wait(Pause(until=condition, anyway=anyway))
 
     @contextmanager
     def solo(self) -> Iterator[None]:
-        """Nobody else's steps in between: what little memory there is, is this job's. Turns are given on: the thread may wait for one."""
+        """Nobody else's steps in between: what little memory there is, is this job's. Turns are given on: the
+        thread may wait for one."""
         self.until(lambda: self.engine.soloist is None)
         self.engine.soloist = self
         try:
-            self._wait(self.engine.in_thread(self, lambda: None, loading=False))  # behind what the thread is still doing
+            self._wait(
+                self.engine.in_thread(self, lambda: None, loading=False)
+            )  # behind what the thread is still doing
             yield
         finally:
             self.engine.soloist = None
@@ -161,29 +180,48 @@ class Seat:
 
 
 class Engine:
-    """The jobs of one device. Everything is called on one thread; ``wake`` is set from any when there is something to do again.
+    """The jobs of one device. Everything is called on one thread; ``wake`` is set from any when there is
+    something to do again.
 
-    exact: see Passes. clock: seconds; what policy plans with and curves are measured on. curves: what is known of the device's passes.
+    exact: see Passes. clock: seconds; what policy plans with and curves are measured on. curves: what is
+    known of the device's passes.
     roomy: whether a thread can work beside the passes without taking their cores.
     """
 
     def __init__(
-        self, *, exact: bool = False, wake: threading.Event | None = None, clock: Callable[[], float] = time.monotonic,
-        curves: Curves | None = None, roomy: Callable[[], bool] = lambda: True,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        exact: bool = False,
+        wake: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        curves: Curves | None = None,
+        roomy: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.wake, self.clock, self.roomy = wake or threading.Event(), clock, roomy
         self.passes = Passes(curves or Curves(), clock, exact=exact)
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
-        self._turns, self._guests, self._overhead = policy.Turns(), policy.Guests(), self.passes.curves.overhead
+        self._turns, self._guests, self._overhead = (
+            policy.Turns(),
+            policy.Guests(),
+            self.passes.curves.overhead,
+        )
         self._together = Together(self.begin, 1 if exact else MOST)
-        self._next: deque[tuple[Seat, Callable[[], None]]] = deque()  # jobs that can go on, and what makes them
-        self._threads = {loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)}
+        self._next: deque[tuple[Seat, Callable[[], None]]] = (
+            deque()
+        )  # jobs that can go on, and what makes them
+        self._threads = {
+            loading: ThreadPoolExecutor(1, "loading" if loading else "aside") for loading in (False, True)
+        }
 
     def begin(
-        self, name: str, work: Callable[[Seat], Any], *, check: Callable[[], None] = lambda: None,
+        self,
+        name: str,
+        work: Callable[[Seat], Any],
+        *,
+        check: Callable[[], None] = lambda: None,
         done: Callable[[Any, BaseException | None], None] = lambda result, error: None,
-    ) -> Seat:  # fmt: skip
+    ) -> Seat:
         """Take a job in; it starts at the next tick."""
         seat = Seat(name, work, self, check, done)
         self.seats.append(seat)
@@ -212,7 +250,8 @@ class Engine:
                 self.rest()
 
     def tick(self) -> bool:
-        """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait for threads."""
+        """Let every job that can go on do so up to its next wait, then evaluate one pass. False when all wait
+        for threads."""
         with torch.no_grad(), building.working():
             return self._tick()
 
@@ -220,8 +259,14 @@ class Engine:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._next))]
         waiting = [seat for seat in self.seats if isinstance(seat.waits_for, Call) and self._may(seat)]
-        paused = [seat for seat in self.seats if isinstance(seat.waits_for, Pause) and (seat.waits_for.anyway or self._may(seat))]
-        guests = sorted((seat for seat in paused if seat.waits_for.until is None), key=lambda seat: seat.waits_for.number)
+        paused = [
+            seat
+            for seat in self.seats
+            if isinstance(seat.waits_for, Pause) and (seat.waits_for.anyway or self._may(seat))
+        ]
+        guests = sorted(
+            (seat for seat in paused if seat.waits_for.until is None), key=lambda seat: seat.waits_for.number
+        )
         if waiting:
             begin = self.clock()
             self._evaluate(self._choose(waiting))
@@ -231,7 +276,8 @@ class Engine:
         return bool(waiting) or any(moved)
 
     def measure(self) -> bool:
-        """Use an idle moment to learn how long passes take; False when there is nothing to learn, or this is none."""
+        """Use an idle moment to learn how long passes take; False when there is nothing to learn, or this is
+        none."""
         with torch.no_grad(), building.working():
             return not self.seats and self.passes.measure()
 
@@ -268,7 +314,10 @@ class Engine:
             pause = seat.waits_for
             if not isinstance(pause, Pause):  # it was stopped meanwhile
                 continue
-            count, rooms = pause.count(), [policy.room(host.length, host.hosted) for host in self.seats if host.draws]
+            count, rooms = (
+                pause.count(),
+                [policy.room(host.length, host.hosted) for host in self.seats if host.draws],
+            )
             if rooms and not self._guests.may(pause.kind, count, min(rooms)):
                 return place > 0
             begin = self.clock()
@@ -289,10 +338,22 @@ class Engine:
                 self._promise(seat, now)
         jobs = [
             policy.Waiting(
-                seat.waits_for.key, seat.waits_for.count, seat.left, seat.due, not seat.passes, self._overhead.between(seat.like), self._rest(seat)
-            ) for seat in waiting
-        ]  # fmt: skip
-        chosen = policy.choose(jobs, lambda key, count: self.passes.seconds(kinds[key], count), lambda key: self.passes.most(kinds[key]), now)
+                seat.waits_for.key,
+                seat.waits_for.count,
+                seat.left,
+                seat.due,
+                not seat.passes,
+                self._overhead.between(seat.like),
+                self._rest(seat),
+            )
+            for seat in waiting
+        ]
+        chosen = policy.choose(
+            jobs,
+            lambda key, count: self.passes.seconds(kinds[key], count),
+            lambda key: self.passes.most(kinds[key]),
+            now,
+        )
         return [waiting[i] for i in chosen]
 
     def _promise(self, seat: Seat, now: float) -> None:
@@ -304,14 +365,20 @@ class Engine:
         seat.due = self._turns.due(now, work, idle=idle) if seat.length else float("inf")
 
     def _rest(self, seat: Seat) -> float:
-        """Seconds of its work that is still to be done when its passes are over. What follows on the last of them counts as between."""
+        """Seconds of its work that is still to be done when its passes are over. What follows on the last of
+        them counts as between."""
         return max(0.0, self._overhead.whole(seat.like) - seat.own - self._overhead.between(seat.like))
 
-    def in_thread(self, seat: Seat, work: Callable[[], T], *, loading: bool, turn: Turn | None = None) -> Future[T]:
+    def in_thread(
+        self, seat: Seat, work: Callable[[], T], *, loading: bool, turn: Turn | None = None
+    ) -> Future[T]:
         """``work``, begun in a thread; the job that waits for it goes on at the tick after its end."""
 
         def timed() -> T:
-            with nullcontext() if turn is None else turn.hold(), nullcontext() if loading else building.working():
+            with (
+                nullcontext() if turn is None else turn.hold(),
+                nullcontext() if loading else building.working(),
+            ):
                 begin = self.clock()
                 try:
                     return work()
@@ -375,7 +442,8 @@ class Engine:
     # A pass
 
     def _evaluate(self, seats: list[Seat]) -> None:
-        """One pass for all of ``seats``, whose calls have the same key. Where it fails, each alone, so that only the guilty one is told."""
+        """One pass for all of ``seats``, whose calls have the same key. Where it fails, each alone, so that
+        only the guilty one is told."""
         try:
             outputs = self.passes.run([seat.waits_for for seat in seats])
         except Exception as error:

@@ -1,4 +1,5 @@
-"""How long jobs work outside of their passes: reading words before, schedulers between, decoding and encoding after."""
+"""How long jobs work outside of their passes: reading words before, schedulers between, decoding and encoding
+after."""
 
 from __future__ import annotations
 
@@ -39,7 +40,10 @@ class Overhead:
     @property
     def entries(self) -> list[Entry]:
         """For ``before``."""
-        return [(*like, self.between(like), self.whole(like)) for like in sorted(self._between.known.keys() | self._whole.known.keys())]
+        return [
+            (*like, self.between(like), self.whole(like))
+            for like in sorted(self._between.known.keys() | self._whole.known.keys())
+        ]
 
 
 class _Medians:

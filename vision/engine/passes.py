@@ -43,7 +43,10 @@ class Passes:
         call, total = calls[0], sum(call.count for call in calls)
         if cache.is_on(call.module):
             return [self._timed(call)]
-        self._sample = weakref.ref(call.module), replace(call, module=None, adapt=None)  # nothing that would keep a model in memory
+        self._sample = (
+            weakref.ref(call.module),
+            replace(call, module=None, adapt=None),
+        )  # nothing that would keep a model in memory
         if len(calls) == 1 and not self.exact and total <= self._fit(call.kind):
             output = self._whole(call)
             if output is not None:
@@ -68,7 +71,8 @@ class Passes:
         return min(self._fit(kind), MOST, max(1, GROWTH * self.curves.of(kind).widest))
 
     def measure(self) -> bool:
-        """Use an idle moment for one pass that fills in the curve of the kind used last; False when there is nothing to find out."""
+        """Use an idle moment for one pass that fills in the curve of the kind used last; False when there is
+        nothing to find out."""
         module = self._sample and self._sample[0]()
         if module is None or self.exact:
             return False
@@ -77,7 +81,14 @@ class Passes:
         if count is None:
             return False
         try:
-            self._timed(replace(like, module=module, arguments=rows.part(like.arguments, 0, count, like.count), count=count))
+            self._timed(
+                replace(
+                    like,
+                    module=module,
+                    arguments=rows.part(like.arguments, 0, count, like.count),
+                    count=count,
+                )
+            )
             return True
         except Exception as error:
             if count == 1 or not devices.is_out_of_memory(error):

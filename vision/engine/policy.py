@@ -1,9 +1,11 @@
-"""Who is in the next pass: numbers in, numbers out. Knows how long passes take and how much each job has left; no tensors, no clock.
+"""Who is in the next pass: numbers in, numbers out. Knows how long passes take and how much each job has
+left; no tensors, no clock.
 
-A newcomer's first step at once, so that there is something to see; then short jobs first, because that makes the mean wait shortest
-(shortest remaining processing time). Others ride along while that is worth it. Nobody comes later than PATIENCE times what first come, first
-served would have given, and UNNOTICED counts as nothing: a pass after which that couldn't be kept any more gives way to those due first, in as
-wide a pass as their dates allow.
+A newcomer's first step at once, so that there is something to see; then short jobs first, because that makes
+the mean wait shortest (shortest remaining processing time). Others ride along while that is worth it. Nobody
+comes later than PATIENCE times what first come, first served would have given, and UNNOTICED counts as
+nothing: a pass after which that couldn't be kept any more gives way to those due first, in as wide a pass as
+their dates allow.
 """
 
 from __future__ import annotations
@@ -14,17 +16,22 @@ from dataclasses import dataclass
 
 PATIENCE = 2.0
 MARGIN = 0.8  # of PATIENCE is planned with: no two passes take the same time
-UNNOTICED = 0.5  # seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
+# seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
+UNNOTICED = 0.5
 
-GUESTS = 0.03  # share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold caches)
+# share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold
+# caches)
+GUESTS = 0.03
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step. left: steps, this one included.
+    """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step.
+    left: steps, this one included.
 
-    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet. between: seconds of its own work
-    after each pass. rest: seconds of its work when its passes are over, decoding above all.
+    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet.
+    between: seconds of its own work after each pass. rest: seconds of its work when its passes are over,
+    decoding above all.
     """
 
     key: Hashable
@@ -37,13 +44,15 @@ class Waiting:
 
 
 class Turns:
-    """What first come, first served would have given: each job's due date follows from those that came before it."""
+    """What first come, first served would have given: each job's due date follows from those that came before
+    it."""
 
     def __init__(self) -> None:
         self._end = 0.0
 
     def due(self, now: float, work: float, *, idle: bool = False) -> float:
-        """For a job that comes now with ``work`` seconds to do; ``idle``: to nobody else, so errors of what came before end here."""
+        """For a job that comes now with ``work`` seconds to do; ``idle``: to nobody else, so errors of what
+        came before end here."""
         self._end = (now if idle else max(self._end, now)) + work
         turn = self._end - now
         return now + max(PATIENCE * MARGIN * turn, turn + UNNOTICED)
@@ -57,8 +66,9 @@ def room(length: float, hosted: float) -> float:
 class Guests:
     """Work without passes (captions, labels) beside jobs with: GUESTS of the passes' time in all.
 
-    A piece goes at once while no job is made longer by more than GUESTS of its own length; else when guests have waited so long that it is
-    GUESTS of the passes since. So short jobs are spared, and where there are only short ones no guest starves.
+    A piece goes at once while no job is made longer by more than GUESTS of its own length; else when guests
+    have waited so long that it is GUESTS of the passes since. So short jobs are spared, and where there are
+    only short ones no guest starves.
     """
 
     def __init__(self) -> None:
@@ -66,7 +76,8 @@ class Guests:
         self._usual: dict[str, float] = {}  # kind of work → seconds of a piece
 
     def host(self, seconds: float, *, asked: bool) -> None:
-        """A pass, with what belongs to it, took so long; ``asked``: a guest waits. Nothing is saved up for guests to come."""
+        """A pass, with what belongs to it, took so long; ``asked``: a guest waits. Nothing is saved up for
+        guests to come."""
         credit = self._credit + GUESTS * seconds
         self._credit = credit if asked else min(credit, 0.0)
 
@@ -84,9 +95,13 @@ class Guests:
 
 
 def choose(
-    waiting: Sequence[Waiting], seconds: Callable[[Hashable, int], float], most: Callable[[Hashable], int], now: float
+    waiting: Sequence[Waiting],
+    seconds: Callable[[Hashable, int], float],
+    most: Callable[[Hashable], int],
+    now: float,
 ) -> list[int]:
-    """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and rows. most: rows that fit, by key."""
+    """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and
+    rows. most: rows that fit, by key."""
     seconds = functools.cache(seconds)
     alone = [seconds(job.key, job.rows) + job.between for job in waiting]
     work = [job.left * step + job.rest for job, step in zip(waiting, alone, strict=True)]
@@ -96,13 +111,24 @@ def choose(
         """Those of ``order`` that share the pass with its first."""
         key = waiting[order[0]].key
         same = [i for i in order if waiting[i].key == key]
-        return same[: _riders([waiting[i].rows for i in same], len(waiting), lambda rows: seconds(key, rows), most(key))]
+        return same[
+            : _riders(
+                [waiting[i].rows for i in same], len(waiting), lambda rows: seconds(key, rows), most(key)
+            )
+        ]
 
     def late(chosen: list[int]) -> float:
-        """Seconds by which the worst is past its due date, if after ``chosen`` each goes alone, in the order of due dates."""
+        """Seconds by which the worst is past its due date, if after ``chosen`` each goes alone, in the order
+        of due dates."""
         done, worst = set(chosen), float("-inf")
-        end = now + seconds(waiting[chosen[0]].key, sum(waiting[i].rows for i in chosen)) + sum(waiting[i].between for i in chosen)
-        end += sum(waiting[i].rest for i in chosen if waiting[i].left == 1)  # at once, before all that are due first
+        end = (
+            now
+            + seconds(waiting[chosen[0]].key, sum(waiting[i].rows for i in chosen))
+            + sum(waiting[i].between for i in chosen)
+        )
+        end += sum(
+            waiting[i].rest for i in chosen if waiting[i].left == 1
+        )  # at once, before all that are due first
         for i in by_due:
             if i not in done:
                 end += work[i]
@@ -112,7 +138,9 @@ def choose(
         return worst
 
     order = sorted(range(len(waiting)), key=lambda i: (not waiting[i].new, work[i], i))
-    order[1:] = sorted(order[1:], key=lambda i: i != by_due[0])  # rides along before all others: alone, later, it would hold everybody up
+    order[1:] = sorted(
+        order[1:], key=lambda i: i != by_due[0]
+    )  # rides along before all others: alone, later, it would hold everybody up
     quickest = company(order)
     if late(quickest) < 0:
         return quickest
@@ -124,7 +152,11 @@ def choose(
             break
     lateness, n = least
     rows, key = [waiting[i].rows for i in in_turn], waiting[in_turn[0]].key
-    while lateness >= 0 and n < len(in_turn) and MARGIN * seconds(key, sum(rows[: n + 1])) <= seconds(key, rows[0]):
+    while (
+        lateness >= 0
+        and n < len(in_turn)
+        and MARGIN * seconds(key, sum(rows[: n + 1])) <= seconds(key, rows[0])
+    ):
         n += 1  # it can't be helped, but this much of PATIENCE is left
     return in_turn[:n]
 
@@ -132,9 +164,10 @@ def choose(
 def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
     """How many of those with ``rows``, in their order, are in one pass; of ``jobs`` that wait in all.
 
-    One more makes the pass longer for those in it, and spares everybody behind it the pass it would have needed for itself. It rides along
-    when that is less time in sum. So while a wider pass costs next to nothing all ride, and where it costs as much as two passes nobody does;
-    in between, the more the more jobs wait. Several may be worth it where one alone is not.
+    One more makes the pass longer for those in it, and spares everybody behind it the pass it would have
+    needed for itself. It rides along when that is less time in sum. So while a wider pass costs next to
+    nothing all ride, and where it costs as much as two passes nobody does; in between, the more the more jobs
+    wait. Several may be worth it where one alone is not.
     """
     taken, total = 1, rows[0]
     best, width = taken, total

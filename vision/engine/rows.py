@@ -1,4 +1,5 @@
-"""Arguments of several denoiser calls joined along the batch, and what comes back taken apart again. Knows diffusers' argument names."""
+"""Arguments of several denoiser calls joined along the batch, and what comes back taken apart again. Knows
+diffusers' argument names."""
 
 from __future__ import annotations
 
@@ -9,12 +10,29 @@ import torch
 
 SAMPLES = ("sample", "hidden_states", "x")  # the first of these that a call has says how many rows there are
 ROWS = frozenset(  # one entry for each row
-    (*SAMPLES, "timestep", "t", "encoder_hidden_states", "pooled_projections", "guidance", "class_labels", "timestep_cond", "attention_mask",
-     "encoder_attention_mask", "added_cond_kwargs", "cap_feats", "adapters")
-)  # fmt: skip
+    (
+        *SAMPLES,
+        "timestep",
+        "t",
+        "encoder_hidden_states",
+        "pooled_projections",
+        "guidance",
+        "class_labels",
+        "timestep_cond",
+        "attention_mask",
+        "encoder_attention_mask",
+        "added_cond_kwargs",
+        "cap_feats",
+        "adapters",
+    )
+)
 TIMES = ("timestep", "t", "guidance")  # may come as one number for all rows
 IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
-LISTS = ("x", "cap_feats", "adapters")  # a list with one entry for each row; of cap_feats, the lengths may differ
+LISTS = (
+    "x",
+    "cap_feats",
+    "adapters",
+)  # a list with one entry for each row; of cap_feats, the lengths may differ
 Arguments = dict[str, Any]
 
 
@@ -64,7 +82,9 @@ def _shape(value: Any, count: int, name: str) -> Any:
         return (tuple(value[0].shape) if name in SAMPLES else (), value[0].dtype)
     if isinstance(value, dict):
         return tuple((inner, _shape(v, count, "")) for inner, v in sorted(value.items()))
-    if isinstance(value, (list, tuple)) and not name:  # inside of a dictionary: one tensor of rows for each adapter
+    if (
+        isinstance(value, (list, tuple)) and not name
+    ):  # inside of a dictionary: one tensor of rows for each adapter
         return tuple(_shape(v, count, "") for v in value)
     return "?", id(value)
 
@@ -78,7 +98,8 @@ def _same(value: Any) -> Any:
 
 
 def join(calls: Sequence[tuple[Arguments, int]]) -> Arguments:
-    """One call's arguments for all rows of ``calls`` (arguments, rows), which have the same key. A single call stays as it is."""
+    """One call's arguments for all rows of ``calls`` (arguments, rows), which have the same key. A single
+    call stays as it is."""
     if len(calls) == 1:
         return calls[0][0]
     return {name: _join(name, [(arguments.get(name), n) for arguments, n in calls]) for name in calls[0][0]}
@@ -110,9 +131,11 @@ def _cat(values: list[Any]) -> Any:
 
 
 def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
-    """The rows from ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the last row again and again.
+    """The rows from ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the last row again and
+    again.
 
-    They are laid out one way, whatever the call's own strides: a channels-last picture takes other kernels and so other last bits.
+    They are laid out one way, whatever the call's own strides: a channels-last picture takes other kernels
+    and so other last bits.
     """
     rows = [min(i, total - 1) for i in range(begin, end)]
     return {name: _take(name, value, rows, total) for name, value in arguments.items()}
@@ -129,7 +152,9 @@ def _take(name: str, value: Any, rows: list[int], total: int) -> Any:
 def _pick(value: Any, rows: list[int]) -> Any:
     if isinstance(value, torch.Tensor):
         near = rows[-1] - rows[0] == len(rows) - 1
-        return (value[rows[0] : rows[-1] + 1] if near else value[torch.tensor(rows, device=value.device)]).contiguous()
+        return (
+            value[rows[0] : rows[-1] + 1] if near else value[torch.tensor(rows, device=value.device)]
+        ).contiguous()
     if isinstance(value, dict):
         return {inner: _pick(v, rows) for inner, v in value.items()}
     return [_pick(v, rows) for v in value]
@@ -140,4 +165,6 @@ def cat_outputs(parts: list[tuple[Any, int]]) -> Any:
     kept = [output[:n] for output, n in parts]
     if len(kept) == 1:
         return kept[0]
-    return torch.cat(kept) if isinstance(kept[0], torch.Tensor) else [row for output in kept for row in output]
+    return (
+        torch.cat(kept) if isinstance(kept[0], torch.Tensor) else [row for output in kept for row in output]
+    )

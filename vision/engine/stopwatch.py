@@ -1,4 +1,5 @@
-"""Times of passes on a device that works behind the caller's back (CUDA) or while it waits (everything else)."""
+"""Times of passes on a device that works behind the caller's back (CUDA) or while it waits (everything
+else)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any
 
 import torch
 
-AHEAD = 2  # passes that may be under way on the device: one to keep it busy, so that a newcomer joins the next but one
+# passes that may be under way on the device: one to keep it busy, so that a newcomer joins the next but one
+AHEAD = 2
 
 
 class Stopwatch:

@@ -1,6 +1,8 @@
-"""Work without denoising passes (captions, labels, embeddings) of several jobs, done in one call for all that wait for the same kind of it.
+"""Work without denoising passes (captions, labels, embeddings) of several jobs, done in one call for all that
+wait for the same kind of it.
 
-A call is a guest in the engine: it has a seat of its own, takes its turn between passes, and goes on while one of those who asked still wants it.
+A call is a guest in the engine: it has a seat of its own, takes its turn between passes, and goes on while
+one of those who asked still wants it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 
 MOST = 8  # pieces in one call: a slice of it is what a generation may have to wait for
 
-Turn = Callable[..., None]  # called between slices of the work, with the number of pieces in the next one (as a rule 1)
+Turn = Callable[
+    ..., None
+]  # called between slices of the work, with the number of pieces in the next one (as a rule 1)
 Work = Callable[[Sequence[Any], Turn], Sequence[Any]]  # for several items at once: one result for each
 Share = Callable[..., Any]  # (work, item, like=()) → the item's result
 
@@ -47,14 +51,16 @@ class _Piece:
 
 
 class Together:
-    """The pieces that wait, in a line for each kind of work. begin: takes a job in, see Engine.begin. most: pieces in one call."""
+    """The pieces that wait, in a line for each kind of work. begin: takes a job in, see Engine.begin. most:
+    pieces in one call."""
 
     def __init__(self, begin: Callable[..., Seat], most: int = MOST) -> None:
         self._begin, self._most = begin, most
         self._lines: dict[Hashable, list[_Piece]] = {}
 
     def ask(self, seat: Seat, kind: str, work: Work, item: Any, like: Hashable) -> Promise:
-        """What ``work`` makes of ``item``, with others that have the same ``work`` and ``like``. kind: of its slices, which last about as long."""
+        """What ``work`` makes of ``item``, with others that have the same ``work`` and ``like``. kind: of its
+        slices, which last about as long."""
         piece, line = _Piece(item, seat), self._lines.setdefault((work, like), [])
         line.append(piece)
         if len(line) == 1:

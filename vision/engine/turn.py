@@ -1,4 +1,5 @@
-"""A lock between the engine's thread, which never waits and goes first, and a thread beside it, which waits."""
+"""A lock between the engine's thread, which never waits and goes first, and a thread beside it, which
+waits."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from contextlib import contextmanager
 
 
 class Turn:
-    """Who may use something now. The engine's thread claims and drops it; other threads hold it for a while."""
+    """Who may use something now. The engine's thread claims and drops it; other threads hold it for a
+    while."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -1,9 +1,18 @@
-"""The families of image models that Atelier knows, and the readers (CLIP, captioner, classifier). Importing it loads no torch.
+"""The families of image models that Atelier knows, and the readers (CLIP, captioner, classifier). Importing
+it loads no torch.
 
 A new family is one file here and one line in ``FAMILIES``; ``other`` takes whatever is left.
 """
 
-from vision.models import flux, flux2_klein, other, stable_diffusion, stable_diffusion_3, stable_diffusion_xl, z_image
+from vision.models import (
+    flux,
+    flux2_klein,
+    other,
+    stable_diffusion,
+    stable_diffusion_3,
+    stable_diffusion_xl,
+    z_image,
+)
 from vision.models.family import Family, Mode
 
 FAMILIES: tuple[Family, ...] = (

@@ -1,4 +1,5 @@
-"""Captioners: BLIP, and any ``AutoModelForImageTextToText`` model with a chat template. They write several *different* captions."""
+"""Captioners: BLIP, and any ``AutoModelForImageTextToText`` model with a chat template. They write several
+*different* captions."""
 
 from __future__ import annotations
 
@@ -10,20 +11,44 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from core.errors import ModelError
 from vision.engine.together import Share, Turn, alone
 
-PREFIXES = ("", "an illustration of", "a detailed picture of", "a close up of")  # how a BLIP caption may begin
+PREFIXES = (
+    "",
+    "an illustration of",
+    "a detailed picture of",
+    "a close up of",
+)  # how a BLIP caption may begin
 INSTRUCTIONS = (
     "Describe this picture as a prompt for an image generator, in one sentence.",
-    "Describe this picture for an image generator: subject first, then style, light and colours, as a comma separated list.",
-    "What would an artist have to be told to paint this picture again? Answer in one sentence without introduction.",
-    "Describe mood, composition and setting of this picture in one sentence, as a prompt for an image generator.",
+    (
+        "Describe this picture for an image generator: subject first, then style, light and colours, as a"
+        " comma separated list."
+    ),
+    (
+        "What would an artist have to be told to paint this picture again? Answer in one sentence without"
+        " introduction."
+    ),
+    (
+        "Describe mood, composition and setting of this picture in one sentence, as a prompt for an image"
+        " generator."
+    ),
 )
 TEMPERATURES = (0.7, 0.9, 1.1, 1.3, 1.5)  # rising until captions differ
-_EMPTY_WORDS = frozenset("a an the of in on with and is are there image picture photo illustration drawing detailed close up".split())
+_EMPTY_WORDS = frozenset(
+    (
+        "a an the of in on with and is are there image picture photo illustration drawing detailed close up"
+    ).split()
+)
 
 
 class _Turns(StoppingCriteria):
@@ -39,7 +64,8 @@ class _Turns(StoppingCriteria):
 
 @dataclass(frozen=True)
 class Wish:
-    """One text about ``image`` (or several, with num_return_sequences in ``how``). start: prefix or instruction. how: arguments of ``generate``."""
+    """One text about ``image`` (or several, with num_return_sequences in ``how``). start: prefix or
+    instruction. how: arguments of ``generate``."""
 
     image: Image.Image
     start: str
@@ -52,15 +78,20 @@ class Captioner:
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
-        self.chat = bool(getattr(processor, "chat_template", None) or getattr(getattr(processor, "tokenizer", None), "chat_template", None))
+        self.chat = bool(
+            getattr(processor, "chat_template", None)
+            or getattr(getattr(processor, "tokenizer", None), "chat_template", None)
+        )
         starts = INSTRUCTIONS if self.chat else PREFIXES
         self.starts: tuple[str, ...] = tuple(card.get("instructions" if self.chat else "prefixes", starts))
         self.max_new_tokens: int = card.get("max_new_tokens", 120 if self.chat else 40)
 
     def captions(self, image: Image.Image, count: int, seed: int, share: Share = alone) -> Iterator[str]:
-        """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to say.
+        """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to
+        say.
 
-        Each start is first answered greedily, then sampled ever hotter, at last the model's best beams are taken. Same seed, same captions.
+        Each start is first answered greedily, then sampled ever hotter, at last the model's best beams are
+        taken. Same seed, same captions.
         """
         told: set[frozenset[str]] = set()
         for caption in self._candidates(image, count, seed, share):
@@ -76,24 +107,38 @@ class Captioner:
         """What is sampled has random numbers of its own, so it is written alone."""
 
         def write(start: str, seed: int = seed, **how: Any) -> list[str]:
-            return share(self.write, Wish(image, start, seed, how), like=object() if how["do_sample"] else (start, *how.values()))
+            return share(
+                self.write,
+                Wish(image, start, seed, how),
+                like=object() if how["do_sample"] else (start, *how.values()),
+            )
 
         for start in self.starts[:count]:
             yield from write(start, do_sample=False, num_beams=1 if self.chat else 3)
         for attempt, temperature in enumerate(TEMPERATURES):
             for number, start in enumerate(self.starts):
-                yield from write(start, seed + 101 * attempt + number + 1, do_sample=True, temperature=temperature, top_p=0.95)
+                yield from write(
+                    start,
+                    seed + 101 * attempt + number + 1,
+                    do_sample=True,
+                    temperature=temperature,
+                    top_p=0.95,
+                )
         yield from write(self.starts[0], do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
 
     def write(self, asked: Sequence[Wish], turn: Turn) -> list[list[str]]:
-        """The texts for each of ``asked``, which have the same start and are done the same way; see vision.engine.together.
+        """The texts for each of ``asked``, which have the same start and are done the same way; see
+        vision.engine.together.
 
-        Those whose inputs have the same shapes are written at once. Pictures of other sizes mean other lengths in some chat models.
+        Those whose inputs have the same shapes are written at once. Pictures of other sizes mean other
+        lengths in some chat models.
         """
         inputs = [self._inputs(wish.image, wish.start) for wish in asked]
         groups: dict[Any, list[int]] = {}
         for i, given in enumerate(inputs):
-            groups.setdefault(tuple((name, value.shape) for name, value in sorted(given.items())), []).append(i)
+            groups.setdefault(tuple((name, value.shape) for name, value in sorted(given.items())), []).append(
+                i
+            )
         texts: dict[int, list[str]] = {}
         for number, places in enumerate(groups.values()):
             if number:
@@ -103,24 +148,45 @@ class Captioner:
         return [texts[i] for i in range(len(asked))]
 
     @torch.no_grad()
-    def _write(self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, turn: Turn) -> list[list[str]]:
+    def _write(
+        self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, turn: Turn
+    ) -> list[list[str]]:
         """The texts of each of ``count`` rows."""
-        inputs = {k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype) for k, v in inputs.items()}
+        inputs = {
+            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
+            for k, v in inputs.items()
+        }
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(like.seed)
             out = self.model.generate(
-                **inputs, max_new_tokens=self.max_new_tokens, stopping_criteria=StoppingCriteriaList([_Turns(lambda: turn(count))]), **like.how
+                **inputs,
+                max_new_tokens=self.max_new_tokens,
+                stopping_criteria=StoppingCriteriaList([_Turns(lambda: turn(count))]),
+                **like.how,
             )
-        fresh = out[:, inputs["input_ids"].shape[1] :] if self.chat else out  # BLIP repeats its prefix, and should
-        texts, each = [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)], len(fresh) // count
+        fresh = (
+            out[:, inputs["input_ids"].shape[1] :] if self.chat else out
+        )  # BLIP repeats its prefix, and should
+        texts, each = (
+            [tidy(text) for text in self.processor.batch_decode(fresh, skip_special_tokens=True)],
+            len(fresh) // count,
+        )
         return [texts[i : i + each] for i in range(0, len(texts), each)]
 
     def _inputs(self, image: Image.Image, start: str) -> Mapping[str, torch.Tensor]:
         if not self.chat:
-            return self.processor(images=image, text=start, return_tensors="pt") if start else self.processor(images=image, return_tensors="pt")
-        messages = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": start}]}]
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
+            return (
+                self.processor(images=image, text=start, return_tensors="pt")
+                if start
+                else self.processor(images=image, return_tensors="pt")
+            )
+        messages = [
+            {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": start}]}
+        ]
+        return self.processor.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
 
 
 def tidy(text: str) -> str:
@@ -142,7 +208,15 @@ def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: t
         from transformers import BlipForConditionalGeneration as cls
     else:
         cls = AutoModelForImageTextToText
-    captioner = Captioner(name, cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval(), processor, card)
+    captioner = Captioner(
+        name,
+        cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval(),
+        processor,
+        card,
+    )
     if not captioner.chat and kind != "blip":
-        raise ModelError(f"{name} ({kind}) has no chat template; CAPTION_MODEL takes BLIP or a chat model that reads pictures.")
+        raise ModelError(
+            f"{name} ({kind}) has no chat template; CAPTION_MODEL takes BLIP or a chat model that reads"
+            " pictures."
+        )
     return captioner

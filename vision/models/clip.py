@@ -14,17 +14,68 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 from core.errors import ModelError
 from vision.engine.together import Share, Turn, alone
 
-TEMPLATES = ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")  # averaging several is worth a few points (CLIP paper, 3.1.4)
+TEMPLATES = (
+    "a photo of {}.",
+    "a picture of {}.",
+    "an image of {}.",
+    "{}",
+)  # averaging several is worth a few points (CLIP paper, 3.1.4)
 SLICE = 16  # texts or pictures at a time; the steps of other jobs come in between
 KEPT = 1000  # labels whose embeddings are remembered
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
 LABELS = (
-    "person", "crowd", "portrait", "cat", "dog", "bird", "horse", "fish", "insect", "flower", "tree", "forest", "mountain", "beach", "sea",
-    "river", "sky", "sunset", "night", "snow", "desert", "city street", "building", "house", "room", "car", "train", "aeroplane", "boat",
-    "bicycle", "food", "drink", "fruit", "book", "text or a document", "screenshot", "diagram or chart", "map", "drawing", "painting",
-    "cartoon", "3D rendering", "logo", "toy", "tool", "clothing", "furniture", "musical instrument", "computer", "abstract pattern",
-)  # fmt: skip
+    "person",
+    "crowd",
+    "portrait",
+    "cat",
+    "dog",
+    "bird",
+    "horse",
+    "fish",
+    "insect",
+    "flower",
+    "tree",
+    "forest",
+    "mountain",
+    "beach",
+    "sea",
+    "river",
+    "sky",
+    "sunset",
+    "night",
+    "snow",
+    "desert",
+    "city street",
+    "building",
+    "house",
+    "room",
+    "car",
+    "train",
+    "aeroplane",
+    "boat",
+    "bicycle",
+    "food",
+    "drink",
+    "fruit",
+    "book",
+    "text or a document",
+    "screenshot",
+    "diagram or chart",
+    "map",
+    "drawing",
+    "painting",
+    "cartoon",
+    "3D rendering",
+    "logo",
+    "toy",
+    "tool",
+    "clothing",
+    "furniture",
+    "musical instrument",
+    "computer",
+    "abstract pattern",
+)
 
 
 class Matcher:
@@ -35,16 +86,21 @@ class Matcher:
         self.templates: tuple[str, ...] = tuple(card.get("templates", TEMPLATES))
         self.labels: tuple[str, ...] = tuple(card.get("labels", LABELS))
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
-        self._known: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = OrderedDict()  # (label, templates) → (D,)
+        self._known: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = (
+            OrderedDict()
+        )  # (label, templates) → (D,)
 
     @torch.no_grad()
     def probabilities(self, image: Image.Image, labels: Sequence[str], share: Share = alone) -> list[float]:
-        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then shares of their sum."""
+        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then
+        shares of their sum."""
         text = torch.stack(self._directions(labels, share))  # (L, D)
         seen = share(self.look, [image])
         logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
         if self.sigmoid:
-            logits = torch.nn.functional.logsigmoid(logits + self.model.logit_bias)  # shares of sigmoids = softmax of their logarithms
+            logits = torch.nn.functional.logsigmoid(
+                logits + self.model.logit_bias
+            )  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
 
     def look(self, asked: Sequence[Sequence[Image.Image]], turn: Turn) -> list[torch.Tensor]:
@@ -81,12 +137,20 @@ class Matcher:
         tokenizer = self.processor.tokenizer
         limit = min(tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings)
         texts = [text.lower() if self.sigmoid else text for text in texts]  # SigLIP was trained on lower case
-        tokens = tokenizer(texts, padding="max_length" if self.sigmoid else True, truncation=True, max_length=limit, return_tensors="pt")
+        tokens = tokenizer(
+            texts,
+            padding="max_length" if self.sigmoid else True,
+            truncation=True,
+            max_length=limit,
+            return_tensors="pt",
+        )
         given = {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
         return _embedding(self.model.get_text_features(**_to(given, self.model)))
 
 
-def _sliced(work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], turn: Turn) -> list[torch.Tensor]:
+def _sliced(
+    work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], turn: Turn
+) -> list[torch.Tensor]:
     """(N, D) for each of ``asked``, done SLICE at a time whoever asked."""
     everything, found = [one for each in asked for one in each], []
     for start in range(0, len(everything), SLICE):
@@ -97,13 +161,16 @@ def _sliced(work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Seque
 
 
 def _embedding(output: Any) -> torch.Tensor:
-    """(N, D), unit length. transformers 5 returns an output object whose pooler_output is the projected embedding."""
+    """(N, D), unit length. transformers 5 returns an output object whose pooler_output is the projected
+    embedding."""
     features = output if isinstance(output, torch.Tensor) else output.pooler_output
     return features / features.norm(dim=-1, keepdim=True)
 
 
 def _to(batch: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
-    return {k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in batch.items()}
+    return {
+        k: v.to(model.device, model.dtype if v.is_floating_point() else v.dtype) for k, v in batch.items()
+    }
 
 
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:

@@ -1,4 +1,5 @@
-"""What one family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no torch."""
+"""What one family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no
+torch."""
 
 from __future__ import annotations
 
@@ -17,11 +18,14 @@ class Mode(StrEnum):
 
 
 def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
-    """(B, C, h, w) as the denoiser sees it → as the VAE's decoder takes it: scaling, then shift or mean and deviation."""
+    """(B, C, h, w) as the denoiser sees it → as the VAE's decoder takes it: scaling, then shift or mean and
+    deviation."""
     config = pipe.vae.config
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and std is not None:
-        return latents * latents.new_tensor(std).view(1, -1, 1, 1) / config.scaling_factor + latents.new_tensor(mean).view(1, -1, 1, 1)
+        return latents * latents.new_tensor(std).view(
+            1, -1, 1, 1
+        ) / config.scaling_factor + latents.new_tensor(mean).view(1, -1, 1, 1)
     return latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
 
 
@@ -33,17 +37,19 @@ def _nothing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 class Family:
     """One family. Names of classes are diffusers'.
 
-    pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class for each mode, None
-    = the family has none. negative: "prompt" (a negative prompt works), "true_cfg" (it works with ``true_cfg_scale``, at the price of a
-    second pass) or "none". multiple: sides are whole multiples of it, in px. native_size: side of the square it was trained
-    on, in px. samplers: "any" of the noise schedulers for UNets, or only the model's "own". defaults: further entries of the card. adjust:
-    configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents, height, width) →
-    (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments that every call gets. whole_mask: image-to-image is
-    inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other; not where a pipeline changes its
-    denoiser for the time of a call, or where nobody knows. encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its
-    texts can't be weighed against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the text-to-image
-    pipeline is shown beside the words. adapts: an IP-Adapter may be laid over it. file_keys: a key with one of these parts in a single file's
-    header means this family.
+    pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class
+    for each mode, None = the family has none. negative: "prompt" (a negative prompt works), "true_cfg" (it
+    works with ``true_cfg_scale``, at the price of a second pass) or "none". multiple: sides are whole
+    multiples of it, in px. native_size: side of the square it was trained on, in px. samplers: "any" of the
+    noise schedulers for UNets, or only the model's "own". defaults: further entries of the card. adjust:
+    configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents,
+    height, width) → (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments
+    that every call gets. whole_mask: image-to-image is inpainting with a mask that covers everything.
+    shares_steps: jobs may run step by step beside each other; not where a pipeline changes its denoiser for
+    the time of a call, or where nobody knows. encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or
+    None; None = its texts can't be weighed against each other. rescales: calls take ``guidance_rescale``.
+    references: how many pictures the text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
+    may be laid over it. file_keys: a key with one of these parts in a single file's header means this family.
     """
 
     name: str

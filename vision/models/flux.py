@@ -6,7 +6,11 @@ from vision.models.family import Family, unscale
 def _adjust(configs):
     """schnell has no guidance input and was distilled to four steps (its model card)."""
     if configs.get("transformer", {}).get("guidance_embeds") is False:
-        return {"num_inference_steps": 4, "guidance_scale": 0.0, "draft": {"num_inference_steps": 2, "guidance_scale": 0.0}}
+        return {
+            "num_inference_steps": 4,
+            "guidance_scale": 0.0,
+            "draft": {"num_inference_steps": 2, "guidance_scale": 0.0},
+        }
     return {}
 
 

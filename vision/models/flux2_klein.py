@@ -6,7 +6,11 @@ from vision.models.family import Family
 def _adjust(configs):
     """The undistilled base models want the usual number of steps and real guidance."""
     if configs.get("model_index", {}).get("is_distilled") is False:
-        return {"num_inference_steps": 50, "guidance_scale": 4.0, "draft": {"num_inference_steps": 20, "guidance_scale": 4.0}}
+        return {
+            "num_inference_steps": 50,
+            "guidance_scale": 4.0,
+            "draft": {"num_inference_steps": 20, "guidance_scale": 4.0},
+        }
     return {}
 
 

@@ -1,4 +1,5 @@
-"""Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and we say that we don't know it."""
+"""Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and we say
+that we don't know it."""
 
 from vision.models.family import Family
 

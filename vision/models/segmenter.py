@@ -25,17 +25,34 @@ class Segmenter:
     @torch.no_grad()
     def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
         """(h, w), 0..1, at the model's own size, whatever the picture's shape."""
-        given = self.processor(text=[words], images=[image], padding=True, truncation=True, return_tensors="pt")
-        given = {k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype) for k, v in given.items()}
-        return self.model(**given).logits.float().sigmoid().cpu().reshape(self.model.config.vision_config.image_size, -1)
+        given = self.processor(
+            text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
+        )
+        given = {
+            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
+            for k, v in given.items()
+        }
+        return (
+            self.model(**given)
+            .logits.float()
+            .sigmoid()
+            .cpu()
+            .reshape(self.model.config.vision_config.image_size, -1)
+        )
 
     def mask(self, image: Image.Image, words: str) -> Image.Image:
-        """"L" at the picture's size, 255 = what the words name, a little wider. UserError when nothing fits."""
+        """ "L" at the picture's size, 255 = what the words name, a little wider. UserError when nothing
+        fits."""
         likely = self.probabilities(image, words)
         if float(likely.max()) < self.threshold:
-            raise UserError("Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the grid.")
+            raise UserError(
+                "Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the"
+                " grid."
+            )
         small = Image.fromarray((likely * 255).round().byte().numpy())
-        large = small.resize(image.size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= self.threshold * 255 - 0.5))
+        large = small.resize(image.size, Image.Resampling.BILINEAR).point(
+            lambda value: 255 * (value >= self.threshold * 255 - 0.5)
+        )
         return large.filter(ImageFilter.MaxFilter(2 * max(1, min(image.size) // 128) + 1))
 
 
@@ -45,5 +62,9 @@ def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: t
     if kind != "clipseg":
         raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg.")
     common = {"local_files_only": True, "trust_remote_code": False}
-    model = CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
+    model = (
+        CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
+        .to(device)
+        .eval()
+    )
     return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **common), card)

@@ -1,10 +1,12 @@
-"""Stable Diffusion 3 and 3.5: a transformer with rectified flow on 16-channel latents and three text encoders."""
+"""Stable Diffusion 3 and 3.5: a transformer with rectified flow on 16-channel latents and three text
+encoders."""
 
 from vision.models.family import Family
 
 
 def encode(pipe, words):
-    """Three encoders as the pipeline joins them; the number of tokens is always the same, and a longer text loses its end."""
+    """Three encoders as the pipeline joins them; the number of tokens is always the same, and a longer text
+    loses its end."""
     tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
     return tokens, pooled
 
@@ -12,7 +14,11 @@ def encode(pipe, words):
 FAMILY = Family(
     name="stable-diffusion-3",
     title="Stable Diffusion 3 / 3.5",
-    pipelines=("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
+    pipelines=(
+        "StableDiffusion3Pipeline",
+        "StableDiffusion3Img2ImgPipeline",
+        "StableDiffusion3InpaintPipeline",
+    ),
     text="StableDiffusion3Pipeline",
     image="StableDiffusion3Img2ImgPipeline",
     inpaint="StableDiffusion3InpaintPipeline",

@@ -14,7 +14,11 @@ def encode(pipe, words):
 FAMILY = Family(
     name="stable-diffusion-xl",
     title="Stable Diffusion XL",
-    pipelines=("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"),
+    pipelines=(
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
+    ),
     text="StableDiffusionXLPipeline",
     image="StableDiffusionXLImg2ImgPipeline",
     inpaint="StableDiffusionXLInpaintPipeline",

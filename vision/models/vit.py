@@ -20,25 +20,39 @@ class Classifier:
         self.name, self.model, self.processor = name, model, processor
 
     def best(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
-        """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on their own."""
+        """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on
+        their own."""
         return alone(self.judge, (image, top_k))
 
     @torch.no_grad()
     def judge(self, asked: Sequence[tuple[Image.Image, int]], turn: Turn) -> list[list[tuple[str, float]]]:
         """``best`` for several who ask, see vision.engine.together."""
-        pixels = self.processor(images=[image for image, _ in asked], return_tensors="pt")["pixel_values"].to(self.model.device, self.model.dtype)
+        pixels = self.processor(images=[image for image, _ in asked], return_tensors="pt")["pixel_values"].to(
+            self.model.device, self.model.dtype
+        )
         logits = self.model(pixel_values=pixels).logits.float()  # (N, L)
         multi = self.model.config.problem_type == "multi_label_classification"
-        return [self._best(chances, top_k) for chances, (_, top_k) in zip(logits.sigmoid() if multi else logits.softmax(-1), asked, strict=True)]
+        return [
+            self._best(chances, top_k)
+            for chances, (_, top_k) in zip(
+                logits.sigmoid() if multi else logits.softmax(-1), asked, strict=True
+            )
+        ]
 
     def _best(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
         values, places = chances.topk(min(top_k, len(chances)))
         names = self.model.config.id2label
-        return [(str(names[int(i)]).split(",")[0], float(v)) for v, i in zip(values, places, strict=True)]  # ImageNet: "tabby, tabby cat"
+        return [
+            (str(names[int(i)]).split(",")[0], float(v)) for v, i in zip(values, places, strict=True)
+        ]  # ImageNet: "tabby, tabby cat"
 
 
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Classifier:
     """Load an image classification folder."""
     common = {"local_files_only": True, "trust_remote_code": False}
-    model = AutoModelForImageClassification.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
+    model = (
+        AutoModelForImageClassification.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
+        .to(device)
+        .eval()
+    )
     return Classifier(name, model, AutoImageProcessor.from_pretrained(folder, **common))

@@ -11,7 +11,8 @@ FAMILY = Family(
     inpaint="ZImageInpaintPipeline",
     native_size=1024,
     multiple=16,
-    num_inference_steps=9,  # Turbo's model card: 9 steps = 8 evaluations, no guidance. The base model: set them in atelier.json
+    # Turbo's model card: 9 steps = 8 evaluations, no guidance. The base model: set them in atelier.json
+    num_inference_steps=9,
     guidance_scale=0.0,
     draft_steps=6,
     file_keys=("cap_embedder.", "noise_refiner."),
