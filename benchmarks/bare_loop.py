@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.models import DEMO, image_model
-from vision.models import Mode
+from vision.families import Mode
 
 PICTURES = 4
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from tests import tiny
-from vision import card as cards
-from vision.image_model import ImageModel
-from vision.models import FAMILIES
+from vision.families import FAMILIES
+from vision.image_model.model import ImageModel
+from vision.weights import card as cards
 
 NAMES = {"sd15": "stable-diffusion", "sdxl": "stable-diffusion-xl", "flux": "flux"}
 SIDES = {"sd15": 512, "sdxl": 1024, "flux": 1024}  # px

@@ -15,8 +15,8 @@ import torch
 from benchmarks import full_size, report, serving
 from benchmarks.measure import Chart, Figure, Result, check
 from benchmarks.traces import Mix, at_once, poisson
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
 
 ROWS_OF_CURVE = (1, 2, 4, 8, 16)
 PUBLISHED = {  # on one H100; sources in the projects' own pages, none of them measured here

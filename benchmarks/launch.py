@@ -42,15 +42,15 @@ def main() -> int:
         _start_later(arguments.pause)
     if arguments.probe:
         _probe(arguments.probe)
-    from bot.__main__ import main as start
+    from host.cli import main as start
 
     return start(["run"])
 
 
 def _probe(path: Path) -> None:
-    import bot.app
+    import host.app
 
-    plain = bot.app.services
+    plain = host.app.services
 
     @asynccontextmanager
     async def probed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -59,7 +59,7 @@ def _probe(path: Path) -> None:
             yield built
             watching.cancel()
 
-    bot.app.services = probed
+    host.app.services = probed
 
 
 async def _watch(path: Path) -> None:

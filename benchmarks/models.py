@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.settings import ROOT
-from vision.image_model import ImageModel
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.worker import quiet_libraries
 
 DEMO = ROOT / "demo" / "models" / "stable-diffusion"

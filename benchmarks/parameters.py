@@ -36,8 +36,8 @@ from demo.judge import Judge
 from demo.training import MODELS
 from demo.world import COLOURS, OBJECTS, Scene
 from vision.capabilities import capability
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 from vision.worker import quiet_libraries
 

@@ -20,11 +20,11 @@ import torch
 
 from benchmarks.measure import Check, apart, check, quantile
 from benchmarks.traces import Ask, Mix, poisson
-from vision.diffusion import generate
+from vision.drawing.generate import generate
 from vision.engine import Engine
 from vision.engine.curve import Curves
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
 from vision.reporter import Reporter
 
 

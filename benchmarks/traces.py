@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vision.diffusion import Generation
-from vision.models import Mode
+from vision.drawing.generate import Generation
+from vision.families import Mode
 
 PROMPTS = (
     "a red house in the snow",

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from core.errors import JobCancelled
-from vision.diffusion import Generation, generate
+from vision.drawing.generate import Generation, generate
 from vision.engine import Engine
-from vision.image_model import ImageModel
+from vision.image_model.model import ImageModel
 from vision.reporter import Reporter
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import discord
 
 from bot.client import Atelier
-from bot.logs import redactor
-from bot.replies import SILENT
-from bot.transport import FAILURES
+from bot.ui.replies import SILENT
+from bot.wire.transport import FAILURES
+from host.logs import redactor
 
 WATCHED = ("jobs", "storage", "bot")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again

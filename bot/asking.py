@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import actions, buttons, messages
-from bot.actions import Ask, Source, Words
-from bot.authority import Action
-from bot.links import Pictures
-from bot.replies import SILENT, add_whisper
+from bot.ui import buttons, messages
+from bot.ui.replies import SILENT, add_whisper
+from bot.wire.attachments import Pictures
 from core.errors import NotAllowedError, PromptError, UserError
-from core.flags import hint
+from core.grammar.flags import hint
+from core.grammar.permutations import MAX_JOBS
+from core.grammar.prompt import Prompt, format_prompt, parse
 from core.job import Job
-from core.permutations import MAX_JOBS
 from core.preferences import Preferences, prompts_of
-from core.prompt import Prompt, format_prompt, parse
 from core.requests import ImagineRequest
 from core.wording import numbered, prompt_of, references, with_defaults
 from storage.members import Members
+from studio.asking import actions
+from studio.asking.actions import Ask, Source, Words
+from studio.authority import Action
 
 if TYPE_CHECKING:
     from bot.client import Atelier

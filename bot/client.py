@@ -14,30 +14,32 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions, buttons, hosts, messages
-from bot.actions import Ask
 from bot.asking import Asking
-from bot.authority import Action, Actor, Authority, Place
 from bot.cogs import EXTENSIONS
-from bot.delivery import Delivery
-from bot.intake import Intake
-from bot.links import Pictures
-from bot.modals import Submission
-from bot.presses import Presses, press_key
-from bot.promises import Promise
-from bot.regions import Regions
-from bot.replies import SILENT, refuse, whisper
-from bot.sharing import Sharing
-from bot.sources import Sources
-from bot.transport import GARBLED, GONE, Transport
+from bot.delivery.delivery import Delivery
+from bot.delivery.sharing import Sharing
+from bot.ui import buttons, messages
+from bot.ui.job_buttons import Presses, press_key
+from bot.ui.replies import SILENT, refuse, whisper
+from bot.ui.windows import Submission
+from bot.wire import addresses
+from bot.wire.attachments import Pictures
+from bot.wire.pending import Promise
+from bot.wire.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin
 from jobs.views import Result
 from storage.members import Members
+from studio.asking import actions
+from studio.asking.actions import Ask
+from studio.asking.regions import Regions
+from studio.asking.sources import Sources
+from studio.authority import Action, Actor, Authority, Place
+from studio.pictures.intake import Intake
 from vision.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:
-    from bot.app import Services
+    from host.app import Services
 
 log = logging.getLogger(__name__)
 UNEXPECTED = (
@@ -79,7 +81,7 @@ class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
     def __init__(
-        self, built: Services, transport: Transport | None = None, servers: frozenset[str] = hosts.CDN
+        self, built: Services, transport: Transport | None = None, servers: frozenset[str] = addresses.CDN
     ) -> None:
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
@@ -89,7 +91,7 @@ class Atelier(commands.Bot):
             intents=intents,
             help_command=None,
             allowed_mentions=SILENT,
-            http_trace=hosts.trace(),
+            http_trace=addresses.trace(),
             tree_cls=Tree,
             allowed_contexts=app_commands.AppCommandContext(
                 guild=True, dm_channel=True, private_channel=False

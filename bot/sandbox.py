@@ -18,11 +18,11 @@ import discord
 import simcord
 
 from bot.client import Atelier
-from bot.hosts import SIMULATED
+from bot.wire.addresses import SIMULATED
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.app import Services
+    from host.app import Services
 
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from core.errors import PromptError, UserError
-from core.flags import BY_NAME, short
+from core.grammar.flags import BY_NAME, short
+from core.grammar.permutations import MAX_JOBS, expand
+from core.grammar.prompt import Prompt, find_flags, parse
 from core.job import Lane
-from core.permutations import MAX_JOBS, expand
-from core.prompt import Prompt, find_flags, parse
 from core.wording import with_defaults
 
 MAX_OPTIONS = 20  # https://docs.midjourney.com/hc/en-us/articles/32894521590669-Discord-Command-List

@@ -11,8 +11,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from core.errors import PromptError
-from core.flags import short
-from core.prompt import Prompt
+from core.grammar.flags import short
+from core.grammar.prompt import Prompt
 from core.requests import MAX_SEED, GenerateRequest, Weighted
 
 _SAME = (  # fields with the same name and meaning in both

@@ -42,9 +42,9 @@ from demo.judge import Judge, Verdict
 from demo.training import MODELS
 from demo.world import COLOURS, OBJECTS, Scene, held_out_scene
 from vision.capabilities import outpaint
-from vision.pictures import enlarge
+from vision.model_store import Models
+from vision.pictures.encode import enlarge
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 
 REPORT = Path("docs/demo-evaluation.json")

@@ -38,7 +38,7 @@ def load(call: dict) -> None:
     config = WorkerConfig(**call)
     prepare_environment(config)
     quiet_libraries()
-    from vision.provider import Models
+    from vision.model_store import Models
 
     tiny = {
         role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")

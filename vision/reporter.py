@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from core.errors import JobCancelled
 
 if TYPE_CHECKING:
-    from vision.checkpoint import Checkpoint
+    from vision.drawing.checkpoint import Checkpoint
     from vision.engine import Seat
     from vision.engine.together import Share, Work
     from vision.engine.turn import Turn

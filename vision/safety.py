@@ -61,8 +61,8 @@ def from_folder(folder: Path) -> Score:
     """The sum of what the classifier's unsafe labels get."""
     import torch
 
-    from vision import catalog
-    from vision.models import vit
+    from vision.readers import vit
+    from vision.weights import catalog
 
     torch.set_num_threads(1)
     catalog.check_folder(folder)

@@ -26,7 +26,6 @@ from core import requests
 from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
 from core.events import Output
 from core.redact import RedactingFormatter, Redactor
-from vision import catalog
 from vision.protocol import (
     Broke,
     Done,
@@ -41,9 +40,10 @@ from vision.protocol import (
     WorkerConfig,
 )
 from vision.reporter import Leaving, Reporter
+from vision.weights import catalog
 
 if TYPE_CHECKING:
-    from vision.checkpoint import Checkpoint, Pace
+    from vision.drawing.checkpoint import Checkpoint, Pace
     from vision.engine import Engine, Seat
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     except Exception:
         log.exception("the worker for %s can't start", config.device)
         raise
-    from vision import checkpoint, devices
+    from vision import devices
+    from vision.drawing import checkpoint
     from vision.engine import Engine
     from vision.engine.curve import Curves
 
@@ -121,7 +122,7 @@ class Desk:
         self.engine.stop()
 
     def _begin(self, run: Run) -> None:
-        from vision.checkpoint import Checkpoint
+        from vision.drawing.checkpoint import Checkpoint
 
         reporter = PipeReporter(
             run.job_id, self.send, self.inbox, Checkpoint(self.kept, run.job_id, self.pace)
@@ -238,7 +239,7 @@ def _start(config: WorkerConfig) -> tuple[Any, Ready]:
     import torch
 
     from vision import devices
-    from vision.provider import Models
+    from vision.model_store import Models
 
     torch.set_num_threads(config.cpu_threads or 1)
     quiet_libraries()
@@ -385,13 +386,13 @@ def _answer(run: Run, models: Any, reporter: Reporter) -> Done | Stopped | Broke
 
 
 def _do(run: Run, models: Any, reporter: Reporter) -> Output:
-    from vision import pictures
     from vision.capabilities import capability
+    from vision.pictures import encode
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
     images = (
-        reporter.aside(lambda: {sha: pictures.open_picture(run.paths[sha]) for sha in request.pictures})
+        reporter.aside(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
         if request.pictures
         else {}
     )
@@ -401,7 +402,7 @@ def _do(run: Run, models: Any, reporter: Reporter) -> Output:
 def _blame(error: Exception) -> tuple[Fault, str]:
     """(fault, sentence for the person who asked)."""
     from vision import devices
-    from vision.diffusion import BlankPicture
+    from vision.drawing.generate import BlankPicture
 
     if isinstance(error, UserError):
         return Fault.USER, str(error)

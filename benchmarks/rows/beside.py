@@ -22,8 +22,8 @@ from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, Requ
 from vision.capabilities import capability
 from vision.engine import Engine, Seat
 from vision.engine.curve import Curves
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 from vision.worker import quiet_libraries
 

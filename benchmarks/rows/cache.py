@@ -18,11 +18,11 @@ from benchmarks.rows import Options
 from benchmarks.traces import PROMPTS
 from benchmarks.watched import Life, begin
 from tests import tiny
-from vision.diffusion import Generation
+from vision.drawing.generate import Generation
 from vision.engine import Engine
 from vision.engine.denoiser import Denoiser
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
 
 TITLE = "First-Block-Cache while requests interleave"
 AGAINST = (

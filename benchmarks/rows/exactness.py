@@ -21,10 +21,10 @@ from benchmarks.traces import PROMPTS
 from benchmarks.watched import Life, begin
 from core.errors import JobCancelled
 from tests import tiny
-from vision.diffusion import Generation
+from vision.drawing.generate import Generation
 from vision.engine import Engine
-from vision.image_model import SCHEDULERS, ImageModel, arguments
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import SCHEDULERS, ImageModel, arguments
 
 TITLE = "Exactness: samplers × families × random traces"
 AGAINST = "the plain diffusers pipeline, each request alone, in float32"

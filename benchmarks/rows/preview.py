@@ -7,9 +7,10 @@ import torch
 from benchmarks.measure import Chart, Check, Figure, Goal, Result, check, cpu_ms, interleaved
 from benchmarks.models import DEMO, image_model
 from benchmarks.rows import Options
-from vision import pictures, preview
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model import latent_preview
+from vision.image_model.model import ImageModel
+from vision.pictures import encode
 from vision.worker import PREVIEW_EVERY
 
 TITLE = "Preview of a step"
@@ -31,8 +32,8 @@ def measure(options: Options) -> Result:
             pipe.unet(torch.cat([latents] * 2), 500, encoder_hidden_states=words, return_dict=False)
 
     def whole() -> bytes:
-        aim = preview.believed(pipe.scheduler, latents, latents)
-        return pictures.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
+        aim = latent_preview.believed(pipe.scheduler, latents, latents)
+        return encode.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
 
     steps = cpu_ms(interleaved({"step": step}, options.repeats)["step"])
     ways = interleaved(

@@ -16,8 +16,8 @@ from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.settings import ROOT
 from tests.wire.discord import Discord
-from vision import card as cards
-from vision import pictures
+from vision.pictures import encode
+from vision.weights import card as cards
 
 TITLE = "Serving tax: the bot's throughput on the demo model"
 AGAINST = (
@@ -124,4 +124,4 @@ async def _ask_bot(discord: Discord, asks: list[dict[str, Any]]) -> tuple[float,
 def _sheet(images: np.ndarray) -> np.ndarray:
     """The loop's pictures as the bot shows them: enlarged, side by side."""
     scale = cards.read(DEMO).get("output_scale", 1)
-    return np.asarray(pictures.tile([pictures.enlarge(Image.fromarray(image), scale) for image in images]))
+    return np.asarray(encode.tile([encode.enlarge(Image.fromarray(image), scale) for image in images]))

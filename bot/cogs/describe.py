@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions
 from bot.client import Atelier
 from core.errors import UserError
 from core.requests import DescribeRequest
+from studio.asking import actions
 
 
 class Describe(commands.Cog):

@@ -7,8 +7,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.completion import complete
-from bot.hints import Hints
+from studio.asking.completion import complete
+from studio.asking.hints import Hints
 
 
 class Imagine(commands.Cog):

@@ -9,14 +9,15 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions, messages
-from bot.actions import Ask, Source
-from bot.authority import Action
 from bot.client import Atelier
-from bot.replies import add_whisper, whisper
+from bot.ui import messages
+from bot.ui.replies import add_whisper, whisper
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest
+from studio.asking import actions
+from studio.asking.actions import Ask, Source
+from studio.authority import Action
 
 
 class Menus(commands.Cog):

@@ -8,11 +8,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions
 from bot.client import Atelier
-from bot.completion import SHAPES
-from bot.presses import read_aspect
+from bot.ui.job_buttons import read_aspect
 from core.errors import UserError
+from studio.asking import actions
+from studio.asking.completion import SHAPES
 
 
 class Outpaint(commands.Cog):

@@ -8,12 +8,12 @@ import logging
 import discord
 from discord.ext import commands
 
-from bot.authority import Action, Actor
 from bot.client import Atelier
-from bot.presses import brought
-from bot.transport import FAILURES
+from bot.ui.job_buttons import brought
+from bot.wire.transport import FAILURES
 from core.errors import UserError
 from core.job import Job
+from studio.authority import Action, Actor
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 log = logging.getLogger(__name__)

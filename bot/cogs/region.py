@@ -8,10 +8,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions
 from bot.client import Atelier
 from core.errors import UserError
 from core.requests import MAX_LABEL
+from studio.asking import actions
 
 Words = app_commands.Range[str, 1, MAX_LABEL]
 

@@ -6,9 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions
 from bot.client import Atelier
 from core.requests import ShortenRequest
+from studio.asking import actions
 
 
 class Shorten(commands.Cog):

@@ -7,14 +7,15 @@ import logging
 import discord
 from discord.ext import commands
 
-from bot import actions, buttons, messages
-from bot.actions import Ask, Source, Words
 from bot.client import Atelier
-from bot.replies import SILENT
+from bot.ui import buttons, messages
+from bot.ui.replies import SILENT
 from core.errors import ImageError, PromptError
+from core.grammar.prompt import Prompt, parse
 from core.job import Lane
-from core.prompt import Prompt, parse
 from core.requests import ClassifyRequest, DescribeRequest
+from studio.asking import actions
+from studio.asking.actions import Ask, Source, Words
 
 log = logging.getLogger(__name__)
 MAX_PICTURES = 10  # of one message; Discord's own limit

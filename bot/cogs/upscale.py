@@ -8,8 +8,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import actions
 from bot.client import Atelier
+from studio.asking import actions
 
 
 class Upscale(commands.Cog):

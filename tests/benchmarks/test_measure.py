@@ -36,9 +36,9 @@ from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
 from benchmarks.serving import Run, Served
 from benchmarks.traces import Mix, at_once, poisson
 from core.settings import ROOT
-from vision import pictures
 from vision.engine.passes import Passes
-from vision.models import Mode
+from vision.families import Mode
+from vision.pictures import encode
 
 MIX = Mix(steps=((4, 0.5), (8, 0.5)), guidances=(1.0, 5.0), side=64)
 
@@ -82,9 +82,7 @@ def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(
     model = image_model(DEMO, tmp_path)
 
     def grid(*drawn: Image.Image) -> np.ndarray:
-        return np.asarray(
-            pictures.tile([pictures.enlarge(image, model.card.output_scale) for image in drawn])
-        )
+        return np.asarray(encode.tile([encode.enlarge(image, model.card.output_scale) for image in drawn]))
 
     right, wrong = (
         model.pipeline(Mode.TEXT)(

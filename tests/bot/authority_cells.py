@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from unittest import mock
 
-from bot import authority
-from bot.authority import Action, Actor, Authority, Place, Role
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest
+from studio import authority
+from studio.authority import Action, Actor, Authority, Place, Role
 
 AUTHOR, OTHER, HOST = 1, 2, 3
 HERE, THERE = 10, 20

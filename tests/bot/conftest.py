@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 from simcord import Env
 
-from bot.app import Services, services
 from bot.client import Atelier
-from bot.hosts import SIMULATED
+from bot.wire.addresses import SIMULATED
 from core.requests import REQUESTS
 from core.settings import load
+from host.app import Services, services
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"

@@ -7,10 +7,10 @@ from pathlib import Path
 import discord
 import pytest
 
-from bot.actions import RIGHTS
-from bot.authority import TABLE, Action, Actor, Authority, Place
-from bot.buttons import LOOKS
+from bot.ui.buttons import LOOKS
 from core.settings import ROOT
+from studio.asking.actions import RIGHTS
+from studio.authority import TABLE, Action, Actor, Authority, Place
 from tests.bot import authority_cells
 from tests.bot.conftest import Studio
 

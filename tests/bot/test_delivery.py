@@ -6,7 +6,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.transport import Breaker, Transport
+from bot.wire.transport import Breaker, Transport
 from core.job import Status
 from tests.bot.conftest import Studio
 

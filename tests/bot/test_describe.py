@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from bot import messages
+from bot.ui import messages
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
 

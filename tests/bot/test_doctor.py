@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.__main__ import main
-from bot.doctor import doctor
 from core.settings import load as load_settings
-from vision import catalog
+from host.cli import main
+from host.doctor import doctor
+from vision.weights import catalog
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot import garbage
+from host import garbage
 from tests.jobs.conftest import until
 
 

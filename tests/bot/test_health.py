@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from bot.alerts import Alerts
-from bot.connections import DAILY, DAY, Connections
-from bot.health import Metrics, serve
+from bot.wire.connections import DAILY, DAY, Connections
+from host.metrics import Metrics, serve
 from tests.bot.conftest import Studio
 
 

@@ -5,7 +5,7 @@ import pytest
 import yarl
 from aiohttp import web
 
-from bot import hosts
+from bot.wire import addresses
 from core.errors import ImageError
 from tests.security import links
 
@@ -36,7 +36,7 @@ def test_only_files_on_discords_own_servers_are_taken() -> None:
     ],
 )
 def test_discord_may_be_spoken_to(address: str) -> None:
-    hosts.check_request(yarl.URL(address))
+    addresses.check_request(yarl.URL(address))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_discord_may_be_spoken_to(address: str) -> None:
     ],
 )
 def test_nobody_else_may_be(address: str) -> None:
-    with pytest.raises(hosts.ForeignHost):
-        hosts.check_request(yarl.URL(address))
+    with pytest.raises(addresses.ForeignHost):
+        addresses.check_request(yarl.URL(address))
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ async def server():
 
 async def test_a_foreign_host_gets_no_connection(server) -> None:
     address, calls = server
-    async with aiohttp.ClientSession(trace_configs=[hosts.trace()]) as session:
-        with pytest.raises(hosts.ForeignHost):
+    async with aiohttp.ClientSession(trace_configs=[addresses.trace()]) as session:
+        with pytest.raises(addresses.ForeignHost):
             await session.get(f"{address}/here")
     assert calls == []
     async with aiohttp.ClientSession() as session:
@@ -88,16 +88,16 @@ async def test_a_foreign_host_gets_no_connection(server) -> None:
 
 async def test_a_redirect_is_not_followed(server, monkeypatch: pytest.MonkeyPatch) -> None:
     address, calls = server
-    monkeypatch.setattr(hosts, "check_request", lambda url: None)
-    async with aiohttp.ClientSession(trace_configs=[hosts.trace()]) as session:
-        with pytest.raises(hosts.ForeignHost, match="redirect"):
+    monkeypatch.setattr(addresses, "check_request", lambda url: None)
+    async with aiohttp.ClientSession(trace_configs=[addresses.trace()]) as session:
+        with pytest.raises(addresses.ForeignHost, match="redirect"):
             await session.get(f"{address}/away")
     assert calls == ["/away"]
 
 
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
-    from bot.intake import Intake
     from storage.files import Files
+    from studio.pictures.intake import Intake
     from tests.security.pictures import Sent, unnoted
 
     sent = Sent(b"x")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.logs import redactor
 from core.redact import GONE, Redactor
 from core.settings import load
+from host.logs import redactor
 from tests.security import canaries
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot import marks
+from studio.pictures import marks
 from tests.bot.conftest import open_studio
 from tests.security import hostile, metadata
 

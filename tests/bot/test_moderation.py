@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from bot import terms
-from bot.authority import Place
-from bot.lookalikes import Terms, check_pattern, read
-from bot.moderation import Choices, Rule, Treatment, judge
-from bot.picture_check import PictureCheck, Unchecked
 from core.settings import DEMO
+from studio.authority import Place
+from studio.moderation import terms
+from studio.moderation.classifier import PictureCheck, Unchecked
+from studio.moderation.lookalikes import Terms, check_pattern, read
+from studio.moderation.moderator import Choices, Rule, Treatment, judge
 from tests.bot.conftest import Studio, open_studio, png
 
 SPELLINGS = (
@@ -115,8 +115,8 @@ def test_the_rule_about_minors_holds_at_every_level_and_everywhere(text: str, le
 
 
 def test_words_to_be_avoided_ask_for_nothing() -> None:
-    from bot.moderation import texts_of
     from core.requests import ImagineRequest
+    from studio.moderation.moderator import texts_of
 
     request = ImagineRequest(
         prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
@@ -235,9 +235,9 @@ async def test_every_way_in_goes_through_the_gate(strict: Studio, picture) -> No
 
 
 async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Studio, monkeypatch) -> None:
-    import bot.moderation
+    import studio.moderation.moderator as moderator
 
-    monkeypatch.setattr(bot.moderation, "ONE_STRIKE", bot.moderation.timedelta(0))
+    monkeypatch.setattr(moderator, "ONE_STRIKE", moderator.timedelta(0))
     for _ in range(3):
         await strict.alice.slash(strict.channel, "imagine", prompt="nude")
     assert "time-out" in _told(await strict.alice.slash(strict.channel, "imagine", prompt="a boat"))

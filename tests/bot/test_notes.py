@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot import messages
-from core.flags import FLAGS, why_unmet
-from core.prompt import parse
+from bot.ui import messages
+from core.grammar.flags import FLAGS, why_unmet
+from core.grammar.prompt import parse
 from core.requests import ImagineRequest
 from core.wording import fields_of
 from tests.bot.conftest import Studio

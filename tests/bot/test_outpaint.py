@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from bot.actions import Source, aspect_sides, direction_sides, zoom_sides
 from core.errors import UserError
+from studio.asking.actions import Source, aspect_sides, direction_sides, zoom_sides
 from tests.bot.conftest import Studio, png
 
 

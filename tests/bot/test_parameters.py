@@ -4,9 +4,9 @@ exists."""
 import ast
 import re
 
-from bot import guide
 from bot.client import Atelier
-from core.flags import FLAGS
+from bot.ui import guide
+from core.grammar.flags import FLAGS
 from core.settings import ROOT
 from tests.bot.conftest import Studio
 

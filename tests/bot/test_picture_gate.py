@@ -9,9 +9,9 @@ import sys
 import pytest
 from PIL import Image
 
-from bot import picture_gate
-from bot.intake import child_environment
 from core.settings import ROOT
+from studio.pictures import gate
+from studio.pictures.intake import child_environment
 from tests.security import hostile, pictures
 
 SHUT = (
@@ -75,7 +75,7 @@ def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_kind_of_pixels_becomes_rgb(mode: str) -> None:
     grey = Image.new("L", (32, 24), 100)
     picture = Image.new("I;16", (32, 24), 100 * 256) if mode == "I;16" else grey.convert(mode)
-    header, body = picture_gate.clean(hostile.encode(picture, "PNG"))
+    header, body = gate.clean(hostile.encode(picture, "PNG"))
     opened = Image.open(io.BytesIO(body))
     assert (header["width"], header["height"], opened.mode) == (32, 24, "RGB")
     assert opened.getpixel((5, 5))[0] in ((0, 255) if mode == "1" else (99, 100, 101))
@@ -83,15 +83,13 @@ def test_every_kind_of_pixels_becomes_rgb(mode: str) -> None:
 
 
 def test_transparency_lies_on_white() -> None:
-    _, body = picture_gate.clean(hostile.encode(Image.new("RGBA", (32, 32), (255, 0, 0, 0)), "PNG"))
+    _, body = gate.clean(hostile.encode(Image.new("RGBA", (32, 32), (255, 0, 0, 0)), "PNG"))
     assert Image.open(io.BytesIO(body)).getpixel((3, 3)) == (255, 255, 255)
 
 
 def test_a_phones_picture_with_a_second_view_is_taken() -> None:
     frames = [Image.new("RGB", (40, 30), c) for c in ("red", "blue")]
-    header, body = picture_gate.clean(
-        hostile.encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
-    )
+    header, body = gate.clean(hostile.encode(frames[0], "MPO", save_all=True, append_images=frames[1:]))
     assert header["width"] == 40 and Image.open(io.BytesIO(body)).getpixel((20, 15))[0] > 200
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.buttons import LOOKS
+from bot.ui.buttons import LOOKS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
 from tests.bot.conftest import Studio, open_studio, png
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bot.privacy import ORPHANS_KEPT, Periods
 from storage import moderation, privacy, schema
+from studio.privacy import ORPHANS_KEPT, Periods
 from tests.bot.conftest import Studio, open_studio, png
 from tests.security.deletion import canaries_in, lived
 
@@ -89,7 +89,7 @@ async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_pa
 
 
 async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> None:
-    from bot.cogs.privacy import DeleteButton
+    from bot.cogs.own.privacy import DeleteButton
 
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     bot_channel = studio.bot.get_channel(studio.channel.id)

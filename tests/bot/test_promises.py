@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bot.promises import SLOTS, Promise, Promises
+from bot.wire.pending import SLOTS, Promise, Promises
 
 CODE = """
 import os, signal, sys

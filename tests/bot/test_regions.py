@@ -5,9 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from bot.authority import Actor
 from core.errors import ImageError, NotAllowedError
 from core.requests import RegionRequest
+from studio.authority import Actor
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import job_of, masks, press, single

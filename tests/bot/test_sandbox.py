@@ -14,11 +14,11 @@ from pathlib import Path
 import discord
 import simcord
 
-from bot.app import services
 from bot.sandbox import Page, furnish, serve_sandbox
 from core.job import Origin, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load
+from host.app import services
 from tests.bot.conftest import WORKER
 
 

@@ -4,14 +4,14 @@ and nothing happens."""
 import discord
 import sqlalchemy as sa
 
-from bot import buttons
-from bot.actions import RIGHTS
-from bot.authority import TABLE
-from bot.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from bot.cogs.reactions import CROSSES, ENVELOPES, STARS
+from bot.ui import buttons
+from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from core.job import Status
 from storage import schema
 from storage.database import Connection
+from studio.asking.actions import RIGHTS
+from studio.authority import TABLE
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import press, single

@@ -6,7 +6,7 @@ import ast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import messages
+from bot.ui import messages
 from core.settings import ROOT
 from tests.security import words
 

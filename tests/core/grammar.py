@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.errors import PromptError
-from core.flags import FLAGS
-from core.permutations import count, expand
-from core.prompt import Prompt, format_prompt, parse
+from core.grammar.flags import FLAGS
+from core.grammar.permutations import count, expand
+from core.grammar.prompt import Prompt, format_prompt, parse
 
 WORDS = (
     "a",

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
-from core.flags import BY_NAME
+from core.grammar.flags import BY_NAME
+from core.grammar.prompt import Prompt, parse
 from core.job import Lane
 from core.preferences import Preferences, check_option, check_suffix, prompts_of, spell_out
-from core.prompt import Prompt, parse
 from core.wording import with_defaults
 
 OPTIONS = {

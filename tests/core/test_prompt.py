@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
-from core.flags import BY_NAME, FLAGS, NIJI, SAMPLERS, STYLES, VERSIONS
+from core.grammar.flags import BY_NAME, FLAGS, NIJI, SAMPLERS, STYLES, VERSIONS
+from core.grammar.permutations import MAX_JOBS, count, expand
+from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.quoting import escape, plain
 from core.job import Lane
-from core.permutations import MAX_JOBS, count, expand
-from core.prompt import Prompt, format_prompt, parse
-from core.quoting import escape, plain
 from core.requests import MAX_PROMPT, MAX_SEED, QUALITIES
 from tests.core.grammar import random_source, run
 

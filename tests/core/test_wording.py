@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from core.errors import PromptError, UserError
-from core.prompt import Prompt, format_prompt, parse
+from core.grammar.prompt import Prompt, format_prompt, parse
 from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
 from core.wording import fields_of, numbered, prompt_of, references, with_defaults
 from tests.core.test_prompt import prompts

@@ -19,11 +19,11 @@ from unittest import mock
 import sqlalchemy as sa
 from prometheus_client import generate_latest
 
-from bot.health import Metrics
-from bot.logs import redactor
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
+from host.logs import redactor
+from host.metrics import Metrics
 
 log = logging.getLogger("tests.security.canaries")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

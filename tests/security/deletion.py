@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bot.privacy import Privacy
+from studio.privacy import Privacy
 
 CANARY = "canary-7f3a"  # in every text and file of the person
 
@@ -99,7 +99,7 @@ async def _nothing(self) -> None:
 
 
 async def _forget_files(self, removed):
-    from bot.privacy import Deleted
+    from studio.privacy import Deleted
 
     return Deleted(len(removed.jobs), 0, len(removed.messages))
 

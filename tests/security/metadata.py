@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from PIL import Image, PngImagePlugin
 
-from bot import marks, picture_gate
+from studio.pictures import gate, marks
 from tests.security import hostile
-from vision import pictures
+from vision.pictures import encode
 
 CANARY = b"canary-55b1"
 
@@ -95,7 +95,7 @@ def inputs(count: int) -> tuple[int, int]:
     """(canaries left in re-encoded inputs, canaries left by a plain re-save, the negative control)."""
     left = plain = 0
     for (form, data), _ in zip(hidden(), range(count), strict=False):
-        header, body = picture_gate.answer(data, "clean")
+        header, body = gate.answer(data, "clean")
         assert "error" not in header, header
         left += found_in(body) or set(kind for kind, _ in marks.png_chunks(body)) != {
             b"IHDR",
@@ -120,10 +120,10 @@ def outputs(count: int) -> tuple[int, int, int]:
     wrong = unmarked = control = 0
     for (_, data), index in zip(hidden(), range(count), strict=False):
         image = Image.open(io.BytesIO(data)).convert("RGB")
-        made = [pictures.png(image, {"prompt": "a boat"}, 5), pictures.grid([image, image])][index % 2]
+        made = [encode.png(image, {"prompt": "a boat"}, 5), encode.grid([image, image])][index % 2]
         kind, body = made.media_type, made.data
         if index % 4 == 2:
-            header, body = picture_gate.answer(body, "shrink", "4000")
+            header, body = gate.answer(body, "shrink", "4000")
             kind = str(header["media_type"])
         dirty = _with_canary(body, kind)
         control += found_in(dirty)

@@ -20,10 +20,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.intake import Intake, child_environment
 from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
+from studio.pictures.intake import Intake, child_environment
 from tests.security import hostile
 
 LIMIT = 512 * 2**20  # bytes

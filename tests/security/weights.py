@@ -247,9 +247,9 @@ def cases(folders: dict[str, Path]) -> Iterator[tuple[str, str, Poison]]:
 
 def attack(folders: dict[str, Path], work: Path, watch: Watch) -> tuple[int, list[str], list[str]]:
     """(folders tried, what ran, poisoned ones that loaded though they must not)."""
+    from vision.model_store import Models
     from vision.protocol import WorkerConfig
-    from vision.provider import Models
-    from vision.trust import digest
+    from vision.weights.trust import digest
 
     count, ran, loaded = 0, [], []
     for name, role, poison in cases(folders):

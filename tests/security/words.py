@@ -14,13 +14,14 @@ from typing import Any
 
 import discord
 
-from bot import actions, buttons, messages
-from bot.cogs.privacy import DeleteButton
-from bot.modals import Submission
+from bot.cogs.own.privacy import DeleteButton
+from bot.ui import buttons, messages
+from bot.ui.windows import Submission
 from core.errors import UserError
+from core.grammar.prompt import parse
 from core.job import Job, Lane, Origin, Status
-from core.prompt import parse
 from core.requests import ClassifyRequest
+from studio.asking import actions
 
 PIECES = (
     "@everyone",

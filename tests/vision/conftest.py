@@ -15,8 +15,8 @@ from core.events import Output
 from core.requests import Request
 from tests import tiny
 from vision.capabilities import capability
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 
 SHA = "a" * 64

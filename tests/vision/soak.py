@@ -35,8 +35,8 @@ from tests.vision.test_loras import save_lora
 from vision import devices
 from vision.capabilities import capability
 from vision.engine import Call, Engine, Seat, passes
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 
 NEAR = 3  # of 255

@@ -13,10 +13,10 @@ from accelerate import init_empty_weights
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.test_loras import save_lora
-from vision import provider
+from vision import model_store
 from vision.engine import Call, Engine, Seat, building
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 
 
@@ -113,13 +113,13 @@ def test_a_model_is_built_in_its_turn(
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
     )
-    load, free = provider.load_image_model, []
+    load, free = model_store.load_image_model, []
 
     def noted(*args, **kwargs):
         free.append(building.MAKING.claim())
         return load(*args, **kwargs)
 
-    monkeypatch.setattr(provider, "load_image_model", noted)
+    monkeypatch.setattr(model_store, "load_image_model", noted)
     models.image(None)
     assert free == [False] and building.MAKING.claim()
     building.MAKING.drop()

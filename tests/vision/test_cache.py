@@ -16,12 +16,12 @@ from diffusers import FluxTransformer2DModel
 from tests import tiny
 from tests.vision import test_engine
 from tests.vision.test_engine import Job, together
-from vision.diffusion import Generation
+from vision.drawing.generate import Generation
 from vision.engine import cache
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 12, 3.5)
@@ -133,7 +133,7 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
     from tests.vision.test_checkpoint import Kept
-    from vision.diffusion import generate
+    from vision.drawing.generate import generate
 
     run = Kept(tmp_path)
     generate(load(folder, 0.3), G, run)

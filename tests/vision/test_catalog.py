@@ -16,9 +16,9 @@ from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
 from core.settings import PROFILES, ROOT
 from tests.vision.conftest import ask
-from vision import catalog
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.weights import catalog
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -339,8 +339,15 @@ def test_the_least_recently_used_model_makes_room(
 
 
 def test_the_family_files_are_the_families() -> None:
-    from vision.models import FAMILIES, READERS
+    from vision.families import FAMILIES
 
-    files = {p.stem for p in (ROOT / "vision" / "models").glob("*.py")} - {"__init__", "family"}
-    readers = {module.rpartition(".")[2] for module in READERS.values()}
-    assert files == readers | {family.name.replace("-", "_") for family in FAMILIES}
+    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__", "family"}
+    assert files == {family.name.replace("-", "_") for family in FAMILIES}
+
+
+def test_the_reader_files_are_the_readers() -> None:
+    from vision.readers import READERS
+
+    loaded = {module.rpartition(".")[2] for module in READERS.values()}
+    files = {p.stem for p in (ROOT / "vision" / "readers").glob("*.py")}
+    assert files == loaded | {"__init__", "occlusion", "word_weights"}

@@ -17,16 +17,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.flags import SAMPLERS
+from core.grammar.flags import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_diffusion import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
-from vision import checkpoint, worker
-from vision.checkpoint import Checkpoint, Pace
+from vision import worker
+from vision.drawing import checkpoint
+from vision.drawing.checkpoint import Checkpoint, Pace
+from vision.model_store import Models
 from vision.protocol import Broke, Done, Quit, Ready, Step, Stop, WorkerConfig
-from vision.provider import Models
 
 EAGER = Pace(shortest=0, share=0, least=0, most=0, dearest=0)  # after every step
 MODES = {

@@ -18,12 +18,13 @@ from tests import tiny
 from tests.vision import test_engine
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_loras import save_lora
-from vision import compiled, worker
-from vision.diffusion import Generation
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision import worker
+from vision.drawing.generate import Generation
+from vision.families import Mode
+from vision.image_model import compiled
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 
 keep_latents = test_engine.keep_latents
 QUICK = {

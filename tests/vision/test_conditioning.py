@@ -16,10 +16,10 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_families import FAMILY_NAMES, SAME, apart
-from vision import conditioning, meaning
-from vision.conditioning import Conditioning, Encoded
-from vision.meaning import Wording
-from vision.provider import Models
+from vision.drawing import conditioning, parameters
+from vision.drawing.conditioning import Conditioning, Encoded
+from vision.drawing.parameters import Wording
+from vision.model_store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein")]
 EVERYTHING = ImagineRequest(
@@ -205,5 +205,5 @@ def test_a_house_style_of_the_card_is_used_and_left_out_by_raw(
 
 def test_every_style_number_can_be_said(models_of: Callable[..., Models]) -> None:
     model = models_of(image="stable-diffusion").get("image")
-    for words in sum(meaning.STYLES, ()):
+    for words in sum(parameters.STYLES, ()):
         assert model.prompt_limit(words) is None

@@ -17,20 +17,20 @@ import pytest
 import torch
 
 from core.errors import JobCancelled
-from core.flags import SAMPLERS
+from core.grammar.flags import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder, ask
 from tests.vision.test_diffusion import full_above, tamper
-from vision import diffusion
-from vision.diffusion import BlankPicture, Generation
+from vision.drawing import generate
+from vision.drawing.generate import BlankPicture, Generation
 from vision.engine import Call, Engine, Seat
-from vision.engine.policy import MARGIN, PATIENCE, UNNOTICED
+from vision.engine.batching import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.turn import Turn
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 from vision.worker import PipeReporter
 
@@ -71,7 +71,7 @@ def keep_latents(monkeypatch: pytest.MonkeyPatch) -> None:
         reporter.job.latents += list(model.family.unpack(pipe, result, generation.height, generation.width))
         return iter(())
 
-    monkeypatch.setattr(diffusion, "_finish", keep)
+    monkeypatch.setattr(generate, "_finish", keep)
 
 
 def begin(engine: Engine, model: ImageModel, job: Job) -> None:
@@ -79,7 +79,7 @@ def begin(engine: Engine, model: ImageModel, job: Job) -> None:
 
     def work(seat: Seat) -> None:
         watcher.seat = seat
-        diffusion.generate(model, job.generation, watcher)
+        generate.generate(model, job.generation, watcher)
 
     def done(result: object, error: BaseException | None) -> None:
         job.error, job.ended = error, True
@@ -372,13 +372,13 @@ def test_a_job_whose_decoding_waits_lets_the_others_step_on(
             **{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}
         )
     )
-    gate, decode, seen = threading.Event(), diffusion._decode, []
+    gate, decode, seen = threading.Event(), generate._decode, []
 
     def slow(*args):
         assert gate.wait(60)
         return decode(*args)
 
-    monkeypatch.setattr(diffusion, "_decode", slow)
+    monkeypatch.setattr(generate, "_decode", slow)
     engine = Engine()
     for job in (first, second):
         begin(engine, model, job)
@@ -395,7 +395,7 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(
     model: ImageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, gate = three(1)[0], threading.Event()
-    monkeypatch.setattr(diffusion, "_decode", lambda *args: gate.wait(60))
+    monkeypatch.setattr(generate, "_decode", lambda *args: gate.wait(60))
     engine = Engine()
     begin(engine, model, job)
     while engine.seats and job.steps < job.generation.num_inference_steps:
@@ -447,13 +447,13 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
 def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
     model: ImageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, threads = diffusion._decode, set()
+    decode, threads = generate._decode, set()
 
     def noted(*args):
         threads.add(threading.current_thread())
         return decode(*args)
 
-    monkeypatch.setattr(diffusion, "_decode", noted)
+    monkeypatch.setattr(generate, "_decode", noted)
     all_modes_end(Engine(roomy=lambda: False), model)
     assert threads == {threading.current_thread()}
 
@@ -614,7 +614,7 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
         Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False)
     )
     picture = Job(replace(generation(random.Random(1), Mode.IMAGE), strength=1.0))
-    gate, decode, full = threading.Event(), diffusion._decode, [True, True]
+    gate, decode, full = threading.Event(), generate._decode, [True, True]
 
     def slow(*args):
         assert gate.wait(60)
@@ -626,7 +626,7 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(diffusion, "_decode", slow)
+    monkeypatch.setattr(generate, "_decode", slow)
     engine = Engine()
     begin(engine, model, first)
     while first.steps < 2:

@@ -17,10 +17,10 @@ from core.events import Picture
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from vision import catalog
-from vision.models import FAMILIES, Mode
+from vision.families import FAMILIES, Mode
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.weights import catalog
 
 FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
@@ -188,7 +188,7 @@ def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[...
 
 
 def test_the_samplers_are_the_grammars() -> None:
-    from core.flags import SAMPLERS
-    from vision.image_model import SCHEDULERS
+    from core.grammar.flags import SAMPLERS
+    from vision.image_model.model import SCHEDULERS
 
     assert set(SAMPLERS) == set(SCHEDULERS)

@@ -17,10 +17,10 @@ from demo.training import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_families import pixels
-from vision import finding
 from vision.capabilities import region
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.readers import occlusion
 
 
 def redness(parts: list[Image.Image]) -> list[float]:
@@ -40,7 +40,7 @@ def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) 
         looked.append(len(parts))
         return redness(parts)
 
-    found = np.asarray(finding.find(image, look), bool)
+    found = np.asarray(occlusion.find(image, look), bool)
     truth = np.zeros_like(found)
     truth[box[1] : box[3], box[0] : box[2]] = True
     assert (found & truth).sum() / (found | truth).sum() > 0.4 and (found & truth).sum() / truth.sum() > 0.8
@@ -50,13 +50,13 @@ def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) 
 def test_what_hangs_apart_is_left_out() -> None:
     lost = np.zeros((8, 8))
     lost[1, 1], lost[6, 6] = 1.0, 0.8
-    found = np.asarray(finding.mask(lost, (80, 80)))
+    found = np.asarray(occlusion.mask(lost, (80, 80)))
     assert found[15, 15] == 255 and found[65, 65] == 0
 
 
 def test_words_that_nothing_fits_are_told() -> None:
     with pytest.raises(UserError, match="Nothing in the picture"):
-        finding.mask(np.full((8, 8), -0.1), (10, 10))
+        occlusion.mask(np.full((8, 8), -0.1), (10, 10))
 
 
 def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:

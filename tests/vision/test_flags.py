@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from core.events import Output
-from core.prompt import parse
+from core.grammar.prompt import parse
 from core.requests import ImagineRequest
 from core.wording import fields_of
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 
 SOURCE = tiny.picture(64, 64)
 USUAL = 8  # steps

@@ -13,9 +13,9 @@ from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_families import FAMILY_NAMES, SAME, apart, pixels
-from vision import image_prompt
 from vision.capabilities import capability
-from vision.provider import Models
+from vision.drawing import image_prompt
+from vision.model_store import Models
 from vision.reporter import Stage
 
 ONE, TWO = "a" * 64, "b" * 64

@@ -17,8 +17,8 @@ from core.errors import UserError
 from core.requests import MAX_SEED, ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 
 REQUEST = ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)
 
@@ -96,13 +96,14 @@ def test_draft_takes_the_cards_draft_unless_steps_are_given(models_of: Callable[
 
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
 def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
-    from vision import catalog, drawing
-    from vision.card import image_card
-    from vision.models import FAMILIES
+    from vision.drawing import task
+    from vision.families import FAMILIES
+    from vision.weights import catalog
+    from vision.weights.card import image_card
 
     for family in FAMILIES:
         card = image_card(family, {}, {})
-        (width, height), notes = drawing.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
+        (width, height), notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
         assert width % card.multiple == height % card.multiple == 0 and not notes
         assert 0.8 < width * height / card.native_size**2 < 1.25
         assert 0.8 < width / height / (aspect[0] / aspect[1]) < 1.25

@@ -18,10 +18,11 @@ from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.test_families import SAME, apart, pixels
-from vision import ip_adapter, trust
 from vision.capabilities import capability
+from vision.image_model import ip_adapter
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.weights import trust
 
 ONE, TWO = "a" * 64, "b" * 64
 REQUEST = ImagineRequest(

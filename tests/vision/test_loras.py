@@ -20,13 +20,15 @@ from tests.vision import test_engine
 from tests.vision.conftest import ask
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_families import apart as pictures_apart
-from vision import diffusion, drawing, loras, trust
-from vision.card import Draft, StyleCard
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.drawing import generate, task
+from vision.families import Mode
+from vision.image_model import loras
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
+from vision.weights import trust
+from vision.weights.card import Draft, StyleCard
 
 keep_latents = test_engine.keep_latents
 TARGETS = {
@@ -204,7 +206,7 @@ def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
         return read(name, reporter)
 
     monkeypatch.setattr(model.loras, "_read", beside_another_job)
-    assert diffusion.generate(model, replace(g, loras=(("a", 1.0), ("b", 1.0))), Reporter()).images
+    assert generate.generate(model, replace(g, loras=(("a", 1.0), ("b", 1.0))), Reporter()).images
 
 
 def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -233,15 +235,15 @@ def test_a_file_that_is_no_lora_is_told(folders: dict[str, Path], tmp_path: Path
 )
 def test_the_house_style_may_be_a_lora(asked: dict, wanted: tuple, models) -> None:
     card = replace(models["stable-diffusion"].get("image").card, style=StyleCard(lora="ink"))
-    assert dict(drawing.loras(ImagineRequest(prompt="a", **asked), card)) == pytest.approx(dict(wanted))
+    assert dict(task.loras(ImagineRequest(prompt="a", **asked), card)) == pytest.approx(dict(wanted))
 
 
 def test_a_draft_may_have_a_lora_for_few_steps_and_its_sampler(models) -> None:
     model = Models(models["stable-diffusion"].config).get("image")
     model.card = replace(model.card, draft=Draft(2, 1.0, lora="a", weight=0.9, sampler="lcm"))
-    plain_ = drawing.prepare(ImagineRequest(prompt="a"), model, Mode.TEXT, (64, 64)).generation
-    draft = drawing.prepare(ImagineRequest(prompt="a", draft=True), model, Mode.TEXT, (64, 64)).generation
-    own = drawing.prepare(
+    plain_ = task.prepare(ImagineRequest(prompt="a"), model, Mode.TEXT, (64, 64)).generation
+    draft = task.prepare(ImagineRequest(prompt="a", draft=True), model, Mode.TEXT, (64, 64)).generation
+    own = task.prepare(
         ImagineRequest(prompt="a", draft=True, sampler="euler", loras=(("a", 0.2),)),
         model,
         Mode.TEXT,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from core.requests import ImagineRequest
-from vision import meaning
-from vision.card import Card, Draft, StyleCard
-from vision.meaning import Wording
+from vision.drawing import parameters
+from vision.drawing.parameters import Wording
+from vision.weights.card import Card, Draft, StyleCard
 
 CARD = Card(512, 8, 30, 7.5, Draft(12, 6.0), "prompt", "any")
 TURBO = replace(CARD, num_inference_steps=4, guidance_scale=0.0)
@@ -18,8 +18,8 @@ RED = ImagineRequest(prompt="red house")
 
 def told(
     request: ImagineRequest, card: Card = CARD, *, weighs: bool = True, guided: bool = True
-) -> meaning.Told:
-    return meaning.tell(request, card, "dream", weighs=weighs, guided=guided)
+) -> parameters.Told:
+    return parameters.tell(request, card, "dream", weighs=weighs, guided=guided)
 
 
 @pytest.mark.parametrize(
@@ -35,36 +35,36 @@ def told(
     ],
 )
 def test_quality_and_draft_are_steps(changes: dict, steps: int) -> None:
-    assert meaning.steps(replace(RED, **changes), CARD) == steps
+    assert parameters.steps(replace(RED, **changes), CARD) == steps
 
 
 def test_quality_leaves_a_model_of_few_steps_at_least_one() -> None:
-    assert meaning.steps(replace(RED, quality=0.25), replace(CARD, num_inference_steps=1)) == 1
+    assert parameters.steps(replace(RED, quality=0.25), replace(CARD, num_inference_steps=1)) == 1
 
 
 def test_stylize_loosens_guidance_and_exp_tightens_it() -> None:
-    at = [meaning.guidance(replace(RED, stylize=s), CARD)[0] for s in (0, 50, 100, 250, 1000)]
+    at = [parameters.guidance(replace(RED, stylize=s), CARD)[0] for s in (0, 50, 100, 250, 1000)]
     assert at == sorted(at, reverse=True) and at[2] == 7.5 and at[-1] > 1
-    scale, rescale, notes = meaning.guidance(replace(RED, exp=100), CARD)
+    scale, rescale, notes = parameters.guidance(replace(RED, exp=100), CARD)
     assert (scale, rescale, notes) == (14.0, 0.7, [])
-    assert meaning.guidance(RED, CARD) == (7.5, 0.0, [])
+    assert parameters.guidance(RED, CARD) == (7.5, 0.0, [])
 
 
 def test_cfg_comes_before_stylize_and_exp_and_says_so() -> None:
-    scale, rescale, notes = meaning.guidance(replace(RED, guidance_scale=3.0, stylize=700, exp=5), CARD)
+    scale, rescale, notes = parameters.guidance(replace(RED, guidance_scale=3.0, stylize=700, exp=5), CARD)
     assert (scale, rescale) == (3.0, 0.0) and "--stylize and --exp" in notes[0]
 
 
 def test_a_model_without_guidance_keeps_it_and_says_what_had_no_effect() -> None:
     request = replace(RED, stylize=500, exp=50, raw=True, negative_prompt="blue")
-    assert meaning.guidance(request, TURBO)[0] == 0
-    text = " ".join([*meaning.guidance(request, TURBO)[2], *told(request, TURBO, guided=False).notes])
+    assert parameters.guidance(request, TURBO)[0] == 0
+    text = " ".join([*parameters.guidance(request, TURBO)[2], *told(request, TURBO, guided=False).notes])
     assert all(f"`--{flag}`" in text for flag in ("stylize", "exp", "raw", "no"))
 
 
 def test_a_plain_prompt_says_nothing_beyond_itself() -> None:
-    assert told(RED) == meaning.Told("red house", "", Wording())
-    assert told(replace(RED, negative_prompt="blue")) == meaning.Told("red house", "blue", Wording())
+    assert told(RED) == parameters.Told("red house", "", Wording())
+    assert told(replace(RED, negative_prompt="blue")) == parameters.Told("red house", "blue", Wording())
     assert told(replace(RED, prompt_parts=(("red house", 2.0),))).wording == Wording(), (
         "one part alone weighs what it weighs"
     )
@@ -111,8 +111,8 @@ def test_the_house_style_grows_with_stylize_and_goes_with_raw() -> None:
 def test_a_style_number_is_the_same_words_each_time_and_they_are_told() -> None:
     one, again, other = (told(replace(RED, style_codes=((code, 1.0),))) for code in (1234, 1234, 99))
     assert one == again != other
-    assert meaning.coded(1234) in one.notes[0] and one.wording.styles == ((meaning.coded(1234), 1.0),)
-    assert len({meaning.coded(code) for code in range(500)}) > 300
+    assert parameters.coded(1234) in one.notes[0] and one.wording.styles == ((parameters.coded(1234), 1.0),)
+    assert len({parameters.coded(code) for code in range(500)}) > 300
 
 
 def test_style_numbers_share_the_style_weight() -> None:

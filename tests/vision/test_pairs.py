@@ -13,12 +13,12 @@ import torch
 from tests.vision import test_engine
 from tests.vision.test_checkpoint import Died, Kept
 from tests.vision.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
-from vision import diffusion
-from vision.conditioning import Wording
-from vision.diffusion import Generation
+from vision.drawing import generate
+from vision.drawing.conditioning import Wording
+from vision.drawing.generate import Generation
 from vision.engine.denoiser import Denoiser
-from vision.image_model import ImageModel
-from vision.models import Mode
+from vision.families import Mode
+from vision.image_model.model import ImageModel
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1, 2), 64, 64, 5, 3.5, "fog")
@@ -78,7 +78,7 @@ def test_words_that_change_at_every_step_are_evaluated_as_they_come(
     got = drawn(model, chaos)
     assert passes.count(2) > 2, "while the words are hidden behind noise, each call is asked for by itself"
     plainly = Job(chaos)
-    diffusion.generate(model, chaos, Watcher(plainly))
+    generate.generate(model, chaos, Watcher(plainly))
     assert apart(got, plainly.latents) < CLOSE
 
 
@@ -132,7 +132,7 @@ def test_a_job_that_lost_its_worker_ends_in_the_same_bits(
 
         def work(seat) -> None:
             reporter.seat = seat
-            diffusion.generate(model, G, reporter)
+            generate.generate(model, G, reporter)
 
         def done(_: object, error: BaseException | None) -> None:
             job.error = error

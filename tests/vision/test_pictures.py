@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vision import pictures, pixels, png
+from vision.pictures import encode, pixels, png
 
 
 def random_pixels(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_a_damaged_png_is_noticed() -> None:
 
 def test_a_picture_carries_what_made_it() -> None:
     made = {"prompt": "ein Haus, 家", "num_inference_steps": 12}
-    texts = read(pictures.png(Image.fromarray(random_pixels(16, 16)), made, seed=7).data).text
+    texts = read(encode.png(Image.fromarray(random_pixels(16, 16)), made, seed=7).data).text
     assert json.loads(texts["atelier"]) == {**made, "seed": 7}
     assert texts["parameters"].startswith("ein Haus, 家\nSteps: 12, Seed: 7")
 
@@ -92,8 +92,8 @@ def test_pixels_are_those_of_diffusers(dtype: torch.dtype) -> None:
 
 
 def test_a_preview_is_a_small_jpeg_of_all_pictures() -> None:
-    sheet = read(pictures.preview([Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]))
-    assert sheet.format == "JPEG" and sheet.size == (pictures.PREVIEW_SIDE, pictures.PREVIEW_SIDE)
+    sheet = read(encode.preview([Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]))
+    assert sheet.format == "JPEG" and sheet.size == (encode.PREVIEW_SIDE, encode.PREVIEW_SIDE)
     assert (
         sheet.getpixel((40, 40))[0] > 200
         and sheet.getpixel((280, 40))[1] > 200

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vision.engine.batching import GUESTS, MARGIN, PATIENCE, UNNOTICED, Guests, Turns, Waiting, choose, room
 from vision.engine.curve import ENOUGH, Curve, Curves
-from vision.engine.policy import GUESTS, MARGIN, PATIENCE, UNNOTICED, Guests, Turns, Waiting, choose, room
 
 Cost = Callable[[int], float]
 

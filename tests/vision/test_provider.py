@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from vision import provider
+from vision import model_store
 from vision.engine import Engine, Seat
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
 from vision.reporter import Reporter
 
 
@@ -33,7 +33,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     def memory(device: str) -> tuple[int, int]:
         return round(room - sum(held.bytes for held in made._held.values())), round(room)
 
-    monkeypatch.setattr(provider.devices, "memory", memory)
+    monkeypatch.setattr(model_store.devices, "memory", memory)
     return made
 
 
@@ -169,7 +169,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
 ) -> None:
     """Read twice, it would also have been in memory twice."""
     engine, first, second, other = Engine(), Job(models, "xl"), Job(models, "xl"), Job(models, "twin")
-    begun, gate, stop, load = threading.Event(), threading.Event(), [], provider.load_image_model
+    begun, gate, stop, load = threading.Event(), threading.Event(), [], model_store.load_image_model
 
     def slow(*args, **kwargs):
         begun.set()
@@ -180,7 +180,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
         if stop:
             raise RuntimeError("stopped")
 
-    monkeypatch.setattr(provider, "load_image_model", slow)
+    monkeypatch.setattr(model_store, "load_image_model", slow)
     with caplog.at_level("INFO"):
         engine.begin("first", first, check=check)
         turn(engine, begun.is_set)

@@ -8,7 +8,7 @@ import torch
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.test_families import apart
-from vision.texts import Texts
+from vision.image_model.text_cache import Texts
 
 
 def counting() -> tuple[list, object]:

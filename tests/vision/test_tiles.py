@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests import tiny
-from vision import tiles
+from vision.pictures import tiles
 
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 128), (200, 64), (136, 312), (72, 64)])

@@ -14,10 +14,11 @@ from demo.training import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_families import FAMILY_NAMES, SAME, apart, pixels
-from vision import pictures, tiling
+from vision.image_model import seamless
+from vision.image_model.seamless import Rolling
+from vision.model_store import Models
+from vision.pictures import encode
 from vision.protocol import WorkerConfig
-from vision.provider import Models
-from vision.tiling import Rolling
 
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, num_inference_steps=4, tile=True)
 
@@ -32,7 +33,7 @@ def seam(picture: np.ndarray) -> float:
 @torch.no_grad()
 def test_a_twin_has_the_same_tensors_and_turns_with_its_input(models_of: Callable[..., Models]) -> None:
     unet = models_of(image="stable-diffusion").get("image").pipeline("text-to-image").unet
-    twin = tiling.circular(unet)
+    twin = seamless.circular(unet)
     assert [id(p) for p in twin.parameters()] == [id(p) for p in unet.parameters()]
     x, words = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(1, 77, 32)
     errors = {}
@@ -48,7 +49,7 @@ def test_a_picture_is_decoded_as_a_ring(models_of: Callable[..., Models]) -> Non
     z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
     def ring(latents: torch.Tensor) -> torch.Tensor:
-        return tiling.unwrapped(vae.decode(tiling.wrapped(latents), return_dict=False)[0], latents)
+        return seamless.unwrapped(vae.decode(seamless.wrapped(latents), return_dict=False)[0], latents)
 
     def plain(latents: torch.Tensor) -> torch.Tensor:
         return vae.decode(latents, return_dict=False)[0]
@@ -108,6 +109,6 @@ def test_the_demo_models_edges_meet(tmp_path) -> None:
 
 
 def test_enlarging_a_tile_keeps_its_edges_together() -> None:
-    image = pictures.wrapped(tiny.picture(48, 48), 8)
-    whole = np.asarray(pictures.enlarge(image, 4), int)[32:-32, 32:-32]
-    assert np.abs(whole - np.asarray(pictures.enlarge(tiny.picture(48, 48), 4, tile=True), int)).max() <= 1
+    image = encode.wrapped(tiny.picture(48, 48), 8)
+    whole = np.asarray(encode.enlarge(image, 4), int)[32:-32, 32:-32]
+    assert np.abs(whole - np.asarray(encode.enlarge(tiny.picture(48, 48), 4, tile=True), int)).max() <= 1

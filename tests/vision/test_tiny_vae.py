@@ -14,19 +14,20 @@ import pytest
 import torch
 from diffusers import AutoencoderTiny
 
-from bot import doctor
 from core.requests import ImagineRequest
 from core.settings import load as load_settings
+from host import doctor
 from tests import tiny
 from tests.vision.conftest import ask
 from tests.vision.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.test_diffusion import tamper
 from tests.vision.test_families import pixels
-from vision import catalog, trust, worker
-from vision.diffusion import BlankPicture
-from vision.models import Mode
+from vision import worker
+from vision.drawing.generate import BlankPicture
+from vision.families import Mode
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.weights import catalog, trust
 
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux", "z-image")
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, draft=True)

@@ -16,9 +16,9 @@ from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.capabilities import capability
 from vision.engine import Call, Engine, Seat
-from vision.engine.policy import GUESTS
+from vision.engine.batching import GUESTS
 from vision.engine.together import Turn
-from vision.provider import Models
+from vision.model_store import Models
 
 
 class Adder:

@@ -9,9 +9,9 @@ import pytest
 from core.errors import ModelError
 from tests.security import weights
 from tests.vision.test_catalog import COMMIT
-from vision import catalog, trust
+from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.provider import Models
+from vision.weights import catalog, trust
 
 
 @pytest.fixture(scope="module")

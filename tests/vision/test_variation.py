@@ -13,7 +13,7 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
-from vision.provider import Models
+from vision.model_store import Models
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
@@ -76,11 +76,11 @@ def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
     """Enlarged and averaged again, a picture is nearly what the model drew."""
     import numpy as np
 
-    from vision import pictures
+    from vision.pictures import encode
 
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))
     assert output.pictures[0].width == 256
     small = tiny.picture(64, 64)
-    back = pictures.resize(pictures.enlarge(small, 4), small.size)
+    back = encode.resize(encode.enlarge(small, 4), small.size)
     assert np.abs(np.asarray(back, int) - np.asarray(small, int)).mean() < 6

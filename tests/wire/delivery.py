@@ -1,7 +1,7 @@
 """Many deliveries, half of them hit by a network fault: ``python -m tests.wire.delivery --n 5000``.
 
-The real ``bot.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1; only the
-queue is played. Exactly one message for each job must stand there at the end.
+The real ``bot.delivery.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1;
+only the queue is played. Exactly one message for each job must stand there at the end.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ from typing import Any
 import discord as library
 from PIL import Image
 
-from bot.delivery import Delivery, Post, Sent
-from bot.intake import Intake
-from bot.moderation import Treatment
-from bot.transport import Breaker, Transport
+from bot.delivery.delivery import Delivery, Post, Sent
+from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ImagineRequest
@@ -35,6 +33,8 @@ from core.settings import load
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
+from studio.moderation.moderator import Treatment
+from studio.pictures.intake import Intake
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 from tests.wire.launch import point_at
 

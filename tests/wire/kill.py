@@ -22,8 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.delivery import TOKEN_LIFE
-from bot.messages import FORGOTTEN
+from bot.delivery.delivery import TOKEN_LIFE
+from bot.ui.messages import FORGOTTEN
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.launch import CRASHES
 from tests.wire.process import BotProcess

@@ -27,8 +27,8 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
     "files saved": ("jobs.dispatcher:Dispatcher._save", "after"),
     "job rendered": ("jobs.dispatcher:Dispatcher._rendered", "after"),
-    "message stands": ("bot.delivery:Delivery._climb", "after"),
-    "delivery noted": ("bot.delivery:Delivery._finish", "after"),
+    "message stands": ("bot.delivery.delivery:Delivery._climb", "after"),
+    "delivery noted": ("bot.delivery.delivery:Delivery._finish", "after"),
 }
 
 
@@ -37,13 +37,13 @@ def main(argv: list[str] | None = None) -> int:
     for _ in range(arguments.spin):
         _spin()
     point_at(arguments.url)
-    import bot.app
+    import host.app
 
-    bot.app.services = partial(bot.app.services, target=WORKER)
+    host.app.services = partial(host.app.services, target=WORKER)
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
-        _replace("bot.delivery:Delivery.resume", _nothing_to_resume)
+        _replace("bot.delivery.delivery:Delivery.resume", _nothing_to_resume)
     if arguments.block:
         _block(arguments.block)
     if arguments.haste:
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
             "bot.client:Atelier.setup_hook",
             partial(_probed, importlib.import_module("bot.client").Atelier.setup_hook, arguments.probe),
         )
-    from bot.__main__ import main as start
+    from host.cli import main as start
 
     return start(["run"])
 
@@ -101,10 +101,10 @@ def point_at(url: str) -> None:
     import discord.http
     import yarl
 
-    import bot.hosts
+    import bot.wire.addresses
 
-    bot.hosts.check_request = lambda url: None  # the pretended Discord is on loopback
-    bot.hosts.check_attachment = lambda url, servers: None
+    bot.wire.addresses.check_request = lambda url: None  # the pretended Discord is on loopback
+    bot.wire.addresses.check_attachment = lambda url, servers: None
     discord.http.Route.BASE = f"{url}/api/v10"
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url.replace("http", "ws") + "/gateway/")
 
@@ -145,15 +145,17 @@ def _block(seconds: float) -> None:
 
 
 def _hasten(times: float) -> None:
-    import bot.app
-    import bot.delivery
-    import bot.transport
+    import bot.delivery.delivery
+    import bot.wire.transport
+    import host.app
 
     async def pause(seconds: float) -> None:
         await asyncio.sleep(seconds / times)
 
-    bot.app.Transport = partial(bot.transport.Transport, pause=pause)
-    bot.delivery.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.FOLLOW_AGAIN)
+    host.app.Transport = partial(bot.wire.transport.Transport, pause=pause)
+    bot.delivery.delivery.FOLLOW_AGAIN = tuple(
+        seconds / times for seconds in bot.delivery.delivery.FOLLOW_AGAIN
+    )
 
 
 async def _nothing_to_resume(self: Any) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from bot.actions import RIGHTS
 from bot.client import UNEXPECTED
+from studio.asking.actions import RIGHTS
 from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Interaction, Message
 from tests.wire.process import BotProcess
 

@@ -11,8 +11,8 @@ from time import monotonic
 import pytest
 from PIL import Image
 
-import bot.delivery
-from bot.delivery import BURSTS, FIRST_WORDS, RATIONS, Delivery
+import bot.delivery.delivery
+from bot.delivery.delivery import BURSTS, FIRST_WORDS, RATIONS, Delivery
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
@@ -113,9 +113,9 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
-        monkeypatch.setattr(bot.delivery, name, value)
+        monkeypatch.setattr(bot.delivery.delivery, name, value)
     for ration, value in (("progress", 1e9), ("first words", 1e9), ("place in the queue", 1e-3)):
-        monkeypatch.setitem(bot.delivery.RATIONS, ration, value)
+        monkeypatch.setitem(bot.delivery.delivery.RATIONS, ration, value)
     _, waiting = await _waiting(bench)
     waiting.tell(Queued(9))
     await bench.discord.until(lambda: any("9th" in text for text in _texts(bench)))
@@ -130,7 +130,7 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
 async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(bench: Bench) -> None:
     """They are rationed, and there is no second event to say them with."""
     scripts = {}
-    for number in range(3 * bot.delivery.BURSTS["first words"]):
+    for number in range(3 * bot.delivery.delivery.BURSTS["first words"]):
         script = Script()
         script.tell(Queued(number + 1))
         job = bench.queue.add(bench.origin("edit", number), script.watch)
@@ -141,7 +141,7 @@ async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(benc
 
 
 async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.delivery, "NEWS_AFTER", 0.0)
+    monkeypatch.setattr(bot.delivery.delivery, "NEWS_AFTER", 0.0)
     out = io.BytesIO()
     Image.new("RGB", (16, 16), (200, 60, 60)).save(out, "JPEG", comment=b"somebody's own")
     _, script = await _waiting(bench)
@@ -258,7 +258,7 @@ async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_t
 async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.delivery, "NONCE_TRUST", 0.0)
+    monkeypatch.setattr(bot.delivery.delivery, "NONCE_TRUST", 0.0)
     bench.discord.forgets_nonces = True
     hits = iter(["reset after commit"])
     bench.discord.fault = lambda call: next(hits, None) if call.method == "POST" else None
@@ -271,7 +271,7 @@ async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_send
 async def test_a_delivery_that_broke_down_is_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(bot.delivery.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
     plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
 
     async def result(job_id: str):

@@ -12,13 +12,13 @@ from PIL import Image, ImageOps
 from core.errors import ModelError
 from core.events import Output
 from core.requests import BlendRequest
-from vision import drawing
 from vision.capabilities.imagine import finish
-from vision.diffusion import generate
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import task as drawing
+from vision.drawing.generate import generate
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
 from vision.reporter import Reporter
 
 LONGEST_SIDE = 1024  # px that a captioner is shown

@@ -10,8 +10,8 @@ from PIL import Image
 from core.errors import ModelError
 from core.events import Output
 from core.requests import ClassifyRequest
-from vision import chart, pictures
-from vision.provider import Models
+from vision.model_store import Models
+from vision.pictures import chart, encode
 from vision.reporter import Reporter
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def run(
                 ["There is no classifier; a default list of labels was tried with CLIP."],
             )
     reporter.step(1, 1)
-    sheet = reporter.aside(lambda: pictures.png(chart.draw(scores, title=f"{name}")))
+    sheet = reporter.aside(lambda: encode.png(chart.draw(scores, title=f"{name}")))
     return Output(
         grid=sheet,
         scores=tuple(scores),

@@ -9,7 +9,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
-from vision.provider import Models
+from vision.model_store import Models
 from vision.reporter import Reporter
 
 LONGEST_SIDE = 1024  # px; captioners look at far fewer

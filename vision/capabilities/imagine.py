@@ -9,12 +9,15 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import MAX_UPSCALED, ImagineRequest
-from vision import drawing, image_prompt, ip_adapter, meaning, pictures, upscale
-from vision.diffusion import Drawn, generate
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import image_prompt, parameters, refine
+from vision.drawing import task as drawing
+from vision.drawing.generate import Drawn, generate
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model import ip_adapter
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 
 
@@ -35,7 +38,7 @@ def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
     if not task.extra.get("hd"):
         return generate(model, task.generation, reporter)
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
-    large = upscale.enlarged(
+    large = refine.enlarged(
         model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1)
     )
     return Drawn(tuple(large), drawn.notes)
@@ -51,7 +54,7 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
     given: dict[str, Any] = {}
     if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
-        given = {"image": pictures.resize(begin, size), "strength": strength}
+        given = {"image": encode.resize(begin, size), "strength": strength}
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
     elif shown and model.adapter is not None:
         pull = max(one.pull for one in shown)
@@ -66,7 +69,7 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
     elif shown and model.has(Mode.IMAGE):
         image, strength = image_prompt.start(shown, size)
         strength = min(
-            strength, 1 - 1 / max(2, meaning.steps(request, model.card))
+            strength, 1 - 1 / max(2, parameters.steps(request, model.card))
         )  # else few steps begin at noise alone
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
         notes.append(image_prompt.told(shown, model.name, sees=0, strength=given["strength"]))
@@ -97,5 +100,5 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     return drawing.output(
         task,
         drawn,
-        [pictures.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images],
+        [encode.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images],
     )

@@ -17,14 +17,15 @@ from PIL import Image, ImageFilter
 from core.errors import UserError
 from core.events import Output
 from core.requests import MAX_SIDE, OutpaintRequest
-from vision import drawing, pictures
-from vision.card import Card
-from vision.diffusion import Drawn, generate
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import task as drawing
+from vision.drawing.generate import Drawn, generate
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode
 from vision.reporter import Reporter
+from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
 MOST_CORRECTION = 16  # of 255: larger differences at the seam are other things, not a drift of colour
@@ -126,8 +127,8 @@ def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> Layout:
     area = min(max(total[0] * total[1], 0.75 * native), card.outpaint.max_area * native)
     scale = math.sqrt(area / (total[0] * total[1]))
     model_size = (
-        pictures.round_to(total[0] * scale, card.multiple),
-        pictures.round_to(total[1] * scale, card.multiple),
+        encode.round_to(total[0] * scale, card.multiple),
+        encode.round_to(total[1] * scale, card.multiple),
     )
     band = card.outpaint.band or max(16, card.native_size // 24)
     return Layout(width, height, request.left, request.top, request.right, request.bottom, model_size, band)
@@ -150,7 +151,7 @@ def canvas(image: Image.Image, layout: Layout) -> Image.Image:
     (always the same: seeds are the model's)."""
     left, top, right, bottom = _old(layout)
     width, height = layout.size
-    old = np.asarray(pictures.resize(image, (right - left, bottom - top)))
+    old = np.asarray(encode.resize(image, (right - left, bottom - top)))
     padded = np.pad(old, ((top, height - bottom), (left, width - right), (0, 0)), mode="symmetric")
     blurred = np.asarray(
         Image.fromarray(padded).filter(ImageFilter.GaussianBlur(max(2, min(width, height) / 32))), np.float32
@@ -175,9 +176,7 @@ def mask(layout: Layout) -> Image.Image:
 def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Image.Image:
     """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges,
     where they fade."""
-    large = np.asarray(pictures.resize(painted, layout.canvas), np.float32) + correction(
-        painted, image, layout
-    )
+    large = np.asarray(encode.resize(painted, layout.canvas), np.float32) + correction(painted, image, layout)
     box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     old, under = np.asarray(image, np.float32), large[box]
     weight = _fade(layout)[..., None]  # (h, w, 1), 1 = the old pixel
@@ -194,7 +193,7 @@ def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.n
     left, top, right, bottom = _old(layout)
     difference = np.full((layout.size[1], layout.size[0], 3), 128, np.uint8)  # 128 = none
     inside = np.zeros(difference.shape[:2], np.uint8)
-    old = np.asarray(pictures.resize(image, (right - left, bottom - top)), np.int16)
+    old = np.asarray(encode.resize(image, (right - left, bottom - top)), np.int16)
     under = np.asarray(painted, np.int16)[top:bottom, left:right]
     difference[top:bottom, left:right] = (old - under).clip(-MOST_CORRECTION, MOST_CORRECTION) + 128
     inside[top:bottom, left:right] = 255

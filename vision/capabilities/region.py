@@ -11,12 +11,15 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import RegionRequest
-from vision import drawing, finding, pictures, region
-from vision.diffusion import Drawn, generate
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import region_layout
+from vision.drawing import task as drawing
+from vision.drawing.generate import Drawn, generate
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode
+from vision.readers import occlusion
 from vision.reporter import Reporter
 
 
@@ -37,9 +40,9 @@ def find(
     """The mask at the picture's size. UserError when it is empty, or nothing is found for the words."""
     size = images[request.image].size
     if request.mask_image is not None:
-        return region.from_picture(images[request.mask_image], size)
+        return region_layout.from_picture(images[request.mask_image], size)
     if request.boxes:
-        return region.from_boxes(request.boxes, size)
+        return region_layout.from_boxes(request.boxes, size)
     return by_words(images[request.image], request.region.strip(), models, reporter)
 
 
@@ -55,14 +58,14 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
             "No model that finds things by words is set up here; use a mask or fields of the grid."
         ) from error
     said = reporter.together("clip", matcher.read, [words])[0]
-    return finding.find(
+    return occlusion.find(
         image, lambda parts: (reporter.together("clip", matcher.look, parts) @ said).float().tolist()
     )
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
-    layout = region.plan(mask, model.card)
-    start, paint = region.shown(image, mask, layout, model.card)
+    layout = region_layout.plan(mask, model.card)
+    start, paint = region_layout.shown(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
     given: dict[str, Any] = {"image": start, "strength": strength}
     notes: tuple[str, ...] = ()
@@ -95,7 +98,7 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
 
 def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
     layout = task.extra["layout"]
-    large = [pictures.enlarge(painted, model.card.output_scale) for painted in drawn.images]
+    large = [encode.enlarge(painted, model.card.output_scale) for painted in drawn.images]
     return drawing.output(
-        task, drawn, [region.pasted(painted, image, mask, layout, model.card) for painted in large]
+        task, drawn, [region_layout.pasted(painted, image, mask, layout, model.card) for painted in large]
     )

@@ -9,8 +9,8 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import ShortenRequest
-from vision import shorten
-from vision.provider import Models
+from vision.model_store import Models
+from vision.readers import word_weights
 from vision.reporter import Reporter
 
 BATCH = 16  # texts in a step
@@ -23,8 +23,8 @@ def run(
     batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()
     total = sum(
-        -(-(min(shorten.WINDOW, len(words) - start) + 1) // BATCH)
-        for start in range(0, len(words), shorten.WINDOW)
+        -(-(min(word_weights.WINDOW, len(words) - start) + 1) // BATCH)
+        for start in range(0, len(words), word_weights.WINDOW)
     )
     done = 0
 
@@ -37,7 +37,7 @@ def run(
             reporter.step(done, total)
         return torch.cat(parts)
 
-    scores = tuple(zip(words, shorten.weights(words, read), strict=True))
+    scores = tuple(zip(words, word_weights.weights(words, read), strict=True))
     return Output(
         scores=scores,
         parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []},

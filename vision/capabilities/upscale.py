@@ -10,15 +10,17 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import MAX_UPSCALED, UpscaleRequest
-from vision import drawing, pictures, upscale
-from vision.card import Card
-from vision.diffusion import Drawn
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.meaning import Wording
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import refine
+from vision.drawing import task as drawing
+from vision.drawing.generate import Drawn
+from vision.drawing.parameters import Wording
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode
 from vision.reporter import Reporter
+from vision.weights.card import Card
 
 
 def run(
@@ -31,8 +33,8 @@ def run(
     size = at_models_scale(target, model.card)
     if not model.has(Mode.IMAGE):
         return _plain(task, image, target, model)
-    refined = upscale.refine(
-        model, [pictures.resize(image, size)], task.generation, task.parameters["strength"], reporter
+    refined = refine.refine(
+        model, [encode.resize(image, size)], task.generation, task.parameters["strength"], reporter
     )
     return reporter.aside(lambda: finish(task, refined[0], target, model))
 
@@ -59,7 +61,7 @@ def at_models_scale(target: tuple[int, int], card: Card) -> tuple[int, int]:
 def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
     """Subtle leaves the words out: read in every tile, they draw their object into each."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
-    side = pictures.round_to(model.card.native_size, model.card.multiple)
+    side = encode.round_to(model.card.native_size, model.card.multiple)
     task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
     generation = (
         replace(task.generation, prompt="", wording=Wording())
@@ -71,11 +73,11 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
 
 
 def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
-    large = pictures.enlarge(refined, model.card.output_scale).crop((0, 0, *target))
+    large = encode.enlarge(refined, model.card.output_scale).crop((0, 0, *target))
     return drawing.output(task, Drawn((refined,)), [large])
 
 
 def _plain(task: Task, image: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
     note = f"{model.name} can't start from a picture; it was enlarged without new detail."
     task = Task(task.generation, task.parameters, (*task.notes, note))
-    return drawing.output(task, Drawn((image,)), [pictures.resize(image, target)])
+    return drawing.output(task, Drawn((image,)), [encode.resize(image, target)])

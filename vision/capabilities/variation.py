@@ -9,13 +9,14 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import MAX_ASPECT, VariationRequest
-from vision import drawing, pictures
 from vision.capabilities.imagine import finish
-from vision.diffusion import generate
-from vision.drawing import Task
-from vision.image_model import ImageModel
-from vision.models import Mode
-from vision.provider import Models
+from vision.drawing import task as drawing
+from vision.drawing.generate import generate
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode
 from vision.reporter import Reporter
 
 LONGEST_ASPECT = (
@@ -41,7 +42,7 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     size, more = drawing.choose_size(request, model.card, start.width / start.height)
     strength = model.card.variation[request.variation] if request.strength is None else request.strength
     task = drawing.prepare(
-        request, model, Mode.IMAGE, size, image=pictures.resize(start, size), strength=strength
+        request, model, Mode.IMAGE, size, image=encode.resize(start, size), strength=strength
     )
     return Task(
         task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes)

@@ -21,7 +21,7 @@ import torch
 from greenlet import getcurrent, greenlet
 
 from vision import devices
-from vision.engine import building, policy
+from vision.engine import batching, building
 from vision.engine.curve import Curves
 from vision.engine.denoiser import Call
 from vision.engine.passes import Passes
@@ -202,8 +202,8 @@ class Engine:
         self.seats: list[Seat] = []
         self.soloist: Seat | None = None
         self._turns, self._guests, self._overhead = (
-            policy.Turns(),
-            policy.Guests(),
+            batching.Turns(),
+            batching.Guests(),
             self.passes.curves.overhead,
         )
         self._together = Together(self.begin, 1 if exact else MOST)
@@ -316,7 +316,7 @@ class Engine:
                 continue
             count, rooms = (
                 pause.count(),
-                [policy.room(host.length, host.hosted) for host in self.seats if host.draws],
+                [batching.room(host.length, host.hosted) for host in self.seats if host.draws],
             )
             if rooms and not self._guests.may(pause.kind, count, min(rooms)):
                 return place > 0
@@ -337,7 +337,7 @@ class Engine:
             if seat.due is None or seat.due == float("inf"):  # nothing was known of its passes when it came
                 self._promise(seat, now)
         jobs = [
-            policy.Waiting(
+            batching.Waiting(
                 seat.waits_for.key,
                 seat.waits_for.count,
                 seat.left,
@@ -348,7 +348,7 @@ class Engine:
             )
             for seat in waiting
         ]
-        chosen = policy.choose(
+        chosen = batching.choose(
             jobs,
             lambda key, count: self.passes.seconds(kinds[key], count),
             lambda key: self.passes.most(kinds[key]),

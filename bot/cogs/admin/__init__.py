@@ -1,0 +1,1 @@
+"""Commands for a server's managers and the host."""

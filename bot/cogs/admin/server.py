@@ -1,0 +1,150 @@
+"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed
+what."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from bot.ui.replies import whisper
+from core.errors import UserError
+from storage.people import RoleLimit
+from studio.authority import Action
+
+AUDIT_ROWS = 20
+
+
+@app_commands.guild_only()
+class StudioCog(commands.GroupCog, name="studio", description="Rules of this server (Manage Server)"):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Take nothing more from a member here; drops what they have waiting")
+    async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
+        guild = await self._enter(interaction)
+        if user.id in self.bot.owners:
+            raise UserError("The bot's owner can't be banned.")
+        dropped = await self.bot.queue.ban(interaction.user.id, user.id, guild)
+        await whisper(
+            interaction,
+            f"<@{user.id}> can't use Atelier here any more; {dropped} waiting jobs are cancelled.",
+        )
+
+    @app_commands.command(description="Lift a ban")
+    async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
+        guild = await self._enter(interaction)
+        lifted = await self.bot.queue.unban(interaction.user.id, user.id, guild)
+        await whisper(
+            interaction,
+            f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.",
+        )
+
+    @app_commands.command(
+        description="Allow a channel or a role; as soon as one is listed, only listed ones may be used"
+    )
+    async def allow(
+        self,
+        interaction: discord.Interaction,
+        channel: discord.TextChannel | discord.Thread | None = None,
+        role: discord.Role | None = None,
+    ) -> None:
+        guild = await self._enter(interaction)
+        kind, target = _one(channel, role)
+        await self.bot.queue.allow(interaction.user.id, guild, kind, target.id)
+        await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
+
+    @app_commands.command(description="Take a channel or a role off the list; an empty list allows all")
+    async def disallow(
+        self,
+        interaction: discord.Interaction,
+        channel: discord.TextChannel | discord.Thread | None = None,
+        role: discord.Role | None = None,
+    ) -> None:
+        guild = await self._enter(interaction)
+        kind, target = _one(channel, role)
+        gone = await self.bot.queue.disallow(interaction.user.id, guild, kind, target.id)
+        await whisper(
+            interaction,
+            f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.",
+        )
+
+    @app_commands.command(
+        description="What members with a role may have running and waiting; the best of their roles counts"
+    )
+    @app_commands.describe(
+        running="Jobs at once, 0 to 100; leave both out to remove the role's limit",
+        waiting="Jobs waiting, 0 to 10000",
+    )
+    async def limit(
+        self,
+        interaction: discord.Interaction,
+        role: discord.Role,
+        running: app_commands.Range[int, 0, 100] | None = None,
+        waiting: app_commands.Range[int, 0, 10_000] | None = None,
+    ) -> None:
+        guild = await self._enter(interaction)
+        if running is None and waiting is None:
+            gone = await self.bot.queue.remove_role_limit(interaction.user.id, guild, role.id)
+            await whisper(
+                interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}."
+            )
+            return
+        if running is None or waiting is None:
+            raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
+        await self.bot.queue.set_role_limit(interaction.user.id, guild, RoleLimit(role.id, running, waiting))
+        await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
+
+    @app_commands.command(description="The rules that hold here")
+    async def rules(self, interaction: discord.Interaction) -> None:
+        guild = await self._enter(interaction)
+        channels, roles = await self.bot.queue.allowed(guild)
+        banned = await self.bot.queue.banned(guild)
+        settings = self.bot.settings
+        lines = (
+            f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
+            f"**Roles** {_listed(roles, '<@&{}>') or 'all'}",
+            f"**Banned** {_listed(banned, '<@{}>') or 'nobody'}",
+            (
+                f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
+                f" server** {settings.guild_waiting} waiting"
+            ),
+        )
+        await whisper(interaction, "\n".join(lines))
+
+    @app_commands.command(description="Who changed what, newest first")
+    async def audit(self, interaction: discord.Interaction) -> None:
+        guild = await self._enter(interaction)
+        scope = self.bot.authority.scope(self.bot.actor(interaction))
+        rows = [
+            row for row in await self.bot.queue.audit(limit=200) if scope is None or row.guild_id == guild
+        ]
+        lines = [
+            f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
+            f" {row.action}{f' `{row.target}`' if row.target else ''}"
+            for row in rows[:AUDIT_ROWS]
+        ]
+        await whisper(interaction, "\n".join(lines) or "Nothing was changed here yet.")
+
+    async def _enter(self, interaction: discord.Interaction) -> int:
+        """Acknowledge, check the right, return the server's id."""
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self.bot.check(interaction, Action.RULES)
+        if interaction.guild_id is None:
+            raise UserError("These rules belong to a server; use the command there.")
+        return interaction.guild_id
+
+
+def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):
+    if (channel is None) == (role is None):
+        raise UserError("Give a `channel` or a `role`, one of them.")
+    return ("channel", channel) if channel is not None else ("role", role)
+
+
+def _listed(ids, form: str) -> str:
+    return ", ".join(form.format(i) for i in sorted(ids)[:20])
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(StudioCog(bot))

@@ -1,0 +1,1 @@
+"""Commands about one's own things: settings, jobs, favourites, data."""

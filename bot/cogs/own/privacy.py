@@ -1,0 +1,137 @@
+"""/privacy: what is kept of oneself, a copy of it, and its deletion."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import DEFAULT_FILE_LIMIT, Atelier
+from bot.ui.replies import SILENT, add_whisper, whisper
+from core.errors import NotAllowedError
+from studio.authority import Action
+
+UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
+MOST_PARTS = 20  # files of an export
+
+
+class DeleteButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"pv:(?P<user>[0-9]{1,20}):delete"
+):
+    """ "Yes, delete everything": works for the one person whose id it holds, also after a restart."""
+
+    def __init__(self, user_id: int) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label="Delete everything", style=discord.ButtonStyle.danger, custom_id=f"pv:{user_id}:delete"
+            )
+        )
+        self.user_id = user_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> DeleteButton:
+        return cls(int(match["user"]))
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await Privacy.delete_now(interaction.client, interaction, self.user_id)  # type: ignore[arg-type]
+
+
+class Privacy(
+    commands.GroupCog, name="privacy", description="What is kept of you, a copy of it, and its deletion"
+):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="What is kept of you here, and for how long")
+    async def show(self, interaction: discord.Interaction) -> None:
+        await self._enter(interaction)
+        held, periods = await self.bot.privacy.holdings(interaction.user.id), self.bot.privacy.periods
+        kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
+        lines = (
+            (
+                f"**Jobs** {held.jobs}, with their prompts and settings; **pictures** {held.pictures}"
+                f" ({held.bytes / 1e6:.1f} MB); **sent pictures** {held.uploads}; **messages noted**"
+                f" {held.messages}"
+            ),
+            (
+                f"**Kept** jobs and pictures {kept}; sent pictures that no job uses {periods.uploads} days;"
+                f" backups {periods.backups} days; strikes 90 days."
+            ),
+            (
+                f"**Rules** {held.strikes} strikes, {held.bans} bans. These, and time-outs, stay after a"
+                " deletion until they expire or are lifted."
+            ),
+            (
+                "**Also** your Discord id and name, and small settings. Nothing is sent to anybody else;"
+                " pictures are made on the host's own machine."
+            ),
+            "`/privacy export` hands you a copy, `/privacy delete` deletes it all.",
+        )
+        await whisper(interaction, "\n".join(lines))
+
+    @app_commands.command(description="A copy of everything that is kept of you")
+    async def export(self, interaction: discord.Interaction) -> None:
+        await self._enter(interaction)
+        limit = (interaction.filesize_limit or DEFAULT_FILE_LIMIT) - 100_000
+        count = 0
+        async for part in self.bot.privacy.export(interaction.user.id, limit):
+            count += 1
+            if count > MOST_PARTS:
+                await add_whisper(
+                    interaction, f"There is more than {MOST_PARTS} files; the host can hand you the rest."
+                )
+                return
+            file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
+            if count == 1:
+                text = "Your data: the rows as JSON, and the pictures."
+                await interaction.edit_original_response(
+                    content=text, attachments=[file], allowed_mentions=SILENT
+                )
+            else:
+                await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
+
+    @app_commands.command(description="Delete everything that is kept of you, for good")
+    async def delete(self, interaction: discord.Interaction) -> None:
+        await self._enter(interaction)
+        held = await self.bot.privacy.holdings(interaction.user.id)
+        view = discord.ui.View(timeout=None)
+        view.add_item(DeleteButton(interaction.user.id))
+        text = (
+            f"This stops your running jobs and deletes {held.jobs} jobs, {held.pictures} pictures and my"
+            f" {held.messages} messages with them, for good. Backups forget them within"
+            f" {self.bot.privacy.periods.backups} days. Messages that only you saw, and your own, stay where"
+            " they are."
+        )
+        await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
+
+    @staticmethod
+    async def delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        try:
+            await bot.check(interaction, Action.PRIVACY)
+            if interaction.user.id != user_id:
+                raise NotAllowedError("This button is somebody else's.")
+        except NotAllowedError as error:
+            await whisper(interaction, str(error))
+            return
+        deleted = await bot.privacy.delete(user_id)
+        left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
+        rest = f" {left} messages are still to go and will be deleted by themselves." if left else ""
+        await whisper(
+            interaction, f"Deleted: {deleted.jobs} jobs, {deleted.files} pictures and their messages.{rest}"
+        )
+
+    async def _enter(self, interaction: discord.Interaction) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self.bot.check(interaction, Action.PRIVACY)
+
+
+async def setup(bot: Atelier) -> None:
+    bot.add_dynamic_items(DeleteButton)
+    await bot.add_cog(Privacy(bot))

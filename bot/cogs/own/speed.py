@@ -1,0 +1,63 @@
+"""/fast, /relax, /turbo, /stealth, /public: one's own speed and visibility for all new jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from bot.ui.replies import whisper
+from core.job import Lane
+from studio.authority import Action
+
+SAID = {
+    Lane.FAST: "New jobs go into the normal queue.",
+    Lane.RELAX: "New jobs wait until nobody else does; they don't hold up others.",
+    Lane.TURBO: "New jobs go before others, where the host allows it.",
+}
+
+
+class Speed(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="New jobs go into the normal queue")
+    async def fast(self, interaction: discord.Interaction) -> None:
+        await self._set(interaction, SAID[Lane.FAST], lane=Lane.FAST)
+
+    @app_commands.command(description="New jobs wait until nobody else does")
+    async def relax(self, interaction: discord.Interaction) -> None:
+        await self._set(interaction, SAID[Lane.RELAX], lane=Lane.RELAX)
+
+    @app_commands.command(description="New jobs go first")
+    async def turbo(self, interaction: discord.Interaction) -> None:
+        await self._set(interaction, SAID[Lane.TURBO], lane=Lane.TURBO)
+
+    @app_commands.command(description="Only you see your new jobs")
+    async def stealth(self, interaction: discord.Interaction) -> None:
+        text = (
+            "Only you see your new jobs, and nobody else can use or bring back what they made. What is late"
+            " comes by direct message."
+        )
+        await self._set(interaction, text, stealth=True)
+
+    @app_commands.command(description="Everybody in the channel sees your new jobs")
+    async def public(self, interaction: discord.Interaction) -> None:
+        await self._set(
+            interaction,
+            "Everybody in the channel sees your new jobs. What was private stays so.",
+            stealth=False,
+        )
+
+    async def _set(self, interaction: discord.Interaction, text: str, **values: Any) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self.bot.check(interaction, Action.SETTINGS)
+        await self.bot.members.change(interaction.user.id, **values)
+        await whisper(interaction, text)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Speed(bot))

@@ -1,0 +1,1 @@
+"""How a job's progress and result reach Discord."""

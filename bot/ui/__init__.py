@@ -1,0 +1,1 @@
+"""What people see in Discord: messages, buttons, windows and replies."""

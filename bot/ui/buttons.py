@@ -1,0 +1,364 @@
+"""The buttons and menus under messages. Their ``custom_id`` is all their state, so they work for ever.
+
+``at:<job id>:<action>:<index>`` for jobs, ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft
+id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of
+``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>`` to leaf
+through favourites.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from core.job import Job
+from core.requests import MAX_SIDE, MAX_UPSCALED, ImagineRequest
+from storage.jobs import StoredPicture
+from studio.asking.actions import GRID, PAN_SHARE, PANS, UPSCALES, ZOOMS
+
+Secondary, Primary, Success, Danger = (
+    discord.ButtonStyle.secondary,
+    discord.ButtonStyle.primary,
+    discord.ButtonStyle.success,
+    discord.ButtonStyle.danger,
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    label: str | None = None
+    emoji: str | None = None
+    style: discord.ButtonStyle = Secondary
+
+
+LOOKS: dict[str, Look] = {
+    "upscale": Look("U{n}"),
+    "vary": Look("V{n}"),
+    "again": Look(None, "🔄"),
+    "subtle": Look("Vary (Subtle)", "🪄"),
+    "strong": Look("Vary (Strong)", "🪄"),
+    "region": Look("Vary (Region)", "🖌️"),
+    "remix": Look("Remix", "✏️"),
+    "up2s": Look("Upscale 2x (Subtle)", "⏫"),
+    "up2c": Look("Upscale 2x (Creative)", "⏫"),
+    "up4s": Look("Upscale 4x (Subtle)", "⏫"),
+    "up4c": Look("Upscale 4x (Creative)", "⏫"),
+    "hd": Look("Run as HD"),
+    "zoom20": Look("Zoom Out 2x", "🔍"),
+    "zoom15": Look("Zoom Out 1.5x", "🔍"),
+    "zoom": Look("Custom Zoom", "🔍"),
+    "square": Look("Make Square", "↔️"),
+    "left": Look(None, "⬅️"),
+    "right": Look(None, "➡️"),
+    "up": Look(None, "⬆️"),
+    "down": Look(None, "⬇️"),
+    "favourite": Look(None, "❤️"),
+    "describe": Look("Describe", "💬"),
+    "classify": Look("Classify", "🏷️"),
+    "details": Look("Details", "📋"),
+    "dm": Look("DM me", "✉️"),
+    "delete": Look("Delete", "🗑️"),
+    "caption": Look("{n}"),
+    "all": Look("Imagine all", "🎉"),
+    "short": Look("{n}"),
+    "weights": Look("Show details"),
+    "cancel": Look("Cancel", None, Danger),
+    "variation": Look("Vary", "🪄"),
+    "outpaint": Look("Outpaint", "🔍"),
+}
+
+
+def _button(custom_id: str, action: str, index: int, row: int | None) -> discord.ui.Button[Any]:
+    look = LOOKS.get(action, Look(action))
+    label = look.label.format(n=index + 1) if look.label else None
+    return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
+
+
+class JobButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=r"at:(?P<job>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])",
+):
+    """A button of a job. The client's ``on_job_button`` does the work."""
+
+    def __init__(self, job_id: str, action: str, index: int = 0, row: int | None = None) -> None:
+        super().__init__(_button(f"at:{job_id}:{action}:{index}", action, index, row))
+        self.job_id, self.action, self.index = job_id, action, index
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> JobButton:
+        return cls(match["job"], match["action"], int(match["index"]))
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_job_button(interaction, self.job_id, self.action, self.index)  # type: ignore[attr-defined]
+
+
+class UploadButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"up:(?P<sha>[0-9a-f]{64}):(?P<action>[a-z]+)"
+):
+    """A button of a picture that came in a DM. The client's ``on_upload_button`` does the work."""
+
+    def __init__(self, sha256: str, action: str) -> None:
+        super().__init__(_button(f"up:{sha256}:{action}", action, 0, None))
+        self.sha256, self.action = sha256, action
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> UploadButton:
+        return cls(match["sha"], match["action"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_upload_button(interaction, self.sha256, self.action)  # type: ignore[attr-defined]
+
+
+class DraftButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"dr:(?P<draft>[a-z2-9]{12}):(?P<answer>yes|no)"
+):
+    """Answers whether several jobs are meant. The client's ``on_draft_button`` does the work."""
+
+    def __init__(self, draft_id: str, answer: str, label: str | None = None) -> None:
+        style = Success if answer == "yes" else Secondary
+        super().__init__(
+            discord.ui.Button(label=label or answer.title(), style=style, custom_id=f"dr:{draft_id}:{answer}")
+        )
+        self.draft_id, self.answer = draft_id, answer
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> DraftButton:
+        return cls(match["draft"], match["answer"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_draft_button(interaction, self.draft_id, self.answer)  # type: ignore[attr-defined]
+
+
+class SettingButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0-9 ]+)"
+):
+    """Changes one of the presser's own settings. The cog Settings does the work."""
+
+    def __init__(
+        self, setting: str, value: str, label: str | None = None, *, on: bool = False, row: int | None = None
+    ) -> None:
+        style = Success if on else Secondary
+        super().__init__(
+            discord.ui.Button(label=label or value, style=style, custom_id=f"st:{setting}:{value}", row=row)
+        )
+        self.setting, self.value = setting, value
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> SettingButton:
+        return cls(match["setting"], match["value"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_setting(interaction, self.setting, self.value)  # type: ignore[attr-defined]
+
+
+class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:(?P<setting>[a-z_]+)"):
+    """The same, chosen from a list. choices: (value, label), at most 25."""
+
+    def __init__(
+        self, setting: str, choices: Sequence[tuple[str, str]] = (), chosen: str = "", row: int | None = None
+    ) -> None:
+        options = [
+            discord.SelectOption(label=label[:100], value=value, default=value == chosen)
+            for value, label in choices[:25]
+        ]
+        super().__init__(
+            discord.ui.Select(
+                custom_id=f"sm:{setting}", options=options or [discord.SelectOption(label="-")], row=row
+            )
+        )
+        self.setting = setting
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> SettingMenu:
+        return cls(match["setting"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        value = (interaction.data or {}).get("values", [""])[0]
+        await interaction.client.on_setting(interaction, self.setting, value)  # type: ignore[attr-defined]
+
+
+class RegionMenu(
+    discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
+):
+    """The numbered fields of a picture, several at once. The client's ``on_region`` does the work."""
+
+    def __init__(self, job_id: str, index: int) -> None:
+        options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
+        menu = discord.ui.Select(
+            custom_id=f"rg:{job_id}:{index}",
+            options=options,
+            min_values=1,
+            max_values=len(options),
+            placeholder="Fields to draw anew",
+            row=0,
+        )
+        super().__init__(menu)
+        self.job_id, self.index = job_id, index
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> RegionMenu:
+        return cls(match["job"], int(match["index"]))
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        cells = tuple(
+            sorted(int(value) for value in (interaction.data or {}).get("values", ()) if value.isdigit())
+        )
+        await interaction.client.on_region(interaction, self.job_id, self.index, cells)  # type: ignore[attr-defined]
+
+
+class RegionButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
+):
+    """The other two ways: words, or a mask. The client's ``on_region`` does the work."""
+
+    def __init__(self, job_id: str, index: int) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label="By words or with a mask", emoji="🖌️", custom_id=f"rw:{job_id}:{index}", row=1
+            )
+        )
+        self.job_id, self.index = job_id, index
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> RegionButton:
+        return cls(match["job"], int(match["index"]))
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_region(interaction, self.job_id, self.index, ())  # type: ignore[attr-defined]
+
+
+class LeafButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"
+):
+    """Leafs through the presser's favourites. The cog Favourites does the work."""
+
+    def __init__(self, offset: int, side: str, *, disabled: bool = False) -> None:
+        emoji = "◀️" if side == "l" else "▶️"
+        super().__init__(
+            discord.ui.Button(emoji=emoji, custom_id=f"fv:{offset}:{side}", disabled=disabled, row=0)
+        )
+        self.offset = offset
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> LeafButton:
+        return cls(int(match["offset"]), match["side"])
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await interaction.client.on_leaf(interaction, self.offset)  # type: ignore[attr-defined]
+
+
+DYNAMIC_ITEMS = (
+    JobButton,
+    UploadButton,
+    DraftButton,
+    SettingButton,
+    SettingMenu,
+    RegionMenu,
+    RegionButton,
+    LeafButton,
+)
+
+
+def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for item in items:
+        view.add_item(item)
+    return view
+
+
+def for_grid(job: Job, count: int) -> discord.ui.View:
+    """U and V for each picture, and re-roll."""
+    upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
+    vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
+    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary)
+
+
+def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
+    """What can be done with one picture of this size, in the order that fingers know from Midjourney."""
+    side = max(picture.width, picture.height)
+    upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
+    zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
+    grows = side <= MAX_SIDE  # else no canvas around it fits
+    pans = [
+        name
+        for name in PANS
+        if grows
+        and (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE
+    ]
+    square = ("square",) if picture.width != picture.height and grows else ()
+    rows = (
+        (*upscales, *(("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ())),
+        ("subtle", "strong", "region", "remix", "again"),
+        (*zooms, *(("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()), *square),
+        (*pans, "favourite"),
+        ("describe", "classify", "details", "dm", "delete"),
+    )
+    return view_of(
+        *(JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions)
+    )
+
+
+def for_captions(job: Job, count: int) -> discord.ui.View:
+    """1-4 open a modal with the caption, then "all" and again."""
+    picks = [JobButton(job.id, "caption", i, row=0) for i in range(count)]
+    return view_of(*picks, JobButton(job.id, "again", row=1), JobButton(job.id, "all", row=1))
+
+
+def for_shortened(job: Job, count: int) -> discord.ui.View:
+    """Each shorter prompt opens a modal with it; the weights of all words."""
+    return view_of(
+        *(JobButton(job.id, "short", i, row=0) for i in range(count)), JobButton(job.id, "weights", row=1)
+    )
+
+
+def for_region(job: Job, index: int) -> discord.ui.View:
+    return view_of(RegionMenu(job.id, index), RegionButton(job.id, index))
+
+
+def for_draft(draft_id: str, count: int) -> discord.ui.View:
+    return view_of(DraftButton(draft_id, "yes", f"Yes, {count} jobs"), DraftButton(draft_id, "no"))
+
+
+def for_favourite(job_id: str, position: int, offset: int, count: int) -> discord.ui.View:
+    return view_of(
+        LeafButton(max(0, offset - 1), "l", disabled=offset == 0),
+        LeafButton(offset + 1, "r", disabled=offset + 1 >= count),
+        JobButton(job_id, "upscale", position, row=0),
+        JobButton(job_id, "favourite", position, row=0),
+        JobButton(job_id, "details", position, row=0),
+    )
+
+
+def while_running(job: Job) -> discord.ui.View:
+    return view_of(JobButton(job.id, "cancel"))
+
+
+def after_end(job: Job) -> discord.ui.View:
+    """Of a job that failed or was cancelled: try once more, the same."""
+    return view_of(JobButton(job.id, "again"))
+
+
+def for_upload(sha256: str) -> discord.ui.View:
+    return view_of(
+        *(UploadButton(sha256, action) for action in ("describe", "classify", "variation", "outpaint"))
+    )

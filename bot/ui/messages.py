@@ -1,0 +1,402 @@
+"""The words of a job's message: pure functions from a job, an event and a result to text that fits
+Discord."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from core.grammar.flags import why_unmet
+from core.grammar.prompt import Prompt, format_prompt
+from core.job import Job, Lane
+from core.requests import (
+    MAX_ASPECT,
+    MOST_IMAGE_WEIGHT,
+    MOST_STYLIZE,
+    BlendRequest,
+    GenerateRequest,
+    OutpaintRequest,
+    RegionRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
+from core.wording import prompt_of, references
+from storage.jobs import StoredPicture
+
+FORGOTTEN = "I was restarted before I could note this down. Please ask again."
+MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
+_LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
+_UNSEEN = (
+    "Cc",
+    "Cf",
+    "Co",
+    "Cs",
+    "Cn",
+)  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(c) for c in range(0xE0100, 0xE01F0)
+}  # look like nothing
+_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
+
+
+def seen(text: str) -> str:
+    """``text`` without control, bidirectional, zero-width and otherwise unseen characters; lines stay."""
+    return "".join(
+        c for c in text if c in "\n " or (unicodedata.category(c) not in _UNSEEN and c not in _BLANK)
+    )
+
+
+def plain(text: str) -> str:
+    """The same on one line, with single spaces."""
+    return " ".join(seen(" ".join(text.split())).split())
+
+
+def length(text: str) -> int:
+    """Characters as Discord may count them at worst: UTF-16 units."""
+    return len(text) + sum(c > "\uffff" for c in text)
+
+
+def quote(text: str, limit: int = 1200) -> str:
+    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters, never
+    cut in an escape."""
+    out, room = [], limit
+    for char in plain(text):
+        piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
+        room -= length(piece)
+        if room < 0:
+            return _ended(out, limit)
+        out.append(piece)
+    return "".join(out)
+
+
+def _ended(pieces: list[str], limit: int) -> str:
+    """Cut so that an ellipsis fits too."""
+    while pieces and length("".join(pieces)) + 1 > limit:
+        pieces.pop()
+    return "".join(pieces).rstrip() + "…"
+
+
+def code(text: str, limit: int = 100) -> str:
+    """Somebody's words in a code span that they can't get out of."""
+    return f"`{plain(text)[:limit].replace('`', chr(39)) or ' '}`"
+
+
+def ordinal(n: int) -> str:
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+def duration(seconds: float) -> str:
+    """ "8 s", "3 min", "2 h": one unit, for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
+
+
+def words(request: GenerateRequest) -> str:
+    """The prompt as its user would type it, without the values the model chose."""
+    return format_prompt(prompt_of(request))
+
+
+def title(job: Job, *, done: bool = False) -> str:
+    """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom; Midjourney's words for each kind."""
+    return _title(job.request, f"<@{job.origin.user_id}>", done)
+
+
+def _title(request: Request, user: str, done: bool = False) -> str:
+    if not isinstance(request, GenerateRequest):
+        prompt = f"{_bold(request.prompt)} - " if isinstance(request, ShortenRequest) else ""
+        return f"{prompt}{request.kind.title()} - {user}"
+    match request:
+        case VariationRequest(remix=remix, variation=amount):
+            kind = f"{'Remix' if remix else 'Variations'} ({amount.title()}) by "
+        case RegionRequest(remix=remix):
+            kind = f"{'Remix' if remix else 'Variations'} (Region) by "
+        case UpscaleRequest(factor=factor, mode=mode):
+            kind = (
+                f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
+            )
+        case OutpaintRequest():
+            kind = f"{_outpainted(request)} by "
+        case BlendRequest(images=images):
+            kind = f"Blend of {len(images)} by "
+        case _:
+            kind = ""
+    return f"{_bold(words(request))} - {kind}{user}"
+
+
+def _bold(text: str) -> str:
+    return f"**{quote(text)}**" if text.strip() else "*no prompt*"
+
+
+def _outpainted(request: OutpaintRequest) -> str:
+    sides = {name: getattr(request, name) for name in ("left", "right", "top", "bottom")}
+    used = [name for name, px in sides.items() if px]
+    if len(used) == 1:
+        return "Pan " + {"left": "Left", "right": "Right", "top": "Up", "bottom": "Down"}[used[0]]
+    return "Zoom Out"
+
+
+def asked(request: Request, user_id: int) -> str:
+    """Before there is a job."""
+    return fit(f"{_title(request, f'<@{user_id}>')} (Waiting to start)")
+
+
+def waiting(job: Job, position: int, eta: float | None) -> str:
+    about = f", about {duration(eta)}" if eta is not None else ""
+    return fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
+
+
+def loading(job: Job, model: str, fraction: float | None) -> str:
+    percent = f" {fraction:.0%}" if fraction is not None else ""
+    return fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
+
+
+def running(job: Job, percent: int | None) -> str:
+    return fit(
+        f"{title(job)} ({percent}%) ({_LANES[job.lane]})"
+        if percent is not None
+        else f"{title(job)} (Starting)"
+    )
+
+
+def paused(job: Job) -> str:
+    return fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
+
+
+def failed(job: Job, reason: str) -> str:
+    return fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+
+
+def held_back(job: Job) -> str:
+    return (
+        f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was"
+        f" held back.\n-# job {job.id}"
+    )
+
+
+def cancelled(job: Job) -> str:
+    return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
+
+
+def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
+    """The final line of a picture job, its parameters readable below it."""
+    lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request), *notes)]
+    return fit("\n".join(line for line in lines if line))
+
+
+def _speed(job: Job) -> str:
+    return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
+
+
+def unmet_notes(request: Request) -> list[str]:
+    """Sentences about what was understood and means nothing here."""
+    if not isinstance(request, GenerateRequest):
+        return []
+    notes = []
+    if request.version and not request.model:
+        flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
+        notes.append(
+            f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this."
+        )
+    reasons: dict[str, list[str]] = {}
+    for flag in request.unmet:
+        reasons.setdefault(why_unmet(flag), []).append(code(flag))
+    return [
+        *notes,
+        *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()),
+        *_idle_notes(request),
+    ]
+
+
+def _idle_notes(request: GenerateRequest) -> list[str]:
+    """Sentences about numbers that are too high to count, and weights of pictures that aren't there."""
+    most = (("stylize", request.stylize, MOST_STYLIZE), ("iw", request.image_weight, MOST_IMAGE_WEIGHT))
+    notes = [
+        f"`--{name} {value:g}` counted as {limit}, the most here."
+        for name, value, limit in most
+        if value is not None and value > limit
+    ]
+    kinds = (
+        ("iw", request.image_weight, request.image_prompts, "image prompt"),
+        ("cw", request.character_weight, request.character_references, "`--cref`"),
+        ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
+        ("ow", request.omni_weight, request.omni_references, "`--oref`"),
+    )
+    idle = ((name, what) for name, value, there, what in kinds if value is not None and not there)
+    return [*notes, *(f"`--{name}` had no effect: there is no {what}." for name, what in idle)]
+
+
+def _parameters(job: Job, values: dict[str, Any]) -> str:
+    parts = []
+    if isinstance(job.request, GenerateRequest):
+        parts.append(f"seed {job.request.seed}")
+    if values.get("width") and values.get("height"):
+        parts.append(f"{values['width']}×{values['height']}")
+    if values.get("num_inference_steps"):
+        parts.append(f"{values['num_inference_steps']} steps")
+    if values.get("guidance_scale") is not None:
+        parts.append(f"cfg {values['guidance_scale']:g}")
+    if values.get("strength") is not None:
+        parts.append(f"strength {values['strength']:g}")
+    if values.get("sampler"):
+        parts.append(str(values["sampler"]))
+    if values.get("model"):
+        parts.append(quote(str(values["model"]), 60))
+    return f"-# {' · '.join([*parts, f'job {job.id}'])}"
+
+
+def single(job: Job, index: int, user_id: int) -> str:
+    """Of a U button pressed by ``user_id``: picture ``index`` (from 0) alone."""
+    text = words(job.request) if isinstance(job.request, GenerateRequest) else ""
+    seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
+    detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
+    return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
+
+
+def offer(times: Mapping[str, int]) -> str:
+    """The question before several jobs are queued. times: prompt → how often."""
+    count = sum(times.values())
+    lines = [
+        f"- {quote(text, 150) or '*no words*'}{f' ({n} times)' if n > 1 else ''}"
+        for text, n in list(times.items())[:8]
+    ]
+    rest = [f"- and {len(times) - 8} more"] if len(times) > 8 else []
+    return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
+
+
+SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
+
+
+def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
+    """Up to five shorter prompts of the strongest words, in their order; each is shorter than the one
+    before."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i][1])
+    found: dict[str, None] = {}
+    for share in SHORTER:
+        kept = sorted(order[: max(1, round(share * len(scores)))])
+        text = " ".join(scores[i][0] for i in kept).strip(" ,.;:")
+        if text and len(kept) < len(scores):
+            found.setdefault(text)
+    return list(found)
+
+
+def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
+    """The prompt with its strongest words bold and its weakest struck out, then shorter ones by number."""
+    order = sorted((weight for _, weight in scores), reverse=True)
+    strong, weak = (
+        order[max(0, round(0.25 * len(order)) - 1)],
+        order[min(len(order) - 1, round(0.6 * len(order)))],
+    )
+    marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
+    lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
+    head = (
+        "Shorten -"
+        f" <@{job.origin.user_id}>\n"
+        f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
+    )
+    return fit("\n\n".join([head, *lines]) + f"\n-# Click on a button to imagine one of them · job {job.id}")
+
+
+def _marked(word: str, weight: float, strong: float, weak: float) -> str:
+    if weight >= strong > weak:
+        return f"**{word}**"
+    return f"~~{word}~~" if weight <= weak < strong else word
+
+
+def weights(scores: Sequence[tuple[str, float]]) -> str:
+    """Every word with its weight, the strongest first."""
+    ordered = sorted(scores, key=lambda pair: -pair[1])
+    return fit("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
+
+
+def details(
+    job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int
+) -> list[str]:
+    """Everything about a job, to be copied, as texts that fit a message each."""
+    lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
+    if job.parent_id:
+        lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
+    if isinstance(job.request, GenerateRequest):
+        typed = format_prompt(prompt_of(job.request, seed=True)).replace("```", chr(39) * 3)
+        lines.append(f"**Prompt**\n```\n{typed[: MAX_CONTENT - 100]}\n```")
+        named = references(job.request)
+        if named:
+            lines.append(
+                "**Its pictures** " + ", ".join(f"<{n}> `{sha256[:12]}`" for n, sha256 in enumerate(named, 1))
+            )
+    shown = {
+        k: v
+        for k, v in parameters.items()
+        if k not in ("prompt", "notes", "kind", "image") and v not in (None, "", [])
+    }
+    if shown:
+        lines.append(
+            "**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items())
+        )
+    for number, picture in enumerate(pictures, 1):
+        mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
+        lines.append(
+            f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} ·"
+            f" `{picture.sha256[:12]}`{mark}"
+        )
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request))]
+    return pages(lines)
+
+
+_DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
+
+
+def shape(width: int, height: int) -> tuple[int, int] | None:
+    """A picture's shape in whole numbers, as near as /imagine draws it; None for a square."""
+    near = min(
+        max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT)
+    )
+    return None if near == 1 else near.as_integer_ratio()
+
+
+def caption_prompt(caption: str, aspect: tuple[int, int] | None) -> str:
+    """What imagines a caption, to be typed: in the shape of the picture that it was read from."""
+    return format_prompt(Prompt(text=caption, aspect_ratio=aspect))
+
+
+def described(job: Job, captions: Sequence[str], aspect: tuple[int, int] | None = None) -> str:
+    """The numbered list of /describe."""
+    flag = f" --ar {aspect[0]}:{aspect[1]}" if aspect else ""
+    lines = [f"{_DIGITS[i]} {quote(caption, 400)}{flag}" for i, caption in enumerate(captions)]
+    return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
+
+
+def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str:
+    """Best guess in words; the chart holds the rest."""
+    best, p = scores[0]
+    return fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
+
+
+def fit(text: str) -> str:
+    """At most MAX_CONTENT: the middle of a text that is too long goes, for its end says whose it is and what
+    became of it."""
+    if length(text) <= MAX_CONTENT:
+        return text
+    head, tail = text[: MAX_CONTENT // 2 - 10], text[-(MAX_CONTENT // 2 - 400) :]
+    while length(head) + length(tail) + 1 > MAX_CONTENT:
+        head = head[:-1]
+    return f"{head}…{tail}"
+
+
+def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:
+    """``lines`` as texts of at most ``limit`` characters, no line broken."""
+    found = [""]
+    for line in (line[:limit] for line in lines):
+        joined = f"{found[-1]}\n{line}" if found[-1] else line
+        if len(joined) <= limit:
+            found[-1] = joined
+        else:
+            found.append(line)
+    return found

@@ -1,0 +1,56 @@
+"""Sentences that only the asker sees, whatever state the interaction is in."""
+
+from __future__ import annotations
+
+import logging
+
+import discord
+
+from bot.ui.messages import MAX_CONTENT, fit, length, seen
+from bot.ui.windows import Submission
+from bot.wire.transport import FAILURES
+from core.errors import NotAllowedError, UserError
+
+log = logging.getLogger(__name__)
+SILENT = discord.AllowedMentions.none()
+
+
+async def whisper(interaction: discord.Interaction, text: str) -> None:
+    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never
+    raises for Discord."""
+    text = fit(seen(text))
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
+            return
+        pending = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        if pending:  # the first follow-up after a bare defer would become that public answer itself
+            await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
+        await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
+        if pending:
+            await interaction.delete_original_response()
+    except (discord.HTTPException, *FAILURES) as error:
+        log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
+
+
+async def refuse(interaction: discord.Interaction, error: UserError) -> None:
+    """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that
+    was sent."""
+    typed = "" if isinstance(error, NotAllowedError) else _typed_prompt(interaction).replace("```", "'''")
+    text = f"{error}\n```\n{typed}\n```"
+    await whisper(interaction, text if typed and length(text) <= MAX_CONTENT else str(error))
+
+
+def _typed_prompt(interaction: discord.Interaction) -> str:
+    submission = Submission.of(interaction)
+    return (
+        submission.text("prompt") if submission else str(getattr(interaction.namespace, "prompt", None) or "")
+    )
+
+
+async def add_whisper(interaction: discord.Interaction, text: str) -> None:
+    """Say ``text`` ephemerally beside an answer that is shown already."""
+    try:
+        await interaction.followup.send(fit(seen(text)), ephemeral=True, allowed_mentions=SILENT)
+    except (discord.HTTPException, *FAILURES) as error:
+        log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)

@@ -1,0 +1,1 @@
+"""The prompt grammar: flags, sets in braces, quotes, and the parsed prompt."""

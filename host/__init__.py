@@ -1,0 +1,1 @@
+"""The process: command line, opening and closing everything, signals, logs, metrics, doctor."""

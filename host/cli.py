@@ -1,0 +1,149 @@
+"""The command line, and the one place where everything is built and handed down. Heavy imports happen inside
+commands."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from core.errors import AtelierError, SettingsError, StorageError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a sub-command. Exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong settings or
+    usage."""
+    arguments = _parser().parse_args(argv)
+    from core.settings import load
+
+    try:
+        settings = load()
+    except SettingsError as error:
+        print(
+            "These settings need mending:",
+            *(f"  - {line}" for line in error.problems),
+            sep="\n",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        return _COMMANDS[arguments.command or "run"](settings, arguments)
+    except AtelierError as error:
+        print(f"Atelier stops here: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    try:
+        number = version("atelier")
+    except PackageNotFoundError:
+        number = "unknown"
+    parser = argparse.ArgumentParser(
+        prog="atelier", description="A self-hosted art and vision studio in Discord."
+    )
+    parser.add_argument("--version", action="version", version=f"atelier {number}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser(
+        "run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)"
+    )
+    sandbox = commands.add_parser(
+        "sandbox", help="the same bot in a browser page on this machine, no token needed"
+    )
+    sandbox.add_argument(
+        "--dm",
+        nargs="*",
+        metavar="PICTURE",
+        help="show the direct messages with the bot; pictures named here are sent there",
+    )
+    commands.add_parser(
+        "doctor", help="check this machine and the settings; each trouble comes with its mend"
+    )
+    commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
+    commands.add_parser(
+        "restore",
+        help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
+    )
+    models = commands.add_parser(
+        "models", help="which models are configured, where they lie, whether they load"
+    )
+    models.add_argument(
+        "--pin",
+        action="store_true",
+        help="tell the SHA-256 that pins a folder or file; write it behind the path",
+    )
+    models.add_argument("--no-load", action="store_true", help="don't try to load them")
+    return parser
+
+
+def _run(settings, arguments) -> int:
+    gc.disable()  # until bot.garbage.tame: a sixth of the time of the imports
+    from host.app import run
+
+    if settings.discord_token:
+        return run(settings)
+    return _sandbox(settings, arguments)
+
+
+def _sandbox(settings, arguments) -> int:
+    gc.disable()  # see _run
+    from bot.sandbox import Page
+    from host.app import run
+
+    dm = getattr(arguments, "dm", None)
+    uploads = tuple(Path(name) for name in dm or ())
+    missing = [str(path) for path in uploads if not path.is_file()]
+    if missing:
+        print(f"No such file: {', '.join(missing)}", file=sys.stderr)
+        return 2
+    return run(settings, sandbox=Page(dm is not None, uploads))
+
+
+def _doctor(settings, arguments) -> int:
+    from host.doctor import doctor
+
+    return doctor(settings)
+
+
+def _models(settings, arguments) -> int:
+    from host.doctor import models
+
+    return models(settings, load=not arguments.no_load, pin=arguments.pin)
+
+
+def _database_file(settings) -> Path:
+    prefix = "sqlite:///"
+    if not settings.database.startswith(prefix):
+        raise StorageError("this is for SQLite; use your database server's own tools.")
+    return Path(settings.database.removeprefix(prefix))
+
+
+def _backup(settings, arguments) -> int:
+    from storage import sqlite_file
+
+    print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.data_dir / 'backups')}")
+    return 0
+
+
+def _restore(settings, arguments) -> int:
+    from storage import sqlite_file
+
+    used = sqlite_file.restore(_database_file(settings), settings.data_dir / "backups")
+    print(f"{used.name} is in its place; the damaged file lies beside it. `atelier run` starts again.")
+    return 0
+
+
+_COMMANDS = {
+    "run": _run,
+    "sandbox": _sandbox,
+    "doctor": _doctor,
+    "models": _models,
+    "backup": _backup,
+    "restore": _restore,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""``atelier doctor`` and ``atelier models``: look at this machine and the settings; every trouble comes with
+its mend."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from core.errors import AtelierError
+from core.settings import Settings
+from vision.weights import catalog, trust
+
+FLOORS = {  # the lowest versions with known fixes that the code is written for
+    "discord.py": "2.7.1",
+    "torch": "2.10",
+    "diffusers": "0.39",
+    "transformers": "5.3",
+    "pillow": "12.3",
+    "aiohttp": "3.13.4",
+    "sqlalchemy": "2.0.40",
+}
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line: ``ok`` True, False, or None for "look"; ``mend`` says what to do about it."""
+
+    name: str
+    ok: bool | None
+    found: str
+    mend: str = ""
+
+
+def doctor(settings: Settings) -> int:
+    """Print every check; 1 if one failed."""
+    failed = False
+    for check in _checks(settings):
+        mark = {True: "ok   ", False: "WRONG", None: "look "}[check.ok]
+        print(f"{mark} {check.name:<10} {check.found}", flush=True)
+        if check.ok is not True and check.mend:
+            print(f"      {'':<10} → {check.mend}")
+        failed |= check.ok is False
+    print("\nSomething must be mended first." if failed else "\nReady.")
+    return int(failed)
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    yield _python()
+    yield _versions()
+    yield _disk(settings)
+    yield asyncio.run(_database(settings))
+    yield from _devices(settings)
+    yield from _models(settings)
+    yield asyncio.run(_discord(settings))
+
+
+def _python() -> Check:
+    text = ".".join(map(str, sys.version_info[:3]))
+    return Check(
+        "Python",
+        sys.version_info >= (3, 11),
+        text,
+        "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say",
+    )
+
+
+def _versions() -> Check:
+    wrong = []
+    for name, floor in FLOORS.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            wrong.append(f"{name} is missing")
+            continue
+        if _numbers(found) < _numbers(floor):
+            wrong.append(f"{name} {found} is older than {floor}")
+    return Check(
+        "Packages",
+        not wrong,
+        "; ".join(wrong) or "all there",
+        "run `make setup`, or delete .venv and run it anew",
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = text.partition("+")[0].split(".")
+    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in parts)
+
+
+def _disk(settings: Settings) -> Check:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        probe = settings.data_dir / ".probe"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        return Check(
+            "Disk",
+            False,
+            f"can't write to {settings.data_dir} ({error.strerror})",
+            "set DATA_DIR to a folder you may write to",
+        )
+    free = shutil.disk_usage(settings.data_dir).free
+    enough = free > settings.disk_floor_mb * 10**6
+    mend = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
+    return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", mend)
+
+
+async def _database(settings: Settings) -> Check:
+    from storage.database import open_database
+
+    try:
+        async with open_database(settings.database, settings.data_dir / "backups"):
+            return Check("Database", True, settings.database.partition("@")[2] or settings.database)
+    except AtelierError as error:
+        return Check(
+            "Database",
+            False,
+            str(error),
+            "is Atelier running already? Else look at DATABASE_URL and DATA_DIR/backups",
+        )
+
+
+def _devices(settings: Settings) -> Iterator[Check]:
+    found = catalog.probe_devices()
+    if not found:
+        yield Check(
+            "Device",
+            False,
+            "torch can't be loaded",
+            "run `make setup`; on a GPU machine install the torch build for your driver",
+        )
+        return
+    for entry in found:
+        memory = f"{entry['free'] / GIB:.1f} of {entry['memory'] / GIB:.1f} GiB free"
+        yield Check("Device", True, f"{entry['device']}: {entry['name']}, {memory}")
+    names = {entry["device"] for entry in found}
+    for wanted in settings.devices:
+        known = wanted == "auto" or wanted in names or any(name.startswith(f"{wanted}:") for name in names)
+        if not known:
+            yield Check(
+                "Device",
+                False,
+                f"DEVICES names {wanted}, which isn't here",
+                f"choose among {', '.join(sorted(names))}, or auto",
+            )
+    if settings.model_profile != "demo" and names == {"cpu"}:
+        yield Check(
+            "Device",
+            None,
+            "no GPU: the small and large profiles take minutes a picture",
+            "use MODEL_PROFILE=demo, or a machine with a GPU",
+        )
+    if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):
+        yield Check(
+            "Device", None, "most processors are 25 times slower in float16 than in float32", "use DTYPE=auto"
+        )
+
+
+def configured(settings: Settings) -> dict[str, str]:
+    """Role → model, of everything that is listed; see catalog.describe_models."""
+    more = {f"image {name}": spec for name, spec in settings.image_models.items()}
+    return {
+        **settings.models,
+        **more,
+        **{f"tiny {family}": spec for family, spec in settings.tiny_vaes.items()},
+    }
+
+
+def _setting(role: str) -> str:
+    """The one that says which model has ``role``."""
+    kind, _, name = role.partition(" ")
+    return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    for info in catalog.describe_models(configured(settings), settings.data_dir / "cache"):
+        text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
+        if not info.problem:
+            yield Check("Model", True, text)
+        elif info.kind == "hub" and settings.allow_download:
+            yield Check("Model", None, f"{text} {info.problem}")
+        else:
+            yield Check(
+                "Model",
+                False,
+                f"{text}: {info.problem}",
+                f"mend {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
+            )
+
+
+async def _discord(settings: Settings) -> Check:
+    if not settings.discord_token:
+        mend = "make a bot at https://discord.com/developers/applications and put its token into .env"
+        return Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", mend)
+    import discord
+
+    client = discord.Client(intents=discord.Intents.none())
+    try:
+        async with client:
+            await client.login(settings.discord_token)
+            info = await client.application_info()
+            return Check("Discord", True, f"token of {info.name}; the intents it needs are not privileged")
+    except discord.LoginFailure:
+        return Check(
+            "Discord", False, "the token is refused", "developer portal, Bot, Reset Token; copy it into .env"
+        )
+    except (discord.HTTPException, OSError) as error:
+        return Check(
+            "Discord",
+            False,
+            f"not reached ({type(error).__name__})",
+            "is there a network? https://discordstatus.com tells of outages",
+        )
+
+
+def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
+    """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what
+    pins their contents. 1 if one has a problem."""
+    cache = settings.data_dir / "cache"
+    infos = catalog.describe_models(configured(settings), cache)
+    fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
+    tried = {}
+    if load:
+        here = {i.role: i.spec for i in infos if not i.problem}
+        tried = (
+            catalog.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
+        )
+    wrong = False
+    for info in infos:
+        problem = info.problem or tried.get(info.role, "")
+        state = "loads" if info.role in tried and not problem else problem or "not tried"
+        wrong |= bool(problem) and info.role not in fetchable
+        print(
+            f"{info.role:<8} {info.name}\n         {info.family or '?'} · {info.bytes / 2**20:,.0f} MB ·"
+            f" {info.path or info.kind}"
+        )
+        print(*(f"         {note}" for note in info.notes), f"         {state}", sep="\n")
+        if pin and info.path and info.kind != "hub":
+            print(f"         @sha256:{trust.digest(Path(info.path))}")
+    return int(wrong)

@@ -1,0 +1,1 @@
+"""From words and buttons to requests that can be queued."""

@@ -1,0 +1,59 @@
+"""What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other
+models."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+
+import discord
+
+from bot.ui.replies import add_whisper
+from core.settings import DEMO, Settings
+from jobs.queue import Queue
+
+log = logging.getLogger(__name__)
+_SEEN = "demo_hint"
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Words of the demo world, from the pack's own ``examples.json``; empty with other models."""
+
+    objects: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Hints:
+        path = DEMO / "examples.json"
+        if settings.models["image"] != str(DEMO / "stable-diffusion") or not path.is_file():
+            return cls()
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
+
+    def suggest(self, current: str, limit: int = 25) -> list[str]:
+        """Example prompts that hold every word typed so far; all of them for an empty field."""
+        words = current.lower().split()
+        return [text for text in self.prompts if all(word in text.lower() for word in words)][:limit]
+
+    async def once(self, interaction: discord.Interaction, queue: Queue) -> None:
+        """Tell this member, once, what to expect."""
+        if not self.prompts or await queue.user_flag(interaction.user.id, _SEEN):
+            return
+        await queue.set_user_flag(interaction.user.id, _SEEN, True)
+        await add_whisper(interaction, self.text())
+
+    def text(self) -> str:
+        examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
+        return (
+            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
+            f" world:\n**things** {', '.join(self.objects)}\n**colours**"
+            f" {', '.join(self.colours)}\n**places**"
+            f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
+            f" background\n**styles** {', '.join(self.styles)}\nOther words do no harm; you get the nearest"
+            f" thing they can draw. Try:\n{examples}"
+        )

@@ -1,0 +1,1 @@
+"""What may be made and shown: terms, rules, the picture classifier and the moderator."""

@@ -1,0 +1,438 @@
+"""What may be asked for and what may be shown: rules on words and pictures, a server's own policy, strikes
+and time-outs.
+
+Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor
+gore and suggestive words; pictures that can't be checked aren't shown). The rule about minors holds at every
+level. Nothing here keeps or repeats what somebody wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from core.errors import NotAllowedError, StorageError
+from core.job import Job
+from core.requests import GenerateRequest, Request
+from storage import moderation as rows
+from storage import people, records
+from storage.database import Database
+from storage.files import Files
+from storage.moderation import Policy, Strike
+from storage.records import AuditRow
+from studio.authority import Place
+from studio.moderation import terms
+from studio.moderation.classifier import PictureCheck, Unchecked
+from studio.moderation.lookalikes import Reading, Terms, read
+
+ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
+LONG = 400  # characters; longer texts are read in a thread
+NOT_WORDS = frozenset(
+    {  # fields that ask for nothing
+        "negative_prompt",
+        "sampler",
+        "model",
+        "variation",
+        "image",
+        "mask_image",
+        "kind",
+        "mode",
+        "version",
+        "loras",
+        "images",
+        "image_prompts",
+        "style_references",
+        "character_references",
+        "omni_references",
+    }
+)
+THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
+WITH_MINORS = 0.5
+HELD_BACK = "(held back)"
+log = logging.getLogger(__name__)
+
+
+class Rule(enum.StrEnum):
+    """Why something was stopped; the value is said to people."""
+
+    MINORS = "sexual content with minors"
+    EXPLICIT = "sexual content"
+    SUGGESTIVE = "suggestive content"
+    GORE = "cruelty"
+    WORDS = "this server's word list"
+    PICTURE = "a picture that isn't fit to be shown here"
+
+
+class Treatment(enum.Enum):
+    SHOW = "show"
+    SPOILER = "spoiler"
+    BLOCK = "block"
+
+
+class Blocked(NotAllowedError):
+    """A rule stopped it. The text names the rule, never what was written."""
+
+    def __init__(self, rule: Rule, advice: str = "") -> None:
+        super().__init__(
+            f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
+            f" limits.{advice}"
+        )
+        self.rule = rule
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A policy with the host's choices in the place of what the server left open."""
+
+    level: str = "standard"
+    pictures: str = "spoiler"
+    strikes: int = 3
+    window: int = 24  # hours
+    timeout: int = 60  # minutes
+
+    def under(self, policy: Policy) -> Choices:
+        given = {
+            f.name: value
+            for f in dataclasses.fields(policy)
+            if (value := getattr(policy, f.name)) is not None
+        }
+        return dataclasses.replace(self, **given)
+
+
+class Moderator:
+    """Asked by the queue before a job is written and again before it runs, and by delivery before a picture
+    is shown.
+
+    restricted: whether a channel is for adults, None where nobody knows; the client sets it. host: what holds
+    where a server has no policy.
+    """
+
+    def __init__(self, database: Database, files: Files, check: PictureCheck, host: Choices) -> None:
+        self._database, self._files, self._check, self._host = database, files, check, host
+        self.restricted: Callable[[Place], bool | None] = lambda place: None
+        self.roles: Callable[[Job], Awaitable[tuple[int, ...]]] = _roles_on_asking
+
+    # Words
+
+    async def gate(self, job: Job, running: bool) -> None:
+        """NotAllowedError unless the job may be queued (or, ``running``, still may run: rules, bans and roles
+        may have changed)."""
+        origin = job.origin
+        place = Place(origin.guild_id, origin.channel_id)
+        await self._standing(job, running)
+        choices, words = (
+            await self.choices(origin.guild_id),
+            await self._database.read(partial(rows.words, guild_id=origin.guild_id)),
+        )
+        adult = self.restricted(Place(origin.guild_id, origin.parent_channel_id or origin.channel_id))
+        adult = self.restricted(place) if adult is None else adult
+        rule = await self.judge_text(
+            _all_text(job.request), choices, tuple(words), adult=running if adult is None else adult
+        )
+        if rule is None and not running:
+            rule = await self._judge_inputs(job, choices, bool(adult))
+        if rule is None:
+            if running and isinstance(job.request, GenerateRequest) and not _shows_all(choices, bool(adult)):
+                self._check.get_ready()
+            return
+        log.warning(
+            "moderation: rule %s stopped a /%s of user %d in guild %s",
+            rule.name,
+            job.request.kind,
+            origin.user_id,
+            origin.guild_id,
+        )
+        if not running:
+            await self._strike(job, rule, choices)
+        advice = (
+            " It may be asked for in an age-restricted channel."
+            if choices.level == "standard" and rule is Rule.EXPLICIT
+            else ""
+        )
+        raise Blocked(rule, advice)
+
+    async def judge_text(
+        self, text: str, choices: Choices, words: tuple[str, ...], *, adult: bool
+    ) -> Rule | None:
+        """The first rule that ``text`` breaks. adult: the channel is age-restricted."""
+        if len(text) > LONG:
+            return await asyncio.to_thread(judge, text, choices.level, words, adult)
+        return judge(text, choices.level, words, adult)
+
+    async def _standing(self, job: Job, running: bool) -> None:
+        """Not in a time-out; when it is about to run, also not banned meanwhile, and still with a role that
+        may."""
+        origin = job.origin
+        until = await self._database.read(
+            partial(
+                rows.timeout_until, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC)
+            )
+        )
+        if until is not None:
+            raise NotAllowedError(
+                f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
+            )
+        if not running:
+            return
+        rules = await self._database.read(
+            partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id)
+        )
+        if rules.banned:
+            raise NotAllowedError("An admin has blocked you meanwhile; this job was not run.")
+        if rules.roles and not rules.roles & set(await self.roles(job)):
+            raise NotAllowedError(
+                "The roles that may use Atelier here have changed meanwhile; this job was not run."
+            )
+
+    async def _strike(self, job: Job, rule: Rule, choices: Choices) -> None:
+        """Note it, and a time-out after too many. An audit row for what must be looked at."""
+        origin, now = job.origin, datetime.now(UTC)
+        try:
+            work = partial(
+                rows.add_strike,
+                user_id=origin.user_id,
+                guild_id=origin.guild_id,
+                rule=rule.name,
+                now=now,
+                apart=now - ONE_STRIKE,
+            )
+            if not await self._database.write(work):
+                return
+            if rule is Rule.MINORS:
+                await self._database.write(
+                    partial(
+                        records.add_audit,
+                        row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id),
+                    )
+                )
+            since = now - timedelta(hours=choices.window)
+            count = len(
+                await self._database.read(
+                    partial(rows.strikes_of, user_id=origin.user_id, guild_id=origin.guild_id, since=since)
+                )
+            )
+            if choices.strikes and count >= choices.strikes:
+                until = now + timedelta(minutes=choices.timeout)
+                await self._database.write(
+                    partial(rows.set_timeout, user_id=origin.user_id, guild_id=origin.guild_id, until=until)
+                )
+                log.warning(
+                    "moderation: user %d has %d strikes in guild %s and is in a time-out",
+                    origin.user_id,
+                    count,
+                    origin.guild_id,
+                )
+        except StorageError:
+            log.exception("moderation: a strike couldn't be written")
+
+    # Pictures
+
+    async def _judge_inputs(self, job: Job, choices: Choices, adult: bool) -> Rule | None:
+        """Pictures to work on, where such pictures may not be shown."""
+        if _shows_all(choices, adult):
+            return None
+        for sha256 in job.request.pictures:
+            score = await self._score(sha256)
+            if score is None and choices.level == "strict":
+                return Rule.PICTURE
+            if score is not None and score >= THRESHOLDS[choices.level]:
+                return Rule.PICTURE
+        return None
+
+    async def treatment(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Treatment:
+        """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
+        choices, adult = await self.choices(place.guild_id), bool(self.restricted(place))
+        minors = terms.about_a_minor(_reading(job.request))
+        if not minors and _shows_all(choices, adult):
+            return Treatment.SHOW
+        scores = [await self._score(sha256) for sha256 in sha256s]
+        worst = max((score for score in scores if score is not None), default=0.0)
+        if minors and worst >= WITH_MINORS:
+            log.error("moderation: pictures of a job with a minor in its words were held back")
+            return Treatment.BLOCK
+        if _shows_all(choices, adult):
+            return Treatment.SHOW
+        if None in scores and choices.level == "strict":
+            return Treatment.BLOCK
+        if worst < THRESHOLDS[choices.level]:
+            return Treatment.SHOW
+        return (
+            Treatment.BLOCK if choices.level == "strict" or choices.pictures == "block" else Treatment.SPOILER
+        )
+
+    async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
+        """Whether a picture that is still being made may be seen."""
+        choices, adult = await self.choices(place.guild_id), bool(self.restricted(place))
+        if terms.about_a_minor(_reading(job.request)) or choices.level == "strict":
+            return False
+        if choices.level == "off" or adult:
+            return True
+        try:
+            return await self._check.score(preview) < THRESHOLDS["standard"]
+        except Unchecked:
+            return False
+
+    async def captions(self, captions: Sequence[str], place: Place) -> list[str]:
+        """What a captioner said, without what may not be said in ``place``."""
+        choices, words = (
+            await self.choices(place.guild_id),
+            await self._database.read(partial(rows.words, guild_id=place.guild_id)),
+        )
+        adult = bool(self.restricted(place))
+        return [
+            c if await self.judge_text(c, choices, tuple(words), adult=adult) is None else HELD_BACK
+            for c in captions
+        ]
+
+    async def _score(self, sha256: str) -> float | None:
+        """Judged once and kept; None when there is no judgement."""
+        known = await self._database.read(partial(rows.score, sha256=sha256, classifier=self._check.name))
+        if known is not None:
+            return known
+        try:
+            score = await self._check.score(await self._files.get(sha256))
+        except (Unchecked, StorageError) as error:
+            log.warning("moderation: a picture wasn't judged: %s", error)
+            return None
+        await self._database.write(
+            partial(rows.set_score, sha256=sha256, classifier=self._check.name, nsfw=score)
+        )
+        return score
+
+    # Policy, for admins: each change leaves an audit row
+
+    async def choices(self, guild_id: int | None) -> Choices:
+        """What holds in a server, or in direct messages."""
+        return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id)))
+
+    async def set_policy(self, actor_id: int, guild_id: int, **values: str | int | None) -> None:
+        """Change those of Policy's fields that are named; None = as the host has it."""
+        await self._audited(
+            actor_id,
+            guild_id,
+            "set moderation",
+            None,
+            values,
+            partial(rows.set_policy, guild_id=guild_id, **values),
+        )
+
+    async def words(self, guild_id: int) -> list[str]:
+        return await self._database.read(partial(rows.words, guild_id=guild_id))
+
+    async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
+        work = partial(
+            rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id, now=datetime.now(UTC)
+        )
+        await self._audited(actor_id, guild_id, "add filter word", None, {"pattern": pattern}, work)
+
+    async def remove_word(self, actor_id: int, guild_id: int, pattern: str) -> bool:
+        work = partial(rows.remove_word, guild_id=guild_id, pattern=pattern)
+        return await self._audited(actor_id, guild_id, "remove filter word", None, {"pattern": pattern}, work)
+
+    async def strikes(self, user_id: int, guild_id: int) -> tuple[list[Strike], datetime | None]:
+        """The member's strikes of the last 90 days, newest first, and when their time-out ends."""
+        now = datetime.now(UTC)
+        found = await self._database.read(
+            partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=now - timedelta(days=90))
+        )
+        return found, await self._database.read(
+            partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=now)
+        )
+
+    async def pardon(self, actor_id: int, user_id: int, guild_id: int) -> int:
+        return await self._audited(
+            actor_id,
+            guild_id,
+            "pardon",
+            str(user_id),
+            {},
+            partial(rows.pardon, user_id=user_id, guild_id=guild_id),
+        )
+
+    async def time_out(self, actor_id: int, user_id: int, guild_id: int, minutes: int) -> datetime:
+        """The member may ask for nothing there for so long."""
+        until = datetime.now(UTC) + timedelta(minutes=minutes)
+        work = partial(rows.set_timeout, user_id=user_id, guild_id=guild_id, until=until)
+        await self._audited(actor_id, guild_id, "time out", str(user_id), {"minutes": minutes}, work)
+        return until
+
+    async def in_time_out(self, user_id: int, guild_id: int | None) -> bool:
+        return (
+            await self._database.read(
+                partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))
+            )
+            is not None
+        )
+
+    async def _audited(
+        self, actor_id: int, guild_id: int, action: str, target: str | None, detail: dict[str, object], work
+    ):
+        async def both(connection):
+            await records.add_audit(
+                connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail)
+            )
+            return await work(connection)
+
+        return await self._database.write(both)
+
+
+def _shows_all(choices: Choices, adult: bool) -> bool:
+    """Whether no picture is looked at, but for the rule about minors."""
+    return choices.level == "off" or (choices.level == "standard" and adult)
+
+
+def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | None:
+    """The first rule that ``text`` breaks. words: a server's own patterns. Pure."""
+    reading = read(text)
+    if terms.sexualises_a_minor(reading):
+        return Rule.MINORS
+    if level == "off":
+        return None
+    if words and Terms(words).found_in(reading):
+        return Rule.WORDS
+    if terms.EXPLICIT.found_in(reading) and not (adult and level == "standard"):
+        return Rule.EXPLICIT
+    if level == "strict":
+        if terms.GORE.found_in(reading):
+            return Rule.GORE
+        if terms.SUGGESTIVE.found_in(reading):
+            return Rule.SUGGESTIVE
+    return None
+
+
+def texts_of(request: Request) -> Iterator[str]:
+    """Whatever in a request is words that ask for something, also in fields that are yet to come."""
+    for item in dataclasses.fields(request):
+        if item.name not in NOT_WORDS:
+            yield from _strings(getattr(request, item.name))
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        if len(value) == 2 and isinstance(value[1], (int, float)) and value[1] < 0:
+            return  # words with a negative weight are to be avoided
+        for part in value:
+            yield from _strings(part)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for item in dataclasses.fields(value):
+            yield from _strings(getattr(value, item.name))
+
+
+def _reading(request: Request) -> Reading:
+    return read(_all_text(request))
+
+
+def _all_text(request: Request) -> str:
+    return " \n ".join(texts_of(request))
+
+
+async def _roles_on_asking(job: Job) -> tuple[int, ...]:
+    return job.origin.roles

@@ -1,0 +1,1 @@
+"""Pictures that people bring and take: intake, the confined picture process, masks and marks."""

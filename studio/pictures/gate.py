@@ -1,0 +1,183 @@
+"""A child process that touches strangers' bytes: reads an image, writes a clean one. Runs as ``python -m
+bot.picture_gate``.
+
+stdin: bytes. stdout: one JSON line, then bytes. Before it reads anything it gives up memory, time, files and
+network (``studio.pictures.confine``), so a bomb or a parser bug ends this process and nothing else. Commands:
+``clean`` (any allowed picture → PNG without metadata) and ``shrink LIMIT`` (a picture → the best encoding of
+at most LIMIT bytes).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+from studio.pictures import confine, masks
+
+MAX_PIXELS = 16_777_216  # 4096 × 4096
+MIN_SIDE = 16  # px
+MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
+MAX_SECONDS = {
+    "clean": 2,
+    "shrink": 10,
+    "numbered": 5,
+    "mask": 5,
+}  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
+RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
+FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the file is called
+
+
+def main() -> None:
+    command = sys.argv[1]
+    prepare()
+    confine.limit(MAX_MEMORY, MAX_SECONDS[command])
+    confine.shut_in()
+    header, body = answer(sys.stdin.buffer.read(), *sys.argv[1:])
+    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
+    sys.stdout.buffer.write(body)
+
+
+def prepare() -> None:
+    """Import all that reading and writing will need: afterwards no file can be opened."""
+    import warnings
+
+    from PIL import (  # noqa: F401
+        Image,
+        ImageChops,
+        ImageDraw,
+        ImageFile,
+        ImageFilter,
+        ImageFont,
+        ImageOps,
+        JpegImagePlugin,
+        JpegPresets,
+        MpoImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # the header check below is stricter and has its own words
+    Image.init()
+
+
+def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, object], bytes]:
+    """(header, bytes); a header with "error" says in a few words why there is no picture."""
+    try:
+        match command:
+            case "clean":
+                return clean(data)
+            case "shrink":
+                return shrink(data, int(number))
+            case "numbered":
+                return masks.numbered(data, int(number))
+            case _:
+                return masks.mask(_upright(_open(data[: int(number)])), data[int(number) :])
+    except ValueError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": "needs too much memory to read."}, b""
+
+
+def clean(data: bytes) -> tuple[dict[str, object], bytes]:
+    """PNG bytes in RGB, upright, with no metadata. ValueError says in a few words why it can't be read."""
+    from PIL import Image
+
+    picture = _upright(_open(data))
+    fresh = Image.new("RGB", picture.size, "white")  # new: nothing but pixels comes along
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        fresh.paste(picture, mask=picture.getchannel("A"))
+    else:
+        fresh.paste(_eight_bits(picture).convert("RGB"))
+    del picture
+    out = io.BytesIO()
+    fresh.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    return {"width": fresh.width, "height": fresh.height}, out.getvalue()
+
+
+def _open(data: bytes):
+    """The picture, its header read and found acceptable; not decoded yet."""
+    from PIL import Image
+
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        frames = (
+            1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        )  # a phone's JPEG with a second view or depth behind it
+    except MemoryError:
+        raise
+    except Exception as error:  # parsers raise whatever they like
+        kind = "is a GIF" if data[:4] == b"GIF8" else "is no picture that can be read"
+        raise ValueError(f"{kind}; PNG, JPEG and WebP are taken.") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ValueError(
+            f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are"
+            " taken."
+        )
+    if min(picture.size) < MIN_SIDE:
+        raise ValueError(f"is {picture.width}×{picture.height} px; at least {MIN_SIDE} a side are needed.")
+    if frames > 1:
+        raise ValueError("is animated; send a still picture.")
+    return picture
+
+
+def _upright(picture):
+    """Decoded, turned as its EXIF says. A damaged EXIF turns nothing and spoils nothing."""
+    from PIL import ImageOps
+
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError("is damaged or cut off.") from error
+    try:
+        return ImageOps.exif_transpose(picture)
+    except MemoryError:
+        raise
+    except Exception:
+        return picture
+
+
+def _eight_bits(picture):
+    """16-bit grey as 8-bit grey: Pillow's own conversion would cut off instead of scaling."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+
+
+def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
+    """The first of lossless WebP, WebP 90, WebP 75, JPEG 90, JPEG 75 that fits, at full then at half size."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
+    for scale in (1, 2, 4):
+        sized = (
+            picture
+            if scale == 1
+            else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
+        )
+        for name, media_type, options in (
+            ("lossless WebP", "image/webp", {"format": "WEBP", "lossless": True, "quality": 0, "method": 0}),
+            ("WebP", "image/webp", {"format": "WEBP", "quality": 90, "method": 0}),
+            ("WebP", "image/webp", {"format": "WEBP", "quality": 75, "method": 0}),
+            ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 90}),
+            ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 75}),
+        ):
+            out = io.BytesIO()
+            sized.save(out, **options)
+            if out.tell() <= limit:
+                return {
+                    "media_type": media_type,
+                    "name": name,
+                    "width": sized.width,
+                    "height": sized.height,
+                }, out.getvalue()
+    raise ValueError(f"doesn't fit into {limit:,} bytes in any encoding.")
+
+
+if __name__ == "__main__":
+    main()

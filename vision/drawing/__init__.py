@@ -1,0 +1,1 @@
+"""How a picture is drawn: from a request to pipeline arguments, through the steps, to the picture."""

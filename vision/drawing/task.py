@@ -1,0 +1,189 @@
+"""What imagine, variation and outpaint share: from a request to numbers a model accepts, and from drawn
+pictures to an Output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output, Picture
+from core.requests import MAX_SEED, MOST_STYLIZE, GenerateRequest
+from vision.drawing import parameters as meaning
+from vision.drawing.generate import Drawn, Generation
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.pictures import encode
+from vision.weights.card import Card
+
+ASKED = (  # told with the result as they were asked for
+    "prompt_parts",
+    "chaos",
+    "stylize",
+    "raw",
+    "weird",
+    "exp",
+    "stop",
+    "tile",
+    "quality",
+    "hd",
+    "style_codes",
+    "style_weight",
+    "image_weight",
+    "character_weight",
+    "omni_weight",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A prepared request: what to draw, and what ``finish`` needs. notes: sentences about what could not be
+    honoured."""
+
+    generation: Generation
+    parameters: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def seeds(request: GenerateRequest) -> tuple[int, ...]:
+    """Picture *i* has seed + i, within 32 bits."""
+    return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
+
+
+def choose_size(
+    request: GenerateRequest, card: Card, default_aspect: float = 1.0
+) -> tuple[tuple[int, int], list[str]]:
+    """(w, h) at the model's scale and notes. A given size counts in px of the finished picture; one side
+    alone means a square.
+
+    UserError when it is over what the model can draw.
+    """
+    scale, step = card.output_scale, card.multiple
+    if request.width is None and request.height is None:
+        aspect = request.aspect_ratio[0] / request.aspect_ratio[1] if request.aspect_ratio else default_aspect
+        return (
+            encode.size_for_area(aspect, card.native_size, max(step, card.native_size // 16 // step * step)),
+            [],
+        )
+    width, height = request.width or request.height, request.height or request.width
+    size = encode.round_to(width / scale, step), encode.round_to(height / scale, step)
+    limit = card.max_area * card.native_size**2
+    if size[0] * size[1] > limit:
+        side = round(limit**0.5) * scale
+        raise UserError(
+            f"`size` is {width}x{height}; this model draws up to {side}x{side} px ({side**2 / 1e6:.1f}"
+            " megapixels in all)."
+        )
+    got = size[0] * scale, size[1] * scale
+    return size, (
+        []
+        if got == (width, height)
+        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
+    )
+
+
+def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
+    """The member's, the draft's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that
+    out.
+
+    A name given twice counts its weights together.
+    """
+    weights: dict[str, float] = {}
+    for name, weight in request.loras:
+        weights[name] = weights.get(name, 0.0) + weight
+    if request.draft and card.draft.lora:
+        weights.setdefault(card.draft.lora, card.draft.weight)
+    share = (
+        0 if request.raw else (100 if request.stylize is None else min(request.stylize, MOST_STYLIZE)) / 100
+    )
+    if card.style.lora and share:
+        weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
+    return tuple(sorted(weights.items()))
+
+
+def prepare(
+    request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any
+) -> Task:
+    """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the
+    generation."""
+    card, notes = model.card, []
+    steps = meaning.steps(request, card)
+    guidance, rescale, more = meaning.guidance(request, card)
+    notes += more
+    sampler = request.sampler or (card.draft.sampler if request.draft else None)
+    if sampler and not model.takes_sampler(sampler):
+        notes.append(f"{model.name} has a sampler of its own; `{sampler}` wasn't used.")
+        sampler = None
+    told = meaning.tell(request, card, model.name, weighs=model.weighs, guided=model.guided(guidance))
+    notes += told.notes
+    if not model.weighs and (limit := model.prompt_limit(told.prompt)) is not None:
+        notes.append(
+            f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
+        )
+    if request.tile and model.family.unpack is None:
+        notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
+    if request.kind != "imagine" and (
+        request.style_references or request.character_references or request.omni_references
+    ):
+        notes.append(
+            "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
+        )
+    strength = given.pop("strength", None)
+    if strength is not None:
+        strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
+    generation = Generation(
+        mode,
+        told.prompt,
+        seeds(request),
+        *size,
+        steps,
+        guidance,
+        told.negative_prompt,
+        strength=strength,
+        sampler=sampler,
+        wording=told.wording,
+        guidance_rescale=rescale if model.family.rescales else 0.0,
+        stop=(request.stop or 100) / 100,
+        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
+        loras=loras(request, card),
+        draft=request.draft,
+        **given,
+    )
+    parameters = {
+        "kind": request.kind,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt.strip(),
+        "width": size[0] * card.output_scale,
+        "height": size[1] * card.output_scale,
+        "num_inference_steps": steps,
+        "guidance_scale": guidance,
+        "seed": request.seed,
+        "num_images": request.num_images,
+        "sampler": sampler or card.sampler,
+        "strength": strength and round(strength, 4),
+        "draft": request.draft,
+        "image": request.image,
+        "model": model.name,
+        **{
+            name: value for name in ASKED if (value := getattr(request, name)) != getattr(type(request), name)
+        },
+    }
+    return Task(
+        generation,
+        {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""},
+        tuple(notes),
+    )
+
+
+def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
+    """Encode: each picture as PNG with its parameters, a grid where there are several."""
+    parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
+    own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
+    singles: tuple[Picture, ...] = tuple(
+        encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
+    )
+    return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)

@@ -1,0 +1,45 @@
+"""FLUX.1 dev and schnell: a flow transformer on packed latents, guidance distilled into the weights."""
+
+from vision.families.family import Family, unscale
+
+
+def _adjust(configs):
+    """schnell has no guidance input and was distilled to four steps (its model card)."""
+    if configs.get("transformer", {}).get("guidance_embeds") is False:
+        return {
+            "num_inference_steps": 4,
+            "guidance_scale": 0.0,
+            "draft": {"num_inference_steps": 2, "guidance_scale": 0.0},
+        }
+    return {}
+
+
+def unpack(pipe, latents, height, width):
+    """(B, h·w/4, 4·C) → (B, C, h, w), then as for every other VAE."""
+    return unscale(pipe, pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor), height, width)
+
+
+def encode(pipe, words):
+    """T5's 512 tokens, CLIP's end token pooled."""
+    tokens, pooled, _ = pipe.encode_prompt(words, None)
+    return tokens, pooled
+
+
+FAMILY = Family(
+    name="flux",
+    title="FLUX.1",
+    pipelines=("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"),
+    text="FluxPipeline",
+    image="FluxImg2ImgPipeline",
+    inpaint="FluxInpaintPipeline",
+    native_size=1024,
+    multiple=16,
+    num_inference_steps=28,
+    guidance_scale=3.5,
+    draft_steps=12,
+    negative="true_cfg",
+    adjust=_adjust,
+    unpack=unpack,
+    encode=encode,
+    file_keys=("double_blocks.",),
+)

@@ -1,0 +1,35 @@
+"""Stable Diffusion XL: a larger UNet with two text encoders."""
+
+from vision.families.family import Family
+from vision.image_model import clip_text
+
+
+def encode(pipe, words):
+    """Both encoders' tokens side by side, the second one's end token pooled."""
+    pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
+    tokens = clip_text.side_by_side([pair for pair in pairs if pair[1] is not None], words)
+    return tokens, clip_text.pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)
+
+
+FAMILY = Family(
+    name="stable-diffusion-xl",
+    title="Stable Diffusion XL",
+    pipelines=(
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
+    ),
+    text="StableDiffusionXLPipeline",
+    image="StableDiffusionXLImg2ImgPipeline",
+    inpaint="StableDiffusionXLInpaintPipeline",
+    native_size=1024,
+    multiple=8,
+    num_inference_steps=30,
+    guidance_scale=5.0,
+    draft_steps=14,
+    samplers="any",
+    encode=encode,
+    rescales=True,
+    adapts=True,
+    file_keys=("conditioner.embedders.",),
+)

@@ -1,0 +1,19 @@
+"""Z-Image and Z-Image-Turbo: a single-stream flow transformer with a language model for text."""
+
+from vision.families.family import Family
+
+FAMILY = Family(
+    name="z-image",
+    title="Z-Image",
+    pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
+    text="ZImagePipeline",
+    image="ZImageImg2ImgPipeline",
+    inpaint="ZImageInpaintPipeline",
+    native_size=1024,
+    multiple=16,
+    # Turbo's model card: 9 steps = 8 evaluations, no guidance. The base model: set them in atelier.json
+    num_inference_steps=9,
+    guidance_scale=0.0,
+    draft_steps=6,
+    file_keys=("cap_embedder.", "noise_refiner."),
+)

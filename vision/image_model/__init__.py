@@ -1,0 +1,1 @@
+"""One loaded image model and its parts: adapters, small decoders, cached texts, compiled blocks."""

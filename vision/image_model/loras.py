@@ -1,0 +1,228 @@
+"""LoRAs of one image model: kept beside its weights, and used row by row, so that jobs with different ones,
+or none, share a pass.
+
+peft puts the layers in and diffusers reads the files' dialects; whose row gets which of them is added here:
+peft takes one adapter a row and one weight for all (``adapter_names``), people ask for several with weights
+of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+
+from core.errors import ModelError, UserError
+from vision.engine import building
+from vision.reporter import Reporter
+from vision.weights import catalog
+
+log = logging.getLogger(__name__)
+
+MOST = 16  # kept beside one model
+Weighted = tuple[tuple[str, float], ...]  # (name, weight)
+Plan = list[
+    tuple[str, torch.Tensor | None, Any]
+]  # adapter, rows (None = all), weights: a number, or one for each of the rows
+
+
+class Loras:
+    """For one model. pipe: whose denoiser and text encoders get them. find: a name the host has set up →
+    file; UserError for any other."""
+
+    def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
+        self._pipe, self._name, self._find = pipe, name, find
+        self._adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
+        self._files: dict[str, str] = {}  # name → which file it was
+        self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
+        self._plan: Plan = []
+
+    def need(self, wanted: Weighted, reporter: Reporter) -> None:
+        """Load what isn't there yet; the files are read beside the steps of other jobs. UserError when one
+        doesn't fit the model."""
+        for name, _ in wanted:
+            if name not in self._adapters:
+                tensors, file = reporter.aside(lambda name=name: self._read(name, reporter), loading=True)
+                reporter.aside(partial(self._add, name, tensors, file), turn=building.MAKING, here=True)
+            self._adapters.move_to_end(name)
+
+    def __deepcopy__(self, memo: Any) -> Loras:
+        """Twins of the model's layers (``--tile``) get the same LoRAs at the same time: their hooks are this
+        one's."""
+        return self
+
+    @property
+    def version(self) -> int:
+        """Another one whenever layers have changed."""
+        return self._count
+
+    def identity(self, wanted: Weighted) -> list[str]:
+        """Which files those are."""
+        return [self._files[name] for name, _ in wanted]
+
+    @contextmanager
+    def used(self, wanted: Weighted) -> Iterator[None]:
+        """Within, none of ``wanted`` is given up for others."""
+        names = [name for name, _ in wanted]
+        self._users.update(names)
+        try:
+            yield
+        finally:
+            self._users.subtract(names)
+
+    @contextmanager
+    def on(self, rows: Sequence[Weighted]) -> Iterator[None]:
+        """Within, row *i* of whatever the model evaluates has ``rows[i]``; rows that are all alike count as
+        any number of them."""
+        before, self._plan = self._plan, self._planned(rows)
+        try:
+            yield
+        finally:
+            self._plan = before
+
+    def _planned(self, rows: Sequence[Weighted]) -> Plan:
+        if all(row == rows[0] for row in rows):
+            return [(self._adapters[name], None, weight) for name, weight in rows[0]]
+        plan: Plan = []
+        for name in dict.fromkeys(name for row in rows for name, _ in row):
+            having = [i for i, row in enumerate(rows) if name in dict(row)]
+            plan.append(
+                (
+                    self._adapters[name],
+                    torch.tensor(having),
+                    torch.tensor([dict(rows[i])[name] for i in having]),
+                )
+            )
+        return plan
+
+    # Loading
+
+    def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str]:
+        path = self._find(name, reporter)
+        catalog.header(path)
+        try:
+            return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"The LoRA {name} can't be read.") from error
+
+    def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
+        if name in self._adapters:  # another job was as quick
+            return
+        if not hasattr(self._pipe, "load_lora_weights"):
+            raise UserError(f"{self._name} takes no LoRAs.")
+        self._make_room()
+        self._count += 1
+        adapter = f"lora{self._count}"  # peft allows no dots in it
+        try:
+            with self._peft_itself(), warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", "Already found a `peft_config`"
+                )  # several adapters are what is wanted
+                self._pipe.load_lora_weights(tensors, adapter_name=adapter)
+            layers = list(self._layers())
+            if any(adapter in layer.lora_variant for layer in layers):
+                raise ValueError("it is of a kind (DoRA, say) that can't be mixed")
+            if not any(adapter in layer.lora_A for layer in layers):
+                raise ValueError("it has no weights for this model")
+        except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            self._drop(adapter)
+            log.warning("the LoRA %s doesn't fit %s: %s", name, self._name, str(error).splitlines()[:1])
+            raise UserError(f"The LoRA `{name}` doesn't fit {self._name}.") from error
+        finally:
+            self._rest()
+        self._adapters[name], self._files[name] = adapter, file
+        log.info("LoRA %s loaded for %s", name, self._name)
+
+    @contextmanager
+    def _peft_itself(self) -> Iterator[None]:
+        """Text encoders get adapters from peft as denoisers do: transformers' own way asks for a peft (0.22)
+        that isn't published yet."""
+        encoders = [
+            part
+            for part in self._parts()
+            if hasattr(part, "load_adapter") and isinstance(part, PreTrainedModel)
+        ]
+        for encoder in encoders:
+            vars(encoder)["load_adapter"] = partial(_put_into, encoder)
+        try:
+            yield
+        finally:
+            for encoder in encoders:
+                vars(encoder).pop("load_adapter", None)
+
+    def _make_room(self) -> None:
+        for name in list(self._adapters):
+            if len(self._adapters) < MOST:
+                return
+            if not self._users[name]:
+                self._drop(self._adapters.pop(name))
+                log.info("LoRA %s is given up to make room", name)
+
+    def _drop(self, adapter: str) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Adapter .* was active")  # none acts on its own here
+            for layer in self._layers():
+                if adapter in layer.lora_A:
+                    layer.delete_adapter(adapter)
+        for part in self._parts():
+            getattr(part, "peft_config", {}).pop(adapter, None)
+
+    def _parts(self) -> list[torch.nn.Module]:
+        return [
+            part
+            for name, part in self._pipe.components.items()
+            if isinstance(part, torch.nn.Module) and name != "vae"
+        ]
+
+    def _layers(self) -> Iterator[LoraLayer]:
+        return (
+            module for part in self._parts() for module in part.modules() if isinstance(module, LoraLayer)
+        )
+
+    def _rest(self) -> None:
+        """Off in peft's own eyes, so that a layer without plan is what it was, bit for bit; what the plan
+        adds, the hook adds."""
+        for layer in self._layers():
+            layer.enable_adapters(False)
+            if id(layer) not in self._hooked:
+                layer.register_forward_hook(self._add_to)
+                self._hooked.add(id(layer))
+
+    def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+        """``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have it (Hu et al.,
+        arXiv:2106.09685, eq. 3)."""
+        for adapter, rows, weights in self._plan:
+            if adapter not in layer.lora_A:
+                continue
+            down, up, x = layer.lora_A[adapter], layer.lora_B[adapter], args[0]
+            x = x if rows is None else x[rows.to(x.device)]
+            change = up(down(x.to(down.weight.dtype))) * layer.scaling[adapter]
+            if rows is None:
+                output = output + (change * weights).to(output.dtype)
+            else:
+                change = change * weights.to(change).view(-1, *[1] * (change.ndim - 1))
+                output = output.index_add(0, rows.to(output.device), change.to(output.dtype))
+        return output
+
+
+def _put_into(
+    module: torch.nn.Module,
+    adapter_name: str,
+    adapter_state_dict: dict[str, torch.Tensor],
+    peft_config: LoraConfig,
+    **_: Any,
+) -> None:
+    inject_adapter_in_model(peft_config, module, adapter_name)
+    set_peft_model_state_dict(module, adapter_state_dict, adapter_name)

@@ -1,0 +1,73 @@
+"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family: drafts are
+decoded by them, nothing else is."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderTiny
+
+from core.errors import ModelError
+from vision.weights import catalog
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TinyDecoder:
+    """One in memory. identity: where its weights came from, and their files' sizes and times."""
+
+    vae: Any = field(repr=False)
+    identity: str
+
+    def instead_of_own(self, pipe: Any) -> Any:
+        """A copy of ``pipe`` whose latents are unpacked and decoded for this one: it takes them at another
+        scale."""
+        pipe = copy.copy(pipe)
+        vars(pipe)["vae"] = self.vae
+        return pipe
+
+
+def check(folder: Path, pipe: Any) -> None:
+    """ModelError when ``folder`` holds no tiny decoder, or one of other latents than those of ``pipe``."""
+    config = catalog.tiny_config(folder)
+    if hasattr(pipe.vae, "bn"):
+        raise ModelError(
+            f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
+            " reads them."
+        )
+    channels, factor = (
+        config.get("latent_channels", 4),
+        2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1),
+    )
+    if channels != pipe.vae.config.latent_channels:
+        raise ModelError(
+            f"{folder.name} decodes latents of {channels} channels; this model's have"
+            f" {pipe.vae.config.latent_channels}."
+        )
+    if factor != pipe.vae_scale_factor:
+        raise ModelError(
+            f"{folder.name} enlarges latents {factor} times; this model's {pipe.vae_scale_factor} times."
+        )
+
+
+def load(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
+    """The decoder in ``folder``, for ``pipe``. ModelError when it doesn't fit, or its weights aren't all
+    there."""
+    check(folder, pipe)
+    try:
+        vae, info = AutoencoderTiny.from_pretrained(
+            folder, use_safetensors=True, dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        raise ModelError(f"{folder.name} doesn't load as a tiny decoder.") from error
+    if info["missing_keys"]:
+        raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
+    return TinyDecoder(vae.to(device), catalog.identity(folder))

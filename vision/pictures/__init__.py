@@ -1,0 +1,1 @@
+"""Pictures as arrays and files: encoding, pixel formats, tiles and charts."""

@@ -1,0 +1,11 @@
+"""The models that read pictures: CLIP, the captioner, the classifier and the segmenter. Importing the package
+loads no torch."""
+
+READERS: dict[str, str] = {  # role → module with load(folder, card, device, dtype)
+    "clip": "vision.readers.clip",
+    "caption": "vision.readers.captioner",
+    "vit": "vision.readers.vit",
+    "segment": "vision.readers.segmenter",
+}
+
+__all__ = ["READERS"]
