@@ -41,6 +41,7 @@ from jobs.queue import Queue
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
+from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.authority import Place
 from studio.moderation.moderator import Moderator, Treatment
 from studio.pictures import marks
@@ -480,7 +481,7 @@ class Delivery:
         if isinstance(request, DescribeRequest):
             return await self._described(result, request, file_limit, place)
         if isinstance(request, ShortenRequest):
-            count = len(messages.shorter_prompts(result.scores))
+            count = len(shorter_prompts(result.scores))
             return Post(messages.shortened(job, result.scores), view=buttons.for_shortened(job, count))
         shown = result.grid if result.grid is not None else result.pictures[0]
         picture, notes = await self.fitted(shown, job, file_limit)
@@ -517,7 +518,7 @@ class Delivery:
         if treatment is Treatment.BLOCK:
             return post
         return treated(
-            replace(post, content=messages.described(job, captions, messages.shape(*size)), picture=picture),
+            replace(post, content=messages.described(job, captions, aspect_ratio(*size)), picture=picture),
             treatment,
             job,
         )
@@ -539,7 +540,7 @@ class Delivery:
             except ImageError as error:
                 return None, [str(error)]
         alt = getattr(job.request, "prompt", "") or job.request.kind
-        return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", messages.plain(alt)), notes
+        return (data, f"atelier-{job.id}.{_SUFFIX[media_type]}", plain(alt)), notes
 
     def _outgoing(self, data: bytes, media_type: str, job: Job) -> bytes:
         """With the marks that the host wants, and nothing else. Charts are drawn by us, not by a model, and

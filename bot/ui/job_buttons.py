@@ -21,6 +21,7 @@ from core.requests import GenerateRequest
 from storage.members import Members
 from studio.asking import actions
 from studio.asking.actions import RIGHTS, Ask, Words
+from studio.asking.words import caption_prompt, code, shorter_prompts
 from studio.authority import Action
 
 if TYPE_CHECKING:
@@ -111,12 +112,12 @@ class Presses:
         captions = (await self._client.result_of(job)).captions
         if index >= len(captions):
             raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        text = messages.caption_prompt(captions[index], await self._client.intake.shape(job.request.image))
+        text = caption_prompt(captions[index], await self._client.intake.shape(job.request.image))
         await interaction.response.send_modal(windows.caption_window(job.id, index, text))
 
     async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         result = await self._client.result_of(job)
-        shorter = messages.shorter_prompts(result.scores)
+        shorter = shorter_prompts(result.scores)
         if index >= len(shorter):
             raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
         await interaction.response.send_modal(windows.caption_window(job.id, index, shorter[index], "short"))
@@ -228,7 +229,7 @@ class Presses:
         if not captions:
             raise UserError(f"Job `{job.id}` has no prompts to imagine.")
         aspect = await self._client.intake.shape(job.request.image)
-        texts = [messages.caption_prompt(caption, aspect) for caption in captions]
+        texts = [caption_prompt(caption, aspect) for caption in captions]
         asks = [
             replace(ask, parent=(job.id, i), stealth=ask.stealth or private, lane=chosen.lane or job.lane)
             for i, ask in enumerate(await self._asking.asks(interaction, texts))
@@ -307,7 +308,7 @@ def _split_zoom(text: str) -> tuple[str, str]:
 def _read_zoom(text: str) -> float:
     zoom = float(text.replace(",", ".")) if _ZOOM.fullmatch(text) else 0.0
     if not 1 <= zoom <= 2:
-        raise UserError(f"`zoom` is {messages.code(text, 20)}; it takes a number from 1 to 2.")
+        raise UserError(f"`zoom` is {code(text, 20)}; it takes a number from 1 to 2.")
     return zoom
 
 
@@ -318,5 +319,5 @@ def read_aspect(text: str | None) -> tuple[int, int] | None:
     match = _ASPECT.fullmatch(text.strip())
     w, h = (int(match[1]), int(match[2])) if match else (0, 0)
     if not w or not h or max(w / h, h / w) > 4:
-        raise UserError(f"`aspect` is {messages.code(text, 20)}; write it like 16:9, from 1:4 to 4:1.")
+        raise UserError(f"`aspect` is {code(text, 20)}; write it like 16:9, from 1:4 to 4:1.")
     return w, h

@@ -4,18 +4,12 @@ Discord."""
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
-from core.grammar.flags import why_unmet
-from core.grammar.prompt import Prompt, format_prompt
+from core.grammar.prompt import format_prompt
 from core.job import Job, Lane
 from core.requests import (
-    MAX_ASPECT,
-    MOST_IMAGE_WEIGHT,
-    MOST_STYLIZE,
     BlendRequest,
     GenerateRequest,
     OutpaintRequest,
@@ -27,33 +21,12 @@ from core.requests import (
 )
 from core.wording import prompt_of, references
 from storage.jobs import StoredPicture
+from studio.asking.words import code, duration, ordinal, plain, prompt_text, shorter_prompts, unmet_notes
 
 FORGOTTEN = "I was restarted before I could note this down. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
-_UNSEEN = (
-    "Cc",
-    "Cf",
-    "Co",
-    "Cs",
-    "Cn",
-)  # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
-_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
-    chr(c) for c in range(0xE0100, 0xE01F0)
-}  # look like nothing
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
-
-
-def seen(text: str) -> str:
-    """``text`` without control, bidirectional, zero-width and otherwise unseen characters; lines stay."""
-    return "".join(
-        c for c in text if c in "\n " or (unicodedata.category(c) not in _UNSEEN and c not in _BLANK)
-    )
-
-
-def plain(text: str) -> str:
-    """The same on one line, with single spaces."""
-    return " ".join(seen(" ".join(text.split())).split())
 
 
 def length(text: str) -> int:
@@ -81,28 +54,6 @@ def _ended(pieces: list[str], limit: int) -> str:
     return "".join(pieces).rstrip() + "…"
 
 
-def code(text: str, limit: int = 100) -> str:
-    """Somebody's words in a code span that they can't get out of."""
-    return f"`{plain(text)[:limit].replace('`', chr(39)) or ' '}`"
-
-
-def ordinal(n: int) -> str:
-    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{suffix}"
-
-
-def duration(seconds: float) -> str:
-    """ "8 s", "3 min", "2 h": one unit, for people."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
-
-
-def words(request: GenerateRequest) -> str:
-    """The prompt as its user would type it, without the values the model chose."""
-    return format_prompt(prompt_of(request))
-
-
 def title(job: Job, *, done: bool = False) -> str:
     """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom; Midjourney's words for each kind."""
     return _title(job.request, f"<@{job.origin.user_id}>", done)
@@ -127,7 +78,7 @@ def _title(request: Request, user: str, done: bool = False) -> str:
             kind = f"Blend of {len(images)} by "
         case _:
             kind = ""
-    return f"{_bold(words(request))} - {kind}{user}"
+    return f"{_bold(prompt_text(request))} - {kind}{user}"
 
 
 def _bold(text: str) -> str:
@@ -195,44 +146,6 @@ def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
 
 
-def unmet_notes(request: Request) -> list[str]:
-    """Sentences about what was understood and means nothing here."""
-    if not isinstance(request, GenerateRequest):
-        return []
-    notes = []
-    if request.version and not request.model:
-        flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
-        notes.append(
-            f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this."
-        )
-    reasons: dict[str, list[str]] = {}
-    for flag in request.unmet:
-        reasons.setdefault(why_unmet(flag), []).append(code(flag))
-    return [
-        *notes,
-        *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()),
-        *_idle_notes(request),
-    ]
-
-
-def _idle_notes(request: GenerateRequest) -> list[str]:
-    """Sentences about numbers that are too high to count, and weights of pictures that aren't there."""
-    most = (("stylize", request.stylize, MOST_STYLIZE), ("iw", request.image_weight, MOST_IMAGE_WEIGHT))
-    notes = [
-        f"`--{name} {value:g}` counted as {limit}, the most here."
-        for name, value, limit in most
-        if value is not None and value > limit
-    ]
-    kinds = (
-        ("iw", request.image_weight, request.image_prompts, "image prompt"),
-        ("cw", request.character_weight, request.character_references, "`--cref`"),
-        ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
-        ("ow", request.omni_weight, request.omni_references, "`--oref`"),
-    )
-    idle = ((name, what) for name, value, there, what in kinds if value is not None and not there)
-    return [*notes, *(f"`--{name}` had no effect: there is no {what}." for name, what in idle)]
-
-
 def _parameters(job: Job, values: dict[str, Any]) -> str:
     parts = []
     if isinstance(job.request, GenerateRequest):
@@ -254,7 +167,7 @@ def _parameters(job: Job, values: dict[str, Any]) -> str:
 
 def single(job: Job, index: int, user_id: int) -> str:
     """Of a U button pressed by ``user_id``: picture ``index`` (from 0) alone."""
-    text = words(job.request) if isinstance(job.request, GenerateRequest) else ""
+    text = prompt_text(job.request) if isinstance(job.request, GenerateRequest) else ""
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
     detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
     return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
@@ -269,22 +182,6 @@ def offer(times: Mapping[str, int]) -> str:
     ]
     rest = [f"- and {len(times) - 8} more"] if len(times) > 8 else []
     return fit("\n".join([f"This prompt makes **{count} jobs**:", *lines, *rest, "", "Queue them all?"]))
-
-
-SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
-
-
-def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
-    """Up to five shorter prompts of the strongest words, in their order; each is shorter than the one
-    before."""
-    order = sorted(range(len(scores)), key=lambda i: -scores[i][1])
-    found: dict[str, None] = {}
-    for share in SHORTER:
-        kept = sorted(order[: max(1, round(share * len(scores)))])
-        text = " ".join(scores[i][0] for i in kept).strip(" ,.;:")
-        if text and len(kept) < len(scores):
-            found.setdefault(text)
-    return list(found)
 
 
 def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
@@ -351,19 +248,6 @@ def details(
 
 
 _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
-
-
-def shape(width: int, height: int) -> tuple[int, int] | None:
-    """A picture's shape in whole numbers, as near as /imagine draws it; None for a square."""
-    near = min(
-        max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT)
-    )
-    return None if near == 1 else near.as_integer_ratio()
-
-
-def caption_prompt(caption: str, aspect: tuple[int, int] | None) -> str:
-    """What imagines a caption, to be typed: in the shape of the picture that it was read from."""
-    return format_prompt(Prompt(text=caption, aspect_ratio=aspect))
 
 
 def described(job: Job, captions: Sequence[str], aspect: tuple[int, int] | None = None) -> str:

@@ -6,10 +6,11 @@ import logging
 
 import discord
 
-from bot.ui.messages import MAX_CONTENT, fit, length, seen
+from bot.ui.messages import MAX_CONTENT, fit, length
 from bot.ui.windows import Submission
 from bot.wire.transport import FAILURES
 from core.errors import NotAllowedError, UserError
+from studio.asking.words import visible
 
 log = logging.getLogger(__name__)
 SILENT = discord.AllowedMentions.none()
@@ -18,7 +19,7 @@ SILENT = discord.AllowedMentions.none()
 async def whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never
     raises for Discord."""
-    text = fit(seen(text))
+    text = fit(visible(text))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
@@ -51,6 +52,6 @@ def _typed_prompt(interaction: discord.Interaction) -> str:
 async def add_whisper(interaction: discord.Interaction, text: str) -> None:
     """Say ``text`` ephemerally beside an answer that is shown already."""
     try:
-        await interaction.followup.send(fit(seen(text)), ephemeral=True, allowed_mentions=SILENT)
+        await interaction.followup.send(fit(visible(text)), ephemeral=True, allowed_mentions=SILENT)
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)

@@ -17,11 +17,11 @@ from typing import Protocol
 import aiohttp
 import discord
 
-from bot.ui import messages
 from bot.wire import addresses
 from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
+from studio.asking.words import aspect_ratio
 
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
@@ -130,7 +130,7 @@ class Intake:
     async def shape(self, sha256: str) -> tuple[int, int] | None:
         """Of a picture taken earlier, for ``--ar``; None for a square, or when its file is gone."""
         try:
-            return messages.shape(*await self.size(sha256))
+            return aspect_ratio(*await self.size(sha256))
         except ImageError:
             return None
 

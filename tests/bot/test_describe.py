@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from bot.ui import messages
+from studio.asking.words import aspect_ratio
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
 
@@ -85,11 +85,11 @@ async def test_a_square_pictures_prompts_name_no_shape(studio: Studio) -> None:
 
 
 def test_a_shape_is_one_that_ar_takes() -> None:
-    assert messages.shape(1639, 922) == (16, 9) and messages.shape(333, 500) == (2, 3)
+    assert aspect_ratio(1639, 922) == (16, 9) and aspect_ratio(333, 500) == (2, 3)
     assert (
-        messages.shape(512, 510) is None
-        and messages.shape(3000, 100) == (14, 1)
-        and messages.shape(1, 5000) == (1, 14)
+        aspect_ratio(512, 510) is None
+        and aspect_ratio(3000, 100) == (14, 1)
+        and aspect_ratio(1, 5000) == (1, 14)
     )
 
 

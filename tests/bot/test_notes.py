@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot.ui import messages
 from core.grammar.flags import FLAGS, why_unmet
 from core.grammar.prompt import parse
 from core.requests import ImagineRequest
 from core.wording import fields_of
+from studio.asking.words import unmet_notes
 from tests.bot.conftest import Studio
 from tests.bot.test_asking import said
 
@@ -18,7 +18,7 @@ PICTURE = {"<1>": "a" * 64}
 
 
 def notes(prompt: str, pictures: Mapping[str, str] | None = None) -> list[str]:
-    return messages.unmet_notes(ImagineRequest(**fields_of(parse(prompt), pictures)))
+    return unmet_notes(ImagineRequest(**fields_of(parse(prompt), pictures)))
 
 
 @pytest.mark.parametrize("flag", UNMET, ids=lambda flag: flag.name)

@@ -22,6 +22,7 @@ from core.grammar.prompt import parse
 from core.job import Job, Lane, Origin, Status
 from core.requests import ClassifyRequest
 from studio.asking import actions
+from studio.asking.words import code, visible
 
 PIECES = (
     "@everyone",
@@ -132,14 +133,14 @@ def texts_of(source: str) -> Iterator[str]:
     yield messages.classified(job, [(source[:80] or "x", 0.5)], source)
     yield messages.described(job, [source, source, source, source])
     yield f"**{messages.quote(source, 300)}**"
-    yield _outside_spans(messages.code(source))
+    yield _outside_spans(code(source))
     try:
         prompt = parse(source)
         if not prompt.text:
             return
         request = replace(actions.imagine_prompt(prompt, seed=1).request)
     except UserError as error:
-        yield messages.fit(messages.seen(_outside_spans(str(error))))
+        yield messages.fit(visible(_outside_spans(str(error))))
         return
     made = replace(job, request=request)
     values = {"width": 64, "height": 64, "num_inference_steps": 4, "model": source[:60], "notes": []}

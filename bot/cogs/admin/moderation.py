@@ -9,9 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.messages import code
 from bot.ui.replies import whisper
 from core.errors import UserError
+from studio.asking.words import code
 from studio.authority import Action
 from studio.moderation.lookalikes import check_pattern
 from studio.moderation.moderator import judge

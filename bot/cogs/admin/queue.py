@@ -10,10 +10,11 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui.buttons import JobButton
-from bot.ui.messages import duration, ordinal, pages
+from bot.ui.messages import pages
 from bot.ui.replies import SILENT, add_whisper, whisper
 from core.job import Job
 from jobs.views import JobView, Snapshot
+from studio.asking.words import duration, ordinal
 from studio.authority import Action
 
 MAX_ROWS = 15

@@ -10,9 +10,9 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.cogs.admin.queue import answer, render
-from bot.ui.messages import duration
 from core.preferences import Preferences
 from storage.members import Usage
+from studio.asking.words import duration
 from studio.authority import Action
 
 

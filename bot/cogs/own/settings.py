@@ -17,6 +17,7 @@ from core.errors import UserError
 from core.grammar.flags import VERSIONS
 from core.job import Lane
 from core.preferences import MAX_OPTIONS, STYLIZE, Preferences, check_option, check_suffix
+from studio.asking.words import code
 from studio.authority import Action
 
 TOGGLES = {
@@ -122,7 +123,7 @@ class Settings(commands.Cog):
 
     def _text(self, chosen: Preferences) -> str:
         suffix = (
-            f"\nSuffix {messages.code(chosen.suffix, 300)} goes in the place of model, RAW and Stylize."
+            f"\nSuffix {code(chosen.suffix, 300)} goes in the place of model, RAW and Stylize."
             if chosen.suffix
             else ""
         )
@@ -153,7 +154,7 @@ class Prefer(
             gone = await self.bot.members.remove_option(interaction.user.id, name)
             await whisper(interaction, f"`--{name}` {'is taken away' if gone else 'was not there'}.")
         elif await self.bot.members.set_option(interaction.user.id, name, text, most=MAX_OPTIONS):
-            await whisper(interaction, f"`--{name}` stands for {messages.code(text, 1500)}.")
+            await whisper(interaction, f"`--{name}` stands for {code(text, 1500)}.")
         else:
             raise UserError(
                 f"You have {MAX_OPTIONS} options, as many as fit. Take one away first: `/prefer option set`"
@@ -164,7 +165,7 @@ class Prefer(
     async def option_list(self, interaction: discord.Interaction) -> None:
         await self._enter(interaction)
         own = await self.bot.members.options(interaction.user.id)
-        lines = [f"`--{name}` {messages.code(value, 300)}" for name, value in own.items()]
+        lines = [f"`--{name}` {code(value, 300)}" for name, value in own.items()]
         await whisper(
             interaction,
             messages.pages(lines)[0] or "You have no own options. `/prefer option set` makes one.",
@@ -190,7 +191,7 @@ class Prefer(
         await whisper(
             interaction,
             (
-                f"{messages.code(text, 1500)} is added to each new prompt."
+                f"{code(text, 1500)} is added to each new prompt."
                 if text
                 else "Nothing is added to your prompts."
             ),

@@ -8,9 +8,9 @@ from discord.ext import commands
 
 from bot.asking import remix_text
 from bot.client import DEFAULT_FILE_LIMIT, Atelier
-from bot.ui.messages import plain
 from bot.ui.replies import SILENT, whisper
 from core.errors import UserError
+from studio.asking.words import plain
 from studio.authority import Action, Place
 
 
