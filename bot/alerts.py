@@ -60,7 +60,7 @@ class Alerts(logging.Handler):
     async def _tell(self, kind: str, text: str) -> None:
         """The row remembers what was told, so that a crash loop doesn't write at each start."""
         await self._client.wait_until_ready()
-        for owner in self._client.owners:
+        for owner in self._client.authority.owner_ids:
             key, now = f"alert:{kind}", datetime.now(UTC)
             told = await self._client.queue.user_flag(owner, key)
             if told and now - datetime.fromisoformat(told) < REMIND_AFTER:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import discord
@@ -24,7 +25,8 @@ from bot.ui.replies import SILENT, refuse, whisper
 from bot.ui.windows import Submission
 from bot.wire import addresses
 from bot.wire.attachments import Pictures
-from bot.wire.pending import Promise
+from bot.wire.directory import DiscordDirectory, reader
+from bot.wire.pending import Promise, Promises
 from bot.wire.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin
@@ -36,10 +38,8 @@ from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.authority import Action, Actor, Authority, Place
 from studio.pictures.intake import Intake
+from studio.services import Services
 from vision.capabilities import CAPABILITIES
-
-if TYPE_CHECKING:
-    from host.app import Services
 
 log = logging.getLogger(__name__)
 UNEXPECTED = (
@@ -81,7 +81,11 @@ class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
     def __init__(
-        self, built: Services, transport: Transport | None = None, servers: frozenset[str] = addresses.CDN
+        self,
+        built: Services,
+        promises: Promises,
+        transport: Transport | None = None,
+        servers: frozenset[str] = addresses.CDN,
     ) -> None:
         """servers: hosts that attachments are taken from."""
         intents = discord.Intents.none()
@@ -106,15 +110,13 @@ class Atelier(commands.Bot):
             moderator,
             built.privacy,
         )
-        self.promises = built.promises
-        moderator.restricted, moderator.roles = self._restricted, self._roles
-        self.owners = set(settings.owner_ids)
-        self.authority = Authority(self.owners, settings.home_guild_ids, lambda: len(self.guilds))
+        self.promises, self.directory = promises, built.directory
+        self.authority = Authority(built.directory, settings.owner_ids, settings.home_guild_ids)
         self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
         self.delivery = Delivery(self, queue, files, self.intake, moderator, settings, transport)
         self.capabilities = frozenset(CAPABILITIES)  # kinds that the workers can do
-        self.members = Members(built.queue.database)
+        self.members = Members(built.database)
         pictures = Pictures(self.intake, self.sources, lambda: self.http, settings.max_upload_mb * 2**20)
         self.asking = Asking(self, self.members, pictures)
         self.presses = Presses(self, self.asking, self.members)
@@ -122,6 +124,7 @@ class Atelier(commands.Bot):
         self.sharing = Sharing(queue, self.delivery, moderator, self.members, self.fetch_user)
         self.delivery.afterwards = self.sharing.copy_for_asker
         self._resumed = False
+        self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
 
     # Start and stop
@@ -133,7 +136,8 @@ class Atelier(commands.Bot):
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = await self.application_info()
-        self.owners.add(info.team.owner_id if info.team and info.team.owner_id else info.owner.id)
+        owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
+        self._attached.enter_context(self.directory.connected(DiscordDirectory(self, {owner_id})))
         await self.tree.sync_all()  # type: ignore[attr-defined]
 
     async def close(self) -> None:
@@ -142,6 +146,7 @@ class Atelier(commands.Bot):
         if self._unposting is not None:
             self._unposting.cancel()
         await super().close()
+        self._attached.close()
 
     async def unpost(self, budget: float) -> int:
         """Delete the messages of deleted jobs for ``budget`` seconds; how many are left for the next
@@ -185,7 +190,7 @@ class Atelier(commands.Bot):
             interaction.guild_id,
             interaction.channel_id or 0,
             manages,
-            reads=_reader(interaction),
+            reads=reader(interaction),
         )
 
     async def check(self, interaction: discord.Interaction, action: Action, job: Job | None = None) -> None:
@@ -201,28 +206,6 @@ class Atelier(commands.Bot):
         actor = replace(actor, barred=barred)
         shown = {Place(*place) for place in await self.queue.places(job.id)} if job else ()
         self.authority.check(actor, action, job, shown)
-
-    def _restricted(self, place: Place) -> bool | None:
-        """Whether a channel is age-restricted; a thread is what its channel is. None for one that isn't known
-        here."""
-        if place.guild_id is None:
-            return False
-        guild = self.get_guild(place.guild_id)
-        channel = guild.get_channel_or_thread(place.channel_id) if guild is not None else None
-        return channel.is_nsfw() if channel is not None and hasattr(channel, "is_nsfw") else None
-
-    async def _roles(self, job: Job) -> tuple[int, ...]:
-        """The asker's roles now; none for somebody who has left."""
-        guild = self.get_guild(job.origin.guild_id or 0)
-        if guild is None:
-            return job.origin.roles
-        try:
-            return tuple(role.id for role in (await guild.fetch_member(job.origin.user_id)).roles)
-        except discord.NotFound:
-            return ()
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            log.warning("the roles of user %d can't be read (%s)", job.origin.user_id, type(error).__name__)
-            return job.origin.roles
 
     async def ask(
         self,
@@ -429,26 +412,6 @@ class Atelier(commands.Bot):
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await whisper(interaction, UNEXPECTED)
-
-
-def _reader(interaction: discord.Interaction) -> Callable[[int], bool]:
-    """Whether the asker can read a channel of this server: by the roles that came with the interaction and
-    the channels' own rules."""
-    guild, user = interaction.guild, interaction.user
-
-    def reads(channel_id: int) -> bool:
-        channel = (
-            guild.get_channel_or_thread(channel_id)
-            if guild is not None and isinstance(user, discord.Member)
-            else None
-        )
-        if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
-            # who is in a private thread, nobody tells us; asked from inside it counts as seen anyway
-            return False
-        allowed = channel.permissions_for(user)
-        return allowed.view_channel and allowed.read_message_history
-
-    return reads
 
 
 def _shown(job_id: str) -> str:

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import discord
 import simcord
 
 from bot.client import Atelier
 from bot.wire.addresses import SIMULATED
+from bot.wire.pending import Promises
 from core.settings import Settings
-
-if TYPE_CHECKING:
-    from host.app import Services
+from studio.services import Services
 
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it
@@ -39,9 +38,9 @@ class Page:
     uploads: tuple[Path, ...] = ()
 
 
-async def serve_sandbox(built: Services, stopping: asyncio.Event, page: Page) -> int:
+async def serve_sandbox(built: Services, promises: Promises, stopping: asyncio.Event, page: Page) -> int:
     """Serve the page until ``stopping`` is set."""
-    client = Atelier(built, servers=SIMULATED)
+    client = Atelier(built, promises, servers=SIMULATED)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = furnish(env, page)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,9 +33,11 @@ from jobs.queue import Queue
 from storage.database import Database, open_database
 from storage.files import Files
 from storage.sqlite_file import newest_backup
+from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Choices, Moderator
 from studio.privacy import Periods, Privacy
+from studio.services import Services
 from vision.protocol import WorkerConfig
 from vision.weights.catalog import probe_devices
 
@@ -56,18 +57,6 @@ _CARD_NODES = (
 )  # NVIDIA, AMD, WSL, Intel
 
 
-@dataclass(frozen=True)
-class Services:
-    """What lives outside the client and is handed to it."""
-
-    settings: Settings
-    queue: Queue
-    files: Files
-    moderator: Moderator
-    privacy: Privacy
-    promises: Promises
-
-
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
     """Start, serve Discord or the ``sandbox`` page until SIGINT or SIGTERM, stop. Returns the exit status."""
     set_up_logs(settings)
@@ -79,6 +68,7 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with services(settings) as built:
+        promises = Promises(settings.data_dir / "unanswered")
         garbage.tame()
         collecting = asyncio.create_task(
             garbage.collect_when_idle(lambda: built.queue.unfinished), name="garbage"
@@ -87,8 +77,8 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
             if sandbox is not None:
                 from bot.sandbox import serve_sandbox
 
-                return await serve_sandbox(built, stopping, sandbox)
-            return await _serve_discord(built, stopping)
+                return await serve_sandbox(built, promises, stopping, sandbox)
+            return await _serve_discord(built, promises, stopping)
         finally:
             collecting.cancel()
 
@@ -124,9 +114,9 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
             disk_floor=settings.disk_floor_mb * 10**6,
         )
         check = PictureCheck(settings.nsfw_model)
-        moderator = Moderator(
-            database, files, check, Choices(settings.moderation, settings.moderation_pictures)
-        )
+        directory = CurrentDirectory()
+        choices = Choices(settings.moderation, settings.moderation_pictures)
+        moderator = Moderator(database, files, check, choices, directory)
         queue = Queue(database, files, executor, limits, gate=moderator.gate)
         privacy = Privacy(
             queue,
@@ -141,9 +131,7 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         backups = asyncio.create_task(_back_up_daily(database), name="backups")
         sweeps = asyncio.create_task(privacy.sweep_for_ever(), name="retention")
         try:
-            yield Services(
-                settings, queue, files, moderator, privacy, Promises(settings.data_dir / "unanswered")
-            )
+            yield Services(settings, database, files, queue, moderator, privacy, directory)
         finally:
             backups.cancel()
             sweeps.cancel()
@@ -205,7 +193,7 @@ def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in found if name != "cpu") or ("cpu",)
 
 
-async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
+async def _serve_discord(built: Services, promises: Promises, stopping: asyncio.Event) -> int:
     """Connect, and connect again when that fails, with pauses that outlive this process; discord.py resumes
     lost gateways itself."""
     transport = Transport()
@@ -219,7 +207,7 @@ async def _serve_discord(built: Services, stopping: asyncio.Event) -> int:
             if await _stopped_within(stopping, pause):
                 break
             connections.note()
-            client = Atelier(built, transport)
+            client = Atelier(built, promises, transport)
             client.delivery.on_delivered.append(metrics.delivered)
             if await _connected(client, built, stopping):
                 break

@@ -4,11 +4,13 @@ never the message."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 
 from core.errors import NotAllowedError
 from core.job import Job
+from studio.actor import Actor, Place
+from studio.directory import Directory
 
 
 class Action(enum.StrEnum):
@@ -133,51 +135,26 @@ TABLE: dict[Action, Row] = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where something is shown, by the rows. guild_id None = a direct message."""
+class Authority:
+    """Decides by the table.
 
-    guild_id: int | None
-    channel_id: int
-
-
-def _only_here(channel_id: int) -> bool:
-    return False
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who asks, and where.
-
-    manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there.
-    reads: whether they can read another channel of that server; the one they ask in always counts.
+    owner_ids: users who are the host, besides those that ``directory`` names. home: servers whose managers
+    may operate the queue; empty = the only one, while the bot is in no other.
     """
 
-    user_id: int
-    guild_id: int | None
-    channel_id: int = 0
-    manages: bool = False
-    barred: bool = False
-    reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
-
-    def sees(self, place: Place) -> bool:
-        """Only members of a server see what is shown there; a copy sent to somebody is seen in that very
-        direct message, where nobody else is."""
-        if place.guild_id != self.guild_id:
-            return False
-        if self.guild_id is None:
-            return place.channel_id == self.channel_id
-        return place.channel_id == self.channel_id or self.reads(place.channel_id)
-
-
-class Authority:
-    """``owners``: user ids of the host. ``home``: servers whose managers may operate the queue; empty = the
-    only one, while there is just one (``servers`` counts them)."""
-
     def __init__(
-        self, owners: Container[int], home: Container[int] = (), servers: Callable[[], int] = lambda: 0
+        self, directory: Directory, owner_ids: Iterable[int] = (), home: Container[int] = ()
     ) -> None:
-        self.owners, self._home, self._servers = owners, home, servers
+        self._directory, self._owner_ids, self._home = directory, frozenset(owner_ids), home
+
+    @property
+    def owner_ids(self) -> frozenset[int]:
+        """Everybody who is the host."""
+        return self._owner_ids | self._directory.owner_ids
+
+    def is_host(self, user_id: int) -> bool:
+        """Whether somebody is the host, by the settings or by the chat service."""
+        return user_id in self._owner_ids or user_id in self._directory.owner_ids
 
     def check(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
@@ -201,11 +178,13 @@ class Authority:
     ) -> Role:
         """What ``actor`` is, to ``job`` or to the place. A barred one keeps only what gives rights over
         others."""
-        found = Role.HOST if actor.user_id in self.owners else Role(0)
+        found = Role.HOST if self.is_host(actor.user_id) else Role(0)
         manages = actor.manages and actor.guild_id is not None
         if manages and (job is None or job.origin.guild_id == actor.guild_id):
             found |= Role.MANAGER
-        if manages and (actor.guild_id in self._home or (not self._home and self._servers() == 1)):
+        if manages and (
+            actor.guild_id in self._home or (not self._home and self._directory.server_count == 1)
+        ):
             found |= Role.OPERATOR
         if actor.barred and not barred_too:
             return found
@@ -224,7 +203,7 @@ class Authority:
     def scope(self, actor: Actor) -> int | None:
         """The server whose matters ``actor`` may look into, once a check has passed; None = every server's,
         for the host."""
-        return None if actor.user_id in self.owners else actor.guild_id
+        return None if self.is_host(actor.user_id) else actor.guild_id
 
     def _reason(self, actor: Actor, action: Action) -> str:
         if actor.barred and not TABLE[action].barred:

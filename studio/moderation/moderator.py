@@ -12,7 +12,7 @@ import asyncio
 import dataclasses
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from storage.files import Files
 from storage.moderation import Policy, Strike
 from storage.records import AuditRow
 from studio.authority import Place
+from studio.directory import Directory
 from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.lookalikes import Reading, Terms, read
@@ -109,14 +110,14 @@ class Moderator:
     """Asked by the queue before a job is written and again before it runs, and by delivery before a picture
     is shown.
 
-    restricted: whether a channel is for adults, None where nobody knows; the client sets it. host: what holds
-    where a server has no policy.
+    host: what holds where a server has no policy.
     """
 
-    def __init__(self, database: Database, files: Files, check: PictureCheck, host: Choices) -> None:
+    def __init__(
+        self, database: Database, files: Files, check: PictureCheck, host: Choices, directory: Directory
+    ) -> None:
         self._database, self._files, self._check, self._host = database, files, check, host
-        self.restricted: Callable[[Place], bool | None] = lambda place: None
-        self.roles: Callable[[Job], Awaitable[tuple[int, ...]]] = _roles_on_asking
+        self._directory = directory
 
     # Words
 
@@ -130,8 +131,10 @@ class Moderator:
             await self.choices(origin.guild_id),
             await self._database.read(partial(rows.words, guild_id=origin.guild_id)),
         )
-        adult = self.restricted(Place(origin.guild_id, origin.parent_channel_id or origin.channel_id))
-        adult = self.restricted(place) if adult is None else adult
+        adult = self._directory.age_restricted(
+            Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
+        )
+        adult = self._directory.age_restricted(place) if adult is None else adult
         rule = await self.judge_text(
             _all_text(job.request), choices, tuple(words), adult=running if adult is None else adult
         )
@@ -185,10 +188,18 @@ class Moderator:
         )
         if rules.banned:
             raise NotAllowedError("An admin has blocked you meanwhile; this job was not run.")
-        if rules.roles and not rules.roles & set(await self.roles(job)):
+        if rules.roles and not rules.roles & await self._roles_now(job):
             raise NotAllowedError(
                 "The roles that may use Atelier here have changed meanwhile; this job was not run."
             )
+
+    async def _roles_now(self, job: Job) -> frozenset[int]:
+        """The asker's roles, as they were on asking while nobody knows better."""
+        origin = job.origin
+        if origin.guild_id is None:
+            return frozenset(origin.roles)
+        roles = await self._directory.roles(origin.user_id, origin.guild_id)
+        return frozenset(origin.roles) if roles is None else roles
 
     async def _strike(self, job: Job, rule: Rule, choices: Choices) -> None:
         """Note it, and a time-out after too many. An audit row for what must be looked at."""
@@ -247,7 +258,7 @@ class Moderator:
 
     async def treatment(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Treatment:
         """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
-        choices, adult = await self.choices(place.guild_id), bool(self.restricted(place))
+        choices, adult = await self.choices(place.guild_id), bool(self._directory.age_restricted(place))
         minors = terms.about_a_minor(_reading(job.request))
         if not minors and _shows_all(choices, adult):
             return Treatment.SHOW
@@ -268,7 +279,7 @@ class Moderator:
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Whether a picture that is still being made may be seen."""
-        choices, adult = await self.choices(place.guild_id), bool(self.restricted(place))
+        choices, adult = await self.choices(place.guild_id), bool(self._directory.age_restricted(place))
         if terms.about_a_minor(_reading(job.request)) or choices.level == "strict":
             return False
         if choices.level == "off" or adult:
@@ -284,7 +295,7 @@ class Moderator:
             await self.choices(place.guild_id),
             await self._database.read(partial(rows.words, guild_id=place.guild_id)),
         )
-        adult = bool(self.restricted(place))
+        adult = bool(self._directory.age_restricted(place))
         return [
             c if await self.judge_text(c, choices, tuple(words), adult=adult) is None else HELD_BACK
             for c in captions
@@ -432,7 +443,3 @@ def _reading(request: Request) -> Reading:
 
 def _all_text(request: Request) -> str:
     return " \n ".join(texts_of(request))
-
-
-async def _roles_on_asking(job: Job) -> tuple[int, ...]:
-    return job.origin.roles

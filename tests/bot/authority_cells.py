@@ -16,6 +16,7 @@ from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest
 from studio import authority
 from studio.authority import Action, Actor, Authority, Place, Role
+from studio.directory import CurrentDirectory
 
 AUTHOR, OTHER, HOST = 1, 2, 3
 HERE, THERE = 10, 20
@@ -82,9 +83,21 @@ def cells(actions: tuple[Action, ...] = tuple(Action)) -> Iterator[Cell]:
             yield Cell(action, actor, subject, servers, home)
 
 
+class Servers(CurrentDirectory):
+    """Knows only in how many servers the bot is."""
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__()
+        self._count = count
+
+    @property
+    def server_count(self) -> int:
+        return self._count
+
+
 def answer(cell: Cell) -> bool:
     """What the program says."""
-    rights = Authority({HOST}, cell.home, lambda: cell.servers)
+    rights = Authority(Servers(cell.servers), {HOST}, cell.home)
     return rights.allows(cell.actor, cell.action, cell.subject.job, cell.subject.shown)
 
 

@@ -17,9 +17,11 @@ from simcord import Env
 
 from bot.client import Atelier
 from bot.wire.addresses import SIMULATED
+from bot.wire.pending import Promises
 from core.requests import REQUESTS
 from core.settings import load
-from host.app import Services, services
+from host.app import services
+from studio.services import Services
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
@@ -31,6 +33,7 @@ class Studio:
 
     env: Any
     built: Services
+    promises: Promises
     bot: Atelier
     channel: Any
     alice: Any
@@ -41,7 +44,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = Atelier(self.built, servers=SIMULATED)
+        self.bot = Atelier(self.built, self.promises, servers=SIMULATED)
         self.bot.capabilities = KINDS
         await self.env.restart_bot(self.bot)
 
@@ -72,7 +75,8 @@ async def open_studio(
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
-        bot = Atelier(built, servers=SIMULATED)
+        promises = Promises(data_dir / "unanswered")
+        bot = Atelier(built, promises, servers=SIMULATED)
         bot.capabilities = KINDS  # the pretended worker does all
         env = Env(bot, settle_timeout=settle)
         await env.start()
@@ -82,7 +86,7 @@ async def open_studio(
             role = guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
             people = {name: guild.add_member(env.create_user(name)) for name in ("alice", "bob")}
             mira = guild.add_member(env.create_user("mira"), roles=[role])
-            yield Studio(env, built, bot, channel, people["alice"], people["bob"], mira, guild)
+            yield Studio(env, built, promises, bot, channel, people["alice"], people["bob"], mira, guild)
         finally:
             await env.shutdown()
         assert env.errors == []

@@ -36,7 +36,7 @@ def test_every_action_has_a_row_and_every_button_an_action() -> None:
 
 def test_the_host_ends_jobs_but_sees_no_more_than_others() -> None:
     private = authority_cells.subjects()[4].job
-    host = Authority({authority_cells.HOST})
+    host = Authority(authority_cells.Servers(), {authority_cells.HOST})
     actor = Actor(authority_cells.HOST, authority_cells.HERE, authority_cells.STUDIO, manages=True)
     assert private.origin.ephemeral
     assert host.allows(actor, Action.CANCEL, private) and not host.allows(actor, Action.SHOW, private)
@@ -45,7 +45,7 @@ def test_the_host_ends_jobs_but_sees_no_more_than_others() -> None:
 def test_a_channel_that_somebody_cannot_read_is_none_of_their_business() -> None:
     staff = authority_cells.subjects()[7].job
     member = Actor(authority_cells.OTHER, authority_cells.HERE, authority_cells.STUDIO, reads=lambda c: False)
-    rights = Authority({authority_cells.HOST})
+    rights = Authority(authority_cells.Servers(), {authority_cells.HOST})
     assert not rights.allows(member, Action.USE, staff)
     assert rights.allows(member, Action.USE, staff, [Place(authority_cells.HERE, authority_cells.STUDIO)])
 

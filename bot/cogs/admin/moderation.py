@@ -159,7 +159,7 @@ class Moderation(
         minutes: app_commands.Range[int, 1, 40_320],
     ) -> None:
         guild = await self._enter(interaction)
-        if user.id in self.bot.owners:
+        if self.bot.authority.is_host(user.id):
             raise UserError("The bot's owner can't be sent into a time-out.")
         until = await self.bot.moderator.time_out(interaction.user.id, user.id, guild, minutes)
         await whisper(

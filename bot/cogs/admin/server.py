@@ -24,7 +24,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
     @app_commands.command(description="Take nothing more from a member here; drops what they have waiting")
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         guild = await self._enter(interaction)
-        if user.id in self.bot.owners:
+        if self.bot.authority.is_host(user.id):
             raise UserError("The bot's owner can't be banned.")
         dropped = await self.bot.queue.ban(interaction.user.id, user.id, guild)
         await whisper(

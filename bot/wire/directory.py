@@ -1,0 +1,84 @@
+"""What Discord knows of people and places: channels from the library's cache, members by asking Discord."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Set
+
+import aiohttp
+import discord
+
+from studio.actor import Place
+
+log = logging.getLogger(__name__)
+
+
+class DiscordDirectory:
+    """Answers the studio's questions (``studio.directory.Directory``) for as long as ``client`` lives."""
+
+    def __init__(self, client: discord.Client, owner_ids: Set[int]) -> None:
+        self._client, self._owner_ids = client, owner_ids
+
+    @property
+    def owner_ids(self) -> Set[int]:
+        """The application's owner, or its team's."""
+        return self._owner_ids
+
+    @property
+    def server_count(self) -> int:
+        """The number of servers that the bot is in."""
+        return len(self._client.guilds)
+
+    def age_restricted(self, place: Place) -> bool | None:
+        """Whether a channel is age-restricted; a thread is what its channel is. None for an unknown one."""
+        if place.guild_id is None:
+            return False
+        guild = self._client.get_guild(place.guild_id)
+        channel = guild.get_channel_or_thread(place.channel_id) if guild is not None else None
+        return channel.is_nsfw() if channel is not None and hasattr(channel, "is_nsfw") else None
+
+    async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        """Ids of a member's roles now, none for somebody who has left, None when Discord doesn't answer."""
+        guild = self._client.get_guild(guild_id)
+        if guild is None:
+            return None
+        try:
+            return frozenset(role.id for role in (await guild.fetch_member(user_id)).roles)
+        except discord.NotFound:
+            return frozenset()
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("the roles of user %d can't be read (%s)", user_id, type(error).__name__)
+            return None
+
+    async def can_read(self, user_id: int, place: Place) -> bool:
+        """Whether a member can read a channel of a server; False when Discord doesn't answer."""
+        guild = self._client.get_guild(place.guild_id or 0)
+        if guild is None:
+            return False
+        try:
+            return readable(guild, await guild.fetch_member(user_id), place.channel_id)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.info("user %d can't be looked up in a server (%s)", user_id, type(error).__name__)
+            return False
+
+
+def reader(interaction: discord.Interaction) -> Callable[[int], bool]:
+    """Whether the asker can read a channel of this server, by the roles that came with the interaction."""
+    guild, user = interaction.guild, interaction.user
+
+    def reads(channel_id: int) -> bool:
+        return guild is not None and isinstance(user, discord.Member) and readable(guild, user, channel_id)
+
+    return reads
+
+
+def readable(guild: discord.Guild, member: discord.Member, channel_id: int) -> bool:
+    """Whether ``member`` can read a channel, by their roles and the channel's own rules.
+
+    Never for a private thread: Discord doesn't tell who is in it. Who asks from inside sees it anyway.
+    """
+    channel = guild.get_channel_or_thread(channel_id)
+    if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
+        return False
+    allowed = channel.permissions_for(member)
+    return allowed.view_channel and allowed.read_message_history

@@ -1,0 +1,73 @@
+"""What only a chat service knows of people and places, as one Protocol that the studio asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from typing import Protocol
+
+from studio.actor import Place
+
+
+class Directory(Protocol):
+    """People and places of a chat service. ``None`` means that it can't be told at the moment."""
+
+    @property
+    def owner_ids(self) -> Set[int]:
+        """User ids of the people the bot belongs to."""
+
+    @property
+    def server_count(self) -> int:
+        """The number of servers that the bot is in."""
+
+    def age_restricted(self, place: Place) -> bool | None:
+        """Whether a place is for adults only; a thread is what its channel is."""
+
+    async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        """Ids of the roles that a person has in a server now; none for somebody who has left."""
+
+    async def can_read(self, user_id: int, place: Place) -> bool:
+        """Whether a person can read what is written in a place; False while that can't be told."""
+
+
+class CurrentDirectory:
+    """The directory of whichever connection to a chat service is open; it knows nothing while none is.
+
+    The studio is built before a connection and outlives it: ``with directory.connected(other):`` lets
+    ``other`` answer for the length of a block.
+    """
+
+    def __init__(self) -> None:
+        self._connected: list[Directory] = []
+
+    @contextmanager
+    def connected(self, directory: Directory) -> Iterator[None]:
+        """Ask ``directory`` until the block ends, or a newer one while there is one."""
+        self._connected.append(directory)
+        try:
+            yield
+        finally:
+            self._connected.remove(directory)
+
+    @property
+    def _newest(self) -> Directory | None:
+        return self._connected[-1] if self._connected else None
+
+    @property
+    def owner_ids(self) -> Set[int]:
+        return self._newest.owner_ids if self._newest else frozenset()
+
+    @property
+    def server_count(self) -> int:
+        return self._newest.server_count if self._newest else 0
+
+    def age_restricted(self, place: Place) -> bool | None:
+        if place.guild_id is None:
+            return False
+        return self._newest.age_restricted(place) if self._newest else None
+
+    async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        return await self._newest.roles(user_id, guild_id) if self._newest else None
+
+    async def can_read(self, user_id: int, place: Place) -> bool:
+        return await self._newest.can_read(user_id, place) if self._newest else False

@@ -1,0 +1,26 @@
+"""What the process opens once and hands to every door: queue, rows, files, and the rules around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.settings import Settings
+from jobs.queue import Queue
+from storage.database import Database
+from storage.files import Files
+from studio.directory import CurrentDirectory
+from studio.moderation.moderator import Moderator
+from studio.privacy import Privacy
+
+
+@dataclass(frozen=True)
+class Services:
+    """Open services; they outlive every connection to a chat service. ``directory``: attach yours to it."""
+
+    settings: Settings
+    database: Database
+    files: Files
+    queue: Queue
+    moderator: Moderator
+    privacy: Privacy
+    directory: CurrentDirectory
