@@ -13,7 +13,8 @@ from typing import Any
 from core.errors import PromptError
 from core.grammar.flags import short
 from core.grammar.prompt import Prompt
-from core.requests import MAX_SEED, GenerateRequest, Weighted
+from core.limits import MAX_SEED, Weighted
+from core.requests import GenerateRequest
 
 _SAME = (  # fields with the same name and meaning in both
     "seed",

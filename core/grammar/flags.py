@@ -14,7 +14,7 @@ from core.errors import PromptError
 from core.grammar.permutations import MAX_JOBS
 from core.grammar.quoting import escape, plain
 from core.job import Lane
-from core.requests import (
+from core.limits import (
     MAX_ASPECT,
     MAX_IMAGE_WEIGHT,
     MAX_SEED,

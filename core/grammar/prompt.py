@@ -20,7 +20,7 @@ from core.errors import PromptError
 from core.grammar.flags import BY_NAME, FLAGS, Flag, closest, decimal, meant, picture, short, write_weighted
 from core.grammar.quoting import escape, plain, shape
 from core.job import Lane
-from core.requests import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
+from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,10 @@
 """Requests check their ranges and survive a round trip through JSON."""
 
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
 import pytest
 
 from core.errors import UserError
@@ -21,42 +26,64 @@ from core.requests import (
 )
 
 SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
-EXAMPLES = (
-    ImagineRequest(prompt="a", aspect_ratio=(3, 2), seed=4),
-    VariationRequest(prompt="", image=SHA, variation="subtle", strength=0.3),
-    OutpaintRequest(prompt="b", image=SHA, left=3, bottom=9),
-    DescribeRequest(image=SHA, seed=9),
-    ClassifyRequest(image=SHA, labels=("a cat", "a dog")),
-    UpscaleRequest(prompt="c", image=SHA, factor=4, mode="creative"),
-    RegionRequest(prompt="d", image=SHA, boxes=((0, 0, 8, 8), (8, 0, 16, 8))),
-    BlendRequest(images=(SHA, OTHER)),
+STYLED = {
+    "prompt": "hot, dog",
+    "prompt_parts": (("hot", 2.0), ("dog", 1.0), ("cat", -0.5)),
+    "negative_prompt": "snow",
+    "width": 64,
+    "height": 128,
+    "aspect_ratio": (1, 2),
+    "num_inference_steps": 7,
+    "guidance_scale": 4.5,
+    "seed": 4,
+    "num_images": 2,
+    "image": "0a" * 32,
+    "strength": 0.3,
+    "sampler": "euler",
+    "model": "v6",
+    "draft": True,
+    "chaos": 30,
+    "stylize": 250,
+    "raw": True,
+    "weird": 10,
+    "exp": 5,
+    "stop": 80,
+    "tile": True,
+    "quality": 0.5,
+    "hd": True,
+    "image_prompts": (("1a" * 32, 1.0), ("2a" * 32, -0.5)),
+    "image_weight": 2.0,
+    "style_references": (("3a" * 32, 2.0),),
+    "style_codes": ((77, 1.0),),
+    "style_weight": 300,
+    "character_references": (("4a" * 32, 1.0),),
+    "character_weight": 0,
+    "omni_references": (("5a" * 32, 1.0),),
+    "omni_weight": 400,
+    "loras": (("ink", 0.8),),
+    "version": "niji 6",
+    "unmet": ("--video",),
+}
+FULL = (  # of each kind, with a value in every field, which differs from the field's default
+    ImagineRequest(**STYLED),
+    VariationRequest(**STYLED, variation="subtle", remix=True),
+    OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9),
+    UpscaleRequest(**STYLED, factor=4, mode="creative"),
+    RegionRequest(**STYLED, mask_image=OTHER, remix=True),
+    BlendRequest(**STYLED, images=(SHA, OTHER)),
+    DescribeRequest(image=SHA, num_captions=3, seed=9),
+    ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
     ShortenRequest(prompt="a very red house"),
-    ImagineRequest(
-        prompt="hot, dog",
-        prompt_parts=(("hot", 2.0), ("dog", 1.0), ("cat", -0.5)),
-        chaos=30,
-        stylize=250,
-        raw=True,
-        weird=10,
-        exp=5,
-        stop=80,
-        tile=True,
-        quality=0.5,
-        hd=True,
-        image_prompts=((SHA, 1.0), (OTHER, -0.5)),
-        image_weight=2.0,
-        style_references=((THIRD, 2.0),),
-        style_codes=((77, 1.0),),
-        style_weight=300,
-        character_references=((SHA, 1.0),),
-        character_weight=0,
-        omni_references=((SHA, 1.0),),
-        omni_weight=400,
-        loras=(("ink", 0.8),),
-        version="niji 6",
-        unmet=("--video",),
-    ),
 )
+EXAMPLES = (
+    *FULL,
+    ImagineRequest(prompt="a", aspect_ratio=(3, 2), seed=4),
+    VariationRequest(prompt="", image=SHA),
+    RegionRequest(prompt="d", image=SHA, boxes=((0, 0, 8, 8), (8, 0, 16, 8))),
+    RegionRequest(prompt="d", image=SHA, region="the red boat"),
+    BlendRequest(images=(SHA, OTHER)),
+)
+ONE_OF = {"mask_image", "boxes", "region"}  # ways to say one thing: a request has one of them
 
 
 @pytest.mark.parametrize("request_", EXAMPLES, ids=lambda r: r.kind)
@@ -120,8 +147,27 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
-    assert {cls for cls in REQUESTS} == {type(example) for example in EXAMPLES}
+    assert list(REQUESTS) == [type(example) for example in FULL]
     assert set(PICTURE_KINDS) == {"imagine", "variation", "outpaint", "upscale", "region", "blend"}
+
+
+@pytest.mark.parametrize("request_", FULL, ids=lambda r: r.kind)
+def test_no_picture_of_a_request_can_be_forgotten(request_) -> None:
+    """Every field is filled here, and whatever looks like a picture's name in it is among ``pictures``."""
+    for item in fields(request_):
+        assert item.default is MISSING or getattr(request_, item.name) != item.default or item.name in ONE_OF
+    assert set(request_.pictures) == {
+        text for text in strings(asdict(request_)) if re.fullmatch("[0-9a-f]{64}", text)
+    }
+    assert len(request_.pictures) == len(set(request_.pictures))
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from strings(inner)
 
 
 def test_the_worker_is_given_every_picture_once() -> None:

@@ -1,4 +1,4 @@
-"""What was asked, frozen: one dataclass per capability, ranges checked on construction.
+"""Requests that make pictures: from words, from another picture, or from a part of one.
 
 Field names are diffusers' own. ``None`` means "the configured model's default"; the worker resolves it and
 reports the value it used in ``Output.parameters``. Pictures are named by the SHA-256 (hex) of their file.
@@ -6,74 +6,30 @@ reports the value it used in ``Output.parameters``. Pictures are named by the SH
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from core.errors import UserError
+from core.limits import (
+    MAX_ASPECT,
+    MAX_IMAGE_WEIGHT,
+    MAX_LABEL,
+    MAX_PARTS,
+    MAX_PROMPT,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STYLIZE,
+    MAX_UPSCALED,
+    MAX_WEIGHT,
+    MIN_SIDE,
+    NEGATIVE_WEIGHT,
+    QUALITIES,
+    Weighted,
+)
+from core.requests.base import Request, check_picture, check_pictures, picture_field, within
 
-MAX_SEED = 2**32 - 1
-MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
-MIN_SIDE, MAX_SIDE = 64, 2048  # px
-MAX_STYLIZE, MOST_STYLIZE = 60_000, 1000  # what is taken, as by Midjourney's V3; what acts
-MAX_IMAGE_WEIGHT, MOST_IMAGE_WEIGHT = 100, 3  # the same; V3 took any
-MAX_ASPECT = 14  # to 1, either way
-MAX_UPSCALED = 4096  # px a side of an enlarged picture
-MAX_LABELS = 50
-MAX_LABEL = 80  # characters
-MAX_PARTS = 20  # of a multi-prompt
-MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …
-MAX_WEIGHT = 1000.0
-# what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
-NEGATIVE_WEIGHT = 0.5
-QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[\w.+-]{1,64}")
-
-Weighted = tuple[tuple[str, float], ...]  # (words, a name or the SHA-256 of a picture; weight)
-
-
-def _within(name: str, value: float | None, low: float, high: float, unit: str = "") -> None:
-    if value is not None and not low <= value <= high:
-        raise UserError(f"`{name}` is {value:g}{unit}; it takes {low:g} to {high:g}{unit}.")
-
-
-def _check_picture(name: str, value: str | None) -> None:
-    if value is not None and not _SHA256.fullmatch(value):
-        raise ValueError(f"{name} must be a SHA-256 in hex, not {value!r}")
-
-
-def _check_pictures(name: str, weighted: Weighted, *, negative: bool = False) -> None:
-    if len(weighted) > MAX_REFERENCES:
-        raise UserError(f"`{name}` has {len(weighted)} pictures; it takes up to {MAX_REFERENCES}.")
-    for sha256, weight in weighted:
-        _check_picture(name, sha256)
-        _within(name, weight, -MAX_WEIGHT if negative else 0, MAX_WEIGHT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """Base of all requests. A changed copy (``dataclasses.replace``) is a new request."""
-
-    kind: ClassVar[str]
-
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """SHA-256 of every stored picture that the worker needs, each once."""
-        alone = [getattr(self, name, None) for name in ("image", "mask_image")]
-        lists = [
-            getattr(self, name, ())
-            for name in (
-                "images",
-                "image_prompts",
-                "style_references",
-                "character_references",
-                "omni_references",
-            )
-        ]
-        named = [sha if isinstance(sha, str) else sha[0] for several in lists for sha in several]
-        return tuple(dict.fromkeys(sha for sha in (*alone, *named) if sha))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +63,7 @@ class GenerateRequest(Request):
     guidance_scale: float | None = None
     seed: int = 0
     num_images: int = 4
-    image: str | None = None
+    image: str | None = picture_field(None)
     strength: float | None = None
     sampler: str | None = None
     model: str | None = None
@@ -122,14 +78,14 @@ class GenerateRequest(Request):
     tile: bool = False
     quality: float | None = None
     hd: bool = False
-    image_prompts: Weighted = ()
+    image_prompts: Weighted = picture_field(())
     image_weight: float | None = None
-    style_references: Weighted = ()
+    style_references: Weighted = picture_field(())
     style_codes: tuple[tuple[int, float], ...] = ()
     style_weight: int | None = None
-    character_references: Weighted = ()
+    character_references: Weighted = picture_field(())
     character_weight: int | None = None
-    omni_references: Weighted = ()
+    omni_references: Weighted = picture_field(())
     omni_weight: int | None = None
     loras: Weighted = ()
     version: str | None = None
@@ -138,12 +94,12 @@ class GenerateRequest(Request):
     def __post_init__(self) -> None:
         if len(self.prompt) > MAX_PROMPT:
             raise UserError(f"The prompt has {len(self.prompt):,} characters; it takes up to {MAX_PROMPT:,}.")
-        _within("width", self.width, MIN_SIDE, MAX_SIDE, " px")
-        _within("height", self.height, MIN_SIDE, MAX_SIDE, " px")
-        _within("steps", self.num_inference_steps, 1, 100)
-        _within("cfg", self.guidance_scale, 0, 30)
-        _within("seed", self.seed, 0, MAX_SEED)
-        _within("strength", self.strength, 0, 1)
+        within("width", self.width, MIN_SIDE, MAX_SIDE, " px")
+        within("height", self.height, MIN_SIDE, MAX_SIDE, " px")
+        within("steps", self.num_inference_steps, 1, 100)
+        within("cfg", self.guidance_scale, 0, 30)
+        within("seed", self.seed, 0, MAX_SEED)
+        within("strength", self.strength, 0, 1)
         if not 1 <= self.num_images <= 4:
             raise ValueError(f"num_images is {self.num_images}; it takes 1 to 4")
         if self.aspect_ratio is not None:
@@ -152,17 +108,17 @@ class GenerateRequest(Request):
                 raise UserError(
                     f"`ar` is {w}:{h}; it takes whole numbers from 1:{MAX_ASPECT} to {MAX_ASPECT}:1."
                 )
-        _check_picture("image", self.image)
+        check_picture("image", self.image)
         self._check_style()
         self._check_references()
         self._check_parts()
 
     def _check_style(self) -> None:
-        _within("chaos", self.chaos, 0, 100)
-        _within("stylize", self.stylize, 0, MAX_STYLIZE)
-        _within("weird", self.weird, 0, 3000)
-        _within("exp", self.exp, 0, 100)
-        _within("stop", self.stop, 10, 100)
+        within("chaos", self.chaos, 0, 100)
+        within("stylize", self.stylize, 0, MAX_STYLIZE)
+        within("weird", self.weird, 0, 3000)
+        within("exp", self.exp, 0, 100)
+        within("stop", self.stop, 10, 100)
         if self.quality is not None and self.quality not in QUALITIES:
             raise UserError(
                 f"`quality` is {self.quality:g}; it takes {', '.join(f'{q:g}' for q in QUALITIES)}."
@@ -172,26 +128,26 @@ class GenerateRequest(Request):
                 raise UserError(
                     f"`lora` is {name[:40]!r}; it takes a name of letters, digits, `.`, `_`, `+` and `-`."
                 )
-            _within("lora", weight, -2, 2)
+            within("lora", weight, -2, 2)
 
     def _check_references(self) -> None:
-        _check_pictures("image prompt", self.image_prompts, negative=True)
-        _check_pictures("sref", self.style_references)
-        _check_pictures("cref", self.character_references)
-        _check_pictures("oref", self.omni_references)
+        check_pictures("image prompt", self.image_prompts, negative=True)
+        check_pictures("sref", self.style_references)
+        check_pictures("cref", self.character_references)
+        check_pictures("oref", self.omni_references)
         for code, weight in self.style_codes:
-            _within("sref", code, 0, MAX_SEED)
-            _within("sref", weight, 0, MAX_WEIGHT)
-        _within("iw", self.image_weight, 0, MAX_IMAGE_WEIGHT)
-        _within("sw", self.style_weight, 0, 1000)
-        _within("cw", self.character_weight, 0, 100)
-        _within("ow", self.omni_weight, 0, 1000)
+            within("sref", code, 0, MAX_SEED)
+            within("sref", weight, 0, MAX_WEIGHT)
+        within("iw", self.image_weight, 0, MAX_IMAGE_WEIGHT)
+        within("sw", self.style_weight, 0, 1000)
+        within("cw", self.character_weight, 0, 100)
+        within("ow", self.omni_weight, 0, 1000)
 
     def _check_parts(self) -> None:
         if len(self.prompt_parts) > MAX_PARTS:
             raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
         for _, weight in self.prompt_parts:
-            _within("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
+            within("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
         total = sum(weight for _, weight in self.prompt_parts) - (
             NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
         )
@@ -288,7 +244,7 @@ class RegionRequest(GenerateRequest):
     boat")."""
 
     kind: ClassVar[str] = "region"
-    mask_image: str | None = None
+    mask_image: str | None = picture_field(None)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
     remix: bool = False  # with new words: only the message's title differs
@@ -297,7 +253,7 @@ class RegionRequest(GenerateRequest):
         super().__post_init__()
         if self.image is None:
             raise UserError("There is no picture to change. Attach one, or name one that Atelier made.")
-        _check_picture("mask_image", self.mask_image)
+        check_picture("mask_image", self.mask_image)
         if (self.mask_image is not None) + bool(self.boxes) + bool(self.region.strip()) != 1:
             raise UserError("Say which part to draw anew in one way: a mask, fields of the grid, or words.")
         if len(self.region) > MAX_LABEL:
@@ -317,7 +273,7 @@ class BlendRequest(GenerateRequest):
     """Four pictures between 2 to 5 ``images`` (SHA-256), all with the same weight; no words needed."""
 
     kind: ClassVar[str] = "blend"
-    images: tuple[str, ...] = ()
+    images: tuple[str, ...] = picture_field(())
     prompt: str = ""
 
     def __post_init__(self) -> None:
@@ -325,94 +281,4 @@ class BlendRequest(GenerateRequest):
         if not 2 <= len(self.images) <= 5:
             raise UserError(f"There are {len(self.images)} pictures to blend; it takes 2 to 5.")
         for sha256 in self.images:
-            _check_picture("images", sha256)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShortenRequest(Request):
-    """How much each word of ``prompt`` weighs. ``Output.scores``: every word in the prompt's order (as it
-    stands there, so that joining them with spaces gives the prompt back) with 0..1, 1 = the strongest."""
-
-    kind: ClassVar[str] = "shorten"
-    prompt: str
-
-    def __post_init__(self) -> None:
-        if len(self.prompt) > MAX_PROMPT:
-            raise UserError(f"The prompt has {len(self.prompt):,} characters; it takes up to {MAX_PROMPT:,}.")
-        if len(self.prompt.split()) < 2:
-            raise UserError("There is nothing to shorten: the prompt has one word at most.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DescribeRequest(Request):
-    """``num_captions`` different prompts that could have made ``image``."""
-
-    kind: ClassVar[str] = "describe"
-    image: str
-    num_captions: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _check_picture("image", self.image)
-        _within("seed", self.seed, 0, MAX_SEED)
-        if not 1 <= self.num_captions <= 8:
-            raise ValueError(f"num_captions is {self.num_captions}; it takes 1 to 8")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifyRequest(Request):
-    """How well each label fits ``image``; no labels = the configured classifier's own, best ``top_k``."""
-
-    kind: ClassVar[str] = "classify"
-    image: str
-    labels: tuple[str, ...] = ()
-    top_k: int = 5
-
-    def __post_init__(self) -> None:
-        _check_picture("image", self.image)
-        if len(self.labels) > MAX_LABELS:
-            raise UserError(f"There are {len(self.labels)} labels; up to {MAX_LABELS} fit.")
-        if len(self.labels) == 1:
-            raise UserError("One label alone is always 100 %. Give at least two, separated by commas.")
-        for label in self.labels:
-            if not label.strip() or len(label) > MAX_LABEL:
-                raise UserError(f"A label takes 1 to {MAX_LABEL} characters; one has {len(label.strip())}.")
-
-
-REQUESTS: tuple[type[Request], ...] = (
-    ImagineRequest,
-    VariationRequest,
-    OutpaintRequest,
-    UpscaleRequest,
-    RegionRequest,
-    BlendRequest,
-    DescribeRequest,
-    ClassifyRequest,
-    ShortenRequest,
-)
-PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
-_BY_KIND = {cls.kind: cls for cls in REQUESTS}
-
-
-def to_json(request: Request) -> str:
-    """The request as a JSON object, without the fields that have their default value."""
-    defaults = {f.name: f.default for f in fields(request) if f.default is not MISSING}
-    return json.dumps(
-        {k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]},
-        ensure_ascii=False,
-    )
-
-
-def from_json(kind: str, text: str) -> Request:
-    """Inverse of ``to_json``. ValueError for a kind or a field that this version doesn't know."""
-    if kind not in _BY_KIND:
-        raise ValueError(f"unknown kind of request: {kind!r}")
-    cls, data = _BY_KIND[kind], json.loads(text)
-    unknown = set(data) - {f.name for f in fields(cls)}
-    if unknown:
-        raise ValueError(f"{kind} request with unknown fields: {', '.join(sorted(unknown))}")
-    return cls(**{k: _tuples(v) for k, v in data.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+            check_picture("images", sha256)

@@ -1,0 +1,21 @@
+"""The bounds of what may be asked, and the type that pairs words or pictures with weights."""
+
+from __future__ import annotations
+
+MAX_SEED = 2**32 - 1
+MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
+MIN_SIDE, MAX_SIDE = 64, 2048  # px
+MAX_STYLIZE, MOST_STYLIZE = 60_000, 1000  # what is taken, as by Midjourney's V3; what acts
+MAX_IMAGE_WEIGHT, MOST_IMAGE_WEIGHT = 100, 3  # the same; V3 took any
+MAX_ASPECT = 14  # to 1, either way
+MAX_UPSCALED = 4096  # px a side of an enlarged picture
+MAX_LABELS = 50
+MAX_LABEL = 80  # characters
+MAX_PARTS = 20  # of a multi-prompt
+MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …
+MAX_WEIGHT = 1000.0
+# what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
+NEGATIVE_WEIGHT = 0.5
+QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
+
+Weighted = tuple[tuple[str, float], ...]  # (words, a name or the SHA-256 of a picture; weight)

@@ -1,0 +1,115 @@
+"""What was asked, frozen: one dataclass for each capability, and how it is stored as JSON.
+
+``REQUESTS`` lists them all: a new kind of request is a class in one of this folder's modules and a line
+there. The bounds of ``core.limits`` that go with requests can be imported from here too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from core.limits import (
+    MAX_ASPECT,
+    MAX_IMAGE_WEIGHT,
+    MAX_LABEL,
+    MAX_LABELS,
+    MAX_PARTS,
+    MAX_PROMPT,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STYLIZE,
+    MAX_UPSCALED,
+    MAX_WEIGHT,
+    MIN_SIDE,
+    MOST_IMAGE_WEIGHT,
+    MOST_STYLIZE,
+    NEGATIVE_WEIGHT,
+    QUALITIES,
+    Weighted,
+)
+from core.requests.base import Request
+from core.requests.pictures import (
+    BlendRequest,
+    GenerateRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    RegionRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
+from core.requests.reading import ClassifyRequest, DescribeRequest, ShortenRequest
+
+__all__ = [
+    "MAX_ASPECT",
+    "MAX_IMAGE_WEIGHT",
+    "MAX_LABEL",
+    "MAX_LABELS",
+    "MAX_PARTS",
+    "MAX_PROMPT",
+    "MAX_SEED",
+    "MAX_SIDE",
+    "MAX_STYLIZE",
+    "MAX_UPSCALED",
+    "MAX_WEIGHT",
+    "MIN_SIDE",
+    "MOST_IMAGE_WEIGHT",
+    "MOST_STYLIZE",
+    "NEGATIVE_WEIGHT",
+    "PICTURE_KINDS",
+    "QUALITIES",
+    "REQUESTS",
+    "BlendRequest",
+    "ClassifyRequest",
+    "DescribeRequest",
+    "GenerateRequest",
+    "ImagineRequest",
+    "OutpaintRequest",
+    "RegionRequest",
+    "Request",
+    "ShortenRequest",
+    "UpscaleRequest",
+    "VariationRequest",
+    "Weighted",
+    "from_json",
+    "to_json",
+]
+
+REQUESTS: tuple[type[Request], ...] = (
+    ImagineRequest,
+    VariationRequest,
+    OutpaintRequest,
+    UpscaleRequest,
+    RegionRequest,
+    BlendRequest,
+    DescribeRequest,
+    ClassifyRequest,
+    ShortenRequest,
+)
+PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
+_BY_KIND = {cls.kind: cls for cls in REQUESTS}
+
+
+def to_json(request: Request) -> str:
+    """The request as a JSON object, without the fields that have their default value."""
+    defaults = {f.name: f.default for f in fields(request) if f.default is not MISSING}
+    return json.dumps(
+        {k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]},
+        ensure_ascii=False,
+    )
+
+
+def from_json(kind: str, text: str) -> Request:
+    """Inverse of ``to_json``. ValueError for a kind or a field that this version doesn't know."""
+    if kind not in _BY_KIND:
+        raise ValueError(f"unknown kind of request: {kind!r}")
+    cls, data = _BY_KIND[kind], json.loads(text)
+    unknown = set(data) - {f.name for f in fields(cls)}
+    if unknown:
+        raise ValueError(f"{kind} request with unknown fields: {', '.join(sorted(unknown))}")
+    return cls(**{k: _tuples(v) for k, v in data.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,61 @@
+"""Requests that read a picture or a prompt and answer in words: describe, classify, shorten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.errors import UserError
+from core.limits import MAX_LABEL, MAX_LABELS, MAX_PROMPT, MAX_SEED
+from core.requests.base import Request, check_picture, picture_field, within
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortenRequest(Request):
+    """How much each word of ``prompt`` weighs. ``Output.scores``: every word in the prompt's order (as it
+    stands there, so that joining them with spaces gives the prompt back) with 0..1, 1 = the strongest."""
+
+    kind: ClassVar[str] = "shorten"
+    prompt: str
+
+    def __post_init__(self) -> None:
+        if len(self.prompt) > MAX_PROMPT:
+            raise UserError(f"The prompt has {len(self.prompt):,} characters; it takes up to {MAX_PROMPT:,}.")
+        if len(self.prompt.split()) < 2:
+            raise UserError("There is nothing to shorten: the prompt has one word at most.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeRequest(Request):
+    """``num_captions`` different prompts that could have made ``image``."""
+
+    kind: ClassVar[str] = "describe"
+    image: str = picture_field()
+    num_captions: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_picture("image", self.image)
+        within("seed", self.seed, 0, MAX_SEED)
+        if not 1 <= self.num_captions <= 8:
+            raise ValueError(f"num_captions is {self.num_captions}; it takes 1 to 8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyRequest(Request):
+    """How well each label fits ``image``; no labels = the configured classifier's own, best ``top_k``."""
+
+    kind: ClassVar[str] = "classify"
+    image: str = picture_field()
+    labels: tuple[str, ...] = ()
+    top_k: int = 5
+
+    def __post_init__(self) -> None:
+        check_picture("image", self.image)
+        if len(self.labels) > MAX_LABELS:
+            raise UserError(f"There are {len(self.labels)} labels; up to {MAX_LABELS} fit.")
+        if len(self.labels) == 1:
+            raise UserError("One label alone is always 100 %. Give at least two, separated by commas.")
+        for label in self.labels:
+            if not label.strip() or len(label) > MAX_LABEL:
+                raise UserError(f"A label takes 1 to {MAX_LABEL} characters; one has {len(label.strip())}.")
