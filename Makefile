@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ doctor: setup
 
 lint: setup
 	$(BIN)/ruff check .
+
+# The picture of packages and imports in docs/structure.md. ARGS="--figures" prints functions' lengths and docstrings instead.
+structure: setup
+	$(BIN)/python -m docs.structure $(ARGS)
 
 env-example: setup
 	$(BIN)/python -c "from core.settings import env_example; print(env_example(), end='')" > .env.example

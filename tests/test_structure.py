@@ -1,88 +1,230 @@
-"""The shape of the program, held by tests: who imports whom, what the bot's process loads, which tuples name
-which files."""
+"""The shape of the program, held by tests: who imports whom, what a process loads, how large modules and
+folders grow, which public names lack a docstring, which tuples name which files."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
+from collections import Counter
 
 import pytest
 
 from bot.cogs import EXTENSIONS
+from core.requests import REQUESTS
 from core.settings import ROOT, env_example
+from docs import structure
+from vision.capabilities import CAPABILITIES
 
-MAY_IMPORT = {  # folder → our folders it may import besides itself
-    "core": set(),
-    "vision": {"core"},
-    "storage": {"core"},
-    "jobs": {"core", "vision", "storage"},
-    "studio": {"core", "vision", "storage", "jobs"},
-    "bot": {"core", "vision", "storage", "jobs", "studio"},
-    "host": {"core", "vision", "storage", "jobs", "studio", "bot"},
-    "demo": {"core", "vision"},
+MAY_NOT_LOAD = {  # package → libraries that importing all of its modules never loads
+    "core": {"discord", "aiohttp", "torch", "numpy", "sqlalchemy", "PIL"},
+    "storage": {"discord", "aiohttp", "torch", "numpy"},
+    "jobs": {"discord", "aiohttp", "torch", "numpy"},
+    "studio": {"discord", "aiohttp", "starlette", "jinja2", "torch", "diffusers", "transformers"},
+    "bot": {"starlette", "jinja2", "torch", "diffusers", "transformers", "numpy"},
+    "host": {"torch", "diffusers", "transformers", "numpy"},
 }
-MAY_NOT_LOAD = {
-    "core": {"torch", "discord"},
-    "jobs": {"torch", "discord"},
-    "storage": {"torch", "discord"},
-    "bot": {"torch", "diffusers"},
+MAY_NOT_IMPORT = MAY_NOT_LOAD | {"vision": {"discord", "aiohttp", "sqlalchemy"}}  # anywhere in a module
+WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
+MAX_LINES = 400
+MAX_MODULES = {"": 12, "bot/cogs": 16}  # of a folder; every capability needs its command
+DOCUMENTED = ("core", "storage", "vision", "jobs", "studio", "host")  # every public name has its docstring
+COMING = {"web"}  # packages of the layers that are not there yet
+
+# What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.
+NOT_YET: dict[str, set[str]] = {
+    "arrows up": {
+        "bot.alerts → host.logs",
+        "studio.asking.completion → bot.asking",
+        "studio.asking.completion → bot.client",
+        "studio.asking.hints → bot.ui.replies",
+        "studio.asking.regions → bot.client",
+        "studio.pictures.intake → bot.wire.addresses",
+    },
+    "libraries": {
+        "studio.asking.completion: discord",
+        "studio.asking.hints: discord",
+        "studio.asking.sources: discord",
+        "studio.pictures.intake: aiohttp",
+        "studio.pictures.intake: discord",
+    },
+    "circles": {
+        "bot.asking",
+        "bot.client",
+        "bot.ui.job_buttons",
+        "studio.asking.regions",
+        "vision.engine.engine",
+        "vision.engine.together",
+    },
+    "long modules": {
+        "benchmarks.parameters",
+        "bot.client",
+        "bot.delivery.delivery",
+        "core.grammar.flags",
+        "demo.captions",
+        "demo.drawing",
+        "demo.evaluate",
+        "jobs.dispatcher",
+        "jobs.local",
+        "jobs.queue",
+        "storage.jobs",
+        "studio.moderation.moderator",
+        "studio.moderation.terms",
+        "vision.drawing.generate",
+        "vision.engine.engine",
+        "vision.weights.catalog",
+        "vision.worker",
+    },
+    "wide folders": {
+        "demo",
+    },
+    "docstrings": {
+        "core.grammar.flags",
+        "core.preferences",
+        "core.redact",
+        "jobs.dispatcher",
+        "jobs.estimate",
+        "jobs.feed",
+        "jobs.local",
+        "jobs.placement",
+        "jobs.policy",
+        "jobs.queue",
+        "jobs.waitlist",
+        "storage.connection",
+        "storage.files",
+        "storage.jobs",
+        "storage.members",
+        "storage.moderation",
+        "storage.people",
+        "storage.privacy",
+        "storage.records",
+        "storage.schema",
+        "storage.sqlite_file",
+        "studio.asking.actions",
+        "studio.asking.hints",
+        "studio.asking.regions",
+        "studio.authority",
+        "studio.directory",
+        "studio.moderation.classifier",
+        "studio.moderation.lookalikes",
+        "studio.moderation.moderator",
+        "studio.pictures.gate",
+        "studio.pictures.intake",
+        "studio.privacy",
+        "vision.capabilities.outpaint",
+        "vision.capabilities.region",
+        "vision.capabilities.upscale",
+        "vision.drawing.checkpoint",
+        "vision.engine.denoiser",
+        "vision.image_model.seamless",
+        "vision.protocol",
+        "vision.reporter",
+        "vision.safety",
+        "vision.weights.trust",
+        "vision.worker",
+    },
+    "loads of studio": {
+        "aiohttp",
+        "discord",
+    },
 }
-BOT_FILES = [
-    p.relative_to(ROOT).with_suffix("")
-    for p in (ROOT / "bot").rglob("*.py")
-    if p.stem not in ("__init__", "__main__")
-]
-BOT_MODULES = sorted(".".join(p.parts) for p in BOT_FILES)
 
 
-def _imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.partition(".")[0])
-    return names
+MODULES = structure.read(structure.packages())
 
 
-@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
-def test_imports_point_one_way(folder: str) -> None:
-    others = set(MAY_IMPORT) - MAY_IMPORT[folder] - {folder}
-    wrong = {
-        str(p.relative_to(ROOT)): sorted(_imports(p) & (others | MAY_NOT_LOAD.get(folder, set())))
-        for p in (ROOT / folder).rglob("*.py")
-    }
-    assert {path: names for path, names in wrong.items() if names} == {}
+def _is_met(rule: str, breaches: set[str]) -> None:
+    excused = NOT_YET.get(rule, set())
+    assert breaches - excused == set(), rule
+    assert excused - breaches == set(), f"{rule}: take these out of NOT_YET"
 
 
-def test_importing_the_whole_bot_loads_no_tensor_library() -> None:
-    code = (
-        f"import sys, {', '.join(BOT_MODULES)}; print(sorted({{'torch', 'diffusers', 'transformers',"
-        " 'numpy'} & set(sys.modules)))"
+def test_every_package_of_the_layers_is_there_and_holds_modules() -> None:
+    counted = Counter(module.package for module in MODULES.values() if not module.is_init)
+    named = {name for layer in structure.LAYERS for name in layer} | set(structure.BESIDE)
+    assert {name for name in named if not counted[name]} == COMING
+    assert sum(counted.values()) > 100
+
+
+def test_imports_are_found_under_type_checking_and_in_functions(tmp_path) -> None:
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "job.py").write_text("import torch.nn\n")
+    (tmp_path / "core" / "events.py").write_text("")
+    (tmp_path / "bot" / "__init__.py").write_text("")
+    (tmp_path / "bot" / "client.py").write_text(
+        "if TYPE_CHECKING:\n    from core.job import Job\n"
+        "def f():\n    from core import events\n    from . import ui\n"
     )
+    (tmp_path / "bot" / "ui.py").write_text("from .client import Client\n")
+    modules = structure.read(["core", "bot"], tmp_path)
+    assert modules["bot.client"].imports == {"core.job", "core.events", "bot.ui"}
+    assert modules["core.job"].libraries == {"torch"}
+    assert structure.circles(structure.graph(modules)) == [["bot.client", "bot.ui"]]
+
+
+def test_imports_point_one_way() -> None:
+    wrong = {
+        f"{module.name} → {other}"
+        for module in MODULES.values()
+        for other in module.imports
+        if MODULES[other].package not in structure.allowed(module.package) | {module.package}
+    }
+    _is_met("arrows up", wrong - {WAY_IN})
+
+
+def test_the_benchmarks_and_the_tests_are_imported_by_nobody() -> None:
+    assert {m.name for m in MODULES.values() if m.libraries & {"benchmarks", "tests", "docs"}} == set()
+
+
+def test_each_package_imports_only_libraries_of_its_own_room() -> None:
+    wrong = {
+        f"{module.name}: {library}"
+        for module in MODULES.values()
+        for library in module.libraries & MAY_NOT_IMPORT.get(module.package, set())
+    }
+    _is_met("libraries", wrong)
+
+
+def test_there_are_no_circles_of_imports() -> None:
+    circles = structure.circles(structure.graph(MODULES))
+    _is_met("circles", {name for circle in circles for name in circle})
+
+
+@pytest.mark.parametrize("package", sorted(MAY_NOT_LOAD))
+def test_importing_a_whole_package_loads_nothing_heavy(package: str) -> None:
+    names = [m.name for m in MODULES.values() if m.package == package and "migrations" not in m.name]
+    code = f"import sys, {', '.join(names)}; print(*sorted({MAY_NOT_LOAD[package]} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    _is_met(f"loads of {package}", set(run.stdout.split()))
+
+
+def test_no_module_is_longer_than_its_reader_is_patient() -> None:
+    modules = [*MODULES.values(), *structure.read(["benchmarks", "docs"]).values()]
+    assert len(modules) > 150
+    _is_met("long modules", {module.name for module in modules if module.lines > MAX_LINES})
+
+
+def test_no_folder_holds_more_modules_than_one_takes_in() -> None:
+    counted = Counter(module.folder for module in MODULES.values() if not module.is_init)
+    _is_met("wide folders", {f for f, n in counted.items() if n > MAX_MODULES.get(f, MAX_MODULES[""])})
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    modules = [module for module in MODULES.values() if module.package in DOCUMENTED]
+    _is_met("docstrings", {module.name for module in modules if structure.undocumented(module)})
 
 
 def test_the_extensions_are_the_files_of_the_folder() -> None:
-    folder = ROOT / "bot" / "cogs"
-    files = {
-        ".".join(("bot", "cogs", *p.relative_to(folder).with_suffix("").parts))
-        for p in folder.rglob("*.py")
-        if p.stem != "__init__"
-    }
+    files = {m.name for m in MODULES.values() if m.folder.startswith("bot/cogs") and not m.is_init}
     assert set(EXTENSIONS) == files
-    assert len(EXTENSIONS) == len(files)
+    assert len(EXTENSIONS) == len(files) > 10
 
 
-def test_every_capability_has_its_file_and_its_cog() -> None:
-    from core.requests import REQUESTS
-
+def test_every_capability_has_its_request_its_file_and_its_command() -> None:
     kinds = {cls.kind for cls in REQUESTS}
-    capabilities = {p.stem for p in (ROOT / "vision" / "capabilities").glob("*.py") if p.stem != "__init__"}
-    cogs = {p.stem for p in (ROOT / "bot" / "cogs").glob("*.py")}
-    assert capabilities <= kinds
-    assert capabilities <= cogs
+    files = {m.path.stem for m in MODULES.values() if m.folder == "vision/capabilities" and not m.is_init}
+    cogs = {m.path.stem for m in MODULES.values() if m.folder == "bot/cogs"}
+    assert set(CAPABILITIES) == files == kinds
+    assert len(CAPABILITIES) == len(files) > 5
+    assert files <= cogs
 
 
 def test_the_example_of_settings_is_complete_and_shows_the_defaults() -> None:

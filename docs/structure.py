@@ -1,0 +1,354 @@
+"""Reads the shape of the program from its source: modules, who imports whom, circles, sizes, docstrings.
+
+``python -m docs.structure`` writes docs/structure.md and docs/structure.svg; with ``--check`` it writes
+nothing and says whether arrows and folders of the committed page are still those of the code. ``--figures``
+prints one line of figures for each folder.
+"""
+
+import argparse
+import ast
+import statistics
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docs.structure_svg import picture
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = (
+    ("core",),
+    ("storage", "vision"),
+    ("jobs",),
+    ("studio",),
+    ("bot", "web"),
+    ("host",),
+)  # the lowest first
+BESIDE = {"demo": {"core", "vision"}}  # a package beside the layers and what it may import
+LONG_LINE = 110  # characters
+PAGE = ROOT / "docs" / "structure.md"
+
+Graph = dict[str, set[str]]
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file. ``imports``: modules of ours, wherever in the file they are imported; ``libraries``:
+    all other top-level names that it imports."""
+
+    name: str
+    path: Path
+    text: str = field(repr=False)
+    tree: ast.Module = field(repr=False)
+    imports: frozenset[str] = frozenset()
+    libraries: frozenset[str] = frozenset()
+
+    @property
+    def package(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def folder(self) -> str:
+        return self.path.parent.relative_to(ROOT).as_posix()
+
+    @property
+    def lines(self) -> int:
+        return self.text.count("\n")
+
+    @property
+    def is_init(self) -> bool:
+        return self.path.stem == "__init__"
+
+
+def packages(root: Path = ROOT) -> list[str]:
+    """Return the packages that exist, the lowest layer first and those beside the layers last."""
+    names = [name for layer in LAYERS for name in layer] + list(BESIDE)
+    return [name for name in names if (root / name).is_dir()]
+
+
+def allowed(package: str) -> set[str]:
+    """Return the packages that ``package`` may import besides itself: everything in lower layers."""
+    if package in BESIDE:
+        return BESIDE[package]
+    layer = next(i for i, names in enumerate(LAYERS) if package in names)
+    return {name for names in LAYERS[:layer] for name in names}
+
+
+def read(names: Iterable[str], root: Path = ROOT) -> dict[str, Module]:
+    """Read every module of the packages ``names``, by its dotted name."""
+    paths = {_dotted(path, root): path for name in names for path in sorted((root / name).rglob("*.py"))}
+    return {name: _module(name, path, paths.keys()) for name, path in paths.items()}
+
+
+def _dotted(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _module(name: str, path: Path, known: Iterable[str]) -> Module:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text, str(path))
+    imported = set(_imported(tree, name if path.stem == "__init__" else name.rpartition(".")[0]))
+    ours = {found for full in imported if (found := _longest(full, known))} - {name}
+    libraries = {full.partition(".")[0] for full in imported if not _longest(full, known)}
+    return Module(name, path, text, tree, frozenset(ours), frozenset(libraries))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the full names of everything imported, also inside functions and under TYPE_CHECKING."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            source = ".".join(part for part in (base, node.module) if part)
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _longest(full: str, known: Iterable[str]) -> str | None:
+    """Return the module that ``full`` names, or the module that holds the name ``full``; None if not ours."""
+    parts = full.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if name in known), None)
+
+
+def graph(modules: dict[str, Module]) -> Graph:
+    """Return who imports whom, module by module."""
+    return {name: set(module.imports) for name, module in modules.items()}
+
+
+def arrows(modules: dict[str, Module], by: str = "package") -> dict[tuple[str, str], int]:
+    """Count the imports between packages, or with ``by="folder"`` between folders."""
+    counted: dict[tuple[str, str], int] = {}
+    for module in modules.values():
+        for other in module.imports:
+            pair = (getattr(module, by), getattr(modules[other], by))
+            if pair[0] != pair[1]:
+                counted[pair] = counted.get(pair, 0) + 1
+    return counted
+
+
+def circles(edges: Graph) -> list[list[str]]:
+    """Return every group of two names or more that reach each other, by Tarjan's algorithm for strongly
+    connected components."""
+    found: list[list[str]] = []
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(name: str) -> None:
+        order[name] = lowest[name] = len(order)
+        stack.append(name)
+        for other in edges[name]:
+            if other not in order:
+                visit(other)
+            if other in stack:
+                lowest[name] = min(lowest[name], lowest[other])
+        if lowest[name] == order[name]:
+            start = stack.index(name)
+            found.append(sorted(stack[start:]))
+            del stack[start:]
+
+    for name in edges:
+        if name not in order:
+            visit(name)
+    return [group for group in found if len(group) > 1]
+
+
+def reached(edges: Graph, starts: Iterable[str]) -> set[str]:
+    """Return ``starts`` and everything that they import, directly or through others."""
+    seen: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += edges[name]
+    return seen
+
+
+def public(module: Module) -> Iterator[tuple[str, Definition]]:
+    """Yield the public functions and classes of a module and the public methods of these classes; none of a
+    migration, whose functions Alembic names."""
+    if module.folder.endswith("migrations/versions"):
+        return
+    for node in module.tree.body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            yield f"{module.name}.{node.name}", node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(inner, Definition) and not inner.name.startswith("_"):
+                    yield f"{module.name}.{node.name}.{inner.name}", inner
+
+
+def documented(node: Definition) -> bool:
+    """Whether a name has a docstring, or needs none: a Discord command, whose description members read, or an
+    override."""
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    return ast.get_docstring(node) is not None or any(
+        "description=" in text or text in ("override", "overload") or text.endswith(".setter")
+        for text in decorators
+    )
+
+
+def undocumented(module: Module) -> list[str]:
+    """Return the public names without a docstring."""
+    return [name for name, node in public(module) if not documented(node)]
+
+
+def function_lengths(module: Module) -> list[int]:
+    """Return the lines of every function, from its ``def`` to its last line, docstring included."""
+    functions = (n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [(n.end_lineno or n.lineno) - n.lineno + 1 for n in functions]
+
+
+def long_lines(module: Module) -> int:
+    """Count the lines of more than LONG_LINE characters."""
+    return sum(len(line) > LONG_LINE for line in module.text.splitlines())
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a folder measures. ``modules`` leaves its ``__init__.py`` out; ``median`` and ``p90``: lines of a
+    function."""
+
+    modules: int
+    lines: int
+    longest: str
+    longest_lines: int
+    functions: int
+    median: float
+    p90: float
+    over: int
+    public: int
+    documented: int
+
+
+def figures(modules: list[Module]) -> Figures:
+    """Measure the modules of one folder, or of several together."""
+    lengths = sorted(length for module in modules for length in function_lengths(module)) or [0]
+    longest = max(modules, key=lambda module: module.lines)
+    names = [node for module in modules for _, node in public(module)]
+    return Figures(
+        modules=sum(not module.is_init for module in modules),
+        lines=sum(module.lines for module in modules),
+        longest=longest.path.name,
+        longest_lines=longest.lines,
+        functions=len(lengths),
+        median=statistics.median(lengths),
+        p90=lengths[int(0.9 * (len(lengths) - 1))],
+        over=sum(long_lines(module) for module in modules),
+        public=len(names),
+        documented=sum(documented(node) for node in names),
+    )
+
+
+def folders(modules: dict[str, Module]) -> dict[str, list[Module]]:
+    """Group the modules by folder, in the order of the layers."""
+    grouped: dict[str, list[Module]] = {}
+    for module in modules.values():
+        grouped.setdefault(module.folder, []).append(module)
+    return grouped
+
+
+def _knows(members: list[Module]) -> str:
+    """Return the first sentence that the folder's ``__init__.py`` says about it."""
+    inits = [ast.get_docstring(module.tree) or "" for module in members if module.is_init]
+    sentence = " ".join((inits or [""])[0].split()).partition(". ")[0]
+    return sentence.rstrip(".").replace("|", "\\|")
+
+
+def page(modules: dict[str, Module]) -> str:
+    """Return docs/structure.md."""
+    between = arrows(modules, "folder")
+    rows = [_row(folder, members, between) for folder, members in folders(modules).items()]
+    return "\n".join([HEAD, *rows, "", *_sums(modules), ""])
+
+
+HEAD = """\
+# Structure
+
+Written by `make structure` from the code; a test holds that arrows and folders are those of the code.
+
+![The packages and their import arrows](structure.svg)
+
+An arrow goes from a package to one that it imports, with the number of imports; types and imports inside
+functions count. Arrows point down only: `core ← storage, vision ← jobs ← studio ← bot, web ← host`; `demo`
+stands beside and knows `core` and `vision`.
+
+| folder | what it is | modules | lines | longest | imports |
+|---|---|---|---|---|---|"""
+
+
+def _row(folder: str, members: list[Module], between: dict[tuple[str, str], int]) -> str:
+    of = figures(members)
+    imports = ", ".join(f"`{other}`" for one, other in sorted(between) if one == folder)
+    longest = f"`{of.longest}` {of.longest_lines}"
+    return f"| `{folder}` | {_knows(members)} | {of.modules} | {of.lines} | {longest} | {imports} |"
+
+
+def _sums(modules: dict[str, Module]) -> Iterator[str]:
+    yield "| package | functions | median lines | 90th percentile | lines over 110 | docstrings |"
+    yield "|---|---|---|---|---|---|"
+    for name in packages():
+        of = figures([module for module in modules.values() if module.package == name])
+        share = f"{of.documented} of {of.public}"
+        yield f"| `{name}` | {of.functions} | {of.median:g} | {of.p90:g} | {of.over} | {share} |"
+
+
+def told(text: str) -> set[tuple[str, str]]:
+    """Return what matters of a page: each folder with the folders that it imports."""
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `") and line.count("|") == 7]
+    return {(row[1].strip(), row[6].strip()) for row in rows}
+
+
+def is_current(modules: dict[str, Module]) -> bool:
+    """Whether the committed page and picture show the arrows and folders of the code."""
+    drawn = (ROOT / "docs" / "structure.svg").read_text(encoding="utf-8")
+    shown = all(f'id="{one}-{other}"' in drawn for one, other in arrows(modules))
+    return told(PAGE.read_text(encoding="utf-8")) == told(page(modules)) and shown
+
+
+def write() -> None:
+    """Write docs/structure.md and docs/structure.svg."""
+    modules = read(packages())
+    boxes = {name: _box(name, modules) for name in packages()}
+    PAGE.write_text(page(modules), encoding="utf-8")
+    (ROOT / "docs" / "structure.svg").write_text(picture(boxes, arrows(modules)), encoding="utf-8")
+
+
+def _box(package: str, modules: dict[str, Module]) -> list[tuple[str, int, int]]:
+    """Return a package's folders, each with the number of its modules and its lines."""
+    grouped = folders({name: module for name, module in modules.items() if module.package == package})
+    measured = {folder: figures(members) for folder, members in grouped.items()}
+    return [(folder, of.modules, of.lines) for folder, of in measured.items()]
+
+
+def print_figures() -> None:
+    """Print functions' lengths, lines over 110 characters and docstrings, by folder and all together."""
+    modules = read(packages())
+    print(f"{'folder':24} {'modules':>7} {'lines':>6} {'median':>6} {'p90':>4} {'>110':>4}  docstrings")
+    for folder, members in [*folders(modules).items(), ("all", list(modules.values()))]:
+        of = figures(members)
+        share = f"{of.documented}/{of.public}"
+        print(f"{folder:24} {of.modules:7} {of.lines:6} {of.median:6g} {of.p90:4g} {of.over:4}  {share}")
+
+
+def main() -> None:
+    """Write, check or print, as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if the page is old")
+    parser.add_argument("--figures", action="store_true", help="print figures for each folder")
+    args = parser.parse_args()
+    if args.figures:
+        print_figures()
+    elif not args.check:
+        write()
+    elif not is_current(read(packages())):
+        sys.exit("docs/structure.md or docs/structure.svg is old: run `make structure`")
+
+
+if __name__ == "__main__":
+    main()
