@@ -65,3 +65,9 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, at most 160 characters; its class when it has no text."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 160 else line[:157] + "…"

@@ -39,7 +39,7 @@ from studio.moderation.moderator import Choices, Moderator
 from studio.privacy import Periods, Privacy
 from studio.services import Services
 from vision.protocol import WorkerConfig
-from vision.weights.catalog import probe_devices
+from vision.weights.describe import probe_devices
 
 if TYPE_CHECKING:
     from bot.sandbox import Page

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.errors import AtelierError
 from core.settings import Settings
-from vision.weights import catalog, trust
+from vision.weights import describe, trust
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
     "discord.py": "2.7.1",
@@ -128,7 +128,7 @@ async def _database(settings: Settings) -> Check:
 
 
 def _devices(settings: Settings) -> Iterator[Check]:
-    found = catalog.probe_devices()
+    found = describe.probe_devices()
     if not found:
         yield Check(
             "Device",
@@ -164,7 +164,7 @@ def _devices(settings: Settings) -> Iterator[Check]:
 
 
 def configured(settings: Settings) -> dict[str, str]:
-    """Role → model, of everything that is listed; see catalog.describe_models."""
+    """Role → model, of everything that is listed; see describe.describe_models."""
     more = {f"image {name}": spec for name, spec in settings.image_models.items()}
     return {
         **settings.models,
@@ -180,7 +180,7 @@ def _setting(role: str) -> str:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    for info in catalog.describe_models(configured(settings), settings.data_dir / "cache"):
+    for info in describe.describe_models(configured(settings), settings.data_dir / "cache"):
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem:
             yield Check("Model", True, text)
@@ -224,13 +224,13 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
     """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what
     pins their contents. 1 if one has a problem."""
     cache = settings.data_dir / "cache"
-    infos = catalog.describe_models(configured(settings), cache)
+    infos = describe.describe_models(configured(settings), cache)
     fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
     tried = {}
     if load:
         here = {i.role: i.spec for i in infos if not i.problem}
         tried = (
-            catalog.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
+            describe.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
         )
     wrong = False
     for info in infos:

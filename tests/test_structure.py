@@ -69,7 +69,6 @@ NOT_YET: dict[str, set[str]] = {
         "studio.moderation.terms",
         "vision.drawing.generate",
         "vision.engine.engine",
-        "vision.weights.catalog",
         "vision.worker",
     },
     "wide folders": {
@@ -117,7 +116,6 @@ NOT_YET: dict[str, set[str]] = {
         "vision.protocol",
         "vision.reporter",
         "vision.safety",
-        "vision.weights.trust",
         "vision.worker",
     },
     "loads of studio": {

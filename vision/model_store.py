@@ -15,17 +15,17 @@ from typing import Any
 
 import torch
 
-from core.errors import ModelError, UserError
+from core.errors import ModelError, UserError, first_line
 from vision import devices
 from vision.engine import Seat, building
 from vision.image_model import compiled
-from vision.image_model.model import ImageModel, short
+from vision.image_model.model import ImageModel
 from vision.image_model.model import load as load_image_model
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.reporter import Reporter
 from vision.weights import card as cards
-from vision.weights import catalog, trust
+from vision.weights import contents, hub, local, sources, trust
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Models:
         none begins meanwhile."""
         self._coming = key
         try:
-            source = catalog.parse(spec)
+            source = sources.parse(spec)
             report = _Progress(source.name, reporter)
             path, weights = reporter.aside(lambda: self._find(source, report), loading=True)
             self._take_in()
@@ -152,18 +152,18 @@ class Models:
         for key in list(self._arrived):
             self._held[key] = self._arrived.pop(key)
 
-    def _find(self, source: catalog.ModelSource, report: Callable[[float], None]) -> tuple[Path, int]:
+    def _find(self, source: sources.ModelSource, report: Callable[[float], None]) -> tuple[Path, int]:
         """Where its files lie, and the bytes of its weights. ModelError for files that aren't what they
         should be."""
         path = self._path(source, report)
-        catalog.verify(source, path, Path(self.config.cache_dir))
-        return path, self._weights(path)
+        local.verify(source, path, Path(self.config.cache_dir))
+        return path, contents.bytes_in_memory(path, self.dtype.itemsize)
 
     @building.apart()
     def _load(
         self,
         role: str,
-        source: catalog.ModelSource,
+        source: sources.ModelSource,
         path: Path,
         weights: int,
         report: Callable[[float], None],
@@ -171,7 +171,7 @@ class Models:
     ) -> _Held:
         start = time.monotonic()
         threads = devices.choose_threads(self.config.cpu_threads, weights)
-        _warm(catalog.weight_files(path), report, check)
+        _warm(contents.weight_files(path), report, check)
         if role == "image":
             offload = devices.choose_offload(self.device, self.config.offload, weights)
             offline = not self.config.allow_download
@@ -210,9 +210,9 @@ class Models:
             return
         problem = ""
         try:
-            source = catalog.parse(spec)
+            source = sources.parse(spec)
             path = self._path(source, lambda fraction: None)
-            catalog.verify(source, path, Path(self.config.cache_dir))
+            local.verify(source, path, Path(self.config.cache_dir))
             model.lay_tiny(path)
         except ModelError as error:
             problem = str(error)
@@ -222,7 +222,7 @@ class Models:
     def _load_reader(self, role: str, path: Path, name: str) -> Any:
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
-        catalog.check_folder(path)
+        contents.check_folder(path)
         try:
             return importlib.import_module(READERS[role]).load(
                 path, name, cards.read(path), self.device, self.dtype
@@ -231,11 +231,11 @@ class Models:
             if devices.is_out_of_memory(error):
                 raise
             log.exception("%s doesn't load", name)
-            raise ModelError(f"{name} doesn't load: {short(error)}") from error
+            raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
 
-    def _path(self, source: catalog.ModelSource, report: Callable[[float], None]) -> Path:
+    def _path(self, source: sources.ModelSource, report: Callable[[float], None]) -> Path:
         cache = Path(self.config.cache_dir)
-        path = catalog.find(source, cache)
+        path = local.find(source, cache)
         if path is not None:
             return path
         if source.kind != "hub":
@@ -243,7 +243,7 @@ class Models:
         if not self.config.allow_download:
             raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
         half = self.dtype != torch.float32
-        return catalog.fetch(
+        return hub.fetch(
             source, cache, token=self.config.hf_token, half=half, report=lambda f: report(f * 0.5)
         )
 
@@ -260,32 +260,17 @@ class Models:
                 else "the host hasn't set up any"
             )
             raise UserError(f"`lora` is `{name}`; {known}.")
-        path = self._pinned(spec, _Progress(catalog.parse(spec).name, reporter))
+        path = self._pinned(spec, _Progress(sources.parse(spec).name, reporter))
         if path.is_dir():
             trust.check_contents(path)
-        return catalog.lora_file(path)
+        return contents.lora_file(path)
 
     def _pinned(self, spec: str, report: Callable[[float], None]) -> Path:
         """Where ``spec`` lies. ModelError if it isn't what was pinned or fetched."""
-        source = catalog.parse(spec)
+        source = sources.parse(spec)
         path = self._path(source, report)
-        catalog.check_pin(source, path, Path(self.config.cache_dir))
+        local.check_pin(source, path, Path(self.config.cache_dir))
         return path
-
-    def _weights(self, path: Path) -> int:
-        """Bytes in memory at our dtype, from the files' headers."""
-        sizes = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-        total = 0
-        for file in catalog.weight_files(path):
-            for name, entry in catalog.header(file).items():
-                if name != "__metadata__":
-                    begin, end = entry["data_offsets"]
-                    total += (
-                        (end - begin) * self.dtype.itemsize // sizes[entry["dtype"]]
-                        if entry["dtype"] in sizes
-                        else end - begin
-                    )
-        return total
 
     def _make_room(self, weights: int) -> bool:
         """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a

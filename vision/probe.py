@@ -27,7 +27,7 @@ def devices() -> list[dict]:
 
 def load(call: dict) -> None:
     """Load each configured model; one line {"role", "problem", "seconds"} as it is known. Roles: see
-    catalog.describe_models."""
+    describe.describe_models."""
     import time
     from dataclasses import replace
 

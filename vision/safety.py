@@ -62,10 +62,10 @@ def from_folder(folder: Path) -> Score:
     import torch
 
     from vision.readers import vit
-    from vision.weights import catalog
+    from vision.weights import contents
 
     torch.set_num_threads(1)
-    catalog.check_folder(folder)
+    contents.check_folder(folder)
     classifier = vit.load(folder, folder.name, {}, "cpu", torch.float32)
     labels = list(classifier.model.config.id2label.values())
     if not any(word in str(label).lower() for label in labels for word in UNSAFE):

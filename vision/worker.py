@@ -40,7 +40,7 @@ from vision.protocol import (
     WorkerConfig,
 )
 from vision.reporter import Leaving, Reporter
-from vision.weights import catalog
+from vision.weights import contents, identify, local, sources
 
 if TYPE_CHECKING:
     from vision.drawing.checkpoint import Checkpoint, Pace
@@ -224,11 +224,11 @@ def everything_here(config: WorkerConfig) -> bool:
     )
     for spec in (*models, *others):
         with contextlib.suppress(ModelError):
-            source = catalog.parse(spec)
-            path = catalog.find(source, Path(config.cache_dir))
+            source = sources.parse(spec)
+            path = local.find(source, Path(config.cache_dir))
             if source.kind == "hub" and path is None:
                 return False
-            if source.kind == "file" and spec in models and path and catalog.config_folder(path) is None:
+            if source.kind == "file" and spec in models and path and contents.config_folder(path) is None:
                 return False
     return True
 
@@ -271,8 +271,8 @@ def _import_pipelines(config: WorkerConfig) -> None:
     import diffusers
 
     with contextlib.suppress(AtelierError, OSError, AttributeError, KeyError):
-        path = catalog.find(catalog.parse(config.models["image"]), Path(config.cache_dir))
-        family = catalog.family_of_folder(path) if path and path.is_dir() else None
+        path = local.find(sources.parse(config.models["image"]), Path(config.cache_dir))
+        family = identify.family_of_folder(path) if path and path.is_dir() else None
         for name in {family.text, family.image, family.inpaint} - {None} if family else ():
             getattr(diffusers, name)
 

@@ -9,7 +9,7 @@ import pytest
 from core.settings import load as load_settings
 from host.cli import main
 from host.doctor import doctor
-from vision.weights import catalog
+from vision.weights import describe
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             {"device": name, "name": name, "memory": 2**34, "free": 2**33}
             for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))
         ]
-        monkeypatch.setattr(catalog, "probe_devices", lambda: found)
+        monkeypatch.setattr(describe, "probe_devices", lambda: found)
         settings = load_settings({"DATA_DIR": str(tmp_path), **environment}, Path("/nonexistent/.env"))
         return doctor(settings), capsys.readouterr().out
 

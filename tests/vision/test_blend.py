@@ -11,7 +11,7 @@ from PIL import Image
 from core.requests import BlendRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
-from tests.vision.test_families import FAMILY_NAMES, pixels
+from tests.vision.families.test_families import FAMILY_NAMES, pixels
 from vision.capabilities import blend, capability
 from vision.model_store import Models
 

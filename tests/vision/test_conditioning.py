@@ -15,7 +15,7 @@ from PIL import Image
 from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
-from tests.vision.test_families import FAMILY_NAMES, SAME, apart
+from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
 from vision.drawing import conditioning, parameters
 from vision.drawing.conditioning import Conditioning, Encoded
 from vision.drawing.parameters import Wording

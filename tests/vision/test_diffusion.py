@@ -11,7 +11,7 @@ import torch
 from core.errors import OutOfMemory
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
-from tests.vision.test_families import SAME, apart
+from tests.vision.families.test_families import SAME, apart
 from vision.drawing.generate import BlankPicture
 from vision.model_store import Models
 from vision.protocol import WorkerConfig

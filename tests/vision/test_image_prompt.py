@@ -12,7 +12,7 @@ from PIL import Image
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_families import FAMILY_NAMES, SAME, apart, pixels
+from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.capabilities import capability
 from vision.drawing import image_prompt
 from vision.model_store import Models

@@ -17,7 +17,7 @@ from core.errors import ModelError
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
-from tests.vision.test_families import SAME, apart, pixels
+from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability
 from vision.image_model import ip_adapter
 from vision.model_store import Models

@@ -18,8 +18,8 @@ from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision import test_engine
 from tests.vision.conftest import ask
+from tests.vision.families.test_families import apart as pictures_apart
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
-from tests.vision.test_families import apart as pictures_apart
 from vision.drawing import generate, task
 from vision.families import Mode
 from vision.image_model import loras

@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.requests import RegionRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import FAMILY_NAMES
 from vision.capabilities import capability
 from vision.drawing import region_layout
 from vision.model_store import Models

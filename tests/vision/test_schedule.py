@@ -12,7 +12,7 @@ import torch
 from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_families import FAMILY_NAMES, apart
+from tests.vision.families.test_families import FAMILY_NAMES, apart
 from vision.drawing import early_stop
 from vision.image_model.model import SCHEDULERS
 from vision.model_store import Models

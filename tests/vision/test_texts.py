@@ -7,7 +7,7 @@ import torch
 
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
-from tests.vision.test_families import apart
+from tests.vision.families.test_families import apart
 from vision.image_model.text_cache import Texts
 
 

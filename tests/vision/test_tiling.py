@@ -13,7 +13,7 @@ from core.requests import ImagineRequest, VariationRequest
 from demo.training import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, ask
-from tests.vision.test_families import FAMILY_NAMES, SAME, apart, pixels
+from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
 from vision.image_model import seamless
 from vision.image_model.seamless import Rolling
 from vision.model_store import Models

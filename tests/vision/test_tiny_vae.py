@@ -19,15 +19,15 @@ from core.settings import load as load_settings
 from host import doctor
 from tests import tiny
 from tests.vision.conftest import ask
+from tests.vision.families.test_families import pixels
 from tests.vision.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.test_diffusion import tamper
-from tests.vision.test_families import pixels
 from vision import worker
 from vision.drawing.generate import BlankPicture
 from vision.families import Mode
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import catalog, trust
+from vision.weights import describe, trust
 
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux", "z-image")
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, draft=True)
@@ -198,14 +198,14 @@ def test_the_list_of_models_shows_and_tries_them(folders: dict[str, Path], tmp_p
     configured = {
         role: spec for role, spec in doctor.configured(settings).items() if role.startswith(("image", "tiny"))
     }
-    infos = {info.role: info for info in catalog.describe_models(configured, tmp_path)}
+    infos = {info.role: info for info in describe.describe_models(configured, tmp_path)}
     assert infos["image xl"].family == "Stable Diffusion XL" and "jobs share steps" in infos["image xl"].notes
     assert "4 channels" in infos["tiny stable-diffusion"].notes[0]
     assert (
         "no family sdxl" in infos["tiny sdxl"].problem and "stable-diffusion-xl" in infos["tiny sdxl"].problem
     )
     del configured["tiny sdxl"]
-    tried = catalog.try_models(configured, tmp_path)
+    tried = describe.try_models(configured, tmp_path)
     assert tried.keys() == configured.keys()
     assert [tried[role] for role in ("image", "image xl", "tiny stable-diffusion")] == ["", "", ""]
     assert (

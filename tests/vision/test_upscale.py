@@ -15,7 +15,7 @@ from core.errors import UserError
 from core.requests import UpscaleRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_families import FAMILY_NAMES
+from tests.vision.families.test_families import FAMILY_NAMES
 from tests.vision.test_imagine import with_card
 from vision.capabilities import upscale
 from vision.model_store import Models

@@ -24,7 +24,7 @@ from core.requests import (
 )
 from tests import tiny
 from tests.vision.conftest import SHA
-from tests.vision.test_families import SAME, apart
+from tests.vision.families.test_families import SAME, apart
 from vision import worker
 from vision.protocol import (
     Broke,

@@ -1,7 +1,7 @@
 """Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text."""
 
+from vision.families import clip_text
 from vision.families.family import Family
-from vision.image_model import clip_text
 
 
 def _adjust(configs):

@@ -1,7 +1,7 @@
 """Stable Diffusion XL: a larger UNet with two text encoders."""
 
+from vision.families import clip_text
 from vision.families.family import Family
-from vision.image_model import clip_text
 
 
 def encode(pipe, words):

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.errors import ModelError
 from vision.image_model import seamless
-from vision.weights import catalog, trust
+from vision.weights import contents, trust
 
 log = logging.getLogger(__name__)
 ENCODER = "image_encoder"  # folder beside the adapter's weights, as in h94/IP-Adapter
@@ -64,8 +64,8 @@ def check(folder: Path) -> Path:
             f"{folder.name} has {len(files)} .safetensors files at its top; an IP-Adapter's folder has one,"
             f" and {ENCODER}/ beside it."
         )
-    catalog.check_folder(folder / ENCODER)
-    if not any(name.startswith("ip_adapter.") for name in catalog.header(files[0])):
+    contents.check_folder(folder / ENCODER)
+    if not any(name.startswith("ip_adapter.") for name in contents.header(files[0])):
         raise ModelError(f"{files[0].name} isn't an IP-Adapter.")
     return files[0]
 

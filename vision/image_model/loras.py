@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 from core.errors import ModelError, UserError
 from vision.engine import building
 from vision.reporter import Reporter
-from vision.weights import catalog
+from vision.weights import contents
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Loras:
 
     def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str]:
         path = self._find(name, reporter)
-        catalog.header(path)
+        contents.header(path)
         try:
             return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
         except (OSError, SafetensorError) as error:

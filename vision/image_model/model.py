@@ -15,7 +15,7 @@ from typing import Any
 import diffusers
 import torch
 
-from core.errors import ModelError, UserError
+from core.errors import ModelError, UserError, first_line
 from vision.engine import cache
 from vision.engine.denoiser import Denoiser, direct, name_of
 from vision.engine.turn import Turn
@@ -27,7 +27,7 @@ from vision.image_model.loras import Loras
 from vision.image_model.text_cache import Texts
 from vision.image_model.tiny_vae import TinyDecoder
 from vision.reporter import Reporter
-from vision.weights import catalog
+from vision.weights import config_files, contents, identify
 from vision.weights.card import Card
 
 FindLora = Callable[[str, Reporter], Path]
@@ -201,7 +201,7 @@ class ImageModel:
             for count in compiled.ROWS:
                 self._draw_in(twin, count)
         except Exception as error:  # nothing here is worth a model
-            log.warning("%s isn't compiled: %s", self.name, short(error))
+            log.warning("%s isn't compiled: %s", self.name, first_line(error))
             self.compiled = None
         if self.compiled is not None:
             log.info("%s compiled in %.1f s", self.name, time.monotonic() - start)
@@ -298,16 +298,16 @@ def load(
 ) -> ImageModel:
     """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit
     together."""
-    family, card = catalog.image_card(path)
+    family, card = identify.family_and_card(path)
     common = {"dtype": dtype, "local_files_only": True}
     try:
         if path.is_dir():
-            catalog.check_folder(path)
+            contents.check_folder(path)
             base = _class(family, path).from_pretrained(
-                path, use_safetensors=True, variant=catalog.variant(path), trust_remote_code=False, **common
+                path, use_safetensors=True, variant=contents.variant(path), trust_remote_code=False, **common
             )
         else:
-            config = catalog.config_folder(path)
+            config = contents.config_folder(path)
             common["local_files_only"] = offline or config is not None
             cls = getattr(diffusers, family.text)
             if not hasattr(cls, "from_single_file"):
@@ -319,19 +319,19 @@ def load(
         if "out of memory" in str(error).lower():
             raise
         log.exception("%s doesn't load", name)
-        raise ModelError(f"{name} doesn't load: {short(error)}") from error
+        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     report(0.9)
     _place(base, device, offload)
     if card.cache_threshold and not cache.enable(
         getattr(base, name_of(base) or "", None), card.cache_threshold
     ):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
-    return ImageModel(name, family, card, base, device, offload, catalog.identity(path), find_lora)
+    return ImageModel(name, family, card, base, device, offload, contents.identity(path), find_lora)
 
 
 def _class(family: Family, folder: Path) -> Any:
     """The text-to-image class; for a UNet made for masks (9 channels in) the inpainting one."""
-    masks = catalog.read_json(folder / "unet" / "config.json").get("in_channels") == 9
+    masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
     return getattr(diffusers, family.inpaint if masks else family.text)
 
 
@@ -340,9 +340,3 @@ def _place(pipe: Any, device: str, offload: str) -> None:
         pipe.enable_sequential_cpu_offload(device=device)
     elif offload == "none":
         pipe.to(device)
-
-
-def short(error: BaseException) -> str:
-    """The first line of what a library says, at most 160 characters."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line if len(line) <= 160 else line[:157] + "…"

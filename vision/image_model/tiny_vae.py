@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from core.errors import ModelError
-from vision.weights import catalog
+from vision.weights import contents
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class TinyDecoder:
 
 def check(folder: Path, pipe: Any) -> None:
     """ModelError when ``folder`` holds no tiny decoder, or one of other latents than those of ``pipe``."""
-    config = catalog.tiny_config(folder)
+    config = contents.tiny_config(folder)
     if hasattr(pipe.vae, "bn"):
         raise ModelError(
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
@@ -70,4 +70,4 @@ def load(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecode
         raise ModelError(f"{folder.name} doesn't load as a tiny decoder.") from error
     if info["missing_keys"]:
         raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
-    return TinyDecoder(vae.to(device), catalog.identity(folder))
+    return TinyDecoder(vae.to(device), contents.identity(folder))

@@ -1,9 +1,8 @@
-"""How one model likes to be used: its family's defaults, what its configuration files say, then its own
-``atelier.json``. No torch."""
+"""How one image model is best used: its family's defaults, what its configuration files say, then its own
+``atelier.json``. Loads no torch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -11,14 +10,18 @@ from typing import Any
 
 from core.errors import ModelError
 from vision.families.family import Family
+from vision.weights.config_files import read_json
 
 FILE = "atelier.json"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What ``--draft`` means for this model. lora: one for few steps that the host has set up, with its
-    weight; sampler: the one it wants."""
+    """What ``--draft`` means for this model.
+
+    lora: the name of one for few steps, as the host has set it up; "" = none. weight: of that LoRA. sampler:
+    the one it wants, None = the model's.
+    """
 
     num_inference_steps: int
     guidance_scale: float
@@ -29,10 +32,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class OutpaintCard:
-    """strength: of the inpainting, 0..1. max_area: of the canvas, in native areas.
+    """How this model extends a picture.
 
-    band: how much of the old picture is painted anew along extended edges, px at the model's scale; 0 =
-    native / 24, at least 16.
+    strength: of the inpainting, 0..1. max_area: of the canvas, in native areas. band: how much of the old
+    picture is painted again along extended edges, px at the model's scale; 0 = native / 24, at least 16.
     """
 
     strength: float = 0.92
@@ -42,10 +45,10 @@ class OutpaintCard:
 
 @dataclass(frozen=True)
 class StyleCard:
-    """The house style, which ``--stylize`` scales and ``--raw`` leaves out. words: as they would stand in a
-    prompt.
+    """The house style, which ``--stylize`` scales and ``--raw`` leaves out.
 
-    lora: one that the host has set up; weight: of it at the usual ``--stylize 100``.
+    words: as they would stand in a prompt. lora: the name of one that the host has set up, "" = none. weight:
+    of that LoRA at the usual ``--stylize 100``.
     """
 
     words: str = ""
@@ -55,15 +58,15 @@ class StyleCard:
 
 @dataclass(frozen=True)
 class Card:
-    """Defaults and abilities of one image model. Sides in px.
+    """Defaults and abilities of one image model. Sides are in px.
 
     native_size: side of the square it was trained on. multiple: sides are whole multiples of it. max_area:
-    largest picture, in native areas. output_scale: pictures are enlarged so many times after decoding.
+    largest picture, in native areas. output_scale: factor by which pictures are enlarged after decoding.
     strength: of image-to-image, 0..1. variation: the same for "subtle" and "strong"; upscale: for "subtle"
-    and "creative"; region: for the part of a picture that is painted anew; blend: from the pictures' mean.
-    negative: "prompt", "true_cfg" or "none". sampler: one of the prompt grammar's, None = as shipped.
-    cache_threshold: of First-Block-Cache, 0 = off: how much the first block's output may have changed since
-    the last step for the others to be skipped.
+    and "creative"; region: for the part of a picture that is painted again; blend: from the pictures' mean.
+    negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
+    cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
+    changed by less than this share since the last step; 0 = off.
     """
 
     native_size: int
@@ -98,36 +101,19 @@ class Card:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The folder's ``atelier.json`` as a dict, {} when there is none. ModelError when it isn't a JSON
+    """Return the folder's ``atelier.json``, {} when there is none. Raises ModelError when it isn't a JSON
     object."""
-    path = folder / FILE
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{FILE} of {folder.name} isn't valid JSON: {error}.") from error
-    if not isinstance(data, dict):
-        raise ModelError(f"{FILE} of {folder.name} isn't a JSON object.")
-    return data
+    return read_json(folder / FILE)
 
 
-def image_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
-    """The card of an image model. ``configs``: configuration file's stem or folder → JSON. Entries that
-    nobody knows are left alone."""
-    entries: dict[str, Any] = {
-        "native_size": family.native_size,
-        "multiple": family.multiple,
-        "num_inference_steps": family.num_inference_steps,
-        "guidance_scale": family.guidance_scale,
-        "draft": {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale},
-        "negative": family.negative,
-        "samplers": family.samplers,
-        **(family.defaults or {}),
-    }
-    for layer in (family.adjust(configs), own):
-        for key, value in layer.items():
-            entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
+def make(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> Card:
+    """Return the card of an image model: its family's defaults, then what its configuration says, then
+    ``own``.
+
+    configs: configuration file's folder or stem → JSON. own: the entries of ``atelier.json``; unknown ones
+    are ignored. Raises ModelError for an entry of the wrong type or range.
+    """
+    entries = _layered(_defaults(family), family.adjust(configs), own)
     known = {f.name for f in fields(Card)}
     try:
         entries["draft"] = Draft(**entries["draft"])
@@ -139,3 +125,25 @@ def image_card(family: Family, configs: Mapping[str, Mapping[str, Any]], own: Ma
         return Card(**{k: v for k, v in entries.items() if k in known})
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{FILE} can't be used: {error}.") from error
+
+
+def _defaults(family: Family) -> dict[str, Any]:
+    return {
+        "native_size": family.native_size,
+        "multiple": family.multiple,
+        "num_inference_steps": family.num_inference_steps,
+        "guidance_scale": family.guidance_scale,
+        "draft": {"num_inference_steps": family.draft_steps, "guidance_scale": family.guidance_scale},
+        "negative": family.negative,
+        "samplers": family.samplers,
+        **(family.defaults or {}),
+    }
+
+
+def _layered(entries: dict[str, Any], *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``entries`` with each layer's over them; an entry that is itself an object is merged, not
+    replaced."""
+    for layer in layers:
+        for key, value in layer.items():
+            entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return entries

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from vision.weights.config_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,10 @@ _PIN = "@sha256:"
 
 
 def split_pin(spec: str) -> tuple[str, str | None]:
-    """(what lies before ``@sha256:…``, its 64 hex digits); None without one. ModelError for one that is
-    none."""
+    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin.
+
+    Raises ModelError for a pin that isn't 64 hex digits.
+    """
     path, found, digest = spec.partition(_PIN)
     if not found:
         return spec, None
@@ -58,18 +60,16 @@ def split_pin(spec: str) -> tuple[str, str | None]:
 
 
 def check_contents(folder: Path) -> None:
-    """ModelError when something in ``folder`` is code, names code, or names files outside."""
+    """Raise ModelError when something in ``folder`` is code, names code, or names files outside of it."""
     for path in folder.rglob("*"):
         if path.suffix.lower() in CODE:
             raise ModelError(
                 f"{folder.name} brings its own code ({path.name}); Atelier loads only models that need none."
             )
-    for path in folder.rglob("*.json"):
-        data = _json(path)
-        if path.name.endswith(".index.json"):
-            _check_shards(folder, path, data.get("weight_map", {}))
-        if path.name == "model_index.json":
-            _check_pipeline(folder, data)
+    for path in folder.rglob("*.index.json"):
+        _check_shards(folder, path, read_json(path).get("weight_map", {}))
+    for path in folder.rglob("model_index.json"):
+        _check_pipeline(folder, read_json(path))
 
 
 def _check_shards(folder: Path, index: Path, shards: Any) -> None:
@@ -84,7 +84,8 @@ def _check_shards(folder: Path, index: Path, shards: Any) -> None:
 
 
 def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
-    """diffusers imports whatever module a component names: only its own and transformers' are let through."""
+    """Raise ModelError when a component comes from elsewhere than diffusers and transformers: diffusers
+    imports whatever module model_index.json names."""
     if not isinstance(data.get("_class_name"), str):
         raise ModelError(
             f"{folder.name}: model_index.json names a pipeline of its own; Atelier loads only diffusers'"
@@ -103,8 +104,8 @@ def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
 
 @cache
 def _pipeline_modules() -> frozenset[str]:
-    """Names of the folders and modules in ``diffusers.pipelines``, without importing it: a safety checker
-    comes from one of them."""
+    """Return the names of the folders and modules in ``diffusers.pipelines`` without importing it. A safety
+    checker comes from one of them."""
     spec = importlib.util.find_spec("diffusers")
     folders = [
         Path(place) / "pipelines" for place in (spec.submodule_search_locations if spec else None) or ()
@@ -122,7 +123,7 @@ def _pipeline_modules() -> frozenset[str]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 in hex of a file; of a folder, that of its files' paths and digests in order."""
+    """Return the SHA-256 of a file in hex; of a folder, that of its files' paths and digests in order."""
     if path.is_file():
         return _sha256(path)
     total = hashlib.sha256()
@@ -140,7 +141,7 @@ def _sha256(path: Path) -> str:
 
 
 def check_digest(path: Path, wanted: str) -> None:
-    """ModelError when the contents of ``path`` aren't those that were pinned."""
+    """Raise ModelError when the contents of ``path`` aren't those that were pinned."""
     if digest(path) != wanted:
         raise ModelError(
             f"{path.name} isn't what was pinned: its SHA-256 is another one. Nothing of it was loaded."
@@ -148,9 +149,11 @@ def check_digest(path: Path, wanted: str) -> None:
 
 
 def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iterable[int]]) -> None:
-    """ModelError when a file isn't the one that was fetched. wanted: name → SHA-256. seen: name → (size,
-    mtime in ns) when it was last found
-    right: only what has changed since is read again."""
+    """Raise ModelError when a file isn't the one that was fetched.
+
+    wanted: name → SHA-256. seen: name → (size, mtime in ns) when it was last found right; only files that
+    have changed since are read again.
+    """
     for name, sha256 in wanted.items():
         path = folder / name
         if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
@@ -161,13 +164,6 @@ def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iter
 
 
 def signature(path: Path) -> list[int]:
+    """Return [size in bytes, mtime in ns] of a file; it changes whenever the file is written."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError):
-        return {}
-    return data if isinstance(data, Mapping) else {}

@@ -8,10 +8,10 @@ import pytest
 
 from core.errors import ModelError
 from tests.security import weights
-from tests.vision.test_catalog import COMMIT
+from tests.vision.weights.test_catalog import COMMIT
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import catalog, trust
+from vision.weights import hub, local, sources, trust
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +39,21 @@ def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tm
     folder = tmp_path / "vit"
     shutil.copytree(folders["vit"], folder)
     spec = f"{folder}@sha256:{trust.digest(folder)}"
-    source = catalog.parse(spec)
+    source = sources.parse(spec)
     assert (source.kind, source.path, source.name) == (
         "folder",
         folder,
         "vit",
     ) and source.digest == trust.digest(folder)
-    catalog.verify(source, folder, tmp_path)
+    local.verify(source, folder, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     with pytest.raises(ModelError, match="isn't what was pinned"):
-        catalog.verify(source, folder, tmp_path)
+        local.verify(source, folder, tmp_path)
     file = folder / "model.safetensors"
-    catalog.verify(catalog.parse(f"{file}@sha256:{trust.digest(file)}"), file, tmp_path)
+    local.verify(sources.parse(f"{file}@sha256:{trust.digest(file)}"), file, tmp_path)
     for wrong in ("abc", "z" * 64, ""):
         with pytest.raises(ModelError, match="64 hex digits"):
-            catalog.parse(f"{folder}@sha256:{wrong}")
+            sources.parse(f"{folder}@sha256:{wrong}")
 
 
 class _Lfs:
@@ -95,15 +95,15 @@ def test_what_the_hub_hands_over_must_be_what_it_states(
 ) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
-        catalog.fetch(catalog.parse(f"owner/name@{COMMIT}"), tmp_path)
+        hub.fetch(sources.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
 def test_a_fetched_model_that_is_changed_later_is_not_loaded(
     folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
-    source = catalog.parse("owner/name")
-    folder = catalog.fetch(source, tmp_path)
+    source = sources.parse("owner/name")
+    folder = hub.fetch(source, tmp_path)
     assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
     weights._changed(folder, tmp_path)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
@@ -115,5 +115,5 @@ def test_every_profile_is_pinned() -> None:
 
     for name, models in PROFILES.items():
         for spec in models.values():
-            source = catalog.parse(spec)
-            assert name == "demo" or catalog.commit_of(source, Path("/nowhere")) == source.revision, spec
+            source = sources.parse(spec)
+            assert name == "demo" or hub.commit_of(source, Path("/nowhere")) == source.revision, spec

@@ -14,6 +14,7 @@ from vision.engine import Engine, Seat
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.weights import contents
 
 
 @pytest.fixture
@@ -27,7 +28,10 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.copytree(folders["stable-diffusion-xl"], tmp_path / "twin")
     more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
     made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
-    size = {held: made._weights(Path(held)) for held in (*specs.values(), *more.values())}
+    size = {
+        held: contents.bytes_in_memory(Path(held), made.dtype.itemsize)
+        for held in (*specs.values(), *more.values())
+    }
     room = 1.3 * max(size.values())
 
     def memory(device: str) -> tuple[int, int]:

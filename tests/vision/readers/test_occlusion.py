@@ -16,7 +16,7 @@ from demo.evaluate import held_out
 from demo.training import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_families import pixels
+from tests.vision.families.test_families import pixels
 from vision.capabilities import region
 from vision.model_store import Models
 from vision.protocol import WorkerConfig

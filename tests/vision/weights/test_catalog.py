@@ -18,7 +18,7 @@ from core.settings import PROFILES, ROOT
 from tests.vision.conftest import ask
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import catalog
+from vision.weights import describe, hub, identify, local, sources
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -26,12 +26,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def test_the_three_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "one.safetensors").touch()
-    hub = catalog.parse(f"owner/name@{COMMIT}")
+    hub = sources.parse(f"owner/name@{COMMIT}")
     assert (hub.kind, hub.id, hub.revision, hub.name) == ("hub", "owner/name", COMMIT, "owner/name")
-    assert catalog.parse("owner/name").revision is None
-    folder = catalog.parse(str(tmp_path / "folder"))
+    assert sources.parse("owner/name").revision is None
+    folder = sources.parse(str(tmp_path / "folder"))
     assert (folder.kind, folder.name, folder.path) == ("folder", "folder", tmp_path / "folder")
-    assert catalog.parse(str(tmp_path / "one.safetensors")).kind == "file"
+    assert sources.parse(str(tmp_path / "one.safetensors")).kind == "file"
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_the_three_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
 )
 def test_what_is_no_model_is_refused_with_a_sentence(spec: str) -> None:
     with pytest.raises(ModelError, match="safetensors"):
-        catalog.parse(spec)
+        sources.parse(spec)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_names_models_that_parse(profile: str) -> None:
-    kinds = {catalog.parse(spec).kind for spec in PROFILES[profile].values()}
+    kinds = {sources.parse(spec).kind for spec in PROFILES[profile].values()}
     assert kinds == ({"folder"} if profile == "demo" else {"hub"})
 
 
@@ -146,7 +146,7 @@ def test_a_missing_component_is_named(folders: dict[str, Path], tmp_path: Path) 
     folder = tmp_path / "half"
     shutil.copytree(folders["stable-diffusion"], folder)
     shutil.rmtree(folder / "vae")
-    info = catalog.describe_models({"image": str(folder)}, tmp_path)[0]
+    info = describe.describe_models({"image": str(folder)}, tmp_path)[0]
     assert "vae/ missing" in info.problem
 
 
@@ -159,7 +159,7 @@ def test_the_configured_models_are_described_without_loading_them(
         "caption": "owner/name",
         "vit": str(tmp_path / "gone"),
     }
-    infos = {info.role: info for info in catalog.describe_models(specs, tmp_path)}
+    infos = {info.role: info for info in describe.describe_models(specs, tmp_path)}
     assert infos["image"].family == "FLUX.1" and infos["image"].bytes > 10_000 and not infos["image"].problem
     assert infos["clip"].family == "siglip"
     assert "downloaded" in infos["caption"].problem
@@ -172,12 +172,12 @@ def test_trying_models_happens_in_another_process_and_tells_which_load(
     broken = tmp_path / "broken"
     shutil.copytree(folders["vit"], broken)
     damage(broken / "model.safetensors", "cut")
-    tried = catalog.try_models({"clip": str(folders["clip"]), "vit": str(broken)}, tmp_path)
+    tried = describe.try_models({"clip": str(folders["clip"]), "vit": str(broken)}, tmp_path)
     assert tried["clip"] == "" and "cut off" in tried["vit"]
 
 
 def test_devices_are_looked_at_in_another_process() -> None:
-    devices = catalog.probe_devices()
+    devices = describe.probe_devices()
     assert devices[0]["device"] == "cpu" and devices[0]["memory"] > 2**28
 
 
@@ -201,14 +201,14 @@ def test_a_revision_is_resolved_once_and_remembered(
 ) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
-    source = catalog.parse("owner/name")
+    source = sources.parse("owner/name")
     snapshot(tmp_path, folders["vit"])
-    assert catalog.find(source, tmp_path) is None, "main could be any commit by now"
+    assert local.find(source, tmp_path) is None, "main could be any commit by now"
     asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
-    folder = catalog.fetch(source, tmp_path)
-    assert folder.name == COMMIT and catalog.find(source, tmp_path) == folder
-    assert json.loads((tmp_path / catalog.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
-    catalog.fetch(source, tmp_path)
+    folder = hub.fetch(source, tmp_path)
+    assert folder.name == COMMIT and local.find(source, tmp_path) == folder
+    assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
+    hub.fetch(source, tmp_path)
     assert asked == [None, COMMIT], "once known, the commit is what is asked for"
 
 
@@ -266,10 +266,10 @@ def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
         "tokenizer/merges.txt",
     }
     vae = {"vae/diffusion_pytorch_model.fp16.safetensors"}
-    assert set(catalog.choose_files(names, half=False)) == texts | vae | {
+    assert set(hub.choose_files(names, half=False)) == texts | vae | {
         "unet/diffusion_pytorch_model.safetensors"
     }
-    assert set(catalog.choose_files(names, half=True)) == texts | vae | {
+    assert set(hub.choose_files(names, half=True)) == texts | vae | {
         "unet/diffusion_pytorch_model.fp16.safetensors"
     }
 
@@ -283,7 +283,7 @@ def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
         "onnx/model.onnx",
         "onnx/config.json",
     )
-    assert set(catalog.choose_files(names, half=False)) == {
+    assert set(hub.choose_files(names, half=False)) == {
         "config.json",
         "model.safetensors",
         "onnx/config.json",
@@ -309,13 +309,14 @@ def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(
     ):
         (folder / "atelier.json").write_text(text)
         with pytest.raises(ModelError, match=word):
-            catalog.image_card(folder)
+            identify.family_and_card(folder)
 
 
 def test_the_family_and_the_card_are_known_without_torch(folders: dict[str, Path]) -> None:
     code = (
-        "import sys; from pathlib import Path; from vision import catalog; import vision.capabilities,"
-        f" vision.worker, vision.protocol\nprint(catalog.image_card(Path({str(folders['flux'])!r}))[0].name,"
+        "import sys; from pathlib import Path; from vision.weights import describe, identify\n"
+        "import vision.capabilities, vision.worker, vision.protocol\n"
+        f"print(identify.family_and_card(Path({str(folders['flux'])!r}))[0].name,"
         " sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -341,7 +342,11 @@ def test_the_least_recently_used_model_makes_room(
 def test_the_family_files_are_the_families() -> None:
     from vision.families import FAMILIES
 
-    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {"__init__", "family"}
+    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {
+        "__init__",
+        "family",
+        "clip_text",
+    }
     assert files == {family.name.replace("-", "_") for family in FAMILIES}
 
 

@@ -20,7 +20,7 @@ from tests.vision.conftest import SHA, Recorder, ask
 from vision.families import FAMILIES, Mode
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import catalog
+from vision.weights import describe, identify
 
 FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
@@ -40,7 +40,7 @@ def test_every_family_but_the_fallback_has_a_tiny_model() -> None:
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
 def test_a_saved_folder_is_recognised(name: str, folders: dict[str, Path]) -> None:
-    family, card = catalog.image_card(folders[name])
+    family, card = identify.family_and_card(folders[name])
     assert family.name == name
     assert (card.native_size, card.num_inference_steps) == (64, 4)
 
@@ -161,7 +161,7 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     assert models.get("image").family.name == "other"
     assert len(output.pictures) == 2 and output.pictures[0].width == 64
     assert "none of the families" in " ".join(
-        catalog.describe_models({"image": str(folder)}, tmp_path)[0].notes
+        describe.describe_models({"image": str(folder)}, tmp_path)[0].notes
     )
 
 

@@ -1,0 +1,65 @@
+"""How a model is named in the settings: a Hugging Face id at a revision (``owner/name@commit``), a local
+folder, or one ``.safetensors`` file. Reads no weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ModelError
+from vision.weights import trust
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """One configured model.
+
+    spec: the text in the settings. kind: "hub", "folder" or "file". id: the hub's name for it. revision: as
+    written in the settings, None when none is. path: the folder or file. digest: the SHA-256 its contents
+    must have, None when they aren't pinned.
+    """
+
+    spec: str
+    kind: str
+    id: str | None = None
+    revision: str | None = None
+    path: Path | None = None
+    digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name people use for the model: its hub id, or the name of its folder or file."""
+        return self.id or (self.path.stem if self.kind == "file" else self.path.name)
+
+    @property
+    def key(self) -> str:
+        """The name of a hub model's entry in the lock file."""
+        return f"{self.id}@{self.revision or 'main'}"
+
+
+def parse(spec: str) -> ModelSource:
+    """Read the spec of a model.
+
+    Raises ModelError when it has none of the three forms, or names a file that can run code.
+    """
+    place, digest = trust.split_pin(spec)
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(f"{path.name}: only .safetensors files are loaded; this format can run code.")
+    if path.suffix == ".safetensors":
+        return ModelSource(spec, "file", path=path.resolve(), digest=digest)
+    hub_id, _, revision = spec.partition("@")
+    is_path = spec.startswith((".", "/", "~"))
+    if _HUB_ID.fullmatch(hub_id) and not is_path:
+        return ModelSource(spec, "hub", id=hub_id, revision=revision or None)
+    if is_path:
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
+    raise ModelError(
+        f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors file."
+    )
