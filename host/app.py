@@ -35,7 +35,8 @@ from storage.files import Files
 from storage.sqlite_file import newest_backup
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
-from studio.moderation.moderator import Choices, Moderator
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import ModerationSettings
 from studio.privacy import Periods, Privacy
 from studio.services import Services
 from vision.protocol import WorkerConfig
@@ -115,8 +116,8 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         )
         check = PictureCheck(settings.nsfw_model)
         directory = CurrentDirectory()
-        choices = Choices(settings.moderation, settings.moderation_pictures)
-        moderator = Moderator(database, files, check, choices, directory)
+        rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
+        moderator = Moderator(database, files, check, rules, directory)
         queue = Queue(database, files, executor, limits, gate=moderator.gate)
         privacy = Privacy(
             queue,

@@ -43,7 +43,8 @@ from storage.files import Files
 from storage.jobs import StoredPicture
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.authority import Place
-from studio.moderation.moderator import Moderator, Treatment
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import Treatment
 from studio.pictures import marks
 from studio.pictures.intake import Intake
 

@@ -1,109 +1,46 @@
-"""What may be asked for and what may be shown: rules on words and pictures, a server's own policy, strikes
-and time-outs.
+"""Decides what may be asked for and what may be shown, with the rows: policies, strikes, time-outs, scores.
 
-Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor
-gore and suggestive words; pictures that can't be checked aren't shown). The rule about minors holds at every
-level. Nothing here keeps or repeats what somebody wrote.
+The rules themselves are in ``rules``. Nothing here keeps or repeats what somebody wrote.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import enum
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from core.errors import NotAllowedError, StorageError
 from core.job import Job
-from core.requests import GenerateRequest, Request
+from core.requests import GenerateRequest
 from storage import moderation as rows
 from storage import people, records
 from storage.database import Database
 from storage.files import Files
-from storage.moderation import Policy, Strike
+from storage.moderation import Strike
 from storage.records import AuditRow
 from studio.authority import Place
 from studio.directory import Directory
 from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
-from studio.moderation.lookalikes import Reading, Terms, read
+from studio.moderation.rules import (
+    THRESHOLDS,
+    Blocked,
+    ModerationSettings,
+    Rule,
+    Treatment,
+    all_text,
+    judge,
+    reading_of,
+    shows_all,
+)
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
-NOT_WORDS = frozenset(
-    {  # fields that ask for nothing
-        "negative_prompt",
-        "sampler",
-        "model",
-        "variation",
-        "image",
-        "mask_image",
-        "kind",
-        "mode",
-        "version",
-        "loras",
-        "images",
-        "image_prompts",
-        "style_references",
-        "character_references",
-        "omni_references",
-    }
-)
-THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 WITH_MINORS = 0.5
 HELD_BACK = "(held back)"
 log = logging.getLogger(__name__)
-
-
-class Rule(enum.StrEnum):
-    """Why something was stopped; the value is said to people."""
-
-    MINORS = "sexual content with minors"
-    EXPLICIT = "sexual content"
-    SUGGESTIVE = "suggestive content"
-    GORE = "cruelty"
-    WORDS = "this server's word list"
-    PICTURE = "a picture that isn't fit to be shown here"
-
-
-class Treatment(enum.Enum):
-    SHOW = "show"
-    SPOILER = "spoiler"
-    BLOCK = "block"
-
-
-class Blocked(NotAllowedError):
-    """A rule stopped it. The text names the rule, never what was written."""
-
-    def __init__(self, rule: Rule, advice: str = "") -> None:
-        super().__init__(
-            f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
-            f" limits.{advice}"
-        )
-        self.rule = rule
-
-
-@dataclass(frozen=True)
-class Choices:
-    """A policy with the host's choices in the place of what the server left open."""
-
-    level: str = "standard"
-    pictures: str = "spoiler"
-    strikes: int = 3
-    window: int = 24  # hours
-    timeout: int = 60  # minutes
-
-    def under(self, policy: Policy) -> Choices:
-        given = {
-            f.name: value
-            for f in dataclasses.fields(policy)
-            if (value := getattr(policy, f.name)) is not None
-        }
-        return dataclasses.replace(self, **given)
 
 
 class Moderator:
@@ -114,7 +51,12 @@ class Moderator:
     """
 
     def __init__(
-        self, database: Database, files: Files, check: PictureCheck, host: Choices, directory: Directory
+        self,
+        database: Database,
+        files: Files,
+        check: PictureCheck,
+        host: ModerationSettings,
+        directory: Directory,
     ) -> None:
         self._database, self._files, self._check, self._host = database, files, check, host
         self._directory = directory
@@ -127,8 +69,8 @@ class Moderator:
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
         await self._standing(job, running)
-        choices, words = (
-            await self.choices(origin.guild_id),
+        settings, words = (
+            await self.settings(origin.guild_id),
             await self._database.read(partial(rows.words, guild_id=origin.guild_id)),
         )
         adult = self._directory.age_restricted(
@@ -136,12 +78,12 @@ class Moderator:
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
         rule = await self.judge_text(
-            _all_text(job.request), choices, tuple(words), adult=running if adult is None else adult
+            all_text(job.request), settings, tuple(words), adult=running if adult is None else adult
         )
         if rule is None and not running:
-            rule = await self._judge_inputs(job, choices, bool(adult))
+            rule = await self._judge_inputs(job, settings, bool(adult))
         if rule is None:
-            if running and isinstance(job.request, GenerateRequest) and not _shows_all(choices, bool(adult)):
+            if running and isinstance(job.request, GenerateRequest) and not shows_all(settings, bool(adult)):
                 self._check.get_ready()
             return
         log.warning(
@@ -152,21 +94,21 @@ class Moderator:
             origin.guild_id,
         )
         if not running:
-            await self._strike(job, rule, choices)
+            await self._strike(job, rule, settings)
         advice = (
             " It may be asked for in an age-restricted channel."
-            if choices.level == "standard" and rule is Rule.EXPLICIT
+            if settings.level == "standard" and rule is Rule.EXPLICIT
             else ""
         )
         raise Blocked(rule, advice)
 
     async def judge_text(
-        self, text: str, choices: Choices, words: tuple[str, ...], *, adult: bool
+        self, text: str, settings: ModerationSettings, words: tuple[str, ...], *, adult: bool
     ) -> Rule | None:
         """The first rule that ``text`` breaks. adult: the channel is age-restricted."""
         if len(text) > LONG:
-            return await asyncio.to_thread(judge, text, choices.level, words, adult)
-        return judge(text, choices.level, words, adult)
+            return await asyncio.to_thread(judge, text, settings.level, words, adult)
+        return judge(text, settings.level, words, adult)
 
     async def _standing(self, job: Job, running: bool) -> None:
         """Not in a time-out; when it is about to run, also not banned meanwhile, and still with a role that
@@ -201,7 +143,7 @@ class Moderator:
         roles = await self._directory.roles(origin.user_id, origin.guild_id)
         return frozenset(origin.roles) if roles is None else roles
 
-    async def _strike(self, job: Job, rule: Rule, choices: Choices) -> None:
+    async def _strike(self, job: Job, rule: Rule, settings: ModerationSettings) -> None:
         """Note it, and a time-out after too many. An audit row for what must be looked at."""
         origin, now = job.origin, datetime.now(UTC)
         try:
@@ -222,14 +164,14 @@ class Moderator:
                         row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id),
                     )
                 )
-            since = now - timedelta(hours=choices.window)
+            since = now - timedelta(hours=settings.window)
             count = len(
                 await self._database.read(
                     partial(rows.strikes_of, user_id=origin.user_id, guild_id=origin.guild_id, since=since)
                 )
             )
-            if choices.strikes and count >= choices.strikes:
-                until = now + timedelta(minutes=choices.timeout)
+            if settings.strikes and count >= settings.strikes:
+                until = now + timedelta(minutes=settings.timeout)
                 await self._database.write(
                     partial(rows.set_timeout, user_id=origin.user_id, guild_id=origin.guild_id, until=until)
                 )
@@ -244,45 +186,47 @@ class Moderator:
 
     # Pictures
 
-    async def _judge_inputs(self, job: Job, choices: Choices, adult: bool) -> Rule | None:
+    async def _judge_inputs(self, job: Job, settings: ModerationSettings, adult: bool) -> Rule | None:
         """Pictures to work on, where such pictures may not be shown."""
-        if _shows_all(choices, adult):
+        if shows_all(settings, adult):
             return None
         for sha256 in job.request.pictures:
             score = await self._score(sha256)
-            if score is None and choices.level == "strict":
+            if score is None and settings.level == "strict":
                 return Rule.PICTURE
-            if score is not None and score >= THRESHOLDS[choices.level]:
+            if score is not None and score >= THRESHOLDS[settings.level]:
                 return Rule.PICTURE
         return None
 
     async def treatment(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Treatment:
         """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
-        choices, adult = await self.choices(place.guild_id), bool(self._directory.age_restricted(place))
-        minors = terms.about_a_minor(_reading(job.request))
-        if not minors and _shows_all(choices, adult):
+        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
+        minors = terms.about_a_minor(reading_of(job.request))
+        if not minors and shows_all(settings, adult):
             return Treatment.SHOW
         scores = [await self._score(sha256) for sha256 in sha256s]
         worst = max((score for score in scores if score is not None), default=0.0)
         if minors and worst >= WITH_MINORS:
             log.error("moderation: pictures of a job with a minor in its words were held back")
             return Treatment.BLOCK
-        if _shows_all(choices, adult):
+        if shows_all(settings, adult):
             return Treatment.SHOW
-        if None in scores and choices.level == "strict":
+        if None in scores and settings.level == "strict":
             return Treatment.BLOCK
-        if worst < THRESHOLDS[choices.level]:
+        if worst < THRESHOLDS[settings.level]:
             return Treatment.SHOW
         return (
-            Treatment.BLOCK if choices.level == "strict" or choices.pictures == "block" else Treatment.SPOILER
+            Treatment.BLOCK
+            if settings.level == "strict" or settings.pictures == "block"
+            else Treatment.SPOILER
         )
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Whether a picture that is still being made may be seen."""
-        choices, adult = await self.choices(place.guild_id), bool(self._directory.age_restricted(place))
-        if terms.about_a_minor(_reading(job.request)) or choices.level == "strict":
+        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
+        if terms.about_a_minor(reading_of(job.request)) or settings.level == "strict":
             return False
-        if choices.level == "off" or adult:
+        if settings.level == "off" or adult:
             return True
         try:
             return await self._check.score(preview) < THRESHOLDS["standard"]
@@ -291,13 +235,13 @@ class Moderator:
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str]:
         """What a captioner said, without what may not be said in ``place``."""
-        choices, words = (
-            await self.choices(place.guild_id),
+        settings, words = (
+            await self.settings(place.guild_id),
             await self._database.read(partial(rows.words, guild_id=place.guild_id)),
         )
         adult = bool(self._directory.age_restricted(place))
         return [
-            c if await self.judge_text(c, choices, tuple(words), adult=adult) is None else HELD_BACK
+            c if await self.judge_text(c, settings, tuple(words), adult=adult) is None else HELD_BACK
             for c in captions
         ]
 
@@ -318,7 +262,7 @@ class Moderator:
 
     # Policy, for admins: each change leaves an audit row
 
-    async def choices(self, guild_id: int | None) -> Choices:
+    async def settings(self, guild_id: int | None) -> ModerationSettings:
         """What holds in a server, or in direct messages."""
         return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id)))
 
@@ -391,55 +335,3 @@ class Moderator:
             return await work(connection)
 
         return await self._database.write(both)
-
-
-def _shows_all(choices: Choices, adult: bool) -> bool:
-    """Whether no picture is looked at, but for the rule about minors."""
-    return choices.level == "off" or (choices.level == "standard" and adult)
-
-
-def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | None:
-    """The first rule that ``text`` breaks. words: a server's own patterns. Pure."""
-    reading = read(text)
-    if terms.sexualises_a_minor(reading):
-        return Rule.MINORS
-    if level == "off":
-        return None
-    if words and Terms(words).found_in(reading):
-        return Rule.WORDS
-    if terms.EXPLICIT.found_in(reading) and not (adult and level == "standard"):
-        return Rule.EXPLICIT
-    if level == "strict":
-        if terms.GORE.found_in(reading):
-            return Rule.GORE
-        if terms.SUGGESTIVE.found_in(reading):
-            return Rule.SUGGESTIVE
-    return None
-
-
-def texts_of(request: Request) -> Iterator[str]:
-    """Whatever in a request is words that ask for something, also in fields that are yet to come."""
-    for item in dataclasses.fields(request):
-        if item.name not in NOT_WORDS:
-            yield from _strings(getattr(request, item.name))
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        if len(value) == 2 and isinstance(value[1], (int, float)) and value[1] < 0:
-            return  # words with a negative weight are to be avoided
-        for part in value:
-            yield from _strings(part)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        for item in dataclasses.fields(value):
-            yield from _strings(getattr(value, item.name))
-
-
-def _reading(request: Request) -> Reading:
-    return read(_all_text(request))
-
-
-def _all_text(request: Request) -> str:
-    return " \n ".join(texts_of(request))

@@ -11,7 +11,7 @@ from studio.authority import Place
 from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.lookalikes import Terms, check_pattern, read
-from studio.moderation.moderator import Choices, Rule, Treatment, judge
+from studio.moderation.rules import ModerationSettings, Rule, Treatment, judge
 from tests.bot.conftest import Studio, open_studio, png
 
 SPELLINGS = (
@@ -116,7 +116,7 @@ def test_the_rule_about_minors_holds_at_every_level_and_everywhere(text: str, le
 
 def test_words_to_be_avoided_ask_for_nothing() -> None:
     from core.requests import ImagineRequest
-    from studio.moderation.moderator import texts_of
+    from studio.moderation.rules import texts_of
 
     request = ImagineRequest(
         prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
@@ -458,4 +458,4 @@ async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None
 
 def test_the_treatments_are_what_the_settings_name() -> None:
     assert {t.value for t in Treatment} == {"show", "spoiler", "block"}
-    assert Choices().level == "standard" and Place(1, 2) == Place(1, 2)
+    assert ModerationSettings().level == "standard" and Place(1, 2) == Place(1, 2)

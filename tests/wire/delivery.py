@@ -33,7 +33,7 @@ from core.settings import load
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
-from studio.moderation.moderator import Treatment
+from studio.moderation.rules import Treatment
 from studio.pictures.intake import Intake
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 from tests.wire.launch import point_at

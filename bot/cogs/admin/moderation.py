@@ -14,7 +14,7 @@ from core.errors import UserError
 from studio.asking.words import code
 from studio.authority import Action
 from studio.moderation.lookalikes import check_pattern
-from studio.moderation.moderator import judge
+from studio.moderation.rules import judge
 
 MAX_WORDS = 500
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
@@ -32,7 +32,7 @@ class Moderation(
     @app_commands.command(description="The rules that hold here")
     async def show(self, interaction: discord.Interaction) -> None:
         guild = await self._enter(interaction)
-        choices, words = await self.bot.moderator.choices(guild), await self.bot.moderator.words(guild)
+        choices, words = await self.bot.moderator.settings(guild), await self.bot.moderator.words(guild)
         after = (
             f"{choices.strikes} strikes in {choices.window} h bring a time-out of {choices.timeout} min"
             if choices.strikes
@@ -63,7 +63,7 @@ class Moderation(
         await self.bot.moderator.set_policy(
             interaction.user.id, guild, level=None if level == "default" else level
         )
-        await whisper(interaction, f"The level here is {(await self.bot.moderator.choices(guild)).level}.")
+        await whisper(interaction, f"The level here is {(await self.bot.moderator.settings(guild)).level}.")
 
     @app_commands.command(
         description="What happens to pictures that the classifier objects to, at level standard"
@@ -75,7 +75,7 @@ class Moderation(
         await self.bot.moderator.set_policy(
             interaction.user.id, guild, pictures=None if treatment == "default" else treatment
         )
-        await whisper(interaction, f"Such pictures: {(await self.bot.moderator.choices(guild)).pictures}.")
+        await whisper(interaction, f"Such pictures: {(await self.bot.moderator.settings(guild)).pictures}.")
 
     @app_commands.command(
         description=(
@@ -128,7 +128,10 @@ class Moderation(
     )
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         guild = await self._enter(interaction)
-        choices, words = await self.bot.moderator.choices(guild), tuple(await self.bot.moderator.words(guild))
+        choices, words = (
+            await self.bot.moderator.settings(guild),
+            tuple(await self.bot.moderator.words(guild)),
+        )
         plain, adult = judge(text, choices.level, words, False), judge(text, choices.level, words, True)
         await whisper(
             interaction,

@@ -1,0 +1,147 @@
+"""The rules on words and pictures, without rows: what a request's words break, and what a server has chosen.
+
+Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor
+gore and suggestive words; pictures that can't be checked aren't shown). The rule about minors holds at every
+level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.errors import NotAllowedError
+from core.requests import Request
+from storage.moderation import Policy
+from studio.moderation import terms
+from studio.moderation.lookalikes import Reading, Terms, read
+
+NOT_WORDS = frozenset(
+    {  # fields that ask for nothing
+        "negative_prompt",
+        "sampler",
+        "model",
+        "variation",
+        "image",
+        "mask_image",
+        "kind",
+        "mode",
+        "version",
+        "loras",
+        "images",
+        "image_prompts",
+        "style_references",
+        "character_references",
+        "omni_references",
+    }
+)
+THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
+
+
+class Rule(enum.StrEnum):
+    """Why something was stopped; the value is said to people."""
+
+    MINORS = "sexual content with minors"
+    EXPLICIT = "sexual content"
+    SUGGESTIVE = "suggestive content"
+    GORE = "cruelty"
+    WORDS = "this server's word list"
+    PICTURE = "a picture that isn't fit to be shown here"
+
+
+class Treatment(enum.Enum):
+    """How a picture may be shown somewhere."""
+
+    SHOW = "show"
+    SPOILER = "spoiler"
+    BLOCK = "block"
+
+
+class Blocked(NotAllowedError):
+    """A rule stopped it. The text names the rule, never what was written."""
+
+    def __init__(self, rule: Rule, advice: str = "") -> None:
+        super().__init__(
+            f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
+            f" limits.{advice}"
+        )
+        self.rule = rule
+
+
+@dataclass(frozen=True)
+class ModerationSettings:
+    """A server's rules, with the host's choice wherever the server has made none."""
+
+    level: str = "standard"
+    pictures: str = "spoiler"
+    strikes: int = 3
+    window: int = 24  # hours
+    timeout: int = 60  # minutes
+
+    def under(self, policy: Policy) -> ModerationSettings:
+        """Return these settings with whatever ``policy`` names in their place."""
+        given = {
+            f.name: value
+            for f in dataclasses.fields(policy)
+            if (value := getattr(policy, f.name)) is not None
+        }
+        return dataclasses.replace(self, **given)
+
+
+def shows_all(settings: ModerationSettings, adult: bool) -> bool:
+    """Return whether pictures are shown without being judged, except by the rule about minors."""
+    return settings.level == "off" or (settings.level == "standard" and adult)
+
+
+def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | None:
+    """Return the first rule that ``text`` breaks, or None.
+
+    words: a server's own patterns. adult: the place is age-restricted.
+    """
+    reading = read(text)
+    if terms.sexualises_a_minor(reading):
+        return Rule.MINORS
+    if level == "off":
+        return None
+    if words and Terms(words).found_in(reading):
+        return Rule.WORDS
+    if terms.EXPLICIT.found_in(reading) and not (adult and level == "standard"):
+        return Rule.EXPLICIT
+    if level == "strict":
+        if terms.GORE.found_in(reading):
+            return Rule.GORE
+        if terms.SUGGESTIVE.found_in(reading):
+            return Rule.SUGGESTIVE
+    return None
+
+
+def texts_of(request: Request) -> Iterator[str]:
+    """Yield every text of a request that asks for something; a field is taken unless NOT_WORDS names it."""
+    for item in dataclasses.fields(request):
+        if item.name not in NOT_WORDS:
+            yield from _strings(getattr(request, item.name))
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        if len(value) == 2 and isinstance(value[1], (int, float)) and value[1] < 0:
+            return  # words with a negative weight are to be avoided
+        for part in value:
+            yield from _strings(part)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for item in dataclasses.fields(value):
+            yield from _strings(getattr(value, item.name))
+
+
+def reading_of(request: Request) -> Reading:
+    """Return the words of a request in the form that lists of terms are looked up in."""
+    return read(all_text(request))
+
+
+def all_text(request: Request) -> str:
+    """Return every text of a request that asks for something, as one text."""
+    return " \n ".join(texts_of(request))
