@@ -17,13 +17,16 @@ from discord.ext import commands
 
 from bot.asking import Asking
 from bot.cogs import EXTENSIONS
-from bot.delivery.delivery import Delivery
+from bot.delivery.apology import apologise
+from bot.delivery.follow import Delivery
+from bot.delivery.ladder import Ladder
+from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
 from bot.ui import buttons, messages
 from bot.ui.job_buttons import Presses, press_key
 from bot.ui.replies import SILENT, refuse, whisper
 from bot.ui.windows import Submission
-from bot.wire import addresses
+from bot.wire import addresses, private_api
 from bot.wire.attachments import Pictures
 from bot.wire.directory import DiscordDirectory, reader
 from bot.wire.pending import Promise, Promises
@@ -38,6 +41,7 @@ from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.authority import Action, Actor, Authority, Place
 from studio.pictures.intake import Intake
+from studio.pictures.showing import Showing
 from studio.services import Services
 from vision.capabilities import CAPABILITIES
 
@@ -62,7 +66,7 @@ class Tree(app_commands.CommandTree[Any]):
     2.7 counts to five."""
 
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
-        self._context_menus[menu.name, None, menu.type.value] = menu
+        private_api.context_menus(self)[menu.name, None, menu.type.value] = menu
 
     async def sync_all(self) -> None:
         """As many menus as Discord takes; the later ones stay out where it counts to five as well."""
@@ -72,7 +76,7 @@ class Tree(app_commands.CommandTree[Any]):
             if error.code != TOO_MANY_COMMANDS:
                 raise
             log.warning("Discord takes fewer menus; five are left")
-            for name in [name for name, _, _ in self._context_menus][5:]:
+            for name in [name for name, _, _ in private_api.context_menus(self)][5:]:
                 self.remove_command(name, type=discord.AppCommandType.message)
             await self.sync()
 
@@ -86,8 +90,13 @@ class Atelier(commands.Bot):
         promises: Promises,
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
+        *,
+        on_edit: Callable[[int], None] | None = None,
+        on_delivered: Callable[[Job, str], None] | None = None,
     ) -> None:
-        """servers: hosts that attachments are taken from."""
+        """servers: hosts that attachments are taken from. on_edit: called with the id of each message that
+        shows a job and was edited. on_delivered: called with each job whose end was told, and the rung that
+        took it."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
@@ -114,15 +123,30 @@ class Atelier(commands.Bot):
         self.authority = Authority(built.directory, settings.owner_ids, settings.home_guild_ids)
         self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
-        self.delivery = Delivery(self, queue, files, self.intake, moderator, settings, transport)
         self.capabilities = frozenset(CAPABILITIES)  # kinds that the workers can do
         self.members = Members(built.database)
         pictures = Pictures(self.intake, self.sources, lambda: self.http, settings.max_upload_mb * 2**20)
         self.asking = Asking(self, self.members, pictures)
         self.presses = Presses(self, self.asking, self.members)
         self.regions = Regions(self)
-        self.sharing = Sharing(queue, self.delivery, moderator, self.members, self.fetch_user)
-        self.delivery.afterwards = self.sharing.copy_for_asker
+        transport = transport or Transport()
+        showing = Showing(
+            files,
+            self.intake,
+            moderator,
+            ai_mark=settings.ai_mark,
+            parameters=settings.picture_parameters,
+        )
+        self.posts = Posts(showing, moderator, self.intake)
+        self.ladder = Ladder(self, queue, transport, on_edit)
+        self.sharing = Sharing(queue, self.posts, self.members, transport, self.fetch_user, on_edit)
+        self.delivery = Delivery(
+            queue,
+            self.posts,
+            self.ladder,
+            afterwards=self.sharing.copy_for_asker,
+            on_delivered=on_delivered,
+        )
         self._resumed = False
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
@@ -170,7 +194,7 @@ class Atelier(commands.Bot):
             count = await self.delivery.resume()
             if count:
                 log.info("%d jobs go on", count)
-            await self.delivery.apologise(self.promises)
+            await apologise(self.promises, self.queue, self.ladder)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 
     async def on_guild_available(self, guild: discord.Guild) -> None:

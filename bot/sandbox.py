@@ -18,6 +18,7 @@ import discord
 import simcord
 
 from bot.client import Atelier
+from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import Promises
 from core.settings import Settings
@@ -40,10 +41,11 @@ class Page:
 
 async def serve_sandbox(built: Services, promises: Promises, stopping: asyncio.Event, page: Page) -> int:
     """Serve the page until ``stopping`` is set."""
-    client = Atelier(built, promises, servers=SIMULATED)
+    edits = Edits()
+    client = Atelier(built, promises, servers=SIMULATED, on_edit=edits.note)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
-    channel, viewers = furnish(env, page)
+    channel, viewers = create_world(env, page)
     built.queue.wait = _outside(env)  # before the start, which takes up the jobs of an earlier run
     await env.start()
     try:
@@ -51,9 +53,7 @@ async def serve_sandbox(built: Services, promises: Promises, stopping: asyncio.E
             async with env.preview(
                 channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None
             ) as preview:
-                drawer = Redraw(preview)
-                client.delivery.on_edit.append(drawer.wanted)
-                drawing = asyncio.create_task(drawer.run())
+                drawing = asyncio.create_task(Redraw(preview, edits).run())
                 await _send_uploads(env, viewers[0], page.uploads)
                 _announce(preview.url, built.settings)
                 await stopping.wait()
@@ -74,7 +74,7 @@ def _outside(env: simcord.Env) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
     return wait
 
 
-def furnish(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
+def create_world(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
     """A server with a channel; you, who may administer, and a guest, who may not. They have the same ids in
     every run. Then the clock is set: whatever comes later has ids of its own time, else a command would be
     taken for one of an earlier run and answered with its picture."""
@@ -98,48 +98,58 @@ async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -
         await you.send_dm("", attachments=env.backend.store_attachments(you.dm_channel.id, files))
 
 
+class Edits:
+    """Remembers which messages were edited, and when."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+        self._times: dict[int, float] = {}  # message → monotonic seconds
+
+    def note(self, message_id: int) -> None:
+        """Note an edit of the message, made now."""
+        self._times[message_id] = monotonic()
+        self.happened.set()
+
+    def age(self, message_id: int) -> float:
+        """Return the seconds since the message's last edit."""
+        return monotonic() - self._times.get(message_id, float("-inf"))
+
+
 class Redraw:
     """Redraws the page after edits. An action and a redraw exclude each other in simcord, so both take one
     lock."""
 
-    def __init__(self, preview: Any) -> None:
-        self._preview, self._wanted, self._lock = preview, asyncio.Event(), asyncio.Lock()
-        self._edited: dict[int, float] = {}  # message → when, monotonic
-        self._guard_actions()
-
-    def wanted(self, message_id: int) -> None:
-        self._edited[message_id] = monotonic()
-        self._wanted.set()
+    def __init__(self, preview: Any, edits: Edits) -> None:
+        self._preview, self._edits, self._lock = preview, edits, asyncio.Lock()
+        private_api.wrap_preview_action(preview, self._guarded)
 
     async def run(self) -> None:
+        """Redraw until cancelled, a moment after each edit."""
         while True:
-            await self._wanted.wait()
+            await self._edits.happened.wait()
             await asyncio.sleep(QUIET)
-            self._wanted.clear()
+            self._edits.happened.clear()
             async with self._lock:
                 try:
                     await self._preview.refresh()
                 except simcord.SetupError as error:
                     log.debug("redraw skipped: %s", error)
-                    self._wanted.set()
+                    self._edits.happened.set()
 
-    def _guard_actions(self) -> None:
-        act = self._preview._action
-
-        async def guarded(context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
-            async with self._lock:
-                return await act(context_id, self._forgiven(context_id, body))
-
-        self._preview._action = guarded
+    async def _guarded(
+        self, act: private_api.PreviewAction, context_id: str | None, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        async with self._lock:
+            return await act(context_id, self._forgiven(context_id, body))
 
     def _forgiven(self, context_id: str | None, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A press on a message that stood still is meant as it was seen, though another message has changed
-        the page meanwhile."""
+        """A press on a message that stood still is taken as it was seen, even if another message has changed
+        the page since."""
         target = str(body.get("target_id", ""))
-        moved = self._edited.get(int(target), float("-inf")) if target.isdigit() else float("-inf")
-        if "published_revision" not in body or monotonic() - moved < SETTLED:
+        age = self._edits.age(int(target)) if target.isdigit() else float("inf")
+        if "published_revision" not in body or age < SETTLED:
             return body
-        return {**body, "published_revision": self._preview._get_page(context_id).revision}
+        return {**body, "published_revision": private_api.preview_revision(self._preview, context_id)}
 
 
 def _announce(url: str, settings: Settings) -> None:

@@ -208,8 +208,7 @@ async def _serve_discord(built: Services, promises: Promises, stopping: asyncio.
             if await _stopped_within(stopping, pause):
                 break
             connections.note()
-            client = Atelier(built, promises, transport)
-            client.delivery.on_delivered.append(metrics.delivered)
+            client = Atelier(built, promises, transport, on_delivered=metrics.delivered)
             if await _connected(client, built, stopping):
                 break
     return 0

@@ -56,7 +56,6 @@ NOT_YET: dict[str, set[str]] = {
     "long modules": {
         "benchmarks.parameters",
         "bot.client",
-        "bot.delivery.delivery",
         "core.grammar.flags",
         "demo.captions",
         "demo.drawing",

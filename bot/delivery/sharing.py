@@ -1,80 +1,92 @@
-"""A finished job's pictures by direct message, with seed and job id."""
+"""Copies of finished jobs: a picture alone in an answer, or pictures by direct message."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import discord
 
-from bot.delivery.delivery import Delivery, Post, treated
-from bot.ui import buttons, messages
-from bot.ui.replies import SILENT
-from bot.wire.transport import FAILURES
+from bot.delivery.posts import Post, Posts
+from bot.wire.transport import FAILURES, Transport
 from core.errors import AtelierError, UserError
 from core.job import Job
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.members import Members
-from studio.authority import Place
-from studio.moderation.moderator import Moderator
+from studio.actor import Place
 
 log = logging.getLogger(__name__)
-FILE_LIMIT = (
-    10 * 2**20
-)  # bytes, in direct messages: https://discord.com/developers/docs/reference#uploading-files
+# Bytes, in direct messages: https://discord.com/developers/docs/reference#uploading-files
+FILE_LIMIT = 10 * 2**20
+ANSWER_PATIENCE = 60.0  # seconds of pauses
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
 )
+BUSY = "Discord doesn't take direct messages at the moment. Try again in a minute."
 
 
 class Sharing:
-    """Sends copies; the job's own message stays where it is."""
+    """Sends copies; the job's own message stays where it is. ``on_edit`` is called with the id of an answer
+    that shows a picture."""
 
     def __init__(
         self,
         queue: Queue,
-        delivery: Delivery,
-        moderator: Moderator,
+        posts: Posts,
         members: Members,
+        transport: Transport,
         find_user: Callable[[int], Awaitable[discord.User]],
+        on_edit: Callable[[int], None] | None = None,
     ) -> None:
-        self._queue, self._delivery, self._moderator, self._members, self._find_user = (
-            queue,
-            delivery,
-            moderator,
-            members,
-            find_user,
-        )
+        self._queue, self._posts, self._members = queue, posts, members
+        self._transport, self._find_user, self._on_edit = transport, find_user, on_edit
+
+    async def answer(self, interaction: discord.Interaction, result: Result, index: int) -> None:
+        """Answer ``interaction`` (deferred) with picture ``index`` (from 0) alone, full size; no device is
+        needed.
+
+        Raises one of FAILURES when Discord doesn't take it.
+        """
+        limit = interaction.filesize_limit or result.job.origin.file_limit
+        place = Place(interaction.guild_id, interaction.channel_id or 0)
+        post = await self._posts.single(result, index, interaction.user.id, limit, place)
+        sent = await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)
+        await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
+        if self._on_edit is not None:
+            self._on_edit(sent.id)
 
     async def hand_over(
         self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
     ) -> None:
-        """Pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message of its
-        own with its buttons; of a job without pictures its own message. UserError when Discord refuses."""
+        """Send pictures of ``result`` (all, unless numbers from 0 are given) to ``user``, each in a message
+        of its own with its buttons; of a job without pictures its own message.
+
+        Raises UserError when Discord refuses.
+        """
         if not result.pictures:
             return await self.copy(user, result)
-        with _told(result):
+        with _refused(result):
             channel = await user.create_dm()
+            place = Place(None, channel.id)
             for index in range(len(result.pictures)) if indexes is None else indexes:
-                await self._post(
-                    channel, result, await self._single(result, index, user.id, channel.id), index
-                )
+                post = await self._posts.single(result, index, user.id, FILE_LIMIT, place)
+                await self._send(channel, result, post, index)
 
     async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
-        """The job's own message, with grid and buttons, to ``user``. UserError when Discord refuses."""
-        with _told(result):
+        """Send the job's own message, with grid and buttons, to ``user``.
+
+        Raises UserError when Discord refuses.
+        """
+        with _refused(result):
             channel = await user.create_dm()
-            await self._post(
-                channel,
-                result,
-                await self._delivery.post_of(result, FILE_LIMIT, Place(None, channel.id)),
-                None,
-            )
+            post = await self._posts.result(result, FILE_LIMIT, Place(None, channel.id))
+            await self._send(channel, result, post, None)
 
     async def copy_for_asker(self, job: Job) -> None:
-        """To its asker, who wants copies (``/prefer auto_dm``); not of what they have asked for in a direct
+        """Send a copy to the job's asker if they want copies (``/prefer auto_dm``) and didn't ask in a direct
         message."""
         user_id = job.origin.user_id
         try:
@@ -85,28 +97,18 @@ class Sharing:
         except (AtelierError, discord.HTTPException, *FAILURES) as error:
             log.info("job %s: no copy by direct message (%s)", job.id, type(error).__name__)
 
-    async def _single(self, result: Result, index: int, user_id: int, channel_id: int) -> Post:
-        job, stored = result.job, result.pictures[index]
-        treatment = await self._moderator.treatment((stored.sha256,), job, Place(None, channel_id))
-        picture, notes = await self._delivery.fitted(stored, job, FILE_LIMIT)
-        content = "\n".join([messages.single(job, index, user_id), *(f"-# {note}" for note in notes)])
-        return treated(Post(content, picture, buttons.for_single(job, index, stored)), treatment, job)
-
-    async def _post(self, channel: discord.DMChannel, result: Result, post: Post, index: int | None) -> None:
-        extra = {} if post.view is None else {"view": post.view}
-        sent = await channel.send(post.content, files=post.files(), allowed_mentions=SILENT, **extra)
+    async def _send(self, channel: discord.DMChannel, result: Result, post: Post, index: int | None) -> None:
+        sent = await post.send(channel)
         await self._queue.add_view(result.job.id, sent.id, channel.id, None, index=index)
 
 
 @contextmanager
-def _told(result: Result) -> Iterator[None]:
-    """What Discord refuses, as a UserError."""
+def _refused(result: Result) -> Iterator[None]:
+    """Turn what Discord refuses into a UserError."""
     try:
         yield
     except discord.Forbidden as error:
         raise UserError(CLOSED) from error
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("job %s: not sent by direct message (%s)", result.job.id, type(error).__name__)
-        raise UserError(
-            "Discord doesn't take direct messages at the moment. Try again in a minute."
-        ) from error
+        raise UserError(BUSY) from error

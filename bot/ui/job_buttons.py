@@ -218,7 +218,7 @@ class Presses:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.ephemeral)
         result = await self._client.result_of(job)
         actions.picture_of(result, index)  # its number must exist
-        await self._client.delivery.send_single(interaction, result, index)
+        await self._client.sharing.answer(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Each caption becomes a job of its own; the first answers here, the others in messages of their

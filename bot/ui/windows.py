@@ -14,6 +14,7 @@ from typing import Any
 
 import discord
 
+from bot.wire import private_api
 from core.requests import MAX_LABEL, MAX_PROMPT
 
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
@@ -150,4 +151,4 @@ def uploaded(interaction: discord.Interaction, file_id: str) -> discord.Attachme
     """A file of a submitted window."""
     data: Mapping[str, Any] = interaction.data or {}  # type: ignore[assignment]
     raw = data.get("resolved", {}).get("attachments", {}).get(file_id)
-    return discord.Attachment(data=raw, state=interaction._state) if raw else None
+    return private_api.attachment(interaction, raw) if raw else None

@@ -10,7 +10,7 @@ import aiohttp
 import discord
 from discord.http import HTTPClient
 
-from bot.wire import addresses
+from bot.wire import addresses, private_api
 from core.errors import ImageError
 from studio.asking.sources import Sources
 from studio.authority import Actor
@@ -31,7 +31,7 @@ class Linked:
     async def read(self) -> bytes:
         if type(self._http) is not HTTPClient:  # the simulator's: it has no connection
             return await self._http.get_from_cdn(self.url)
-        return await _read_at_most(self._http._HTTPClient__session, self.url, self._max_bytes)  # type: ignore[attr-defined]
+        return await _read_at_most(private_api.session_of(self._http), self.url, self._max_bytes)
 
 
 async def _read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:

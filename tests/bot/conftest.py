@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from simcord import Env
 from bot.client import Atelier
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import Promises
+from core.job import Job
 from core.requests import REQUESTS
 from core.settings import load
 from host.app import services
@@ -28,12 +29,33 @@ WORKER = "tests.bot.pretend_worker:main"
 
 
 @dataclass
+class Hooks:
+    """What a test wants to be called with: ids of edited messages, and delivered jobs with their rungs."""
+
+    edited: list[Callable[[int], None]] = field(default_factory=list)
+    delivered: list[Callable[[Job, str], None]] = field(default_factory=list)
+
+    def client(self, built: Services, promises: Promises) -> Atelier:
+        """A bot whose hooks are these; the pretended worker does all kinds of jobs."""
+        bot = Atelier(
+            built,
+            promises,
+            servers=SIMULATED,
+            on_edit=lambda message_id: [hook(message_id) for hook in self.edited],
+            on_delivered=lambda job, rung: [hook(job, rung) for hook in self.delivered],
+        )
+        bot.capabilities = KINDS
+        return bot
+
+
+@dataclass
 class Studio:
     """The people and places of a test, and the bot among them."""
 
     env: Any
     built: Services
     promises: Promises
+    hooks: Hooks
     bot: Atelier
     channel: Any
     alice: Any
@@ -44,8 +66,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = Atelier(self.built, self.promises, servers=SIMULATED)
-        self.bot.capabilities = KINDS
+        self.bot = self.hooks.client(self.built, self.promises)
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -76,8 +97,8 @@ async def open_studio(
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
         promises = Promises(data_dir / "unanswered")
-        bot = Atelier(built, promises, servers=SIMULATED)
-        bot.capabilities = KINDS  # the pretended worker does all
+        hooks = Hooks()
+        bot = hooks.client(built, promises)
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:
@@ -86,7 +107,8 @@ async def open_studio(
             role = guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
             people = {name: guild.add_member(env.create_user(name)) for name in ("alice", "bob")}
             mira = guild.add_member(env.create_user("mira"), roles=[role])
-            yield Studio(env, built, promises, bot, channel, people["alice"], people["bob"], mira, guild)
+            alice, bob = people["alice"], people["bob"]
+            yield Studio(env, built, promises, hooks, bot, channel, alice, bob, mira, guild)
         finally:
             await env.shutdown()
         assert env.errors == []

@@ -97,7 +97,7 @@ async def test_an_expired_token_sends_the_result_to_the_channel_once(studio: Stu
 async def test_progress_shows_while_the_simulators_clock_stands_still(studio: Studio) -> None:
     """As in the sandbox, where an action does not wait for its job."""
     seen: set[str] = set()
-    studio.bot.delivery.on_edit.append(lambda _: seen.add(studio.last().content))
+    studio.hooks.edited.append(lambda _: seen.add(studio.last().content))
     studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
     await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
     job, _ = await studio.built.queue.last_picture(studio.alice.id) or (None, None)

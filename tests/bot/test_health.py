@@ -16,7 +16,7 @@ from tests.bot.conftest import Studio
 
 async def test_metrics_and_health_tell_of_work_done(studio: Studio, unused_tcp_port: int) -> None:
     metrics = Metrics(studio.built.queue, lambda: 3)
-    studio.bot.delivery.on_delivered.append(metrics.delivered)
+    studio.hooks.delivered.append(metrics.delivered)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     async with (
         serve(metrics, studio.built.queue, unused_tcp_port),

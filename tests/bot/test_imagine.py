@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
 
 
@@ -156,10 +157,12 @@ async def test_a_picture_too_large_for_discord_is_sent_smaller_and_says_so(tmp_p
         grid = studio.last()
         job, _ = await studio.built.queue.job_of_message(grid.id)
         result = await studio.built.queue.result(job.id)
-        (data, name, _), notes = await studio.bot.delivery.fitted(result.pictures[0], job, 1_000_000)
-        assert len(data) <= 1_000_000 and not name.endswith(".png") and "Sent as" in notes[0]
-        (data, name, _), notes = await studio.bot.delivery.fitted(result.pictures[0], job, 10_000_000)
-        assert name.endswith(".png") and not notes
+        here = Place(job.origin.guild_id, job.origin.channel_id)
+        post = await studio.bot.posts.single(result, 0, studio.alice.id, 1_000_000, here)
+        assert len(post.picture.data) <= 1_000_000 and not post.picture.name.endswith(".png")
+        assert "Sent as" in post.content
+        post = await studio.bot.posts.single(result, 0, studio.alice.id, 10_000_000, here)
+        assert post.picture.name.endswith(".png") and "Sent as" not in post.content
 
 
 async def test_recent_prompts_are_offered_while_typing(studio: Studio) -> None:

@@ -6,6 +6,7 @@ import re
 
 from bot.client import Atelier
 from bot.ui import guide
+from bot.wire import private_api
 from core.grammar.flags import FLAGS
 from core.settings import ROOT
 from tests.bot.conftest import Studio
@@ -47,7 +48,7 @@ def test_every_row_names_tests_that_exist() -> None:
 async def test_every_command_and_menu_has_a_row_and_a_page_of_help(studio: Studio) -> None:
     bot: Atelier = studio.bot
     commands = {command.name for command in bot.tree.get_commands(type=None) if not hasattr(command, "type")}
-    menus = {name for name, _, _ in bot.tree._context_menus}
+    menus = {name for name, _, _ in private_api.context_menus(bot.tree)}
     named = {row.split("`")[1] for row in ROWS}
     assert {f"/{name}" for name in commands} <= named and menus <= named
     assert commands == set(guide.COMMANDS)

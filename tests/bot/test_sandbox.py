@@ -14,7 +14,8 @@ from pathlib import Path
 import discord
 import simcord
 
-from bot.sandbox import Page, furnish, serve_sandbox
+from bot.sandbox import Page, create_world, serve_sandbox
+from bot.wire.pending import Promises
 from core.job import Origin, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load
@@ -67,7 +68,7 @@ def test_each_run_has_the_same_people_and_new_ids() -> None:
     runs = []
     for page in (Page(), Page(), Page(dm=True)):
         env = simcord.Env(discord.Client(intents=discord.Intents.none()))
-        channel, viewers = furnish(env, page)
+        channel, viewers = create_world(env, page)
         runs.append((channel.id, [viewer.id for viewer in viewers], env.backend.snowflake()))
         time.sleep(0.002)  # ids count milliseconds
     first, second, dm = runs
@@ -90,7 +91,7 @@ class Told(io.StringIO):
 
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
-    channel, [you, _] = furnish(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
+    channel, [you, _] = create_world(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
     settings = load(
         {"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"},
         tmp_path / "none.env",
@@ -99,9 +100,10 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
         await built.queue.pause(you.id)
         origin = Origin(you.id, channel.id, channel.guild.id, 5, "a token of yesterday", 6)
         job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin)).job
+        promises = Promises(tmp_path / "unanswered")
         stopping, told = asyncio.Event(), Told()
         with contextlib.redirect_stdout(told):
-            serving = asyncio.create_task(serve_sandbox(built, stopping, Page()))
+            serving = asyncio.create_task(serve_sandbox(built, promises, stopping, Page()))
             await asyncio.wait(
                 (serving, asyncio.ensure_future(told.address.wait())),
                 timeout=30,

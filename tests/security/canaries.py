@@ -95,7 +95,7 @@ async def used(folder: Path, count: int) -> tuple[list[str], bytes]:
     async with open_studio(folder, MODERATION="standard") as studio:
         with studio.env.time_context():
             metrics = Metrics(studio.built.queue, lambda: 0)
-            studio.bot.delivery.on_delivered.append(metrics.delivered)
+            studio.hooks.delivered.append(metrics.delivered)
             person = studio.guild.add_member(studio.env.create_user(new("name")))
             studio.env.create_guild(new("server")).add_member(studio.env.create_user(new("name")))
             channel = studio.channel

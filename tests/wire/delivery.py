@@ -1,6 +1,6 @@
 """Many deliveries, half of them hit by a network fault: ``python -m tests.wire.delivery --n 5000``.
 
-The real ``bot.delivery.delivery.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1;
+The real ``bot.delivery.follow.Delivery`` and discord.py's real HTTP client against a Discord on 127.0.0.1;
 only the queue is played. Exactly one message for each job must stand there at the end.
 """
 
@@ -24,17 +24,20 @@ from typing import Any
 import discord as library
 from PIL import Image
 
-from bot.delivery.delivery import Delivery, Post, Sent
+from bot.delivery.follow import Delivery
+from bot.delivery.ladder import JobMessage, Ladder, Sent
+from bot.delivery.posts import Post, Posts
+from bot.delivery.rations import Rations
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ImagineRequest
-from core.settings import load
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
 from studio.moderation.rules import Treatment
 from studio.pictures.intake import Intake
+from studio.pictures.showing import Showing
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 from tests.wire.launch import point_at
 
@@ -101,12 +104,12 @@ async def _history() -> AsyncIterator[Event]:
         yield event
 
 
-class Forgetful(Delivery):
+class Forgetful(Ladder):
     """A seeded bug: sends carry no nonce."""
 
-    async def _send(self, channel: Any, job: Job, shown: Any, post: Post, patience: float) -> Sent:
+    async def _send(self, channel: Any, job: Job, message: JobMessage, post: Post, patience: float) -> Sent:
         async def call() -> Sent:
-            sent = await channel.send(post.content, files=post.files(), view=post.view)
+            sent = await post.send(channel)
             return Sent(sent.id, sent.channel.id)
 
         return await self._transport.attempt(call, patience=patience)
@@ -115,9 +118,9 @@ class Forgetful(Delivery):
 class Hasty(Delivery):
     """A seeded bug: what fails is not taken up again."""
 
-    async def _guard(self, job: Job, shown: Any) -> None:
+    async def _follow_again(self, job: Job, followed: Any) -> None:
         with suppress(Exception):
-            await self._follow(job, shown)
+            await self._follow(job, followed)
 
 
 class Impatient(Transport):
@@ -135,6 +138,12 @@ class Bench:
     queue: PlayedQueue
     delivery: Delivery
     client: library.Client
+    posts: Posts
+    ladder: Ladder
+
+    def another(self, rations: Rations | None = None) -> Delivery:
+        """A delivery beside this one."""
+        return Delivery(self.queue, self.posts, self.ladder, rations=rations)  # type: ignore[arg-type]
 
     def origin(self, rung: str, number: int, age: float = 0.0) -> Origin:
         """Of a job whose result should take this rung."""
@@ -168,7 +177,11 @@ async def _unnoted(user_id: int, sha256: str) -> None:
 
 @asynccontextmanager
 async def open_bench(
-    folder: Path, *, kind: type[Delivery] = Delivery, transport: Transport | None = None
+    folder: Path,
+    *,
+    kind: type[Delivery] = Delivery,
+    ladder: type[Ladder] = Ladder,
+    transport: Transport | None = None,
 ) -> AsyncIterator[Bench]:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), (200, 60, 60)).save(out, "PNG")
@@ -182,15 +195,17 @@ async def open_bench(
         async with client:
             await client.login(TOKEN)
             queue = PlayedQueue(picture)
-            settings = load({}, folder / "none.env")
-            delivery = kind(
-                client, queue, files, Intake(files, 2**20, _unnoted), Lenient(), settings, transport
-            )  # type: ignore[arg-type]
+            intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
+            showing = Showing(files, intake, moderator, ai_mark=True, parameters=True)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake)  # type: ignore[arg-type]
+            made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
+            delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(
                 state=client._connection, data=discord._me(None)
             )  # READY would bring it
-            yield Bench(discord, queue, delivery, client)
-            await delivery.close(grace=0)
+            bench = Bench(discord, queue, delivery, client, posts, made)
+            yield bench
+            await bench.delivery.close(grace=0)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.delivery.delivery import TOKEN_LIFE
+from bot.delivery.ladder import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.launch import CRASHES

@@ -27,8 +27,8 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
     "files saved": ("jobs.dispatcher:Dispatcher._save", "after"),
     "job rendered": ("jobs.dispatcher:Dispatcher._rendered", "after"),
-    "message stands": ("bot.delivery.delivery:Delivery._climb", "after"),
-    "delivery noted": ("bot.delivery.delivery:Delivery._finish", "after"),
+    "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
+    "delivery noted": ("bot.delivery.follow:Delivery._finish", "after"),
 }
 
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
-        _replace("bot.delivery.delivery:Delivery.resume", _nothing_to_resume)
+        _replace("bot.delivery.follow:Delivery.resume", _nothing_to_resume)
     if arguments.block:
         _block(arguments.block)
     if arguments.haste:
@@ -145,7 +145,7 @@ def _block(seconds: float) -> None:
 
 
 def _hasten(times: float) -> None:
-    import bot.delivery.delivery
+    import bot.delivery.follow
     import bot.wire.transport
     import host.app
 
@@ -153,9 +153,7 @@ def _hasten(times: float) -> None:
         await asyncio.sleep(seconds / times)
 
     host.app.Transport = partial(bot.wire.transport.Transport, pause=pause)
-    bot.delivery.delivery.FOLLOW_AGAIN = tuple(
-        seconds / times for seconds in bot.delivery.delivery.FOLLOW_AGAIN
-    )
+    bot.delivery.follow.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.follow.FOLLOW_AGAIN)
 
 
 async def _nothing_to_resume(self: Any) -> int:

@@ -11,8 +11,8 @@ from time import monotonic
 import pytest
 from PIL import Image
 
-import bot.delivery.delivery
-from bot.delivery.delivery import BURSTS, FIRST_WORDS, RATIONS, Delivery
+from bot.delivery import follow, ladder
+from bot.delivery.rations import FirstWords, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
@@ -71,7 +71,7 @@ async def test_every_result_stands_once_although_every_second_request_is_hit(tmp
 
 
 async def test_the_count_sees_a_send_without_a_nonce(tmp_path: Path) -> None:
-    report = await run(tmp_path, 84, kind=Forgetful)
+    report = await run(tmp_path, 84, ladder=Forgetful)
     assert report.doubled > 0 and report.lost == 0
 
 
@@ -97,9 +97,7 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
         return fault
 
     unhit, bench.discord.fault = dict(jobs), hit
-    old = bench.delivery
-    parts = (old._queue, old._files, old._intake, old._moderator, old._look)
-    deliveries = [Delivery(bench.client, *parts) for _ in jobs]  # one each: progress is rationed
+    deliveries = [bench.another() for _ in jobs]  # one each: progress is rationed
     for delivery, (job, _, _) in zip(deliveries, jobs.values(), strict=True):
         delivery.follow(job)
     await asyncio.gather(*(delivery.close(grace=60) for delivery in deliveries))
@@ -113,9 +111,8 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("EDIT_EVERY", 0.0), ("NEWS_AFTER", 0.0)):
-        monkeypatch.setattr(bot.delivery.delivery, name, value)
-    for ration, value in (("progress", 1e9), ("first words", 1e9), ("place in the queue", 1e-3)):
-        monkeypatch.setitem(bot.delivery.delivery.RATIONS, ration, value)
+        monkeypatch.setattr(follow, name, value)
+    bench.delivery = bench.another(Rations(Ration(1e9), Ration(1e9), place_in_queue=Ration(1e-3)))
     _, waiting = await _waiting(bench)
     waiting.tell(Queued(9))
     await bench.discord.until(lambda: any("9th" in text for text in _texts(bench)))
@@ -130,18 +127,20 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
 async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(bench: Bench) -> None:
     """They are rationed, and there is no second event to say them with."""
     scripts = {}
-    for number in range(3 * bot.delivery.delivery.BURSTS["first words"]):
+    for number in range(36):
         script = Script()
         script.tell(Queued(number + 1))
         job = bench.queue.add(bench.origin("edit", number), script.watch)
         scripts[job.id] = script
-        bench.delivery.follow(job)
     bench.queue.repeat = lambda job_id: scripts[job_id].tell(Queued(99))
+    bench.delivery = bench.another()
+    for job_id in scripts:
+        bench.delivery.follow(bench.queue.jobs[job_id])
     await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
 
 
 async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot.delivery.delivery, "NEWS_AFTER", 0.0)
+    monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
     out = io.BytesIO()
     Image.new("RGB", (16, 16), (200, 60, 60)).save(out, "JPEG", comment=b"somebody's own")
     _, script = await _waiting(bench)
@@ -258,7 +257,7 @@ async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_t
 async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_sends_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.delivery.delivery, "NONCE_TRUST", 0.0)
+    monkeypatch.setattr(ladder, "NONCE_TRUST", 0.0)
     bench.discord.forgets_nonces = True
     hits = iter(["reset after commit"])
     bench.discord.fault = lambda call: next(hits, None) if call.method == "POST" else None
@@ -271,7 +270,7 @@ async def test_after_an_outage_longer_than_a_nonce_lives_it_looks_before_it_send
 async def test_a_delivery_that_broke_down_is_taken_up_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bot.delivery.delivery, "FOLLOW_AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(follow, "FOLLOW_AGAIN", (0.0, 0.0))
     plain, troubles = bench.queue.result, iter([OSError("the disk is away")])
 
     async def result(job_id: str):
@@ -287,11 +286,13 @@ async def test_a_delivery_that_broke_down_is_taken_up_again(
     assert bench.queue.delivered_by[job.id] == "edit" and len(bench.discord.finals(job.id)) == 1
 
 
-async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out(bench: Bench) -> None:
-    delivery = bench.delivery
-    delivery._full[FIRST_WORDS] = monotonic() + BURSTS[FIRST_WORDS] / RATIONS[FIRST_WORDS] + 0.3
-    delivery._unsaid["ended"] = None
-    saying = asyncio.create_task(delivery._say_unsaid())
+async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out() -> None:
+    ration, repeated = Ration(rate=4.0), []
+    ration.take(monotonic())
+    words = FirstWords(ration, repeated.append)
+    words.add("ended")
+    saying = asyncio.create_task(words.run())
     await asyncio.sleep(0.05)
-    delivery._unsaid.clear()
+    words.discard("ended")
     await asyncio.wait_for(saying, 5)
+    assert "ended" not in words and repeated == []

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import DEFAULT_FILE_LIMIT, Atelier
-from bot.delivery.delivery import Post, treated
+from bot.delivery.posts import Post
 from bot.ui import buttons, messages
-from bot.ui.replies import SILENT, whisper
+from bot.ui.replies import whisper
 from core.errors import UserError
 from studio.authority import Action, Place
 
@@ -30,7 +28,7 @@ class Favourites(commands.Cog):
         if post is None:
             await whisper(interaction, EMPTY)
         else:
-            await self._show(interaction, post)
+            await post.answer(interaction)
 
     async def leaf(self, interaction: discord.Interaction, offset: int) -> None:
         """The presser's own favourite number ``offset`` (from 0), in the same message."""
@@ -39,7 +37,7 @@ class Favourites(commands.Cog):
         post = await self._post(interaction, offset) or await self._post(interaction, 0)
         if post is None:
             raise UserError(EMPTY)
-        await self._show(interaction, post)
+        await post.answer(interaction)
 
     async def _post(self, interaction: discord.Interaction, offset: int) -> Post | None:
         user = interaction.user.id
@@ -58,31 +56,9 @@ class Favourites(commands.Cog):
         result = await self.bot.queue.result(kept.job_id)
         if result is None or kept.position >= len(result.pictures):
             return Post(f"{text}\n-# Its picture is gone.", view=view)
-        stored, place = (
-            result.pictures[kept.position],
-            Place(interaction.guild_id, interaction.channel_id or 0),
-        )
-        picture, notes = await self.bot.delivery.fitted(
-            stored, result.job, interaction.filesize_limit or DEFAULT_FILE_LIMIT
-        )
-        treatment = await self.bot.moderator.treatment((stored.sha256,), result.job, place)
-        return treated(
-            Post("\n".join([text, *(f"-# {note}" for note in notes)]), picture, view), treatment, result.job
-        )
-
-    async def _show(self, interaction: discord.Interaction, post: Post) -> None:
-        files = (
-            [
-                discord.File(
-                    io.BytesIO(post.picture[0]), post.picture[1], description=post.picture[2][:1024] or None
-                )
-            ]
-            if post.picture
-            else []
-        )
-        await interaction.edit_original_response(
-            content=post.content, attachments=files, view=post.view, allowed_mentions=SILENT
-        )
+        limit = interaction.filesize_limit or DEFAULT_FILE_LIMIT
+        place = Place(interaction.guild_id, interaction.channel_id or 0)
+        return await self.bot.posts.picture(result, kept.position, text, view, limit, place)
 
 
 async def setup(bot: Atelier) -> None:

@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.asking import remix_text
 from bot.client import DEFAULT_FILE_LIMIT, Atelier
-from bot.ui.replies import SILENT, whisper
+from bot.ui.replies import whisper
 from core.errors import UserError
 from studio.asking.words import plain
 from studio.authority import Action, Place
@@ -29,16 +29,9 @@ class Show(commands.Cog):
             await whisper(interaction, str(error))
             return
         place = Place(interaction.guild_id, interaction.channel_id or 0)
-        post = await self.bot.delivery.post_of(
-            result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place
-        )
-        extra = {} if post.view is None else {"view": post.view}
-        sent = await interaction.edit_original_response(
-            content=post.content, attachments=post.files(), allowed_mentions=SILENT, **extra
-        )
-        await self.bot.queue.add_view(
-            result.job.id, sent.id, interaction.channel_id or 0, interaction.guild_id
-        )
+        post = await self.bot.posts.result(result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place)
+        sent = await post.answer(interaction)
+        await self.bot.queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
 
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -1,0 +1,181 @@
+"""What a job's message shows: text, picture and buttons, for each kind of job and each stage of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import discord
+
+from bot.ui import buttons, messages
+from bot.ui.replies import SILENT
+from core.errors import ImageError, StorageError
+from core.events import Event, Loading, Progress, Queued, Started
+from core.job import Job
+from core.requests import ClassifyRequest, DescribeRequest, ShortenRequest
+from jobs.views import Result
+from storage.jobs import StoredPicture
+from studio.actor import Place
+from studio.asking.words import aspect_ratio, plain, shorter_prompts
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import Treatment
+from studio.pictures.intake import Intake
+from studio.pictures.showing import Showing, Shown
+
+MAX_ALT = 1024  # characters, https://discord.com/developers/docs/resources/message#attachment-object
+_SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
+
+
+class Picture(NamedTuple):
+    """A file of a message. ``alt``: its alternative text."""
+
+    data: bytes
+    name: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a message is to show. ``view``: its buttons, None = none."""
+
+    content: str
+    picture: Picture | None = None
+    view: discord.ui.View | None = None
+
+    def files(self) -> list[discord.File]:
+        """Return the picture as discord.py takes it; a file can be sent only once."""
+        if self.picture is None:
+            return []
+        data, name, alt = self.picture
+        return [discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)]
+
+    async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
+        """Show this post in the answer of a deferred ``interaction``."""
+        return await interaction.edit_original_response(
+            content=self.content, attachments=self.files(), view=self.view, allowed_mentions=SILENT
+        )
+
+    async def send(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
+        """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
+        view = {} if self.view is None else {"view": self.view}
+        return await channel.send(
+            self.content, files=self.files(), nonce=nonce, allowed_mentions=SILENT, **view
+        )
+
+
+class Posts:
+    """Makes the posts of jobs, as they may be shown in the place they go to."""
+
+    def __init__(self, showing: Showing, moderator: Moderator, intake: Intake) -> None:
+        self._showing, self._moderator, self._intake = showing, moderator, intake
+
+    async def progress(self, job: Job, event: Event) -> Post | None:
+        """Return what to show while the job waits or runs; None when ``event`` changes nothing."""
+        view = buttons.while_running(job)
+        match event:
+            case Queued(position, eta):
+                return Post(messages.waiting(job, position, eta), view=view)
+            case Loading(model, fraction):
+                return Post(messages.loading(job, model, fraction), view=view)
+            case Started():
+                return Post(messages.running(job, None), view=view)
+            case Progress(step, total, preview):
+                picture = await self._preview(preview, job) if preview else None
+                return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
+        return None
+
+    async def _preview(self, preview: bytes, job: Job) -> Picture | None:
+        data = await self._showing.preview(preview, job, _asked_in(job))
+        return Picture(data, "preview.jpg", "preview") if data is not None else None
+
+    async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
+        """Return the final message of ``result``, its picture in at most ``file_limit`` bytes. It is to be
+        shown in ``place``; None: where it was asked for."""
+        job, request = result.job, result.job.request
+        place = place or _asked_in(job)
+        if isinstance(request, DescribeRequest):
+            return await self._described(result, request, file_limit, place)
+        if isinstance(request, ShortenRequest):
+            count = len(shorter_prompts(result.scores))
+            return Post(messages.shortened(job, result.scores), view=buttons.for_shortened(job, count))
+        if isinstance(request, ClassifyRequest):
+            return await self._classified(result, file_limit)
+        return await self._drawn(result, file_limit, place)
+
+    async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
+        """The grid, or the only picture."""
+        job, pictures = result.job, result.pictures
+        stored = result.grid if result.grid is not None else pictures[0]
+        several = len(pictures) > 1
+        view = buttons.for_grid(job, len(pictures)) if several else buttons.for_single(job, 0, stored)
+        shown = await self._showing.picture(stored, job, limit)
+        content = messages.finished(job, result.parameters, notes=shown.notes)
+        return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
+
+    async def _classified(self, result: Result, limit: int) -> Post:
+        """The best guess above the chart; a chart needs no moderation."""
+        stored = result.grid if result.grid is not None else result.pictures[0]
+        content = messages.classified(result.job, result.scores, str(result.parameters.get("model", "")))
+        return Post(content, _attached(await self._showing.picture(stored, result.job, limit), result.job))
+
+    async def _described(self, result: Result, request: DescribeRequest, limit: int, place: Place) -> Post:
+        """The captions under the picture they describe; without the picture if it is gone, too large, or
+        may not be shown."""
+        job = result.job
+        captions = await self._moderator.captions(result.captions, place)
+        post = Post(messages.described(job, captions), view=buttons.for_captions(job, len(captions)))
+        try:
+            size = await self._intake.size(request.image)
+            stored = StoredPicture(request.image, "image/png", *size, None, 0, 0)
+            picture = _attached(await self._showing.picture(stored, job, limit), job)
+        except (ImageError, StorageError):
+            return post
+        treatment = await self._moderator.treatment((request.image,), job, place)
+        if treatment is Treatment.BLOCK:
+            return post
+        content = messages.described(job, captions, aspect_ratio(*size))
+        return _treated(replace(post, content=content, picture=picture), treatment, job)
+
+    async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
+        """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        job = result.job
+        content = messages.single(job, index, user_id)
+        view = buttons.for_single(job, index, result.pictures[index])
+        return await self.picture(result, index, content, view, limit, place)
+
+    async def picture(
+        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+    ) -> Post:
+        """Return picture ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
+        ``view``."""
+        job, stored = result.job, result.pictures[index]
+        shown = await self._showing.picture(stored, job, limit)
+        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(content, _attached(shown, job), view), job, [stored], place)
+
+    async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
+        """``post`` as the worst of ``pictures`` allows."""
+        hashes = tuple(picture.sha256 for picture in pictures)
+        return _treated(post, await self._moderator.treatment(hashes, job, place), job)
+
+
+def _treated(post: Post, treatment: Treatment, job: Job) -> Post:
+    """``post`` as it is, behind a spoiler, or a notice without picture and buttons."""
+    if treatment is Treatment.BLOCK:
+        return Post(messages.held_back(job))
+    if treatment is Treatment.SPOILER and post.picture is not None:
+        return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
+    return post
+
+
+def _asked_in(job: Job) -> Place:
+    return Place(job.origin.guild_id, job.origin.channel_id)
+
+
+def _attached(shown: Shown, job: Job) -> Picture | None:
+    if shown.data is None:
+        return None
+    alt = getattr(job.request, "prompt", "") or job.request.kind
+    return Picture(shown.data, f"atelier-{job.id}.{_SUFFIXES[shown.media_type]}", plain(alt))

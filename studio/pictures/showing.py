@@ -1,0 +1,78 @@
+"""The bytes of a picture as they leave the studio: with the marks that the host wants, within a size limit,
+and never where moderation forbids it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from core.errors import ImageError
+from core.job import Job
+from core.requests import DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest
+from storage.files import Files
+from storage.jobs import StoredPicture
+from studio.actor import Place
+from studio.moderation.moderator import Moderator
+from studio.pictures import marks
+from studio.pictures.intake import Intake
+
+log = logging.getLogger(__name__)
+MARK_BYTES = 2000  # the most that the mark adds to a picture
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture to hand out. ``data`` is None when it can't be made small enough; ``notes`` are sentences
+    that say what was done to it."""
+
+    data: bytes | None
+    media_type: str
+    notes: tuple[str, ...] = ()
+
+
+class Showing:
+    """Reads stored pictures for people to see. ``ai_mark``: pictures say that a model made them.
+    ``parameters``: they keep the prompt and settings that the worker wrote into them."""
+
+    def __init__(
+        self, files: Files, intake: Intake, moderator: Moderator, *, ai_mark: bool, parameters: bool
+    ) -> None:
+        self._files, self._intake, self._moderator = files, intake, moderator
+        self._ai_mark, self._parameters = ai_mark, parameters
+
+    async def picture(self, stored: StoredPicture, job: Job, limit: int) -> Shown:
+        """Return a picture of ``job`` in at most ``limit`` bytes, encoded anew if the original is larger.
+
+        Raises StorageError when its file is gone.
+        """
+        data = self._marked(await self._files.get(stored.sha256), stored.media_type, job)
+        if len(data) <= limit:
+            return Shown(data, stored.media_type)
+        try:
+            data, media_type, name = await self._intake.shrink(data, limit - MARK_BYTES)
+        except ImageError as error:
+            return Shown(None, stored.media_type, (str(error),))
+        note = f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
+        return Shown(self._marked(data, media_type, job), media_type, (note,))
+
+    async def preview(self, preview: bytes, job: Job, place: Place) -> bytes | None:
+        """Return the JPEG of a job that still runs, or None where it may not be shown."""
+        if not await self._moderator.shows_preview(preview, job, place):
+            return None
+        try:
+            return self._marked(preview, "image/jpeg", job)
+        except ValueError:
+            log.warning("job %s: its preview is no JPEG", job.id)
+            return None
+
+    def _marked(self, data: bytes, media_type: str, job: Job) -> bytes:
+        return marks.outgoing(data, media_type, source=self._digital_source(job), parameters=self._parameters)
+
+    def _digital_source(self, job: Job) -> str | None:
+        """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
+        described pictures that come from no job."""
+        request = job.request
+        described = isinstance(request, DescribeRequest) and job.parent_id is not None
+        if not self._ai_mark or not (described or isinstance(request, GenerateRequest)):
+            return None
+        return marks.EXTENDED if isinstance(request, (OutpaintRequest, RegionRequest)) else marks.MADE

@@ -1,0 +1,79 @@
+"""The private parts of libraries that ``bot.wire.private_api`` uses are all still there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from importlib.metadata import version
+
+import discord
+import pytest
+from discord import app_commands
+from discord.http import MultipartParameters, handle_message_parameters
+from discord.webhook import async_
+from simcord.preview import Preview
+
+from core.settings import ROOT
+
+
+def _client() -> discord.Client:
+    return discord.Client(intents=discord.Intents.none())
+
+
+PARTS = {
+    "HTTPClient._HTTPClient__session": lambda: hasattr(_client().http, "_HTTPClient__session"),
+    "HTTPClient.proxy and .proxy_auth": lambda: {"proxy", "proxy_auth"} <= set(vars(_client().http)),
+    "CommandTree._context_menus": lambda: app_commands.CommandTree(_client())._context_menus == {},
+    "Interaction._state": lambda: "_state" in discord.Interaction.__slots__,
+    "Attachment(data=, state=)": lambda: (
+        {"data", "state"} <= set(inspect.signature(discord.Attachment).parameters)
+    ),
+    "webhook.async_.async_context": lambda: isinstance(
+        async_.async_context.get(), async_.AsyncWebhookAdapter
+    ),
+    "AsyncWebhookAdapter.edit_original_interaction_response": lambda: (
+        _arguments(async_.AsyncWebhookAdapter.edit_original_interaction_response)
+        >= {"session", "proxy", "proxy_auth", "payload", "multipart", "files"}
+    ),
+    "AsyncWebhookAdapter.edit_webhook_message": lambda: (
+        _arguments(async_.AsyncWebhookAdapter.edit_webhook_message)
+        >= {"message_id", "session", "proxy", "proxy_auth", "payload", "multipart", "files"}
+    ),
+    "http.handle_message_parameters": lambda: (
+        _arguments(handle_message_parameters) >= {"content", "attachments", "view", "allowed_mentions"}
+    ),
+    "http.MultipartParameters": lambda: {"payload", "multipart", "files"} <= set(MultipartParameters._fields),
+    "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
+    "simcord: Preview._get_page": lambda: _arguments(Preview._get_page) == {"self", "context_id"},
+}
+
+
+def _arguments(function: object) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_library_still_has_this_private_part(part: str) -> None:
+    library = "simcord" if part.startswith("simcord") else "discord.py"
+    assert PARTS[part](), f"{library} {version(library)} has no {part} any more: see bot/wire/private_api.py"
+
+
+def test_no_other_module_of_the_bot_uses_private_parts_of_others() -> None:
+    """Attributes with a leading underscore are read from ``self`` and ``cls`` only."""
+    found = []
+    for path in [*(ROOT / "bot").rglob("*.py"), *(ROOT / "host").rglob("*.py")]:
+        if path.name == "private_api.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not _own(node):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.attr}")
+    assert found == []
+
+
+def _own(node: ast.Attribute) -> bool:
+    owner = node.value
+    return (
+        (isinstance(owner, ast.Name) and owner.id in ("self", "cls"))
+        or node.attr in ("_replace", "_asdict", "_fields", "_exit")
+        or (node.attr.startswith("__") and node.attr.endswith("__"))
+    )
