@@ -26,6 +26,8 @@ doctor: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The picture of packages and imports in docs/structure.md. ARGS="--figures" prints functions' lengths and docstrings instead.
 structure: setup

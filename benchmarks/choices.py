@@ -1,7 +1,7 @@
 """What was tried to make a step, or a decoded picture, cheaper on a CPU: ``python -m benchmarks.choices
 [demo|sd15|decoders] …``.
 
-The decisions are in docs/decisions.md.
+The decisions are in docs/decisions/.
 
 
 Every variant runs the same UNet on the same inputs as the plain one, interleaved with it, and must give the

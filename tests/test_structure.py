@@ -64,7 +64,6 @@ NOT_YET: dict[str, set[str]] = {
         "jobs.local",
         "jobs.queue",
         "storage.jobs",
-        "studio.moderation.moderator",
         "studio.moderation.terms",
         "vision.drawing.generate",
         "vision.engine.engine",

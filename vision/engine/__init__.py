@@ -3,7 +3,7 @@ it needs the denoiser.
 
 ``engine`` runs the jobs and decides with ``policy`` which of the waiting calls are evaluated together;
 ``rows`` joins and parts them; ``denoiser`` is what a pipeline has in place of its UNet or transformer. How:
-docs/architecture.md, "The engine".
+docs/engine.md.
 """
 
 from vision.engine.denoiser import Call, Denoiser
