@@ -102,7 +102,7 @@ class Asking:
         ]
         for prompt in prompts:
             _check(prompt)
-        if parent and parent[0].origin.ephemeral:
+        if parent and parent[0].origin.private:
             prompts = [replace(prompt, stealth=True) for prompt in prompts]
         if sum(prompt.repeat or 1 for prompt in prompts) > 1:
             await self._offer(interaction, prompts, files)

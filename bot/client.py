@@ -32,7 +32,7 @@ from bot.wire.directory import DiscordDirectory, reader
 from bot.wire.pending import Promise, Promises
 from bot.wire.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
-from core.job import Job, Origin
+from core.job import Job, Origin, Reply
 from jobs.views import Result
 from storage.members import Members
 from studio.asking import actions
@@ -52,11 +52,6 @@ UNEXPECTED = (
 UNPOST_LATER = 600.0  # seconds, after a start
 ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
-BESIDE = {
-    "interaction_id": None,
-    "interaction_token": None,
-    "application_id": None,
-}  # not the answer to the interaction that asked
 DEFAULT_FILE_LIMIT = 10 * 2**20  # bytes, https://discord.com/developers/docs/reference#uploading-files
 
 
@@ -277,12 +272,11 @@ class Atelier(commands.Bot):
         """Queue ``ask``, answer in this interaction's own message, or (not ``shown``: others see that
         message) by direct message. A double click gets a whisper, not a second job."""
         self._check_kind(ask)
-        origin = replace(self._origin(interaction, press_key), ephemeral=ask.stealth)
-        if not shown:
-            origin = replace(origin, **BESIDE)
-        submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
+        origin = replace(self._origin(interaction, press_key), private=ask.stealth)
+        reply = _reply(interaction) if shown else _reply_beside(interaction)
+        submitted = await self.queue.submit(ask.request, origin, reply, lane=ask.lane, parent=ask.parent)
         await self.queue.user_seen(interaction.user.id, interaction.user.name)
-        if submitted.duplicate and submitted.job.origin.interaction_id != interaction.id:
+        if submitted.duplicate and submitted.job.reply.interaction_id != interaction.id:
             await whisper(interaction, "That is on its way already.")
             return None
         self.delivery.follow(submitted.job)
@@ -300,11 +294,7 @@ class Atelier(commands.Bot):
             user_id=interaction.user.id,
             channel_id=interaction.channel_id or 0,
             guild_id=interaction.guild_id,
-            interaction_id=interaction.id,
-            interaction_token=interaction.token,
-            application_id=interaction.application_id,
             press_key=press_key,
-            file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
             roles=tuple(role.id for role in getattr(interaction.user, "roles", ())),
             parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
         )
@@ -390,16 +380,12 @@ class Atelier(commands.Bot):
             ephemeral=ask.stealth,
             allowed_mentions=SILENT,
         )
-        away = {"interaction_id": None} if ask.stealth else BESIDE
-        origin = replace(
-            self._origin(interaction, press_key),
-            ephemeral=ask.stealth,
-            channel_id=message.channel.id,
-            message_id=message.id,
-            **away,
-        )
+        origin = self._origin(interaction, press_key)
+        origin = replace(origin, private=ask.stealth, channel_id=message.channel.id)
+        reply = _reply(interaction) if ask.stealth else _reply_beside(interaction)
+        reply = replace(reply, interaction_id=None, message_id=message.id)
         try:
-            submitted = await self.queue.submit(ask.request, origin, lane=ask.lane, parent=ask.parent)
+            submitted = await self.queue.submit(ask.request, origin, reply, lane=ask.lane, parent=ask.parent)
         except UserError:
             await message.delete()
             raise
@@ -441,6 +427,21 @@ class Atelier(commands.Bot):
 def _shown(job_id: str) -> str:
     """Somebody's text as an id inside a code span."""
     return "".join(c for c in job_id if c.isalnum())[:20]
+
+
+def _reply(interaction: discord.Interaction) -> Reply:
+    """The answer to ``interaction`` itself."""
+    return Reply(
+        interaction_id=interaction.id,
+        interaction_token=interaction.token,
+        application_id=interaction.application_id,
+        file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT,
+    )
+
+
+def _reply_beside(interaction: discord.Interaction) -> Reply:
+    """An answer that isn't the interaction's own."""
+    return Reply(file_limit=interaction.filesize_limit or DEFAULT_FILE_LIMIT)
 
 
 async def _acknowledge(interaction: discord.Interaction, ephemeral: bool = False) -> bool:

@@ -44,31 +44,51 @@ class Lane(enum.StrEnum):
     RELAX = "relax"
 
 
+class Surface(enum.StrEnum):
+    """The door that a request came in by. Only Discord's jobs are told of by message."""
+
+    DISCORD = "discord"
+    WEB = "web"
+
+
 @dataclass(frozen=True)
 class Origin:
-    """Where a request came from and where its answer goes. Ids are Discord snowflakes.
+    """Who asked, where, and by which surface. Ids are Discord snowflakes.
 
-    interaction_id/token/application_id: of the interaction that asked, None for a plain message.
-    press_key: "message:custom_id:user" of a button press; unique among unfinished jobs, so a double click is
-    one job.
-    message_id: the message that shows the job, once it is known (a DM reply has one at once).
-    file_limit: bytes per file that this place takes. ephemeral: only the asker sees the answer.
-    roles: role ids of the member, for limits by role. parent_channel_id: of a thread; allow lists name
-    channels. Both count on asking only.
+    channel_id: 0 where there is no channel (on the web). parent_channel_id: of a thread, because allow lists
+    name channels. roles: role ids of the member, for limits by role. Both count on asking only.
+    private: only the asker sees the job.
+    request_key: chosen by whoever asks; the same key of the same person gives the same job for good.
+    press_key: "message:custom_id:user" of a button press; it counts among unfinished jobs only, so that a
+    double click is one job and a later press another.
     """
 
     user_id: int
     channel_id: int
     guild_id: int | None = None
+    parent_channel_id: int | None = None
+    roles: tuple[int, ...] = ()
+    private: bool = False
+    surface: Surface = Surface.DISCORD
+    request_key: str | None = None
+    press_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How Discord's answer reaches the asker; only delivery reads it.
+
+    interaction_id/token/application_id: of the interaction that asked, None for a plain message. An
+    interaction makes one job at most.
+    message_id: the message that shows the job, once it is known (a DM reply has one at once).
+    file_limit: bytes per file that the place takes.
+    """
+
     interaction_id: int | None = None
     interaction_token: str | None = field(default=None, repr=False)
     application_id: int | None = None
-    press_key: str | None = None
     message_id: int | None = None
     file_limit: int = 10 * 2**20
-    ephemeral: bool = False
-    roles: tuple[int, ...] = ()
-    parent_channel_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,3 +110,4 @@ class Job:
     finished_at: datetime | None = None
     error: str | None = None
     device: str | None = None
+    reply: Reply = Reply()

@@ -20,7 +20,7 @@ from core.job import Job, Status
 from core.requests import to_json
 from jobs.estimate import Estimate, Line, Shares, until_start
 from jobs.executor import Executor, Lost, Outcome
-from jobs.feed import Feed
+from jobs.feed import Feeds
 from jobs.placement import Placement, Room
 from jobs.policy import Limits, Waiting
 from jobs.waitlist import Waitlist
@@ -84,7 +84,7 @@ class Dispatcher:
         )
         self.waitlist = Waitlist()
         self.running: dict[str, Live] = {}
-        self.feeds: dict[str, Feed] = {}
+        self.feeds = Feeds()
         self.estimate = Estimate()
         self.claiming: str | None = None  # out of the list, not yet running
         self.paused = False
@@ -149,9 +149,7 @@ class Dispatcher:
         for task in self._loop_tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
-        for feed in self.feeds.values():
-            feed.publish(Paused())
-        self.feeds.clear()
+        self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, grace: float) -> None:
         hurry = asyncio.create_task(self._hurry.wait())
@@ -191,7 +189,7 @@ class Dispatcher:
             row.front,
             alone=row.attempts > 0,
         )
-        self.feeds.setdefault(row.id, Feed())
+        self.feeds.open(row.id, row.user_id)
         self.waitlist.add(waiting, now)
         if self.waitlist.served(row.user_id) < served:
             self.waitlist.set_served(row.user_id, served, now)
@@ -548,10 +546,8 @@ class Dispatcher:
                 continue
 
     def _publish_end(self, job_id: str, event: Event) -> None:
-        feed = self.feeds.pop(job_id, None)
         self._told.pop(job_id, None)
-        if feed is not None:
-            feed.publish(event)
+        self.feeds.end(job_id, event)
 
     # The disk
 

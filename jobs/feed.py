@@ -1,22 +1,31 @@
-"""What happens to a live job, for any number of watchers: each sees the newest state, never a backlog."""
+"""What happens to live jobs, for any number of watchers: each sees the newest state, never a backlog.
+
+``Watch`` follows one job; ``Feeds.news`` tells what is new about all jobs of a person at a glance.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import UserError
 from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 
+CHANGES_KEPT = 10_000  # of rows, of all people together
+
 
 class Feed:
     """The latest event of one job. ``starts`` counts how often it was started: nobody misses that they
-    were."""
+    were. ``next_point`` gives the point that each event gets, as ``at``."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_id: int, next_point: Callable[[], int]) -> None:
+        self.user_id, self._next_point = user_id, next_point
         self.latest: Event | None = None
+        self.at = 0
         self.starts = 0
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -27,7 +36,7 @@ class Feed:
             event = replace(
                 event, preview=self.latest.preview
             )  # a slow watcher still gets the newest preview
-        self.latest = event
+        self.latest, self.at = event, self._next_point()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -46,6 +55,102 @@ class Feed:
             await waiter
         finally:
             self._waiters.discard(waiter)
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new about a person's jobs since a point.
+
+    at: the point to ask from next time. live: job → newest event, of the waiting and running ones that moved.
+    changed: jobs whose rows were made, ended or changed in another way.
+    complete: False when more may have changed than is told, so that the rows must be read again.
+    """
+
+    at: int
+    live: Mapping[str, Event]
+    changed: frozenset[str]
+    complete: bool = True
+
+
+class Feeds:
+    """The feeds of all jobs that are not over, and which rows changed lately.
+
+    A point is a number that grows with every event and change. It starts at the time of the start in
+    microseconds, so that a point of an earlier process is known to be too old.
+    """
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, Feed] = {}
+        self._jobs: defaultdict[int, set[str]] = defaultdict(set)  # user → their live jobs
+        self._changes: deque[tuple[int, int, str | None]] = deque()  # point, user, job (None = any)
+        self._point = self._forgotten = time.time_ns() // 1000
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._feeds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._feeds)
+
+    def __getitem__(self, job_id: str) -> Feed:
+        return self._feeds[job_id]
+
+    def get(self, job_id: str) -> Feed | None:
+        """None when the job is over, or never was."""
+        return self._feeds.get(job_id)
+
+    def open(self, job_id: str, user_id: int) -> None:
+        """Begin the feed of a job that was queued, unless it has one."""
+        if job_id not in self._feeds:
+            self._feeds[job_id] = Feed(user_id, self._next_point)
+            self._jobs[user_id].add(job_id)
+            self.note(user_id, job_id)
+
+    def end(self, job_id: str, event: Event) -> None:
+        """Tell the watchers the last event, and let the feed go."""
+        feed = self._feeds.pop(job_id, None)
+        if feed is None:
+            return
+        own = self._jobs[feed.user_id]
+        own.discard(job_id)
+        if not own:
+            del self._jobs[feed.user_id]
+        self.note(feed.user_id, job_id)
+        feed.publish(event)
+
+    def end_all(self, event: Event) -> None:
+        """Tell every watcher the last event there will be."""
+        for job_id in list(self._feeds):
+            self.end(job_id, event)
+
+    def note(self, user_id: int, *job_ids: str) -> None:
+        """The rows of these jobs of the person's have changed; without ids, any of them may have."""
+        for job_id in job_ids or (None,):
+            self._changes.append((self._next_point(), user_id, job_id))
+        while len(self._changes) > CHANGES_KEPT:
+            self._forgotten = self._changes.popleft()[0]
+
+    def news(self, user_id: int, since: int) -> News:
+        """Everything new since then, at the cost of what changed since for everybody."""
+        changed: set[str | None] = set()
+        for at, owner, job_id in reversed(self._changes):
+            if at <= since:
+                break
+            if owner == user_id:
+                changed.add(job_id)
+        live = {
+            job_id: feed.latest
+            for job_id in self._jobs.get(user_id, ())
+            if (feed := self._feeds[job_id]).latest is not None and feed.at > since
+        }
+        complete = None not in changed and self._forgotten <= since <= self._point
+        return News(self._point, live, frozenset(filter(None, changed)), complete)
+
+    def _next_point(self) -> int:
+        self._point += 1
+        return self._point
 
 
 class Watch(AsyncIterator[Event]):

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from core.errors import ImageError, LimitError, UserError
 from core.events import Cancelled, Event, Failed, Paused, Rendered
-from core.job import Job, Lane, Origin, Status, new_job_id
+from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
 from jobs import policy
 from jobs.dispatcher import Dispatcher, Gate, Live, open_gate
 from jobs.executor import Executor
-from jobs.feed import Feed, Watch
+from jobs.feed import Feed, News, Watch
 from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
@@ -80,22 +80,32 @@ class Queue:
         self,
         request: Request,
         origin: Origin,
+        reply: Reply | None = None,
         *,
         lane: Lane = Lane.FAST,
         parent: tuple[str, int] | None = None,
     ) -> Submitted:
-        """Queue a request; the same interaction or unfinished button press again gives the same job.
+        """Queue a request; the same interaction, request key or unfinished button press again gives the same
+        job. ``reply``: where Discord's delivery sends the answer.
         LimitError, NotAllowedError or UserError says in plain words, with the limit, why not."""
-        return await self._whole(self._submit(request, origin, lane, parent))
+        return await self._whole(self._submit(request, origin, reply or Reply(), lane, parent))
 
     async def _submit(
-        self, request: Request, origin: Origin, lane: Lane, parent: tuple[str, int] | None
+        self, request: Request, origin: Origin, reply: Reply, lane: Lane, parent: tuple[str, int] | None
     ) -> Submitted:
         if not self._started:
             raise LimitError("The studio is closing for a moment. Ask again in a minute.")
         parent_id, parent_index = parent or (None, None)
         job = Job(
-            new_job_id(), request, origin, Status.QUEUED, lane, datetime.now(UTC), parent_id, parent_index
+            new_job_id(),
+            request,
+            origin,
+            Status.QUEUED,
+            lane,
+            _now(),
+            parent_id,
+            parent_index,
+            reply=reply,
         )
         problem = await self._problem_with_files(request)
         if problem is None:
@@ -113,7 +123,7 @@ class Queue:
     ) -> tuple[Job, WaitingRow | None, int]:
         """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
         origin = job.origin
-        same = await rows.same_request(connection, origin)
+        same = await rows.same_request(connection, origin, job.reply)
         if same is not None:
             return same, None, 0
         if self.draining:
@@ -165,11 +175,20 @@ class Queue:
 
     # Watching
 
-    def watch(self, job_id: str) -> Watch:
+    def watch(self, job_id: str, wait: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> Watch:
         """The job's events from now on: where it waits whenever that moves, Started, Loading, Progress
         (always the newest), and one terminal event, or Paused when the studio stops. UserError when there is
-        no such job."""
-        return Watch(partial(self._find, job_id), lambda awaitable: self.wait(awaitable))
+        no such job. ``wait``: every wait of this watcher goes through it, not through the queue's."""
+        return Watch(partial(self._find, job_id), wait or (lambda awaitable: self.wait(awaitable)))
+
+    def news(self, user_id: int, since: int = 0) -> News:
+        """What is new about the person's jobs, whatever surface they were asked on, since the point that the
+        last news ended at. Cheap: one caller may ask for everybody several times a second."""
+        return self._dispatcher.feeds.news(user_id, since)
+
+    def note_changed(self, user_id: int, *job_ids: str) -> None:
+        """Tell the person's news that rows of these jobs were changed elsewhere; without ids, any of them."""
+        self._dispatcher.feeds.note(user_id, *job_ids)
 
     def repeat(self, job_id: str) -> None:
         """Tell those who watch the job its latest event once more."""
@@ -205,8 +224,8 @@ class Queue:
         )
 
     async def undelivered(self) -> list[Job]:
-        """Every job whose end nobody was told yet, in order of arrival; after a restart the bot goes on
-        watching these."""
+        """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the
+        bot goes on watching these."""
         return await self.database.read(rows.undelivered)
 
     async def delivered(
@@ -264,7 +283,7 @@ class Queue:
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         return await self.database.read(
-            partial(rows.same_request, origin=Origin(0, 0, interaction_id=interaction_id))
+            partial(rows.same_request, origin=Origin(0, 0), reply=Reply(interaction_id))
         )
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:

@@ -17,11 +17,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import AtelierError, StorageError
-from core.job import Job, Lane, Origin, Status
+from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json, to_json
 from storage.connection import Connection
 from storage.people import upsert
-from storage.schema import CHILD, GRID, OPEN, QUEUED, RUNNING, UNFINISHED, inputs, jobs, messages, pictures
+from storage.schema import (
+    CHILD,
+    GRID,
+    KEYED,
+    PRESSED,
+    QUEUED,
+    RUNNING,
+    UNDELIVERED,
+    inputs,
+    jobs,
+    messages,
+    pictures,
+)
 
 PAGE = 200  # rows
 MAX_ATTEMPTS = 3  # the table's check has the same number
@@ -86,16 +98,23 @@ _WAITING = (
     jobs.c.attempts,
 )
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
+_IS_DISCORDS = jobs.c.surface == sa.literal_column(f"'{Surface.DISCORD}'")
 _NO_LEASE = {"lease_token": None}
+
+
+def _over(now: datetime) -> dict[str, Any]:
+    """What becomes of a row when its job is over. Only on Discord somebody must still be told."""
+    at = sa.literal(now, jobs.c.finished_at.type)
+    return {"finished_at": at, "delivered_at": sa.case((_IS_DISCORDS, None), else_=at), **_NO_LEASE}
 
 
 # Asking
 
 
 async def add(connection: Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
-    """Write a queued job and the pictures it needs. IntegrityError when its interaction or button press is
-    there already."""
-    origin = job.origin
+    """Write a queued job and the pictures it needs. IntegrityError when its interaction, request
+    key or button press is there already."""
+    origin, reply = job.origin, job.reply
     statement = (
         sa.insert(jobs)
         .values(
@@ -110,14 +129,16 @@ async def add(connection: Connection, job: Job, *, cost_key: str, max_running: i
             user_id=origin.user_id,
             channel_id=origin.channel_id,
             guild_id=origin.guild_id,
-            interaction_id=origin.interaction_id,
-            interaction_token=origin.interaction_token,
-            application_id=origin.application_id,
+            surface=origin.surface.value,
+            request_key=origin.request_key,
             press_key=origin.press_key,
-            message_id=origin.message_id,
-            file_limit=origin.file_limit,
-            ephemeral=int(origin.ephemeral),
+            private=int(origin.private),
             roles=json.dumps(origin.roles),
+            interaction_id=reply.interaction_id,
+            interaction_token=reply.interaction_token,
+            application_id=reply.application_id,
+            message_id=reply.message_id,
+            file_limit=reply.file_limit,
             parent_id=job.parent_id,
             parent_index=job.parent_index,
             created_at=job.created_at,
@@ -132,16 +153,19 @@ async def add(connection: Connection, job: Job, *, cost_key: str, max_running: i
     return _to_waiting(row)
 
 
-async def same_request(connection: Connection, origin: Origin) -> Job | None:
-    """The job that this very interaction, or an earlier press of the same button, has made."""
-    if origin.interaction_id is not None:
-        row = await _first(connection, sa.select(jobs).where(jobs.c.interaction_id == origin.interaction_id))
-        if row is not None:
-            return to_job(row)
+async def same_request(connection: Connection, origin: Origin, reply: Reply) -> Job | None:
+    """The job that this very interaction, this request key of the person, or an earlier press of the same
+    button has made."""
+    known: list[tuple[Any, ...]] = []
+    if reply.interaction_id is not None:
+        known.append((jobs.c.interaction_id == reply.interaction_id,))
+    if origin.request_key is not None:
+        mine = (jobs.c.user_id == origin.user_id, jobs.c.request_key == origin.request_key)
+        known.append((*mine, sa.text(KEYED)))
     if origin.press_key is not None:
-        row = await _first(
-            connection, sa.select(jobs).where(jobs.c.press_key == origin.press_key, sa.text(UNFINISHED))
-        )
+        known.append((jobs.c.press_key == origin.press_key, sa.text(PRESSED)))
+    for conditions in known:
+        row = await _first(connection, sa.select(jobs).where(*conditions))
         if row is not None:
             return to_job(row)
     return None
@@ -191,17 +215,16 @@ async def finish(
     now: datetime,
     run_seconds: float,
 ) -> bool:
-    """running → rendered, with the rows of its files. False when the run has lost its lease: then nothing is
-    written."""
+    """running → rendered, with the rows of its files; → delivered at once on another surface than Discord.
+    False when the run has lost its lease: then nothing is written."""
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
         .values(
-            status=Status.RENDERED.value,
+            status=sa.case((_IS_DISCORDS, Status.RENDERED.value), else_=Status.DELIVERED.value),
             rendered_at=now,
-            finished_at=now,
             run_seconds=run_seconds,
-            **_NO_LEASE,
+            **_over(now),
             captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
             scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
@@ -235,7 +258,7 @@ async def fail(connection: Connection, job_id: str, message: str, *, token: str,
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(status=Status.FAILED.value, error=message, finished_at=now, **_NO_LEASE)
+        .values(status=Status.FAILED.value, error=message, **_over(now))
     )
     return bool((await connection.execute(statement)).rowcount)
 
@@ -281,14 +304,14 @@ async def recover(connection: Connection, message: str, *, now: datetime) -> lis
 
 def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
     last = jobs.c.attempts + uncounted >= MAX_ATTEMPTS
+    over = {name: sa.case((last, value), else_=None) for name, value in _over(now).items()}
     return sa.update(jobs).values(
         attempts=jobs.c.attempts + uncounted,
         status=sa.case((last, Status.FAILED.value), else_=Status.QUEUED.value),
         error=sa.case((last, message), else_=None),
-        finished_at=sa.case((last, sa.literal(now, jobs.c.finished_at.type)), else_=None),
         started_at=None,
         device=None,
-        **_NO_LEASE,
+        **over,
     )
 
 
@@ -300,7 +323,7 @@ async def cancel(connection: Connection, job_id: str, *, now: datetime) -> bool:
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value)))
-        .values(status=Status.CANCELLED.value, finished_at=now, **_NO_LEASE)
+        .values(status=Status.CANCELLED.value, **_over(now))
     )
     return bool((await connection.execute(statement)).rowcount)
 
@@ -312,7 +335,7 @@ async def cancel_waiting(
     statement = (
         sa.update(jobs)
         .where(_IS_QUEUED)
-        .values(status=Status.CANCELLED.value, finished_at=now)
+        .values(status=Status.CANCELLED.value, **_over(now))
         .returning(jobs.c.id)
     )
     if user_id is not None:
@@ -351,7 +374,7 @@ async def deliver(
         sa.update(jobs)
         .where(
             jobs.c.id == job_id,
-            sa.text(OPEN),
+            sa.text(UNDELIVERED),
             jobs.c.status.in_((Status.RENDERED.value, Status.FAILED.value, Status.CANCELLED.value)),
         )
         .values(
@@ -493,11 +516,11 @@ async def waiting_row(connection: Connection, job_id: str) -> WaitingRow | None:
 
 
 def undelivered_statement() -> sa.Select[Any]:
-    return sa.select(jobs).where(sa.text(OPEN)).order_by(jobs.c.seq)
+    return sa.select(jobs).where(sa.text(UNDELIVERED), _IS_DISCORDS).order_by(jobs.c.seq)
 
 
 async def undelivered(connection: Connection) -> list[Job]:
-    """Jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
+    """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
     cancelled."""
     return [job async for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
 
@@ -575,14 +598,18 @@ def to_job(row: sa.Row[Any]) -> Job:
                 user_id=row.user_id,
                 channel_id=row.channel_id,
                 guild_id=row.guild_id,
+                roles=tuple(json.loads(row.roles)),
+                private=bool(row.private),
+                surface=Surface(row.surface),
+                request_key=row.request_key,
+                press_key=row.press_key,
+            ),
+            reply=Reply(
                 interaction_id=row.interaction_id,
                 interaction_token=row.interaction_token,
                 application_id=row.application_id,
-                press_key=row.press_key,
                 message_id=row.message_id,
                 file_limit=row.file_limit,
-                ephemeral=bool(row.ephemeral),
-                roles=tuple(json.loads(row.roles)),
             ),
             created_at=row.created_at,
             parent_id=row.parent_id,

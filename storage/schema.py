@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-from core.job import Lane, Status
+from core.job import Lane, Status, Surface
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -54,8 +54,9 @@ def _in(column: str, values: type[Status] | type[Lane]) -> str:
 QUEUED = "status = 'queued'"
 RUNNING = "status = 'running'"
 UNFINISHED = "status IN ('queued', 'running', 'rendered')"
+KEYED = "request_key IS NOT NULL"
 PRESSED = f"press_key IS NOT NULL AND {UNFINISHED}"
-OPEN = "delivered_at IS NULL"  # nobody has been told how it ended
+UNDELIVERED = "delivered_at IS NULL"  # nobody has been told how it ended
 CHILD = "parent_id IS NOT NULL"
 
 jobs = sa.Table(
@@ -77,15 +78,17 @@ jobs = sa.Table(
     ),  # of this user's jobs at once, as their roles allowed on asking
     # origin
     sa.Column("user_id", Whole, nullable=False),
-    sa.Column("channel_id", Whole, nullable=False),
+    sa.Column("channel_id", Whole, nullable=False),  # 0 = none, on the web
     sa.Column("guild_id", Whole),
+    sa.Column("surface", sa.Text, nullable=False, server_default=Surface.DISCORD.value),
+    sa.Column("request_key", sa.Text),
     sa.Column("interaction_id", Whole),
     sa.Column("interaction_token", sa.Text),  # a secret, useless after 15 min: dropped on delivery
     sa.Column("application_id", Whole),
     sa.Column("press_key", sa.Text),
     sa.Column("message_id", Whole),
     sa.Column("file_limit", Whole, nullable=False),  # bytes
-    sa.Column("ephemeral", Whole, nullable=False),  # 0 or 1
+    sa.Column("private", Whole, nullable=False),  # 0 or 1
     sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
     # lineage
     sa.Column("parent_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
@@ -133,7 +136,8 @@ _partial("jobs_queued", QUEUED, jobs.c.seq)
 _partial("jobs_queued_user", QUEUED, jobs.c.user_id)
 _partial("jobs_queued_guild", QUEUED, jobs.c.guild_id)
 _partial("jobs_running", RUNNING, jobs.c.seq)
-_partial("jobs_open", OPEN, jobs.c.seq)
+_partial("jobs_open", UNDELIVERED, jobs.c.seq)
+_partial("jobs_request_key", KEYED, jobs.c.user_id, jobs.c.request_key, unique=True)
 _partial("jobs_press_key", PRESSED, jobs.c.press_key, unique=True)
 _partial("jobs_parent", CHILD, jobs.c.parent_id)
 sa.Index("jobs_user", jobs.c.user_id, jobs.c.seq)

@@ -170,7 +170,7 @@ class Authority:
         row = TABLE[action]
         if row.job and job is None:  # a forged id, or of a job that is gone
             return False
-        needed = row.stealth if row.job and job is not None and job.origin.ephemeral else row.public
+        needed = row.stealth if row.job and job is not None and job.origin.private else row.public
         return bool(needed & self.roles(actor, job if row.job else None, shown, barred_too=row.barred))
 
     def roles(

@@ -107,7 +107,7 @@ class Menus(commands.Cog):
         """Queue something about the message's picture: of ours the stored one, else its first attachment."""
         chosen = await self.bot.asking.preferences(interaction.user.id)
         found = await self.bot.queue.job_of_message(message.id)
-        private = chosen.stealth or (found is not None and found[0].origin.ephemeral)
+        private = chosen.stealth or (found is not None and found[0].origin.private)
 
         async def built() -> Ask:
             source = await self._source(interaction, message, right)

@@ -10,7 +10,7 @@ from bot.delivery.posts import Post
 from bot.ui import messages
 from bot.wire.pending import Promise, Promises
 from bot.wire.transport import FAILURES
-from core.job import Origin
+from core.job import Reply
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ async def apologise(promises: Promises, queue: Queue, ladder: Ladder) -> None:
 async def _apologise(promise: Promise, ladder: Ladder) -> None:
     if not token_lives(promise.interaction_id):
         return
-    origin = Origin(0, 0, None, promise.interaction_id, promise.token, promise.application_id)
+    reply = Reply(promise.interaction_id, promise.token, promise.application_id)
     try:
-        await ladder.edit_answer(origin, Post(messages.FORGOTTEN))
+        await ladder.edit_answer(reply, Post(messages.FORGOTTEN))
     except FAILURES as error:  # 404 also when the acknowledgement itself never left
         log.info("interaction %d: no apology (%s)", promise.interaction_id, type(error).__name__)

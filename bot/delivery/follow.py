@@ -20,7 +20,7 @@ from bot.delivery.rations import FirstWords, Ration, Rations
 from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
-from core.job import Job
+from core.job import Job, Surface
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class Delivery:
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Follow ``job`` to its end, once however often it is asked for. ``resumed``: an earlier process
-        began it."""
-        if job.id in self._tasks:
+        began it. Nobody is told by message of a job of another surface than Discord."""
+        if job.id in self._tasks or job.origin.surface is not Surface.DISCORD:
             return
         followed = self._followed[job.id] = _Followed(JobMessage(resumed))
         task = asyncio.create_task(self._follow_again(job, followed), name=f"deliver {job.id}")
@@ -170,7 +170,7 @@ class Delivery:
         result = await self._queue.result(job.id)
         if result is None:
             raise LookupError(f"job {job.id} is rendered but has no result")
-        return await self._posts.result(result, job.origin.file_limit)
+        return await self._posts.result(result, job.reply.file_limit)
 
     async def _finish(self, job: Job, followed: _Followed, post: Post) -> None:
         """Show the job's end, and note in its row where it stands."""

@@ -24,7 +24,7 @@ from bot.delivery.posts import Post
 from bot.ui.replies import SILENT
 from bot.wire import private_api
 from bot.wire.transport import FAILURES, GONE, Transport
-from core.job import Job, Origin
+from core.job import Job, Reply
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Ladder:
         Raises one of FAILURES when Discord can't be reached for RESULT_PATIENCE.
         """
         rungs = {"edit": self.edit, "channel": self._send_to_channel, "dm": self._send_dm}
-        if job.origin.ephemeral:
+        if job.origin.private:
             del rungs["channel"]  # others would see it there
         for rung, send in rungs.items():
             try:
@@ -102,11 +102,11 @@ class Ladder:
         Raises Unreachable when no such message can be edited, or one of FAILURES after ``patience`` seconds
         of pauses.
         """
-        origin = job.origin
+        origin, reply = job.origin, job.reply
         if _token_lives(job):
-            call = partial(self._edit_answer, origin, post)
-        elif origin.message_id is not None and origin.interaction_token is None:
-            call = partial(self._edit_own, origin.channel_id, origin.message_id, post)
+            call = partial(self._edit_answer, reply, post)
+        elif reply.message_id is not None and reply.interaction_token is None:
+            call = partial(self._edit_own, origin.channel_id, reply.message_id, post)
         else:
             raise Unreachable("the interaction's token is too old")
         sent = await self._transport.attempt(call, patience=patience)
@@ -116,22 +116,22 @@ class Ladder:
         self._edited(sent)
         return sent
 
-    async def edit_answer(self, origin: Origin, post: Post) -> None:
+    async def edit_answer(self, reply: Reply, post: Post) -> None:
         """Show ``post`` in the answer of an interaction that has no job.
 
         Raises one of FAILURES after TIDY_PATIENCE.
         """
-        await self._transport.attempt(partial(self._edit_answer, origin, post), patience=TIDY_PATIENCE)
+        await self._transport.attempt(partial(self._edit_answer, reply, post), patience=TIDY_PATIENCE)
 
-    async def _edit_answer(self, origin: Origin, post: Post) -> Sent:
+    async def _edit_answer(self, reply: Reply, post: Post) -> Sent:
         """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live
-        interaction. An origin without its interaction means the private message beside it."""
-        beside = origin.interaction_id is None
+        interaction. A reply without its interaction means the private message beside it."""
+        beside = reply.interaction_id is None
         data = await private_api.edit_interaction_message(
             self._client.http,
-            origin.application_id,
-            origin.interaction_token,
-            origin.message_id if beside else None,
+            reply.application_id,
+            reply.interaction_token,
+            reply.message_id if beside else None,
             content=post.content,
             attachments=post.files(),
             view=post.view,
@@ -193,7 +193,7 @@ class Ladder:
 
     async def _remove_placeholder(self, job: Job, message: JobMessage) -> None:
         """Delete the old "(Waiting …)" message, which nobody would edit any more."""
-        message_id = message.id or job.origin.message_id
+        message_id = message.id or job.reply.message_id
         if message_id is None:
             return
         old = self._channel(job.origin.channel_id).get_partial_message(message_id)
@@ -217,5 +217,5 @@ def token_lives(snowflake: int) -> bool:
 
 
 def _token_lives(job: Job) -> bool:
-    began = job.origin.interaction_id or job.origin.message_id
-    return bool(job.origin.interaction_token and began and token_lives(began))
+    began = job.reply.interaction_id or job.reply.message_id
+    return bool(job.reply.interaction_token and began and token_lives(began))

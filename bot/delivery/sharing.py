@@ -50,7 +50,7 @@ class Sharing:
 
         Raises one of FAILURES when Discord doesn't take it.
         """
-        limit = interaction.filesize_limit or result.job.origin.file_limit
+        limit = interaction.filesize_limit or result.job.reply.file_limit
         place = Place(interaction.guild_id, interaction.channel_id or 0)
         post = await self._posts.single(result, index, interaction.user.id, limit, place)
         sent = await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)

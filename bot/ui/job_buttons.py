@@ -83,7 +83,7 @@ class Presses:
 
     async def _queue(self, interaction: discord.Interaction, job: Job, chosen: Preferences, build) -> None:
         """With the presser's own speed, and private if the presser or the parent is."""
-        private = job.origin.ephemeral or chosen.stealth
+        private = job.origin.private or chosen.stealth
 
         async def built() -> Ask:
             ask = await build()
@@ -215,7 +215,7 @@ class Presses:
         await self._client.cancel(interaction, job.id)
 
     async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(thinking=True, ephemeral=job.origin.ephemeral)
+        await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
         result = await self._client.result_of(job)
         actions.picture_of(result, index)  # its number must exist
         await self._client.sharing.answer(interaction, result, index)
@@ -224,7 +224,7 @@ class Presses:
         """Each caption becomes a job of its own; the first answers here, the others in messages of their
         own."""
         chosen = await self._asking.preferences(interaction.user.id)
-        private = job.origin.ephemeral or chosen.stealth
+        private = job.origin.private or chosen.stealth
         captions = (await self._client.result_of(job)).captions
         if not captions:
             raise UserError(f"Job `{job.id}` has no prompts to imagine.")

@@ -143,7 +143,7 @@ def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ())
 
 
 def _speed(job: Job) -> str:
-    return f"{_LANES[job.lane]}, stealth" if job.origin.ephemeral else _LANES[job.lane]
+    return f"{_LANES[job.lane]}, stealth" if job.origin.private else _LANES[job.lane]
 
 
 def _parameters(job: Job, values: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ class Source:
     @property
     def stealth(self) -> bool:
         """What comes from a private picture is private."""
-        return self.job is not None and self.job.origin.ephemeral
+        return self.job is not None and self.job.origin.private
 
 
 def with_speed(ask: Ask, lane: Lane | None) -> Ask:
@@ -168,7 +168,7 @@ def after_press(
             if action == "describe"
             else ClassifyRequest(image=sha256)
         )
-        return Ask(request, lane, (job.id, index), job.origin.ephemeral)
+        return Ask(request, lane, (job.id, index), job.origin.private)
     source = source_of(result, index)
     if action in ("vary", "subtle", "strong", "remix"):
         amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
@@ -192,7 +192,7 @@ def again(job: Job, seed: int, words: Words | None = None) -> Ask:
     if not isinstance(request, ClassifyRequest | ShortenRequest):
         request = replace(request, seed=seed)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
-    return Ask(request, job.lane, parent, job.origin.ephemeral)
+    return Ask(request, job.lane, parent, job.origin.private)
 
 
 def in_hd(job: Job) -> Ask:

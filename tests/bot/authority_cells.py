@@ -51,7 +51,7 @@ class Cell:
 
 
 def _job(guild: int | None, channel: int, stealth: bool) -> Job:
-    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, ephemeral=stealth)
+    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, private=stealth)
     return Job(
         "abcdefghjkmn", ImagineRequest(prompt="a"), origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC)
     )
@@ -149,9 +149,9 @@ def _with_a_job(cell: Cell) -> bool:
     ):  # the host ends and reorders, and sees no more than others do
         return True
     if _runs_the_server(cell) and job.origin.guild_id == actor.guild_id:
-        if name in ("cancel", "front") or (name == "delete" and not job.origin.ephemeral):
+        if name in ("cancel", "front") or (name == "delete" and not job.origin.private):
             return True
-    if ends or name == "front" or actor.barred or job.origin.ephemeral:
+    if ends or name == "front" or actor.barred or job.origin.private:
         return False
     return _can_see_it(cell)
 

@@ -165,7 +165,7 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     shown = said(result) if not result.response or not result.response.attachments else result.response
     assert result.ephemeral and studio.channel.history() == []
     job = (await studio.bot.members.recent(studio.alice.id))[0]
-    assert job.origin.ephemeral and shown is not None
+    assert job.origin.private and shown is not None
     refused = await studio.bob.slash(studio.channel, "show", job=job.id)
     assert "keeps it private" in said(refused).content
     refused = await studio.bob.slash(studio.channel, "variation", source=f"{job.id} 1")

@@ -38,7 +38,7 @@ def test_the_host_ends_jobs_but_sees_no_more_than_others() -> None:
     private = authority_cells.subjects()[4].job
     host = Authority(authority_cells.Servers(), {authority_cells.HOST})
     actor = Actor(authority_cells.HOST, authority_cells.HERE, authority_cells.STUDIO, manages=True)
-    assert private.origin.ephemeral
+    assert private.origin.private
     assert host.allows(actor, Action.CANCEL, private) and not host.allows(actor, Action.SHOW, private)
 
 

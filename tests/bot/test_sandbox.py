@@ -16,7 +16,7 @@ import simcord
 
 from bot.sandbox import Page, create_world, serve_sandbox
 from bot.wire.pending import Promises
-from core.job import Origin, Status
+from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load
 from host.app import services
@@ -98,8 +98,9 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
     )
     async with services(settings, target=WORKER) as built:
         await built.queue.pause(you.id)
-        origin = Origin(you.id, channel.id, channel.guild.id, 5, "a token of yesterday", 6)
-        job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin)).job
+        origin = Origin(you.id, channel.id, channel.guild.id)
+        reply = Reply(5, "a token of yesterday", 6)
+        job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin, reply)).job
         promises = Promises(tmp_path / "unanswered")
         stopping, told = asyncio.Event(), Told()
         with contextlib.redirect_stdout(told):
@@ -117,7 +118,7 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
             await asyncio.sleep(0.05)
         stopping.set()
         assert await serving == 0
-        assert (await built.queue.job(job.id)).origin.message_id is not None
+        assert (await built.queue.job(job.id)).reply.message_id is not None
 
 
 def test_a_picture_for_the_dm_page_that_is_missing_is_named(tmp_path: Path) -> None:

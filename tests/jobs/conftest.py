@@ -7,12 +7,13 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.job import Origin
+from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from jobs.executor import Executor
 from jobs.policy import Limits
@@ -25,6 +26,7 @@ from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done
 
 LIMITS = Limits(disk_floor=0)
+REPLY = {field.name for field in fields(Reply)}
 _interactions = itertools.count(1)
 
 
@@ -65,7 +67,8 @@ async def ask(
         "interaction_id": next(_interactions),
         **options.pop("origin", {}),
     }
-    return await queue.submit(ImagineRequest(prompt=prompt, seed=seed), Origin(**origin), **options)
+    reply = Reply(**{name: origin.pop(name) for name in REPLY & origin.keys()})
+    return await queue.submit(ImagineRequest(prompt=prompt, seed=seed), Origin(**origin), reply, **options)
 
 
 async def until(condition: Callable[[], Any], patience: float = 20.0) -> None:

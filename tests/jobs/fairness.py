@@ -84,7 +84,7 @@ def fill(path: Path, *, history: int, flood: int) -> None:
         "guild_id",
         "interaction_id",
         "file_limit",
-        "ephemeral",
+        "private",
         "roles",
         "attempts",
         "run_seconds",

@@ -36,7 +36,7 @@ from unittest import mock
 import psutil
 
 from core.events import Failed, Rendered, Started
-from core.job import Job, Origin
+from core.job import Job, Origin, Reply
 from core.requests import ImagineRequest
 from jobs.local import LocalExecutor
 from jobs.policy import Limits
@@ -173,9 +173,11 @@ async def serve(folder: Path, point: str | None, occurrence: int, bug: str | Non
                 while True:
                     for interaction in world.unheard():
                         prompt = json.dumps({"steps": 4, "delay": 0.02})
-                        origin = Origin(interaction % 7, 2, interaction_id=interaction)
+                        origin = Origin(interaction % 7, 2)
                         submitted = await queue.submit(
-                            ImagineRequest(prompt=prompt, seed=interaction, num_images=1), origin
+                            ImagineRequest(prompt=prompt, seed=interaction, num_images=1),
+                            origin,
+                            Reply(interaction),
                         )
                         world.hear(interaction, submitted.job.id)
                         follow(submitted.job)

@@ -38,7 +38,7 @@ from hypothesis.stateful import (
 
 from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
-from core.job import Lane, Origin, Status
+from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
 from jobs import policy
 from jobs.dispatcher import Dispatcher
@@ -272,11 +272,14 @@ class QueueMachine(RuleBasedStateMachine):
     def ask(
         self, interaction: int, user: int, lane: Lane, press: str | None, same: str | None, refused: bool
     ) -> None:
-        origin = Origin(user, 2, 3, interaction_id=interaction, press_key=press)
+        origin = Origin(user, 2, 3, press_key=press)
         try:
             submitted = self.do(
                 self.queue.submit(
-                    ImagineRequest(prompt="x", seed=interaction, num_images=1), origin, lane=lane
+                    ImagineRequest(prompt="x", seed=interaction, num_images=1),
+                    origin,
+                    Reply(interaction),
+                    lane=lane,
                 )
             )
         except LimitError:
@@ -582,7 +585,7 @@ def _forgets(real: Any) -> Any:
 
 
 def _believes_all(real: Any) -> Any:
-    async def same_request(connection: Any, origin: Any) -> None:
+    async def same_request(connection: Any, origin: Any, reply: Any) -> None:
         return None
 
     return same_request

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from core.job import Origin
+from core.job import Origin, Reply
 from storage import jobs as rows
 from storage import people
 from storage.connection import Connection, run_through
@@ -49,7 +49,7 @@ STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that
     "clear one guild": lambda c: rows.cancel_waiting(c, now=NOW, guild_id=1),
     "to the front": lambda c: rows.set_front(c, "j"),
     "deliver": lambda c: rows.deliver(c, "j", message_id=1, channel_id=1, rung="edit", now=NOW),
-    "same request": lambda c: rows.same_request(c, Origin(1, 2, interaction_id=5, press_key="k")),
+    "same request": lambda c: rows.same_request(c, Origin(1, 2, request_key="r", press_key="k"), Reply(5)),
     "count a member's": lambda c: rows.count_waiting(c, user_id=1),
     "count a guild's": lambda c: rows.count_waiting(c, guild_id=1),
     "one job": lambda c: rows.get(c, "j"),

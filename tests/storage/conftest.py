@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.job import Job, Lane, Origin, Status, new_job_id
+from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+REPLY = {field.name for field in fields(Reply)}
 _interactions = itertools.count(1)
 
 
@@ -42,12 +44,13 @@ def a_job(
     return Job(
         new_job_id(),
         ImagineRequest(prompt=prompt),
-        Origin(**place),
+        Origin(**{name: value for name, value in place.items() if name not in REPLY}),
         Status.QUEUED,
         lane,
         NOW,
         parent_id,
         parent_index,
+        reply=Reply(**{name: value for name, value in place.items() if name in REPLY}),
     )
 
 

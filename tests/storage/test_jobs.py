@@ -27,7 +27,7 @@ async def test_a_job_comes_back_as_it_was(database: Database) -> None:
         press_key="1:x:2",
         interaction_token="secret",
         application_id=9,
-        ephemeral=True,
+        private=True,
         file_limit=77,
     )
     await added(database, job)
@@ -94,7 +94,7 @@ async def test_recovery_takes_up_what_ran_and_touches_nothing_else(database: Dat
 
 async def test_the_same_interaction_cannot_be_written_twice(database: Database) -> None:
     job = await added(database, a_job(interaction_id=10**9))
-    assert await database.read(lambda c: jobs.same_request(c, job.origin)) == job
+    assert await database.read(lambda c: jobs.same_request(c, job.origin, job.reply)) == job
     with pytest.raises(IntegrityError):
         await added(database, a_job(interaction_id=10**9))
 
@@ -123,7 +123,7 @@ async def test_delivery_is_noted_once_and_drops_the_token(database: Database) ->
         lambda c: jobs.deliver(c, job.id, message_id=6, channel_id=2, rung="dm", now=NOW)
     )
     found, index = await database.read(lambda c: jobs.of_message(c, 5))
-    assert (found.status, found.origin.message_id, found.origin.interaction_token, index) == (
+    assert (found.status, found.reply.message_id, found.reply.interaction_token, index) == (
         Status.DELIVERED,
         5,
         None,

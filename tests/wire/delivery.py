@@ -30,7 +30,7 @@ from bot.delivery.posts import Post, Posts
 from bot.delivery.rations import Rations
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
-from core.job import Job, Lane, Origin, Status, new_job_id
+from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from jobs.views import Result
 from storage.files import Files
@@ -60,15 +60,19 @@ class PlayedQueue:
         self.delivered_by: dict[str, str] = {}
 
     def add(
-        self, origin: Origin, events: Callable[[], AsyncIterator[Event]] | None = None, **values: Any
+        self,
+        asked: tuple[Origin, Reply],
+        events: Callable[[], AsyncIterator[Event]] | None = None,
+        **values: Any,
     ) -> Job:
         job = Job(
             new_job_id(),
             ImagineRequest(prompt="a red house", seed=5),
-            origin,
+            asked[0],
             Status.RENDERED,
             Lane.FAST,
             datetime.now(UTC),
+            reply=asked[1],
             **values,
         )
         self.jobs[job.id] = job
@@ -145,12 +149,12 @@ class Bench:
         """A delivery beside this one."""
         return Delivery(self.queue, self.posts, self.ladder, rations=rations)  # type: ignore[arg-type]
 
-    def origin(self, rung: str, number: int, age: float = 0.0) -> Origin:
+    def origin(self, rung: str, number: int, age: float = 0.0) -> tuple[Origin, Reply]:
         """Of a job whose result should take this rung."""
         user, channel = 10_000 + number, CHANNEL + 1 + number % 100
         if rung == "own message":
             own = self.discord.post(channel, "…")
-            return Origin(user, channel, GUILD, message_id=own.id)
+            return Origin(user, channel, GUILD), Reply(message_id=own.id)
         made = self.discord.deferred(channel, user, age=OLD if rung == "channel" else age)
         if rung == "refused token":  # it dies earlier than it should
             made.born -= OLD
@@ -158,7 +162,7 @@ class Bench:
             made.born -= OLD
             channel = made.channel_id = 900 + number
             self.discord.forbidden.add(channel)
-        return Origin(user, channel, GUILD, made.id, made.token, APPLICATION)
+        return Origin(user, channel, GUILD), Reply(made.id, made.token, APPLICATION)
 
 
 class Lenient:

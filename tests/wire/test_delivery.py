@@ -86,7 +86,7 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
         script = Script()
         script.tell(Queued(1))
         job = bench.queue.add(bench.origin("edit", number), script.watch)
-        jobs[job.origin.interaction_token] = (job, script, fault)
+        jobs[job.reply.interaction_token] = (job, script, fault)
 
     def hit(call: Call) -> str | None:
         token = call.path.split("/")[3] if call.path.startswith("/webhooks") else ""

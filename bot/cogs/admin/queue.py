@@ -180,12 +180,10 @@ def _row(view: JobView, show_user: bool) -> str:
 
 
 def _link(job: Job) -> str:
-    origin = job.origin
-    if origin.message_id is None or origin.ephemeral:
+    origin, message_id = job.origin, job.reply.message_id
+    if message_id is None or origin.private:
         return ""
-    return (
-        f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{origin.message_id}"
-    )
+    return f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{message_id}"
 
 
 async def setup(bot: Atelier) -> None:

@@ -22,7 +22,7 @@ class Show(commands.Cog):
     @app_commands.describe(job="Its id; it stands under every picture")
     async def show(self, interaction: discord.Interaction, job: str) -> None:
         row = await self.bot.job_for(interaction, job.strip().lower(), Action.SHOW)
-        await interaction.response.defer(thinking=True, ephemeral=row.origin.ephemeral)
+        await interaction.response.defer(thinking=True, ephemeral=row.origin.private)
         try:
             result = await self.bot.result_of(row)
         except UserError as error:

@@ -1,0 +1,99 @@
+"""Every migration on a database that has rows in all its tables."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from core.job import Status, Surface
+from storage import jobs
+from storage.database import MIGRATIONS, open_database
+from storage.schema import metadata
+from tests.storage.conftest import url_of
+
+VERSIONS = ("0001", "0003", "0004", "0005")
+SPECIAL = {  # where a check or a link asks for more than any value of the type
+    "status": "rendered",
+    "lane": "fast",
+    "kind": "imagine",
+    "attempts": 1,
+    "lease_token": None,
+    "delivered_at": None,
+    "parent_id": None,
+    "request": '{"prompt": "a red house"}',
+    "roles": "[]",
+    "job_id": "job",
+    "level": "off",
+    "pictures": "block",
+}
+KINDS = {"allowed": "role"}
+
+
+def _migrated(path: Path, version: str) -> None:
+    engine = sa.create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+    engine.dispose()
+
+
+def _fill(path: Path) -> dict[str, int]:
+    """One row in every table, written as the old version would; how many rows there are of each."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        tables = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if name != "alembic_version" and not name.startswith("sqlite_")
+        ]
+        for table in sorted(tables, key=lambda name: name != "jobs"):
+            columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+            values = {name: _value(table, name, kind) for _, name, kind, *_ in columns}
+            marks = ", ".join("?" * len(values))
+            insert = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"  # noqa: S608
+            connection.execute(insert, list(values.values()))
+    return dict.fromkeys(tables, 1)
+
+
+def _value(table: str, column: str, kind: str) -> object:
+    if column == "id" and table == "jobs":
+        return "job"
+    if column == "kind" and table in KINDS:
+        return KINDS[table]
+    if column in SPECIAL:
+        return SPECIAL[column]
+    return {"INTEGER": 1, "BIGINT": 1, "REAL": 0.5}.get(kind, "1")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_migration_loses_no_row_of_any_table(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "atelier.db"
+    _migrated(path, version)
+    before = _fill(path)
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+        job = await database.read(lambda c: jobs.get(c, "job"))
+        left = await database.read(lambda c: jobs.undelivered(c))
+    with closing(sqlite3.connect(path)) as connection:
+        count = "SELECT count(*) FROM {}"
+        after = {name: connection.execute(count.format(name)).fetchone()[0] for name in before}
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert after == before
+    assert job.status is Status.RENDERED and job.origin.private, "what was ephemeral is private"
+    assert job.origin.surface is Surface.DISCORD and job.origin.request_key is None
+    assert [one.id for one in left] == ["job"], "it still waits to be told"
+
+
+def test_every_version_is_migrated_from() -> None:
+    files = sorted(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
+    assert files[:-1] == list(VERSIONS)
+
+
+def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "atelier.db"
+    _migrated(path, VERSIONS[-1])
+    assert set(_fill(path)) == set(metadata.tables)
