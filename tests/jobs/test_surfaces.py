@@ -69,10 +69,11 @@ async def test_nobody_is_to_be_told_how_a_web_job_ended(
 ) -> None:
     if end is _cleared:
         await queue.pause(9)
-    jobs = [await _ask_on_the_web(queue), (await ask(queue)).job.id]
-    for job_id in jobs:
-        await end(queue, executor, job_id)
-        await _ended(queue, job_id)
+    jobs = []
+    for origin in (WEB, {}):
+        jobs.append((await ask(queue, origin=origin)).job.id)
+        await end(queue, executor, jobs[-1])
+        await _ended(queue, jobs[-1])
     assert [job.id for job in await queue.undelivered()] == jobs[1:], "only Discord's"
     assert {(await queue.job(job_id)).status for job_id in jobs} <= {Status.FAILED, Status.CANCELLED}
 
