@@ -18,8 +18,10 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
+# Two at a time; a test marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0 for one after the other.
+TESTERS ?= 2
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor

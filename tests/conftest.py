@@ -1,11 +1,38 @@
-"""What every test shares: no network, one thread for torch."""
+"""What every test shares: no network, one thread for torch, a quiet machine for those that read clocks."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Of tests run beside each other (pytest-xdist), one marked ``alone`` has the machine to itself."""
+    with _quiet(item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _quiet(alone: bool) -> Iterator[None]:
+    """Hold the lock of this folder's tests: shared, or exclusively when ``alone``. Whoever waits for it holds
+    a gate that nobody else passes meanwhile, so a test that wants to be alone is next."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    import fcntl
+
+    here = Path(__file__)
+    with open(here.with_name("__init__.py")) as gate, open(here) as lock:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

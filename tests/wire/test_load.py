@@ -9,6 +9,8 @@ from tests.wire import load
 from tests.wire.discord import ACK_DEADLINE
 from tests.wire.kill import quantile
 
+pytestmark = pytest.mark.alone
+
 
 def _overloaded() -> bool:
     """Others use this machine so much that times tell about them."""
