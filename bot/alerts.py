@@ -1,33 +1,41 @@
-"""Tells the bot's owner of trouble: one direct message per new kind, not one per event."""
+"""Tells the bot's owners of trouble: one direct message for each new kind, not one for each event."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import logging
+from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
 
 import discord
 
-from bot.client import Atelier
 from bot.ui.replies import SILENT
 from bot.wire.transport import FAILURES
-from host.logs import redactor
+from core.redact import Redactor
+from jobs.queue import Queue
 
-WATCHED = ("jobs", "storage", "bot")
+WATCHED = ("jobs", "storage", "studio", "bot", "host")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again
 QUIET = ("bot.alerts",)
 log = logging.getLogger(__name__)
 
 
 class Alerts(logging.Handler):
-    """Collects errors of our own loggers by kind: logger and message before its values are filled in."""
+    """Collects errors of the program's own loggers while its block runs, by kind: the logger, and the message
+    before its values are filled in.
 
-    def __init__(self, client: Atelier) -> None:
+    ``client`` sends to those whom ``owner_ids`` names; ``queue`` remembers what was told; what ``redact``
+    finds is never sent.
+    """
+
+    def __init__(
+        self, client: discord.Client, queue: Queue, owner_ids: Callable[[], Set[int]], redact: Redactor
+    ) -> None:
         super().__init__(level=logging.ERROR)
-        self._client, self._loop = client, asyncio.get_running_loop()
-        self._redact = redactor(client.settings)
-        self._told: set[str] = set()
+        self._client, self._queue, self._owner_ids, self._redact = client, queue, owner_ids, redact
+        self._loop = asyncio.get_running_loop()
+        self._seen: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Alerts:
@@ -42,36 +50,37 @@ class Alerts(logging.Handler):
             task.cancel()
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Take an error, on whichever thread it was logged."""
         if record.name in QUIET:
             return
         kind = hashlib.sha256(f"{record.name}:{record.msg}".encode()).hexdigest()[:16]
-        self._loop.call_soon_threadsafe(
-            self._tell_once, kind, self._redact(f"{record.name}: {record.getMessage()}")
-        )
+        text = self._redact(f"{record.name}: {record.getMessage()}")
+        self._loop.call_soon_threadsafe(self._tell_once, kind, text)
 
     def _tell_once(self, kind: str, text: str) -> None:
-        if kind in self._told:
+        if kind in self._seen:
             return
-        self._told.add(kind)
+        self._seen.add(kind)
         task = asyncio.create_task(self._tell(kind, text))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, kind: str, text: str) -> None:
-        """The row remembers what was told, so that a crash loop doesn't write at each start."""
+        """A row remembers what was told, so that a crash loop doesn't send a message at each start."""
         await self._client.wait_until_ready()
-        for owner in self._client.authority.owner_ids:
+        for owner_id in self._owner_ids():
             key, now = f"alert:{kind}", datetime.now(UTC)
-            told = await self._client.queue.user_flag(owner, key)
+            told = await self._queue.user_flag(owner_id, key)
             if told and now - datetime.fromisoformat(told) < REMIND_AFTER:
                 continue
-            await self._client.queue.set_user_flag(owner, key, now.isoformat())
-            try:
-                user = await self._client.fetch_user(owner)
-                shown = text[:1500].replace("`", "")
-                await user.send(
-                    f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`",
-                    allowed_mentions=SILENT,
-                )
-            except (discord.HTTPException, *FAILURES) as error:
-                log.warning("owner %s couldn't be told (%s)", owner, type(error).__name__)
+            await self._queue.set_user_flag(owner_id, key, now.isoformat())
+            await self._send(owner_id, text)
+
+    async def _send(self, owner_id: int, text: str) -> None:
+        shown = text[:1500].replace("`", "")
+        content = f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`"
+        try:
+            user = await self._client.fetch_user(owner_id)
+            await user.send(content, allowed_mentions=SILENT)
+        except (discord.HTTPException, *FAILURES) as error:
+            log.warning("owner %s couldn't be told (%s)", owner_id, type(error).__name__)

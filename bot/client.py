@@ -29,7 +29,7 @@ from bot.ui.windows import Submission
 from bot.wire import addresses, private_api
 from bot.wire.attachments import Pictures
 from bot.wire.directory import DiscordDirectory, reader
-from bot.wire.pending import Promise, Promises
+from bot.wire.pending import PendingInteraction, PendingInteractions
 from bot.wire.transport import GARBLED, GONE, Transport
 from core.errors import ImageError, UserError
 from core.job import Job, Origin, Reply
@@ -82,7 +82,7 @@ class Atelier(commands.Bot):
     def __init__(
         self,
         built: Services,
-        promises: Promises,
+        pending: PendingInteractions,
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
         *,
@@ -114,7 +114,7 @@ class Atelier(commands.Bot):
             moderator,
             built.privacy,
         )
-        self.promises, self.directory = promises, built.directory
+        self.pending, self.directory = pending, built.directory
         self.authority = Authority(built.directory, settings.owner_ids, settings.home_guild_ids)
         self.intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload, servers)
         self.sources = Sources(queue, self.intake, self.authority)
@@ -189,7 +189,7 @@ class Atelier(commands.Bot):
             count = await self.delivery.resume()
             if count:
                 log.info("%d jobs go on", count)
-            await apologise(self.promises, self.queue, self.ladder)
+            await apologise(self.pending, self.queue, self.ladder)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
@@ -236,7 +236,9 @@ class Atelier(commands.Bot):
     ) -> Job | None:
         """Acknowledge at once (``ephemeral``: for the asker alone), build the request, queue it and follow
         it. Returns the job, None when there is none."""
-        with self.promises.kept(Promise(interaction.id, interaction.application_id, interaction.token)):
+        with self.pending.kept(
+            PendingInteraction(interaction.id, interaction.application_id, interaction.token)
+        ):
             return await self._ask(interaction, build, press_key, ephemeral)
 
     async def _ask(

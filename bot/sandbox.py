@@ -20,7 +20,7 @@ import simcord
 from bot.client import Atelier
 from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
-from bot.wire.pending import Promises
+from bot.wire.pending import PendingInteractions
 from core.settings import Settings
 from studio.services import Services
 
@@ -39,10 +39,12 @@ class Page:
     uploads: tuple[Path, ...] = ()
 
 
-async def serve_sandbox(built: Services, promises: Promises, stopping: asyncio.Event, page: Page) -> int:
+async def serve_sandbox(
+    built: Services, pending: PendingInteractions, stopping: asyncio.Event, page: Page
+) -> int:
     """Serve the page until ``stopping`` is set."""
     edits = Edits()
-    client = Atelier(built, promises, servers=SIMULATED, on_edit=edits.note)
+    client = Atelier(built, pending, servers=SIMULATED, on_edit=edits.note)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = create_world(env, page)

@@ -9,24 +9,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import aiohttp
-import discord
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any
 
 from bot.alerts import Alerts
 from bot.client import Atelier
 from bot.wire.connections import Connections
-from bot.wire.pending import Promises
+from bot.wire.pending import PendingInteractions
+from bot.wire.serving import Serving
 from bot.wire.transport import Transport
-from core.errors import AtelierError, StorageError
+from core.errors import StorageError
 from core.settings import Settings
 from host import garbage
-from host.logs import set_up_logs
+from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, serve
+from host.workers import worker_configs
 from jobs.local import LocalExecutor
 from jobs.policy import Limits
 from jobs.queue import Queue
@@ -39,8 +37,6 @@ from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
 from studio.privacy import Periods, Privacy
 from studio.services import Services
-from vision.protocol import WorkerConfig
-from vision.weights.describe import probe_devices
 
 if TYPE_CHECKING:
     from bot.sandbox import Page
@@ -49,13 +45,6 @@ log = logging.getLogger(__name__)
 # seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
 SWITCH_INTERVAL = 0.0005
 BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
-_CARD_NODES = (
-    "/dev/nvidia0",
-    "/dev/nvidiactl",
-    "/dev/kfd",
-    "/dev/dxg",
-    "/dev/dri/renderD128",
-)  # NVIDIA, AMD, WSL, Intel
 
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
@@ -69,19 +58,16 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with services(settings) as built:
-        promises = Promises(settings.data_dir / "unanswered")
-        garbage.tame()
-        collecting = asyncio.create_task(
-            garbage.collect_when_idle(lambda: built.queue.unfinished), name="garbage"
-        )
-        try:
-            if sandbox is not None:
-                from bot.sandbox import serve_sandbox
+        garbage.configure_gc()
+        collecting = garbage.collect_when_idle(lambda: built.queue.unfinished > 0)
+        unanswered = settings.data_dir / "unanswered"
+        async with _running(collecting, "garbage"):
+            with closing(PendingInteractions(unanswered)) as pending:
+                if sandbox is not None:
+                    from bot.sandbox import serve_sandbox
 
-                return await serve_sandbox(built, promises, stopping, sandbox)
-            return await _serve_discord(built, promises, stopping)
-        finally:
-            collecting.cancel()
+                    return await serve_sandbox(built, pending, stopping, sandbox)
+                return await _serve_discord(built, pending, stopping)
 
 
 def _on_signals(stopping: asyncio.Event) -> None:
@@ -101,44 +87,76 @@ def _on_signals(stopping: asyncio.Event) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
+async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
+    settings, queue, transport = built.settings, built.queue, Transport()
+    metrics = Metrics(queue, lambda: transport.breaker.invalid)
+
+    def make_client() -> Atelier:
+        return Atelier(built, pending, transport, on_delivered=metrics.delivered)
+
+    def alerts(client: Atelier) -> Alerts:
+        return Alerts(client, queue, lambda: client.authority.owner_ids, redactor(settings))
+
+    connections = Connections(settings.data_dir / "connections.json")
+    async with serve(metrics, queue, settings.metrics_port):
+        await Serving(make_client, alerts, connections, queue, settings).until(stopping)
+    return 0
+
+
 @asynccontextmanager
 async def services(settings: Settings, *, target: str = "vision.worker:main") -> AsyncIterator[Services]:
-    """Database, files, workers and queue, opened in order and closed in reverse."""
+    """Open database, files, workers and queue in order, and close them in reverse. ``target``: what a
+    worker's process runs."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    async with open_database(settings.database, settings.data_dir / "backups") as database:
-        files = Files(settings.data_dir / "pictures")
-        executor = LocalExecutor(await worker_configs(settings), target=target)
-        limits = Limits(
-            user_running=settings.user_running,
-            user_waiting=settings.user_waiting,
-            guild_waiting=settings.guild_waiting,
-            disk_floor=settings.disk_floor_mb * 10**6,
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings.database, settings.data_dir / "backups")
         )
+        files, directory = Files(settings.data_dir / "pictures"), CurrentDirectory()
         check = PictureCheck(settings.nsfw_model)
-        directory = CurrentDirectory()
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
-        queue = Queue(database, files, executor, limits, gate=moderator.gate)
-        privacy = Privacy(
-            queue,
-            database,
-            files,
-            Periods(settings.retention_days, settings.upload_days, settings.backup_days),
-            checkpoints=settings.data_dir / "cache" / "checkpoints",
-            notes=settings.data_dir / "deletions.json",
-        )
+        executor = LocalExecutor(await worker_configs(settings), target=target)
+        queue = Queue(database, files, executor, _limits(settings), gate=moderator.gate)
+        privacy = _privacy(settings, queue, database, files)
         await privacy.replay()
         await queue.start()
-        backups = asyncio.create_task(_back_up_daily(database), name="backups")
-        sweeps = asyncio.create_task(privacy.sweep_for_ever(), name="retention")
-        try:
-            yield Services(settings, database, files, queue, moderator, privacy, directory)
-        finally:
-            backups.cancel()
-            sweeps.cancel()
-            await asyncio.gather(sweeps, return_exceptions=True)
-            await check.close()
-            await queue.stop(settings.grace_seconds)
+        stack.push_async_callback(queue.stop, settings.grace_seconds)
+        stack.push_async_callback(check.close)
+        await stack.enter_async_context(_running(privacy.sweep_for_ever(), "retention"))
+        await stack.enter_async_context(_running(_back_up_daily(database), "backups"))
+        yield Services(settings, database, files, queue, moderator, privacy, directory)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        user_running=settings.user_running,
+        user_waiting=settings.user_waiting,
+        guild_waiting=settings.guild_waiting,
+        disk_floor=settings.disk_floor_mb * 10**6,
+    )
+
+
+def _privacy(settings: Settings, queue: Queue, database: Database, files: Files) -> Privacy:
+    return Privacy(
+        queue,
+        database,
+        files,
+        Periods(settings.retention_days, settings.upload_days, settings.backup_days),
+        checkpoints=settings.data_dir / "cache" / "checkpoints",
+        notes=settings.data_dir / "deletions.json",
+    )
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run ``work`` beside the block, and cancel it at its end."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _back_up_daily(database: Database) -> None:
@@ -154,115 +172,3 @@ async def _back_up_daily(database: Database) -> None:
         except StorageError:
             log.exception("the daily backup failed")
             await asyncio.sleep(BACKUP_RETRY)
-
-
-async def worker_configs(settings: Settings) -> list[WorkerConfig]:
-    """One per device. "auto" asks a child process, so that no torch is loaded here."""
-    devices = await asyncio.to_thread(workers_devices, settings.devices)
-    return [
-        WorkerConfig(
-            device=device,
-            models=settings.models,
-            cache_dir=str(settings.data_dir / "cache"),
-            dtype=settings.dtype,
-            offload=settings.offload,
-            cpu_threads=settings.cpu_threads,
-            allow_download=settings.allow_download,
-            hf_token=settings.hf_token,
-            log_level=settings.log_level,
-            image_models=settings.image_models,
-            loras=settings.loras,
-            exact=settings.exact,
-            ip_adapter=settings.ip_adapter,
-            tiny_vaes=settings.tiny_vaes,
-            compile=settings.compile,
-        )
-        for device in devices
-    ]
-
-
-def workers_devices(asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The devices to start workers on. "auto": every card torch can use, else the processor; asked of a child
-    process."""
-    if asked != ("auto",):
-        return asked
-    if sys.platform.startswith("linux") and not any(Path(node).exists() for node in _CARD_NODES):
-        return ("cpu",)  # no driver, no card: saves the seconds that loading torch takes
-    found = [entry["device"] for entry in probe_devices()]
-    if not found:
-        raise AtelierError("torch can't be loaded on this machine. `make doctor` says more.")
-    return tuple(name for name in found if name != "cpu") or ("cpu",)
-
-
-async def _serve_discord(built: Services, promises: Promises, stopping: asyncio.Event) -> int:
-    """Connect, and connect again when that fails, with pauses that outlive this process; discord.py resumes
-    lost gateways itself."""
-    transport = Transport()
-    metrics = Metrics(built.queue, lambda: transport.breaker.invalid)
-    connections = Connections(built.settings.data_dir / "connections.json")
-    async with serve(metrics, built.queue, built.settings.metrics_port):
-        while not stopping.is_set():
-            pause = connections.pause()
-            if pause:
-                log.warning("the next connection to Discord is made in %.0f s", pause)
-            if await _stopped_within(stopping, pause):
-                break
-            connections.note()
-            client = Atelier(built, promises, transport, on_delivered=metrics.delivered)
-            if await _connected(client, built, stopping):
-                break
-    return 0
-
-
-async def _connected(client: Atelier, built: Services, stopping: asyncio.Event) -> bool:
-    """Serve until stopped (True) or until the connection fails (False). AtelierError when trying again can't
-    help."""
-    try:
-        async with client:
-            with Alerts(client):
-                await _until_stopped(client, built, stopping)
-    except discord.LoginFailure as error:
-        raise AtelierError(
-            "Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token."
-        ) from error
-    except discord.PrivilegedIntentsRequired as error:
-        raise AtelierError(
-            "Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults"
-            " changed."
-        ) from error
-    except (
-        discord.HTTPException,
-        discord.GatewayNotFound,
-        discord.ConnectionClosed,
-        aiohttp.ClientError,
-        OSError,
-        AttributeError,
-    ) as error:
-        log.warning(
-            "no connection to Discord (%s)", type(error).__name__
-        )  # AttributeError: discord.py's own when the first one is refused
-        return False
-    return True
-
-
-async def _until_stopped(client: Atelier, built: Services, stopping: asyncio.Event) -> None:
-    serving = asyncio.create_task(client.start(built.settings.discord_token), name="discord")
-    stop = asyncio.create_task(stopping.wait(), name="stop")
-    try:
-        await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
-            await built.queue.stop(built.settings.grace_seconds)
-            await client.delivery.close()
-            await client.close()
-        await serving
-    finally:
-        stop.cancel()
-
-
-async def _stopped_within(stopping: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return False
-    return True

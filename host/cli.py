@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings, arguments) -> int:
-    gc.disable()  # until bot.garbage.tame: a sixth of the time of the imports
+    gc.disable()  # until garbage.configure_gc: a sixth of the time of the imports
     from host.app import run
 
     if settings.discord_token:

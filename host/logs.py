@@ -9,14 +9,12 @@ import logging.handlers
 import queue
 import re
 import sys
-import time
 from dataclasses import fields
 
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
-WRITE_EVERY = 0.05  # seconds
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -25,26 +23,6 @@ def redactor(settings: Settings) -> Redactor:
     secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
     password = re.search(r"://[^:/@]*:([^@]+)@", settings.database_url)
     return Redactor([*map(str, secrets), *([password[1]] if password else [])])
-
-
-class _Queued(logging.handlers.QueueHandler):
-    """Hands records to another thread as they are; the standard one formats them here first."""
-
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        record.message = record.getMessage()  # its values may change before the other thread comes to it
-        return record
-
-
-class _Writer(logging.handlers.QueueListener):
-    """The thread that writes. It looks for new lines now and then: if each line woke it, it would take the
-    interpreter from the event loop hundreds of times a second."""
-
-    def dequeue(self, block: bool) -> logging.LogRecord:
-        while True:
-            try:
-                return self.queue.get_nowait()
-            except queue.Empty:
-                time.sleep(WRITE_EVERY)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
@@ -69,11 +47,12 @@ def set_up_logs(settings: Settings) -> None:
     terminal = logging.StreamHandler(sys.stderr)
     for handler in (terminal, file):
         handler.setFormatter(RedactingFormatter(_FORMAT, redact))
-    line: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    handler = _Queued(line)  # a slow disk or terminal must not hold the event loop up
+    # A slow disk or terminal must not hold the event loop up, so another thread writes
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler = logging.handlers.QueueHandler(lines)
     handler.addFilter(_of_interest)
     logging.getLogger().addHandler(handler)
-    listener = _Writer(line, terminal, file)
+    listener = logging.handlers.QueueListener(lines, terminal, file)
     listener.start()
     atexit.register(listener.stop)
     logging.getLogger().setLevel(settings.log_level.upper())

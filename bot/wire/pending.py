@@ -1,31 +1,28 @@
-"""Interactions that were acknowledged with "thinking …" and have no answer yet, kept where a kill of this
-process can't reach them.
+"""Interactions that were acknowledged with "thinking …" and have no answer yet, kept in a file that outlives
+a kill of this process.
 
-Before an acknowledgement is sent, its interaction is noted; once a row stands for it, or it is answered, the
-note goes. What the next start
-finds was cut off in between: it says so in the message that would stand there thinking. The notes are slots
-of a file that is mapped into memory, so that noting costs no system call and no wait for a disk. They hold
-tokens: only the owner of the process may read the file.
+An interaction is noted before its acknowledgement is sent, and dropped when it is answered or has a job's
+row. What the next start finds was cut off in between: it says so in the message that would stand there
+thinking. The file has a slot for each note, so that it stays small and keeps no token longer than needed; a
+write without a sync is enough, since only a crash of the whole machine could lose it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-SLOTS, SLOT_BYTES = 1024, 1024  # a note takes about 300 bytes
-_FREE, _TAKEN = b"\0", b"\1"
+SLOT_BYTES = 1024  # a note takes about 300
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Promise:
+class PendingInteraction:
     """What it takes to answer an interaction later, while its token lives."""
 
     interaction_id: int
@@ -33,54 +30,68 @@ class Promise:
     token: str = field(repr=False)
 
 
-class Promises:
-    """The notes in ``path``. ``left``: what an earlier process promised and didn't keep."""
+class PendingInteractions:
+    """The notes in the file ``path``, which only its owner may read."""
 
     def __init__(self, path: Path) -> None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            os.fchmod(handle, 0o600) if hasattr(os, "fchmod") else None
-            os.truncate(handle if os.truncate in os.supports_fd else path, SLOTS * SLOT_BYTES)
-            self._slots = mmap.mmap(handle, SLOTS * SLOT_BYTES)
-        finally:
-            os.close(handle)
-        self.left = tuple(self._read())
-        self._slots[:] = bytes(SLOTS * SLOT_BYTES)
-        self._free = list(range(SLOTS))
-        self._taken: dict[int, int] = {}  # interaction → slot
-        for promise in self.left:
-            self.note(promise)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+        path.chmod(0o600)
+        notes = self._read()
+        self._left = tuple(note for note in notes if note is not None)
+        self._slots = {note.interaction_id: i for i, note in enumerate(notes) if note is not None}
+        self._free = [i for i, note in enumerate(notes) if note is None]
 
-    def note(self, promise: Promise) -> None:
-        text = json.dumps(asdict(promise)).encode()
-        if not self._free or len(text) > SLOT_BYTES - 1 or promise.interaction_id in self._taken:
-            log.debug("interaction %d is not noted", promise.interaction_id)
+    def close(self) -> None:
+        """Close the file; the notes stay in it."""
+        self._file.close()
+
+    def take_left(self) -> tuple[PendingInteraction, ...]:
+        """Return what an earlier process left unanswered, once. The notes stay until they are dropped."""
+        left, self._left = self._left, ()
+        return left
+
+    def note(self, pending: PendingInteraction) -> None:
+        """Note an interaction that is about to be acknowledged."""
+        text = json.dumps(asdict(pending)).encode()
+        if len(text) > SLOT_BYTES or pending.interaction_id in self._slots:
+            log.debug("interaction %d is not noted", pending.interaction_id)
             return
-        slot = self._taken[promise.interaction_id] = self._free.pop()
-        start = slot * SLOT_BYTES
-        self._slots[start + 1 : start + 1 + len(text)] = text
-        self._slots[start : start + 1] = _TAKEN  # last: a note is whole or not there
+        slot = self._free.pop() if self._free else len(self._slots)
+        self._slots[pending.interaction_id] = slot
+        self._write(slot, text)
 
     def drop(self, interaction_id: int) -> None:
-        """It is answered, or a row stands for it."""
-        slot = self._taken.pop(interaction_id, None)
+        """Forget an interaction that is answered, or has a row."""
+        slot = self._slots.pop(interaction_id, None)
         if slot is not None:
-            self._slots[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES] = bytes(SLOT_BYTES)
+            self._write(slot, b"")
             self._free.append(slot)
 
     @contextmanager
-    def kept(self, promise: Promise) -> Iterator[None]:
-        """Noted until the block ends, however it ends, but for a kill."""
-        self.note(promise)
+    def kept(self, pending: PendingInteraction) -> Iterator[None]:
+        """Keep the note until the block ends, however it ends, but for a kill."""
+        self.note(pending)
         try:
             yield
         finally:
-            self.drop(promise.interaction_id)
+            self.drop(pending.interaction_id)
 
-    def _read(self) -> Iterator[Promise]:
-        for start in range(0, SLOTS * SLOT_BYTES, SLOT_BYTES):
-            if self._slots[start : start + 1] == _TAKEN:
-                try:
-                    yield Promise(**json.loads(self._slots[start + 1 : start + SLOT_BYTES].rstrip(_FREE)))
-                except (ValueError, TypeError):
-                    log.warning("a note of an unanswered interaction can't be read")
+    def _write(self, slot: int, text: bytes) -> None:
+        self._file.seek(slot * SLOT_BYTES)
+        self._file.write(text.ljust(SLOT_BYTES, b"\0"))
+
+    def _read(self) -> list[PendingInteraction | None]:
+        """The note of each slot, None for an empty or damaged one."""
+        data = self._file.read()
+        return [_parsed(data[start : start + SLOT_BYTES]) for start in range(0, len(data), SLOT_BYTES)]
+
+
+def _parsed(slot: bytes) -> PendingInteraction | None:
+    text = slot.strip(b"\0\1")  # an older version put a 1 before each note
+    if not text:
+        return None
+    try:
+        return PendingInteraction(**json.loads(text))
+    except (ValueError, TypeError):
+        log.warning("a note of an unanswered interaction can't be read")
+        return None

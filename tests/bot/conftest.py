@@ -17,7 +17,7 @@ from simcord import Env
 
 from bot.client import Atelier
 from bot.wire.addresses import SIMULATED
-from bot.wire.pending import Promises
+from bot.wire.pending import PendingInteractions
 from core.job import Job
 from core.requests import REQUESTS
 from core.settings import load
@@ -35,11 +35,11 @@ class Hooks:
     edited: list[Callable[[int], None]] = field(default_factory=list)
     delivered: list[Callable[[Job, str], None]] = field(default_factory=list)
 
-    def client(self, built: Services, promises: Promises) -> Atelier:
+    def client(self, built: Services, pending: PendingInteractions) -> Atelier:
         """A bot whose hooks are these; the pretended worker does all kinds of jobs."""
         bot = Atelier(
             built,
-            promises,
+            pending,
             servers=SIMULATED,
             on_edit=lambda message_id: [hook(message_id) for hook in self.edited],
             on_delivered=lambda job, rung: [hook(job, rung) for hook in self.delivered],
@@ -54,7 +54,7 @@ class Studio:
 
     env: Any
     built: Services
-    promises: Promises
+    pending: PendingInteractions
     hooks: Hooks
     bot: Atelier
     channel: Any
@@ -66,7 +66,7 @@ class Studio:
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""
-        self.bot = self.hooks.client(self.built, self.promises)
+        self.bot = self.hooks.client(self.built, self.pending)
         await self.env.restart_bot(self.bot)
 
     def newcomer(self, name: str = "dora") -> Any:
@@ -96,9 +96,9 @@ async def open_studio(
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
     async with services(loaded, target=target) as built:
-        promises = Promises(data_dir / "unanswered")
+        pending = PendingInteractions(data_dir / "unanswered")
         hooks = Hooks()
-        bot = hooks.client(built, promises)
+        bot = hooks.client(built, pending)
         env = Env(bot, settle_timeout=settle)
         await env.start()
         try:
@@ -108,9 +108,10 @@ async def open_studio(
             people = {name: guild.add_member(env.create_user(name)) for name in ("alice", "bob")}
             mira = guild.add_member(env.create_user("mira"), roles=[role])
             alice, bob = people["alice"], people["bob"]
-            yield Studio(env, built, promises, hooks, bot, channel, alice, bob, mira, guild)
+            yield Studio(env, built, pending, hooks, bot, channel, alice, bob, mira, guild)
         finally:
             await env.shutdown()
+            pending.close()
         assert env.errors == []
 
 

@@ -15,7 +15,7 @@ import discord
 import simcord
 
 from bot.sandbox import Page, create_world, serve_sandbox
-from bot.wire.pending import Promises
+from bot.wire.pending import PendingInteractions
 from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load
@@ -101,10 +101,10 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
         origin = Origin(you.id, channel.id, channel.guild.id)
         reply = Reply(5, "a token of yesterday", 6)
         job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin, reply)).job
-        promises = Promises(tmp_path / "unanswered")
+        pending = PendingInteractions(tmp_path / "unanswered")
         stopping, told = asyncio.Event(), Told()
         with contextlib.redirect_stdout(told):
-            serving = asyncio.create_task(serve_sandbox(built, promises, stopping, Page()))
+            serving = asyncio.create_task(serve_sandbox(built, pending, stopping, Page()))
             await asyncio.wait(
                 (serving, asyncio.ensure_future(told.address.wait())),
                 timeout=30,
@@ -118,6 +118,7 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
             await asyncio.sleep(0.05)
         stopping.set()
         assert await serving == 0
+        pending.close()
         assert (await built.queue.job(job.id)).reply.message_id is not None
 
 

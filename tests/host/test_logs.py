@@ -59,7 +59,7 @@ def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     from core.settings import ROOT
 
     code = (
-        "import logging; from pathlib import Path; from core.settings import load; from bot.logs import"
+        "import logging; from pathlib import Path; from core.settings import load; from host.logs import"
         " set_up_logs\nset_up_logs(load({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
         f" {str(tmp_path)!r}}}, Path('none.env')))\ntry: raise ValueError('canary-token-1 in an"
         " error')\nexcept ValueError: logging.getLogger('bot').exception('failed')\n"

@@ -1,0 +1,105 @@
+"""The connection to Discord while the process runs: made, made again when it fails, and closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import aiohttp
+import discord
+
+from bot.client import Atelier
+from bot.wire.connections import Connections
+from core.errors import AtelierError
+from core.settings import Settings
+from jobs.queue import Queue
+
+log = logging.getLogger(__name__)
+# What a connection that can't be made or kept raises; the AttributeError is discord.py's own when the very
+# first connection is refused
+LOST = (
+    discord.HTTPException,
+    discord.GatewayNotFound,
+    discord.ConnectionClosed,
+    aiohttp.ClientError,
+    OSError,
+    AttributeError,
+)
+TOKEN_REFUSED = "Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token."
+INTENTS_REFUSED = (
+    "Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed."
+)
+
+
+class Serving:
+    """Keeps one client connected. ``make_client`` makes a new one for each connection, since discord.py can't
+    use one twice. ``beside`` is entered with the client for as long as it is connected."""
+
+    def __init__(
+        self,
+        make_client: Callable[[], Atelier],
+        beside: Callable[[Atelier], AbstractContextManager[object]],
+        connections: Connections,
+        queue: Queue,
+        settings: Settings,
+    ) -> None:
+        self._make_client, self._beside, self._connections = make_client, beside, connections
+        self._queue, self._settings = queue, settings
+
+    async def until(self, stopping: asyncio.Event) -> None:
+        """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects anew when
+        that fails, after pauses that outlive the process.
+
+        Raises AtelierError when Discord refuses for good.
+        """
+        while not stopping.is_set():
+            pause = self._connections.pause()
+            if pause:
+                log.warning("the next connection to Discord is made in %.0f s", pause)
+            if await _is_set_within(stopping, pause):
+                return
+            self._connections.note()
+            if await self._connect(stopping):
+                return
+
+    async def _connect(self, stopping: asyncio.Event) -> bool:
+        """Serve with a new client until stopped (True), or until its connection fails (False)."""
+        client = self._make_client()
+        try:
+            async with client:
+                with self._beside(client):
+                    await self._run(client, stopping)
+        except discord.LoginFailure as error:
+            raise AtelierError(TOKEN_REFUSED) from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise AtelierError(INTENTS_REFUSED) from error
+        except LOST as error:
+            log.warning("no connection to Discord (%s)", type(error).__name__)
+            return False
+        return True
+
+    async def _run(self, client: Atelier, stopping: asyncio.Event) -> None:
+        """Run ``client`` until it fails, or stop it in order: the queue first, then deliveries, then the
+        connection that they need."""
+        serving = asyncio.create_task(client.start(self._settings.discord_token), name="discord")
+        stop = asyncio.create_task(stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await self._queue.stop(self._settings.grace_seconds)
+                await client.delivery.close()
+                await client.close()
+            await serving
+        finally:
+            stop.cancel()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

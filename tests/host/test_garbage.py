@@ -1,0 +1,71 @@
+"""Full collections wait for an idle moment, an hour at most."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator
+
+import pytest
+
+from host import garbage
+from tests.jobs.conftest import until
+
+
+@pytest.fixture(autouse=True)
+async def quick(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    monkeypatch.setattr(garbage, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(garbage, "IDLE_EVERY", 0.0)
+    before = gc.get_threshold()
+    garbage.configure_gc()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+class _Knot:
+    def __init__(self) -> None:
+        self.self = self
+
+
+def _old_knot() -> weakref.ref[_Knot]:
+    """A cycle that is garbage, of an age that only a full collection looks at."""
+    knot = _Knot()
+    gc.collect(1)
+    return weakref.ref(knot)
+
+
+async def test_old_garbage_waits_for_an_idle_moment() -> None:
+    busy = [True]
+    task = asyncio.create_task(garbage.collect_when_idle(lambda: busy[0]))
+    knot = _old_knot()
+    await asyncio.sleep(0.1)
+    assert knot() is not None
+    busy[0] = False
+    await until(lambda: knot() is None)
+    task.cancel()
+
+
+async def test_a_studio_that_is_never_idle_collects_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert garbage.BUSY_EVERY == 3600.0
+    monkeypatch.setattr(garbage, "BUSY_EVERY", 0.2)
+    task = asyncio.create_task(garbage.collect_when_idle(lambda: True))
+    knot = _old_knot()
+    await asyncio.sleep(0.1)
+    assert knot() is not None
+    await until(lambda: knot() is None)
+    task.cancel()
+
+
+async def test_an_idle_studio_collects_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "IDLE_EVERY", 600.0)
+    task = asyncio.create_task(garbage.collect_when_idle(lambda: False))
+    knot = _old_knot()
+    await asyncio.sleep(0.1)
+    assert knot() is not None
+    task.cancel()
+
+
+async def test_no_full_collection_comes_unasked() -> None:
+    before = gc.get_stats()[2]["collections"]
+    kept = [[i] for i in range(300_000)]
+    assert gc.get_stats()[2]["collections"] == before and len(kept) == 300_000
