@@ -22,7 +22,7 @@ from benchmarks.measure import Check, apart, check, quantile
 from benchmarks.traces import Ask, Mix, poisson
 from vision.drawing.generate import generate
 from vision.engine import Engine
-from vision.engine.curve import Curves
+from vision.engine.durations import DurationModel
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.reporter import Reporter
@@ -181,26 +181,30 @@ class _Notes(Reporter):
         self.served, self.clock = served, clock
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        if self.seat is not None:
-            self.seat.step, self.seat.total = step, total  # as a worker's reporter does
+        if self.fiber is not None:
+            self.fiber.step, self.fiber.total = step, total  # as a worker's reporter does
         self.served.first = self.served.first or self.clock.now()
 
 
 def engine(
-    model: ImageModel, asks: Sequence[Ask], clock: Clock, curves: Curves | None = None
+    model: ImageModel, asks: Sequence[Ask], clock: Clock, durations: DurationModel | None = None
 ) -> list[Served]:
-    """Each job gets a seat when it arrives; the engine decides the rest. curves: what it knows of the device
+    """Each job begins when it arrives; the engine decides the rest. durations: what it knows of the device
     from before.
 
     The clock counts the work of all threads as one core's, so there is no room beside the passes.
     """
-    coming, served, engine = deque(asks), [], Engine(clock=clock.now, curves=curves, roomy=lambda: False)
+    coming, served, engine = (
+        deque(asks),
+        [],
+        Engine(clock=clock.now, durations=durations, has_spare_core=lambda: False),
+    )
     try:
-        while coming or engine.seats:
-            if not engine.seats:
+        while coming or engine.fibers:
+            if not engine.fibers:
                 clock.wait_until(coming[0].at)
             while coming and coming[0].at <= clock.now():
-                served.append(_seat(engine, model, coming.popleft(), clock))
+                served.append(_begin(engine, model, coming.popleft(), clock))
             engine.wake.clear()
             if not engine.tick():
                 engine.wake.wait()
@@ -209,25 +213,25 @@ def engine(
     return sorted(served, key=lambda one: one.ask.number)
 
 
-def learned(model: ImageModel, like: Ask, timer: Callable[[], float] = time.process_time) -> Curves:
+def learned(model: ImageModel, like: Ask, timer: Callable[[], float] = time.process_time) -> DurationModel:
     """The batch curve and the overhead of jobs like ``like``, measured as a worker does: with a first job and
     in the idle moments after it."""
-    curves, clock = Curves(), Clock(timer)
-    engine = Engine(clock=clock.now, curves=curves)
-    _seat(engine, model, like, clock)
+    durations, clock = DurationModel(), Clock(timer)
+    engine = Engine(clock=clock.now, durations=durations)
+    _begin(engine, model, like, clock)
     engine.run()
     while engine.measure():
         pass
     engine.stop()
-    return curves
+    return durations
 
 
-def _seat(engine: Engine, model: ImageModel, ask: Ask, clock: Clock) -> Served:
+def _begin(engine: Engine, model: ImageModel, ask: Ask, clock: Clock) -> Served:
     served = Served(ask)
     reporter = _Notes(served, clock)
 
-    def work(seat: Any) -> Any:
-        reporter.seat = seat
+    def work(fiber: Any) -> Any:
+        reporter.fiber = fiber
         return generate(model, ask.generation, reporter)
 
     def done(result: Any, error: BaseException | None) -> None:
@@ -266,9 +270,9 @@ def serve(
 
     plain: the model of all ways but the engine, if it needs one of its own.
     """
-    curves, runs = learned(model, trace[0], timer), {}
+    durations, runs = learned(model, trace[0], timer), {}
     for name, way in ways.items():
-        way = partial(way, curves=curves) if way is engine else way
+        way = partial(way, durations=durations) if way is engine else way
         clock = Clock(timer)
         served = way(model if name == "engine" else plain or model, trace, clock)
         runs[name] = Run(served, clock.busy)

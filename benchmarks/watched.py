@@ -28,7 +28,7 @@ class Life(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         self.steps += 1
-        self.seat.step, self.seat.total = step, total
+        self.fiber.step, self.fiber.total = step, total
 
     def check(self) -> None:
         if self.last is not None and self.steps >= self.last:
@@ -36,7 +36,7 @@ class Life(Reporter):
 
 
 def begin(engine: Engine, model: ImageModel, life: Life) -> None:
-    """Give ``life`` a seat."""
+    """Run ``life`` in an engine."""
 
     def unpack(pipe: Any, latents: Any, height: int, width: int) -> Any:
         life.latents = model.family.unpack(pipe, latents, height, width)
@@ -44,8 +44,8 @@ def begin(engine: Engine, model: ImageModel, life: Life) -> None:
 
     watched = _with_family(model, replace(model.family, unpack=unpack))
 
-    def work(seat: Any) -> Any:
-        life.seat = seat
+    def work(fiber: Any) -> Any:
+        life.fiber = fiber
         return generate(watched, life.generation, life)
 
     def done(result: Any, error: BaseException | None) -> None:

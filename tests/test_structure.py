@@ -49,8 +49,6 @@ NOT_YET: dict[str, set[str]] = {
         "bot.client",
         "bot.ui.job_buttons",
         "studio.asking.regions",
-        "vision.engine.engine",
-        "vision.engine.together",
     },
     "long modules": {
         "benchmarks.parameters",
@@ -65,7 +63,6 @@ NOT_YET: dict[str, set[str]] = {
         "storage.jobs",
         "studio.moderation.terms",
         "vision.drawing.generate",
-        "vision.engine.engine",
         "vision.worker",
     },
     "wide folders": {
@@ -108,7 +105,6 @@ NOT_YET: dict[str, set[str]] = {
         "vision.capabilities.region",
         "vision.capabilities.upscale",
         "vision.drawing.checkpoint",
-        "vision.engine.denoiser",
         "vision.image_model.seamless",
         "vision.protocol",
         "vision.reporter",

@@ -17,7 +17,7 @@ import torch
 
 from core.errors import ModelError, UserError, first_line
 from vision import devices
-from vision.engine import Seat, building
+from vision.engine import Fiber
 from vision.image_model import compiled
 from vision.image_model.model import ImageModel
 from vision.image_model.model import load as load_image_model
@@ -34,17 +34,17 @@ CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page ca
 
 @dataclass
 class _Held:
-    """A model in memory. seats: of jobs that have asked for it, and for no other since; it is in use while
-    one of them is still there."""
+    """A model in memory. fibers: of jobs that have asked for it, and for no other since; it is in use while
+    one of them hasn't ended."""
 
     model: Any
     bytes: int
     threads: int
-    seats: set[Seat] = field(default_factory=set)
+    fibers: set[Fiber] = field(default_factory=set)
 
     def in_use(self) -> bool:
-        self.seats = {seat for seat in self.seats if seat in seat.engine.seats}
-        return bool(self.seats)
+        self.fibers = {fiber for fiber in self.fibers if not fiber.ended}
+        return bool(self.fibers)
 
 
 class Models:
@@ -94,9 +94,8 @@ class Models:
         """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is
         none."""
         if self.config.ip_adapter:
-            reporter.aside(partial(self._lay_adapter, model), loading=True, turn=building.MAKING)
+            reporter.build(partial(self._lay_adapter, model))
 
-    @building.apart()
     def _lay_adapter(self, model: ImageModel) -> None:
         model.lay_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None))
 
@@ -106,20 +105,20 @@ class Models:
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
     def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
-        key, seat = f"{role}:{spec}", reporter.seat
-        if seat is not None:
+        key, fiber = f"{role}:{spec}", reporter.fiber
+        if fiber is not None:
             for held in self._held.values():
-                held.seats.discard(seat)
-            seat.until(lambda: not self._crowded or key == self._coming)
+                held.fibers.discard(fiber)
+            fiber.wait_until(lambda: not self._crowded or key == self._coming)
         while key not in self._held:
-            if self._coming is None or seat is None:
+            if self._coming is None or fiber is None:
                 self._have_loaded(key, role, spec, reporter)
             else:
-                seat.until(lambda: self._coming is None or key in self._held)
+                fiber.wait_until(lambda: self._coming is None or key in self._held)
         held = self._held[key]
         self._held.move_to_end(key)
-        if seat is not None:
-            held.seats.add(seat)
+        if fiber is not None:
+            held.fibers.add(fiber)
         torch.set_num_threads(held.threads)
         return held.model
 
@@ -130,20 +129,20 @@ class Models:
         try:
             source = sources.parse(spec)
             report = _Progress(source.name, reporter)
-            path, weights = reporter.aside(lambda: self._find(source, report), loading=True)
+            path, weights = reporter.in_thread(lambda: self._find(source, report), loading=True)
             self._take_in()
             if key in self._held:  # a job that was stopped while it loaded has left it behind
                 return
             if not self._make_room(weights):
-                if reporter.seat is None:
+                if reporter.fiber is None:
                     raise ModelError(f"{source.name} doesn't fit into memory beside the models in use.")
                 self._crowded = True
-                reporter.seat.until(lambda: self._make_room(weights))
+                reporter.fiber.wait_until(lambda: self._make_room(weights))
 
             def load() -> None:
                 self._arrived[key] = self._load(role, source, path, weights, report, reporter.check)
 
-            reporter.aside(load, loading=True, turn=building.MAKING)
+            reporter.build(load)
             self._take_in()
         finally:
             self._coming, self._crowded = None, False
@@ -159,7 +158,6 @@ class Models:
         local.verify(source, path, Path(self.config.cache_dir))
         return path, contents.bytes_in_memory(path, self.dtype.itemsize)
 
-    @building.apart()
     def _load(
         self,
         role: str,

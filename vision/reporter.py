@@ -1,5 +1,5 @@
-"""What a running job tells the outside: that it loads, that a step is done, and whether it should stop. Loads
-no torch."""
+"""Connects a running job with the outside: reports that a model loads or a step is done, asks whether to
+stop, and hands work to the engine. Loads no torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.errors import JobCancelled
 
 if TYPE_CHECKING:
     from vision.drawing.checkpoint import Checkpoint
-    from vision.engine import Seat
-    from vision.engine.together import Share, Work
-    from vision.engine.turn import Turn
+    from vision.engine import Fiber
+    from vision.engine.priority_lock import PriorityLock
+    from vision.engine.side_work import Batched, SideWork
 
 T = TypeVar("T")
 
@@ -24,15 +24,14 @@ class Leaving(JobCancelled):
 
 
 class Reporter:
-    """Says nothing and never stops; the worker's own subclass talks to the pipe.
+    """Reports nothing and never stops the job; the worker's subclass talks to the pipe.
 
-    checkpoint: where the job keeps its state, if anywhere. seat: its place in the engine; None = it has the
-    device for itself.
-    share: (begin, end) of the whole job that this tells of, 0..1.
+    checkpoint: where the job keeps its state, if anywhere. fiber: its side of the engine; None = it has the
+    device for itself. share: (begin, end) of the whole job that this reports on, 0..1.
     """
 
     checkpoint: Checkpoint | None = None
-    seat: Seat | None = None
+    fiber: Fiber | None = None
     share: tuple[float, float] = (0.0, 1.0)
 
     def loading(self, model: str, fraction: float | None) -> None:
@@ -45,33 +44,42 @@ class Reporter:
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
 
-    def together(self, kind: str, work: Work, item: Any, like: Hashable = ()) -> Any:
-        """What ``work`` makes of ``item``; beside the steps of other jobs, and with others that wait for the
-        same, where there is an engine.
+    def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
+        """Return what ``work`` makes of ``item``; in an engine, beside the steps of other jobs and in one
+        call with those that wait for the same.
 
-        kind, like: see Seat.together.
+        kind, key: see Fiber.batched.
         """
         self.check()
-        if self.seat is None:
+        if self.fiber is None:
             return work([item], lambda count=1: self.check())[0]
-        return self.seat.together(kind, work, item, like)
+        return self.fiber.batched(kind, work, item, key)
 
-    def sharing(self, kind: str) -> Share:
-        """``together`` for work of ``kind``."""
-        return partial(self.together, kind)
+    def batched_as(self, kind: str) -> Batched:
+        """Return ``batched`` for work of ``kind``."""
+        return partial(self.batched, kind)
 
-    def aside(
-        self, work: Callable[[], T], *, loading: bool = False, turn: Turn | None = None, here: bool = False
+    def in_thread(
+        self, work: Callable[[], T], *, loading: bool = False, lock: PriorityLock | None = None
     ) -> T:
-        """What ``work`` returns; beside the steps of other jobs where there is an engine, but for ``here``:
-        it must be on this thread.
-
-        loading: it may take long. turn: had meanwhile.
-        """
-        if self.seat is not None:
-            return self.seat.here(work, turn) if here else self.seat.aside(work, loading=loading, turn=turn)
-        with nullcontext() if turn is None else turn.hold():
+        """Return what ``work`` returns; in an engine, from a thread beside the steps of other jobs. loading:
+        it may take long. lock: held while ``work`` runs."""
+        if self.fiber is not None:
+            return self.fiber.in_thread(work, loading=loading, lock=lock)
+        with nullcontext() if lock is None else lock.hold():
             return work()
+
+    def inline(self, work: Callable[[], T], *, lock: PriorityLock) -> T:
+        """Return what ``work`` returns, run on this thread while holding ``lock``."""
+        if self.fiber is not None:
+            return self.fiber.inline(work, lock)
+        with lock.hold():
+            return work()
+
+    def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
+        """Return what ``work`` returns, which makes modules; in an engine, while no other such work runs. See
+        Fiber.build."""
+        return work() if self.fiber is None else self.fiber.build(work, inline=inline)
 
 
 class Stage(Reporter):
@@ -81,7 +89,7 @@ class Stage(Reporter):
     PARTS = 1000
 
     def __init__(self, whole: Reporter, begin: float, end: float, *, keeps: bool = False) -> None:
-        self.whole, self.share, self.seat = whole, (begin, end), whole.seat
+        self.whole, self.share, self.fiber = whole, (begin, end), whole.fiber
         self.checkpoint = whole.checkpoint if keeps else None
 
     def loading(self, model: str, fraction: float | None) -> None:

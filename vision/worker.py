@@ -44,7 +44,7 @@ from vision.weights import contents, identify, local, sources
 
 if TYPE_CHECKING:
     from vision.drawing.checkpoint import Checkpoint, Pace
-    from vision.engine import Engine, Seat
+    from vision.engine import Engine, Fiber
 
 log = logging.getLogger(__name__)
 
@@ -73,13 +73,16 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     from vision import devices
     from vision.drawing import checkpoint
     from vision.engine import Engine
-    from vision.engine.curve import Curves
+    from vision.engine.durations import DurationModel
 
     kept = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(kept)
-    curves = Curves(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
+    durations = DurationModel(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
     engine = Engine(
-        exact=config.exact, wake=wake, curves=curves, roomy=lambda: devices.is_roomy(config.device)
+        exact=config.exact,
+        wake=wake,
+        durations=durations,
+        has_spare_core=lambda: devices.is_roomy(config.device),
     )
     desk = Desk(inbox, send, models, engine, kept, pace, redact, ready)
     send(ready)
@@ -130,8 +133,8 @@ class Desk:
 
         self.redact.add(words := _words(run))
 
-        def work(seat: Seat) -> Done | Stopped | Broke:
-            reporter.seat = seat
+        def work(fiber: Fiber) -> Done | Stopped | Broke:
+            reporter.fiber = fiber
             return _answer(run, self.models, reporter)
 
         self.engine.begin(
@@ -392,7 +395,7 @@ def _do(run: Run, models: Any, reporter: Reporter) -> Output:
     request = requests.from_json(run.kind, run.request)
     reporter.check()
     images = (
-        reporter.aside(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
+        reporter.in_thread(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
         if request.pictures
         else {}
     )

@@ -20,8 +20,8 @@ from benchmarks.serving import Clock
 from core.events import Output
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, Request, ShortenRequest
 from vision.capabilities import capability
-from vision.engine import Engine, Seat
-from vision.engine.curve import Curves
+from vision.engine import Engine, Fiber
+from vision.engine.durations import DurationModel
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
@@ -46,14 +46,14 @@ class _Member(Reporter):
     at: float = 0.0
     ended: float = 0.0
     output: Output | None = None
-    seat: Seat | None = field(default=None, repr=False)
+    fiber: Fiber | None = field(default=None, repr=False)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        if self.seat is not None:
-            self.seat.step, self.seat.total = step, total
+        if self.fiber is not None:
+            self.fiber.step, self.fiber.total = step, total
 
-    def __call__(self, seat: Seat) -> Output:
-        self.seat = seat
+    def __call__(self, fiber: Fiber) -> Output:
+        self.fiber = fiber
         return capability(self.request.kind)(
             self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self
         )
@@ -76,12 +76,12 @@ def measure(options: Options) -> Result:
         cpu_threads=1,
         allow_download=False,
     )
-    models, curves = Models(config), Curves()
+    models, durations = Models(config), DurationModel()
     _serve(
         models,
         _Member(models, ImagineRequest(prompt="warm", num_inference_steps=4, seed=0)),
         _guests(models, 0),
-        curves,
+        durations,
     )
     delays, totals, answers, savings, pictures, texts, scores = [], [], [], [], [], [], []
     for repeat in range(options.repeats):
@@ -91,7 +91,7 @@ def measure(options: Options) -> Result:
             for way, times in ((False, plain), (True, delayed), (True, delayed), (False, plain)):
                 guests = _guests(models, repeat + 1)[KINDS * i : KINDS * (i + 1)] if way else []
                 member = _generations(models, repeat, options.scale)[i]
-                times[i] += _serve(models, member, guests, curves)
+                times[i] += _serve(models, member, guests, durations)
                 drawn.append(_pixels(member.output))
                 answers += [guest.ended - guest.at for guest in guests]
             pictures += [apart(other, drawn[0]) for other in drawn[1:]]
@@ -152,11 +152,13 @@ def _guests(models: Models, seed: int) -> list[_Member]:
     return members
 
 
-def _serve(models: Models, generation: _Member | None, guests: Sequence[_Member], curves: Curves) -> float:
+def _serve(
+    models: Models, generation: _Member | None, guests: Sequence[_Member], durations: DurationModel
+) -> float:
     """CPU seconds of ``generation``, while a guest comes every few steps; without one, all guests are there
     from the begin."""
     clock, coming = Clock(), list(guests)
-    engine = Engine(clock=clock.now, curves=curves)
+    engine = Engine(clock=clock.now, durations=durations)
     try:
         if generation is not None:
             every, ticks = max(1, 2 * generation.request.num_inference_steps // 3 // max(1, len(guests))), 0
@@ -168,7 +170,7 @@ def _serve(models: Models, generation: _Member | None, guests: Sequence[_Member]
                 ticks += 1
         for member in coming:
             _begin(engine, member, clock)
-        while engine.seats:
+        while engine.fibers:
             _tick(engine)
     finally:
         engine.stop()
@@ -200,7 +202,7 @@ def _saving(models: Models, seed: int, texts: list[float], scores: list[float]) 
         models.get("clip")._known.clear()
         groups = [ways[way]] if way == "at once" else [[member] for member in ways[way]]
         _, costs[way] = timed(
-            lambda groups=groups: [_serve(models, None, group, Curves()) for group in groups]
+            lambda groups=groups: [_serve(models, None, group, DurationModel()) for group in groups]
         )
     for one, other in zip(*ways.values(), strict=True):
         texts.append(float(one.output.captions != other.output.captions))

@@ -103,8 +103,8 @@ def _draw(model: ImageModel, asked: Sequence[Generation], at_once: int) -> tuple
         _last_block(model) as runs,
         mock.patch.object(engine, "_choose", lambda waiting: [turns.choice(waiting)]),
     ):
-        while coming or engine.seats:
-            while coming and len(engine.seats) < at_once:
+        while coming or engine.fibers:
+            while coming and len(engine.fibers) < at_once:
                 begin(engine, model, coming.pop(0))
             engine.wake.clear()
             if not engine.tick():

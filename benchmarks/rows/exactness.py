@@ -163,12 +163,12 @@ def _trace(
     coming = list(zip(arrivals, lives, strict=True))
     began = time.monotonic()
     try:
-        while coming or engine.seats:
-            while coming and (coming[0][0] <= ticks or not engine.seats):
+        while coming or engine.fibers:
+            while coming and (coming[0][0] <= ticks or not engine.fibers):
                 begin(engine, model, coming.pop(0)[1])
             before = sum(life.steps for life in lives)
             engine.wake.clear()
-            if not engine.tick() and engine.seats:
+            if not engine.tick() and engine.fibers:
                 engine.wake.wait(10)
             ticks += 1
             if moved := sum(life.steps for life in lives) - before:

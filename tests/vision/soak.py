@@ -34,7 +34,7 @@ from tests import tiny
 from tests.vision.test_loras import save_lora
 from vision import devices
 from vision.capabilities import capability
-from vision.engine import Call, Engine, Seat, passes
+from vision.engine import Call, Engine, Fiber, passes
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
@@ -94,8 +94,8 @@ class Job(Reporter):
         self.error: BaseException | None = None
         self.ended = False
 
-    def __call__(self, seat: Seat) -> Output:
-        self.seat = seat
+    def __call__(self, fiber: Fiber) -> Output:
+        self.fiber = fiber
         return capability(self.request.kind)(
             self.request, {sha: PICTURES[sha] for sha in self.request.pictures}, self.models, self
         )
@@ -150,24 +150,27 @@ class Soak:
         for each in wanted:
             if each not in self.alone:
                 self.alone[each] = self._alone(each)
-        models, roomy = Models(self.config), rng.random() < 0.5
-        jobs, engine = [Job(each, models) for each in wanted], Engine(exact=self.exact, roomy=lambda: roomy)
+        models, has_spare_core = Models(self.config), rng.random() < 0.5
+        jobs, engine = (
+            [Job(each, models) for each in wanted],
+            Engine(exact=self.exact, has_spare_core=lambda: has_spare_core),
+        )
         with (
             _memory(models, rng.choice((1.3, 1.3, 2.0, 4.0))),
             _full(rng, 0.0 if self.exact else rng.choice((0.0, 0.0, 0.02, 0.1))) as full,
         ):
             coming = list(jobs)
-            while coming or engine.seats:
+            while coming or engine.fibers:
                 for job in coming[: rng.randint(0, 2)]:
                     engine.begin(job.request.kind, job, check=job.check, done=job.done)
                     coming.remove(job)
                 if rng.random() < 0.01:
                     rng.choice(jobs).cancelled = True
                 engine.wake.clear()
-                if not engine.tick() and engine.seats and not coming and not engine.wake.wait(STUCK):
+                if not engine.tick() and engine.fibers and not coming and not engine.wake.wait(STUCK):
                     return [
                         f"mix {seed}: stuck: "
-                        + ", ".join(f"{seat.name} waits for {seat.waits_for}" for seat in engine.seats)
+                        + ", ".join(f"{fiber.name} waits for {fiber.waits_for}" for fiber in engine.fibers)
                     ]
             engine.stop()
         return [
@@ -178,7 +181,7 @@ class Soak:
         ]
 
     def _alone(self, wanted: Request) -> Output | BaseException:
-        job, engine = Job(wanted, self.plain), Engine(exact=self.exact, roomy=lambda: False)
+        job, engine = Job(wanted, self.plain), Engine(exact=self.exact, has_spare_core=lambda: False)
         engine.begin("alone", job, done=job.done)
         engine.run()
         return job.output or job.error
@@ -234,15 +237,15 @@ def _memory(models: Models, largest: float):
 def _full(rng: random.Random, share: float):
     """``share`` of the passes of several rows run out of memory, and a few of those of one. What was thrown
     is in the list."""
-    plain, thrown = passes.direct, []
+    plain, thrown = passes.evaluate_now, []
 
-    def direct(call: Call) -> Any:
+    def evaluate_now(call: Call) -> Any:
         if rng.random() < share and (call.count > 1 or rng.random() < 0.3):
             thrown.append(call.count)
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return plain(call)
 
-    with mock.patch.object(passes, "direct", direct):
+    with mock.patch.object(passes, "evaluate_now", evaluate_now):
         yield thrown
 
 

@@ -14,17 +14,18 @@ from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.test_loras import save_lora
 from vision import model_store
-from vision.engine import Call, Engine, Seat, building
+from vision.engine import Call, Engine, Fiber
+from vision.engine.building import BuildGuard
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 
 
-@pytest.mark.parametrize("roomy", [True, False])
-def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(roomy: bool) -> None:
+@pytest.mark.parametrize("has_spare_core", [True, False])
+def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(has_spare_core: bool) -> None:
     """Whatever a job makes without naming a dtype would be in half precision, the levels of its noise
     scheduler, say."""
-    engine, seen, built = Engine(roomy=lambda: roomy), set(), threading.Event()
+    engine, seen, built = Engine(has_spare_core=lambda: has_spare_core), set(), threading.Event()
 
     def look() -> None:
         for _ in range(20):
@@ -35,7 +36,6 @@ def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(roomy: boo
         look()
         return (sample,)
 
-    @building.apart()
     def build() -> None:
         for _ in range(20):
             torch.set_default_dtype(torch.bfloat16)
@@ -44,33 +44,34 @@ def test_nobody_sees_the_default_dtype_of_a_model_that_is_being_built(roomy: boo
             torch.set_default_dtype(torch.float32)
         built.set()
 
-    def draws(seat: Seat) -> None:
+    def draws(fiber: Fiber) -> None:
         while not built.is_set():
             look()
-            seat.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("like",), "kind"))
-            seat.aside(look)
+            fiber.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("like",), "kind"))
+            fiber.in_thread(look)
 
     engine.begin("draws", draws)
-    engine.begin("loads", lambda seat: seat.aside(build, loading=True))
+    engine.begin("loads", lambda fiber: fiber.build(build))
     engine.run()
     assert built.is_set() and seen == {torch.float32}
 
 
 def test_a_load_that_fails_half_way_leaves_the_default_dtype_as_it_was() -> None:
-    plain = torch.set_default_dtype
-    with pytest.raises(OSError, match="torn"), building.apart():
+    guard, plain = BuildGuard(), torch.set_default_dtype
+    with pytest.raises(OSError, match="torn"), guard.building():
         torch.set_default_dtype(torch.float16)
         raise OSError("torn")
     assert torch.get_default_dtype() is torch.float32 and torch.set_default_dtype is plain
-    with building.working():
+    with guard.working():
         pass
 
 
 def test_who_builds_within_his_own_work_does_not_wait_for_himself() -> None:
-    with building.working(), building.working():
-        with building.apart():
+    guard = BuildGuard()
+    with guard.working(), guard.working():
+        with guard.building():
             torch.set_default_dtype(torch.bfloat16)
-            with building.working():
+            with guard.working():
                 assert torch.get_default_dtype() is torch.bfloat16
             torch.set_default_dtype(torch.float32)
 
@@ -88,9 +89,9 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
     models.image(None)  # is there
     engine, ends = Engine(), []
 
-    def draws(seat: Seat) -> object:
+    def draws(fiber: Fiber) -> object:
         reporter = Reporter()
-        reporter.seat = seat
+        reporter.fiber = fiber
         return ask(models, request, reporter=reporter)
 
     def build() -> None:
@@ -98,9 +99,7 @@ def test_layers_for_a_lora_are_not_made_while_a_model_is_built(
             time.sleep(0.5)
 
     engine.begin("draws", draws, done=lambda output, error: ends.append(error or output))
-    engine.begin(
-        "loads", lambda seat: seat.aside(build, loading=True, turn=building.MAKING)
-    )  # in the thread right behind the LoRA's file
+    engine.begin("loads", lambda fiber: fiber.build(build))  # in the thread right behind the LoRA's file
     engine.run()
     assert [picture.data for picture in ends[0].pictures] == [
         picture.data for picture in ask(wanted, request).pictures
@@ -113,13 +112,18 @@ def test_a_model_is_built_in_its_turn(
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
     )
-    load, free = model_store.load_image_model, []
+    engine, load, free = Engine(), model_store.load_image_model, []
 
     def noted(*args, **kwargs):
-        free.append(building.MAKING.claim())
+        free.append(engine.building.lock.try_acquire())
         return load(*args, **kwargs)
 
+    def work(fiber: Fiber) -> None:
+        reporter = Reporter()
+        reporter.fiber = fiber
+        models.image(None, reporter)
+
     monkeypatch.setattr(model_store, "load_image_model", noted)
-    models.image(None)
-    assert free == [False] and building.MAKING.claim()
-    building.MAKING.drop()
+    engine.begin("loads", work)
+    engine.run()
+    assert free == [False] and engine.building.lock.try_acquire()

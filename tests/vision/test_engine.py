@@ -24,9 +24,9 @@ from tests.vision.conftest import Recorder, ask
 from tests.vision.test_diffusion import full_above, tamper
 from vision.drawing import generate
 from vision.drawing.generate import BlankPicture, Generation
-from vision.engine import Call, Engine, Seat
+from vision.engine import Call, Engine, Fiber
 from vision.engine.batching import MARGIN, PATIENCE, UNNOTICED
-from vision.engine.turn import Turn
+from vision.engine.priority_lock import PriorityLock
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
@@ -77,8 +77,8 @@ def keep_latents(monkeypatch: pytest.MonkeyPatch) -> None:
 def begin(engine: Engine, model: ImageModel, job: Job) -> None:
     watcher = Watcher(job)
 
-    def work(seat: Seat) -> None:
-        watcher.seat = seat
+    def work(fiber: Fiber) -> None:
+        watcher.fiber = fiber
         generate.generate(model, job.generation, watcher)
 
     def done(result: object, error: BaseException | None) -> None:
@@ -94,9 +94,9 @@ class Crowd(Engine):
         super().__init__(**options)
         self.rng = rng
 
-    def _choose(self, waiting: list[Seat]) -> list[Seat]:
+    def _choose(self, waiting: list[Fiber]) -> list[Fiber]:
         first = self.rng.choice(waiting) if self.rng else waiting[0]
-        same = [seat for seat in waiting if seat.waits_for.key == first.waits_for.key]
+        same = [fiber for fiber in waiting if fiber.waits_for.key == first.waits_for.key]
         return self.rng.sample(same, self.rng.randint(1, len(same))) if self.rng else same
 
 
@@ -110,7 +110,7 @@ def together(
     """Run all; job i begins before tick ``arrivals[i]``."""
     engine, tick = Crowd(rng, exact=exact), 0
     coming = sorted(zip(arrivals, jobs, strict=True), key=lambda pair: pair[0])
-    while coming or engine.seats:
+    while coming or engine.fibers:
         while coming and coming[0][0] <= tick:
             begin(engine, model, coming.pop(0)[1])
         engine.tick()
@@ -398,7 +398,7 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(
     monkeypatch.setattr(generate, "_decode", lambda *args: gate.wait(60))
     engine = Engine()
     begin(engine, model, job)
-    while engine.seats and job.steps < job.generation.num_inference_steps:
+    while engine.fibers and job.steps < job.generation.num_inference_steps:
         engine.tick()
     job.stop_after = 0
     engine.tick()
@@ -425,13 +425,13 @@ def all_modes_end(engine: Engine, model: ImageModel) -> None:
 def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None:
     engine, drawn = Engine(), {}
 
-    def work(name: int) -> Callable[[Seat], None]:
-        def run(seat: Seat) -> None:
+    def work(name: int) -> Callable[[Fiber], None]:
+        def run(fiber: Fiber) -> None:
             torch.manual_seed(name)
             numbers = []
             for _ in range(4):
                 numbers.append(torch.rand(()).item())
-                seat.pause("work")
+                fiber.pause("work")
             drawn[name] = numbers
 
         return run
@@ -454,7 +454,7 @@ def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
         return decode(*args)
 
     monkeypatch.setattr(generate, "_decode", noted)
-    all_modes_end(Engine(roomy=lambda: False), model)
+    all_modes_end(Engine(has_spare_core=lambda: False), model)
     assert threads == {threading.current_thread()}
 
 
@@ -465,19 +465,19 @@ def test_what_a_job_does_outside_of_passes_counts_for_the_next_ones_due_date() -
         now[0] += 1.0
         return (sample,)
 
-    engine, dues = Engine(clock=lambda: now[0], roomy=lambda: False), []
+    engine, dues = Engine(clock=lambda: now[0], has_spare_core=lambda: False), []
 
     def later(seconds: float) -> None:
         now[0] += seconds
 
-    def work(seat: Seat) -> None:
-        seat.total = 3
+    def work(fiber: Fiber) -> None:
+        fiber.total = 3
         for step in range(3):
-            seat.step = step
-            seat.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
+            fiber.step = step
+            fiber.evaluate(Call(module, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
             later(0.5)
-        dues.append(seat.due)
-        seat.aside(lambda: later(7.0))
+        dues.append(fiber.due_at)
+        fiber.in_thread(lambda: later(7.0))
 
     began = []
     for _ in range(4):
@@ -501,12 +501,12 @@ def test_what_a_job_in_two_stages_has_left_is_told_in_steps(
     )
     request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=6, hd=True)
 
-    def noted(self: Engine, waiting: list[Seat]) -> list[Seat]:
-        left.append(waiting[0].left)
+    def noted(self: Engine, waiting: list[Fiber]) -> list[Fiber]:
+        left.append(waiting[0].steps_left)
         return waiting
 
-    def work(seat: Seat) -> None:
-        reporter.seat = seat
+    def work(fiber: Fiber) -> None:
+        reporter.fiber = fiber
         ask(models, request, reporter=reporter)
 
     monkeypatch.setattr(Engine, "_choose", noted)
@@ -529,20 +529,20 @@ class Timed:
 
     def engine(self, *known: str) -> Engine:
         """known: kinds of passes that were measured."""
-        engine = Engine(clock=lambda: self.now, roomy=lambda: False)
+        engine = Engine(clock=lambda: self.now, has_spare_core=lambda: False)
         for kind in known:
             for count in (1, 2):
-                engine.passes.curves.note(kind, count, float(count))
+                engine.durations.note_pass(kind, count, float(count))
         return engine
 
-    def job(self, kind: str, steps: int, adapt: Callable | None = None) -> Callable[[Seat], float]:
+    def job(self, kind: str, steps: int, adapt: Callable | None = None) -> Callable[[Fiber], float]:
         """Steps of ``kind``; when it ended."""
 
-        def work(seat: Seat) -> float:
-            seat.total = steps
-            for seat.step in range(steps):
+        def work(fiber: Fiber) -> float:
+            fiber.total = steps
+            for fiber.step in range(steps):
                 arguments = {"sample": torch.zeros(1, 1), **({} if adapt is None else {"adapters": [()]})}
-                seat.evaluate(Call(self, arguments, 1, (kind,), kind, adapt=adapt))
+                fiber.evaluate(Call(self, arguments, 1, (kind,), kind, adapt=adapt))
             return self.now
 
         return work
@@ -552,8 +552,8 @@ def test_a_long_job_of_a_kind_that_nobody_knows_yet_is_not_put_off_for_ever() ->
     timed, ends = Timed(), []
     engine = timed.engine("short")
     engine.begin("long", timed.job("long", 20), done=lambda result, error: ends.append(result))
-    while engine.seats and timed.now < 200:
-        if sum(seat.name == "short" for seat in engine.seats) < 2:
+    while engine.fibers and timed.now < 200:
+        if sum(fiber.name == "short" for fiber in engine.fibers) < 2:
             engine.begin("short", timed.job("short", 4))
         engine.tick()
     assert ends and ends[0] <= PATIENCE * 20 + 4, "one short job was before it"
@@ -563,16 +563,16 @@ def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() ->
     timed = Timed()
     engine = timed.engine("step")
 
-    def stopped(seat: Seat) -> None:
-        seat.total = 5
-        seat.evaluate(Call(timed, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
+    def stopped(fiber: Fiber) -> None:
+        fiber.total = 5
+        fiber.evaluate(Call(timed, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
 
     engine.begin("stopped", stopped)
     engine.run()
-    assert ("step", 1) not in engine.passes.curves.overhead._whole.known
+    assert ("step", 1) not in engine.durations._outside.known
     engine.begin("done", timed.job("step", 5))
     engine.run()
-    assert ("step", 1) in engine.passes.curves.overhead._whole.known
+    assert ("step", 1) in engine.durations._outside.known
 
 
 def test_what_is_kept_for_measuring_holds_no_model_in_memory() -> None:
@@ -599,12 +599,12 @@ def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
         thread.start()
         thread.join(20)
 
-    assert model.decoder.claim()
+    assert model.decoder.try_acquire()
     look()
     assert seen == [None]
-    model.decoder.drop()
+    model.decoder.release()
     look()
-    assert seen[1] is not None and model.decoder.claim(), "it is given back"
+    assert seen[1] is not None and model.decoder.try_acquire(), "it is given back"
 
 
 def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
@@ -635,35 +635,35 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
     engine.tick()
     tamper(model.pipeline(Mode.TEXT).unet, "forward", twice_full)
     begin(engine, model, starved)
-    while engine.soloist is None:
+    while engine.exclusive_fiber is None:
         engine.tick()
     gate.set()
     for _ in range(2000):
         engine.wake.clear()
-        if not engine.seats or not engine.tick() and not engine.wake.wait(5):
+        if not engine.fibers or not engine.tick() and not engine.wake.wait(5):
             break
     assert all(job.ended and job.error is None for job in (first, picture, starved))
 
 
 def test_a_job_that_wants_to_be_alone_waits_for_the_thread_which_waits_for_another_job() -> None:
-    engine, turn, gate, did = Engine(), Turn(), threading.Event(), []
+    engine, lock, gate, did = Engine(), PriorityLock(), threading.Event(), []
 
-    def alone(seat: Seat) -> None:
-        with seat.solo():
+    def alone(fiber: Fiber) -> None:
+        with fiber.exclusive():
             did.append("alone")
 
     engine.begin(
-        "decodes", lambda seat: seat.aside(lambda: gate.wait(20) and did.append("decoded"), turn=turn)
+        "decodes", lambda fiber: fiber.in_thread(lambda: gate.wait(20) and did.append("decoded"), lock=lock)
     )
-    engine.begin("decodes next", lambda seat: seat.aside(lambda: did.append("decoded next"), turn=turn))
-    engine.begin("encodes", lambda seat: seat.here(lambda: did.append("encoded"), turn))
+    engine.begin("decodes next", lambda fiber: fiber.in_thread(lambda: did.append("decoded next"), lock=lock))
+    engine.begin("encodes", lambda fiber: fiber.inline(lambda: did.append("encoded"), lock))
     engine.begin("alone", alone)
-    while engine.soloist is None:
+    while engine.exclusive_fiber is None:
         engine.tick()
     gate.set()
-    while engine.seats:
+    while engine.fibers:
         engine.wake.clear()
-        assert engine.tick() or engine.wake.wait(5), (did, [seat.name for seat in engine.seats])
+        assert engine.tick() or engine.wake.wait(5), (did, [fiber.name for fiber in engine.fibers])
     assert did == ["decoded", "encoded", "decoded next", "alone"]
 
 
@@ -673,10 +673,10 @@ def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:
     def broken() -> None:
         raise OSError("gone")
 
-    engine.begin("a", lambda seat: seat.aside(broken), done=lambda result, error: ends.update(a=error))
+    engine.begin("a", lambda fiber: fiber.in_thread(broken), done=lambda result, error: ends.update(a=error))
     engine.begin(
         "b",
-        lambda seat: seat.aside(lambda: 5, loading=True),
+        lambda fiber: fiber.in_thread(lambda: 5, loading=True),
         done=lambda result, error: ends.update(b=result),
     )
     engine.run()

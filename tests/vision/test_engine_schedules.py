@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from core.errors import JobCancelled
-from vision.engine import Call, Engine, Seat
-from vision.engine.turn import Turn
+from vision.engine import Call, Engine, Fiber
+from vision.engine.priority_lock import PriorityLock
 
 STUCK = 10.0  # seconds without anything happening
 STEPS = (
@@ -25,8 +25,8 @@ STEPS = (
     "thread",
     "encode",
     "load",
-    "guest",
-    "guests together",
+    "side work",
+    "side work batched",
     "alone",
     "fail",
 )
@@ -42,15 +42,15 @@ class World:
 
     rng: random.Random
     engine: Engine
-    decoder: Turn = field(default_factory=Turn)
+    decoder: PriorityLock = field(default_factory=PriorityLock)
     inside: int = 0
-    soloist: int | None = None
+    exclusive_fiber: int | None = None
     ends: dict[int, BaseException | None] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
 
     def __call__(self, sample: torch.Tensor) -> tuple[torch.Tensor]:
         """A pass: each row is the number of its job."""
-        assert self.soloist is None or set(sample[:, 0].tolist()) == {self.soloist}
+        assert self.exclusive_fiber is None or set(sample[:, 0].tolist()) == {self.exclusive_fiber}
         if self.rng.random() < 0.02:
             raise (
                 torch.OutOfMemoryError("CUDA out of memory.")
@@ -66,46 +66,46 @@ class World:
         time.sleep(seconds)
         self.inside -= 1
 
-    def label(self, items: list[int], turn: Callable[..., None]) -> list[int]:
+    def label(self, items: list[int], before_slice: Callable[..., None]) -> list[int]:
         for _ in range(3):
-            turn(len(items))
+            before_slice(len(items))
         return [item + 1 for item in items]
 
-    def job(self, number: int, steps: list[tuple[str, float]]) -> Callable[[Seat], None]:
-        def do(seat: Seat, step: str, seconds: float) -> None:
+    def job(self, number: int, steps: list[tuple[str, float]]) -> Callable[[Fiber], None]:
+        def do(fiber: Fiber, step: str, seconds: float) -> None:
             if step == "pass":
                 sample = torch.full((self.rng.randint(1, 3), 1), float(number))
                 assert (
-                    seat.evaluate(Call(self, {"sample": sample}, len(sample), ("like",), "kind"))[0]
+                    fiber.evaluate(Call(self, {"sample": sample}, len(sample), ("like",), "kind"))[0]
                     == number + 1
                 ).all()
-                seat.step += 1
+                fiber.step += 1
             elif step == "decode":
-                seat.aside(lambda: self.decode(seconds), turn=self.decoder)
+                fiber.in_thread(lambda: self.decode(seconds), lock=self.decoder)
             elif step == "encode":
-                seat.here(lambda: self.decode(0), self.decoder)
+                fiber.inline(lambda: self.decode(0), self.decoder)
             elif step in ("thread", "load"):
-                seat.aside(lambda: time.sleep(seconds), loading=step == "load")
-            elif step == "guest":
-                seat.pause("guest")
-            elif step == "guests together":
-                assert seat.together("label", self.label, 3) == 4
+                fiber.in_thread(lambda: time.sleep(seconds), loading=step == "load")
+            elif step == "side work":
+                fiber.pause("side work")
+            elif step == "side work batched":
+                assert fiber.batched("label", self.label, 3) == 4
             elif step == "fail":
                 raise Broken(step)
 
-        def work(seat: Seat) -> None:
-            seat.total = len(steps)
+        def work(fiber: Fiber) -> None:
+            fiber.total = len(steps)
             for place, (step, seconds) in enumerate(steps):
                 if step != "alone":
-                    do(seat, step, seconds)
+                    do(fiber, step, seconds)
                     continue
-                with seat.solo():
-                    self.soloist = number
+                with fiber.exclusive():
+                    self.exclusive_fiber = number
                     try:
                         for inner in steps[place + 1 :]:
-                            do(seat, *inner)
+                            do(fiber, *inner)
                     finally:
-                        self.soloist = None
+                        self.exclusive_fiber = None
                 return
 
         return work
@@ -129,19 +129,19 @@ class World:
     def tick(self) -> None:
         """As a worker does; AssertionError when nothing happens any more."""
         self.engine.wake.clear()
-        if not self.engine.tick() and self.engine.seats and not self.engine.wake.wait(STUCK):
-            waiting = {seat.name: seat.waits_for for seat in self.engine.seats}
+        if not self.engine.tick() and self.engine.fibers and not self.engine.wake.wait(STUCK):
+            waiting = {fiber.name: fiber.waits_for for fiber in self.engine.fibers}
             raise AssertionError(f"stuck: {waiting}")
 
 
-@pytest.mark.parametrize("roomy", [True, False])
-def test_whatever_jobs_wait_for_all_of_them_end(roomy: bool) -> None:
+@pytest.mark.parametrize("has_spare_core", [True, False])
+def test_whatever_jobs_wait_for_all_of_them_end(has_spare_core: bool) -> None:
     for seed in range(150):
         rng = random.Random(seed)
-        world = World(rng, Engine(roomy=lambda: roomy, exact=seed % 5 == 0))
+        world = World(rng, Engine(has_spare_core=lambda: has_spare_core, exact=seed % 5 == 0))
         numbers = range(1, rng.randint(3, 10))
         coming = list(numbers)
-        while coming or world.engine.seats:
+        while coming or world.engine.fibers:
             for _ in range(min(len(coming), rng.randint(0, 2))):
                 world.begin(coming.pop())
             if rng.random() < 0.05:
@@ -157,6 +157,6 @@ def test_whatever_jobs_wait_for_all_of_them_end(roomy: bool) -> None:
             ), (seed, error)
         with world.decoder.hold():  # a thread may still be at work for a job that was cancelled
             assert world.inside == 0
-        assert world.engine.soloist is None
+        assert world.engine.exclusive_fiber is None
         world.engine.stop()
     assert threading.active_count() < 100

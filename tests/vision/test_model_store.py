@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vision import model_store
-from vision.engine import Engine, Seat
+from vision.engine import Engine, Fiber
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
@@ -47,11 +47,11 @@ class Job(Reporter):
     def __init__(self, models: Models, *specs: str) -> None:
         self.models, self.specs, self.got, self.over, self.ended = models, specs, [], False, False
 
-    def __call__(self, seat: Seat) -> None:
-        self.seat = seat
+    def __call__(self, fiber: Fiber) -> None:
+        self.fiber = fiber
         for spec in self.specs:
             self.got.append(self.models.image(spec, self).name)
-        seat.until(lambda: self.over)
+        fiber.wait_until(lambda: self.over)
         self.ended = True
 
 

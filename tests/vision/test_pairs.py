@@ -130,8 +130,8 @@ def test_a_job_that_lost_its_worker_ends_in_the_same_bits(
         engine, job = Crowd(), Job(G)
         reporter.job = job
 
-        def work(seat) -> None:
-            reporter.seat = seat
+        def work(fiber) -> None:
+            reporter.fiber = fiber
             generate.generate(model, G, reporter)
 
         def done(_: object, error: BaseException | None) -> None:

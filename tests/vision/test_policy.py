@@ -13,8 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vision.engine.batching import GUESTS, MARGIN, PATIENCE, UNNOTICED, Guests, Turns, Waiting, choose, room
-from vision.engine.curve import ENOUGH, Curve, Curves
+from vision.engine.batching import (
+    MARGIN,
+    PATIENCE,
+    SIDE_WORK_SHARE,
+    UNNOTICED,
+    Candidate,
+    DueDates,
+    SideWorkBudget,
+    budget,
+    choose,
+)
+from vision.engine.durations import ENOUGH, Curve, DurationModel
 
 Cost = Callable[[int], float]
 
@@ -71,7 +81,7 @@ def trace(
 
 
 def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0) -> list[float]:
-    """When each would end; ``rest``: see Waiting."""
+    """When each would end; ``rest``: see Candidate.after."""
     end, ends = 0.0, []
     for at, steps in arrivals:
         end = max(end, at) + steps * cost(1) + rest
@@ -82,18 +92,18 @@ def fifo(arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0) -
 def serve(
     arrivals: Sequence[tuple[float, int]], cost: Cost, rest: float = 0.0, known: bool = True
 ) -> list[Job]:
-    """rest: see Waiting; ``known`` to the policy."""
+    """rest: see Candidate.after; ``known`` to the policy."""
     told = rest if known else 0.0
-    turns, now, coming, here, all_jobs = Turns(), 0.0, list(arrivals), [], []
+    due_dates, now, coming, here, all_jobs = DueDates(), 0.0, list(arrivals), [], []
     while coming or here:
         while coming and coming[0][0] <= now:
             at, steps = coming.pop(0)
-            here.append(Job(at, steps, steps, turns.due(at, steps * cost(1) + told, idle=not here)))
+            here.append(Job(at, steps, steps, due_dates.due_at(at, steps * cost(1) + told, idle=not here)))
             all_jobs.append(here[-1])
         if not here:
             now = coming[0][0]
             continue
-        waiting = [Waiting("all", 1, job.left, job.due, job.left == job.steps, 0.0, told) for job in here]
+        waiting = [Candidate("all", 1, job.left, job.due, job.left == job.steps, 0.0, told) for job in here]
         chosen = [here[i] for i in choose(waiting, lambda key, rows: cost(rows), lambda key: 16, now)]
         assert chosen and len({id(job) for job in chosen}) == len(chosen)
         now += cost(len(chosen))
@@ -174,7 +184,7 @@ def test_decoding_is_part_of_what_a_job_takes() -> None:
 
 
 def test_without_ageing_a_long_job_would_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Turns, "due", lambda self, now, work, idle: float("inf"))
+    monkeypatch.setattr(DueDates, "due_at", lambda self, now, work, idle: float("inf"))
     assert max(fared(0.9, saturated, MIX, seed).worst for seed in SEEDS) > 2
 
 
@@ -207,7 +217,7 @@ def test_on_any_device_with_any_jobs_nobody_takes_more_than_twice_as_long_as_in_
 
 
 WAITING = st.builds(
-    Waiting,
+    Candidate,
     st.sampled_from("ab"),
     st.integers(1, 8),
     st.integers(1, 50),
@@ -220,7 +230,7 @@ WAITING = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(waiting=st.lists(WAITING, min_size=1, max_size=12), cost=LINES, most=st.integers(1, 16))
-def test_those_in_a_pass_share_it_and_fit(waiting: list[Waiting], cost: Cost, most: int) -> None:
+def test_those_in_a_pass_share_it_and_fit(waiting: list[Candidate], cost: Cost, most: int) -> None:
     chosen = choose(waiting, lambda key, rows: cost(rows), lambda key: most, 0.0)
     assert 1 <= len(set(chosen)) == len(chosen) and set(chosen) <= set(range(len(waiting)))
     assert len({waiting[i].key for i in chosen}) == 1
@@ -228,39 +238,44 @@ def test_those_in_a_pass_share_it_and_fit(waiting: list[Waiting], cost: Cost, mo
 
 
 def test_jobs_that_cannot_share_are_never_in_one_pass() -> None:
-    waiting = [Waiting("a", 1, 5), Waiting("b", 1, 2), Waiting("a", 1, 3), Waiting("b", 1, 9)]
+    waiting = [Candidate("a", 1, 5), Candidate("b", 1, 2), Candidate("a", 1, 3), Candidate("b", 1, 9)]
     assert choose(waiting, lambda key, rows: 1.0, lambda key: 8, 0.0) == [1, 3]
 
 
 def test_what_does_not_fit_stays_out_but_one_always_goes() -> None:
-    waiting = [Waiting("a", 8, 5), Waiting("a", 8, 6), Waiting("a", 8, 7)]
+    waiting = [Candidate("a", 8, 5), Candidate("a", 8, 6), Candidate("a", 8, 7)]
     assert choose(waiting, lambda key, rows: 1.0, lambda key: 16, 0.0) == [0, 1]
     assert choose(waiting, lambda key, rows: 1.0, lambda key: 1, 0.0) == [0]
 
 
 def test_a_newcomers_first_step_goes_at_once() -> None:
-    waiting = [Waiting("a", 1, 3), Waiting("a", 1, 50, new=True)]
+    waiting = [Candidate("a", 1, 3), Candidate("a", 1, 50, is_new=True)]
     assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
 
 
 def test_a_job_that_is_late_goes_first_and_alone_where_company_costs_time() -> None:
     waiting = [
-        Waiting("a", 1, 3, due=100.0),
-        Waiting("a", 1, 50, due=12.3),
-        Waiting("a", 1, 5, due=100.0, new=True),
+        Candidate("a", 1, 3, due_at=100.0),
+        Candidate("a", 1, 50, due_at=12.3),
+        Candidate("a", 1, 5, due_at=100.0, is_new=True),
     ]
     assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
 
 
 def test_a_job_that_is_pressed_for_time_takes_as_many_along_as_its_date_allows() -> None:
-    waiting = [Waiting("a", 1, 50, due=50 * roomy(1) + spare) for spare in (0.05, 90.0, 90.0, 90.0, 90.0)]
+    waiting = [
+        Candidate("a", 1, 50, due_at=50 * roomy(1) + spare) for spare in (0.05, 90.0, 90.0, 90.0, 90.0)
+    ]
     assert choose(
-        [*waiting, Waiting("b", 1, 5, new=True)], lambda key, rows: roomy(rows), lambda key: 8, 0.0
+        [*waiting, Candidate("b", 1, 5, is_new=True)], lambda key, rows: roomy(rows), lambda key: 8, 0.0
     ) == [0, 1, 2]
 
 
 def test_the_job_due_first_is_in_every_wide_pass() -> None:
-    waiting = [Waiting("a", 1, 50, due=90.0), *(Waiting("a", 1, left, due=900.0) for left in (4, 5, 6, 7))]
+    waiting = [
+        Candidate("a", 1, 50, due_at=90.0),
+        *(Candidate("a", 1, left, due_at=900.0) for left in (4, 5, 6, 7)),
+    ]
     assert set(choose(waiting, lambda key, rows: roomy(rows), lambda key: 3, 0.0)) == {1, 0, 2}
 
 
@@ -287,53 +302,53 @@ def test_those_that_end_in_a_pass_are_decoded_before_those_that_are_due_first() 
 
 
 def test_the_shortest_jobs_may_take_longer_by_what_nobody_notices() -> None:
-    assert Turns().due(10.0, 0.1) == pytest.approx(10.0 + 0.1 + UNNOTICED)
-    assert Turns().due(10.0, 10.0) == pytest.approx(10.0 + 10.0 * PATIENCE * MARGIN)
+    assert DueDates().due_at(10.0, 0.1) == pytest.approx(10.0 + 0.1 + UNNOTICED)
+    assert DueDates().due_at(10.0, 10.0) == pytest.approx(10.0 + 10.0 * PATIENCE * MARGIN)
 
 
-def test_guests_get_their_share_of_the_time_and_no_more() -> None:
-    guests, spent = Guests(), 0.0
-    guests.learn("caption", 1, 0.03)
+def test_side_work_gets_its_share_of_the_time_and_no_more() -> None:
+    side_work, spent = SideWorkBudget(), 0.0
+    side_work.note("caption", 1, 0.03)
     for _ in range(1000):
-        guests.host(0.1, asked=True)
-        if guests.may("caption", 1, room=0.0):
-            guests.learn("caption", 1, 0.03)
-            guests.spent(0.03)
+        side_work.credit(0.1, waiting=True)
+        if side_work.allows("caption", 1, budget=0.0):
+            side_work.note("caption", 1, 0.03)
+            side_work.debit(0.03)
             spent += 0.03
-    assert 0.9 * GUESTS * 100 < spent <= GUESTS * 100
+    assert 0.9 * SIDE_WORK_SHARE * 100 < spent <= SIDE_WORK_SHARE * 100
 
 
-def test_a_guest_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() -> None:
-    guests = Guests()
-    guests.learn("caption", 4, 0.12)
-    left = room(length=0.14 / GUESTS, hosted=0.02)  # 0.12
-    assert guests.may("caption", 4, left + 1e-9) and not guests.may("caption", 5, left)
-    guests.learn("caption", 4, 0.12)
-    guests.spent(0.12)
-    for _ in range(round(1.1 / GUESTS)):
-        guests.host(0.1, asked=True)
-    assert not guests.may("caption", 1, room=0.0)
-    for _ in range(round(0.5 / GUESTS)):
-        guests.host(0.1, asked=True)
-    assert guests.may("caption", 1, room=0.0)
+def test_side_work_goes_at_once_beside_jobs_long_enough_and_pays_for_it_later() -> None:
+    side_work = SideWorkBudget()
+    side_work.note("caption", 4, 0.12)
+    left = budget(pass_seconds=0.14 / SIDE_WORK_SHARE, side_work_seconds=0.02)  # 0.12
+    assert side_work.allows("caption", 4, left + 1e-9) and not side_work.allows("caption", 5, left)
+    side_work.note("caption", 4, 0.12)
+    side_work.debit(0.12)
+    for _ in range(round(1.1 / SIDE_WORK_SHARE)):
+        side_work.credit(0.1, waiting=True)
+    assert not side_work.allows("caption", 1, budget=0.0)
+    for _ in range(round(0.5 / SIDE_WORK_SHARE)):
+        side_work.credit(0.1, waiting=True)
+    assert side_work.allows("caption", 1, budget=0.0)
 
 
-def test_nothing_is_saved_up_for_guests_to_come() -> None:
-    guests = Guests()
-    guests.learn("caption", 1, 0.5)
+def test_nothing_is_saved_up_for_side_work_to_come() -> None:
+    side_work = SideWorkBudget()
+    side_work.note("caption", 1, 0.5)
     for _ in range(1000):
-        guests.host(1.0, asked=False)
-    assert not guests.may("caption", 1, room=0.0)
+        side_work.credit(1.0, waiting=False)
+    assert not side_work.allows("caption", 1, budget=0.0)
 
 
-def test_a_guest_with_long_work_gets_its_turn_where_jobs_are_short() -> None:
-    guests = Guests()
-    guests.learn("picture", 1, 5.0)
-    for _ in range(round(5 / GUESTS) - 1):
-        guests.host(1.0, asked=True)
-        assert not guests.may("picture", 1, room(length=2.0, hosted=0.0))
-    guests.host(2.0, asked=True)
-    assert guests.may("picture", 1, room(length=2.0, hosted=0.0))
+def test_long_side_work_gets_its_turn_where_jobs_are_short() -> None:
+    side_work = SideWorkBudget()
+    side_work.note("picture", 1, 5.0)
+    for _ in range(round(5 / SIDE_WORK_SHARE) - 1):
+        side_work.credit(1.0, waiting=True)
+        assert not side_work.allows("picture", 1, budget(pass_seconds=2.0, side_work_seconds=0.0))
+    side_work.credit(2.0, waiting=True)
+    assert side_work.allows("picture", 1, budget(pass_seconds=2.0, side_work_seconds=0.0))
 
 
 # What is known of passes
@@ -368,7 +383,7 @@ def test_an_unknown_curve_lets_jobs_join_once_so_that_it_becomes_known() -> None
     empty, one = Curve(), measured({2: 1.0})
     for curve in (empty, one):
         assert choose(
-            [Waiting("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0
+            [Candidate("a", 2, 5)] * 2, lambda key, rows, curve=curve: curve.seconds(rows), lambda key: 4, 0.0
         ) == [0, 1]
 
 
@@ -386,15 +401,15 @@ def test_no_idle_moment_is_used_for_a_pass_of_many_seconds() -> None:
 
 def test_curves_are_kept_for_the_next_start_and_measured_again(tmp_path: Path) -> None:
     path = tmp_path / "curves" / "cpu.json"
-    curves = Curves(path)
-    curves.note("model", 2, 1.0)
-    curves.note("model", 4, 1.5)
-    curves.overhead.note_between(("model", 2), 0.25)
-    curves.overhead.note_whole(("model", 2), 3.0)
-    curves.save()
-    kept = Curves(path)
-    assert (kept.overhead.between(("model", 2)), kept.overhead.whole(("model", 2))) == (0.25, 3.0)
-    again = kept.of("model")
+    durations = DurationModel(path)
+    durations.note_pass("model", 2, 1.0)
+    durations.note_pass("model", 4, 1.5)
+    durations.note_between(("model", 2), 0.25)
+    durations.note_outside(("model", 2), 3.0)
+    durations.save()
+    kept = DurationModel(path)
+    assert (kept.between(("model", 2)), kept.outside(("model", 2))) == (0.25, 3.0)
+    again = kept.curve("model")
     assert again.seconds(4) == 1.5 and again.widest == 4
     again.note(4, 9.0)
     assert again.seconds(4) == 9.0, "what is measured now counts"
@@ -416,5 +431,5 @@ def test_damaged_curves_are_measured_anew(
 ) -> None:
     path = tmp_path / "cpu.json"
     path.write_text(text)
-    assert Curves(path).of("model").widest == 0
+    assert DurationModel(path).curve("model").widest == 0
     assert "can't be used" in caplog.text

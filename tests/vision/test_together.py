@@ -15,9 +15,9 @@ from core.requests import ClassifyRequest, DescribeRequest, Request, ShortenRequ
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.capabilities import capability
-from vision.engine import Call, Engine, Seat
-from vision.engine.batching import GUESTS
-from vision.engine.together import Turn
+from vision.engine import Call, Engine, Fiber
+from vision.engine.batching import SIDE_WORK_SHARE
+from vision.engine.side_work import BeforeSlice
 from vision.model_store import Models
 
 
@@ -27,9 +27,9 @@ class Adder:
     def __init__(self) -> None:
         self.calls: list[list[Any]] = []
 
-    def work(self, items: Sequence[Any], turn: Turn) -> list[Any]:
+    def work(self, items: Sequence[Any], before_slice: BeforeSlice) -> list[Any]:
         self.calls.append(list(items))
-        turn(len(items))
+        before_slice(len(items))
         if "bad" in items:
             raise ValueError("bad")
         return [item + 1 for item in items]
@@ -40,20 +40,20 @@ def begin(
     ends: dict[Any, Any],
     adder: Adder,
     item: Any,
-    like: object = (),
+    key: object = (),
     check: Callable[[], None] = lambda: None,
 ) -> None:
     def done(result: Any, error: BaseException | None) -> None:
         ends[item] = error or result
 
-    engine.begin(f"{item}", lambda seat: seat.together("sum", adder.work, item, like), check=check, done=done)
+    engine.begin(f"{item}", lambda fiber: fiber.batched("sum", adder.work, item, key), check=check, done=done)
 
 
 def test_who_waits_for_the_same_is_in_one_call_up_to_eight() -> None:
     engine, ends, adder = Engine(), {}, Adder()
     for item in range(10):
         begin(engine, ends, adder, item)
-    begin(engine, ends, adder, 100, like="else")
+    begin(engine, ends, adder, 100, key="else")
     engine.run()
     assert ends == {**{item: item + 1 for item in range(10)}, 100: 101}
     assert sorted(map(len, adder.calls)) == [1, 2, 8] and [100] in adder.calls
@@ -101,7 +101,7 @@ def test_who_is_stopped_leaves_and_the_last_one_ends_the_call() -> None:
     engine.run()
     begin(engine, ends, adder, 6)
     engine.run()
-    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine._together._lines
+    assert isinstance(ends[4], JobCancelled) and ends[6] == 7 and not engine._shared_calls._queues
 
 
 class Clock:
@@ -125,27 +125,27 @@ class Step(torch.nn.Module):
 
 
 def drawing(engine: Engine, step: Step, steps: int, ended: Callable[[], None]) -> None:
-    def work(seat: Seat) -> None:
-        seat.total = steps
+    def work(fiber: Fiber) -> None:
+        fiber.total = steps
         for i in range(steps):
-            seat.step = i
-            seat.evaluate(Call(step, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
+            fiber.step = i
+            fiber.evaluate(Call(step, {"sample": torch.zeros(1, 1)}, 1, ("step",), "step"))
 
     engine.begin("drawing", work, done=lambda result, error: ended())
 
 
 @pytest.mark.parametrize(("steps", "slices", "seconds"), [(50, 300, 0.02), (30, 40, 0.06), (4, 30, 0.01)])
-def test_a_generation_is_delayed_by_a_twentieth_and_guests_get_on(
+def test_a_generation_is_delayed_by_a_twentieth_and_side_work_gets_on(
     steps: int, slices: int, seconds: float
 ) -> None:
-    """Generations of 0.1 s a step, one after another, and a guest with work for many slices."""
+    """Generations of 0.1 s a step, one after another, and side work of many slices."""
     clock = Clock()
     engine, step, spent = Engine(clock=clock), Step(clock, 0.1), []
 
-    def work(items: Sequence[Any], turn: Turn) -> list[Any]:
+    def work(items: Sequence[Any], before_slice: BeforeSlice) -> list[Any]:
         for i in range(slices):
             if i:
-                turn()
+                before_slice()
             spent.append(clock.now)
             clock.now += seconds
         return list(items)
@@ -155,7 +155,7 @@ def test_a_generation_is_delayed_by_a_twentieth_and_guests_get_on(
         engine.run()
 
     alone(), alone(), alone()  # what a pass takes is known
-    engine.begin("guest", lambda seat: seat.together("caption", work, 1))
+    engine.begin("side work", lambda fiber: fiber.batched("caption", work, 1))
     took = []
     while len(spent) < slices and len(took) < 1000:
         began = clock.now
@@ -164,11 +164,11 @@ def test_a_generation_is_delayed_by_a_twentieth_and_guests_get_on(
         while not ends:
             engine.tick()
         took.append(ends[0] - began)
-    assert len(spent) == slices, "no guest starves"
+    assert len(spent) == slices, "no side work starves"
     plain = 0.1 * steps
-    assert sum(took) <= (1 + GUESTS) * plain * len(took) + 2 * seconds
-    assert max(took) <= (1 + 2 * GUESTS) * plain + seconds
-    assert sum(value <= (1 + GUESTS) * plain + seconds for value in took) >= 0.9 * len(took)
+    assert sum(took) <= (1 + SIDE_WORK_SHARE) * plain * len(took) + 2 * seconds
+    assert max(took) <= (1 + 2 * SIDE_WORK_SHARE) * plain + seconds
+    assert sum(value <= (1 + SIDE_WORK_SHARE) * plain + seconds for value in took) >= 0.9 * len(took)
     engine.stop()
 
 
@@ -183,8 +183,8 @@ class Member(Recorder):
         self.models, self.request, self.image = models, request, image
         self.output: Output | None = None
 
-    def __call__(self, seat: Seat) -> None:
-        self.seat = seat
+    def __call__(self, fiber: Fiber) -> None:
+        self.fiber = fiber
         self.output = capability(self.request.kind)(
             self.request, dict.fromkeys(self.request.pictures, self.image), self.models, self
         )

@@ -33,7 +33,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, given, captions, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.aside(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: finish(task, drawn, model))
 
 
 def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:
@@ -46,7 +46,7 @@ def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter:
     for image in images:
         small = image.copy()
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        captions += list(captioner.captions(small, 1, seed, reporter.sharing("caption")))
+        captions += list(captioner.captions(small, 1, seed, reporter.batched_as("caption")))
     return captions
 
 

@@ -29,7 +29,7 @@ def run(
         try:
             classifier = models.get("vit", reporter)
             scores, name = (
-                reporter.together("classifier", classifier.judge, (image, request.top_k)),
+                reporter.batched("classifier", classifier.judge, (image, request.top_k)),
                 classifier.name,
             )
         except ModelError as error:
@@ -40,7 +40,7 @@ def run(
                 ["There is no classifier; a default list of labels was tried with CLIP."],
             )
     reporter.step(1, 1)
-    sheet = reporter.aside(lambda: encode.png(chart.draw(scores, title=f"{name}")))
+    sheet = reporter.in_thread(lambda: encode.png(chart.draw(scores, title=f"{name}")))
     return Output(
         grid=sheet,
         scores=tuple(scores),
@@ -53,5 +53,5 @@ def _match(
 ) -> tuple[list[tuple[str, float]], str]:
     matcher = models.get("clip", reporter)
     labels = labels or matcher.labels
-    chances = matcher.probabilities(image, labels, reporter.sharing("clip"))
+    chances = matcher.probabilities(image, labels, reporter.batched_as("clip"))
     return sorted(zip(labels, chances, strict=True), key=lambda pair: -pair[1]), matcher.name

@@ -23,7 +23,9 @@ def run(
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     captions: list[str] = []
-    for caption in captioner.captions(image, request.num_captions, request.seed, reporter.sharing("caption")):
+    for caption in captioner.captions(
+        image, request.num_captions, request.seed, reporter.batched_as("caption")
+    ):
         captions.append(caption)
         reporter.step(len(captions), request.num_captions)
         reporter.check()

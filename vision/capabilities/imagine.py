@@ -30,7 +30,7 @@ def run(
         models.lay_adapter(model, reporter)
     task = prepare(request, images, model)
     drawn = draw(task, model, reporter)
-    return reporter.aside(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: finish(task, drawn, model))
 
 
 def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:

@@ -71,7 +71,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.aside(lambda: finish(task, drawn))
+    return reporter.in_thread(lambda: finish(task, drawn))
 
 
 def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:

@@ -31,7 +31,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, images[request.image], mask, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.aside(lambda: finish(task, drawn, images[request.image], mask, model))
+    return reporter.in_thread(lambda: finish(task, drawn, images[request.image], mask, model))
 
 
 def find(
@@ -50,16 +50,16 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
     """By CLIPSeg where there is one, else by covering parts of the picture before CLIP."""
     if models.config.models.get("segment"):
         segmenter = models.get("segment", reporter)
-        return reporter.aside(lambda: segmenter.mask(image, words))
+        return reporter.in_thread(lambda: segmenter.mask(image, words))
     try:
         matcher = models.get("clip", reporter)
     except ModelError as error:
         raise UserError(
             "No model that finds things by words is set up here; use a mask or fields of the grid."
         ) from error
-    said = reporter.together("clip", matcher.read, [words])[0]
+    said = reporter.batched("clip", matcher.read, [words])[0]
     return occlusion.find(
-        image, lambda parts: (reporter.together("clip", matcher.look, parts) @ said).float().tolist()
+        image, lambda parts: (reporter.batched("clip", matcher.look, parts) @ said).float().tolist()
     )
 
 

@@ -36,7 +36,7 @@ def run(
     refined = refine.refine(
         model, [encode.resize(image, size)], task.generation, task.parameters["strength"], reporter
     )
-    return reporter.aside(lambda: finish(task, refined[0], target, model))
+    return reporter.in_thread(lambda: finish(task, refined[0], target, model))
 
 
 def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.aside(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: finish(task, drawn, model))
 
 
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:

@@ -121,7 +121,7 @@ def _generate(model: ImageModel, generation: Generation, reporter: Reporter) -> 
         saved = None
         if reporter.checkpoint is not None:
             reporter.checkpoint.remove()
-    with reporter.seat.solo() if reporter.seat else contextlib.nullcontext():
+    with reporter.fiber.exclusive() if reporter.fiber else contextlib.nullcontext():
         return _draw_small(model, generation, reporter, saved)
 
 
@@ -183,7 +183,7 @@ def _draw(
             place = _Place(batch, number, len(chunks), generators, list(images), list(veiled))
             on_step = _Steps(model, run.pipe, generation, reporter, place, resume)
             with on_step, contextlib.closing(run):
-                alone = model.loras.on([generation.loras]) if run.seat is None else contextlib.nullcontext()
+                alone = model.loras.on([generation.loras]) if run.fiber is None else contextlib.nullcontext()
                 with run, resume or contextlib.nullcontext(), alone:
                     result = _denoise(
                         model, run.pipe, _part(generation, number * batch, seeds), generators, on_step
@@ -212,7 +212,8 @@ def _finish(
         pipe = model.tiny.instead_of_own(pipe)
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
         decode = partial(_decode, model, pipe, latents[None], generation.tile)
-        image, flagged = reporter.aside(decode, turn=model.decoder, here=not model.shares_steps)
+        run = reporter.in_thread if model.shares_steps else reporter.inline
+        image, flagged = run(decode, lock=model.decoder)
         yield pictures.resize(image, size), flagged
 
 
@@ -225,7 +226,7 @@ class _Run:
     """
 
     def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
-        self.model, self.seat = model, reporter.seat if model.shares_steps else None
+        self.model, self.fiber = model, reporter.fiber if model.shares_steps else None
         self.calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one make the whole job
         self.pipe = copy.copy(model.pipeline(generation.mode))
         self.pipe.scheduler = early_stop.ending(
@@ -236,20 +237,20 @@ class _Run:
                 model, generation, self.pipe.encode_prompt, "pipeline"
             )
         self._wants_decoder, self._has_decoder = (
-            self.seat is not None and generation.mode is not Mode.TEXT,
+            self.fiber is not None and generation.mode is not Mode.TEXT,
             False,
         )
         rolls, self._waits = None, None
         if generation.tile:
-            rolls = denoiser.name_of(self.pipe)
+            rolls = denoiser.denoiser_attribute(self.pipe)
             if (
                 rolls == "unet" and model.offload == "none"
             ):  # the hooks of offloading sit on the module itself
                 vars(self.pipe)["unet"], rolls = model.ring(), None
         if generation.reference_scale is not None:
             vars(self.pipe).update(model.adapter.parts(generation.reference_scale, generation.tile))
-        if self.seat is not None:
-            name = denoiser.name_of(self.pipe)
+        if self.fiber is not None:
+            name = denoiser.denoiser_attribute(self.pipe)
             module, label = model.denoiser(self.pipe, generation.loras)
             self._waits = Denoiser(module, self._evaluate, label, model.loras.on, generation.loras)
             vars(self.pipe)[name] = self._waits  # not setattr: that would note its class in the configuration
@@ -258,14 +259,14 @@ class _Run:
 
     def __enter__(self) -> _Run:
         if self._wants_decoder:
-            with self.model.decoder.wanted():
-                self.seat.until(self.model.decoder.claim)
+            with self.model.decoder.reserve():
+                self.fiber.wait_until(self.model.decoder.try_acquire)
             self._has_decoder = True
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._has_decoder:
-            self.model.decoder.drop()
+            self.model.decoder.release()
         self._has_decoder = False
 
     def close(self) -> None:
@@ -275,10 +276,10 @@ class _Run:
 
     def _evaluate(self, call: Call) -> Any:
         self.__exit__()
-        self.seat.total = self.seat.total or round(
+        self.fiber.total = self.fiber.total or round(
             (getattr(self.pipe, "num_timesteps", None) or 0) * self.calls
         )
-        return self.seat.evaluate(call)
+        return self.fiber.evaluate(call)
 
 
 def _reading(
@@ -424,7 +425,7 @@ class _Steps:
             self.reporter.check()
             if (latents := self.resume.after_step(i + 1)) is not None:
                 values["latents"] = self.before = latents
-                self._tell_seat(i + 1, self.resume.state.total)
+                self._set_progress(i + 1, self.resume.state.total)
             return values
         latents, before, total = (
             values.get("latents"),
@@ -433,7 +434,7 @@ class _Steps:
         )
         self.before, self.done = latents, (i + 1, total)
         self.reporter.check()
-        step, steps = self._tell_seat(i + 1, total)
+        step, steps = self._set_progress(i + 1, total)
         if self.checkpoint is not None and self.checkpoint.due(step, steps):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         see = (
@@ -444,13 +445,13 @@ class _Steps:
         self.reporter.step(step, steps, see)
         return values
 
-    def _tell_seat(self, step: int, total: int) -> tuple[int, int]:
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
         """``step`` of ``total`` of a pipeline call → of the drawing. The seat counts those of the whole job,
         as if all were like these."""
         step, steps = self.place.chunk * total + step, self.place.chunks * total
-        if self.reporter.seat is not None:
+        if self.reporter.fiber is not None:
             begin, end = self.reporter.share
-            self.reporter.seat.step, self.reporter.seat.total = (
+            self.reporter.fiber.step, self.reporter.fiber.total = (
                 round(begin * steps / (end - begin)) + step,
                 round(steps / (end - begin)),
             )

@@ -1,11 +1,11 @@
-"""Who is in the next pass: numbers in, numbers out. Knows how long passes take and how much each job has
-left; no tensors, no clock.
+"""Which jobs are in the next pass: numbers in, numbers out. Knows how long passes take and how much each job
+has left; no tensors, no clock.
 
-A newcomer's first step at once, so that there is something to see; then short jobs first, because that makes
-the mean wait shortest (shortest remaining processing time). Others ride along while that is worth it. Nobody
-comes later than PATIENCE times what first come, first served would have given, and UNNOTICED counts as
-nothing: a pass after which that couldn't be kept any more gives way to those due first, in as wide a pass as
-their dates allow.
+A newcomer's first step goes at once, so that there is something to see; then short jobs go first, because
+that makes the mean wait shortest (shortest remaining processing time). Others join the batch while that is
+worth it. No job ends later than PATIENCE times what first come, first served would have given, where a delay
+of UNNOTICED counts as nothing: a pass after which that couldn't be kept any more gives way to the jobs that
+are due first, in as wide a pass as their due dates allow.
 """
 
 from __future__ import annotations
@@ -16,162 +16,200 @@ from dataclasses import dataclass
 
 PATIENCE = 2.0
 MARGIN = 0.8  # of PATIENCE is planned with: no two passes take the same time
-# seconds that a job may take longer, be it ever so short: a picture after 0.7 s instead of 0.2 hurts nobody
+# seconds that a job of any length may take longer: a picture after 0.7 s instead of 0.2 hurts nobody
 UNNOTICED = 0.5
 
-# share of the time of passes that work without passes may take: a twentieth, less what comes with it (cold
-# caches)
-GUESTS = 0.03
+# share of the passes' time that side work may take: a twentieth, less what comes with it (cold caches)
+SIDE_WORK_SHARE = 0.03
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A job whose next step could be in the next pass. key: only equal ones can share. rows: of its step.
-    left: steps, this one included.
+class Candidate:
+    """A job whose next step could be in the next pass.
 
-    due: when it must be done, at the latest; seconds on the same clock as ``now``. new: it had no pass yet.
-    between: seconds of its own work after each pass. rest: seconds of its work when its passes are over,
-    decoding above all.
+    key: only jobs with equal ones can share a pass. rows: of its step. steps_left: this one included. due_at:
+    seconds on the same clock as ``now``. is_new: it had no pass yet. between: seconds of its own work after
+    each pass. after: seconds of its own work when its passes are over, above all decoding.
     """
 
     key: Hashable
     rows: int
-    left: int
-    due: float = float("inf")
-    new: bool = False
+    steps_left: int
+    due_at: float = float("inf")
+    is_new: bool = False
     between: float = 0.0
-    rest: float = 0.0
+    after: float = 0.0
 
 
-class Turns:
-    """What first come, first served would have given: each job's due date follows from those that came before
-    it."""
+class DueDates:
+    """Derives each job's due date from when first come, first served would have ended it."""
 
     def __init__(self) -> None:
         self._end = 0.0
 
-    def due(self, now: float, work: float, *, idle: bool = False) -> float:
-        """For a job that comes now with ``work`` seconds to do; ``idle``: to nobody else, so errors of what
-        came before end here."""
+    def due_at(self, now: float, work: float, *, idle: bool = False) -> float:
+        """Return when a job that comes ``now`` with ``work`` seconds to do is due.
+
+        idle: nothing else was waiting, so accumulated estimation errors are reset.
+        """
         self._end = (now if idle else max(self._end, now)) + work
-        turn = self._end - now
-        return now + max(PATIENCE * MARGIN * turn, turn + UNNOTICED)
+        in_turn = self._end - now
+        return now + max(PATIENCE * MARGIN * in_turn, in_turn + UNNOTICED)
 
 
-def room(length: float, hosted: float) -> float:
-    """Seconds that guests may still take from a job whose passes last ``length``, after ``hosted``."""
-    return GUESTS * length - hosted
+def budget(pass_seconds: float, side_work_seconds: float) -> float:
+    """Return the seconds by which side work may still delay a job whose passes last ``pass_seconds`` and that
+    it has delayed by ``side_work_seconds``."""
+    return SIDE_WORK_SHARE * pass_seconds - side_work_seconds
 
 
-class Guests:
-    """Work without passes (captions, labels) beside jobs with: GUESTS of the passes' time in all.
+class SideWorkBudget:
+    """Decides when side work (captions, labels) may run beside jobs with passes: SIDE_WORK_SHARE of the
+    passes' time in all.
 
-    A piece goes at once while no job is made longer by more than GUESTS of its own length; else when guests
-    have waited so long that it is GUESTS of the passes since. So short jobs are spared, and where there are
-    only short ones no guest starves.
+    A slice runs at once while it delays no job by more than SIDE_WORK_SHARE of the job's own length; else
+    when side work has waited so long that the slice is SIDE_WORK_SHARE of the passes since. So short jobs are
+    spared, and where there are only short jobs side work doesn't starve.
     """
 
     def __init__(self) -> None:
         self._credit = 0.0
-        self._usual: dict[str, float] = {}  # kind of work → seconds of a piece
+        self._usual: dict[str, float] = {}  # kind of slice → seconds for an item
 
-    def host(self, seconds: float, *, asked: bool) -> None:
-        """A pass, with what belongs to it, took so long; ``asked``: a guest waits. Nothing is saved up for
-        guests to come."""
-        credit = self._credit + GUESTS * seconds
-        self._credit = credit if asked else min(credit, 0.0)
+    def credit(self, seconds: float, *, waiting: bool) -> None:
+        """Credit side work with its share of a pass of ``seconds``. Without ``waiting`` side work the credit
+        is not saved up."""
+        credit = self._credit + SIDE_WORK_SHARE * seconds
+        self._credit = credit if waiting else min(credit, 0.0)
 
-    def may(self, kind: str, count: int, room: float) -> bool:
-        """Whether there is time for ``count`` pieces; ``room``: of the job that has least."""
-        return self._usual.get(kind, 0.0) * count <= max(room, self._credit)
+    def allows(self, kind: str, count: int, budget: float) -> bool:
+        """Return whether there is time for a slice of ``count`` items; ``budget``: of the job that has
+        least."""
+        return self._usual.get(kind, 0.0) * count <= max(budget, self._credit)
 
-    def learn(self, kind: str, count: int, seconds: float) -> None:
-        """``count`` pieces took so long."""
+    def note(self, kind: str, count: int, seconds: float) -> None:
+        """Take in that a slice of ``count`` items took ``seconds``."""
         self._usual[kind] = seconds / count
 
-    def spent(self, seconds: float) -> None:
-        """So long a job with passes was held up: by pieces, or by what comes with them."""
+    def debit(self, seconds: float) -> None:
+        """Take off the ``seconds`` by which side work, or what comes with it, has delayed jobs with
+        passes."""
         self._credit -= seconds
 
 
 def choose(
-    waiting: Sequence[Waiting],
+    candidates: Sequence[Candidate],
     seconds: Callable[[Hashable, int], float],
-    most: Callable[[Hashable], int],
+    max_rows: Callable[[Hashable], int],
     now: float,
 ) -> list[int]:
-    """Indices into ``waiting`` of the jobs in the next pass, at least one. seconds: of a pass by key and
-    rows. most: rows that fit, by key."""
-    seconds = functools.cache(seconds)
-    alone = [seconds(job.key, job.rows) + job.between for job in waiting]
-    work = [job.left * step + job.rest for job, step in zip(waiting, alone, strict=True)]
-    by_due = sorted(range(len(waiting)), key=lambda i: waiting[i].due)
+    """Return the indices into ``candidates`` of the jobs in the next pass, at least one.
 
-    def company(order: list[int]) -> list[int]:
-        """Those of ``order`` that share the pass with its first."""
-        key = waiting[order[0]].key
-        same = [i for i in order if waiting[i].key == key]
-        return same[
-            : _riders(
-                [waiting[i].rows for i in same], len(waiting), lambda rows: seconds(key, rows), most(key)
-            )
-        ]
+    seconds: (key, rows) → of a pass. max_rows: key → rows that fit into one pass.
+    """
+    plan = _Plan(candidates, seconds, max_rows, now)
+    # 1. The quickest job and those that may join it, if that makes nobody late.
+    quickest = plan.batch(plan.quickest_first())
+    if plan.lateness(quickest) < 0:
+        return quickest
+    # 2. Else the jobs due first: as many as make nobody late, or as make the worst least late.
+    in_turn = plan.batch(plan.by_due_date)
+    lateness, count = plan.least_late(in_turn)
+    # 3. If someone is late anyway, as many more as PATIENCE still covers.
+    if lateness >= 0:
+        count = plan.widened(in_turn, count)
+    return in_turn[:count]
 
-    def late(chosen: list[int]) -> float:
-        """Seconds by which the worst is past its due date, if after ``chosen`` each goes alone, in the order
-        of due dates."""
-        done, worst = set(chosen), float("-inf")
-        end = (
-            now
-            + seconds(waiting[chosen[0]].key, sum(waiting[i].rows for i in chosen))
-            + sum(waiting[i].between for i in chosen)
+
+class _Plan:
+    """What ``choose`` compares. Jobs are indices into ``candidates``."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        seconds: Callable[[Hashable, int], float],
+        max_rows: Callable[[Hashable], int],
+        now: float,
+    ) -> None:
+        self.candidates, self.seconds, self.max_rows, self.now = (
+            candidates,
+            functools.cache(seconds),
+            max_rows,
+            now,
         )
+        self.step = [self.seconds(job.key, job.rows) + job.between for job in candidates]  # unbatched
+        self.work = [
+            job.steps_left * step + job.after for job, step in zip(candidates, self.step, strict=True)
+        ]
+        self.by_due_date = sorted(range(len(candidates)), key=lambda i: candidates[i].due_at)
+
+    def quickest_first(self) -> list[int]:
+        """All jobs: a newcomer, else the one with the least work; then the one due first, because run alone
+        later it would delay all others; then the rest by their work."""
+        order = sorted(
+            range(len(self.candidates)), key=lambda i: (not self.candidates[i].is_new, self.work[i], i)
+        )
+        order[1:] = sorted(order[1:], key=lambda i: i != self.by_due_date[0])
+        return order
+
+    def batch(self, order: Sequence[int]) -> list[int]:
+        """The first of ``order`` and those after it that share its pass."""
+        key = self.candidates[order[0]].key
+        same = [i for i in order if self.candidates[i].key == key]
+        rows = [self.candidates[i].rows for i in same]
+        size = _batch_size(
+            rows, len(self.candidates), lambda rows: self.seconds(key, rows), self.max_rows(key)
+        )
+        return same[:size]
+
+    def lateness(self, chosen: Sequence[int]) -> float:
+        """Seconds by which the worst job is past its due date if, after a pass of ``chosen``, each goes
+        unbatched in the order of due dates."""
+        jobs, done, worst = self.candidates, set(chosen), float("-inf")
+        end = self.now + self.seconds(jobs[chosen[0]].key, sum(jobs[i].rows for i in chosen))
+        end += sum(jobs[i].between for i in chosen)
         end += sum(
-            waiting[i].rest for i in chosen if waiting[i].left == 1
-        )  # at once, before all that are due first
-        for i in by_due:
+            jobs[i].after for i in chosen if jobs[i].steps_left == 1
+        )  # before those that are due first
+        for i in self.by_due_date:
             if i not in done:
-                end += work[i]
-            elif waiting[i].left > 1:
-                end += work[i] - alone[i]
-            worst = max(worst, end - waiting[i].due)
+                end += self.work[i]
+            elif jobs[i].steps_left > 1:
+                end += self.work[i] - self.step[i]
+            worst = max(worst, end - jobs[i].due_at)
         return worst
 
-    order = sorted(range(len(waiting)), key=lambda i: (not waiting[i].new, work[i], i))
-    order[1:] = sorted(
-        order[1:], key=lambda i: i != by_due[0]
-    )  # rides along before all others: alone, later, it would hold everybody up
-    quickest = company(order)
-    if late(quickest) < 0:
-        return quickest
-    in_turn = company(by_due)
-    least = float("inf"), 0
-    for n in range(len(in_turn), 0, -1):
-        least = min(least, (late(in_turn[:n]), n))
-        if least[0] < 0:
-            break
-    lateness, n = least
-    rows, key = [waiting[i].rows for i in in_turn], waiting[in_turn[0]].key
-    while (
-        lateness >= 0
-        and n < len(in_turn)
-        and MARGIN * seconds(key, sum(rows[: n + 1])) <= seconds(key, rows[0])
-    ):
-        n += 1  # it can't be helped, but this much of PATIENCE is left
-    return in_turn[:n]
+    def least_late(self, in_turn: Sequence[int]) -> tuple[float, int]:
+        """(lateness, count) for as many of ``in_turn`` as make nobody late; else for the count with the least
+        lateness."""
+        least = float("inf"), 0
+        for count in range(len(in_turn), 0, -1):
+            least = min(least, (self.lateness(in_turn[:count]), count))
+            if least[0] < 0:
+                break
+        return least
+
+    def widened(self, in_turn: Sequence[int], count: int) -> int:
+        """``count``, and as many more of ``in_turn`` as keep the pass within 1 / MARGIN of the first one's
+        own."""
+        rows, key = [self.candidates[i].rows for i in in_turn], self.candidates[in_turn[0]].key
+        most = self.seconds(key, rows[0])
+        while count < len(in_turn) and MARGIN * self.seconds(key, sum(rows[: count + 1])) <= most:
+            count += 1
+        return count
 
 
-def _riders(rows: list[int], jobs: int, seconds: Callable[[int], float], most: int) -> int:
-    """How many of those with ``rows``, in their order, are in one pass; of ``jobs`` that wait in all.
+def _batch_size(rows: Sequence[int], jobs: int, seconds: Callable[[int], float], max_rows: int) -> int:
+    """How many of the jobs with ``rows``, in their order, are in one pass; ``jobs`` wait in all.
 
     One more makes the pass longer for those in it, and spares everybody behind it the pass it would have
-    needed for itself. It rides along when that is less time in sum. So while a wider pass costs next to
-    nothing all ride, and where it costs as much as two passes nobody does; in between, the more the more jobs
-    wait. Several may be worth it where one alone is not.
+    needed for itself. It joins when that is less time in sum. So while a wider pass costs next to nothing all
+    join, and where it costs as much as two passes nobody does; in between, the more the more jobs wait.
+    Several may be worth it where one alone is not.
     """
     taken, total = 1, rows[0]
     best, width = taken, total
-    while taken < len(rows) and total + rows[taken] <= most:
+    while taken < len(rows) and total + rows[taken] <= max_rows:
         total, taken = total + rows[taken], taken + 1
         longer = seconds(total) - seconds(width)
         spared = sum(seconds(n) for n in rows[best:taken]) - longer

@@ -1,9 +1,9 @@
-"""First-Block-Cache with a state for each request: what diffusers' hooks remember of a step, kept apart by
-name and given up by name.
+"""Gives each request a First-Block-Cache state of its own: what diffusers' hooks remember of a step is kept
+and dropped by context name.
 
-diffusers knows one request at a time: its pipelines reset all states at their end, and interleaved requests
-would compare themselves with each other. With a context for each request a step beside others skips exactly
-what it would have skipped alone.
+diffusers expects one request at a time: its pipelines reset all states at their end, and interleaved requests
+would be compared with each other. With a context for each request a batched step skips exactly the blocks
+that it would have skipped unbatched.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from diffusers import FirstBlockCacheConfig
 
 
 def enable(module: Any, threshold: float) -> bool:
-    """Skip the other blocks where the first one's output changed by less than ``threshold`` (relative, mean).
-    False: it can't be done here."""
+    """Make ``module`` skip its other blocks where the first one's output changed by less than ``threshold``
+    (relative, mean). Return False if ``module`` can't do that."""
     if not hasattr(module, "enable_cache"):
         return False
     module.enable_cache(FirstBlockCacheConfig(threshold=threshold))
@@ -24,12 +24,12 @@ def enable(module: Any, threshold: float) -> bool:
 
 
 def is_on(module: Any) -> bool:
-    """Whether ``module`` remembers something from step to step."""
+    """Return whether ``module`` keeps states from step to step."""
     return bool(getattr(module, "is_cache_enabled", False))
 
 
 def forget(module: torch.nn.Module, prefix: str) -> int:
-    """Give up the states of all contexts whose names begin with ``prefix``; how many those were."""
+    """Drop the states of all contexts whose names begin with ``prefix``, and return how many."""
     gone = 0
     for part in module.modules():
         for hook in getattr(getattr(part, "_diffusers_hook", None), "hooks", {}).values():

@@ -1,5 +1,4 @@
-"""What a pipeline has in place of its denoiser: it looks the same and hands every evaluation to somebody
-else."""
+"""Stands in for a pipeline's denoiser: looks the same, and hands every evaluation to the engine."""
 
 from __future__ import annotations
 
@@ -17,19 +16,18 @@ import torch
 from vision.engine import cache, rows
 
 Adapt = Callable[[list[Any]], AbstractContextManager[None]]
-NAMES = ("transformer", "unet")  # of a pipeline's denoiser
-WORDS = {"encoder_hidden_states", "pooled_projections", "txt_ids"}
+ATTRIBUTES = ("transformer", "unet")  # of a pipeline that hold its denoiser
+TEXT_ARGUMENTS = {"encoder_hidden_states", "pooled_projections", "txt_ids"}
 
 
 @dataclass
 class Call:
-    """One evaluation of ``module`` that somebody waits for. arguments: by name. count: rows (with guidance,
-    two for each picture).
+    """One evaluation of ``module`` that a pipeline waits for.
 
-    key: calls with the same one can be one call. kind: what its duration depends on besides the rows, the
-    same in every process.
+    arguments: by name. count: rows (with guidance, two for each picture). key: calls with equal keys can be
+    joined. kind: what the duration depends on besides the rows, as text that is the same in every process.
     context: the cache context it was made in, None = none. adapt: the argument "adapters", one entry for each
-    row → what has to be entered for the evaluation; None = the module has no adapters.
+    row → the context manager for the evaluation; None = the module has no adapters.
     """
 
     module: Any
@@ -41,12 +39,12 @@ class Call:
     adapt: Adapt | None = None
 
 
-class Pairs:
-    """Guidance by two calls a step that differ in words only (``true_cfg_scale``): from the second step on
-    both are evaluated with the first.
+class GuidancePairs:
+    """Joins the two calls a step that pipelines with ``true_cfg_scale`` make for guidance (FluxPipeline and
+    its image-to-image and inpainting siblings) and that differ in the text only.
 
-    What was evaluated ahead is handed out for the very same tensors only; anything else is evaluated as it
-    comes.
+    From the second step on both are evaluated with the first. What was evaluated ahead is returned for a call
+    with the very same tensors only; any other call is evaluated as it comes.
     """
 
     def __init__(
@@ -54,15 +52,16 @@ class Pairs:
     ) -> None:
         self._evaluate, self._digest = evaluate, digest
         self._before: dict[str, Any] = {}
-        self._words: dict[str, tuple[Any, Any]] = {}  # name → of the first call, of the second
+        self._texts: dict[str, tuple[Any, Any]] = {}  # name → of the first call, of the second
         self._ahead: tuple[dict[str, Any], Any] | None = None  # a second call, and what it gets
 
     def evaluate(self, arguments: dict[str, Any]) -> Any:
+        """Return the module's output for ``arguments``."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             if all(_same(name, value, ahead[0].get(name)) for name, value in arguments.items()):
                 return ahead[1]
-            self._words = {}
+            self._texts = {}
         second, count = self._second(arguments), rows.count(arguments)
         if second is None:
             return self._evaluate(arguments)
@@ -71,13 +70,13 @@ class Pairs:
         return (both[:count],)
 
     def _second(self, arguments: dict[str, Any]) -> dict[str, Any] | None:
-        """The call that will follow on this one, as far as the step before tells."""
+        """The call that will follow this one, if the step before shows it; else None."""
         before, self._before = self._before, arguments
-        if self._words and all(arguments.get(name) is first for name, (first, _) in self._words.items()):
-            return arguments | {name: second for name, (_, second) in self._words.items()}
+        if self._texts and all(arguments.get(name) is first for name, (first, _) in self._texts.items()):
+            return arguments | {name: second for name, (_, second) in self._texts.items()}
         if not any(name in arguments and arguments[name] is before.get(name) for name in rows.SAMPLES):
             return None
-        words = {
+        texts = {
             name: (before.get(name), value)
             for name, value in arguments.items()
             if not _same(name, value, before.get(name))
@@ -85,8 +84,8 @@ class Pairs:
         plain = not any(
             isinstance(value, (dict, list)) and value for value in arguments.values()
         )  # what is in those may change
-        if words.keys() <= WORDS and plain and self._key(before) == self._key(arguments):
-            self._words = words
+        if texts.keys() <= TEXT_ARGUMENTS and plain and self._key(before) == self._key(arguments):
+            self._texts = texts
         return None
 
     def _key(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
@@ -94,18 +93,18 @@ class Pairs:
 
 
 def _same(name: str, value: Any, other: Any) -> bool:
-    """Pipelines make the timestep anew for each call; everything else is the same object, or isn't the
-    same."""
+    """Whether an argument is the one of another call: the same object, but for timesteps, which pipelines
+    make for each call."""
     tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
     return value is other or (name in rows.TIMES and tensors and torch.equal(value, other))
 
 
 @dataclass
 class Denoiser:
-    """Stands for ``module`` in one job's pipeline. evaluate: Call → what the module returns for it. label: of
-    the weights, see Call.kind.
+    """Stands for ``module`` in one job's pipeline.
 
-    adapt, adapters: see Call, and the job's own.
+    evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
+    adapters: the job's own, one entry for each of its rows.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -121,12 +120,13 @@ class Denoiser:
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._pairs = Pairs(self._evaluate, self._digest)
+        self._pairs = GuidancePairs(self._evaluate, self._digest)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what ``evaluate`` returns for the call with these arguments of the module's ``forward``."""
         arguments = dict(_signature(type(self.module)).bind(self.module, *args, **kwargs).arguments)
         arguments.pop("self")
         return self._evaluate(arguments) if cache.is_on(self.module) else self._pairs.evaluate(arguments)
@@ -137,20 +137,20 @@ class Denoiser:
         if self.adapt is not None:
             arguments = {**arguments, "adapters": [self.adapters] * count}
         kind, context = f"{self.label} {rows.size(arguments)}", self._context
-        if cache.is_on(
-            self.module
-        ):  # decides for all rows of a pass at once, by what it remembers of this request
+        # the cache decides for all rows of a pass at once, by its states of this request
+        if cache.is_on(self.module):
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
         return self.evaluate(Call(self.module, arguments, count, key, kind, context, self.adapt))
 
     def forget(self) -> None:
-        """The request has ended, and with it what caches remember of it."""
+        """Drop what caches remember of this request, when it has ended."""
         if cache.is_on(self.module):
             cache.forget(self.module, f"{self._serial}:")
 
     @contextmanager
     def cache_context(self, name: str) -> Iterator[None]:
-        """The module's own would be wrong by the time the call is made; who makes it enters the right one."""
+        """Note the context ``name`` for the calls inside the ``with`` block. The evaluation enters it: by
+        then the module's own context may be another job's."""
         before, self._context = self._context, name
         try:
             yield
@@ -158,11 +158,11 @@ class Denoiser:
             self._context = before
 
     def _reset_stateful_cache(self, recurse: bool = True) -> None:
-        """The end of one pipeline call is not the end of the others' caches."""
+        """Do nothing: the end of one pipeline call is not the end of the other jobs' caches."""
 
     def _digest(self, tensor: torch.Tensor) -> bytes:
-        """Of its contents (of a batch of positions, of the first); a pipeline hands in the same tensors at
-        every step, so it is made once."""
+        """SHA-256 of a tensor's contents (of positions (B, N, D), of the first row). Made once for each
+        tensor, since a pipeline passes the same ones at every step."""
         known = self._digests.get(id(tensor))
         if known is None or known[0] is not tensor:
             data = (
@@ -185,14 +185,15 @@ def _signature(cls: type) -> inspect.Signature:
     return inspect.signature(cls.forward)
 
 
-def direct(call: Call) -> Any:
-    """The evaluation at once and alone."""
+def evaluate_now(call: Call) -> Any:
+    """Return what the module of ``call`` returns for it, evaluated at once."""
     arguments = {name: value for name, value in call.arguments.items() if name != "adapters"}
     adapted = nullcontext() if call.adapt is None else call.adapt(call.arguments["adapters"])
     with adapted, nullcontext() if call.context is None else call.module.cache_context(call.context):
         return call.module(**arguments)
 
 
-def name_of(pipe: Any) -> str | None:
-    """The attribute that holds ``pipe``'s denoiser; None for pipelines that are built otherwise."""
-    return next((name for name in NAMES if isinstance(getattr(pipe, name, None), torch.nn.Module)), None)
+def denoiser_attribute(pipe: Any) -> str | None:
+    """Return the name of the attribute that holds ``pipe``'s denoiser; None for pipelines that are built
+    otherwise."""
+    return next((name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module)), None)

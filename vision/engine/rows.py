@@ -1,4 +1,4 @@
-"""Arguments of several denoiser calls joined along the batch, and what comes back taken apart again. Knows
+"""Joins the arguments of several denoiser calls along the batch, and takes the outputs apart again. Knows
 diffusers' argument names."""
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ Arguments = dict[str, Any]
 
 
 def count(arguments: Arguments) -> int:
-    """Rows of a call. KeyError for a module that takes none of SAMPLES."""
+    """Return the rows of a call. Raises KeyError for a module that takes none of SAMPLES."""
     return len(arguments[next(name for name in SAMPLES if name in arguments)])
 
 
 def device(arguments: Arguments) -> torch.device:
-    """Where the rows are."""
+    """Return the device that the rows are on."""
     first = arguments[next(name for name in SAMPLES if name in arguments)]
     return first[0].device
 
 
 def size(arguments: Arguments) -> str:
-    """Of one row's picture and words, as text."""
+    """Return the shapes of one row's picture and text, as text."""
     first = arguments[next(name for name in SAMPLES if name in arguments)]
     words = arguments.get("encoder_hidden_states")
     shape = tuple(first[0].shape)
@@ -56,9 +56,11 @@ def size(arguments: Arguments) -> str:
 
 
 def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes]) -> tuple[Any, ...]:
-    """Two calls with the same key can be joined: rows of the same shape, and the same of what has no rows.
+    """Return a key that two calls share if they can be joined: rows of the same shapes, and the same values
+    of what has no rows.
 
-    What isn't known here (residuals of a ControlNet, say) has a key of its own, so such a call stays alone.
+    Arguments that aren't known here (residuals of a ControlNet, say) get a key of their own, so such a call
+    is never joined.
     """
     parts = []
     for name, value in sorted(arguments.items()):
@@ -98,8 +100,8 @@ def _same(value: Any) -> Any:
 
 
 def join(calls: Sequence[tuple[Arguments, int]]) -> Arguments:
-    """One call's arguments for all rows of ``calls`` (arguments, rows), which have the same key. A single
-    call stays as it is."""
+    """Return one call's arguments for all rows of ``calls`` (arguments, rows), which have the same key. A
+    single call stays as it is."""
     if len(calls) == 1:
         return calls[0][0]
     return {name: _join(name, [(arguments.get(name), n) for arguments, n in calls]) for name in calls[0][0]}
@@ -131,10 +133,10 @@ def _cat(values: list[Any]) -> Any:
 
 
 def part(arguments: Arguments, begin: int, end: int, total: int) -> Arguments:
-    """The rows from ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the last row again and
-    again.
+    """Return the arguments for the rows ``begin`` to ``end`` of a call of ``total`` rows; beyond its end, the
+    last row is repeated.
 
-    They are laid out one way, whatever the call's own strides: a channels-last picture takes other kernels
+    Tensors are made contiguous, whatever the call's own strides: a channels-last picture takes other kernels
     and so other last bits.
     """
     rows = [min(i, total - 1) for i in range(begin, end)]
@@ -161,7 +163,8 @@ def _pick(value: Any, rows: list[int]) -> Any:
 
 
 def cat_outputs(parts: list[tuple[Any, int]]) -> Any:
-    """Outputs of parts, each with the rows of it that count → one output (tensor, or list of rows)."""
+    """Join the outputs of parts, each with how many of its first rows count, into one (tensor, or list of
+    rows)."""
     kept = [output[:n] for output, n in parts]
     if len(kept) == 1:
         return kept[0]

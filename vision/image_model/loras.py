@@ -25,7 +25,6 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
-from vision.engine import building
 from vision.reporter import Reporter
 from vision.weights import contents
 
@@ -54,8 +53,8 @@ class Loras:
         doesn't fit the model."""
         for name, _ in wanted:
             if name not in self._adapters:
-                tensors, file = reporter.aside(lambda name=name: self._read(name, reporter), loading=True)
-                reporter.aside(partial(self._add, name, tensors, file), turn=building.MAKING, here=True)
+                tensors, file = reporter.in_thread(lambda name=name: self._read(name, reporter), loading=True)
+                reporter.build(partial(self._add, name, tensors, file), inline=True)
             self._adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> Loras:

@@ -17,8 +17,8 @@ import torch
 
 from core.errors import ModelError, UserError, first_line
 from vision.engine import cache
-from vision.engine.denoiser import Denoiser, direct, name_of
-from vision.engine.turn import Turn
+from vision.engine.denoiser import Denoiser, denoiser_attribute, evaluate_now
+from vision.engine.priority_lock import PriorityLock
 from vision.families import Family, Mode
 from vision.image_model import compiled, ip_adapter, seamless, tiny_vae
 from vision.image_model.ip_adapter import Adapter
@@ -77,7 +77,7 @@ class ImageModel:
         self.tiny: TinyDecoder | None = None
         self.compiled: Any = None
         self._adapted: tuple[Path, int] | None = None
-        self.decoder, self.texts = Turn(), Texts()
+        self.decoder, self.texts = PriorityLock(), Texts()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
         self._pipes[
@@ -144,7 +144,7 @@ class ImageModel:
     def remembers(self) -> bool:
         """Whether a step depends on more than latents, scheduler and generators; then no checkpoint brings a
         job back to the same bits."""
-        name = name_of(self._base)
+        name = denoiser_attribute(self._base)
         return name is not None and cache.is_on(getattr(self._base, name))
 
     @property
@@ -197,7 +197,9 @@ class ImageModel:
             return
         start = time.monotonic()
         try:
-            self.compiled = twin = compiled.twin(getattr(self._base, name_of(self._base)), self._uncompile)
+            self.compiled = twin = compiled.twin(
+                getattr(self._base, denoiser_attribute(self._base)), self._uncompile
+            )
             for count in compiled.ROWS:
                 self._draw_in(twin, count)
         except Exception as error:  # nothing here is worth a model
@@ -212,7 +214,7 @@ class ImageModel:
     def _draw_in(self, module: Any, count: int) -> None:
         pipe, side = copy.copy(self.pipeline(Mode.TEXT)), self.card.native_size
         pipe.scheduler = self.scheduler(None)
-        vars(pipe)[name_of(pipe)] = Denoiser(module, direct)
+        vars(pipe)[denoiser_attribute(pipe)] = Denoiser(module, evaluate_now)
         given = {
             "num_inference_steps": 2,
             "guidance_scale": 1.0,
@@ -224,8 +226,8 @@ class ImageModel:
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
         """What evaluates the steps of ``pipe``, a job's own with ``loras``, and its label: the compiled twin
         where nothing speaks against it."""
-        own = getattr(pipe, name_of(pipe))
-        if self.compiled is None or loras or own is not getattr(self._base, name_of(self._base)):
+        own = getattr(pipe, denoiser_attribute(pipe))
+        if self.compiled is None or loras or own is not getattr(self._base, denoiser_attribute(self._base)):
             return own, self.label
         return self.compiled, f"{self.label} compiled"
 
@@ -256,11 +258,11 @@ class ImageModel:
     def latent_map(self) -> LatentMap | None:
         """Linear latents → RGB for previews, fitted to this model's decoder at first use; None while that is
         somebody else's."""
-        if self._latent_map is None and self.decoder.claim():
+        if self._latent_map is None and self.decoder.try_acquire():
             try:
                 self._latent_map = LatentMap.fit(self._base.vae, self.device)
             finally:
-                self.decoder.drop()
+                self.decoder.release()
         return self._latent_map
 
     def shrink(self) -> None:
@@ -323,7 +325,7 @@ def load(
     report(0.9)
     _place(base, device, offload)
     if card.cache_threshold and not cache.enable(
-        getattr(base, name_of(base) or "", None), card.cache_threshold
+        getattr(base, denoiser_attribute(base) or "", None), card.cache_threshold
     ):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     return ImageModel(name, family, card, base, device, offload, contents.identity(path), find_lora)

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from core.errors import ModelError
-from vision.engine.together import Share, Turn, alone
+from vision.engine.side_work import Batched, BeforeSlice, unbatched
 
 PREFIXES = (
     "",
@@ -54,11 +54,11 @@ _EMPTY_WORDS = frozenset(
 class _Turns(StoppingCriteria):
     """Others go first at each token; and generation ends there once nobody wants it any more."""
 
-    def __init__(self, turn: Callable[[], None]) -> None:
-        self.turn = turn
+    def __init__(self, before_slice: Callable[[], None]) -> None:
+        self.before_slice = before_slice
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        self.turn()  # raises
+        self.before_slice()  # raises
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
@@ -86,7 +86,9 @@ class Captioner:
         self.starts: tuple[str, ...] = tuple(card.get("instructions" if self.chat else "prefixes", starts))
         self.max_new_tokens: int = card.get("max_new_tokens", 120 if self.chat else 40)
 
-    def captions(self, image: Image.Image, count: int, seed: int, share: Share = alone) -> Iterator[str]:
+    def captions(
+        self, image: Image.Image, count: int, seed: int, batched: Batched = unbatched
+    ) -> Iterator[str]:
         """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to
         say.
 
@@ -94,7 +96,7 @@ class Captioner:
         taken. Same seed, same captions.
         """
         told: set[frozenset[str]] = set()
-        for caption in self._candidates(image, count, seed, share):
+        for caption in self._candidates(image, count, seed, batched):
             words = content(caption)
             if not words or any(words == other for other in told):
                 continue
@@ -103,14 +105,14 @@ class Captioner:
             if len(told) == count:
                 return
 
-    def _candidates(self, image: Image.Image, count: int, seed: int, share: Share) -> Iterator[str]:
+    def _candidates(self, image: Image.Image, count: int, seed: int, batched: Batched) -> Iterator[str]:
         """What is sampled has random numbers of its own, so it is written alone."""
 
         def write(start: str, seed: int = seed, **how: Any) -> list[str]:
-            return share(
+            return batched(
                 self.write,
                 Wish(image, start, seed, how),
-                like=object() if how["do_sample"] else (start, *how.values()),
+                key=object() if how["do_sample"] else (start, *how.values()),
             )
 
         for start in self.starts[:count]:
@@ -126,9 +128,9 @@ class Captioner:
                 )
         yield from write(self.starts[0], do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
 
-    def write(self, asked: Sequence[Wish], turn: Turn) -> list[list[str]]:
+    def write(self, asked: Sequence[Wish], before_slice: BeforeSlice) -> list[list[str]]:
         """The texts for each of ``asked``, which have the same start and are done the same way; see
-        vision.engine.together.
+        vision.engine.side_work.
 
         Those whose inputs have the same shapes are written at once. Pictures of other sizes mean other
         lengths in some chat models.
@@ -142,14 +144,16 @@ class Captioner:
         texts: dict[int, list[str]] = {}
         for number, places in enumerate(groups.values()):
             if number:
-                turn(len(places))
+                before_slice(len(places))
             joined = {name: torch.cat([inputs[i][name] for i in places]) for name in inputs[places[0]]}
-            texts |= zip(places, self._write(joined, len(places), asked[places[0]], turn), strict=True)
+            texts |= zip(
+                places, self._write(joined, len(places), asked[places[0]], before_slice), strict=True
+            )
         return [texts[i] for i in range(len(asked))]
 
     @torch.no_grad()
     def _write(
-        self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, turn: Turn
+        self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, before_slice: BeforeSlice
     ) -> list[list[str]]:
         """The texts of each of ``count`` rows."""
         inputs = {
@@ -162,7 +166,7 @@ class Captioner:
             out = self.model.generate(
                 **inputs,
                 max_new_tokens=self.max_new_tokens,
-                stopping_criteria=StoppingCriteriaList([_Turns(lambda: turn(count))]),
+                stopping_criteria=StoppingCriteriaList([_Turns(lambda: before_slice(count))]),
                 **like.how,
             )
         fresh = (

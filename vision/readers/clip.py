@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
-from vision.engine.together import Share, Turn, alone
+from vision.engine.side_work import Batched, BeforeSlice, unbatched
 
 TEMPLATES = (
     "a photo of {}.",
@@ -91,11 +91,13 @@ class Matcher:
         )  # (label, templates) → (D,)
 
     @torch.no_grad()
-    def probabilities(self, image: Image.Image, labels: Sequence[str], share: Share = alone) -> list[float]:
+    def probabilities(
+        self, image: Image.Image, labels: Sequence[str], batched: Batched = unbatched
+    ) -> list[float]:
         """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then
         shares of their sum."""
-        text = torch.stack(self._directions(labels, share))  # (L, D)
-        seen = share(self.look, [image])
+        text = torch.stack(self._directions(labels, batched))  # (L, D)
+        seen = batched(self.look, [image])
         logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
         if self.sigmoid:
             logits = torch.nn.functional.logsigmoid(
@@ -103,13 +105,13 @@ class Matcher:
             )  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
 
-    def look(self, asked: Sequence[Sequence[Image.Image]], turn: Turn) -> list[torch.Tensor]:
-        """``images`` for several who ask, see vision.engine.together."""
-        return _sliced(self.images, asked, turn)
+    def look(self, asked: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice) -> list[torch.Tensor]:
+        """``images`` for several who ask, see vision.engine.side_work."""
+        return _sliced(self.images, asked, before_slice)
 
-    def read(self, asked: Sequence[Sequence[str]], turn: Turn) -> list[torch.Tensor]:
+    def read(self, asked: Sequence[Sequence[str]], before_slice: BeforeSlice) -> list[torch.Tensor]:
         """``texts`` for several who ask."""
-        return _sliced(self.texts, asked, turn)
+        return _sliced(self.texts, asked, before_slice)
 
     @torch.no_grad()
     def images(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -117,11 +119,13 @@ class Matcher:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
         return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
 
-    def _directions(self, labels: Sequence[str], share: Share) -> list[torch.Tensor]:
+    def _directions(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
         """(D,) for each: the mean direction of the label in every template. KEPT labels are remembered."""
         known = {label: self._known.get((label, self.templates)) for label in labels}
         if new := [label for label, direction in known.items() if direction is None]:
-            read = share(self.read, [template.format(label) for label in new for template in self.templates])
+            read = batched(
+                self.read, [template.format(label) for label in new for template in self.templates]
+            )
             means = (each.mean(0) for each in read.split(len(self.templates)))
             known |= {label: mean / mean.norm() for label, mean in zip(new, means, strict=True)}
         for label, direction in known.items():
@@ -149,13 +153,13 @@ class Matcher:
 
 
 def _sliced(
-    work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], turn: Turn
+    work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], before_slice: BeforeSlice
 ) -> list[torch.Tensor]:
     """(N, D) for each of ``asked``, done SLICE at a time whoever asked."""
     everything, found = [one for each in asked for one in each], []
     for start in range(0, len(everything), SLICE):
         if start:
-            turn()
+            before_slice()
         found.append(work(everything[start : start + SLICE]))
     return list(torch.cat(found).split([len(each) for each in asked]))
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from vision.engine.together import Turn, alone
+from vision.engine.side_work import BeforeSlice, unbatched
 
 
 class Classifier:
@@ -22,11 +22,13 @@ class Classifier:
     def best(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
         """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on
         their own."""
-        return alone(self.judge, (image, top_k))
+        return unbatched(self.judge, (image, top_k))
 
     @torch.no_grad()
-    def judge(self, asked: Sequence[tuple[Image.Image, int]], turn: Turn) -> list[list[tuple[str, float]]]:
-        """``best`` for several who ask, see vision.engine.together."""
+    def judge(
+        self, asked: Sequence[tuple[Image.Image, int]], before_slice: BeforeSlice
+    ) -> list[list[tuple[str, float]]]:
+        """``best`` for several who ask, see vision.engine.side_work."""
         pixels = self.processor(images=[image for image, _ in asked], return_tensors="pt")["pixel_values"].to(
             self.model.device, self.model.dtype
         )

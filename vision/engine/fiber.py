@@ -1,0 +1,232 @@
+"""A job's side of the engine: one function in a greenlet of its own, which gives way wherever it has to
+wait."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import torch
+from greenlet import getcurrent, greenlet
+
+from vision.engine.building import BuildGuard
+from vision.engine.denoiser import Call
+from vision.engine.durations import PassKind
+from vision.engine.priority_lock import PriorityLock
+from vision.engine.side_work import SideWork, SideWorkFuture, unbatched
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """What a fiber needs of its engine; see Engine."""
+
+    exclusive_fiber: Fiber | None
+    building: BuildGuard
+    has_spare_core: Callable[[], bool]
+
+    def submit(
+        self, fiber: Fiber, work: Callable[[], Any], *, loading: bool, lock: PriorityLock | None = None
+    ) -> Future[Any]:
+        """Run ``work`` in a thread."""
+
+    def submit_batched(
+        self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable
+    ) -> SideWorkFuture:
+        """Queue ``item`` for a shared call of ``work``."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What side work waits for before its next slice: a moment when it delays the drawings little enough.
+
+    kind, count: of the slice, and how many items are in it. number: in the order of coming.
+    """
+
+    kind: str
+    count: Callable[[], int]
+    number: int = field(default_factory=itertools.count().__next__)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a fiber waits for that only others can bring about.
+
+    holds: called at every tick; the fiber goes on once it returns True. ignores_exclusive: it may go on while
+    another fiber has the engine for itself.
+    """
+
+    holds: Callable[[], bool]
+    ignores_exclusive: bool = False
+
+
+@dataclass(eq=False)
+class Fiber:
+    """One job in the engine, or one call of side work.
+
+    name: for the log. check: raises when the job is to end. done: gets (result, None) or (None, error).
+
+    The rest is for the engine's planning. step, total: denoising steps done, and in all, as far as they are
+    known. passes: how many it was in. due_at: seconds on the engine's clock, see batching.DueDates; None = it
+    never waited for a pass. pass_seconds: of all its passes, as estimated at the first. own_seconds: of its
+    work outside of passes, and between them. side_work_seconds: by which side work has delayed it. pass_kind:
+    of its passes.
+    """
+
+    name: str
+    work: Callable[[Fiber], Any]
+    engine: Runner
+    check: Callable[[], None]
+    done: Callable[[Any, BaseException | None], None]
+    step: int = 0
+    total: int = 0
+    passes: int = 0
+    due_at: float | None = None
+    pass_seconds: float = 0.0
+    own_seconds: float = 0.0
+    side_work_seconds: float = 0.0
+    pass_kind: PassKind | None = None
+    waits_for: Call | Future[Any] | Pause | Condition | None = None
+    _greenlet: greenlet = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        hub = getcurrent()  # a shared call is begun within one of its jobs, but must not switch back to it
+        while hub.parent is not None:
+            hub = hub.parent
+        self._greenlet = greenlet(self.work, hub)
+
+    @property
+    def steps_left(self) -> int:
+        """Denoising steps to do, the next one included."""
+        return max(1, self.total - self.step)
+
+    @property
+    def ended(self) -> bool:
+        """Whether ``work`` has returned or raised."""
+        return self._greenlet.dead
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether side work can delay this job: it waits for a pass or for decoding, not for side work
+        itself."""
+        if isinstance(self.waits_for, Future):
+            return self.due_at is not None and not isinstance(self.waits_for, SideWorkFuture)
+        return isinstance(self.waits_for, Call)
+
+    # Called by the job
+
+    def evaluate(self, call: Call) -> Any:
+        """Return what the denoiser of ``call`` returns for it; other jobs go on meanwhile."""
+        self.pass_kind = self.pass_kind or (call.kind, call.count)
+        return self._wait(call)
+
+    def in_thread(
+        self, work: Callable[[], T], *, loading: bool = False, lock: PriorityLock | None = None
+    ) -> T:
+        """Return what ``work`` returns, run in a thread while other jobs go on: one thread decodes and
+        encodes, and another does what is ``loading``.
+
+        Without a spare core, and for an exclusive fiber, everything but loading runs inline. lock: held
+        while ``work`` runs.
+        """
+        if loading or self.engine.has_spare_core() and self.engine.exclusive_fiber is not self:
+            return self._wait(self.engine.submit(self, work, loading=loading, lock=lock))
+        return self.inline(work, lock)
+
+    def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
+        """Return what ``work`` returns, run on the engine's thread while holding ``lock``.
+
+        A thread would have to wait for the fibers that want the lock first, and they may wait for this one.
+        """
+        if lock is None:
+            return work()
+        with lock.reserve():
+            self.wait_until(lock.try_acquire, ignores_exclusive=True)
+        try:
+            return work()
+        finally:
+            lock.release()
+
+    def build(self, work: Callable[[], T], *, inline: bool = False) -> T:
+        """Return what ``work`` returns, which makes modules; no two of its kind run at once.
+
+        It runs in the loading thread, with other threads kept from the default dtype that it sets, or
+        ``inline``.
+        """
+        guard = self.engine.building
+        if inline:
+            return self.inline(work, guard.lock)
+
+        def guarded() -> T:
+            with guard.building():
+                return work()
+
+        return self.in_thread(guarded, loading=True, lock=guard.lock)
+
+    def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
+        """Return what ``work`` makes of ``item``; jobs that wait for the same work with the same ``key``
+        share the call.
+
+        It gets little time beside the passes of other jobs. For an exclusive fiber it is done at once. kind:
+        of its slices, which all take about as long.
+        """
+        if self.engine.exclusive_fiber is self:
+            return unbatched(work, item, key)
+        return self._wait(self.engine.submit_batched(self, kind, work, item, key))
+
+    def pause(self, kind: str, count: Callable[[], int] = lambda: 1) -> None:
+        """Let others go first, before a slice of side work of ``kind`` with ``count()`` items. No pause for
+        an exclusive fiber.
+
+        torch's own random numbers go on afterwards as if nothing had been in between.
+        """
+        if self.engine.exclusive_fiber is self:
+            return
+        state = torch.get_rng_state()
+        self._wait(Pause(kind, count))
+        torch.set_rng_state(state)
+
+    def wait_until(self, holds: Callable[[], bool], *, ignores_exclusive: bool = False) -> None:
+        """Go on once ``holds()`` is true; it is called now, and whenever anything has happened. See
+        Condition."""
+        if not holds():
+            self._wait(Condition(holds, ignores_exclusive))
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other jobs' steps out inside the ``with`` block, so that all free memory is this job's.
+
+        Locks are still passed on: the thread may wait for one that another fiber holds.
+        """
+        self.wait_until(lambda: self.engine.exclusive_fiber is None)
+        self.engine.exclusive_fiber = self
+        try:
+            # behind what the thread is still doing
+            self._wait(self.engine.submit(self, lambda: None, loading=False))
+            yield
+        finally:
+            self.engine.exclusive_fiber = None
+
+    def _wait(self, what: Call | Future[Any] | Pause | Condition) -> Any:
+        if getcurrent() is not self._greenlet:
+            raise RuntimeError(f"{self.name} waits outside of its own run")
+        self.waits_for = what
+        try:
+            return self._greenlet.parent.switch()
+        finally:
+            self.waits_for = None
+
+    # Called by the engine
+
+    def resume(self, value: Any) -> Any:
+        """Run the job with ``value`` as what it waited for, up to its next wait or its end; return its result
+        if it has ended."""
+        return self._greenlet.switch(value)
+
+    def throw(self, error: BaseException) -> Any:
+        """Raise ``error`` where the job waits, and run it as ``resume`` does."""
+        return self._greenlet.throw(error)
