@@ -90,7 +90,7 @@ def _devices(value: str) -> tuple[str, ...]:
 
 def _names(value: str) -> dict[str, str]:
     """name → what it stands for, of "name=value, name2=value2"."""
-    named = {}
+    named: dict[str, str] = {}
     for part in (part.strip() for part in value.split(",") if part.strip()):
         name, _, spec = (piece.strip() for piece in part.partition("="))
         if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:

@@ -39,7 +39,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.registry.register(self)  # type: ignore[arg-type]
+        self.registry.register(self)
 
     def delivered(self, job: Job, rung: str) -> None:
         """``job`` as it stands in its row."""

@@ -58,8 +58,8 @@ class Placement:
         if first is None:
             return None
         device = self._best(free, first)
-        job = self._waitlist.next(running, self._loaded.get(device), now, alone=free[device] == 0)
-        return None if job is None else (device, job)
+        chosen = self._waitlist.next(running, self._loaded.get(device), now, alone=free[device] == 0)
+        return None if chosen is None else (device, chosen)
 
     def _cleared_for(
         self, rooms: Mapping[str, Room], running: Mapping[int, int]

@@ -20,7 +20,7 @@ _MICROSECOND = timedelta(microseconds=1)
 Whole = sa.BigInteger().with_variant(
     sa.Integer(), "sqlite"
 )  # 64 bits in both; SQLite keys must be called INTEGER
-Real = sa.Double().with_variant(sa.REAL(), "sqlite")
+Real: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
 class Moment(TypeDecorator[datetime]):

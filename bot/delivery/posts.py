@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import discord
 
@@ -59,10 +59,9 @@ class Post:
 
     async def send(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
         """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
-        view = {} if self.view is None else {"view": self.view}
-        return await channel.send(
-            self.content, files=self.files(), nonce=nonce, allowed_mentions=SILENT, **view
-        )
+        optional = {"nonce": nonce, "view": self.view}
+        given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
+        return await channel.send(self.content, files=self.files(), allowed_mentions=SILENT, **given)
 
 
 class Posts:

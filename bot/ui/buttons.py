@@ -9,7 +9,7 @@ through favourites.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,12 +90,12 @@ class JobButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> JobButton:
         return cls(match["job"], match["action"], int(match["index"]))
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_job_button(interaction, self.job_id, self.action, self.index)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_job_button(interaction, self.job_id, self.action, self.index)
 
 
 class UploadButton(
@@ -109,12 +109,12 @@ class UploadButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> UploadButton:
         return cls(match["sha"], match["action"])
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_upload_button(interaction, self.sha256, self.action)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_upload_button(interaction, self.sha256, self.action)
 
 
 class DraftButton(
@@ -131,12 +131,12 @@ class DraftButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> DraftButton:
         return cls(match["draft"], match["answer"])
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_draft_button(interaction, self.draft_id, self.answer)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_draft_button(interaction, self.draft_id, self.answer)
 
 
 class SettingButton(
@@ -155,12 +155,12 @@ class SettingButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> SettingButton:
         return cls(match["setting"], match["value"])
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_setting(interaction, self.setting, self.value)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_setting(interaction, self.setting, self.value)
 
 
 class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:(?P<setting>[a-z_]+)"):
@@ -182,13 +182,13 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> SettingMenu:
         return cls(match["setting"])
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        value = (interaction.data or {}).get("values", [""])[0]
-        await interaction.client.on_setting(interaction, self.setting, value)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        value = next(iter(_chosen(interaction)), "")
+        await interaction.client.on_setting(interaction, self.setting, value)
 
 
 class RegionMenu(
@@ -198,7 +198,7 @@ class RegionMenu(
 
     def __init__(self, job_id: str, index: int) -> None:
         options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
-        menu = discord.ui.Select(
+        menu: discord.ui.Select[Any] = discord.ui.Select(
             custom_id=f"rg:{job_id}:{index}",
             options=options,
             min_values=1,
@@ -211,15 +211,13 @@ class RegionMenu(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> RegionMenu:
         return cls(match["job"], int(match["index"]))
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        cells = tuple(
-            sorted(int(value) for value in (interaction.data or {}).get("values", ()) if value.isdigit())
-        )
-        await interaction.client.on_region(interaction, self.job_id, self.index, cells)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        cells = tuple(sorted(int(value) for value in _chosen(interaction) if value.isdigit()))
+        await interaction.client.on_region(interaction, self.job_id, self.index, cells)
 
 
 class RegionButton(
@@ -237,12 +235,12 @@ class RegionButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> RegionButton:
         return cls(match["job"], int(match["index"]))
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_region(interaction, self.job_id, self.index, ())  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_region(interaction, self.job_id, self.index, ())
 
 
 class LeafButton(
@@ -259,12 +257,12 @@ class LeafButton(
 
     @classmethod
     async def from_custom_id(
-        cls, interaction: discord.Interaction, item: discord.ui.Item[Any], match: re.Match[str]
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> LeafButton:
         return cls(int(match["offset"]), match["side"])
 
-    async def callback(self, interaction: discord.Interaction) -> None:
-        await interaction.client.on_leaf(interaction, self.offset)  # type: ignore[attr-defined]
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await interaction.client.on_leaf(interaction, self.offset)
 
 
 DYNAMIC_ITEMS = (
@@ -277,6 +275,12 @@ DYNAMIC_ITEMS = (
     RegionButton,
     LeafButton,
 )
+
+
+def _chosen(interaction: discord.Interaction[Any]) -> Sequence[str]:
+    """Return the values chosen in a menu."""
+    data: Mapping[str, Any] = interaction.data or {}
+    return data.get("values", ())
 
 
 def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:

@@ -41,7 +41,7 @@ class Window(discord.ui.Modal):
         most: int = MAX_PROMPT,
     ) -> Window:
         style = discord.TextStyle.paragraph if long else discord.TextStyle.short
-        box = discord.ui.TextInput(
+        box: discord.ui.TextInput[Window] = discord.ui.TextInput(
             style=style,
             custom_id=name,
             default=value[:most] or None,
@@ -53,7 +53,9 @@ class Window(discord.ui.Modal):
         return self
 
     def add_upload(self, label: str, name: str, description: str) -> Window:
-        upload = discord.ui.FileUpload(custom_id=name, required=False, min_values=0, max_values=1)
+        upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
+            custom_id=name, required=False, min_values=0, max_values=1
+        )
         self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=upload))
         return self
 
@@ -122,7 +124,7 @@ class Submission:
     @classmethod
     def of(cls, interaction: discord.Interaction) -> Submission | None:
         """The submission, or None when the interaction is something else."""
-        data: Mapping[str, Any] = interaction.data or {}  # type: ignore[assignment]
+        data: Mapping[str, Any] = interaction.data or {}
         if interaction.type is not discord.InteractionType.modal_submit:
             return None
         custom_id = str(data.get("custom_id", ""))
@@ -149,6 +151,6 @@ def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
 
 def uploaded(interaction: discord.Interaction, file_id: str) -> discord.Attachment | None:
     """A file of a submitted window."""
-    data: Mapping[str, Any] = interaction.data or {}  # type: ignore[assignment]
+    data: Mapping[str, Any] = interaction.data or {}
     raw = data.get("resolved", {}).get("attachments", {}).get(file_id)
     return private_api.attachment(interaction, raw) if raw else None

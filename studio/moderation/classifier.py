@@ -9,6 +9,7 @@ import json
 import logging
 import struct
 import sys
+from typing import Any
 
 from core.errors import AtelierError
 from studio.pictures.intake import child_environment
@@ -74,7 +75,7 @@ class PictureCheck:
             raise Unchecked(f"the classifier can't read it ({answer.get('error')})")
         return float(answer["nsfw"])
 
-    async def _ask(self, data: bytes) -> dict[str, object]:
+    async def _ask(self, data: bytes) -> dict[str, Any]:
         if self._gone:
             await self._start()
         process = self._process

@@ -7,6 +7,7 @@ in any batch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,7 +35,10 @@ class Encoded:
 
     def towards(self, other: Encoded, share: float) -> Encoded:
         """On the line from here (0) through ``other`` (1), and beyond; both of the same length."""
-        pooled = None if self.pooled is None else torch.lerp(self.pooled, other.pooled, share)
+        if self.pooled is None or other.pooled is None:
+            pooled = None
+        else:
+            pooled = torch.lerp(self.pooled, other.pooled, share)
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
 
     def filled(self, length: int, filler: Encoded) -> Encoded:
@@ -66,7 +70,9 @@ class Conditioning:
         CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the words' mean and deviation is in the noise
         already.
         """
-        share = 1 - progress / (OPENING * self.chaos**SOONER) if self.noise is not None else 0.0
+        if self.noise is None:
+            return self.prompt
+        share = 1 - progress / (OPENING * self.chaos**SOONER)
         return _blurred(self.prompt, self.noise, share) if share > 0 else self.prompt
 
     def arguments(self, begin: float) -> dict[str, torch.Tensor | None]:
@@ -152,8 +158,13 @@ def encode(
 def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
     """The sum of ``parts``, each times its share; shorter ones are filled up with ``empty``."""
     length = max(part.tokens.shape[1] for part, _ in parts)
-    pooled = None if empty.pooled is None else sum(part.pooled * share for part, share in parts)
-    return Encoded(sum(part.filled(length, empty).tokens * share for part, share in parts), pooled)
+    tokens = [part.filled(length, empty).tokens * share for part, share in parts]
+    pooled = [part.pooled * share for part, share in parts if part.pooled is not None]
+    return Encoded(_sum(tokens), _sum(pooled) if pooled else None)
+
+
+def _sum(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return functools.reduce(torch.add, tensors)
 
 
 def _joined(words: str, style: str) -> str:
@@ -167,8 +178,11 @@ def _refused(nothing: Encoded, unwanted: Encoded, refusal: float) -> Encoded:
 
 
 def _for_each(said: Encoded, unsaid: Encoded | None, wording: Wording, seeds: Sequence[int]) -> Conditioning:
-    def rows(tensor: torch.Tensor | None) -> torch.Tensor | None:
-        return None if tensor is None else tensor.expand(len(seeds), *tensor.shape[1:])
+    def rows(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.expand(len(seeds), *tensor.shape[1:])
+
+    def rows_or_none(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else rows(tensor)
 
     prompt = rows(said.tokens)
     if wording.weird:
@@ -176,9 +190,9 @@ def _for_each(said: Encoded, unsaid: Encoded | None, wording: Wording, seeds: Se
     noise = _noise(said.tokens, seeds, CHAOS) if wording.chaos else None
     return Conditioning(
         prompt,
-        rows(said.pooled),
-        rows(unsaid and unsaid.tokens),
-        rows(unsaid and unsaid.pooled),
+        rows_or_none(said.pooled),
+        rows(unsaid.tokens) if unsaid else None,
+        rows_or_none(unsaid.pooled) if unsaid else None,
         noise,
         wording.chaos,
     )

@@ -58,7 +58,10 @@ def checked(mask: Image.Image) -> Image.Image:
 def plan(mask: Image.Image, card: Card) -> Layout:
     """The mask and some of its surroundings at about the model's native area, so that small parts get all of
     its detail."""
-    left, top, right, bottom = mask.getbbox()
+    marked = mask.getbbox()
+    if marked is None:
+        raise ValueError("nothing is marked in the mask")
+    left, top, right, bottom = marked
     side = max(right - left, bottom - top)
     wide, high = (length + 2 * MARGIN * side for length in (right - left, bottom - top))
     least = card.native_size * card.output_scale / 2  # below, a crop would be blown up more than twice

@@ -36,9 +36,8 @@ def twin(module: torch.nn.Module, given_up: Callable[[], None]) -> torch.nn.Modu
     torch.fx.experimental._config.use_duck_shape = (
         False  # sizes that are alike by chance are no rule (diffusers' docs, optimization/fp16)
     )
-    made = seamless.twin(
-        module.requires_grad_(False)
-    )  # as peft sets it with the first LoRA, for which all would be compiled anew
+    # peft asks for no gradients with the first LoRA, for which all would be compiled anew
+    made: Any = seamless.twin(module.requires_grad_(False))
     made.compile_repeated_blocks(**OPTIONS)
     compiled = made.forward
 

@@ -66,7 +66,8 @@ class Rolling:
                 return value
             grid = value.unflatten(1, (rows, columns))
             return torch.roll(grid, _shifts(rows, columns, turns), (1, 2)).flatten(1, 2)
-        return torch.roll(value, _shifts(*value.shape[-2:], turns), (-2, -1))
+        height, width = value.shape[-2:]
+        return torch.roll(value, _shifts(height, width, turns), (-2, -1))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "denoiser"), name)

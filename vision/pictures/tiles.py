@@ -53,7 +53,8 @@ class Tiles:
 def plan(size: tuple[int, int], side: int, multiple: int) -> Tiles:
     """Tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
     ``multiple``."""
-    tile = tuple(min(length, max(multiple, side // multiple * multiple)) for length in size)
+    most = max(multiple, side // multiple * multiple)
+    tile = min(size[0], most), min(size[1], most)
     xs, ys = (_places(length, part) for length, part in zip(size, tile, strict=True))
     return Tiles(size, tile, tuple((x, y) for y in ys for x in xs))
 

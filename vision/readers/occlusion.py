@@ -70,7 +70,8 @@ def mask(lost: np.ndarray, size: tuple[int, int]) -> Image.Image:
         torch.from_numpy(lost)[None, None].float(), size=(64, 64), mode="bicubic"
     )[0, 0].numpy()
     inside = fine >= LEAST * fine.max()
-    part = _around(np.unravel_index(fine.argmax(), fine.shape), inside)
+    row, column = np.unravel_index(fine.argmax(), fine.shape)
+    part = _around((int(row), int(column)), inside)
     return Image.fromarray((part * 255).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
 
