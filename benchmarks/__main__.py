@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     import torch
 
-    from vision.worker import quiet_libraries
+    from vision.startup import quiet_libraries
 
     torch.set_num_threads(1)
     quiet_libraries()

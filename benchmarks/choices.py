@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.measure import interleaved
 from benchmarks.models import DEMO
-from vision.worker import quiet_libraries
+from vision.startup import quiet_libraries
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 VARIANTS = (

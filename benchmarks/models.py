@@ -10,7 +10,7 @@ from core.settings import ROOT
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.worker import quiet_libraries
+from vision.startup import quiet_libraries
 
 DEMO = ROOT / "demo" / "models" / "stable-diffusion"
 

@@ -39,7 +39,7 @@ from vision.capabilities import capability
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.worker import quiet_libraries
+from vision.startup import quiet_libraries
 
 ONE, TWO = "a" * 64, "b" * 64
 Row = tuple[str, list[float]]  # what, one value a sample

@@ -63,7 +63,6 @@ NOT_YET: dict[str, set[str]] = {
         "storage.jobs",
         "studio.moderation.terms",
         "vision.drawing.generate",
-        "vision.worker",
     },
     "wide folders": {
         "demo",
@@ -109,7 +108,6 @@ NOT_YET: dict[str, set[str]] = {
         "vision.protocol",
         "vision.reporter",
         "vision.safety",
-        "vision.worker",
     },
     "loads of studio": {
         "aiohttp",

@@ -33,7 +33,7 @@ def load(call: dict) -> None:
 
     from core.errors import AtelierError
     from vision.protocol import WorkerConfig
-    from vision.worker import prepare_environment, quiet_libraries
+    from vision.startup import prepare_environment, quiet_libraries
 
     config = WorkerConfig(**call)
     prepare_environment(config)

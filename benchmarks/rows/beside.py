@@ -25,7 +25,7 @@ from vision.engine.durations import DurationModel
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.worker import quiet_libraries
+from vision.startup import quiet_libraries
 
 TITLE = "Captions and labels beside generations (demo models)"
 AGAINST = (

@@ -11,7 +11,7 @@ from vision.families import Mode
 from vision.image_model import latent_preview
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
-from vision.worker import PREVIEW_EVERY
+from vision.pipe import PREVIEW_EVERY
 
 TITLE = "Preview of a step"
 AGAINST = "one denoising step of the same four pictures with guidance (demo model, 128 px)"

@@ -289,7 +289,7 @@ def control(work: Path, watch: Watch) -> int:
 def main(argv: list[str] | None = None) -> int:
     argparse.ArgumentParser().parse_args(argv)
     from tests import tiny
-    from vision.worker import quiet_libraries
+    from vision.startup import quiet_libraries
 
     quiet_libraries()
     with tempfile.TemporaryDirectory() as place:

@@ -261,7 +261,7 @@ def main() -> int:
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--dtype", default="auto")
     arguments = parser.parse_args()
-    from vision.worker import quiet_libraries
+    from vision.startup import quiet_libraries
 
     quiet_libraries()
     warnings.filterwarnings("ignore")

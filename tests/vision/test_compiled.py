@@ -18,7 +18,7 @@ from tests import tiny
 from tests.vision import test_engine
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_loras import save_lora
-from vision import worker
+from vision import startup
 from vision.drawing.generate import Generation
 from vision.families import Mode
 from vision.image_model import compiled
@@ -212,8 +212,8 @@ def test_a_worker_keeps_what_it_compiles_with_the_other_caches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", {})
-    worker.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
+    startup.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = "/the/hosts/own"
-    worker.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
+    startup.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/the/hosts/own"

@@ -30,9 +30,9 @@ from vision.engine.priority_lock import PriorityLock
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
+from vision.pipe import PipeReporter
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.worker import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
 SIDE = 64

@@ -22,7 +22,7 @@ from tests.vision.conftest import ask
 from tests.vision.families.test_families import pixels
 from tests.vision.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.test_diffusion import tamper
-from vision import worker
+from vision import startup
 from vision.drawing.generate import BlankPicture
 from vision.families import Mode
 from vision.model_store import Models
@@ -220,10 +220,10 @@ def test_a_worker_is_offline_only_once_everything_is_here(folders: dict[str, Pat
         str(tmp_path),
         loras={"ink": str(tmp_path / "ink.safetensors")},
     )
-    assert worker.everything_here(here)
+    assert startup.everything_here(here)
     for more in (
         {"tiny_vaes": {"flux": "owner/name"}},
         {"loras": {"a": "owner/name"}},
         {"image_models": {"v6": "owner/name"}},
     ):
-        assert not worker.everything_here(replace(here, **more))
+        assert not startup.everything_here(replace(here, **more))
