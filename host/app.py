@@ -1,5 +1,4 @@
-"""Building, running and stopping the studio: services first, then the client, on Discord or in the
-sandbox."""
+"""Opens and closes everything: services first, then the client, on Discord or in the sandbox."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
 
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
-    """Start, serve Discord or the ``sandbox`` page until SIGINT or SIGTERM, stop. Returns the exit status."""
+    """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status."""
     set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox))

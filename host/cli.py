@@ -1,5 +1,4 @@
-"""The command line, and the one place where everything is built and handed down. Heavy imports happen inside
-commands."""
+"""The command line. Heavy imports happen inside commands, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from core.errors import AtelierError, SettingsError, StorageError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a sub-command. Exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong settings or
-    usage."""
+    """Run a sub-command. Return the exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong
+    settings or usage, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     from core.settings import load
 
@@ -22,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = load()
     except SettingsError as error:
         print(
-            "These settings need mending:",
+            "These settings are wrong:",
             *(f"  - {line}" for line in error.problems),
             sep="\n",
             file=sys.stderr,
@@ -59,9 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PICTURE",
         help="show the direct messages with the bot; pictures named here are sent there",
     )
-    commands.add_parser(
-        "doctor", help="check this machine and the settings; each trouble comes with its mend"
-    )
+    commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
     commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
     commands.add_parser(
         "restore",

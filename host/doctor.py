@@ -1,5 +1,5 @@
-"""``atelier doctor`` and ``atelier models``: look at this machine and the settings; every trouble comes with
-its mend."""
+"""``atelier doctor`` and ``atelier models``: they look at this machine and the settings, and report every
+problem with its fix."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Check:
-    """One line: ``ok`` True, False, or None for "look"; ``mend`` says what to do about it."""
+    """One line of the report. ``ok``: None means that somebody should have a look. ``fix``: what to do."""
 
     name: str
     ok: bool | None
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def doctor(settings: Settings) -> int:
-    """Print every check; 1 if one failed."""
+    """Print every check. Return the exit status: 1 if one failed."""
     failed = False
     for check in _checks(settings):
         mark = {True: "ok   ", False: "WRONG", None: "look "}[check.ok]
         print(f"{mark} {check.name:<10} {check.found}", flush=True)
-        if check.ok is not True and check.mend:
-            print(f"      {'':<10} → {check.mend}")
+        if check.ok is not True and check.fix:
+            print(f"      {'':<10} → {check.fix}")
         failed |= check.ok is False
-    print("\nSomething must be mended first." if failed else "\nReady.")
+    print("\nSomething must be fixed first." if failed else "\nReady.")
     return int(failed)
 
 
@@ -84,7 +84,7 @@ def _versions() -> Check:
         "Packages",
         not wrong,
         "; ".join(wrong) or "all there",
-        "run `make setup`, or delete .venv and run it anew",
+        "run `make setup`, or delete .venv and run it again",
     )
 
 
@@ -108,8 +108,8 @@ def _disk(settings: Settings) -> Check:
         )
     free = shutil.disk_usage(settings.data_dir).free
     enough = free > settings.disk_floor_mb * 10**6
-    mend = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
-    return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", mend)
+    fix = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
+    return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", fix)
 
 
 async def _database(settings: Settings) -> Check:
@@ -164,7 +164,7 @@ def _devices(settings: Settings) -> Iterator[Check]:
 
 
 def configured(settings: Settings) -> dict[str, str]:
-    """Role → model, of everything that is listed; see describe.describe_models."""
+    """Return role → model for everything that ``describe_models`` is to list."""
     more = {f"image {name}": spec for name, spec in settings.image_models.items()}
     return {
         **settings.models,
@@ -174,7 +174,7 @@ def configured(settings: Settings) -> dict[str, str]:
 
 
 def _setting(role: str) -> str:
-    """The one that says which model has ``role``."""
+    """The setting that says which model has ``role``."""
     kind, _, name = role.partition(" ")
     return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
 
@@ -191,14 +191,14 @@ def _models(settings: Settings) -> Iterator[Check]:
                 "Model",
                 False,
                 f"{text}: {info.problem}",
-                f"mend {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
+                f"correct {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
             )
 
 
 async def _discord(settings: Settings) -> Check:
     if not settings.discord_token:
-        mend = "make a bot at https://discord.com/developers/applications and put its token into .env"
-        return Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", mend)
+        fix = "make a bot at https://discord.com/developers/applications and put its token into .env"
+        return Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", fix)
     import discord
 
     client = discord.Client(intents=discord.Intents.none())
@@ -221,8 +221,8 @@ async def _discord(settings: Settings) -> Check:
 
 
 def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
-    """Print the configured models; with ``load`` try each in a process of its own, with ``pin`` tell what
-    pins their contents. 1 if one has a problem."""
+    """Print the configured models. ``load``: try each in a process of its own. ``pin``: print the SHA-256
+    that pins its contents. Return the exit status: 1 if a model has a problem."""
     cache = settings.data_dir / "cache"
     infos = describe.describe_models(configured(settings), cache)
     fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}

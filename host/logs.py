@@ -1,5 +1,4 @@
-"""Logs: readable on the terminal, rotated in DATA_DIR/logs; no token, prompt or signed address ever gets
-in."""
+"""Logs on the terminal and, rotated, in DATA_DIR/logs. No token, prompt or signed address ever gets in."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ import queue
 import re
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
@@ -19,34 +19,26 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 def redactor(settings: Settings) -> Redactor:
-    """Knows the host's secrets."""
+    """Return a redactor that knows the secrets among the settings."""
     secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
     password = re.search(r"://[^:/@]*:([^@]+)@", settings.database_url)
     return Redactor([*map(str, secrets), *([password[1]] if password else [])])
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
-    """Atelier never speaks, and simcord looks discord.py over with a client that has no intents."""
+    """Whether a record may matter: Atelier never uses voice, and simcord opens a client without intents."""
     text = str(record.msg)
     return "voice will NOT be supported" not in text and "Guilds intent seems to be disabled" not in text
 
 
 def set_up_logs(settings: Settings) -> None:
-    """To the terminal and DATA_DIR/logs, redacted. StorageError where that can't be written to."""
-    redact = redactor(settings)
-    folder = settings.data_dir / "logs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = logging.handlers.RotatingFileHandler(
-            folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
-        )
-    except OSError as error:
-        raise StorageError(
-            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to."
-        ) from error
-    terminal = logging.StreamHandler(sys.stderr)
+    """Write what is logged from now on to the terminal and DATA_DIR/logs, redacted.
+
+    Raises StorageError when that folder can't be written to.
+    """
+    terminal, file = logging.StreamHandler(sys.stderr), _log_file(settings.data_dir / "logs")
     for handler in (terminal, file):
-        handler.setFormatter(RedactingFormatter(_FORMAT, redact))
+        handler.setFormatter(RedactingFormatter(_FORMAT, redactor(settings)))
     # A slow disk or terminal must not hold the event loop up, so another thread writes
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(lines)
@@ -58,3 +50,15 @@ def set_up_logs(settings: Settings) -> None:
     logging.getLogger().setLevel(settings.log_level.upper())
     for noisy in ("discord", "alembic", "asyncio", "PIL"):  # below warning they tell little, or too much
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _log_file(folder: Path) -> logging.Handler:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return logging.handlers.RotatingFileHandler(
+            folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
+        )
+    except OSError as error:
+        raise StorageError(
+            f"can't write to {folder} ({error.strerror}). Set DATA_DIR to a folder you may write to."
+        ) from error

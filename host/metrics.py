@@ -1,5 +1,5 @@
-"""``/healthz`` and Prometheus metrics on loopback, off by default (METRICS_PORT). Healthy means that work
-moves."""
+"""``/healthz`` and Prometheus metrics on loopback, off by default (METRICS_PORT). Healthy means that jobs
+make progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 
 class Metrics:
-    """What is counted as it happens; the rest is read from the queue when somebody asks."""
+    """Counts deliveries and durations as they happen; reads the rest from the queue when it is asked for."""
 
     def __init__(self, queue: Queue, invalid_requests: Callable[[], int]) -> None:
         self._queue, self._invalid_requests = queue, invalid_requests
@@ -42,7 +42,7 @@ class Metrics:
         self.registry.register(self)
 
     def delivered(self, job: Job, rung: str) -> None:
-        """``job`` as it stands in its row."""
+        """Count a delivery. ``job``: as it stands in its row. ``rung``: of the delivery's ladder."""
         self._delivered.labels(rung).inc()
         if job.started_at:
             self._wait.labels(job.request.kind).observe(
@@ -54,7 +54,7 @@ class Metrics:
                 )
 
     def collect(self) -> Iterator[Metric]:
-        """Gauges of this moment (prometheus_client's collector protocol)."""
+        """Yield the gauges of this moment, as prometheus_client's collector protocol wants it."""
         health = self._queue.health()
         depth = GaugeMetricFamily("atelier_queue_depth", "Waiting jobs", labels=["lane"])
         for lane in Lane:
@@ -80,7 +80,7 @@ class Metrics:
 
 @asynccontextmanager
 async def serve(metrics: Metrics, queue: Queue, port: int) -> AsyncIterator[None]:
-    """Answer on 127.0.0.1:``port``; port 0 serves nothing."""
+    """Answer on 127.0.0.1:``port`` while the block runs; port 0 serves nothing."""
     if not port:
         yield
         return

@@ -170,7 +170,7 @@ class Ladder:
             if tried_before or monotonic() - began > NONCE_TRUST:
                 if found := await self._find(channel, job, since):
                     return found
-            sent = await post.send(channel, nonce=f"atelier-{job.id}")
+            sent = await post.send_to(channel, nonce=f"atelier-{job.id}")
             return Sent(sent.id, sent.channel.id)
 
         sent = await self._transport.attempt(call, patience=patience)

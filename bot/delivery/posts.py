@@ -57,7 +57,7 @@ class Post:
             content=self.content, attachments=self.files(), view=self.view, allowed_mentions=SILENT
         )
 
-    async def send(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
+    async def send_to(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
         """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
         optional = {"nonce": nonce, "view": self.view}
         given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}

@@ -98,7 +98,7 @@ class Sharing:
             log.info("job %s: no copy by direct message (%s)", job.id, type(error).__name__)
 
     async def _send(self, channel: discord.DMChannel, result: Result, post: Post, index: int | None) -> None:
-        sent = await post.send(channel)
+        sent = await post.send_to(channel)
         await self._queue.add_view(result.job.id, sent.id, channel.id, None, index=index)
 
 

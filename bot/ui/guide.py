@@ -1,5 +1,4 @@
-"""The words of ``/help``: one entry for each command, and the prompt grammar with an example of every
-flag."""
+"""The text of ``/help``: one entry for each command, and the prompt grammar with an example of every flag."""
 
 from __future__ import annotations
 
@@ -107,11 +106,12 @@ COMMANDS: dict[str, str] = {
 
 
 def topics() -> list[str]:
+    """Return the names that ``lines`` knows, flags left out."""
     return ["prompt", "flags", *COMMANDS]
 
 
 def lines(topic: str | None) -> Sequence[str]:
-    """The text of a topic, to be broken between its lines."""
+    """Return the text of a topic, which may be broken between its lines; of an unknown one, a hint."""
     name = (topic or "").strip().lower().lstrip("/-")
     if not name:
         return [OVERVIEW]

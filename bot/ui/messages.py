@@ -1,5 +1,7 @@
-"""The words of a job's message: pure functions from a job, an event and a result to text that fits
-Discord."""
+"""The text of a job's message in Discord's markdown: pure functions of a job, an event or a result.
+
+Each text fits a message, and nobody's words in it can act as markdown or mention anybody.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,13 @@ _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 
 
 def length(text: str) -> int:
-    """Characters as Discord may count them at worst: UTF-16 units."""
+    """Return the number of characters as Discord may count them at worst: in UTF-16 units."""
     return len(text) + sum(c > "\uffff" for c in text)
 
 
 def quote(text: str, limit: int = 1200) -> str:
-    """Somebody's words, safe inside a message: no markdown, no mentions, at most ``limit`` characters, never
-    cut in an escape."""
+    """Return user text that is safe inside a message: without markdown and mentions, in at most ``limit``
+    characters, never cut within an escape."""
     out, room = [], limit
     for char in plain(text):
         piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
@@ -55,7 +57,8 @@ def _ended(pieces: list[str], limit: int) -> str:
 
 
 def title(job: Job, *, done: bool = False) -> str:
-    """ "**a red house --ar 3:2** - <@1>": what was asked, and by whom; Midjourney's words for each kind."""
+    """Return what was asked and by whom, in Midjourney's words for each kind: "**a house --ar 3:2** -
+    <@1>"."""
     return _title(job.request, f"<@{job.origin.user_id}>", done)
 
 
@@ -94,21 +97,24 @@ def _outpainted(request: OutpaintRequest) -> str:
 
 
 def asked(request: Request, user_id: int) -> str:
-    """Before there is a job."""
+    """Return the text of a message that stands before there is a job."""
     return fit(f"{_title(request, f'<@{user_id}>')} (Waiting to start)")
 
 
 def waiting(job: Job, position: int, eta: float | None) -> str:
+    """Return the text while the job waits at ``position`` (from 1). ``eta``: seconds until it starts."""
     about = f", about {duration(eta)}" if eta is not None else ""
     return fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
 
 
 def loading(job: Job, model: str, fraction: float | None) -> str:
+    """Return the text while the model loads. ``fraction``: how much of it, 0 to 1."""
     percent = f" {fraction:.0%}" if fraction is not None else ""
     return fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
 
 
 def running(job: Job, percent: int | None) -> str:
+    """Return the text while the job runs; None: before its first step."""
     return fit(
         f"{title(job)} ({percent}%) ({_LANES[job.lane]})"
         if percent is not None
@@ -117,14 +123,17 @@ def running(job: Job, percent: int | None) -> str:
 
 
 def paused(job: Job) -> str:
+    """Return the text while the program restarts."""
     return fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
 
 
 def failed(job: Job, reason: str) -> str:
+    """Return the text of a failed job. ``reason``: as the member is to read it."""
     return fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
 
 
 def held_back(job: Job) -> str:
+    """Return the text of a result that may not be shown; it has nothing of the prompt."""
     return (
         f"/{job.request.kind} by <@{job.origin.user_id}>\n🚫 The result isn't fit to be shown here and was"
         f" held back.\n-# job {job.id}"
@@ -132,11 +141,12 @@ def held_back(job: Job) -> str:
 
 
 def cancelled(job: Job) -> str:
+    """Return the text of a cancelled job."""
     return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
 def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
-    """The final line of a picture job, its parameters readable below it."""
+    """Return the final text of a picture job: its title, and below it the parameters and ``notes``."""
     lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
     lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request), *notes)]
     return fit("\n".join(line for line in lines if line))
@@ -166,7 +176,7 @@ def _parameters(job: Job, values: dict[str, Any]) -> str:
 
 
 def single(job: Job, index: int, user_id: int) -> str:
-    """Of a U button pressed by ``user_id``: picture ``index`` (from 0) alone."""
+    """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button."""
     text = prompt_text(job.request) if isinstance(job.request, GenerateRequest) else ""
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
     detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
@@ -174,7 +184,7 @@ def single(job: Job, index: int, user_id: int) -> str:
 
 
 def offer(times: Mapping[str, int]) -> str:
-    """The question before several jobs are queued. times: prompt → how often."""
+    """Return the question before several jobs are queued. ``times``: prompt → how often."""
     count = sum(times.values())
     lines = [
         f"- {quote(text, 150) or '*no words*'}{f' ({n} times)' if n > 1 else ''}"
@@ -185,7 +195,8 @@ def offer(times: Mapping[str, int]) -> str:
 
 
 def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
-    """The prompt with its strongest words bold and its weakest struck out, then shorter ones by number."""
+    """Return the prompt with its strongest words bold and its weakest struck out, then shorter prompts by
+    number. ``scores``: (word, weight)."""
     order = sorted((weight for _, weight in scores), reverse=True)
     strong, weak = (
         order[max(0, round(0.25 * len(order)) - 1)],
@@ -208,7 +219,7 @@ def _marked(word: str, weight: float, strong: float, weak: float) -> str:
 
 
 def weights(scores: Sequence[tuple[str, float]]) -> str:
-    """Every word with its weight, the strongest first."""
+    """Return every word with its weight, the strongest first. ``scores``: (word, weight)."""
     ordered = sorted(scores, key=lambda pair: -pair[1])
     return fit("\n".join(f"`{weight:4.2f}` {quote(word, 60)}" for word, weight in ordered[:60]))
 
@@ -216,7 +227,8 @@ def weights(scores: Sequence[tuple[str, float]]) -> str:
 def details(
     job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int
 ) -> list[str]:
-    """Everything about a job, to be copied, as texts that fit a message each."""
+    """Return everything about a job, to be copied, as texts that fit a message each. The picture with
+    ``index`` (from 0) is marked."""
     lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
     if job.parent_id:
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
@@ -251,21 +263,21 @@ _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7�
 
 
 def described(job: Job, captions: Sequence[str], aspect: tuple[int, int] | None = None) -> str:
-    """The numbered list of /describe."""
+    """Return the numbered captions of /describe. ``aspect``: of the described picture."""
     flag = f" --ar {aspect[0]}:{aspect[1]}" if aspect else ""
     lines = [f"{_DIGITS[i]} {quote(caption, 400)}{flag}" for i, caption in enumerate(captions)]
     return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
 
 
 def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str:
-    """Best guess in words; the chart holds the rest."""
+    """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability)."""
     best, p = scores[0]
     return fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
 
 
 def fit(text: str) -> str:
-    """At most MAX_CONTENT: the middle of a text that is too long goes, for its end says whose it is and what
-    became of it."""
+    """Return ``text`` in at most MAX_CONTENT characters. Of one that is too long the middle goes, because its
+    end says whose it is and what became of it."""
     if length(text) <= MAX_CONTENT:
         return text
     head, tail = text[: MAX_CONTENT // 2 - 10], text[-(MAX_CONTENT // 2 - 400) :]
@@ -275,7 +287,7 @@ def fit(text: str) -> str:
 
 
 def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:
-    """``lines`` as texts of at most ``limit`` characters, no line broken."""
+    """Join ``lines`` to texts of at most ``limit`` characters each, without breaking a line."""
     found = [""]
     for line in (line[:limit] for line in lines):
         joined = f"{found[-1]}\n{line}" if found[-1] else line

@@ -1,5 +1,5 @@
-"""Windows with fields. They are read from the raw submission, so one that was open during a restart still
-works.
+"""Windows with fields. Submissions are read as they come from Discord, so a window that was open during a
+restart still works.
 
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption and short (imagine it), remix (more: the
 button), zoom, region (more: the chosen fields as hexadecimal bits).
@@ -40,6 +40,7 @@ class Window(discord.ui.Modal):
         hint: str = "",
         most: int = MAX_PROMPT,
     ) -> Window:
+        """Add a text field of at most ``most`` characters. ``hint`` stands in it while it is empty."""
         style = discord.TextStyle.paragraph if long else discord.TextStyle.short
         box: discord.ui.TextInput[Window] = discord.ui.TextInput(
             style=style,
@@ -53,6 +54,7 @@ class Window(discord.ui.Modal):
         return self
 
     def add_upload(self, label: str, name: str, description: str) -> Window:
+        """Add a field for one file, which may stay empty."""
         upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
             custom_id=name, required=False, min_values=0, max_values=1
         )
@@ -61,21 +63,21 @@ class Window(discord.ui.Modal):
 
 
 def caption_window(job_id: str, index: int, text: str, what: str = "caption") -> Window:
-    """A prompt to edit and imagine."""
+    """Return the window with a caption to edit and imagine."""
     return Window(f"Imagine prompt {index + 1}", what, job_id, index).add_text(
         "Prompt", "prompt", text, long=True
     )
 
 
 def remix_window(job_id: str, index: int, action: str, title: str, text: str) -> Window:
-    """The prompt to change before ``action`` is done."""
+    """Return the window with the prompt to change before ``action`` is done."""
     return Window(title, "remix", job_id, index, action).add_text(
         "Prompt", "prompt", text, long=True, required=False
     )
 
 
 def zoom_window(job_id: str, index: int, text: str) -> Window:
-    """Zoom Out by any factor, to any shape, with other words."""
+    """Return the Custom Zoom window: any factor, any shape, other words."""
     window = Window("Custom Zoom", "zoom", job_id, index).add_text(
         "Prompt", "prompt", text, long=True, required=False
     )
@@ -86,7 +88,8 @@ def zoom_window(job_id: str, index: int, text: str) -> Window:
 
 
 def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> Window:
-    """The words for a part that is drawn anew; without ``cells``, also what part."""
+    """Return the Vary (Region) window: the prompt, and without ``cells`` also what to change or an upload for
+    the mask."""
     window = Window("Vary (Region)", "region", job_id, index, f"{cell_bits(cells):x}" if cells else "")
     window.add_text("Prompt", "prompt", text, long=True, required=False)
     if not cells:
@@ -102,17 +105,19 @@ def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> W
 
 
 def cell_bits(cells: Sequence[int]) -> int:
+    """Return field numbers (from 1) as bits, the first field the lowest."""
     return sum(1 << (cell - 1) for cell in set(cells))
 
 
 def bits_cells(bits: int) -> tuple[int, ...]:
-    """Inverse of ``cell_bits``."""
+    """Return the field numbers that ``cell_bits`` made ``bits`` of."""
     return tuple(n + 1 for n in range(bits.bit_length()) if bits >> n & 1)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What came back from a window. texts: field → what was typed. files: field → ids of uploads."""
+    """What a member sent from a window. ``texts``: field → what was typed. ``files``: field → ids of
+    uploads."""
 
     what: str
     job_id: str
@@ -123,7 +128,7 @@ class Submission:
 
     @classmethod
     def of(cls, interaction: discord.Interaction) -> Submission | None:
-        """The submission, or None when the interaction is something else."""
+        """Return the submission that ``interaction`` is, or None if it is something else."""
         data: Mapping[str, Any] = interaction.data or {}
         if interaction.type is not discord.InteractionType.modal_submit:
             return None
@@ -137,6 +142,7 @@ class Submission:
         return cls(match["what"], match["job"], int(match["index"]), match["more"], texts, files)
 
     def text(self, name: str) -> str:
+        """Return what was typed into a field, "" if nothing."""
         return self.texts.get(name, "").strip()
 
 
@@ -150,7 +156,7 @@ def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
 
 
 def uploaded(interaction: discord.Interaction, file_id: str) -> discord.Attachment | None:
-    """A file of a submitted window."""
+    """Return a file of a submitted window, or None if it isn't there."""
     data: Mapping[str, Any] = interaction.data or {}
     raw = data.get("resolved", {}).get("attachments", {}).get(file_id)
     return private_api.attachment(interaction, raw) if raw else None

@@ -11,22 +11,19 @@ import yarl
 
 from core.errors import ImageError
 
-CDN = frozenset(
-    {"cdn.discordapp.com", "media.discordapp.net"}
-)  # attachments; https://discord.com/developers/docs/reference#image-formatting
-SIMULATED = frozenset(
-    {"cdn.simcord.invalid"}
-)  # where the sandbox's simulator says files are; the name resolves nowhere
+# Hosts of attachments; https://discord.com/developers/docs/reference#image-formatting
+CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+SIMULATED = frozenset({"cdn.simcord.invalid"})  # the sandbox simulator's; the name resolves nowhere
 API = frozenset({"discord.com", "gateway.discord.gg", "status.discord.com"})
 GATEWAYS = ".discord.gg"  # of resumed sessions, such as gateway-us-east1-b.discord.gg
 
 
 class ForeignHost(aiohttp.ClientError):
-    """A request to somewhere else; it was not made."""
+    """A request to another host than Discord's, which was not made."""
 
 
 def check_attachment(address: str, servers: frozenset[str] = CDN) -> None:
-    """ImageError unless ``address`` is a file on Discord's own ``servers``."""
+    """Raise ImageError unless ``address`` is a file on Discord's own ``servers``."""
     try:
         url = yarl.URL(address)
         fine = (
@@ -43,15 +40,15 @@ def check_attachment(address: str, servers: frozenset[str] = CDN) -> None:
 
 
 def check_request(url: yarl.URL) -> None:
-    """ForeignHost unless ``url`` is Discord's."""
+    """Raise ForeignHost unless ``url`` is Discord's."""
     host = url.host or ""
     if url.scheme not in ("https", "wss") or not (host in CDN or host in API or host.endswith(GATEWAYS)):
         raise ForeignHost(f"a request to {host[:80]!r} was stopped")
 
 
 def trace() -> aiohttp.TraceConfig:
-    """For discord.py's own session: stops each request to somewhere else before it connects, and follows no
-    redirect."""
+    """Return what makes discord.py's own session stop each request to another host before it connects, and
+    follow no redirect."""
     config = aiohttp.TraceConfig()
     config.on_request_start.append(_on_start)
     config.on_request_redirect.append(_on_redirect)

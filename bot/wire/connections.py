@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """Remembers the times of connections in ``path``. ``clock``: seconds since 1970."""
+    """Remembers the times of connections in the file ``path``. ``clock``: seconds since 1970."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path, self._clock = path, clock
 
     def pause(self) -> float:
-        """Seconds to wait before the next one."""
+        """Return the seconds to wait before the next connection."""
         now, times = self._clock(), self._times()
         if len(times) >= DAILY:
             return max(MOST, times[-DAILY] + DAY - now)
@@ -33,14 +33,14 @@ class Connections:
         return 0.0 if recent < FREE else min(MOST, FIRST * 2 ** (recent - FREE))
 
     def note(self) -> None:
-        """One more, now."""
+        """Note that a connection is made now."""
         times = [*self._times(), self._clock()]
         temporary = self._path.with_suffix(".new")
         temporary.write_text(json.dumps(times[-DAILY:]))
         temporary.replace(self._path)
 
     def _times(self) -> list[float]:
-        """Of the last day, oldest first; times after now (the clock was put back) don't count."""
+        """Times of the last day, oldest first; those after now don't count: the clock was put back."""
         now = self._clock()
         try:
             times = json.loads(self._path.read_text())

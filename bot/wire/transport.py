@@ -25,28 +25,17 @@ T = TypeVar("T")
 
 INVALID_WINDOW = 600.0  # seconds; Discord bans an address at 10,000 invalid requests in 10 minutes
 INVALID_LIMIT = 500  # 5 % of that
-GARBLED = (
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-)  # what discord.py raises over an answer that isn't the JSON it expects
-GARBLED_TRIES = 6  # then it is not the answer that is wrong
-FAILURES = (
-    discord.HTTPException,
-    aiohttp.ClientError,
-    OSError,
-    TimeoutError,
-)  # all that ``attempt`` raises for Discord's sake
-GONE = (
-    401,
-    403,
-    404,
-)  # the place can't be reached any more: token expired, message or channel gone, no permission
+# What discord.py raises over an answer that isn't the JSON it expects
+GARBLED = (AttributeError, KeyError, TypeError, ValueError)
+GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
+# All that ``Transport.attempt`` raises when Discord fails
+FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+# HTTP statuses of a place that is out of reach: token expired, message or channel gone, no permission
+GONE = (401, 403, 404)
 
 
 class Breaker:
-    """Counts 401, 403 and 429 answers; ``open`` means: send nothing that may fail again for now."""
+    """Counts 401, 403 and 429 answers. While it is open, nothing should be sent that may fail again."""
 
     def __init__(
         self,
@@ -58,23 +47,25 @@ class Breaker:
         self._times: deque[float] = deque()
 
     def count(self, status: int) -> None:
+        """Count the HTTP status of an answer, if it is an invalid one."""
         if status in (401, 403, 429):
             self._times.append(self._clock())
 
     @property
     def invalid(self) -> int:
-        """Invalid requests inside the window."""
+        """The number of invalid requests inside the window."""
         while self._times and self._times[0] < self._clock() - self._window:
             self._times.popleft()
         return len(self._times)
 
     @property
     def open(self) -> bool:
+        """Whether the limit is reached."""
         return self.invalid >= self._limit
 
 
 class Transport:
-    """Runs calls with back-off. ``pause`` sleeps; a test replaces it."""
+    """Repeats calls that fail. ``pause`` sleeps for some seconds."""
 
     def __init__(
         self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -82,8 +73,8 @@ class Transport:
         self.breaker, self._pause = breaker or Breaker(), pause
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
-        """The result of ``call()``, tried again with growing, jittered pauses for up to ``patience`` seconds
-        of pauses.
+        """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as
+        they don't exceed ``patience`` seconds in all.
 
         Raises what ``call`` raised last, one of FAILURES; 4xx other than 429 at once, since they stay wrong.
         """

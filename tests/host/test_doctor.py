@@ -1,4 +1,4 @@
-"""``atelier doctor``: what is wrong comes with its mend."""
+"""``atelier doctor``: every problem comes with its fix."""
 
 from __future__ import annotations
 

@@ -85,6 +85,9 @@ class PlayedQueue:
     def repeat(self, job_id: str) -> None:
         """What is played here doesn't stand still."""
 
+    async def undelivered(self) -> list[Job]:
+        return [job for job in self.jobs.values() if job.id not in self.delivered_by]
+
     async def job(self, job_id: str) -> Job | None:
         return self.jobs.get(job_id)
 
@@ -113,7 +116,7 @@ class Forgetful(Ladder):
 
     async def _send(self, channel: Any, job: Job, message: JobMessage, post: Post, patience: float) -> Sent:
         async def call() -> Sent:
-            sent = await post.send(channel)
+            sent = await post.send_to(channel)
             return Sent(sent.id, sent.channel.id)
 
         return await self._transport.attempt(call, patience=patience)

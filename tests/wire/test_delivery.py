@@ -4,6 +4,7 @@ wire."""
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -14,7 +15,7 @@ from PIL import Image
 from bot.delivery import follow, ladder
 from bot.delivery.rations import FirstWords, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
-from core.job import Job, Status
+from core.job import Job, Status, Surface
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
 from tests.wire.discord import FAULTS, Call
 
@@ -296,3 +297,20 @@ async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out() -> 
     words.discard("ended")
     await asyncio.wait_for(saying, 5)
     assert "ended" not in words and repeated == []
+
+
+# Of other surfaces than Discord
+
+
+async def test_a_job_that_was_asked_for_elsewhere_is_never_told_of(bench: Bench) -> None:
+    """Neither after asking nor after a start, even if the queue should name it."""
+    calls: list[Call] = []
+    bench.discord.fault = lambda call: calls.append(call)
+    origin, reply = bench.origin("channel", 1)
+    job = bench.queue.add((replace(origin, surface=Surface.WEB), reply))
+    mine = bench.queue.add(bench.origin("edit", 2))
+    bench.delivery.follow(job)
+    await bench.delivery.resume()
+    await _end(bench, mine)
+    assert set(bench.queue.delivered_by) == {mine.id}
+    assert not [call for call in calls if job.id in call.text or str(origin.channel_id) in call.path]
