@@ -1,7 +1,7 @@
 """What a user can ask for: one module each, with ``run(request, images, models, reporter) -> Output``.
 Importing the package loads no torch.
 
-A new capability is one file here and one line in ``CAPABILITIES``.
+A new capability is one file here, one in core.requests with a line in its ``REQUESTS``, and a command.
 """
 
 from __future__ import annotations
@@ -11,18 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from core.events import Output
+from core.requests import REQUESTS
 
-CAPABILITIES: tuple[str, ...] = (  # a request's kind = its module's name
-    "imagine",
-    "variation",
-    "outpaint",
-    "upscale",
-    "region",
-    "blend",
-    "describe",
-    "classify",
-    "shorten",
-)
+CAPABILITIES = tuple(cls.kind for cls in REQUESTS)  # each is the name of a module here
 
 
 def capability(kind: str) -> Callable[..., Output]:

@@ -1,0 +1,133 @@
+"""A new thing to ask for is one file in each folder and one line in each of two tuples: tried with a toy in a
+copy of the program."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from core.settings import ROOT
+
+COPIED = ("core", "storage", "vision", "jobs", "studio", "bot", "host", "docs", "tests", "pyproject.toml")
+
+FILES = {
+    "core/requests/mirror.py": '''"""The request of the toy."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.requests.pictures import GenerateRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirrorRequest(GenerateRequest):
+    """A picture of ``prompt``, turned around."""
+
+    kind: ClassVar[str] = "mirror"
+''',
+    "vision/capabilities/mirror.py": '''"""The toy in the worker."""
+
+from core.events import Output
+
+
+def run(request, images, models, reporter):
+    """See vision.capabilities."""
+    reporter.step(1, 1)
+    return Output(parameters={"prompt": request.prompt[::-1]})
+''',
+    "bot/cogs/mirror.py": '''"""/mirror: the toy in Discord."""
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from core.requests.mirror import MirrorRequest
+from studio.asking.actions import Ask
+
+
+class Mirror(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="A picture, turned around")
+    async def mirror(self, interaction: discord.Interaction, prompt: str) -> None:
+        async def build() -> Ask:
+            return Ask(MirrorRequest(prompt=prompt, num_images=1))
+
+        await self.bot.ask(interaction, build)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Mirror(bot))
+''',
+    "tests/bot/test_mirror.py": '''"""The toy from the command to the message, and in the worker."""
+
+from core.requests.mirror import MirrorRequest
+from tests.bot.conftest import Studio
+from vision.capabilities import capability
+from vision.reporter import Reporter
+
+
+async def test_a_member_asks_and_gets_a_picture(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "mirror", prompt="a red house")
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    assert isinstance(job.request, MirrorRequest) and studio.last().attachments
+
+
+def test_the_worker_finds_it() -> None:
+    output = capability("mirror")(MirrorRequest(prompt="abc"), {}, None, Reporter())
+    assert output.parameters == {"prompt": "cba"}
+''',
+}
+LINES = {  # file → before what, the line, and the import that it needs
+    "core/requests/__init__.py": (
+        "REQUESTS: tuple[type[Request], ...] = (\n",
+        "    MirrorRequest,\n",
+        "from core.requests.mirror import MirrorRequest\n",
+    ),
+    "bot/cogs/__init__.py": ("EXTENSIONS = (\n", '    "bot.cogs.mirror",\n', ""),
+}
+
+
+def _copy(to: Path) -> None:
+    skipped = shutil.ignore_patterns("__pycache__", "*.png", "*.json", "benchmarks")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=skipped)
+        else:
+            shutil.copy(ROOT / name, to / name)
+    (to / "demo").symlink_to(ROOT / "demo")
+
+
+def _add(file: Path, before: str, line: str, imported: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    text = text.replace(before, before + line)
+    if imported:
+        anchor = "from core.requests.pictures import (\n"
+        assert text.count(anchor) == 1
+        text = text.replace(anchor, imported + anchor)
+    file.write_text(text, encoding="utf-8")
+
+
+def test_a_new_capability_is_a_file_in_each_folder_and_a_line_in_two_tuples(tmp_path: Path) -> None:
+    _copy(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name, change in LINES.items():
+        _add(tmp_path / name, *change)
+    tests = [
+        "tests/bot/test_mirror.py",
+        "tests/test_structure.py",
+        "-k",
+        "mirror or extensions or capability",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "4 passed" in run.stdout
