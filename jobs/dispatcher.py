@@ -14,6 +14,8 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import TypeVar
 
+import sqlalchemy as sa
+
 from core.errors import StorageError, UserError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
@@ -26,7 +28,6 @@ from jobs.policy import Limits, Waiting
 from jobs.waitlist import Waitlist
 from storage import jobs as rows
 from storage import people
-from storage.connection import Connection
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import StoredOutput, StoredPicture, WaitingRow
@@ -157,7 +158,7 @@ class Dispatcher:
         await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
 
-    async def _try_once(self, work: Callable[..., Awaitable[bool]]) -> bool:
+    async def _try_once(self, work: Callable[..., bool]) -> bool:
         try:
             return await self.database.write(work, first=True)
         except StorageError:
@@ -360,16 +361,16 @@ class Dispatcher:
             if device.state == "ready"
         }
 
-    async def _claim(
-        self, waiting: Waiting, token: str, device: str, connection: Connection
+    def _claim(
+        self, waiting: Waiting, token: str, device: str, connection: sa.Connection
     ) -> Job | rows.UnreadableJob | None:
         try:
-            job = await rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
+            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
         except rows.UnreadableJob as error:
-            await rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
+            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
             return error
         if job is not None:
-            await people.set_served(connection, waiting.user_id, self._turn + 1)
+            people.set_served(connection, waiting.user_id, self._turn + 1)
         return job
 
     async def _run(self, live: Live) -> None:
@@ -525,7 +526,7 @@ class Dispatcher:
             self.waitlist.add(live.waiting, monotonic())
             self._told.pop(live.job.id, None)
 
-    async def _persist(self, work: Callable[..., Awaitable[T]]) -> T | None:
+    async def _persist(self, work: Callable[..., T]) -> T | None:
         """Write until it is written: the work is done, only the note of it is missing. None when we stop
         before that."""
         failures = 0

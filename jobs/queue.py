@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
+
 from core.errors import ImageError, LimitError, UserError
 from core.events import Cancelled, Event, Failed, Paused, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
@@ -23,7 +25,6 @@ from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
 from storage import people, privacy, records
-from storage.connection import Connection
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import WaitingRow
@@ -118,12 +119,12 @@ class Queue:
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
-    async def _admit(
-        self, job: Job, problem: UserError | None, connection: Connection
+    def _admit(
+        self, job: Job, problem: UserError | None, connection: sa.Connection
     ) -> tuple[Job, WaitingRow | None, int]:
         """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
         origin = job.origin
-        same = await rows.same_request(connection, origin, job.reply)
+        same = rows.same_request(connection, origin, job.reply)
         if same is not None:
             return same, None, 0
         if self.draining:
@@ -133,23 +134,21 @@ class Queue:
             )
         if problem is not None:
             raise problem
-        rules = await people.rules(connection, origin.user_id, origin.guild_id, origin.roles)
+        rules = people.rules(connection, origin.user_id, origin.guild_id, origin.roles)
         allowed = policy.allowance(self.limits, rules.role_limits)
-        user_waiting = await rows.count_waiting(connection, user_id=origin.user_id)
+        user_waiting = rows.count_waiting(connection, user_id=origin.user_id)
         guild_waiting = (
-            await rows.count_waiting(connection, guild_id=origin.guild_id)
-            if origin.guild_id is not None
-            else 0
+            rows.count_waiting(connection, guild_id=origin.guild_id) if origin.guild_id is not None else 0
         )
         policy.admit(
             origin, rules, allowed, self.limits, user_waiting=user_waiting, guild_waiting=guild_waiting
         )
-        if job.parent_id is not None and await rows.get(connection, job.parent_id) is None:
+        if job.parent_id is not None and rows.get(connection, job.parent_id) is None:
             raise UserError("The job it comes from is gone.")
-        row = await rows.add(
+        row = rows.add(
             connection, job, cost_key=policy.cost_key(job.request), max_running=allowed.user_running
         )
-        served = await people.turns(connection, [origin.user_id])
+        served = people.turns(connection, [origin.user_id])
         return job, row, served[origin.user_id]
 
     async def _problem_with_files(self, request: Request) -> UserError | None:
@@ -426,7 +425,7 @@ class Queue:
             self._clear(row, partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id))
         )
 
-    async def _clear(self, row: AuditRow, work: Callable[..., Awaitable[list[str]]]) -> int:
+    async def _clear(self, row: AuditRow, work: Callable[..., list[str]]) -> int:
         cancelled = await self._audited(row, work)
         for count, job_id in enumerate(cancelled, 1):
             self._dispatcher.forget(job_id, Cancelled())
@@ -453,9 +452,9 @@ class Queue:
         how many."""
         row = AuditRow(_now(), actor_id, "ban", guild_id, str(user_id))
 
-        async def work(connection: Connection) -> list[str]:
-            await people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
-            return await rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=guild_id)
+        def work(connection: sa.Connection) -> list[str]:
+            people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
+            return rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=guild_id)
 
         return await self._whole(self._clear(row, work))
 
@@ -536,10 +535,10 @@ class Queue:
 
     # Inside
 
-    async def _audited(self, row: AuditRow, work: Callable[..., Awaitable[Any]] | None = None) -> Any:
-        async def both(connection: Connection) -> Any:
-            await records.add_audit(connection, row)
-            return await work(connection) if work is not None else None
+    async def _audited(self, row: AuditRow, work: Callable[..., Any] | None = None) -> Any:
+        def both(connection: sa.Connection) -> Any:
+            records.add_audit(connection, row)
+            return work(connection) if work is not None else None
 
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
         return await self.database.write(both)

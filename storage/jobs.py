@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,6 @@ import sqlalchemy as sa
 from core.errors import AtelierError, StorageError
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json, to_json
-from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import (
     CHILD,
@@ -111,7 +110,7 @@ def _over(now: datetime) -> dict[str, Any]:
 # Asking
 
 
-async def add(connection: Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
+def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
     """Write a queued job and the pictures it needs. IntegrityError when its interaction, request
     key or button press is there already."""
     origin, reply = job.origin, job.reply
@@ -145,15 +144,15 @@ async def add(connection: Connection, job: Job, *, cost_key: str, max_running: i
         )
         .returning(*_WAITING)
     )
-    row = (await connection.execute(statement)).one()
+    row = connection.execute(statement).one()
     if job.request.pictures:
-        await connection.execute(
+        connection.execute(
             sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)]
         )
     return _to_waiting(row)
 
 
-async def same_request(connection: Connection, origin: Origin, reply: Reply) -> Job | None:
+def same_request(connection: sa.Connection, origin: Origin, reply: Reply) -> Job | None:
     """The job that this very interaction, this request key of the person, or an earlier press of the same
     button has made."""
     known: list[tuple[Any, ...]] = []
@@ -165,19 +164,19 @@ async def same_request(connection: Connection, origin: Origin, reply: Reply) -> 
     if origin.press_key is not None:
         known.append((jobs.c.press_key == origin.press_key, sa.text(PRESSED)))
     for conditions in known:
-        row = await _first(connection, sa.select(jobs).where(*conditions))
+        row = _first(connection, sa.select(jobs).where(*conditions))
         if row is not None:
             return to_job(row)
     return None
 
 
-async def count_waiting(
-    connection: Connection, *, user_id: int | None = None, guild_id: int | None = None
+def count_waiting(
+    connection: sa.Connection, *, user_id: int | None = None, guild_id: int | None = None
 ) -> int:
     """Queued jobs of a user, or of a guild."""
     owner = jobs.c.user_id == user_id if user_id is not None else jobs.c.guild_id == guild_id
-    return (
-        await connection.execute(sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED))
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED)
     ).scalar_one()
 
 
@@ -198,16 +197,16 @@ def claim_statement(job_id: str, *, token: str, device: str, now: datetime) -> s
     )
 
 
-async def claim(connection: Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
+def claim(connection: sa.Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
     """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what
     it is."""
     statement = claim_statement(job_id, token=token, device=device, now=now).returning(*jobs.c)
-    row = (await connection.execute(statement)).one_or_none()
+    row = connection.execute(statement).one_or_none()
     return None if row is None else to_job(row)
 
 
-async def finish(
-    connection: Connection,
+def finish(
+    connection: sa.Connection,
     job_id: str,
     output: StoredOutput,
     *,
@@ -230,11 +229,11 @@ async def finish(
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
         )
     )
-    if not (await connection.execute(statement)).rowcount:
+    if not connection.execute(statement).rowcount:
         return False
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
-        await connection.execute(
+        connection.execute(
             sa.insert(pictures),
             [
                 {
@@ -253,18 +252,18 @@ async def finish(
     return True
 
 
-async def fail(connection: Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
+def fail(connection: sa.Connection, job_id: str, message: str, *, token: str, now: datetime) -> bool:
     """running → failed; another try would end the same. False when the run has lost its lease."""
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
         .values(status=Status.FAILED.value, error=message, **_over(now))
     )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(connection.execute(statement).rowcount)
 
 
-async def retry(
-    connection: Connection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
+def retry(
+    connection: sa.Connection, job_id: str, message: str, *, token: str, now: datetime, uncounted: int = 0
 ) -> Status | None:
     """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its
     lease.
@@ -274,11 +273,11 @@ async def retry(
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
         .returning(jobs.c.status)
     )
-    status = (await connection.execute(statement)).scalar_one_or_none()
+    status = connection.execute(statement).scalar_one_or_none()
     return None if status is None else Status(status)
 
 
-async def give_back(connection: Connection, job_id: str, *, token: str) -> bool:
+def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
     """running → queued without counting the attempt: it was our decision to stop it, or nobody knows whether
     it was its fault."""
     statement = (
@@ -292,14 +291,14 @@ async def give_back(connection: Connection, job_id: str, *, token: str) -> bool:
             **_NO_LEASE,
         )
     )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(connection.execute(statement).rowcount)
 
 
-async def recover(connection: Connection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
+def recover(connection: sa.Connection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
     """At start: nothing runs, so what the rows call running was cut off by a crash. Takes it up, or ends
     it."""
     statement = _retry(message, now).where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
-    return [(row.id, Status(row.status)) for row in await connection.execute(statement)]
+    return [(row.id, Status(row.status)) for row in connection.execute(statement)]
 
 
 def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
@@ -318,18 +317,18 @@ def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
 # Stopping
 
 
-async def cancel(connection: Connection, job_id: str, *, now: datetime) -> bool:
+def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value)))
         .values(status=Status.CANCELLED.value, **_over(now))
     )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(connection.execute(statement).rowcount)
 
 
-async def cancel_waiting(
-    connection: Connection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
+def cancel_waiting(
+    connection: sa.Connection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
 ) -> list[str]:
     """queued → cancelled for everybody, or for one user, or in one guild; the ids."""
     statement = (
@@ -342,10 +341,10 @@ async def cancel_waiting(
         statement = statement.where(jobs.c.user_id == user_id)
     if guild_id is not None:
         statement = statement.where(jobs.c.guild_id == guild_id)
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())
 
 
-async def set_front(connection: Connection, job_id: str) -> int | None:
+def set_front(connection: sa.Connection, job_id: str) -> int | None:
     """Put a queued job before all others; its place, or None when it isn't queued."""
     highest = (
         sa.select(sa.func.coalesce(sa.func.max(jobs.c.front), 0) + 1).where(_IS_QUEUED).scalar_subquery()
@@ -353,14 +352,14 @@ async def set_front(connection: Connection, job_id: str) -> int | None:
     statement = (
         sa.update(jobs).where(jobs.c.id == job_id, _IS_QUEUED).values(front=highest).returning(jobs.c.front)
     )
-    return (await connection.execute(statement)).scalar_one_or_none()
+    return connection.execute(statement).scalar_one_or_none()
 
 
 # Telling
 
 
-async def deliver(
-    connection: Connection,
+def deliver(
+    connection: sa.Connection,
     job_id: str,
     *,
     message_id: int | None,
@@ -388,14 +387,14 @@ async def deliver(
         )
         .returning(jobs.c.guild_id)
     )
-    row = (await connection.execute(statement)).one_or_none()
+    row = connection.execute(statement).one_or_none()
     if row is not None and message_id is not None and channel_id is not None:
-        await _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
+        _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
     return row is not None
 
 
-async def remember_message(
-    connection: Connection,
+def remember_message(
+    connection: sa.Connection,
     job_id: str,
     *,
     message_id: int,
@@ -405,14 +404,14 @@ async def remember_message(
 ) -> bool:
     """Note the message that shows the job. False when there is no such job."""
     statement = sa.update(jobs).where(jobs.c.id == job_id).values(message_id=message_id)
-    if not (await connection.execute(statement)).rowcount:
+    if not connection.execute(statement).rowcount:
         return False
-    await _add_message(connection, job_id, message_id, channel_id, guild_id, now)
+    _add_message(connection, job_id, message_id, channel_id, guild_id, now)
     return True
 
 
-async def add_view(
-    connection: Connection,
+def add_view(
+    connection: sa.Connection,
     job_id: str,
     *,
     message_id: int,
@@ -422,21 +421,21 @@ async def add_view(
     now: datetime,
 ) -> None:
     """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-    await _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
+    _add_message(connection, job_id, message_id, channel_id, guild_id, now, index)
 
 
-async def children(connection: Connection, job_id: str, index: int) -> int:
+def children(connection: sa.Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
     statement = (
         sa.select(sa.func.count())
         .select_from(jobs)
         .where(sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
     )
-    return (await connection.execute(statement)).scalar_one()
+    return connection.execute(statement).scalar_one()
 
 
-async def _add_message(
-    connection: Connection,
+def _add_message(
+    connection: sa.Connection,
     job_id: str,
     message_id: int,
     channel_id: int,
@@ -445,7 +444,7 @@ async def _add_message(
     index: int | None = None,
 ) -> None:
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
-    await connection.execute(
+    connection.execute(
         upsert(connection, messages, {"message_id": message_id, "created_at": now, **values}, values)
     )
 
@@ -453,40 +452,38 @@ async def _add_message(
 # Reading
 
 
-async def get(connection: Connection, job_id: str) -> Job | None:
-    row = await _first(connection, sa.select(jobs).where(jobs.c.id == job_id))
+def get(connection: sa.Connection, job_id: str) -> Job | None:
+    row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id))
     return None if row is None else to_job(row)
 
 
-async def get_many(connection: Connection, ids: Iterable[str]) -> dict[str, Job]:
+def get_many(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
-    rows = await connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
+    rows = connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
     return {job.id: job for row in rows if (job := readable(row))}
 
 
-async def of_message(connection: Connection, message_id: int) -> tuple[Job, int | None] | None:
+def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | None] | None:
     """The job a message shows, and which of its pictures alone (from 0), None = all."""
     joined = sa.select(jobs, messages.c.position).join(messages, messages.c.job_id == jobs.c.id)
-    row = await _first(connection, joined.where(messages.c.message_id == message_id))
+    row = _first(connection, joined.where(messages.c.message_id == message_id))
     return None if row is None else (to_job(row), row.position)
 
 
-async def places(connection: Connection, job_id: str) -> set[tuple[int | None, int]]:
+def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]]:
     """(guild or None, channel) of every message that shows the job."""
     statement = (
         sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
     )
-    return {(row.guild_id, row.channel_id) for row in await connection.execute(statement)}
+    return {(row.guild_id, row.channel_id) for row in connection.execute(statement)}
 
 
-async def output(connection: Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
+def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
-    row = await _first(
-        connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None))
-    )
+    row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
     if row is None:
         return None
-    files = await connection.execute(
+    files = connection.execute(
         sa.select(pictures).where(pictures.c.job_id == job_id).order_by(pictures.c.position)
     )
     stored = [
@@ -505,13 +502,13 @@ def waiting_statement() -> sa.Select[Any]:
     return sa.select(*_WAITING).where(_IS_QUEUED).order_by(jobs.c.seq)
 
 
-async def waiting(connection: Connection) -> list[WaitingRow]:
+def waiting(connection: sa.Connection) -> list[WaitingRow]:
     """Every queued job, in order of arrival."""
-    return [_to_waiting(row) async for row in _pages(connection, waiting_statement())]
+    return [_to_waiting(row) for row in _pages(connection, waiting_statement())]
 
 
-async def waiting_row(connection: Connection, job_id: str) -> WaitingRow | None:
-    row = await _first(connection, sa.select(*_WAITING).where(jobs.c.id == job_id, _IS_QUEUED))
+def waiting_row(connection: sa.Connection, job_id: str) -> WaitingRow | None:
+    row = _first(connection, sa.select(*_WAITING).where(jobs.c.id == job_id, _IS_QUEUED))
     return None if row is None else _to_waiting(row)
 
 
@@ -519,13 +516,13 @@ def undelivered_statement() -> sa.Select[Any]:
     return sa.select(jobs).where(sa.text(UNDELIVERED), _IS_DISCORDS).order_by(jobs.c.seq)
 
 
-async def undelivered(connection: Connection) -> list[Job]:
+def undelivered(connection: sa.Connection) -> list[Job]:
     """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
     cancelled."""
-    return [job async for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
+    return [job for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
 
 
-async def last_picture(connection: Connection, user_id: int) -> Job | None:
+def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
     """The user's newest finished job that made pictures."""
     statement = (
         sa.select(jobs)
@@ -533,54 +530,49 @@ async def last_picture(connection: Connection, user_id: int) -> Job | None:
         .order_by(jobs.c.seq.desc())
         .limit(1)
     )
-    row = await _first(connection, statement)
+    row = _first(connection, statement)
     return None if row is None else to_job(row)
 
 
-async def recent_prompts(
-    connection: Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
+def recent_prompts(
+    connection: sa.Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
 ) -> list[str]:
     """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest
     first."""
     statement = (
         sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
     )
-    found = (
-        p
-        for p in (await connection.execute(statement)).scalars()
-        if p and p.lower().startswith(prefix.lower())
-    )
+    found = (p for p in connection.execute(statement).scalars() if p and p.lower().startswith(prefix.lower()))
     return list(dict.fromkeys(found))[:limit]
 
 
-async def durations(connection: Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
+def durations(connection: sa.Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
     """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
     last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
     recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(
         jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None)
     )
     statement = recent.order_by(jobs.c.seq)
-    return [(row.cost_key, row.run_seconds) for row in await connection.execute(statement)]
+    return [(row.cost_key, row.run_seconds) for row in connection.execute(statement)]
 
 
-async def files_of(connection: Connection, sha256s: Iterable[str]) -> set[str]:
+def files_of(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some job still needs."""
     names = list(sha256s)
     statement = sa.union(
         sa.select(pictures.c.sha256).where(pictures.c.sha256.in_(names)),
         sa.select(inputs.c.sha256).where(inputs.c.sha256.in_(names)),
     )
-    return set((await connection.execute(statement)).scalars())
+    return set(connection.execute(statement).scalars())
 
 
-async def _pages(connection: Connection, statement: sa.Select[Any]) -> AsyncIterator[sa.Row[Any]]:
+def _pages(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
     """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into
     Python's values at once would hold up the event loop."""
     last = -1
     while True:
-        page = (await connection.execute(statement.where(jobs.c.seq > last).limit(PAGE))).all()
-        for row in page:
-            yield row
+        page = connection.execute(statement.where(jobs.c.seq > last).limit(PAGE)).all()
+        yield from page
         if len(page) < PAGE:
             return
         last = page[-1].seq
@@ -651,5 +643,5 @@ def _to_waiting(row: sa.Row[Any]) -> WaitingRow:
     )
 
 
-async def _first(connection: Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
-    return (await connection.execute(statement)).first()
+def _first(connection: sa.Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
+    return connection.execute(statement).first()

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from core.job import Job, Status, new_job_id
 from core.preferences import Preferences
 from core.requests import PICTURE_KINDS
-from storage.connection import Connection
 from storage.database import Database
 from storage.jobs import readable
 from storage.people import upsert
@@ -57,15 +56,13 @@ class Members:
     async def change(self, user_id: int, **values: Any) -> Preferences:
         """Change those of the preferences that are named; what they are then."""
 
-        async def work(connection: Connection) -> Preferences:
-            text = await _scalar(
+        def work(connection: sa.Connection) -> Preferences:
+            text = _scalar(
                 connection, sa.select(preferences.c.choices).where(preferences.c.user_id == user_id)
             )
             new = (Preferences.of_json(text) if text else Preferences()).changed(**values)
             choices = {"choices": new.to_json()}
-            await connection.execute(
-                upsert(connection, preferences, {"user_id": user_id, **choices}, choices)
-            )
+            connection.execute(upsert(connection, preferences, {"user_id": user_id, **choices}, choices))
             return new
 
         return await self._database.write(work)
@@ -85,15 +82,15 @@ class Members:
     async def set_option(self, user_id: int, name: str, value: str, *, most: int) -> bool:
         """Set it; False when there are ``most`` others already."""
 
-        async def work(connection: Connection) -> bool:
+        def work(connection: sa.Connection) -> bool:
             others = (
                 sa.select(sa.func.count())
                 .select_from(options)
                 .where(options.c.user_id == user_id, options.c.name != name)
             )
-            if await _scalar(connection, others) >= most:
+            if _scalar(connection, others) >= most:
                 return False
-            await connection.execute(
+            connection.execute(
                 upsert(
                     connection, options, {"user_id": user_id, "name": name, "value": value}, {"value": value}
                 )
@@ -115,23 +112,21 @@ class Members:
         now."""
         wanted = set(positions)
 
-        async def work(connection: Connection) -> bool:
+        def work(connection: sa.Connection) -> bool:
             mine = (
                 favourites.c.user_id == user_id,
                 favourites.c.job_id == job_id,
                 favourites.c.position.in_(wanted),
             )
-            kept = {
-                row.position for row in await _rows(connection, sa.select(favourites.c.position).where(*mine))
-            }
+            kept = {row.position for row in _rows(connection, sa.select(favourites.c.position).where(*mine))}
             if kept == wanted:
-                await connection.execute(sa.delete(favourites).where(*mine))
+                connection.execute(sa.delete(favourites).where(*mine))
                 return False
             new = [
                 {"user_id": user_id, "job_id": job_id, "position": p, "created_at": datetime.now(UTC)}
                 for p in sorted(wanted - kept)
             ]
-            await connection.execute(sa.insert(favourites), new)
+            connection.execute(sa.insert(favourites), new)
             return True
 
         return await self._database.write(work)
@@ -188,14 +183,14 @@ class Members:
     async def usage(self, user_id: int, since: datetime | None = None) -> Usage:
         """What the user had made, from ``since`` on if given."""
 
-        async def work(connection: Connection) -> Usage:
+        def work(connection: sa.Connection) -> Usage:
             mine = [jobs.c.user_id == user_id, jobs.c.rendered_at.is_not(None)]
             if since is not None:
                 mine.append(jobs.c.created_at >= since)
             by_kind = sa.select(
                 jobs.c.kind, sa.func.count().label("count"), sa.func.sum(jobs.c.run_seconds).label("seconds")
             )
-            rows = await _rows(connection, by_kind.where(*mine).group_by(jobs.c.kind))
+            rows = _rows(connection, by_kind.where(*mine).group_by(jobs.c.kind))
             made = (
                 sa.select(sa.func.count())
                 .select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id))
@@ -205,8 +200,8 @@ class Members:
             return Usage(
                 {row.kind: row.count for row in rows},
                 sum(row.seconds or 0.0 for row in rows),
-                await _scalar(connection, made),
-                await _scalar(connection, kept),
+                _scalar(connection, made),
+                _scalar(connection, kept),
             )
 
         return await self._database.read(work)
@@ -247,15 +242,15 @@ class Members:
         return readable(found[0]) if found else None
 
     async def _execute(self, statement: Any) -> int:
-        async def work(connection: Connection) -> int:
-            return (await connection.execute(statement)).rowcount
+        def work(connection: sa.Connection) -> int:
+            return connection.execute(statement).rowcount
 
         return await self._database.write(work)
 
 
-async def _rows(connection: Connection, statement: Any) -> list[sa.Row[Any]]:
-    return list(await connection.execute(statement))
+def _rows(connection: sa.Connection, statement: Any) -> list[sa.Row[Any]]:
+    return list(connection.execute(statement))
 
 
-async def _scalar(connection: Connection, statement: Any) -> Any:
-    return (await connection.execute(statement)).scalar_one_or_none()
+def _scalar(connection: sa.Connection, statement: Any) -> Any:
+    return connection.execute(statement).scalar_one_or_none()

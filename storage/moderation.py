@@ -9,7 +9,6 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, strikes, timeouts
 
@@ -33,47 +32,49 @@ class Strike:
     rule: str
 
 
-async def policy(connection: Connection, guild_id: int | None) -> Policy:
-    row = (
-        await connection.execute(sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE)))
+def policy(connection: sa.Connection, guild_id: int | None) -> Policy:
+    row = connection.execute(
+        sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE))
     ).one_or_none()
     return Policy() if row is None else Policy(row.level, row.pictures, row.strikes, row.window, row.timeout)
 
 
-async def set_policy(connection: Connection, guild_id: int | None, **values: str | int | None) -> None:
+def set_policy(connection: sa.Connection, guild_id: int | None, **values: str | int | None) -> None:
     """Change those of Policy's fields that are named."""
-    await connection.execute(
-        upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values)
-    )
+    connection.execute(upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values))
 
 
-async def words(connection: Connection, guild_id: int | None) -> list[str]:
+def words(connection: sa.Connection, guild_id: int | None) -> list[str]:
     statement = (
         sa.select(filter_words.c.pattern)
         .where(filter_words.c.guild_id == (guild_id or EVERYWHERE))
         .order_by(filter_words.c.pattern)
     )
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())
 
 
-async def add_word(
-    connection: Connection, guild_id: int | None, pattern: str, *, actor_id: int, now: datetime
+def add_word(
+    connection: sa.Connection, guild_id: int | None, pattern: str, *, actor_id: int, now: datetime
 ) -> None:
     values = {"guild_id": guild_id or EVERYWHERE, "pattern": pattern, "actor_id": actor_id, "created_at": now}
-    await connection.execute(upsert(connection, filter_words, values, {}))
+    connection.execute(upsert(connection, filter_words, values, {}))
 
 
-async def remove_word(connection: Connection, guild_id: int | None, pattern: str) -> bool:
+def remove_word(connection: sa.Connection, guild_id: int | None, pattern: str) -> bool:
     place = filter_words.c.guild_id == (guild_id or EVERYWHERE)
     return bool(
-        (
-            await connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern))
-        ).rowcount
+        connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern)).rowcount
     )
 
 
-async def add_strike(
-    connection: Connection, user_id: int, guild_id: int | None, rule: str, *, now: datetime, apart: datetime
+def add_strike(
+    connection: sa.Connection,
+    user_id: int,
+    guild_id: int | None,
+    rule: str,
+    *,
+    now: datetime,
+    apart: datetime,
 ) -> bool:
     """Note a strike; False when the user has one since ``apart``: many jobs of one command are one."""
     place = guild_id or EVERYWHERE
@@ -82,14 +83,14 @@ async def add_strike(
         .where(strikes.c.user_id == user_id, strikes.c.guild_id == place, strikes.c.at > apart)
         .limit(1)
     )
-    if (await connection.execute(recent)).first() is not None:
+    if connection.execute(recent).first() is not None:
         return False
-    await connection.execute(sa.insert(strikes).values(user_id=user_id, guild_id=place, rule=rule, at=now))
+    connection.execute(sa.insert(strikes).values(user_id=user_id, guild_id=place, rule=rule, at=now))
     return True
 
 
-async def strikes_of(
-    connection: Connection, user_id: int, guild_id: int | None, *, since: datetime
+def strikes_of(
+    connection: sa.Connection, user_id: int, guild_id: int | None, *, since: datetime
 ) -> list[Strike]:
     """Newest first."""
     mine = (
@@ -97,30 +98,26 @@ async def strikes_of(
         strikes.c.guild_id == (guild_id or EVERYWHERE),
         strikes.c.at > since,
     )
-    rows = await connection.execute(sa.select(strikes).where(*mine).order_by(strikes.c.seq.desc()))
+    rows = connection.execute(sa.select(strikes).where(*mine).order_by(strikes.c.seq.desc()))
     return [Strike(row.at, row.guild_id or None, row.rule) for row in rows]
 
 
-async def pardon(connection: Connection, user_id: int, guild_id: int | None) -> int:
+def pardon(connection: sa.Connection, user_id: int, guild_id: int | None) -> int:
     """Forget the user's strikes there and end a time-out; how many strikes."""
     place = guild_id or EVERYWHERE
-    await connection.execute(
-        sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.guild_id == place)
-    )
-    return (
-        await connection.execute(
-            sa.delete(strikes).where(strikes.c.user_id == user_id, strikes.c.guild_id == place)
-        )
+    connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.guild_id == place))
+    return connection.execute(
+        sa.delete(strikes).where(strikes.c.user_id == user_id, strikes.c.guild_id == place)
     ).rowcount
 
 
-async def set_timeout(connection: Connection, user_id: int, guild_id: int | None, until: datetime) -> None:
+def set_timeout(connection: sa.Connection, user_id: int, guild_id: int | None, until: datetime) -> None:
     values = {"guild_id": guild_id or EVERYWHERE, "user_id": user_id, "until": until}
-    await connection.execute(upsert(connection, timeouts, values, {"until": until}))
+    connection.execute(upsert(connection, timeouts, values, {"until": until}))
 
 
-async def timeout_until(
-    connection: Connection, user_id: int, guild_id: int | None, *, now: datetime
+def timeout_until(
+    connection: sa.Connection, user_id: int, guild_id: int | None, *, now: datetime
 ) -> datetime | None:
     """When the user's time-out there ends, None when there is none."""
     mine = (
@@ -128,19 +125,19 @@ async def timeout_until(
         timeouts.c.guild_id == (guild_id or EVERYWHERE),
         timeouts.c.until > now,
     )
-    return (await connection.execute(sa.select(timeouts.c.until).where(*mine))).scalar_one_or_none()
+    return connection.execute(sa.select(timeouts.c.until).where(*mine)).scalar_one_or_none()
 
 
-async def score(connection: Connection, sha256: str, classifier: str) -> float | None:
+def score(connection: sa.Connection, sha256: str, classifier: str) -> float | None:
     """How a picture was judged by ``classifier``, 0..1; None when it wasn't."""
     mine = (picture_scores.c.sha256 == sha256, picture_scores.c.classifier == classifier)
-    return (await connection.execute(sa.select(picture_scores.c.nsfw).where(*mine))).scalar_one_or_none()
+    return connection.execute(sa.select(picture_scores.c.nsfw).where(*mine)).scalar_one_or_none()
 
 
-async def set_score(connection: Connection, sha256: str, classifier: str, nsfw: float) -> None:
+def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: float) -> None:
     values = {"classifier": classifier, "nsfw": nsfw}
-    await connection.execute(upsert(connection, picture_scores, {"sha256": sha256, **values}, values))
+    connection.execute(upsert(connection, picture_scores, {"sha256": sha256, **values}, values))
 
 
-async def forget_scores(connection: Connection, sha256s: Iterable[str]) -> None:
-    await connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(list(sha256s))))
+def forget_scores(connection: sa.Connection, sha256s: Iterable[str]) -> None:
+    connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(list(sha256s))))

@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.connection import Connection
 from storage.schema import EVERYWHERE, allowed, bans, guilds, role_limits, users
 
 
@@ -34,7 +33,7 @@ class Rules:
     role_limits: tuple[RoleLimit, ...] = ()
 
 
-def upsert(connection: Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
+def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
     insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
     keys = [column.name for column in table.primary_key]
     statement = insert(table).values(**values)
@@ -45,72 +44,66 @@ def upsert(connection: Connection, table: sa.Table, values: dict[str, Any], upda
     )
 
 
-async def user_seen(connection: Connection, user_id: int, name: str, *, now: datetime) -> None:
-    await connection.execute(
+def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: datetime) -> None:
+    connection.execute(
         upsert(
             connection, users, {"id": user_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
         )
     )
 
 
-async def guild_seen(connection: Connection, guild_id: int, name: str, *, now: datetime) -> None:
-    await connection.execute(
+def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> None:
+    connection.execute(
         upsert(
             connection, guilds, {"id": guild_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
         )
     )
 
 
-async def set_served(connection: Connection, user_id: int, turn: int) -> None:
+def set_served(connection: sa.Connection, user_id: int, turn: int) -> None:
     """Note that the user had turn number ``turn``; turns only grow."""
-    await connection.execute(upsert(connection, users, {"id": user_id, "served": turn}, {"served": turn}))
+    connection.execute(upsert(connection, users, {"id": user_id, "served": turn}, {"served": turn}))
 
 
-async def turns(connection: Connection, user_ids: Iterable[int]) -> dict[int, int]:
+def turns(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, int]:
     """User → their latest turn, 0 for those who never had one."""
     ids = list(user_ids)
-    rows = await connection.execute(sa.select(users.c.id, users.c.served).where(users.c.id.in_(ids)))
+    rows = connection.execute(sa.select(users.c.id, users.c.served).where(users.c.id.in_(ids)))
     return dict.fromkeys(ids, 0) | {row.id: row.served for row in rows}
 
 
-async def last_turn(connection: Connection) -> int:
-    return (
-        await connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0)))
-    ).scalar_one()
+def last_turn(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0))).scalar_one()
 
 
-async def flag(connection: Connection, user_id: int, key: str) -> Any:
+def flag(connection: sa.Connection, user_id: int, key: str) -> Any:
     """A small setting of the user, None when it was never set."""
-    flags = (
-        await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))
-    ).scalar_one_or_none()
+    flags = connection.execute(sa.select(users.c.flags).where(users.c.id == user_id)).scalar_one_or_none()
     return None if flags is None else json.loads(flags).get(key)
 
 
-async def set_flag(connection: Connection, user_id: int, key: str, value: Any) -> None:
+def set_flag(connection: sa.Connection, user_id: int, key: str, value: Any) -> None:
     """``value``: anything JSON takes; None removes it."""
-    flags = (
-        await connection.execute(sa.select(users.c.flags).where(users.c.id == user_id))
-    ).scalar_one_or_none()
+    flags = connection.execute(sa.select(users.c.flags).where(users.c.id == user_id)).scalar_one_or_none()
     changed = {**json.loads(flags or "{}"), key: value}
     text = json.dumps({k: v for k, v in changed.items() if v is not None}, ensure_ascii=False)
-    await connection.execute(upsert(connection, users, {"id": user_id, "flags": text}, {"flags": text}))
+    connection.execute(upsert(connection, users, {"id": user_id, "flags": text}, {"flags": text}))
 
 
-async def rules(
-    connection: Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
+def rules(
+    connection: sa.Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
 ) -> Rules:
     places = {EVERYWHERE, guild_id or EVERYWHERE}
     banned = sa.select(bans.c.user_id).where(bans.c.user_id == user_id, bans.c.guild_id.in_(places)).limit(1)
-    is_banned = (await connection.execute(banned)).first() is not None
+    is_banned = connection.execute(banned).first() is not None
     if guild_id is None or is_banned:
         return Rules(banned=is_banned)
     lists = list(
-        await connection.execute(
+        connection.execute(
             sa.select(allowed.c.kind, allowed.c.target_id).where(allowed.c.guild_id == guild_id)
         )
     )
-    limits = await connection.execute(
+    limits = connection.execute(
         sa.select(role_limits).where(
             role_limits.c.guild_id == guild_id, role_limits.c.role_id.in_(list(role_ids))
         )
@@ -123,59 +116,57 @@ async def rules(
     )
 
 
-async def ban(
-    connection: Connection, user_id: int, guild_id: int | None, *, actor_id: int, now: datetime
+def ban(
+    connection: sa.Connection, user_id: int, guild_id: int | None, *, actor_id: int, now: datetime
 ) -> None:
     """``guild_id`` None: everywhere."""
     values = {"guild_id": guild_id or EVERYWHERE, "user_id": user_id, "actor_id": actor_id, "created_at": now}
-    await connection.execute(upsert(connection, bans, values, {}))
+    connection.execute(upsert(connection, bans, values, {}))
 
 
-async def unban(connection: Connection, user_id: int, guild_id: int | None) -> bool:
+def unban(connection: sa.Connection, user_id: int, guild_id: int | None) -> bool:
     place = guild_id or EVERYWHERE
     return bool(
-        (
-            await connection.execute(
-                sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == place)
-            )
+        connection.execute(
+            sa.delete(bans).where(bans.c.user_id == user_id, bans.c.guild_id == place)
         ).rowcount
     )
 
 
-async def banned(connection: Connection, guild_id: int | None) -> list[int]:
+def banned(connection: sa.Connection, guild_id: int | None) -> list[int]:
     """Users banned in the guild (None: everywhere), longest ago first."""
     statement = (
         sa.select(bans.c.user_id)
         .where(bans.c.guild_id == (guild_id or EVERYWHERE))
         .order_by(bans.c.created_at)
     )
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())
 
 
-async def allow(connection: Connection, guild_id: int, kind: str, target_id: int) -> None:
+def allow(connection: sa.Connection, guild_id: int, kind: str, target_id: int) -> None:
     """``kind``: channel or role."""
-    await connection.execute(
+    connection.execute(
         upsert(connection, allowed, {"guild_id": guild_id, "kind": kind, "target_id": target_id}, {})
     )
 
 
-async def disallow(connection: Connection, guild_id: int, kind: str, target_id: int) -> bool:
+def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int) -> bool:
     """Take it off the list; an empty list allows everything."""
     statement = sa.delete(allowed).where(
         allowed.c.guild_id == guild_id, allowed.c.kind == kind, allowed.c.target_id == target_id
     )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(connection.execute(statement).rowcount)
 
 
-async def set_role_limit(connection: Connection, guild_id: int, limit: RoleLimit) -> None:
+def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -> None:
     values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-    await connection.execute(
+    connection.execute(
         upsert(connection, role_limits, {"guild_id": guild_id, "role_id": limit.role_id, **values}, values)
     )
 
 
-async def remove_role_limit(connection: Connection, guild_id: int, role_id: int) -> bool:
+def remove_role_limit(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
     statement = sa.delete(role_limits).where(
         role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id
     )
-    return bool((await connection.execute(statement)).rowcount)
+    return bool(connection.execute(statement).rowcount)

@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -80,35 +79,33 @@ class Removed:
     files: tuple[str, ...] = ()
 
 
-async def holdings(connection: Connection, user_id: int) -> Holdings:
+def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
 
-    async def count(column: sa.Column[Any], *conditions: Any) -> int:
-        return (await connection.execute(sa.select(sa.func.count(column)).where(*conditions))).scalar_one()
+    def count(column: sa.Column[Any], *conditions: Any) -> int:
+        return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
-    made = await connection.execute(
+    made = connection.execute(
         sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pictures.c.size), 0)).where(
             pictures.c.job_id.in_(mine)
         )
     )
     number, size = made.one()
     return Holdings(
-        jobs=await count(jobs.c.id, jobs.c.user_id == user_id),
+        jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
         bytes=size,
-        uploads=await count(uploads.c.sha256, uploads.c.user_id == user_id),
-        messages=await count(messages.c.message_id, messages.c.job_id.in_(mine)),
-        strikes=await count(strikes.c.seq, strikes.c.user_id == user_id),
-        bans=await count(bans.c.guild_id, bans.c.user_id == user_id),
-        since=(
-            await connection.execute(
-                sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id)
-            )
+        uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
+        messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
+        strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
+        bans=count(bans.c.guild_id, bans.c.user_id == user_id),
+        since=connection.execute(
+            sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.user_id == user_id)
         ).scalar_one(),
     )
 
 
-async def export(connection: Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
+def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
     """Every row about the person, by table, as JSON takes it; without secrets of ours."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     selections = {
@@ -132,49 +129,43 @@ async def export(connection: Connection, user_id: int) -> dict[str, list[dict[st
     return {
         name: [
             {k: _plain(v) for k, v in row._mapping.items() if k not in hidden}
-            for row in await connection.execute(statement)
+            for row in connection.execute(statement)
         ]
         for name, statement in selections.items()
     }
 
 
-async def unfinished(connection: Connection, user_id: int) -> list[str]:
+def unfinished(connection: sa.Connection, user_id: int) -> list[str]:
     """The person's jobs that are not over."""
     return list(
-        (
-            await connection.execute(
-                sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
-            )
+        connection.execute(
+            sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
         ).scalars()
     )
 
 
-async def delete_person(connection: Connection, user_id: int, *, now: datetime) -> Removed:
+def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> Removed:
     """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
     next."""
-    ids = list((await connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id))).scalars())
-    removed = await delete_jobs(connection, ids, now=now)
-    sent = list(
-        (await connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id))).scalars()
-    )
+    ids = list(connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id)).scalars())
+    removed = delete_jobs(connection, ids, now=now)
+    sent = list(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     for table, column in OWNED.items():
-        await connection.execute(sa.delete(table).where(column == user_id))
+        connection.execute(sa.delete(table).where(column == user_id))
     for table, column in NAMED.items():
-        await connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
-    await connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
-    await _expire(connection, now, user_id)
-    files = set(removed.files) | await _unneeded(connection, sent)
+        connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
+    connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
+    _expire(connection, now, user_id)
+    files = set(removed.files) | _unneeded(connection, sent)
     return Removed(removed.jobs, removed.messages, tuple(files))
 
 
-async def _expire(connection: Connection, now: datetime, user_id: int) -> None:
-    await connection.execute(
-        sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now)
-    )
+def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
+    connection.execute(sa.delete(timeouts).where(timeouts.c.user_id == user_id, timeouts.c.until <= now))
 
 
-async def delete_jobs(
-    connection: Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
+def delete_jobs(
+    connection: sa.Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
 ) -> Removed:
     """These jobs with their pictures' and messages' rows; ``unpost``: note the messages, to be deleted on
     Discord. Others' jobs made from them stay, without the link."""
@@ -184,83 +175,77 @@ async def delete_jobs(
     for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
         for table in (pictures, inputs):
             files |= set(
-                (
-                    await connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page)))
-                ).scalars()
+                connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
             )
-        found = await connection.execute(
+        found = connection.execute(
             sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         )
         shown += [(row.channel_id, row.message_id) for row in found]
-        await connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
+        connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
-        await connection.execute(
+        connection.execute(
             upsert(connection, unposted, {"message_id": message, "channel_id": channel, "at": now}, {})
         )
-    return Removed(tuple(ids), tuple(shown), tuple(await _unneeded(connection, files)))
+    return Removed(tuple(ids), tuple(shown), tuple(_unneeded(connection, files)))
 
 
-async def _unneeded(connection: Connection, sha256s: Iterable[str]) -> set[str]:
+def _unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
         for table in (pictures, inputs, uploads):
             needed |= set(
-                (
-                    await connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page)))
-                ).scalars()
+                connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page))).scalars()
             )
     return set(names) - needed
 
 
-async def note_upload(connection: Connection, user_id: int, sha256: str, *, now: datetime) -> None:
+def note_upload(connection: sa.Connection, user_id: int, sha256: str, *, now: datetime) -> None:
     """The person has sent this file."""
-    await connection.execute(
+    connection.execute(
         upsert(connection, uploads, {"user_id": user_id, "sha256": sha256, "at": now}, {"at": now})
     )
 
 
-async def sent(connection: Connection, user_id: int, sha256: str) -> bool:
+def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:
     """Whether the person has sent this file."""
     mine = (uploads.c.user_id == user_id, uploads.c.sha256 == sha256)
-    return (await connection.execute(sa.select(uploads.c.sha256).where(*mine))).first() is not None
+    return connection.execute(sa.select(uploads.c.sha256).where(*mine)).first() is not None
 
 
-async def drop_uploads(connection: Connection, before: datetime) -> set[str]:
+def drop_uploads(connection: sa.Connection, before: datetime) -> set[str]:
     """Forget who sent what before then; the files that nobody needs any more."""
-    old = set((await connection.execute(sa.select(uploads.c.sha256).where(uploads.c.at < before))).scalars())
-    await connection.execute(sa.delete(uploads).where(uploads.c.at < before))
-    return await _unneeded(connection, old)
+    old = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.at < before)).scalars())
+    connection.execute(sa.delete(uploads).where(uploads.c.at < before))
+    return _unneeded(connection, old)
 
 
-async def old_jobs(connection: Connection, before: datetime, limit: int = PAGE) -> list[str]:
+def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:
     """Jobs that were over and told before then."""
     statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before).order_by(jobs.c.seq).limit(limit)
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())
 
 
-async def known_files(connection: Connection, sha256s: Iterable[str]) -> set[str]:
+def known_files(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some row names."""
     names = set(sha256s)
-    return names - await _unneeded(connection, names)
+    return names - _unneeded(connection, names)
 
 
-async def drop_strikes(connection: Connection, before: datetime, now: datetime) -> None:
+def drop_strikes(connection: sa.Connection, before: datetime, now: datetime) -> None:
     """Strikes from before then and time-outs that are over."""
-    await connection.execute(sa.delete(strikes).where(strikes.c.at < before))
-    await connection.execute(sa.delete(timeouts).where(timeouts.c.until <= now))
+    connection.execute(sa.delete(strikes).where(strikes.c.at < before))
+    connection.execute(sa.delete(timeouts).where(timeouts.c.until <= now))
 
 
-async def still_posted(connection: Connection, limit: int = 100) -> list[tuple[int, int]]:
+def still_posted(connection: sa.Connection, limit: int = 100) -> list[tuple[int, int]]:
     """(channel, message) of those that are to be deleted on Discord, oldest first."""
-    rows = await connection.execute(
-        sa.select(unposted).order_by(unposted.c.at, unposted.c.message_id).limit(limit)
-    )
+    rows = connection.execute(sa.select(unposted).order_by(unposted.c.at, unposted.c.message_id).limit(limit))
     return [(row.channel_id, row.message_id) for row in rows]
 
 
-async def forget_posted(connection: Connection, message_ids: Iterable[int]) -> None:
-    await connection.execute(sa.delete(unposted).where(unposted.c.message_id.in_(list(message_ids))))
+def forget_posted(connection: sa.Connection, message_ids: Iterable[int]) -> None:
+    connection.execute(sa.delete(unposted).where(unposted.c.message_id.in_(list(message_ids))))
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.connection import Connection
 from storage.people import upsert
 from storage.schema import audit, settings
 
@@ -26,8 +25,8 @@ class AuditRow:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-async def add_audit(connection: Connection, row: AuditRow) -> None:
-    await connection.execute(
+def add_audit(connection: sa.Connection, row: AuditRow) -> None:
+    connection.execute(
         sa.insert(audit).values(
             at=row.at,
             actor_id=row.actor_id,
@@ -39,21 +38,19 @@ async def add_audit(connection: Connection, row: AuditRow) -> None:
     )
 
 
-async def audit_rows(connection: Connection, *, limit: int = 50) -> list[AuditRow]:
+def audit_rows(connection: sa.Connection, *, limit: int = 50) -> list[AuditRow]:
     """Newest first."""
-    rows = await connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(limit))
+    rows = connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(limit))
     return [AuditRow(r.at, r.actor_id, r.action, r.guild_id, r.target, json.loads(r.detail)) for r in rows]
 
 
-async def setting(connection: Connection, key: str) -> Any:
+def setting(connection: sa.Connection, key: str) -> Any:
     """None when it was never set."""
-    value = (
-        await connection.execute(sa.select(settings.c.value).where(settings.c.key == key))
-    ).scalar_one_or_none()
+    value = connection.execute(sa.select(settings.c.value).where(settings.c.key == key)).scalar_one_or_none()
     return None if value is None else json.loads(value)
 
 
-async def set_setting(connection: Connection, key: str, value: Any) -> None:
+def set_setting(connection: sa.Connection, key: str, value: Any) -> None:
     """``value``: anything JSON takes."""
     text = json.dumps(value)
-    await connection.execute(upsert(connection, settings, {"key": key, "value": text}, {"value": text}))
+    connection.execute(upsert(connection, settings, {"key": key, "value": text}, {"value": text}))

@@ -9,7 +9,8 @@ import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from core.errors import StorageError
 
@@ -17,54 +18,41 @@ KEEP_BACKUPS = 5
 log = logging.getLogger(__name__)
 
 
-class FileLock:
+class ProcessLock:
     """Held while a process uses the database file; the system drops it when the process ends, however it
-    ends."""
+    ends. The holder's number stands in a file beside it."""
 
     def __init__(self, database: Path) -> None:
-        self.path = database.with_name(database.name + ".lock")
-        self._file: IO[str] | None = None
+        self._database = database
+        self._holder = database.with_name(database.name + ".pid")
+        self._lock = FileLock(database.with_name(database.name + ".lock"), timeout=0, thread_local=False)
 
     def acquire(self) -> None:
         """StorageError when another process holds it, or the folder can't be written to."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.open("a+")
-        except OSError as error:
-            raise StorageError(f"can't write to {self.path.parent} ({error.strerror})") from error
-        try:
-            _lock(file)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read(20).strip() or "unknown"
-            file.close()
+            self._database.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            self._holder.write_text(str(os.getpid()))
+        except Timeout as error:
             raise StorageError(
-                f"Another Atelier (process {holder}) is using {self.path.with_suffix('')}. Stop it first, or"
-                " set another DATA_DIR."
+                f"Another Atelier (process {self._read_holder()}) is using {self._database}. Stop it first,"
+                " or set another DATA_DIR."
             ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._file = file
+        except OSError as error:
+            self._lock.release()
+            raise StorageError(f"can't write to {self._database.parent} ({error.strerror})") from error
 
     def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let others use the file. Harmless when it isn't held."""
+        if self._lock.is_locked:
+            self._holder.unlink(missing_ok=True)
+            self._lock.release()
 
-
-if os.name == "nt":
-    import msvcrt
-
-    def _lock(file: IO[str]) -> None:
-        file.seek(2**30)  # a byte beyond the text, which others may go on reading
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _read_holder(self) -> str:
+        try:
+            return self._holder.read_text()[:20].strip() or "unknown"
+        except OSError:
+            return "unknown"
 
 
 def check(database: Path, backup_dir: Path | None) -> None:
@@ -120,7 +108,7 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
 def restore(database: Path, backup_dir: Path) -> Path:
     """Put the newest sound backup in the file's place; the damaged file stays beside it. Returns the backup
     used."""
-    lock = FileLock(database)
+    lock = ProcessLock(database)
     lock.acquire()
     try:
         for candidate in reversed(backups(database, backup_dir)):

@@ -79,7 +79,6 @@ NOT_YET: dict[str, set[str]] = {
         "jobs.policy",
         "jobs.queue",
         "jobs.waitlist",
-        "storage.connection",
         "storage.files",
         "storage.jobs",
         "storage.members",

@@ -328,10 +328,10 @@ class Moderator:
     async def _audited(
         self, actor_id: int, guild_id: int, action: str, target: str | None, detail: dict[str, object], work
     ):
-        async def both(connection):
-            await records.add_audit(
+        def both(connection):
+            records.add_audit(
                 connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail)
             )
-            return await work(connection)
+            return work(connection)
 
         return await self._database.write(both)

@@ -9,7 +9,6 @@ from bot.ui import buttons
 from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from core.job import Status
 from storage import schema
-from storage.database import Connection
 from studio.asking.actions import RIGHTS
 from studio.authority import TABLE
 from tests.bot.conftest import Studio, png
@@ -40,13 +39,11 @@ async def posted(studio: Studio, *items) -> discord.Message:
 async def state(studio: Studio) -> dict[str, list]:
     """Everything of the database that a press could change; bob's own rows of having been seen left out."""
 
-    async def work(connection: Connection) -> dict[str, list]:
+    def work(connection: sa.Connection) -> dict[str, list]:
         tables = [
             table for table in schema.metadata.sorted_tables if table.name not in ("users", "audit", "guilds")
         ]
-        return {
-            table.name: [tuple(row) for row in await connection.execute(sa.select(table))] for table in tables
-        }
+        return {table.name: [tuple(row) for row in connection.execute(sa.select(table))] for table in tables}
 
     return await studio.built.queue.database.read(work)
 

@@ -239,9 +239,9 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
             choosing.append(time.perf_counter() - began)
         return choice
 
-    async def timed_claim(*arguments: Any) -> Any:
+    def timed_claim(*arguments: Any) -> Any:
         began = time.perf_counter()
-        job = await write(*arguments)
+        job = write(*arguments)
         claims.append(choosing[-1] + time.perf_counter() - began)
         return job
 

@@ -240,7 +240,7 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
 
 @contextmanager
 def _bug(name: str | None) -> Iterator[None]:
-    async def nothing(connection: Any, *arguments: Any, **options: Any) -> list[Any]:
+    def nothing(connection: Any, *arguments: Any, **options: Any) -> list[Any]:
         return []
 
     patches = {

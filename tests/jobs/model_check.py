@@ -557,8 +557,8 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 def _unfenced(real: Any) -> Any:
-    async def retry(connection: Any, job_id: str, message: str, **options: Any) -> Status:
-        await connection.execute(
+    def retry(connection: Any, job_id: str, message: str, **options: Any) -> Status:
+        connection.execute(
             sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id}
         )
         return Status.QUEUED
@@ -567,9 +567,9 @@ def _unfenced(real: Any) -> Any:
 
 
 def _uncounted(real: Any) -> Any:
-    async def claim(connection: Any, job_id: str, **options: Any) -> Any:
-        job = await real(connection, job_id, **options)
-        await connection.execute(
+    def claim(connection: Any, job_id: str, **options: Any) -> Any:
+        job = real(connection, job_id, **options)
+        connection.execute(
             sa.text("UPDATE jobs SET attempts = max(1, attempts - 1) WHERE id = :id"), {"id": job_id}
         )
         return job
@@ -578,22 +578,22 @@ def _uncounted(real: Any) -> Any:
 
 
 def _forgets(real: Any) -> Any:
-    async def recover(connection: Any, message: str, *, now: Any) -> list[Any]:
+    def recover(connection: Any, message: str, *, now: Any) -> list[Any]:
         return []
 
     return recover
 
 
 def _believes_all(real: Any) -> Any:
-    async def same_request(connection: Any, origin: Any, reply: Any) -> None:
+    def same_request(connection: Any, origin: Any, reply: Any) -> None:
         return None
 
     return same_request
 
 
 def _keeps_attempt(real: Any) -> Any:
-    async def give_back(connection: Any, job_id: str, *, token: str) -> bool:
-        await connection.execute(
+    def give_back(connection: Any, job_id: str, *, token: str) -> bool:
+        connection.execute(
             sa.text("UPDATE jobs SET status = 'queued', lease_token = NULL WHERE id = :id"), {"id": job_id}
         )
         return True

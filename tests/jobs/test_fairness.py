@@ -1,7 +1,7 @@
 """The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements
 that run all day."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from sqlalchemy.dialects import sqlite
 from core.job import Origin, Reply
 from storage import jobs as rows
 from storage import people
-from storage.connection import Connection, run_through
 from storage.database import Database, open_database
 from tests.jobs.fairness import check, fill, measure, seeded
 from tests.storage.conftest import NOW, url_of
@@ -30,7 +29,7 @@ async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
         check(figures)
 
 
-Work = Callable[[Connection], Coroutine[Any, Any, Any]]
+Work = Callable[[sa.Connection], Any]
 STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that sends it
     "the waiting jobs": rows.waiting,
     "what is left to tell": rows.undelivered,
@@ -90,8 +89,8 @@ async def test_no_statement_of_a_jobs_life_scans_history(filled: Path, name: str
 
 
 async def test_a_scan_of_history_would_be_found(filled: Path) -> None:
-    async def careless(connection: Any) -> None:
-        await connection.execute(sa.select(rows.jobs.c.id).where(rows.jobs.c.device == "cpu"))
+    def careless(connection: sa.Connection) -> None:
+        connection.execute(sa.select(rows.jobs.c.id).where(rows.jobs.c.device == "cpu"))
 
     async with open_database(url_of(filled), None) as database:
         ((_, steps),) = await _plans(database, careless)
@@ -112,16 +111,20 @@ async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
         if statement.lstrip().split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
             sent.append((statement, parameters))
 
-    sa.event.listen(database.engine, "before_cursor_execute", note)
+    engine = database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
     plans = []
-    with database.engine.connect() as connection:
-        connection.begin()
-        run_through(work(Connection(connection)))
-        sa.event.remove(database.engine, "before_cursor_execute", note)
+
+    def explain(connection: sa.Connection) -> None:
+        work(connection)
+        sa.event.remove(engine, "before_cursor_execute", note)
         for statement, parameters in sent:
             found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             plans.append((statement, [row.detail for row in found]))
-        connection.rollback()
+
+    async with database.engine.connect() as connection:
+        await connection.run_sync(explain)
+        await connection.rollback()
     return plans
 
 

@@ -3,7 +3,6 @@ import random
 import sqlite3
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from storage import sqlite_file
-from storage.connection import Connection
-from storage.database import MIGRATIONS, Database, open_database
+from storage.database import Database, open_database
+from storage.migrate import MIGRATIONS
 from storage.schema import metadata
 from storage.sqlite_file import KEEP_BACKUPS, backups, restore
 from tests.storage.conftest import a_job, added, url_of
@@ -32,17 +31,15 @@ async def _count(database: Database) -> int:
 
 
 async def test_the_migrations_make_the_schema_of_the_code(database: Database) -> None:
-    differences = await database.read(
-        lambda c: c.run_sync(lambda s: compare_metadata(MigrationContext.configure(s), metadata))
-    )
+    differences = await database.read(lambda c: compare_metadata(MigrationContext.configure(c), metadata))
     assert differences == []
 
 
 async def test_every_connection_has_its_pragmas(database: Database) -> None:
-    with database.engine.connect() as one, database.engine.connect() as two:
+    async with database.engine.connect() as one, database.engine.connect() as two:
         for connection in (one, two):
             found = [
-                connection.execute(sa.text(f"PRAGMA {name}")).scalar_one()
+                (await connection.execute(sa.text(f"PRAGMA {name}"))).scalar_one()
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")
             ]
             assert found == ["wal", 2, 1, 5000, 1]
@@ -51,8 +48,8 @@ async def test_every_connection_has_its_pragmas(database: Database) -> None:
 async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everything(
     database: Database,
 ) -> None:
-    async def half(connection: Connection) -> None:
-        await connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
+    def half(connection: sa.Connection) -> None:
+        connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
         raise ValueError("half-way")
 
     results = await asyncio.gather(
@@ -65,7 +62,7 @@ async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everyt
 async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: Database) -> None:
     order: list[str] = []
 
-    async def note(name: str, connection: Connection) -> None:
+    def note(name: str, connection: sa.Connection) -> None:
         order.append(name)
 
     crowd = [asyncio.create_task(database.write(partial(note, str(i)))) for i in range(1000)]
@@ -78,12 +75,9 @@ async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: D
 
 
 async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Database) -> None:
-    async def pair(number: int, connection: Connection) -> None:
+    def pair(number: int, connection: sa.Connection) -> None:
         for side in "ab":
-            await connection.execute(
-                sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"}
-            )
-            time.sleep(0.0005)  # noqa: ASYNC251  in the writer's thread
+            connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), {"k": f"{number}{side}"})
 
     chance, cancelled = random.Random(1), 0
     for number in range(60):
@@ -95,11 +89,7 @@ async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Da
             (await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError
         )
     await _put(database, "last")
-    keys = set(
-        await database.read(
-            lambda c: c.run_sync(lambda s: s.scalars(sa.text("SELECT key FROM settings")).all())
-        )
-    )
+    keys = set(await database.read(lambda c: c.scalars(sa.text("SELECT key FROM settings")).all()))
     assert cancelled > 5
     assert all((f"{n}a" in keys) == (f"{n}b" in keys) for n in range(60))
 
@@ -191,7 +181,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "backups").exists(), "a new database has nothing to lose"
     import shutil
 
-    from storage import database as module
+    from storage import migrate as module
 
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
@@ -212,7 +202,7 @@ async def test_a_migration_that_fails_changes_nothing(
 ) -> None:
     import shutil
 
-    from storage import database as module
+    from storage import migrate as module
 
     async with open_database(url_of(tmp_path), None):
         pass
@@ -228,9 +218,7 @@ async def test_a_migration_that_fails_changes_nothing(
         async with open_database(url_of(tmp_path), None):
             pass
     async with open_database(url_of(tmp_path), None) as database:
-        assert "extra" not in (
-            await database.read(lambda c: c.run_sync(lambda s: sa.inspect(s).get_table_names()))
-        )
+        assert "extra" not in (await database.read(lambda c: sa.inspect(c).get_table_names()))
 
 
 async def test_only_the_last_backups_are_kept(database: Database) -> None:

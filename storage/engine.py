@@ -1,0 +1,71 @@
+"""The engine for a database address: which driver, how a connection is set up, how a transaction begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from core.errors import StorageError
+
+READERS = 4  # connections beside the writer's
+BUSY_TIMEOUT = 5000  # ms
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-32000",  # KiB
+)
+WRITES = {"writes": True}  # the execution option of a transaction that writes
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The SQLite file that ``url`` names, None for another database. StorageError for one in memory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise StorageError("DATABASE_URL names no file; a database in memory would forget every job.")
+    return Path(parsed.database)
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """An engine with connections for ``READERS`` and one writer. ``sqlite:///`` is driven by aiosqlite."""
+    path = sqlite_path(url)
+    options: dict[str, Any] = {
+        "pool_size": READERS + 1,
+        "max_overflow": 0,
+        "pool_timeout": 60,
+        "hide_parameters": True,  # they hold prompts
+    }
+    if path is None:
+        return create_async_engine(url, pool_pre_ping=True, **options)
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        pool_reset_on_return=None,  # every transaction here is ended where it was begun
+        connect_args={"isolation_level": None},  # the driver begins nothing on its own
+        **options,
+    )
+    sa.event.listen(engine.sync_engine, "connect", _on_connect)
+    sa.event.listen(engine.sync_engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    """A deferred transaction that reads and then writes fails at once when another wrote between
+    (SQLITE_BUSY_SNAPSHOT)."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
