@@ -17,9 +17,9 @@ from bot.ui import buttons, messages
 from bot.ui.replies import SILENT, add_whisper
 from bot.wire.attachments import Pictures
 from core.errors import NotAllowedError, PromptError, UserError
-from core.grammar.flags import hint
 from core.grammar.permutations import MAX_JOBS
 from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.spelling import hint
 from core.job import Job
 from core.preferences import Preferences, prompts_of
 from core.requests import ImagineRequest
@@ -278,7 +278,9 @@ class Asking:
         if prompt.profile is None:
             return prompt, {}
         if prompt.profile:
-            return replace(prompt, profile=None, unmet=(*prompt.unmet, f"--profile {prompt.profile}")), {}
+            return replace(
+                prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
+            ), {}
         kept = await self._members.favourites(user_id, limit=len(PROFILE))
         if not kept:
             raise PromptError(

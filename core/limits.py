@@ -5,8 +5,8 @@ from __future__ import annotations
 MAX_SEED = 2**32 - 1
 MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
 MIN_SIDE, MAX_SIDE = 64, 2048  # px
-MAX_STYLIZE, MOST_STYLIZE = 60_000, 1000  # what is taken, as by Midjourney's V3; what acts
-MAX_IMAGE_WEIGHT, MOST_IMAGE_WEIGHT = 100, 3  # the same; V3 took any
+MAX_STYLIZE, STYLIZE_CAP = 60_000, 1000  # more is refused, as by Midjourney's V3; more counts as this
+MAX_IMAGE_WEIGHT, IMAGE_WEIGHT_CAP = 100, 3  # the same; V3 took any
 MAX_ASPECT = 14  # to 1, either way
 MAX_UPSCALED = 4096  # px a side of an enlarged picture
 MAX_LABELS = 50

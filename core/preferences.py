@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from core.errors import PromptError, UserError
-from core.grammar.flags import BY_NAME, short
+from core.grammar.flags import BY_NAME
 from core.grammar.permutations import MAX_JOBS, expand
 from core.grammar.prompt import Prompt, find_flags, parse
+from core.grammar.spelling import short
 from core.job import Lane
 from core.wording import with_defaults
 

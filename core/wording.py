@@ -11,141 +11,93 @@ from dataclasses import fields, replace
 from typing import Any
 
 from core.errors import PromptError
-from core.grammar.flags import short
-from core.grammar.prompt import Prompt
+from core.grammar.flags import REFERENCES, Prompt, is_style_code
+from core.grammar.spelling import short
 from core.limits import MAX_SEED, Weighted
+from core.parameters import Parameters, parameters
 from core.requests import GenerateRequest
 
-_SAME = (  # fields with the same name and meaning in both
-    "seed",
-    "aspect_ratio",
-    "stylize",
-    "raw",
-    "stop",
-    "tile",
-    "quality",
-    "draft",
-    "image_weight",
-    "style_weight",
-    "character_weight",
-    "omni_weight",
-    "loras",
-    "model",
-    "version",
-    "sampler",
-    "strength",
-    "unmet",
-)
-_ZERO = ("chaos", "weird", "exp")  # None in a prompt, 0 in a request
-_SETTINGS = {
-    f.name: f.default
-    for f in fields(Prompt)
-    if f.name not in ("text", "parts", "images", "negative", "size", "seed", "repeat")
-}
+_SHARED = parameters(Parameters)
+_OPEN = {item.name: item.default for item in fields(Prompt) if item.name not in ("text", "parts", "images")}
 
 
 def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code: int = 0) -> dict[str, Any]:
-    """A request's fields. pictures: what the prompt calls a picture (link, ``<n>``) → SHA-256; PromptError
-    for one that isn't there. code: of the first ``--sref random``; others count on. The seed is left out
-    where the prompt names none."""
+    """Return the fields of the request that a prompt asks for; without the seed where it names none.
+
+    pictures: what the prompt calls a picture (link, ``<n>``) → SHA-256. code: the style code of the first
+    ``--sref random``; others count on from there. Raises PromptError for a picture that isn't there.
+    """
     found = pictures or {}
-    width, height = prompt.size or (None, None)
-    codes = _codes(prompt.style_references, code)
-    styles = tuple((what, weight) for what, weight in prompt.style_references if not _is_code(what))
+    given = {name: _asked(prompt, name) for name in _SHARED if name != "seed" or prompt.seed is not None}
+    given |= {name: _named(getattr(prompt, name), found) for name in REFERENCES}
     images = _named(prompt.images, found)
-    begin = int(bool(images) and prompt.strength is not None)  # the picture to start from
-    same = {name: getattr(prompt, name) for name in _SAME if name != "seed" or prompt.seed is not None}
-    return (
-        same
-        | {name: getattr(prompt, name) or 0 for name in _ZERO}
-        | {
-            "prompt": prompt.text,
-            "prompt_parts": prompt.parts,
-            "negative_prompt": prompt.negative,
-            "width": width,
-            "height": height,
-            "num_inference_steps": prompt.steps,
-            "guidance_scale": prompt.cfg,
-            "hd": bool(prompt.hd),
-            "style_codes": codes,
-            "image": images[0][0] if begin else None,
-            "image_prompts": images[begin:],
-            "style_references": _named(styles, found),
-            "character_references": _named(prompt.character_references, found),
-            "omni_references": _named(prompt.omni_references, found),
-        }
-    )
+    start = int(bool(images) and prompt.strength is not None)  # whether the first is what to start from
+    width, height = prompt.size or (None, None)
+    return given | {
+        "prompt": prompt.text,
+        "prompt_parts": prompt.parts,
+        "width": width,
+        "height": height,
+        "style_codes": _codes(prompt.style_references, code),
+        "image": images[0][0] if start else None,
+        "image_prompts": images[start:],
+    }
 
 
 def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
-    """The prompt as its author would type it, without what the model chose. ``<n>`` is the n-th of
-    ``references``."""
+    """Return the prompt as the request's author would type it, without what the model chose.
+
+    ``<n>`` in it is the n-th of ``references``. seed: with ``--seed``.
+    """
     numbers = {sha256: f"<{n}>" for n, sha256 in enumerate(references(request), 1)}
-    size = (request.width, request.height) if request.width and request.height else None
-    start = ((numbers[request.image], 1.0),) if request.kind == "imagine" and request.image else ()
-    same = {name: getattr(request, name) for name in _SAME if name != "seed"}
+    given = {name: getattr(request, name) for name in _SHARED}
+    given |= {name: _numbered(given[name], numbers) for name in REFERENCES}
+    given["style_references"] += tuple((str(code), weight) for code, weight in request.style_codes)
+    given["seed"] = request.seed if seed else None
     return Prompt(
         text=request.prompt,
         parts=request.prompt_parts,
-        negative=request.negative_prompt,
-        size=size,
-        steps=request.num_inference_steps,
-        cfg=request.guidance_scale,
-        hd=request.hd or None,
-        images=start + _numbered(request.image_prompts, numbers),
-        style_references=_numbered(request.style_references, numbers)
-        + tuple((str(code), weight) for code, weight in request.style_codes),
-        character_references=_numbered(request.character_references, numbers),
-        omni_references=_numbered(request.omni_references, numbers),
-        seed=request.seed if seed else None,
-        **{name: getattr(request, name) or None for name in _ZERO},
-        **same,
+        images=_numbered(_start(request) + request.image_prompts, numbers),
+        size=(request.width, request.height) if request.width and request.height else None,
+        **given,
     )
 
 
 def references(request: GenerateRequest) -> tuple[str, ...]:
-    """SHA-256 of the pictures that its words can name, in the order of their numbers. The one it varies or
-    extends isn't among them."""
-    start = ((request.image, 1.0),) if request.kind == "imagine" and request.image else ()
-    named = (
-        *start,
-        *request.image_prompts,
-        *request.style_references,
-        *request.character_references,
-        *request.omni_references,
-    )
+    """Return the SHA-256 of the pictures that the request's words can name, in the order of their numbers.
+
+    The picture that it varies or extends isn't among them.
+    """
+    named = [*_start(request), *request.image_prompts]
+    named += [pair for name in REFERENCES for pair in getattr(request, name)]
     return tuple(dict.fromkeys(sha256 for sha256, _ in named))
 
 
 def numbered(pictures: tuple[str, ...]) -> dict[str, str]:
-    """``<n>`` → SHA-256."""
+    """Return the pictures by their numbers: ``<n>`` → SHA-256."""
     return {f"<{n}>": sha256 for n, sha256 in enumerate(pictures, 1)}
 
 
 def with_defaults(prompt: Prompt, defaults: Prompt) -> Prompt:
-    """``prompt``, and where it says nothing, what ``defaults`` says. Words and pictures of ``defaults`` are
-    left out but what it doesn't want."""
-    taken = {
-        name: getattr(defaults, name) for name, empty in _SETTINGS.items() if getattr(prompt, name) == empty
-    }
-    if prompt.size is not None:
-        taken.pop("aspect_ratio", None)
-    size = defaults.size if prompt.size is None and prompt.aspect_ratio is None else prompt.size
-    if size is not None and prompt.size is None:
-        taken.pop("aspect_ratio", None)
-    negative = ", ".join(words for words in (prompt.negative, defaults.negative) if words)
-    return replace(
-        prompt,
-        negative=negative,
-        size=size,
-        seed=defaults.seed if prompt.seed is None else prompt.seed,
-        repeat=defaults.repeat if prompt.repeat is None else prompt.repeat,
-        **taken,
-    )
+    """Return ``prompt`` with what it leaves open taken from ``defaults``.
+
+    Of the defaults' own words only those after ``--no`` are used, besides the prompt's.
+    """
+    taken = {name: getattr(defaults, name) for name, value in _OPEN.items() if getattr(prompt, name) == value}
+    if prompt.size or prompt.aspect_ratio:
+        taken = {name: value for name, value in taken.items() if name not in ("size", "aspect_ratio")}
+    unwanted = (prompt.negative_prompt, defaults.negative_prompt)
+    return replace(prompt, **taken | {"negative_prompt": ", ".join(words for words in unwanted if words)})
 
 
-def _is_code(what: str) -> bool:
-    return what.isdigit() or what == "random"
+def _asked(prompt: Prompt, name: str) -> Any:
+    value = getattr(prompt, name)
+    return None if value == _SHARED[name].unset else value
+
+
+def _start(request: GenerateRequest) -> Weighted:
+    """The picture that an /imagine starts from, as the first of its prompt."""
+    return ((request.image, 1.0),) if request.kind == "imagine" and request.image else ()
 
 
 def _codes(references: Weighted, first: int) -> tuple[tuple[int, float], ...]:
@@ -160,11 +112,13 @@ def _codes(references: Weighted, first: int) -> tuple[tuple[int, float], ...]:
 
 
 def _named(weighted: Weighted, pictures: Mapping[str, str]) -> Weighted:
-    for what, _ in weighted:
+    """The pictures among ``weighted`` by their SHA-256."""
+    named = tuple((what, weight) for what, weight in weighted if not is_style_code(what))
+    for what, _ in named:
         if what not in pictures:
             known = ", ".join(name for name in pictures if name.startswith("<")) or "none is given along"
             raise PromptError(f"There is no picture `{short(what)}`: {known}.")
-    return tuple((pictures[what], weight) for what, weight in weighted)
+    return tuple((pictures[what], weight) for what, weight in named)
 
 
 def _numbered(weighted: Weighted, numbers: Mapping[str, str]) -> Weighted:

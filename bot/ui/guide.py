@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.grammar.flags import FLAGS, hint
+from core.grammar.flags import FLAGS
 from core.grammar.permutations import MAX_JOBS
+from core.grammar.spelling import hint
 from core.preferences import MAX_OPTIONS
 
 OVERVIEW = """**Atelier**
@@ -132,5 +133,5 @@ def lines(topic: str | None) -> Sequence[str]:
 
 def _flag_line(flag) -> str:
     names = ", ".join(f"`--{name}`" for name in (flag.name, *flag.aliases))
-    told = f" ({flag.unmet})" if flag.unmet else ""
+    told = f" ({flag.unsupported})" if flag.unsupported else ""
     return f"{names} {flag.help}{told}: `{flag.example}`"

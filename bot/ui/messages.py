@@ -23,7 +23,15 @@ from core.requests import (
 )
 from core.wording import prompt_of, references
 from storage.jobs import StoredPicture
-from studio.asking.words import code, duration, ordinal, plain, prompt_text, shorter_prompts, unmet_notes
+from studio.asking.words import (
+    code,
+    duration,
+    ordinal,
+    plain,
+    prompt_text,
+    shorter_prompts,
+    unsupported_notes,
+)
 
 FORGOTTEN = "I was restarted before I could note this down. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
@@ -148,7 +156,9 @@ def cancelled(job: Job) -> str:
 def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
     """Return the final text of a picture job: its title, and below it the parameters and ``notes``."""
     lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
-    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request), *notes)]
+    lines += [
+        f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request), *notes)
+    ]
     return fit("\n".join(line for line in lines if line))
 
 
@@ -255,7 +265,7 @@ def details(
             f"**{number}** {picture.width}×{picture.height} · seed {picture.seed} ·"
             f" `{picture.sha256[:12]}`{mark}"
         )
-    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unmet_notes(job.request))]
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request))]
     return pages(lines)
 
 

@@ -13,68 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass
 from typing import Any
 
 from core.errors import PromptError
-from core.grammar.flags import BY_NAME, FLAGS, Flag, closest, decimal, meant, picture, short, write_weighted
+from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, suggestion
 from core.grammar.quoting import escape, plain, shape
-from core.job import Lane
+from core.grammar.references import picture, write_weighted
+from core.grammar.spelling import closest, decimal, short
+from core.grammar.values import Words
 from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
+from core.parameters import Flag
 
-
-@dataclass(frozen=True)
-class Prompt:
-    """A parsed prompt. ``None`` = not asked for. Sizes in px. A picture is a link, or ``<n>`` for the n-th
-    one given along.
-
-    parts: words with weights, negative ones too; empty where ``text`` is all there is. text: the words, of
-    positive parts only. style_references may also be codes (digits) and "random". profile: "" = one's own
-    favourites. unmet: as typed.
-    """
-
-    text: str = ""
-    parts: Weighted = ()
-    images: Weighted = ()
-    negative: str = ""
-    aspect_ratio: tuple[int, int] | None = None
-    size: tuple[int, int] | None = None
-    seed: int | None = None
-    chaos: int | None = None
-    stylize: int | None = None
-    raw: bool = False
-    weird: int | None = None
-    exp: int | None = None
-    stop: int | None = None
-    tile: bool = False
-    quality: float | None = None
-    draft: bool = False
-    hd: bool | None = None
-    image_weight: float | None = None
-    style_references: Weighted = ()
-    style_weight: int | None = None
-    character_references: Weighted = ()
-    character_weight: int | None = None
-    omni_references: Weighted = ()
-    omni_weight: int | None = None
-    profile: str | None = None
-    loras: Weighted = ()
-    model: str | None = None
-    version: str | None = None
-    steps: int | None = None
-    cfg: float | None = None
-    sampler: str | None = None
-    strength: float | None = None
-    repeat: int | None = None
-    lane: Lane | None = None
-    stealth: bool | None = None
-    unmet: tuple[str, ...] = ()
-
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """Every link and ``<n>`` in it, each once."""
-        named = (*self.images, *self.style_references, *self.character_references, *self.omni_references)
-        return tuple(dict.fromkeys(what for what, _ in named if not what.isdigit() and what != "random"))
+__all__ = ["Prompt", "find_flags", "format_prompt", "parse"]
 
 
 _FLAG = re.compile(r"(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])([^\s=]+)=?")
@@ -111,35 +61,27 @@ def find_flags(source: str, own: Container[str] = ()) -> list[tuple[int, int, st
 
 
 def _take(found: dict[str, Any], name: str, text: str) -> None:
-    """Read one flag into ``found``."""
+    """Read one flag into ``found``. A value that is known but has no effect is kept as typed."""
     flag = BY_NAME.get(name)
     if flag is None:
-        raise PromptError(f"There is no `--{short(name)}`.{meant(name)}")
-    value = " ".join(text.split())
-    value = value if flag.field == "negative" else value.rstrip(" ,")
-    result = _value(flag, name, value)
-    if flag.field == "style" and result == "raw":
-        found["raw"] = True
-    elif flag.unmet or flag.field == "style":
-        found["unmet"] = tuple(dict.fromkeys((*found.get("unmet", ()), f"--{name} {value}".strip())))
-    elif flag.field == "negative":
-        found["negative"] = f"{found['negative']}, {result}" if "negative" in found else result
-    elif flag.many:
-        found[flag.field] = (*found.get(flag.field, ()), *result)
+        raise PromptError(f"There is no `--{short(name)}`.{suggestion(name)}")
+    text = " ".join(text.split())
+    if not isinstance(flag.value, Words):
+        text = text.rstrip(" ,")
+    value = _value(flag, name, text)
+    if flag.unsupported or value is None:
+        typed = f"--{name} {text}".strip()
+        found["unsupported"] = tuple(dict.fromkeys((*found.get("unsupported", ()), typed)))
     else:
-        found.setdefault(flag.field, result)
+        found[flag.field] = flag.value.join(found[flag.field], value) if flag.field in found else value
 
 
-def _value(flag: Flag, name: str, value: str) -> Any:
-    if flag.read is None:
-        if value:
-            raise PromptError(f"`--{name}` takes no value, but `{short(value)}` follows it. Flags come last.")
-        return flag.constant
-    if not value:
-        if flag.bare is None:
-            raise PromptError(f"`--{name}` needs a value: {flag.help}.")
-        return flag.bare
-    return flag.read(name, value)
+def _value(flag: Flag, name: str, text: str) -> Any:
+    if text:
+        return flag.value.read(name, text)
+    if flag.value.bare is None:
+        raise PromptError(f"`--{name}` needs a value: {flag.help}.")
+    return flag.value.bare
 
 
 def _words(source: str) -> tuple[Weighted, str, Weighted]:
@@ -173,7 +115,7 @@ def _check_sum(prompt: Prompt) -> None:
         raise PromptError(f"A weight is over {MAX_WEIGHT:g}.")
     if not prompt.parts:
         return
-    total = sum(weight for _, weight in prompt.parts) - (NEGATIVE_WEIGHT if prompt.negative else 0)
+    total = sum(weight for _, weight in prompt.parts) - (NEGATIVE_WEIGHT if prompt.negative_prompt else 0)
     if total <= 0:
         raise PromptError(
             f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
@@ -187,15 +129,11 @@ def format_prompt(prompt: Prompt) -> str:
         write_weighted(prompt.images),
         _format_parts(prompt.parts) if prompt.parts else escape(prompt.text),
     ]
-    for flag in FLAGS:
-        if flag.unmet or flag.field == "style":
-            continue
+    for flag in SUPPORTED:
         value = getattr(prompt, flag.field)
-        if flag.read is None:
-            pieces += [f"--{flag.name}"] if value is flag.constant else []
-        elif flag.shows(value):
-            pieces.append(f"--{flag.name} {flag.write(value)}".strip())
-    return " ".join(piece for piece in (*pieces, *prompt.unmet) if piece)
+        if flag.value.writes(value):
+            pieces.append(flag.typed(value))
+    return " ".join(piece for piece in (*pieces, *prompt.unsupported) if piece)
 
 
 def _format_parts(parts: Weighted) -> str:

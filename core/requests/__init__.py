@@ -11,6 +11,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from core.limits import (
+    IMAGE_WEIGHT_CAP,
     MAX_ASPECT,
     MAX_IMAGE_WEIGHT,
     MAX_LABEL,
@@ -23,10 +24,9 @@ from core.limits import (
     MAX_UPSCALED,
     MAX_WEIGHT,
     MIN_SIDE,
-    MOST_IMAGE_WEIGHT,
-    MOST_STYLIZE,
     NEGATIVE_WEIGHT,
     QUALITIES,
+    STYLIZE_CAP,
     Weighted,
 )
 from core.requests.base import Request
@@ -54,8 +54,8 @@ __all__ = [
     "MAX_UPSCALED",
     "MAX_WEIGHT",
     "MIN_SIDE",
-    "MOST_IMAGE_WEIGHT",
-    "MOST_STYLIZE",
+    "IMAGE_WEIGHT_CAP",
+    "STYLIZE_CAP",
     "NEGATIVE_WEIGHT",
     "PICTURE_KINDS",
     "QUALITIES",
@@ -89,6 +89,7 @@ REQUESTS: tuple[type[Request], ...] = (
 )
 PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
 _BY_KIND = {cls.kind: cls for cls in REQUESTS}
+_RENAMED = {"unmet": "unsupported"}  # fields of rows that older versions stored
 
 
 def to_json(request: Request) -> str:
@@ -104,7 +105,7 @@ def from_json(kind: str, text: str) -> Request:
     """Inverse of ``to_json``. ValueError for a kind or a field that this version doesn't know."""
     if kind not in _BY_KIND:
         raise ValueError(f"unknown kind of request: {kind!r}")
-    cls, data = _BY_KIND[kind], json.loads(text)
+    cls, data = _BY_KIND[kind], {_RENAMED.get(k, k): v for k, v in json.loads(text).items()}
     unknown = set(data) - {f.name for f in fields(cls)}
     if unknown:
         raise ValueError(f"{kind} request with unknown fields: {', '.join(sorted(unknown))}")

@@ -1,153 +1,68 @@
 """Requests that make pictures: from words, from another picture, or from a part of one.
 
-Field names are diffusers' own. ``None`` means "the configured model's default"; the worker resolves it and
-reports the value it used in ``Output.parameters``. Pictures are named by the SHA-256 (hex) of their file.
+``None`` means "the configured model's default"; the worker resolves it and reports the value it used in
+``Output.parameters``. Pictures are named by the SHA-256 (hex) of their file.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from core.errors import UserError
+from core.grammar.references import Picture, Pictures, References, StyleCodes
+from core.grammar.values import Whole
 from core.limits import (
-    MAX_ASPECT,
-    MAX_IMAGE_WEIGHT,
     MAX_LABEL,
     MAX_PARTS,
-    MAX_PROMPT,
-    MAX_SEED,
     MAX_SIDE,
-    MAX_STYLIZE,
     MAX_UPSCALED,
     MAX_WEIGHT,
     MIN_SIDE,
     NEGATIVE_WEIGHT,
-    QUALITIES,
     Weighted,
 )
-from core.requests.base import Request, check_picture, check_pictures, picture_field, within
+from core.parameters import SEED, Parameters, Reach, param
+from core.requests.base import Request, check_length
 
-_NAME = re.compile(r"[\w.+-]{1,64}")
+SIDE = Whole(MIN_SIDE, MAX_SIDE, " px")
+COUNT = Whole(1, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateRequest(Request):
-    """What text-to-image, image-to-image and inpainting have in common.
+class GenerateRequest(Parameters, Request):
+    """What all requests that make pictures have in common, besides the ``Parameters`` of a prompt.
 
-    width, height: px of each picture. aspect_ratio: (w, h), used with the model's native area when no size is
-    given.
-    strength: how far to move from ``image``, 0 keeps it, 1 ignores it. Picture *i* uses ``seed + i``.
-
-    prompt_parts: a multi-prompt's parts with their weights as typed, negative ones too, sum over 0 (``--no``
-    counts as -0.5); empty = ``prompt`` alone. ``prompt`` always has the positive parts' words. quality
-    multiplies the steps. raw, stylize (0-60000, 100 is usual, more than 1000 counts as 1000), weird (0-3000),
-    exp (0-100): less, more, or another house style. chaos (0-100): how far the pictures of one job lie apart.
-    stop (10-100): per cent of the schedule that is run. tile: opposite edges meet. hd: a second pass at twice
-    the side. image_prompts, style_references, character_references, omni_references: pictures by SHA-256 with
-    weights; image_weight (0-100, more than 3 counts as 3), style_weight (0-1000, 100 is usual),
-    character_weight (0-100; 0 = the face only), omni_weight (0-1000, 100 is usual) hold for all of a kind.
-    style_codes: ``--sref 1234``: a style drawn from a number, the same each time. loras: names the host has
-    set up.
-    version: "7", "niji 6": the model of Midjourney's that was asked for. unmet: flags as typed that mean
-    nothing here; told, not drawn.
+    prompt: the words of all parts with a weight over 0. prompt_parts: a multi-prompt's parts with their
+    weights as typed, negative ones too, whose sum (``--no`` counts as -0.5) is over 0; empty = ``prompt``
+    alone. width, height: px of each picture; with neither, ``aspect_ratio`` and the model's native area hold.
+    Picture *i* uses ``seed + i``. image: the picture to start from. image_prompts: pictures that are prompts,
+    weights below 0 too. style_codes: ``--sref 1234``, a style drawn from a number, the same each time.
     """
 
     prompt: str
-    negative_prompt: str = ""
-    width: int | None = None
-    height: int | None = None
-    aspect_ratio: tuple[int, int] | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    seed: int = 0
-    num_images: int = 4
-    image: str | None = picture_field(None)
-    strength: float | None = None
-    sampler: str | None = None
-    model: str | None = None
-    draft: bool = False
-    prompt_parts: Weighted = ()
-    chaos: int = 0
-    stylize: int | None = None
-    raw: bool = False
-    weird: int = 0
-    exp: int = 0
-    stop: int | None = None
-    tile: bool = False
-    quality: float | None = None
-    hd: bool = False
-    image_prompts: Weighted = picture_field(())
-    image_weight: float | None = None
-    style_references: Weighted = picture_field(())
-    style_codes: tuple[tuple[int, float], ...] = ()
-    style_weight: int | None = None
-    character_references: Weighted = picture_field(())
-    character_weight: int | None = None
-    omni_references: Weighted = picture_field(())
-    omni_weight: int | None = None
-    loras: Weighted = ()
-    version: str | None = None
-    unmet: tuple[str, ...] = ()
+    prompt_parts: Weighted = param((), told=True)
+    width: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
+    height: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
+    seed: int = param(0, value=SEED, reach=Reach.JOB)
+    num_images: int = param(4, value=COUNT, reach=Reach.JOB)
+    image: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    image_prompts: Weighted = param(
+        (), value=References(lowest=-MAX_WEIGHT), reach=Reach.FIRST, moderated=False
+    )
+    style_codes: tuple[tuple[int, float], ...] = param((), value=StyleCodes(), told=True)
 
     def __post_init__(self) -> None:
-        if len(self.prompt) > MAX_PROMPT:
-            raise UserError(f"The prompt has {len(self.prompt):,} characters; it takes up to {MAX_PROMPT:,}.")
-        within("width", self.width, MIN_SIDE, MAX_SIDE, " px")
-        within("height", self.height, MIN_SIDE, MAX_SIDE, " px")
-        within("steps", self.num_inference_steps, 1, 100)
-        within("cfg", self.guidance_scale, 0, 30)
-        within("seed", self.seed, 0, MAX_SEED)
-        within("strength", self.strength, 0, 1)
-        if not 1 <= self.num_images <= 4:
-            raise ValueError(f"num_images is {self.num_images}; it takes 1 to 4")
-        if self.aspect_ratio is not None:
-            w, h = self.aspect_ratio
-            if w < 1 or h < 1 or max(w / h, h / w) > MAX_ASPECT:
-                raise UserError(
-                    f"`ar` is {w}:{h}; it takes whole numbers from 1:{MAX_ASPECT} to {MAX_ASPECT}:1."
-                )
-        check_picture("image", self.image)
-        self._check_style()
-        self._check_references()
+        check_length(self.prompt)
+        super().__post_init__()
         self._check_parts()
-
-    def _check_style(self) -> None:
-        within("chaos", self.chaos, 0, 100)
-        within("stylize", self.stylize, 0, MAX_STYLIZE)
-        within("weird", self.weird, 0, 3000)
-        within("exp", self.exp, 0, 100)
-        within("stop", self.stop, 10, 100)
-        if self.quality is not None and self.quality not in QUALITIES:
-            raise UserError(
-                f"`quality` is {self.quality:g}; it takes {', '.join(f'{q:g}' for q in QUALITIES)}."
-            )
-        for name, weight in self.loras:
-            if not _NAME.fullmatch(name):
-                raise UserError(
-                    f"`lora` is {name[:40]!r}; it takes a name of letters, digits, `.`, `_`, `+` and `-`."
-                )
-            within("lora", weight, -2, 2)
-
-    def _check_references(self) -> None:
-        check_pictures("image prompt", self.image_prompts, negative=True)
-        check_pictures("sref", self.style_references)
-        check_pictures("cref", self.character_references)
-        check_pictures("oref", self.omni_references)
-        for code, weight in self.style_codes:
-            within("sref", code, 0, MAX_SEED)
-            within("sref", weight, 0, MAX_WEIGHT)
-        within("iw", self.image_weight, 0, MAX_IMAGE_WEIGHT)
-        within("sw", self.style_weight, 0, 1000)
-        within("cw", self.character_weight, 0, 100)
-        within("ow", self.omni_weight, 0, 1000)
 
     def _check_parts(self) -> None:
         if len(self.prompt_parts) > MAX_PARTS:
             raise UserError(f"The prompt has {len(self.prompt_parts)} parts; it takes up to {MAX_PARTS}.")
         for _, weight in self.prompt_parts:
-            within("weight", weight, -MAX_WEIGHT, MAX_WEIGHT)
+            if abs(weight) > MAX_WEIGHT:
+                raise UserError(f"A weight is {weight:g}; it takes {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}.")
         total = sum(weight for _, weight in self.prompt_parts) - (
             NEGATIVE_WEIGHT if self.negative_prompt.strip() else 0
         )
@@ -184,7 +99,7 @@ class VariationRequest(GenerateRequest):
     """Other pictures like ``image`` (required): image-to-image. ``variation`` is "subtle" or "strong"."""
 
     kind: ClassVar[str] = "variation"
-    variation: str = "strong"
+    variation: str = param("strong", moderated=False)
     remix: bool = False  # with new words: only the message's title differs
 
     def __post_init__(self) -> None:
@@ -205,7 +120,7 @@ class OutpaintRequest(GenerateRequest):
     top: int = 0
     right: int = 0
     bottom: int = 0
-    num_images: int = 1
+    num_images: int = param(1, value=COUNT, reach=Reach.JOB)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -223,8 +138,8 @@ class UpscaleRequest(GenerateRequest):
 
     kind: ClassVar[str] = "upscale"
     factor: int = 2
-    mode: str = "subtle"
-    num_images: int = 1
+    mode: str = param("subtle", moderated=False)
+    num_images: int = param(1, value=COUNT, reach=Reach.JOB)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -244,7 +159,7 @@ class RegionRequest(GenerateRequest):
     boat")."""
 
     kind: ClassVar[str] = "region"
-    mask_image: str | None = picture_field(None)
+    mask_image: str | None = param(None, value=Picture(), moderated=False)
     boxes: tuple[tuple[int, int, int, int], ...] = ()
     region: str = ""
     remix: bool = False  # with new words: only the message's title differs
@@ -253,7 +168,6 @@ class RegionRequest(GenerateRequest):
         super().__post_init__()
         if self.image is None:
             raise UserError("There is no picture to change. Attach one, or name one that Atelier made.")
-        check_picture("mask_image", self.mask_image)
         if (self.mask_image is not None) + bool(self.boxes) + bool(self.region.strip()) != 1:
             raise UserError("Say which part to draw anew in one way: a mask, fields of the grid, or words.")
         if len(self.region) > MAX_LABEL:
@@ -273,12 +187,10 @@ class BlendRequest(GenerateRequest):
     """Four pictures between 2 to 5 ``images`` (SHA-256), all with the same weight; no words needed."""
 
     kind: ClassVar[str] = "blend"
-    images: tuple[str, ...] = picture_field(())
+    images: tuple[str, ...] = param((), value=Pictures(), moderated=False)
     prompt: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 2 <= len(self.images) <= 5:
             raise UserError(f"There are {len(self.images)} pictures to blend; it takes 2 to 5.")
-        for sha256 in self.images:
-            check_picture("images", sha256)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 from core.errors import UserError
-from core.limits import MAX_LABEL, MAX_LABELS, MAX_PROMPT, MAX_SEED
-from core.requests.base import Request, check_picture, picture_field, within
+from core.grammar.references import Picture
+from core.grammar.values import Whole
+from core.limits import MAX_LABEL, MAX_LABELS
+from core.parameters import SEED, param
+from core.requests.base import Request, check_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +22,7 @@ class ShortenRequest(Request):
     prompt: str
 
     def __post_init__(self) -> None:
-        if len(self.prompt) > MAX_PROMPT:
-            raise UserError(f"The prompt has {len(self.prompt):,} characters; it takes up to {MAX_PROMPT:,}.")
+        check_length(self.prompt)
         if len(self.prompt.split()) < 2:
             raise UserError("There is nothing to shorten: the prompt has one word at most.")
 
@@ -30,15 +32,9 @@ class DescribeRequest(Request):
     """``num_captions`` different prompts that could have made ``image``."""
 
     kind: ClassVar[str] = "describe"
-    image: str = picture_field()
-    num_captions: int = 4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_picture("image", self.image)
-        within("seed", self.seed, 0, MAX_SEED)
-        if not 1 <= self.num_captions <= 8:
-            raise ValueError(f"num_captions is {self.num_captions}; it takes 1 to 8")
+    image: str = param(MISSING, value=Picture(), moderated=False)
+    num_captions: int = param(4, value=Whole(1, 8))
+    seed: int = param(0, value=SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +42,12 @@ class ClassifyRequest(Request):
     """How well each label fits ``image``; no labels = the configured classifier's own, best ``top_k``."""
 
     kind: ClassVar[str] = "classify"
-    image: str = picture_field()
+    image: str = param(MISSING, value=Picture(), moderated=False)
     labels: tuple[str, ...] = ()
     top_k: int = 5
 
     def __post_init__(self) -> None:
-        check_picture("image", self.image)
+        super().__post_init__()
         if len(self.labels) > MAX_LABELS:
             raise UserError(f"There are {len(self.labels)} labels; up to {MAX_LABELS} fit.")
         if len(self.labels) == 1:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import ImageError, UserError
-from core.grammar.flags import BY_NAME
+from core.grammar.flags import SUPPORTED
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
+from core.parameters import Reach, names, parameters
 from core.requests import (
     MAX_SEED,
     MAX_SIDE,
@@ -73,21 +74,8 @@ REMIXABLE = (
 )  # what opens a window while remix is on
 PAN_SHARE = 0.5  # of the picture's side is added by a pan
 GRID = 4  # fields a side of the numbered grid for Vary (Region)
-SHAPE = ("width", "height", "aspect_ratio")
-FIRST_ONLY = (
-    "image_prompts",
-    "image_weight",
-    "chaos",
-    "hd",
-    "strength",
-)  # act on a first picture, not on what is made from it
-_SHAPING = ("ar", "size")  # flags of new words that a picture's own shape, or a button's, goes before
-_FIRST = ("iw", "chaos", "hd", "strength")
-_KEPT = tuple(
-    f.name
-    for f in fields(GenerateRequest)
-    if f.name not in ("image", "seed", "num_images", *SHAPE, *FIRST_ONLY)
-)
+_IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
+_IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
 
 
 @dataclass(frozen=True)
@@ -233,7 +221,7 @@ def blend(
 
 def variation(source: Source, amount: str, words: Words | None, *, seed: int, lane: Lane = Lane.FAST) -> Ask:
     """Image-to-image of ``source``; its own prompt and settings unless there are new words."""
-    given = _fields(source, words, seed, unheard=("iw", "hd"))
+    given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
     request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
     return _asked(request, source, words, lane)
 
@@ -248,7 +236,7 @@ def upscale(
             f" fit. The picture has {source.width}×{source.height}"
             f" px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
         )
-    given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
+    given = _fields(source, words, seed)
     return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
 
 
@@ -264,7 +252,7 @@ def region(
 ) -> Ask:
     """A part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from 1),
     or what the words name."""
-    given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
+    given = _fields(source, words, seed)
     request = RegionRequest(
         **given,
         image=source.sha256,
@@ -296,7 +284,7 @@ def outpaint(
             f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
-    given = _without(_fields(source, words, seed), *SHAPE, *FIRST_ONLY)
+    given = _fields(source, words, seed)
     return _asked(OutpaintRequest(**given, image=source.sha256, **sides), source, words, lane)
 
 
@@ -306,20 +294,23 @@ def _asked(request: Request, source: Source, words: Words | None, lane: Lane) ->
 
 
 def _fields(
-    source: Source, words: Words | None, seed: int, unheard: Sequence[str] = (*_SHAPING, *_FIRST)
+    source: Source, words: Words | None, seed: int, ignored: Sequence[Reach] = _IGNORED_BY_OTHERS
 ) -> dict[str, Any]:
-    """A child's fields: those of the new words, else what it keeps of its parent's request. unheard: flags of
-    new words that don't act on it, which is told."""
+    """Return the fields of a request made from ``source``: those of the new words, else what it keeps of its
+    parent's request. Flags of new words whose reach is ``ignored`` are kept as unsupported."""
     made_by = source.request
-    if words is not None:
-        given = {"seed": seed} | (
-            _worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed())
-        )
-        given["unmet"] = (*given["unmet"], *_typed_anew(made_by, words.prompt, unheard))
-        return _without(given, "image", "image_prompts", "image_weight", "hd")
-    return {"prompt": "", "seed": seed} | (
-        {name: getattr(made_by, name) for name in _KEPT} if made_by else {}
+    if words is None:
+        kept = _reaching(Reach.KEPT) if made_by else ()
+        return {"prompt": "", "seed": seed} | {name: getattr(made_by, name) for name in kept}
+    given = {"seed": seed} | (
+        _worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed())
     )
+    given["unsupported"] = (*given["unsupported"], *_typed_anew(made_by, words.prompt, ignored))
+    return _without(given, "image", *_reaching(*ignored))
+
+
+def _reaching(*reaches: Reach) -> tuple[str, ...]:
+    return names(GenerateRequest, lambda parameter: parameter.reach in reaches)
 
 
 def _worded(request: GenerateRequest, words: Words) -> dict[str, Any]:
@@ -328,13 +319,18 @@ def _worded(request: GenerateRequest, words: Words) -> dict[str, Any]:
     return _without(given, *(("image",) if given["image"] is None else ()))
 
 
-def _typed_anew(made_by: GenerateRequest | None, prompt: Prompt, names: Sequence[str]) -> list[str]:
-    """Of these flags those that ``prompt`` has and the parent's own words had not, as typed."""
+def _typed_anew(made_by: GenerateRequest | None, prompt: Prompt, reaches: Sequence[Reach]) -> list[str]:
+    """Return those flags with such a reach that ``prompt`` has and the parent's words had not, as typed."""
     before, found = prompt_of(made_by) if made_by else Prompt(), []
-    for flag in (BY_NAME[name] for name in names):
+    for flag in SUPPORTED:
         value = getattr(prompt, flag.field)
-        if value not in (None, False, getattr(before, flag.field)):
-            found.append(f"--{flag.name}" if flag.read is None else f"--{flag.name} {flag.write(value)}")
+        reach = parameters(Prompt)[flag.field].reach
+        if (
+            reach in reaches
+            and flag.value.writes(value)
+            and value not in (False, getattr(before, flag.field))
+        ):
+            found.append(flag.typed(value))
     return found
 
 
@@ -347,10 +343,10 @@ def _remixed(source: Source, words: Words | None) -> bool:
     if words is None or source.request is None:
         return False
     before = prompt_of(source.request)
-    return (words.prompt.text, words.prompt.parts, words.prompt.negative) != (
+    return (words.prompt.text, words.prompt.parts, words.prompt.negative_prompt) != (
         before.text,
         before.parts,
-        before.negative,
+        before.negative_prompt,
     )
 
 

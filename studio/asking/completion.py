@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from discord import app_commands
 
 from bot.asking import pictures_of, remix_text
-from core.grammar.flags import FLAGS, NIJI, SAMPLERS, VERSIONS
+from core.grammar.flags import FLAGS
+from core.parameters import NIJI, SAMPLERS, VERSIONS
 
 if TYPE_CHECKING:
     from bot.client import Atelier
@@ -69,5 +70,5 @@ async def _endings(client: Atelier, user_id: int, end: re.Match[str]) -> list[st
             if value.lower().startswith(end["value"].lower())
         ]
     own = await client.members.options(user_id)
-    names = [*own, *(flag.name for flag in FLAGS if not flag.unmet)]
+    names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
     return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]

@@ -9,9 +9,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from core.grammar.flags import why_unmet
+from core.grammar.flags import why_unsupported
 from core.grammar.prompt import Prompt, format_prompt
-from core.requests import MAX_ASPECT, MOST_IMAGE_WEIGHT, MOST_STYLIZE, GenerateRequest, Request
+from core.requests import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP, GenerateRequest, Request
 from core.wording import prompt_of
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
@@ -57,13 +57,13 @@ def prompt_text(request: GenerateRequest) -> str:
     return format_prompt(prompt_of(request))
 
 
-def unmet_notes(request: Request) -> list[str]:
+def unsupported_notes(request: Request) -> list[str]:
     """Return sentences about what was understood but has no effect here."""
     if not isinstance(request, GenerateRequest):
         return []
     reasons: dict[str, list[str]] = {}
-    for flag in request.unmet:
-        reasons.setdefault(why_unmet(flag), []).append(code(flag))
+    for flag in request.unsupported:
+        reasons.setdefault(why_unsupported(flag), []).append(code(flag))
     return [
         *_version_notes(request),
         *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()),
@@ -81,7 +81,7 @@ def _version_notes(request: GenerateRequest) -> Iterator[str]:
 
 def _limit_notes(request: GenerateRequest) -> Iterator[str]:
     """Name the numbers that counted as the highest possible one."""
-    values = (("stylize", request.stylize, MOST_STYLIZE), ("iw", request.image_weight, MOST_IMAGE_WEIGHT))
+    values = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))
     for name, value, limit in values:
         if value is not None and value > limit:
             yield f"`--{name} {value:g}` counted as {limit}, the most here."

@@ -13,30 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import NotAllowedError
+from core.parameters import names
 from core.requests import Request
 from storage.moderation import Policy
 from studio.moderation import terms
 from studio.moderation.lookalikes import Reading, Terms, read
 
-NOT_WORDS = frozenset(
-    {  # fields that ask for nothing
-        "negative_prompt",
-        "sampler",
-        "model",
-        "variation",
-        "image",
-        "mask_image",
-        "kind",
-        "mode",
-        "version",
-        "loras",
-        "images",
-        "image_prompts",
-        "style_references",
-        "character_references",
-        "omni_references",
-    }
-)
 THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 
 
@@ -118,10 +100,9 @@ def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | 
 
 
 def texts_of(request: Request) -> Iterator[str]:
-    """Yield every text of a request that asks for something; a field is taken unless NOT_WORDS names it."""
-    for item in dataclasses.fields(request):
-        if item.name not in NOT_WORDS:
-            yield from _strings(getattr(request, item.name))
+    """Yield every text of a request that asks for something, also of fields that nothing is known of."""
+    for name in names(type(request), lambda parameter: parameter.moderated):
+        yield from _strings(getattr(request, name))
 
 
 def _strings(value: object) -> Iterator[str]:

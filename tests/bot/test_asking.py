@@ -283,7 +283,7 @@ async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
     assert len((await job_of(studio, studio.last())).request.style_references) == 1
 
 
-async def test_unmet_flags_are_told(studio: Studio) -> None:
+async def test_unsupported_flags_are_told(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --video --v 6 --hd --tile")
     assert "`--video`: not yet" in studio.last().content and "model of Midjourney's" in studio.last().content
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")

@@ -5,27 +5,31 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.grammar.flags import FLAGS, why_unmet
+from core.grammar.flags import FLAGS, why_unsupported
 from core.grammar.prompt import parse
 from core.requests import ImagineRequest
 from core.wording import fields_of
-from studio.asking.words import unmet_notes
+from studio.asking.words import unsupported_notes
 from tests.bot.conftest import Studio
 from tests.bot.test_asking import said
 
-UNMET = [flag for flag in FLAGS if flag.unmet]
+UNSUPPORTED = [flag for flag in FLAGS if flag.unsupported]
 PICTURE = {"<1>": "a" * 64}
 
 
 def notes(prompt: str, pictures: Mapping[str, str] | None = None) -> list[str]:
-    return unmet_notes(ImagineRequest(**fields_of(parse(prompt), pictures)))
+    return unsupported_notes(ImagineRequest(**fields_of(parse(prompt), pictures)))
 
 
-@pytest.mark.parametrize("flag", UNMET, ids=lambda flag: flag.name)
+@pytest.mark.parametrize("flag", UNSUPPORTED, ids=lambda flag: flag.name)
 def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
     words, _, typed = flag.example.partition(f" --{flag.name}")
     [note] = notes(f"{words} --{flag.name}{typed}")
-    assert note.startswith(f"`--{flag.name}") and flag.unmet in note and note.endswith("The rest was done.")
+    assert (
+        note.startswith(f"`--{flag.name}")
+        and flag.unsupported in note
+        and note.endswith("The rest was done.")
+    )
     assert notes(words) == []
 
 
@@ -40,7 +44,7 @@ def test_flags_with_the_same_reason_share_a_sentence() -> None:
 
 
 def test_a_flag_that_an_older_version_kept_is_told_too() -> None:
-    assert why_unmet("--gone 3") and notes("a") == []
+    assert why_unsupported("--gone 3") and notes("a") == []
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,10 @@ async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(st
         window, {"prompt": "a boat --ar 1:1", "zoom": "1.5"}
     )  # its own --ar is no wish for another shape
     request = (await job_of(studio, studio.last())).request
-    assert (request.left + request.right, request.top + request.bottom) == (32, 32) and request.unmet == ()
+    assert (request.left + request.right, request.top + request.bottom) == (
+        32,
+        32,
+    ) and request.unsupported == ()
     said = await studio.alice.submit_modal(
         await press(studio, message, "zoom"), {"prompt": "a boat --zoom 5", "zoom": "2"}
     )
@@ -191,7 +194,7 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
     await studio.alice.slash(studio.channel, "prefer remix")
     window = await press(studio, message, "left")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2 --chaos 10 --hd"})
-    assert (await job_of(studio, studio.last())).request.unmet == (
+    assert (await job_of(studio, studio.last())).request.unsupported == (
         "--ar 1:2",
         "--hd",
     )  # what stood there before is no new wish
@@ -202,7 +205,7 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
     window = await press(studio, message, "strong")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2"})
     request = (await job_of(studio, studio.last())).request
-    assert request.aspect_ratio == (1, 2) and request.unmet == ()  # a variation can have another shape
+    assert request.aspect_ratio == (1, 2) and request.unsupported == ()  # a variation can have another shape
 
 
 @pytest.mark.parametrize(

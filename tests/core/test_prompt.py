@@ -8,11 +8,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
-from core.grammar.flags import BY_NAME, FLAGS, NIJI, SAMPLERS, STYLES, VERSIONS
+from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
 from core.grammar.permutations import MAX_JOBS, count, expand
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.grammar.quoting import escape, plain
 from core.job import Lane
+from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
 from core.requests import MAX_PROMPT, MAX_SEED, QUALITIES
 from tests.core.grammar import random_source, run
 
@@ -55,7 +56,7 @@ STYLED = st.lists(st.tuples(st.sampled_from([LINK, "<2>", "77", "random"]), WEIG
 ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(
     lambda a: max(a[0] / a[1], a[1] / a[0]) <= 14
 )
-UNMET = st.lists(
+UNSUPPORTED = st.lists(
     st.sampled_from(["--video", "--motion high", "--style cute", "--sv 4"]), max_size=3, unique=True
 ).map(tuple)
 
@@ -87,14 +88,14 @@ OPTIONAL = {
     ).map(tuple),
     "model": st.just("v6.1-fast"),
     "version": st.sampled_from([*VERSIONS, "niji", *(f"niji {n}" for n in NIJI)]),
-    "steps": st.integers(1, 100),
-    "cfg": st.floats(0, 30),
+    "num_inference_steps": st.integers(1, 100),
+    "guidance_scale": st.floats(0, 30),
     "sampler": st.sampled_from(SAMPLERS),
     "strength": st.floats(0, 1),
     "repeat": st.integers(1, MAX_JOBS),
     "lane": st.sampled_from(Lane),
     "stealth": st.booleans(),
-    "unmet": UNMET,
+    "unsupported": UNSUPPORTED,
 }
 FIELDS = st.fixed_dictionaries({}, optional=OPTIONAL)
 
@@ -113,7 +114,7 @@ def prompts(draw: st.DrawFn) -> Prompt:
         parts, text = (), draw(WORDS)
     else:
         text = ", ".join(words for words, weight in parts if weight > 0)
-    return Prompt(text=text, parts=parts, negative=negative, **draw(FIELDS))
+    return Prompt(text=text, parts=parts, negative_prompt=negative, **draw(FIELDS))
 
 
 @settings(max_examples=150)
@@ -200,7 +201,7 @@ def test_no_input_takes_long(mean: str) -> None:
         ("a house --ar=2:3, --seed 1", Prompt(text="a house", aspect_ratio=(2, 3), seed=1)),
         ("a --seed 1 --seed 2", Prompt(text="a", seed=1)),
         ("a --sameseed 4", Prompt(text="a", seed=4)),
-        ("a --no blue --no green, red", Prompt(text="a", negative="blue, green, red")),
+        ("a --no blue --no green, red", Prompt(text="a", negative_prompt="blue, green, red")),
         ("a --relax --draft", Prompt(text="a", draft=True, lane=Lane.RELAX)),
         ("a well-known half--hidden word", Prompt(text="a well-known half--hidden word")),
         ("the sea —calm and blue", Prompt(text="the sea —calm and blue")),
@@ -227,7 +228,7 @@ def test_no_input_takes_long(mean: str) -> None:
         ),
         (
             "a --video --motion high --style cute",
-            Prompt(text="a", unmet=("--video", "--motion high", "--style cute")),
+            Prompt(text="a", unsupported=("--video", "--motion high", "--style cute")),
         ),
         (
             f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2",
@@ -346,15 +347,24 @@ def test_the_example_of_a_flag_is_one(flag) -> None:
     assert parse(format_prompt(prompt)) == prompt
 
 
+@pytest.mark.parametrize("flag", SUPPORTED, ids=lambda flag: flag.name)
+def test_a_prompt_is_written_with_the_flags_it_has_and_no_others(flag) -> None:
+    prompt = parse(flag.example)
+    plain_name = {"style": "raw"}.get(flag.name, flag.name)
+    typed = [word for word in format_prompt(prompt).split() if word.startswith("--")]
+    others = {BY_NAME[word[2:]].name for word in flag.example.split() if word.startswith("--")}
+    assert typed == [f"--{name.name}" for name in SUPPORTED if name.name in others - {"style"} | {plain_name}]
+
+
 def test_the_random_prompts_use_every_field() -> None:
-    assert set(OPTIONAL) | {"text", "parts", "negative", "size"} == set(Prompt.__dataclass_fields__)
+    assert set(OPTIONAL) | {"text", "parts", "negative_prompt", "size"} == set(Prompt.__dataclass_fields__)
 
 
 def test_every_value_that_a_flag_names_is_taken() -> None:
     for style in STYLES:
         assert parse(f"a --style {style}").raw is (style == "raw")
     assert BY_NAME["aspect"] is BY_NAME["ar"]
-    assert parse("a --style random-32-15").unmet == ("--style random-32-15",)
+    assert parse("a --style random-32-15").unsupported == ("--style random-32-15",)
 
 
 # Permutations

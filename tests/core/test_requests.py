@@ -62,7 +62,7 @@ STYLED = {
     "omni_weight": 400,
     "loras": (("ink", 0.8),),
     "version": "niji 6",
-    "unmet": ("--video",),
+    "unsupported": ("--video",),
 }
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
@@ -178,7 +178,7 @@ def test_the_worker_is_given_every_picture_once() -> None:
         style_references=((OTHER, 2.0),),
         character_references=((THIRD, 1.0),),
     )
-    assert request.pictures == (SHA, OTHER, THIRD)
+    assert sorted(request.pictures) == sorted((SHA, OTHER, THIRD))
     assert RegionRequest(prompt="a", image=SHA, mask_image=OTHER).pictures == (SHA, OTHER)
     assert BlendRequest(images=(THIRD, SHA)).pictures == (THIRD, SHA)
 
@@ -188,6 +188,26 @@ def test_a_row_of_an_older_version_still_loads() -> None:
     assert from_json("variation", f'{{"prompt": "", "image": "{SHA}"}}') == VariationRequest(
         prompt="", image=SHA
     )
+
+
+OLD_ROW = (  # as it was stored before parameters had a table of their own
+    '{"prompt": "hot, dog", "negative_prompt": "snow", "width": 64, "height": 128, "aspect_ratio": [1, 2],'
+    ' "num_inference_steps": 7, "guidance_scale": 4.5, "seed": 4, "num_images": 2, "image": "'
+    + "0a"
+    * 32
+    + '",'
+    ' "strength": 0.3, "sampler": "euler", "model": "v6", "draft": true, "prompt_parts": [["hot", 2.0],'
+    ' ["dog", 1.0], ["cat", -0.5]], "chaos": 30, "stylize": 250, "raw": true, "weird": 10, "exp": 5,'
+    ' "stop": 80, "tile": true, "quality": 0.5, "hd": true, "image_prompts": [["' + "1a" * 32 + '", 1.0],'
+    ' ["' + "2a" * 32 + '", -0.5]], "image_weight": 2.0, "style_references": [["' + "3a" * 32 + '", 2.0]],'
+    ' "style_codes": [[77, 1.0]], "style_weight": 300, "character_references": [["' + "4a" * 32 + '", 1.0]],'
+    ' "character_weight": 0, "omni_references": [["' + "5a" * 32 + '", 1.0]], "omni_weight": 400,'
+    ' "loras": [["ink", 0.8]], "version": "niji 6", "unmet": ["--video"]}'
+)
+
+
+def test_a_full_row_of_an_older_version_reads_as_it_was_meant() -> None:
+    assert from_json("imagine", OLD_ROW) == FULL[0]
 
 
 def test_two_pictures_need_no_words() -> None:

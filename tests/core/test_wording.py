@@ -84,7 +84,7 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
     plain = fields_of(Prompt(text="a"))
     changes = {
         "parts": (("a", 2.0),),
-        "negative": "x",
+        "negative_prompt": "x",
         "aspect_ratio": (3, 2),
         "size": (64, 64),
         "seed": 1,
@@ -108,11 +108,11 @@ def test_every_field_of_a_prompt_has_its_place() -> None:
         "loras": (("ink", 1.0),),
         "model": "m",
         "version": "6",
-        "steps": 3,
-        "cfg": 2.0,
+        "num_inference_steps": 3,
+        "guidance_scale": 2.0,
         "sampler": "euler",
         "strength": 0.5,
-        "unmet": ("--video",),
+        "unsupported": ("--video",),
     }
     assert set(changes) == set(Prompt.__dataclass_fields__) - own
     for name, value in changes.items():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.requests import MOST_IMAGE_WEIGHT, GenerateRequest
+from core.requests import IMAGE_WEIGHT_CAP, GenerateRequest
 from vision.drawing import parameters
 
 LEAST_SIDE, LONGEST = 64, 8.0  # px and aspect that FLUX.2 takes
@@ -53,7 +53,7 @@ def _each(request: GenerateRequest, images: Mapping[str, Image.Image]) -> Iterat
 
 def pull(image_weight: float | None) -> float:
     """``--iw`` 0 to 3 → 0 to 0.6; 1 is usual, more than 3 counts as 3."""
-    return 0.2 * (1.0 if image_weight is None else min(image_weight, MOST_IMAGE_WEIGHT))
+    return 0.2 * (1.0 if image_weight is None else min(image_weight, IMAGE_WEIGHT_CAP))
 
 
 def start(pictures: list[Given], size: tuple[int, int]) -> tuple[Image.Image, float]:

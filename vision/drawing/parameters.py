@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.requests import MOST_STYLIZE, NEGATIVE_WEIGHT, GenerateRequest
+from core.requests import NEGATIVE_WEIGHT, STYLIZE_CAP, GenerateRequest
 from vision.weights.card import Card
 
 MOST_STEPS = 100
@@ -117,21 +117,22 @@ def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[s
             0.0,
             ["This model draws without guidance; `--exp` had no effect."] if request.exp else [],
         )
-    more = freedom(request.stylize) * (1 + request.exp / 100)
-    return 1 + (usual - 1) * more, 0.7 * request.exp / 100, []
+    exp = request.exp or 0
+    more = freedom(request.stylize) * (1 + exp / 100)
+    return 1 + (usual - 1) * more, 0.7 * exp / 100, []
 
 
 def freedom(stylize: int | None) -> float:
     """What ``--stylize`` multiplies guidance with: 1.5 at 0 (keeps to the words), 1 at 100, 0.4 at 1000 (the
     model's own taste)."""
-    value = USUAL_STYLIZE if stylize is None else min(stylize, MOST_STYLIZE)
+    value = USUAL_STYLIZE if stylize is None else min(stylize, STYLIZE_CAP)
     return 1.5 - 0.5 * value / 100 if value <= USUAL_STYLIZE else 1 - 0.6 * (value - 100) / 900
 
 
 def amount(weight: int | None) -> float:
     """A weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) → 0 at 0, 1 at 100, 1.5 at 1000 and
     more."""
-    value = 100 if weight is None else min(weight, MOST_STYLIZE)
+    value = 100 if weight is None else min(weight, STYLIZE_CAP)
     return value / 100 if value <= 100 else 1 + 0.5 * (value - 100) / 900
 
 
@@ -191,8 +192,8 @@ def tell(request: GenerateRequest, card: Card, name: str, *, weighs: bool, guide
         _shares(unwanted),
         ratio / NEGATIVE_WEIGHT if unwanted else 1.0,
         styled,
-        request.chaos / 100,
-        request.weird / 3000,
+        (request.chaos or 0) / 100,
+        (request.weird or 0) / 3000,
     )
     return Told(_sentence(text for text, _ in wanted), refused, wording, tuple(notes))
 

@@ -11,31 +11,14 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
-from core.requests import MAX_SEED, MOST_STYLIZE, GenerateRequest
+from core.parameters import names
+from core.requests import MAX_SEED, STYLIZE_CAP, GenerateRequest
 from vision.drawing import parameters as meaning
 from vision.drawing.generate import Drawn, Generation
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
 from vision.weights.card import Card
-
-ASKED = (  # told with the result as they were asked for
-    "prompt_parts",
-    "chaos",
-    "stylize",
-    "raw",
-    "weird",
-    "exp",
-    "stop",
-    "tile",
-    "quality",
-    "hd",
-    "style_codes",
-    "style_weight",
-    "image_weight",
-    "character_weight",
-    "omni_weight",
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +81,7 @@ def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]
     if request.draft and card.draft.lora:
         weights.setdefault(card.draft.lora, card.draft.weight)
     share = (
-        0 if request.raw else (100 if request.stylize is None else min(request.stylize, MOST_STYLIZE)) / 100
+        0 if request.raw else (100 if request.stylize is None else min(request.stylize, STYLIZE_CAP)) / 100
     )
     if card.style.lora and share:
         weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
@@ -168,15 +151,20 @@ def prepare(
         "draft": request.draft,
         "image": request.image,
         "model": model.name,
-        **{
-            name: value for name in ASKED if (value := getattr(request, name)) != getattr(type(request), name)
-        },
+        **_told(request),
     }
     return Task(
         generation,
         {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""},
         tuple(notes),
     )
+
+
+def _told(request: GenerateRequest) -> dict[str, Any]:
+    """The parameters that the result tells as they were asked for, without those that nobody asked for."""
+    known = names(type(request), lambda parameter: parameter.told)
+    asked = {name: getattr(request, name) for name in known}
+    return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:

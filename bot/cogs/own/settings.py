@@ -14,8 +14,8 @@ from bot.ui import buttons, messages
 from bot.ui.buttons import SettingButton, SettingMenu
 from bot.ui.replies import SILENT, whisper
 from core.errors import UserError
-from core.grammar.flags import VERSIONS
 from core.job import Lane
+from core.parameters import VERSIONS
 from core.preferences import MAX_OPTIONS, STYLIZE, Preferences, check_option, check_suffix
 from studio.asking.words import code
 from studio.authority import Action

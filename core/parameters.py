@@ -1,0 +1,327 @@
+"""The table of generation parameters: each is written once, as a field of ``Parameters``.
+
+A prompt (``core.grammar``) and a request (``core.requests``) both inherit these fields. What else the program
+must know of a parameter stands beside it in ``param(…)``: its flags with their values, examples and help;
+whether pictures made from another keep it; whether moderation reads it; whether it is told with the result.
+The parser, ``/help``, range checks, ``core.wording``, moderation and the buttons read it from there.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any
+
+from core.grammar.references import Loras, References
+from core.grammar.spelling import decimal
+from core.grammar.values import (
+    Aspect,
+    Choice,
+    Name,
+    OneNumberOf,
+    Real,
+    Style,
+    Switch,
+    Value,
+    Whole,
+    Words,
+)
+from core.limits import (
+    IMAGE_WEIGHT_CAP,
+    MAX_ASPECT,
+    MAX_IMAGE_WEIGHT,
+    MAX_SEED,
+    MAX_STYLIZE,
+    QUALITIES,
+    STYLIZE_CAP,
+    Weighted,
+)
+
+SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
+VERSIONS = ("1", "2", "3", "4", "5", "5.1", "5.2", "6", "6.1", "7", "8", "8.1")
+NIJI = ("4", "5", "6", "7")
+STYLES = ("raw", "4a", "4b", "4c", "cute", "scenic", "expressive", "original")  # names of Midjourney's
+SEED = Whole(0, MAX_SEED)
+SWITCH = Switch()
+
+
+class Reach(enum.Enum):
+    """How far a parameter reaches beyond the job that it was asked for."""
+
+    KEPT = "pictures made from this one keep it"
+    FIRST = "it acts on first pictures only"
+    GRID = "it acts on first pictures and, if it is typed again, on variations"
+    SHAPE = "the same, where other pictures take their shape from this one or from the button"
+    JOB = "it belongs to this job alone"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One ``--name`` that sets a parameter.
+
+    ``about`` says in a few words what it does; ``unsupported`` says why it has no effect here, and is empty
+    for all others. ``field`` is the prompt's field that it sets; ``flags_of`` fills it in.
+    """
+
+    name: str
+    about: str
+    example: str
+    value: Value = SWITCH
+    aliases: tuple[str, ...] = ()
+    unsupported: str = ""
+    field: str = ""
+
+    @property
+    def help(self) -> str:
+        """What the flag does, with the range of its values."""
+        return self.about + self.value.bounds
+
+    def typed(self, value: Any) -> str:
+        """Return the flag as its author types it for ``value``."""
+        return f"--{self.name} {self.value.write(value)}".strip()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What the program knows of one field of a prompt or a request, besides its name, type and default.
+
+    unset: a value that means the same as not asking. told: the result's parameters say what was asked.
+    moderated: moderation reads it, as it reads every field that nothing is known of.
+    """
+
+    flags: tuple[Flag, ...] = ()
+    value: Value = Value()
+    reach: Reach = Reach.KEPT
+    unset: Any = None
+    told: bool = False
+    moderated: bool = True
+
+
+def param(default: Any, *flags: Flag, value: Value | None = None, **known: Any) -> Any:
+    """Return a dataclass field with all that is known of it; ``known`` are fields of ``Parameter``.
+
+    ``default`` is MISSING where there is none; ``value`` is that of the first flag unless given.
+    """
+    value = value or (flags[0].value if flags else Value())
+    return field(default=default, metadata={"parameter": Parameter(flags, value, **known)})
+
+
+@cache
+def parameters(cls: type) -> dict[str, Parameter]:
+    """Return what is known of each field of a dataclass, by the field's name."""
+    return {item.name: item.metadata.get("parameter", Parameter()) for item in fields(cls)}
+
+
+def names(cls: type, chosen: Callable[[Parameter], bool]) -> tuple[str, ...]:
+    """Return the names of those fields of a dataclass whose parameter is ``chosen``."""
+    return tuple(name for name, parameter in parameters(cls).items() if chosen(parameter))
+
+
+def flags_of(cls: type) -> Iterator[Flag]:
+    """Yield every flag of a dataclass' fields, in their order."""
+    for name, parameter in parameters(cls).items():
+        yield from (replace(flag, field=name) for flag in parameter.flags)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What can be asked of a picture besides its words. None = not asked for: the model's card decides.
+
+    Field names are diffusers' own where it has one. Pictures are links or ``<n>`` in a prompt and SHA-256 in
+    a request. ``unsupported``: flags as typed that have no effect here, which the message tells.
+    """
+
+    aspect_ratio: tuple[int, int] | None = param(
+        None,
+        Flag(
+            "ar", f"shape, width:height, up to {MAX_ASPECT}:1", "a red house --ar 3:2", Aspect(), ("aspect",)
+        ),
+        reach=Reach.SHAPE,
+    )
+    seed: int | None = param(
+        None,
+        Flag("seed", "same seed and words, same picture", "a red house --seed 7", SEED, ("sameseed",)),
+        reach=Reach.JOB,
+    )
+    negative_prompt: str = param(
+        "",
+        Flag(
+            "no",
+            "what must not be there; the same as a part with weight -0.5",
+            "a red house --no trees, snow",
+            Words(),
+        ),
+        moderated=False,
+    )
+    chaos: int | None = param(
+        None,
+        Flag("chaos", "how different the four pictures are", "a red house --chaos 60", Whole(0, 100), ("c",)),
+        reach=Reach.GRID,
+        unset=0,
+        told=True,
+    )
+    stylize: int | None = param(
+        None,
+        Flag(
+            "stylize",
+            f"how strong the house style is; 100 is usual, over {STYLIZE_CAP} counts as {STYLIZE_CAP}",
+            "a red house --s 250",
+            Whole(0, MAX_STYLIZE),
+            ("s",),
+        ),
+        told=True,
+    )
+    raw: bool = param(
+        False,
+        Flag("raw", "less house style, closer to the words", "a red house --raw"),
+        Flag(
+            "style",
+            "`raw` is --raw; styles of Midjourney's are told of, not drawn",
+            "a red house --style raw",
+            Style(STYLES),
+        ),
+        told=True,
+    )
+    weird: int | None = param(
+        None,
+        Flag("weird", "how unusual it may get", "a red house --weird 500", Whole(0, 3000), ("w",)),
+        unset=0,
+        told=True,
+    )
+    exp: int | None = param(
+        None,
+        Flag(
+            "exp",
+            "more detail and contrast; high values go before --stylize",
+            "a red house --exp 20",
+            Whole(0, 100),
+        ),
+        unset=0,
+        told=True,
+    )
+    stop: int | None = param(
+        None,
+        Flag("stop", "stop at this per cent of the way", "a red house --stop 70", Whole(10, 100)),
+        told=True,
+    )
+    tile: bool = param(
+        False, Flag("tile", "a pattern whose opposite edges meet", "a red house --tile"), told=True
+    )
+    quality: float | None = param(
+        None,
+        Flag(
+            "quality",
+            f"time spent: {', '.join(map(decimal, QUALITIES))}",
+            "a red house --q 2",
+            OneNumberOf(QUALITIES),
+            ("q",),
+        ),
+        told=True,
+    )
+    draft: bool = param(False, Flag("draft", "fewer steps, quicker and rougher", "a red house --draft"))
+    hd: bool | None = param(
+        None,
+        Flag("hd", "a second pass at twice the size", "a red house --hd"),
+        Flag("sd", "no second pass, though your settings say --hd", "a red house --sd", Switch(False)),
+        reach=Reach.FIRST,
+        unset=False,
+        told=True,
+    )
+    image_weight: float | None = param(
+        None,
+        Flag(
+            "iw",
+            f"image prompts against words; over {IMAGE_WEIGHT_CAP} counts as {IMAGE_WEIGHT_CAP}",
+            "<1> a red house --iw 2",
+            Real(0, MAX_IMAGE_WEIGHT),
+        ),
+        reach=Reach.FIRST,
+        told=True,
+    )
+    style_references: Weighted = param(
+        (),
+        Flag(
+            "sref",
+            "pictures whose style is taken, a style code, or `random`",
+            "a red house --sref 1234",
+            References(codes=True),
+        ),
+        moderated=False,
+    )
+    style_weight: int | None = param(
+        None,
+        Flag("sw", "how strong --sref is; 100 is usual", "a red house --sref 1234 --sw 300", Whole(0, 1000)),
+        told=True,
+    )
+    character_references: Weighted = param(
+        (),
+        Flag("cref", "pictures of somebody who shall be in it", "a hero --cref <1>", References()),
+        moderated=False,
+    )
+    character_weight: int | None = param(
+        None,
+        Flag("cw", "how much of --cref; 0 is the face alone", "a hero --cref <1> --cw 0", Whole(0, 100)),
+        told=True,
+    )
+    omni_references: Weighted = param(
+        (),
+        Flag("oref", "a picture of a thing that shall be in it", "a lake --oref <1>", References()),
+        moderated=False,
+    )
+    omni_weight: int | None = param(
+        None,
+        Flag("ow", "how strong --oref is; 100 is usual", "a lake --oref <1> --ow 200", Whole(0, 1000)),
+        told=True,
+    )
+    loras: Weighted = param(
+        (),
+        Flag(
+            "lora", "a LoRA of the host's, with a weight from -2 to 2", "a red house --lora ink:0.8", Loras()
+        ),
+        moderated=False,
+    )
+    model: str | None = param(
+        None, Flag("model", "a model of the host's", "a red house --model v6", Name()), moderated=False
+    )
+    version: str | None = param(  # "7" or "niji 6": the model of Midjourney's that was asked for
+        None,
+        Flag(
+            "v",
+            "Midjourney's version, where the host has named a model so",
+            "a red house --v 6",
+            Choice(VERSIONS),
+            ("version",),
+        ),
+        Flag(
+            "niji",
+            "the anime model, where the host has named one so",
+            "a red house --niji 6",
+            Choice(NIJI, prefix="niji "),
+        ),
+        moderated=False,
+    )
+    num_inference_steps: int | None = param(
+        None, Flag("steps", "denoising steps", "a red house --steps 20", Whole(1, 100))
+    )
+    guidance_scale: float | None = param(
+        None,
+        Flag("cfg", "how strictly the words are followed", "a red house --cfg 4", Real(0, 30), ("guidance",)),
+    )
+    sampler: str | None = param(
+        None,
+        Flag("sampler", f"one of {', '.join(SAMPLERS)}", "a red house --sampler euler", Choice(SAMPLERS)),
+        moderated=False,
+    )
+    strength: float | None = param(  # 0 keeps the picture, 1 ignores it
+        None,
+        Flag(
+            "strength",
+            "how far to move from the picture given first",
+            "<1> a red house --strength 0.4",
+            Real(0, 1),
+        ),
+        reach=Reach.GRID,
+    )
+    unsupported: tuple[str, ...] = ()
