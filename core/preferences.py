@@ -1,5 +1,4 @@
-"""What a member has chosen once for all their prompts, and their own options. Pure; the rows are
-``storage.members``'."""
+"""A member's settings for all their prompts, and their own options. Pure; ``storage.members`` keeps them."""
 
 from __future__ import annotations
 
@@ -25,8 +24,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """None = not chosen. strong: what V does; else subtle. suffix: flags added to each new prompt, in the
-    place of stylize, raw, model and version. sticky: the codes of the last --sref are used again."""
+    """A member's settings; None = not chosen.
+
+    strong: V varies strongly, else subtly. suffix: flags that are added to each new prompt, in the place of
+    stylize, raw, model and version. sticky: the codes of the last --sref are used again.
+    """
 
     lane: Lane | None = None
     stealth: bool = False
@@ -42,7 +44,7 @@ class Preferences:
 
     @property
     def defaults(self) -> Prompt:
-        """As a prompt without words."""
+        """The settings as a prompt without words, for ``core.wording.with_defaults``."""
         own = (
             parse(self.suffix)
             if self.suffix
@@ -52,23 +54,28 @@ class Preferences:
 
     @classmethod
     def of_json(cls, text: str) -> Preferences:
-        """Inverse of ``to_json``; what another version wrote and this one doesn't know is left out."""
+        """Return the preferences that ``to_json`` wrote; fields of other versions are left out."""
         known = {f.name for f in fields(cls)}
         data = {name: value for name, value in json.loads(text).items() if name in known}
         return cls(**data | {"lane": Lane(data["lane"]) if data.get("lane") else None})
 
     def to_json(self) -> str:
+        """Return the settings that differ from the defaults, as a JSON object."""
         return json.dumps(
             {name: value for name, value in asdict(self).items() if value != getattr(Preferences(), name)},
             ensure_ascii=False,
         )
 
     def changed(self, **values: Any) -> Preferences:
+        """Return a copy with these settings changed."""
         return replace(self, **values)
 
 
 def check_suffix(text: str) -> str:
-    """``text`` in single spaces. PromptError for a wrong flag, and for anything but flags."""
+    """Return ``text`` in single spaces.
+
+    Raises PromptError for a wrong flag and for anything but flags, UserError for a text that is too long.
+    """
     text = " ".join(text.split())
     if len(text) > MAX_VALUE:
         raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
@@ -82,8 +89,10 @@ def check_suffix(text: str) -> str:
 
 
 def check_option(name: str, value: str | None) -> tuple[str, str]:
-    """(name, value in single spaces; "" = take it away). UserError for a name that can't be one, PromptError
-    for a value with a wrong flag."""
+    """Return (name in small letters, value in single spaces); an empty value removes the option.
+
+    Raises UserError for a name that can't be one or a value that is too long, PromptError for a wrong flag.
+    """
     name = name.strip().lower().lstrip("-\u2014\u2013")
     if not _NAME.fullmatch(name):
         raise UserError(
@@ -101,7 +110,7 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
 
 
 def spell_out(source: str, options: Mapping[str, str]) -> str:
-    """``source`` with each own option in the place of its name: its flags there, its words and pictures
+    """Return ``source`` with each own option written out: its flags in its place, its words and pictures
     behind the prompt's own."""
     if not options:
         return source
@@ -123,8 +132,10 @@ def spell_out(source: str, options: Mapping[str, str]) -> str:
 
 
 def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -> list[Prompt]:
-    """Every prompt that ``source`` stands for, sets in braces and own options written out, ``--repeat`` not.
-    PromptError when they are more than ``limit`` jobs."""
+    """Return every prompt that ``source`` stands for: sets in braces and own options are written out.
+
+    ``--repeat`` isn't, but counts. Raises PromptError for more than ``limit`` jobs.
+    """
     found = []
     for one in expand(source, limit):
         spelled = spell_out(one, options)

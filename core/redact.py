@@ -1,5 +1,4 @@
-"""Takes secrets out of text that is written down or told to somebody: tokens by their shape, and whatever
-values are known. Pure."""
+"""Replaces secrets in text that is logged or shown: tokens by their shape, and known values. Pure."""
 
 from __future__ import annotations
 
@@ -23,17 +22,18 @@ _SHAPES = (
 
 
 class Redactor:
-    """``values``: texts that must not be seen, such as the host's tokens. More may be added while it is in
-    use."""
+    """Replaces known values, such as the host's tokens, and whatever looks like a token."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: set[str] = set()
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
+        """Redact these values from now on; shorter ones than SHORTEST are ignored."""
         self._values |= {value for value in values if len(value) >= SHORTEST}
 
     def drop(self, values: Iterable[str]) -> None:
+        """Let these values be seen again."""
         self._values -= set(values)
 
     def __call__(self, text: str) -> str:
@@ -45,11 +45,12 @@ class Redactor:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Takes them out of the finished line, tracebacks included."""
+    """Formats log records and redacts the finished text, tracebacks included."""
 
     def __init__(self, form: str, redact: Redactor) -> None:
         super().__init__(form)
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record's text without secrets."""
         return self._redact(super().format(record))

@@ -22,6 +22,7 @@ class Loras(Value):
     """((name, weight -2..2), …), written ``ink:0.8``; given twice, they add up."""
 
     def read(self, flag: str, text: str) -> Weighted:
+        """Return the pairs; a name without a weight has 1."""
         return tuple(self._one(flag, token) for token in text.replace(",", " ").split())
 
     def _one(self, flag: str, token: str) -> tuple[str, float]:
@@ -35,12 +36,15 @@ class Loras(Value):
         return match["what"], weight
 
     def join(self, first: Weighted, second: Weighted) -> Weighted:
+        """Return the pairs of both."""
         return first + second
 
     def write(self, value: Weighted) -> str:
+        """Return the pairs as typed, ``ink:0.8 wet``."""
         return write_weighted(value, ":")
 
     def check(self, name: str, value: Weighted) -> None:
+        """Refuse names that can't be configured and weights out of range."""
         for lora, weight in value:
             if not _LORA_NAME.fullmatch(lora):
                 raise UserError(
@@ -61,6 +65,7 @@ class References(Value):
     lowest: float = 0.0
 
     def read(self, flag: str, text: str) -> Weighted:
+        """Return the pairs; a picture without a weight has 1."""
         return tuple(self._one(flag, token) for token in text.replace(", ", " ").split())
 
     def _one(self, flag: str, token: str) -> tuple[str, float]:
@@ -85,12 +90,15 @@ class References(Value):
         return str(int(code)), weight
 
     def join(self, first: Weighted, second: Weighted) -> Weighted:
+        """Return the pairs of both."""
         return first + second
 
     def write(self, value: Weighted) -> str:
+        """Return the pairs as typed, ``<1>::2 <2>``."""
         return write_weighted(value)
 
     def check(self, name: str, value: Weighted) -> None:
+        """Refuse too many pictures and weights out of range."""
         if len(value) > MAX_REFERENCES:
             raise UserError(f"`{name}` has {len(value)} pictures; it takes up to {MAX_REFERENCES}.")
         for sha256, weight in value:
@@ -98,6 +106,7 @@ class References(Value):
             within(name, weight, self.lowest, MAX_WEIGHT)
 
     def pictures(self, value: Weighted) -> tuple[str, ...]:
+        """Return every picture."""
         return tuple(sha256 for sha256, _ in value)
 
 
@@ -105,6 +114,7 @@ class StyleCodes(Value):
     """((style code, weight), …) of a request."""
 
     def check(self, name: str, value: tuple[tuple[int, float], ...]) -> None:
+        """Refuse codes and weights out of range."""
         for code, weight in value:
             within(name, code, 0, MAX_SEED)
             within(name, weight, 0, MAX_WEIGHT)
@@ -114,9 +124,11 @@ class Picture(Value):
     """The SHA-256 of one picture of a request, or None."""
 
     def check(self, name: str, value: str | None) -> None:
+        """Refuse anything but a SHA-256, with ValueError."""
         check_sha256(name, *self.pictures(value))
 
     def pictures(self, value: str | None) -> tuple[str, ...]:
+        """Return the picture, if there is one."""
         return () if value is None else (value,)
 
 
@@ -124,9 +136,11 @@ class Pictures(Value):
     """The SHA-256 of several pictures of a request."""
 
     def check(self, name: str, value: tuple[str, ...]) -> None:
+        """Refuse anything but SHA-256, with ValueError."""
         check_sha256(name, *value)
 
     def pictures(self, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Return every picture."""
         return value
 
 

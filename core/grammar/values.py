@@ -67,12 +67,15 @@ class Switch(Value):
     bare: Any = True
 
     def read(self, flag: str, text: str) -> Any:
+        """Refuse any text: the flag takes none."""
         raise PromptError(f"`--{flag}` takes no value, but `{short(text)}` follows it. Flags come last.")
 
     def writes(self, value: Any) -> bool:
+        """Return whether ``value`` is what the flag means."""
         return value is self.bare
 
     def write(self, value: Any) -> str:
+        """Return no text."""
         return ""
 
 
@@ -89,9 +92,11 @@ class Whole(Value):
 
     @property
     def bounds(self) -> str:
+        """The range, as a flag's help tells it."""
         return f", {self.low:g} to {self.high:.10g}"
 
     def read(self, flag: str, text: str) -> float:
+        """Return the number; whole numbers have at most 20 digits."""
         number = self.convert(text) if self.form.fullmatch(text) else None
         if number is None or not self.low <= number <= self.high:
             raise PromptError(
@@ -100,9 +105,11 @@ class Whole(Value):
         return number
 
     def writes(self, value: float | None) -> bool:
+        """Return whether there is a number, 0 too."""
         return value is not None
 
     def check(self, name: str, value: float | None) -> None:
+        """Refuse a number outside the range."""
         if value is not None:
             within(name, value, self.low, self.high, self.unit)
 
@@ -116,6 +123,7 @@ class Real(Whole):
     convert: ClassVar[Callable[[str], float]] = float
 
     def write(self, value: float) -> str:
+        """Return the shortest plain decimal."""
         return decimal(value)
 
 
@@ -126,15 +134,18 @@ class OneNumberOf(Value):
     numbers: tuple[float, ...]
 
     def read(self, flag: str, text: str) -> float:
+        """Return the number if it is one of those."""
         number = Real(min(self.numbers), max(self.numbers)).read(flag, text)
         if number not in self.numbers:
             raise PromptError(f"`--{flag}` is `{short(text)}`; it takes {self._listed()}.")
         return number
 
     def write(self, value: float) -> str:
+        """Return the shortest plain decimal."""
         return decimal(value)
 
     def check(self, name: str, value: float | None) -> None:
+        """Refuse any other number."""
         if value is not None and value not in self.numbers:
             raise UserError(f"`{name}` is {value:g}; it takes {self._listed()}.")
 
@@ -152,9 +163,11 @@ class Choice(Value):
 
     @property
     def bare(self) -> str | None:
+        """The prefix alone, where there is one."""
         return self.prefix.strip() or None
 
     def read(self, flag: str, text: str) -> str:
+        """Return the word in small letters, behind the prefix."""
         word = text.lower()
         if word not in self.words:
             raise PromptError(
@@ -163,9 +176,11 @@ class Choice(Value):
         return self.prefix + word
 
     def writes(self, value: str | None) -> bool:
+        """Return whether ``value`` is one of this flag's."""
         return bool(value) and (value == self.bare or value in [self.prefix + word for word in self.words])
 
     def write(self, value: str) -> str:
+        """Return the word without the prefix."""
         return value.removeprefix(self.prefix.strip()).strip()
 
 
@@ -176,6 +191,7 @@ class Style(Value):
     words: tuple[str, ...]
 
     def read(self, flag: str, text: str) -> bool | None:
+        """Return True for "raw", None for any other style."""
         word = text.lower()
         close = "" if word in self.words else hint(word, self.words, cutoff=0.75)
         if close or not (word in self.words or _STYLE_CODE.fullmatch(text)):
@@ -185,6 +201,7 @@ class Style(Value):
         return True if word == "raw" else None
 
     def writes(self, value: bool) -> bool:
+        """Return False: ``--raw`` says the same and is written."""
         return False  # `--raw` is written
 
 
@@ -192,15 +209,18 @@ class Aspect(Value):
     """A shape (w, h) of whole numbers."""
 
     def read(self, flag: str, text: str) -> tuple[int, int]:
+        """Return (w, h) of ``3:2`` or ``3x2``."""
         w, h = _pair(flag, text, "[:x]", 1, 10_000, "3:2")
         if max(w / h, h / w) > MAX_ASPECT:
             raise PromptError(f"`--{flag}` is `{w}:{h}`; it takes 1:{MAX_ASPECT} to {MAX_ASPECT}:1.")
         return w, h
 
     def write(self, value: tuple[int, int]) -> str:
+        """Return ``w:h``."""
         return f"{value[0]}:{value[1]}"
 
     def check(self, name: str, value: tuple[int, int] | None) -> None:
+        """Refuse a shape over MAX_ASPECT to 1."""
         if value is None:
             return
         w, h = value
@@ -218,9 +238,11 @@ class Size(Value):
     high: int
 
     def read(self, flag: str, text: str) -> tuple[int, int]:
+        """Return (width, height) of ``768x512``."""
         return _pair(flag, text, "x", self.low, self.high, "768x512")
 
     def write(self, value: tuple[int, int]) -> str:
+        """Return ``widthxheight``."""
         return f"{value[0]}x{value[1]}"
 
 
@@ -228,12 +250,15 @@ class Words(Value):
     """Words as they are meant, without escapes; given twice, they stand side by side."""
 
     def read(self, flag: str, text: str) -> str:
+        """Return the words that are meant."""
         return plain(text)
 
     def join(self, first: str, second: str) -> str:
+        """Return both, separated by a comma."""
         return f"{first}, {second}"
 
     def write(self, value: str) -> str:
+        """Return the words with everything escaped that would mean something."""
         return escape(value)
 
 
@@ -243,9 +268,11 @@ class Code(Value):
     bare = ""
 
     def read(self, flag: str, text: str) -> str:
+        """Return the code in single spaces, safe between backticks."""
         return " ".join(text.replace("`", "").split())[:200]
 
     def writes(self, value: str | None) -> bool:
+        """Return whether there is a code, an empty one too."""
         return value is not None
 
 
@@ -253,6 +280,7 @@ class Name(Value):
     """A name that the host has set up; whether there is one is for others to know."""
 
     def read(self, flag: str, text: str) -> str:
+        """Return the name as typed."""
         if not _NAME.fullmatch(text):
             raise PromptError(f"`--{flag}` is `{short(text)}`; it takes a name that the host has set up.")
         return text
