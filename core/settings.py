@@ -7,13 +7,13 @@ env-example``).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.setting_values import device_list, ids, named, on_or_off, one_of, path, text, whole
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo" / "models"
@@ -40,72 +40,8 @@ PROFILES: dict[str, dict[str, str]] = {
 }
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _path(value: str) -> Path:
-    return Path(value).expanduser()
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if not value.lstrip("-").isdigit() or not low <= int(value) <= high:
-            raise ValueError(f"takes a whole number from {low} to {high}")
-        return int(value)
-
-    return read
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value.lower() not in allowed:
-            raise ValueError(f"takes one of: {', '.join(allowed)}")
-        return value.lower()
-
-    return read
-
-
-def _ids(value: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in value.split(",") if part.strip()]
-    if not all(part.isdigit() for part in parts):
-        raise ValueError("takes Discord ids (digits), separated by commas")
-    return tuple(int(part) for part in parts)
-
-
-def _flag(value: str) -> bool:
-    if value.lower() not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
-        raise ValueError("takes on or off")
-    return value.lower() in ("1", "true", "yes", "on")
-
-
-def _devices(value: str) -> tuple[str, ...]:
-    parts = tuple(part.strip().lower() for part in value.split(",") if part.strip())
-    for part in parts:
-        name, _, index = part.partition(":")
-        if name not in ("auto", "cpu", "cuda", "mps", "xpu") or (index and not index.isdigit()):
-            raise ValueError("takes auto, or devices such as cpu, cuda:0,cuda:1")
-    return parts or ("auto",)
-
-
-def _names(value: str) -> dict[str, str]:
-    """name → what it stands for, of "name=value, name2=value2"."""
-    named: dict[str, str] = {}
-    for part in (part.strip() for part in value.split(",") if part.strip()):
-        name, _, spec = (piece.strip() for piece in part.partition("="))
-        if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:
-            raise ValueError(
-                "takes name=value pairs separated by commas; a name has letters, digits, '.', '_', '+'"
-                " and '-'"
-            )
-        if name.lower() in (known.lower() for known in named):
-            raise ValueError(f"has the name {name} twice")
-        named[name] = spec
-    return named
-
-
 def _set(
-    default: str, help: str, read: Callable[[str], Any] = _text, *, group: str, secret: bool = False
+    default: str, help: str, read: Callable[[str], Any] = text, *, group: str, secret: bool = False
 ) -> Any:
     return field(
         repr=not secret,
@@ -119,29 +55,27 @@ class Settings:
 
     discord_token: str = _set("", "bot token; empty = the sandbox in a browser", group="Discord", secret=True)
     owner_ids: tuple[int, ...] = _set(
-        "", "user ids that may administer everywhere, besides the application's owner", _ids, group="Discord"
+        "", "user ids that may administer everywhere, besides the application's owner", ids, group="Discord"
     )
     home_guild_ids: tuple[int, ...] = _set(
         "",
         "servers whose managers may pause the whole queue; empty = a bot's only server",
-        _ids,
+        ids,
         group="Discord",
     )
 
-    data_dir: Path = _set(
-        "data", "folder of the database, pictures, backups and logs", _path, group="Storage"
-    )
+    data_dir: Path = _set("data", "folder of the database, pictures, backups and logs", path, group="Storage")
     database_url: str = _set(
         "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
     )
     disk_floor_mb: int = _set(
-        "500", "no new job below this much free disk space, in MB", _whole(0, 10**6), group="Storage"
+        "500", "no new job below this much free disk space, in MB", whole(0, 10**6), group="Storage"
     )
 
     model_profile: str = _set(
         "demo",
         "ready set of models: demo, small (4-8 GB card), large (16-24 GB card)",
-        _one_of(*PROFILES),
+        one_of(*PROFILES),
         group="Models",
     )
     image_model: str = _set(
@@ -154,19 +88,19 @@ class Settings:
         "",
         "more of them for --model: name=id@revision, …; one named v6 or niji is what --v 6 or --niji"
         " asks for",
-        _names,
+        named,
         group="Models",
     )
     loras: dict[str, str] = _set(
         "",
         "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas",
-        _names,
+        named,
         group="Models",
     )
     tiny_vaes: dict[str, str] = _set(
         "",
         "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …",
-        _names,
+        named,
         group="Models",
     )
     clip_model: str = _set(
@@ -187,57 +121,57 @@ class Settings:
         group="Models",
     )
     allow_download: bool = _set(
-        "on", "fetch missing models from Hugging Face at first use", _flag, group="Models"
+        "on", "fetch missing models from Hugging Face at first use", on_or_off, group="Models"
     )
     hf_token: str = _set("", "Hugging Face token, for gated models", group="Models", secret=True)
 
     devices: tuple[str, ...] = _set(
-        "auto", "one worker each: auto, cpu, or cuda:0,cuda:1", _devices, group="Hardware"
+        "auto", "one worker each: auto, cpu, or cuda:0,cuda:1", device_list, group="Hardware"
     )
     dtype: str = _set(
         "auto",
         "auto, float32, bfloat16 or float16",
-        _one_of("auto", "float32", "bfloat16", "float16"),
+        one_of("auto", "float32", "bfloat16", "float16"),
         group="Hardware",
     )
     offload: str = _set(
         "auto",
         "weights on the CPU between steps: auto, none, model, sequential",
-        _one_of("auto", "none", "model", "sequential"),
+        one_of("auto", "none", "model", "sequential"),
         group="Hardware",
     )
     cpu_threads: int = _set(
-        "0", "threads of a CPU worker; 0 = measured choice", _whole(0, 256), group="Hardware"
+        "0", "threads of a CPU worker; 0 = measured choice", whole(0, 256), group="Hardware"
     )
     compile: str = _set(
         "off",
         "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; models load longer",
-        _one_of("off", "auto", "on"),
+        one_of("off", "auto", "on"),
         group="Hardware",
     )
     exact: bool = _set(
         "off",
         "pictures that are the same bit for bit, whoever shares the pass they are drawn in; slower",
-        _flag,
+        on_or_off,
         group="Hardware",
     )
 
-    user_running: int = _set("3", "jobs of one member running at once", _whole(1, 100), group="Limits")
-    user_waiting: int = _set("10", "jobs of one member waiting", _whole(1, 10_000), group="Limits")
-    guild_waiting: int = _set("200", "jobs of one server waiting", _whole(1, 100_000), group="Limits")
-    max_upload_mb: int = _set("10", "largest picture that is taken in, in MB", _whole(1, 100), group="Limits")
+    user_running: int = _set("3", "jobs of one member running at once", whole(1, 100), group="Limits")
+    user_waiting: int = _set("10", "jobs of one member waiting", whole(1, 10_000), group="Limits")
+    guild_waiting: int = _set("200", "jobs of one server waiting", whole(1, 100_000), group="Limits")
+    max_upload_mb: int = _set("10", "largest picture that is taken in, in MB", whole(1, 100), group="Limits")
 
     moderation: str = _set(
         "standard",
         "where a server has set nothing: off, standard (sexual content only in age-restricted channels),"
         " strict (nowhere)",
-        _one_of("off", "standard", "strict"),
+        one_of("off", "standard", "strict"),
         group="Moderation",
     )
     moderation_pictures: str = _set(
         "spoiler",
         "standard: what becomes of pictures the classifier objects to: spoiler or block",
-        _one_of("spoiler", "block"),
+        one_of("spoiler", "block"),
         group="Moderation",
     )
     nsfw_model: str = _set(
@@ -249,49 +183,57 @@ class Settings:
     ai_mark: bool = _set(
         "on",
         "pictures say in their metadata that a model made them (IPTC); the EU asks for it",
-        _flag,
+        on_or_off,
         group="Privacy",
     )
     picture_parameters: bool = _set(
-        "on", "PNG files carry prompt, seed and settings, as other programs read them", _flag, group="Privacy"
+        "on",
+        "PNG files carry prompt, seed and settings, as other programs read them",
+        on_or_off,
+        group="Privacy",
     )
     retention_days: int = _set(
         "0",
         "days that jobs and their pictures are kept; 0 = until their author deletes them",
-        _whole(0, 36_500),
+        whole(0, 36_500),
         group="Privacy",
     )
     upload_days: int = _set(
         "30",
         "days that pictures people sent are kept while no job uses them",
-        _whole(1, 36_500),
+        whole(1, 36_500),
         group="Privacy",
     )
     backup_days: int = _set(
-        "14", "days that backups are kept, deleted data in them", _whole(1, 3650), group="Privacy"
+        "14", "days that backups are kept, deleted data in them", whole(1, 3650), group="Privacy"
     )
 
     log_level: str = _set(
-        "info", "debug, info, warning or error", _one_of("debug", "info", "warning", "error"), group="Running"
+        "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
     )
     grace_seconds: int = _set(
-        "20", "time to finish running jobs at shutdown, in seconds", _whole(0, 600), group="Running"
+        "20", "time to finish running jobs at shutdown, in seconds", whole(0, 600), group="Running"
     )
     metrics_port: int = _set(
         "0",
         "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off",
-        _whole(0, 65535),
+        whole(0, 65535),
         group="Running",
     )
     sandbox_port: int = _set(
-        "0", "port of the sandbox page on 127.0.0.1; 0 = a free one", _whole(0, 65535), group="Running"
+        "0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535), group="Running"
     )
-    open_browser: bool = _set("on", "open the sandbox page where there is a desktop", _flag, group="Running")
+    open_browser: bool = _set(
+        "on", "open the sandbox page where there is a desktop", on_or_off, group="Running"
+    )
 
     @property
-    def database(self) -> str:
-        """The SQLAlchemy address really used."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'atelier.db').resolve()}"
+    def database(self) -> str | Path:
+        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
+
+        It stays a path because an address can't name every path: the database ends at a ``?`` there.
+        """
+        return self.database_url or (self.data_dir / "atelier.db").resolve()
 
     @property
     def models(self) -> dict[str, str]:

@@ -112,10 +112,12 @@ def _models(settings, arguments) -> int:
 
 
 def _database_file(settings) -> Path:
-    prefix = "sqlite:///"
-    if not settings.database.startswith(prefix):
+    from storage.engine import sqlite_path
+
+    path = sqlite_path(settings.database)
+    if path is None:
         raise StorageError("this is for SQLite; use your database server's own tools.")
-    return Path(settings.database.removeprefix(prefix))
+    return path
 
 
 def _backup(settings, arguments) -> int:

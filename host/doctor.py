@@ -117,7 +117,8 @@ async def _database(settings: Settings) -> Check:
 
     try:
         async with open_database(settings.database, settings.data_dir / "backups"):
-            return Check("Database", True, settings.database.partition("@")[2] or settings.database)
+            address = str(settings.database)
+            return Check("Database", True, address.rpartition("@")[2] if "://" in address else address)
     except AtelierError as error:
         return Check(
             "Database",

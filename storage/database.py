@@ -188,17 +188,17 @@ def _run_all(connection: sa.Connection, batch: list[Work[Any]]) -> list[Any]:
 
 
 @asynccontextmanager
-async def open_database(url: str, backup_dir: Path | None) -> AsyncIterator[Database]:
-    """The database at ``url``, of this program's schema. StorageError says in one sentence what stands in the
-    way: another process uses it, it is damaged, or it was written by a newer Atelier."""
-    path = sqlite_path(url)
+async def open_database(address: str | Path, backup_dir: Path | None) -> AsyncIterator[Database]:
+    """The database at ``address``, of this program's schema. StorageError says in one sentence what stands in
+    the way: another process uses it, it is damaged, or it was written by a newer Atelier."""
+    path = sqlite_path(address)
     lock = sqlite_file.ProcessLock(path) if path else None
     if lock is not None:
         await asyncio.to_thread(lock.acquire)
     try:
         if path is not None and path.exists():
             await asyncio.to_thread(sqlite_file.check, path, backup_dir)
-        engine = create_engine(url)
+        engine = create_engine(address)
         try:
             with _our_errors():
                 async with engine.execution_options(**WRITES).begin() as connection:

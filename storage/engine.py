@@ -25,9 +25,14 @@ PRAGMAS = (
 WRITES = {"writes": True}  # the execution option of a transaction that writes
 
 
-def sqlite_path(url: str) -> Path | None:
-    """The SQLite file that ``url`` names, None for another database. StorageError for one in memory."""
-    parsed = make_url(url)
+def sqlite_path(address: str | Path) -> Path | None:
+    """The SQLite file that an address (SQLAlchemy's, or its path) names, None for another database.
+
+    StorageError for one in memory.
+    """
+    if isinstance(address, Path):
+        return address
+    parsed = make_url(address)
     if parsed.get_backend_name() != "sqlite":
         return None
     if not parsed.database or parsed.database == ":memory:":
@@ -35,9 +40,9 @@ def sqlite_path(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def create_engine(url: str) -> AsyncEngine:
+def create_engine(address: str | Path) -> AsyncEngine:
     """An engine with connections for ``READERS`` and one writer. ``sqlite:///`` is driven by aiosqlite."""
-    path = sqlite_path(url)
+    path = sqlite_path(address)
     options: dict[str, Any] = {
         "pool_size": READERS + 1,
         "max_overflow": 0,
@@ -45,7 +50,7 @@ def create_engine(url: str) -> AsyncEngine:
         "hide_parameters": True,  # they hold prompts
     }
     if path is None:
-        return create_async_engine(url, pool_pre_ping=True, **options)
+        return create_async_engine(str(address), pool_pre_ping=True, **options)
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
         pool_reset_on_return=None,  # every transaction here is ended where it was begun

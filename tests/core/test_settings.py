@@ -14,7 +14,7 @@ def test_without_any_setting_everything_has_a_default() -> None:
     settings = load({}, NOWHERE)
     assert settings.model_profile == "demo"
     assert settings.models["image"] == PROFILES["demo"]["IMAGE_MODEL"]
-    assert settings.database.startswith("sqlite:///")
+    assert settings.database == Path("data/atelier.db").resolve()
 
 
 def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
@@ -31,6 +31,17 @@ def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
         load(wrong, NOWHERE)
     assert len(caught.value.problems) == len(wrong)
     assert all(any(name in line for line in caught.value.problems) for name in wrong)
+
+
+@pytest.mark.parametrize("value", ["--5", "²", "5_0", "٣", "5.0", "9" * 5000], ids=lambda v: v[:4])
+def test_only_plain_digits_are_a_whole_number(value: str) -> None:
+    for name, words in (
+        ("DISK_FLOOR_MB", "takes a whole number from 0 to 1000000"),
+        ("OWNER_IDS", "takes D"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load({name: value}, NOWHERE)
+        assert f"{name}={value}: {words}" in str(caught.value)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.settings import ROOT, load
 from storage.database import open_database
 
@@ -37,6 +39,17 @@ async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(
     assert restored.returncode == 0, restored.stderr
     async with open_database(settings.database, tmp_path / "backups"):
         pass
+
+
+@pytest.mark.parametrize("name", ["what?now", "a#b", "50%25", "a b"])
+async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tmp_path, name: str) -> None:
+    settings = load({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")
+    async with open_database(settings.database, settings.data_dir / "backups"):
+        pass
+    assert (tmp_path / name / "atelier.db").is_file() and [path.name for path in tmp_path.iterdir()] == [name]
+    made = _atelier(tmp_path / name, "backup")
+    assert made.returncode == 0, made.stderr
+    assert len(list((tmp_path / name / "backups").iterdir())) == 1
 
 
 def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:

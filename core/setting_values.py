@@ -1,0 +1,83 @@
+"""How the text of a setting becomes its value. Each reader raises ValueError, which says what is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_ID = re.compile(r"\d{1,20}", re.ASCII)
+
+
+def text(value: str) -> str:
+    """Return the text as it is."""
+    return value
+
+
+def path(value: str) -> Path:
+    """Return a path, with ``~`` for the home folder."""
+    return Path(value).expanduser()
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers in ``low``..``high``."""
+
+    def read(value: str) -> int:
+        if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
+            raise ValueError(f"takes a whole number from {low} to {high}")
+        return int(value)
+
+    return read
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """Return a reader of one of these words, in any case."""
+
+    def read(value: str) -> str:
+        if value.lower() not in allowed:
+            raise ValueError(f"takes one of: {', '.join(allowed)}")
+        return value.lower()
+
+    return read
+
+
+def ids(value: str) -> tuple[int, ...]:
+    """Return Discord ids, of digits separated by commas."""
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(_ID.fullmatch(part) for part in parts):
+        raise ValueError("takes Discord ids (digits), separated by commas")
+    return tuple(int(part) for part in parts)
+
+
+def on_or_off(value: str) -> bool:
+    """Return whether a switch is on."""
+    if value.lower() not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+        raise ValueError("takes on or off")
+    return value.lower() in ("1", "true", "yes", "on")
+
+
+def device_list(value: str) -> tuple[str, ...]:
+    """Return the devices in small letters; ``auto`` where none is named."""
+    parts = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    for part in parts:
+        name, _, index = part.partition(":")
+        if name not in ("auto", "cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
+            raise ValueError("takes auto, or devices such as cpu, cuda:0,cuda:1")
+    return parts or ("auto",)
+
+
+def named(value: str) -> dict[str, str]:
+    """Return name → what it stands for, of "name=value, name2=value2"."""
+    found: dict[str, str] = {}
+    for part in (part.strip() for part in value.split(",") if part.strip()):
+        name, _, spec = (piece.strip() for piece in part.partition("="))
+        if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:
+            raise ValueError(
+                "takes name=value pairs separated by commas; a name has letters, digits, '.', '_', '+'"
+                " and '-'"
+            )
+        if name.lower() in (known.lower() for known in found):
+            raise ValueError(f"has the name {name} twice")
+        found[name] = spec
+    return found
