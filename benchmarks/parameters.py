@@ -76,7 +76,7 @@ class Pack:
 
     def see(self, images: list[Image.Image]) -> torch.Tensor:
         """(N, D), unit length."""
-        return self.models.get("clip").images(images).float()
+        return self.models.get("clip").embed_images(images).float()
 
 
 class Counter(Reporter):

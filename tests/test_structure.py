@@ -100,9 +100,6 @@ NOT_YET: dict[str, set[str]] = {
         "vision.capabilities.upscale",
         "vision.drawing.checkpoint",
         "vision.image_model.seamless",
-        "vision.protocol",
-        "vision.reporter",
-        "vision.safety",
     },
     "loads of studio": {
         "aiohttp",

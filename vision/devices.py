@@ -14,11 +14,13 @@ log = logging.getLogger(__name__)
 
 # weights × this must fit, or they are offloaded: activations, the decoder and the allocator's slack want room
 MARGIN = 1.25
-SMALL = 200 * 2**20  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
+SMALL_MODEL = (
+    200 * 2**20
+)  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
 
 
 def name(device: str) -> str:
-    """The card's or the processor's name."""
+    """Return the name of the GPU or processor."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
@@ -29,7 +31,7 @@ def name(device: str) -> str:
 
 
 def memory(device: str) -> tuple[int, int]:
-    """(free, total) bytes."""
+    """Return (free, total) bytes of the device's memory."""
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)
     host = psutil.virtual_memory()
@@ -37,8 +39,8 @@ def memory(device: str) -> tuple[int, int]:
 
 
 def room(device: torch.device) -> int | None:
-    """Bytes that new tensors can have, in what the allocator keeps and outside of it. None where nobody can
-    say what a pass takes."""
+    """Return the bytes that new tensors can have, inside and outside of what the allocator keeps; None off
+    CUDA, where nothing tells what a pass takes."""
     if device.type != "cuda":
         return None
     return (
@@ -49,8 +51,8 @@ def room(device: torch.device) -> int | None:
 
 
 def choose_dtype(device: str, setting: str) -> torch.dtype:
-    """ "auto": float32 on a CPU (half types are slow or unsupported there), else bfloat16 where the card has
-    it, else float16."""
+    """Return the dtype of weights. setting "auto": float32 on a CPU (half types are slow or unsupported
+    there), else bfloat16 where the GPU has it, else float16."""
     if setting != "auto":
         return getattr(torch, setting)
     if device == "cpu":
@@ -61,8 +63,8 @@ def choose_dtype(device: str, setting: str) -> torch.dtype:
 
 
 def choose_offload(device: str, setting: str, weights: int) -> str:
-    """ "auto": weights stay on the device when ``weights`` bytes fit with a margin, else "model". A CPU never
-    offloads."""
+    """Return "none", "model" or "sequential". setting "auto": weights stay on the device when ``weights``
+    bytes fit with a margin, else "model". A CPU never offloads."""
     if device == "cpu" or device.startswith("mps"):
         return "none"
     if setting != "auto":
@@ -72,24 +74,24 @@ def choose_offload(device: str, setting: str, weights: int) -> str:
 
 
 def choose_threads(setting: int, weights: int) -> int:
-    """CPU threads for a model of ``weights`` bytes. Small models: one; OpenMP waits at barriers, and beside
-    another busy process
+    """Return the CPU threads for a model of ``weights`` bytes. setting: 0 = choose.
 
-    two threads were 4 to 40 times slower than one. Larger ones: every physical core.
+    A small model gets one: OpenMP waits at barriers, and beside another busy process two threads were 4 to 40
+    times slower than one. A larger one gets every physical core.
     """
     if setting:
         return setting
-    return 1 if weights < SMALL else max(1, psutil.cpu_count(logical=False) or 1)
+    return 1 if weights < SMALL_MODEL else max(1, psutil.cpu_count(logical=False) or 1)
 
 
 def is_roomy(device: str) -> bool:
-    """Whether a thread can work beside the passes of a model that runs now: on a card, or where the passes
-    leave a core idle."""
+    """Return whether a thread can work beside the passes of a model: on a GPU, or where the passes leave a
+    core idle."""
     return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA's, MPS's, or the CPU allocator's."""
+    """Return whether the error is CUDA's, MPS's or the CPU allocator's for too little memory."""
     text = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError)
@@ -98,7 +100,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_sticky(error: BaseException) -> bool:
-    """A CUDA error after which every later call of this process fails too."""
+    """Return whether this is a CUDA error after which every later call of this process fails too."""
     if isinstance(error, torch.OutOfMemoryError):
         return False
     text = str(error)
@@ -111,7 +113,8 @@ def is_sticky(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Give cached memory back. Call it outside an ``except`` block: the traceback holds tensors."""
+    """Give cached memory back to the device. Call it outside an ``except`` block: the traceback holds
+    tensors."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

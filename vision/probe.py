@@ -1,5 +1,5 @@
-"""``python -m vision.probe devices`` and ``… load JSON``: looks at devices and tries models in a process that
-may die; prints JSON lines."""
+"""Looks at devices and tries models in a process that may die: ``python -m vision.probe devices`` and ``…
+load JSON`` print JSON lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def devices() -> list[dict]:
-    """Every device torch sees here: name and memory in bytes."""
+    """Return every device that torch sees here, with its name and its memory in bytes."""
     import torch
 
     from vision import devices
@@ -26,8 +26,10 @@ def devices() -> list[dict]:
 
 
 def load(call: dict) -> None:
-    """Load each configured model; one line {"role", "problem", "seconds"} as it is known. Roles: see
-    describe.describe_models."""
+    """Load each configured model, and print a line {"role", "problem", "seconds"} as soon as it is known.
+
+    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``.
+    """
     import time
     from dataclasses import replace
 
@@ -63,7 +65,7 @@ def load(call: dict) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Entry point; see the module's first line."""
+    """Print the devices, or load the models of the given configuration. arguments: of the command line."""
     if arguments[:1] == ["load"]:
         load(json.loads(arguments[1]))
     else:

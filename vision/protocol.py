@@ -1,11 +1,12 @@
-"""What the bot's process and a worker process say to each other over one duplex pipe. Loads no torch.
+"""The messages between the parent process and a worker process, over one duplex pipe. Loads no torch.
 
 Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one
-``Run`` at a time unless its ``Ready.slots`` says more; it answers each ``Run`` with exactly one of Done,
+``Run`` at a time unless its ``Ready.slots`` says more, and answers each ``Run`` with exactly one of Done,
 Stopped or Broke.
 
-A worker that says nothing about any of its runs for longer than a step may take is killed; LoadingModel, said
-before a model is loaded, gives it more time. It may let one run wait while it steps others, up to an hour.
+A worker that sends nothing about any of its runs for longer than a step may take is killed; LoadingModel,
+sent before a model is loaded, gives it more time. It may let one run wait while it steps others, for up to an
+hour.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from core.events import Output
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """How a worker is to run. models: role (image, clip, caption, vit) → model. cache_dir: downloads and
-    measurements.
-    image_models, loras: what members may choose, name → model or LoRA. exact: pictures that are the same bit
-    for bit, whoever shares a pass.
-    ip_adapter: folder, empty = none. tiny_vaes: name of a family → decoder of its drafts. compile: off, auto
-    or on."""
+    """How a worker is to run.
+
+    models: role (image, clip, caption, vit, segment) → model, as in the settings. cache_dir: the folder for
+    downloads and measurements. image_models, loras: what members may choose, name → model or LoRA. exact:
+    make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder, "" = none. tiny_vaes:
+    name of a family → decoder of its drafts. compile: "off", "auto" or "on".
+    """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
     models: dict[str, str]
@@ -47,8 +49,8 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class Run:
-    """Do this. request: JSON of ``core.requests``. paths: SHA-256 → file of every picture the request
-    names."""
+    """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
+    picture that the request names."""
 
     job_id: str
     kind: str
@@ -58,14 +60,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Stop:
-    """Stop this job between two steps; answered by Stopped (or by Done when it was too late)."""
+    """Asks the worker to stop a job between two steps; answered by Stopped, or by Done when it was too
+    late."""
 
     job_id: str
 
 
 @dataclass(frozen=True)
 class Quit:
-    """Finish nothing, exit."""
+    """Asks the worker to exit without finishing anything."""
 
 
 # From the worker
@@ -73,17 +76,19 @@ class Quit:
 
 @dataclass(frozen=True)
 class Ready:
-    """Imports are done, jobs are welcome. Said again when ``slots`` changes."""
+    """Says that imports are done and jobs are welcome; sent again when ``slots`` changes."""
 
     device: str
     pid: int
-    name: str  # of the card or processor
+    name: str  # of the GPU or processor
     memory: int  # bytes
     slots: int = 1
 
 
 @dataclass(frozen=True)
 class LoadingModel:
+    """Says that a model is being fetched or read. fraction: 0..1 done, None = unknown."""
+
     job_id: str
     model: str
     fraction: float | None = None
@@ -91,7 +96,7 @@ class LoadingModel:
 
 @dataclass(frozen=True)
 class Step:
-    """A step is finished: the sign of life that counts."""
+    """Says that a step is finished: the sign of life that counts. preview: a small JPEG."""
 
     job_id: str
     step: int
@@ -101,12 +106,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Done:
+    """Answers a run that succeeded."""
+
     job_id: str
     output: Output
 
 
 @dataclass(frozen=True)
 class Stopped:
+    """Answers a run that was stopped."""
+
     job_id: str
 
 
@@ -122,12 +131,9 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Broke:
-    """message: a plain sentence for the person who asked (no paths, no traceback); the log has the rest."""
+    """Answers a run that failed. message: a plain sentence for the person who asked, without paths or
+    traceback; the log has the rest."""
 
     job_id: str
     fault: Fault
     message: str
-
-
-ToWorker = Run | Stop | Quit
-FromWorker = Ready | LoadingModel | Step | Done | Stopped | Broke

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Leaving(JobCancelled):
-    """The worker is to exit; the job itself may go on in another one."""
+    """Raised in a job when the worker is to exit; the job itself may go on in another worker."""
 
 
 class Reporter:
@@ -35,11 +35,11 @@ class Reporter:
     share: tuple[float, float] = (0.0, 1.0)
 
     def loading(self, model: str, fraction: float | None) -> None:
-        """``model`` is being fetched or read, ``fraction`` 0..1 done, None = unknown."""
+        """Report that ``model`` is being fetched or read. fraction: 0..1 done, None = unknown."""
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """``step`` of ``total`` is done. ``preview`` makes a small encoded picture if it is called; it costs
-        a little."""
+        """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
+        called, which costs a little."""
 
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
@@ -83,8 +83,10 @@ class Reporter:
 
 
 class Stage(Reporter):
-    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole. It
-    keeps no state of its own."""
+    """A part of a longer job: its steps fill the share from ``begin`` to ``end`` (0..1) of the whole.
+
+    keeps: the stage may save a checkpoint; otherwise it starts again after a crash.
+    """
 
     PARTS = 1000
 
@@ -93,13 +95,16 @@ class Stage(Reporter):
         self.checkpoint = whole.checkpoint if keeps else None
 
     def loading(self, model: str, fraction: float | None) -> None:
+        """Report it as the whole job's."""
         self.whole.loading(model, fraction)
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        """Report the step as one of the whole job's PARTS."""
         begin, end = self.share
         self.whole.step(
             max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
 
     def check(self) -> None:
+        """Raise what the whole job's ``check`` raises."""
         self.whole.check()

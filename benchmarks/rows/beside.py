@@ -199,7 +199,7 @@ def _saving(models: Models, seed: int, texts: list[float], scores: list[float]) 
     ways: dict[str, list[_Member]] = {"at once": _guests(models, seed), "alone": _guests(models, seed)}
     costs = {}
     for way in random.Random(seed).sample(sorted(ways), 2):
-        models.get("clip")._known.clear()
+        models.get("clip")._label_cache.clear()
         groups = [ways[way]] if way == "at once" else [[member] for member in ways[way]]
         _, costs[way] = timed(
             lambda groups=groups: [_serve(models, None, group, DurationModel()) for group in groups]

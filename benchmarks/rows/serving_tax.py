@@ -124,4 +124,4 @@ async def _ask_bot(discord: Discord, asks: list[dict[str, Any]]) -> tuple[float,
 def _sheet(images: np.ndarray) -> np.ndarray:
     """The loop's pictures as the bot shows them: enlarged, side by side."""
     scale = cards.read(DEMO).get("output_scale", 1)
-    return np.asarray(encode.tile([encode.enlarge(Image.fromarray(image), scale) for image in images]))
+    return np.asarray(encode.sheet([encode.enlarge(Image.fromarray(image), scale) for image in images]))

@@ -9,8 +9,9 @@ XMP's part 3 puts into a PNG's iTXt, a WebP's "XMP " chunk and a JPEG's APP1.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
+
+from core.png import SIGNATURE, chunk
 
 MADE = "trainedAlgorithmicMedia"  # by a model
 EXTENDED = "compositeWithTrainedAlgorithmicMedia"  # somebody's picture, with parts by a model
@@ -47,7 +48,7 @@ def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bo
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """(type, body). https://www.w3.org/TR/png-3/#5DataRep"""
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if not data.startswith(SIGNATURE):
         raise ValueError("no PNG")
     at = 8
     while at + 12 <= len(data):
@@ -64,15 +65,11 @@ def _png(data: bytes, xmp: bytes | None, parameters: bool) -> bytes:
     for kind, body in png_chunks(data):
         ours = kind in (b"tEXt", b"iTXt", b"zTXt") and body.partition(b"\0")[0] in OURS
         if kind == b"IDAT" and xmp is not None and not marked:
-            out.append(_png_chunk(b"iTXt", _XMP_PNG + b"\0\0\0\0\0" + xmp))
+            out.append(chunk(b"iTXt", _XMP_PNG + b"\0\0\0\0\0" + xmp))
             marked = True
         if kind in _PIXELS or (ours and parameters):
-            out.append(_png_chunk(kind, body))
+            out.append(chunk(kind, body))
     return b"".join(out)
-
-
-def _png_chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

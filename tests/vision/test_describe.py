@@ -37,7 +37,7 @@ class Parrot(Captioner):
     def __init__(self, *says: str) -> None:
         self.says, self.starts, self.chat, self.name = list(says), ("",), False, "parrot"
 
-    def write(self, asked, turn) -> list[list[str]]:
+    def write_each(self, tasks, before_slice) -> list[list[str]]:
         return [[self.says.pop(0) if len(self.says) > 1 else self.says[0]]]
 
 

@@ -111,4 +111,4 @@ def test_the_demo_models_edges_meet(tmp_path) -> None:
 def test_enlarging_a_tile_keeps_its_edges_together() -> None:
     image = encode.wrapped(tiny.picture(48, 48), 8)
     whole = np.asarray(encode.enlarge(image, 4), int)[32:-32, 32:-32]
-    assert np.abs(whole - np.asarray(encode.enlarge(tiny.picture(48, 48), 4, tile=True), int)).max() <= 1
+    assert np.abs(whole - np.asarray(encode.enlarge(tiny.picture(48, 48), 4, seamless=True), int)).max() <= 1

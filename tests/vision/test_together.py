@@ -253,7 +253,7 @@ def test_labels_and_words_of_several_users_are_read_at_once(
         (ShortenRequest(prompt="a red house in the snow"), None),
     ]
     alone = [ask(models, request, image).scores for request, image in asked]
-    matcher._known.clear()
+    matcher._label_cache.clear()
     looks: list[int] = []
     vision = matcher.model.vision_model
     hook = vision.register_forward_hook(

@@ -29,7 +29,7 @@ def run(
         try:
             classifier = models.get("vit", reporter)
             scores, name = (
-                reporter.batched("classifier", classifier.judge, (image, request.top_k)),
+                reporter.batched("classifier", classifier.classify_each, (image, request.top_k)),
                 classifier.name,
             )
         except ModelError as error:

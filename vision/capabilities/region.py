@@ -57,9 +57,10 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
         raise UserError(
             "No model that finds things by words is set up here; use a mask or fields of the grid."
         ) from error
-    said = reporter.batched("clip", matcher.read, [words])[0]
+    text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
     return occlusion.find(
-        image, lambda parts: (reporter.batched("clip", matcher.look, parts) @ said).float().tolist()
+        image,
+        lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
     )
 
 

@@ -32,7 +32,7 @@ def run(
         nonlocal done
         parts = []
         for start in range(0, len(texts), BATCH):
-            parts.append(reporter.batched("clip", matcher.read, texts[start : start + BATCH]))
+            parts.append(reporter.batched("clip", matcher.embed_text_lists, texts[start : start + BATCH]))
             done += 1
             reporter.step(done, total)
         return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""What CLIP text encoders make of words, also of more than their 77 tokens. Importing it loads no torch."""
+"""Encodes words with CLIP text encoders, also more than their 77 tokens. Importing it loads no torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def hidden(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = False) -> Any:
-    """(1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL).
+    """Return (1, 77·n, D): the last layer normalised, or the one before it as it is (SDXL).
 
-    Longer texts are cut into pieces of up to 75 tokens between sentences, else between phrases or words; each
-    is read alone. Up to 77 tokens these are the very bits of diffusers' own encoding.
+    Longer texts are cut into pieces of up to 75 tokens, between sentences, else between phrases or words;
+    each is encoded alone. Up to 77 tokens the result has the very bits of diffusers' own encoding.
     """
     from compel import EmbeddingsProvider, ReturnedEmbeddingsType
 
@@ -24,8 +24,8 @@ def hidden(tokenizer: Any, encoder: Any, words: str, *, penultimate: bool = Fals
 
 
 def side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> Any:
-    """(1, 77·n, ΣD): the penultimate layers of several (tokenizer, encoder); whoever needs fewer pieces gets
-    empty ones."""
+    """Return (1, 77·n, ΣD): the penultimate layers of several (tokenizer, encoder). Those that need fewer
+    pieces get empty ones."""
     import torch
 
     sides = [hidden(tokenizer, encoder, words, penultimate=True) for tokenizer, encoder in pairs]
@@ -37,7 +37,7 @@ def side_by_side(pairs: Sequence[tuple[Any, Any]], words: str) -> Any:
 
 
 def pooled(tokenizer: Any, encoder: Any, words: str) -> Any:
-    """(1, P): the projected end token of the first 77 tokens."""
+    """Return (1, P): the projected end token of the first 77 tokens."""
     given = tokenizer(
         words,
         padding="max_length",

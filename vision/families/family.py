@@ -1,4 +1,4 @@
-"""What one family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no
+"""What a family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no
 torch."""
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Mode(StrEnum):
 
 
 def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
-    """(B, C, h, w) as the denoiser sees it → as the VAE's decoder takes it: scaling, then shift or mean and
-    deviation."""
+    """Return latents (B, C, h, w) of the denoiser as the VAE's decoder takes them: divided by the scaling
+    factor, then shifted, or by mean and deviation."""
     config = pipe.vae.config
     mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
     if mean is not None and std is not None:
@@ -35,21 +35,24 @@ def _nothing(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Family:
-    """One family. Names of classes are diffusers'.
+    """One family of image models. Names of classes are diffusers'.
 
     pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class
     for each mode, None = the family has none. negative: "prompt" (a negative prompt works), "true_cfg" (it
     works with ``true_cfg_scale``, at the price of a second pass) or "none". multiple: sides are whole
     multiples of it, in px. native_size: side of the square it was trained on, in px. samplers: "any" of the
-    noise schedulers for UNets, or only the model's "own". defaults: further entries of the card. adjust:
-    configuration files (name → JSON) → entries of the card that follow from them. unpack: (pipe, latents,
-    height, width) → (B, C, h, w) for the VAE's decoder; None = the pipeline decodes itself. extra: arguments
-    that every call gets. whole_mask: image-to-image is inpainting with a mask that covers everything.
-    shares_steps: jobs may run step by step beside each other; not where a pipeline changes its denoiser for
-    the time of a call, or where nobody knows. encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or
-    None; None = its texts can't be weighed against each other. rescales: calls take ``guidance_rescale``.
-    references: how many pictures the text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
-    may be laid over it. file_keys: a key with one of these parts in a single file's header means this family.
+    noise schedulers for UNets, or only the model's "own".
+
+    defaults: further entries of the card. adjust: configuration files (folder or stem → JSON) → entries of
+    the card that follow from them. unpack: (pipe, latents, height, width) → (B, C, h, w) for the VAE's
+    decoder; None = the pipeline decodes itself. extra: arguments of every call. whole_mask: image-to-image is
+    inpainting with a mask that covers everything. shares_steps: jobs may run step by step beside each other;
+    False where a pipeline changes its denoiser for the time of a call, or where that isn't known.
+
+    encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its texts can't be weighed
+    against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the
+    text-to-image pipeline is shown beside the words. adapts: an IP-Adapter may be attached. file_keys: a
+    single file with one of these in a tensor's name is of this family.
     """
 
     name: str
@@ -78,5 +81,5 @@ class Family:
     file_keys: tuple[str, ...] = ()
 
     def pipeline(self, mode: Mode) -> str | None:
-        """The diffusers class for ``mode``, or None."""
+        """Return the name of the diffusers class for ``mode``, or None."""
         return {Mode.TEXT: self.text, Mode.IMAGE: self.image, Mode.INPAINT: self.inpaint}[mode]

@@ -4,7 +4,8 @@ from vision.families.family import Family, unscale
 
 
 def _adjust(configs):
-    """schnell has no guidance input and was distilled to four steps (its model card)."""
+    """Return schnell's settings for a model without guidance input: it was distilled to four steps (its model
+    card)."""
     if configs.get("transformer", {}).get("guidance_embeds") is False:
         return {
             "num_inference_steps": 4,
@@ -15,12 +16,12 @@ def _adjust(configs):
 
 
 def unpack(pipe, latents, height, width):
-    """(B, h·w/4, 4·C) → (B, C, h, w), then as for every other VAE."""
+    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), unscaled as for every other VAE."""
     return unscale(pipe, pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor), height, width)
 
 
 def encode(pipe, words):
-    """T5's 512 tokens, CLIP's end token pooled."""
+    """Return T5's 512 tokens, and CLIP's end token pooled."""
     tokens, pooled, _ = pipe.encode_prompt(words, None)
     return tokens, pooled
 

@@ -4,7 +4,7 @@ from vision.families.family import Family
 
 
 def _adjust(configs):
-    """The undistilled base models want the usual number of steps and real guidance."""
+    """Return the usual number of steps and real guidance for the undistilled base models."""
     if configs.get("model_index", {}).get("is_distilled") is False:
         return {
             "num_inference_steps": 50,
@@ -15,9 +15,10 @@ def _adjust(configs):
 
 
 def unpack(pipe, latents, height, width):
-    """Packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline has returned → (B, C, h, w).
+    """Return latents as (B, C, h, w): packed (B, h·w/4, 4·C) while denoising, (B, C, h, w) once the pipeline
+    has returned.
 
-    The pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to pixels.
+    This is the pipeline's own end: batch-norm statistics of the VAE, then 2×2 patches back to pixels.
     """
     if latents.ndim == 4:
         return latents

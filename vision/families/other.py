@@ -1,5 +1,5 @@
-"""Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and we say
-that we don't know it."""
+"""Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and the host
+is told that the family isn't known."""
 
 from vision.families.family import Family
 

@@ -5,14 +5,15 @@ from vision.families.family import Family
 
 
 def _adjust(configs):
-    """The native size follows from the UNet: 64 latents = 512 px, 96 = 768 px, whatever a small model has."""
+    """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px, and whatever a
+    small model has."""
     unet, vae = configs.get("unet", {}), configs.get("vae", {})
     factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
     return {"native_size": unet["sample_size"] * factor} if isinstance(unet.get("sample_size"), int) else {}
 
 
 def encode(pipe, words):
-    """Tokens alone; the UNet takes nothing pooled."""
+    """Return the tokens alone; the UNet takes nothing pooled."""
     return clip_text.hidden(pipe.tokenizer, pipe.text_encoder, words), None
 
 

@@ -5,8 +5,8 @@ from vision.families.family import Family
 
 
 def encode(pipe, words):
-    """Three encoders as the pipeline joins them; the number of tokens is always the same, and a longer text
-    loses its end."""
+    """Return the tokens of three encoders as the pipeline joins them. Their number is always the same; a
+    longer text loses its end."""
     tokens, _, pooled, _ = pipe.encode_prompt(words, None, None, do_classifier_free_guidance=False)
     return tokens, pooled
 

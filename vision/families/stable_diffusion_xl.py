@@ -5,7 +5,7 @@ from vision.families.family import Family
 
 
 def encode(pipe, words):
-    """Both encoders' tokens side by side, the second one's end token pooled."""
+    """Return both encoders' tokens side by side, and the second one's end token pooled."""
     pairs = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
     tokens = clip_text.side_by_side([pair for pair in pairs if pair[1] is not None], words)
     return tokens, clip_text.pooled(pipe.tokenizer_2, pipe.text_encoder_2, words)

@@ -1,1 +1,1 @@
-"""Pictures as arrays and files: encoding, pixel formats, tiles and charts."""
+"""Pictures as pixels and files: encoded, cut into tiles, drawn as charts."""

@@ -1,4 +1,4 @@
-"""A bar chart of labels and percentages, drawn with PIL for a dark Discord."""
+"""Draws a bar chart of labels and percentages with PIL, for a dark background."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ SYSTEM_FONTS = (
 
 
 def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
-    """(label, 0..1) in the given order → 800 px wide, as tall as it must be. Many rows are set smaller; long
-    labels are shortened."""
+    """Return the chart of (label, 0..1) in the given order: 800 px wide, as tall as it must be.
+
+    Many rows are set smaller, and long labels are shortened.
+    """
     font_size = 24 if len(scores) <= 12 else 19 if len(scores) <= 25 else 15
     row = round(font_size * 1.75)
     font, small = ImageFont.load_default(font_size), ImageFont.load_default(17)
@@ -59,15 +61,15 @@ def draw(scores: Sequence[tuple[str, float]], title: str = "") -> Image.Image:
 
 
 def percent(value: float) -> str:
-    """ "93.4 %"; nothing that isn't zero is shown as zero."""
+    """ "93.4 %"; a value over zero is never shown as zero."""
     return "< 0.1 %" if 0 < value < 0.0005 else f"{value * 100:.1f} %"
 
 
 def fit(text: str, width: float, size: int, place: int) -> tuple[str, Font]:
-    """As much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that has its
-    letters.
+    """Return as much of ``text`` as fits ``width`` px, with an ellipsis where it was cut, and the font that
+    has its letters.
 
-    PIL's own font first, then one of the machine's; else letters without their marks (é → e); a text that
+    PIL's own font comes first, then one of the machine's; else letters lose their marks (é → e). A text that
     nothing here can write becomes "#place".
     """
     text = " ".join(text.split())
@@ -96,7 +98,7 @@ def _system(name: str, size: int) -> Font | None:
 
 
 def _has_all(font: Font, text: str) -> bool:
-    """Whether ``font`` draws each letter as itself and not as its sign for a missing one."""
+    """Return whether ``font`` draws each letter as itself and not as its sign for a missing one."""
     missing = [_shape(font, sign) for sign in ("\U0010fffd", "\ue123")]
     return all(c.isascii() or _shape(font, c) not in (*missing, None) for c in set(text))
 

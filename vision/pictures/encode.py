@@ -1,5 +1,5 @@
-"""Pictures outside of tensors: opening, fitting, enlarging, tiling, encoding with their parameters. PIL and
-numpy only."""
+"""Pictures outside of tensors: opens, resizes, enlarges, joins and encodes them with their parameters. PIL
+and numpy only."""
 
 from __future__ import annotations
 
@@ -18,14 +18,23 @@ from vision.pictures.png import encode as encode_png
 
 MAX_PIXELS = 50_000_000
 MAX_GRID_BYTES = 8 * 2**20  # a lossless grid above this is sent lossy: Discord takes 10 MiB a file
+PARAMETER_WORDS = {  # ours → the one in AUTOMATIC1111's line of parameters
+    "num_inference_steps": "Steps",
+    "sampler": "Sampler",
+    "guidance_scale": "CFG scale",
+    "seed": "Seed",
+    "size": "Size",
+    "model": "Model",
+    "strength": "Denoising strength",
+}
 PREVIEW_SIDE = 320  # px of a preview's longer side
 
 
 def open_picture(path: str) -> Image.Image:
-    """The file's first frame as RGB, transparency on white. EXIF is ignored: whoever stored the file has
-    turned it upright.
+    """Return the file's first frame as RGB, with white under transparent parts.
 
-    ImageError when it can't be read.
+    EXIF is ignored: the picture was turned upright when it was stored. Raises ImageError when it can't be
+    read or has over MAX_PIXELS.
     """
     try:
         with Image.open(path) as image:
@@ -46,22 +55,23 @@ def open_picture(path: str) -> Image.Image:
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """To exactly ``size`` (w, h): area averaging where it shrinks, Lanczos where it grows."""
+    """Return the picture at exactly ``size`` (w, h): by area averaging where it shrinks, by Lanczos where it
+    grows."""
     if image.size == size:
         return image
     shrinks = size[0] <= image.width and size[1] <= image.height
     return image.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.LANCZOS)
 
 
-def enlarge(image: Image.Image, scale: int, tile: bool = False) -> Image.Image:
-    """``scale`` times larger with crisp edges, for flat drawings: Lanczos, then an unsharp mask as wide as
-    the blur it left.
+def enlarge(image: Image.Image, scale: int, seamless: bool = False) -> Image.Image:
+    """Return the picture ``scale`` times larger with crisp edges, as suits flat drawings: Lanczos, then an
+    unsharp mask as wide as the blur it left.
 
-    tile: what is across its edges is its own other side.
+    seamless: opposite edges meet, so beyond an edge lies the other side.
     """
     if scale == 1:
         return image
-    if tile:
+    if seamless:
         margin = min(8, *image.size)
         large = enlarge(wrapped(image, margin), scale)
         return large.crop(
@@ -72,47 +82,48 @@ def enlarge(image: Image.Image, scale: int, tile: bool = False) -> Image.Image:
 
 
 def wrapped(image: Image.Image, margin: int) -> Image.Image:
-    """``image`` with ``margin`` px of its own opposite sides around it."""
+    """Return ``image`` with ``margin`` px of its own opposite sides around it."""
     return Image.fromarray(
         np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="wrap")
     )
 
 
 def size_for_area(aspect: float, side: int, multiple: int) -> tuple[int, int]:
-    """(w, h) of about side² px with w / h near ``aspect``, both whole multiples."""
+    """Return (w, h) of about side² px with w / h near ``aspect``, both whole multiples of ``multiple``."""
     width, height = side * math.sqrt(aspect), side / math.sqrt(aspect)
     return round_to(width, multiple), round_to(height, multiple)
 
 
 def round_to(value: float, multiple: int) -> int:
-    """The nearest whole multiple, at least one."""
+    """Return the whole multiple of ``multiple`` nearest to ``value``, at least one."""
     return max(1, round(value / multiple)) * multiple
 
 
-def tile(images: Sequence[Image.Image]) -> Image.Image:
-    """One sheet: side by side up to two, 2×2 from three on (an empty place stays dark)."""
+def sheet(images: Sequence[Image.Image]) -> Image.Image:
+    """Return the pictures on one sheet: up to two side by side, from three on 2×2 (an empty place stays
+    dark)."""
     if len(images) == 1:
         return images[0]
     width, height = images[0].size
-    sheet = Image.new("RGB", (2 * width, height * (2 if len(images) > 2 else 1)), (43, 45, 49))
+    joined = Image.new("RGB", (2 * width, height * (2 if len(images) > 2 else 1)), (43, 45, 49))
     for i, image in enumerate(images):
-        sheet.paste(image, (i % 2 * width, i // 2 * height))
-    return sheet
+        joined.paste(image, (i % 2 * width, i // 2 * height))
+    return joined
 
 
 def grid(images: Sequence[Image.Image]) -> Picture:
-    """The sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), lossy above
-    MAX_GRID_BYTES."""
-    sheet = tile(images)
-    data = _encode(sheet, "WEBP", lossless=True, quality=0, method=0)
+    """Return the sheet as lossless WebP (quality 0, method 0: a quarter smaller than PNG on drawings), or as
+    lossy WebP when that is over MAX_GRID_BYTES."""
+    joined = sheet(images)
+    data = _encode(joined, "WEBP", lossless=True, quality=0, method=0)
     if len(data) > MAX_GRID_BYTES:
-        data = _encode(sheet, "WEBP", quality=92, method=0)
-    return Picture(data, "image/webp", sheet.width, sheet.height)
+        data = _encode(joined, "WEBP", quality=92, method=0)
+    return Picture(data, "image/webp", joined.width, joined.height)
 
 
 def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: int | None = None) -> Picture:
-    """A PNG of the RGB ``image`` that carries what made it: "parameters" as AUTOMATIC1111 writes it,
-    "atelier" as JSON."""
+    """Return the RGB ``image`` as a PNG that carries what made it: "parameters" as AUTOMATIC1111 writes them,
+    "atelier" as JSON. None = nothing is carried."""
     info = PngImagePlugin.PngInfo()
     if parameters is not None:
         own = {**parameters, "seed": seed} if seed is not None else dict(parameters)
@@ -123,30 +134,23 @@ def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: i
 
 
 def preview(images: Sequence[Image.Image]) -> bytes:
-    """A small JPEG of the sheet: an eighth of WebP's time, and nobody looks for details in a preview."""
-    sheet = tile(images)
-    scale = PREVIEW_SIDE / max(sheet.size)
-    small = sheet.resize(
-        (max(1, round(sheet.width * scale)), max(1, round(sheet.height * scale))), Image.Resampling.BILINEAR
-    )
-    return _encode(small, "JPEG", quality=75)
+    """Return a small JPEG of the sheet: it takes an eighth of WebP's time, and nobody looks for details in a
+    preview."""
+    joined = sheet(images)
+    scale = PREVIEW_SIDE / max(joined.size)
+    size = max(1, round(joined.width * scale)), max(1, round(joined.height * scale))
+    return _encode(joined.resize(size, Image.Resampling.BILINEAR), "JPEG", quality=75)
 
 
 def parameters_line(parameters: Mapping[str, Any]) -> str:
-    """Prompt, negative prompt, then "Steps: 12, Sampler: …": the text other programs read."""
-    words = {
-        "num_inference_steps": "Steps",
-        "sampler": "Sampler",
-        "guidance_scale": "CFG scale",
-        "seed": "Seed",
-        "size": "Size",
-        "model": "Model",
-        "strength": "Denoising strength",
-    }
+    """Return the prompt, the negative prompt, and "Steps: 12, Sampler: …": the text that other programs
+    read."""
     values = dict(parameters)
     if "width" in values:
         values["size"] = f"{values['width']}x{values['height']}"
-    tail = ", ".join(f"{word}: {values[key]}" for key, word in words.items() if values.get(key) is not None)
+    tail = ", ".join(
+        f"{word}: {values[key]}" for key, word in PARAMETER_WORDS.items() if values.get(key) is not None
+    )
     negative = f"\nNegative prompt: {values['negative_prompt']}" if values.get("negative_prompt") else ""
     return f"{values.get('prompt', '')}{negative}\n{tail}"
 

@@ -1,5 +1,5 @@
-"""From a decoder's tensor to 8-bit pixels, on the tensor's device: a quarter of the bytes cross the bus, and
-no step makes a copy it needn't."""
+"""Turns a decoder's tensor into 8-bit pixels on the tensor's device: a quarter of the bytes cross the bus,
+and nothing is copied twice."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 
 
 def to_uint8(decoded: torch.Tensor) -> np.ndarray:
-    """(B, 3, H, W), -1..1 → (B, H, W, 3) uint8 in host memory; the same bits as diffusers'
+    """Return (B, 3, H, W) of -1..1 as (B, H, W, 3) uint8 in host memory: the same bits as diffusers'
     ``VaeImageProcessor.postprocess`` in float32.
 
-    In place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the arithmetic.
+    Works in place after the first copy: fresh temporaries of 12 MB a megapixel cost four times the
+    arithmetic.
     """
     levels = decoded.float().mul(0.5).add_(0.5).clamp_(0, 1).mul_(255).round_().to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,5 +1,5 @@
-"""PNG files at a twentieth of the usual time: one filter for all rows, then ISA-L's deflate. numpy and bytes
-only."""
+"""Writes PNG files at a twentieth of the usual time: one filter for all rows, then ISA-L's deflate. numpy and
+bytes only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Iterable
 import numpy as np
 from isal import isal_zlib
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from core.png import SIGNATURE, chunk
+
 LEVEL = 1  # of 0..3; 2 and 3 were slower and no smaller on drawings and on photos
 
 
 def encode(pixels: np.ndarray, extra: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """(H, W, 3) uint8 → the file's bytes, without loss. extra: (type, data) of further chunks, such as texts;
-    they come before the pixels.
+    """Return the PNG file of (H, W, 3) uint8 pixels, without loss.
 
-    ValueError for any other array. Layout: PNG specification, third edition, §5 (chunks), §9.2 (filter type
-    1: a byte less its left neighbour's).
+    extra: (type, body) of further chunks, such as texts; they come before the pixels. Raises ValueError for
+    any other array. Layout: PNG specification, third edition, §5 (chunks) and §9.2 (filter type 1: a byte
+    less its left neighbour's).
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"a PNG is made of (H, W, 3) uint8, not of {pixels.shape} {pixels.dtype}")
@@ -32,23 +33,14 @@ def encode(pixels: np.ndarray, extra: Iterable[tuple[bytes, bytes]] = ()) -> byt
         (b"IDAT", isal_zlib.compress(_filtered(pixels), LEVEL)),
         (b"IEND", b""),
     ]
-    return SIGNATURE + b"".join(part for kind, data in chunks for part in _chunk(kind, data))
+    return SIGNATURE + b"".join(chunk(kind, data) for kind, data in chunks)
 
 
 def _filtered(pixels: np.ndarray) -> np.ndarray:
-    """(H, 1 + 3·W): each row begins with its filter's number."""
+    """Return (H, 1 + 3·W): each row begins with its filter's number."""
     rows = pixels.reshape(len(pixels), -1)
     lines = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
     lines[:, 0] = 1
     lines[:, 1:4] = rows[:, :3]
     np.subtract(rows[:, 3:], rows[:, :-3], out=lines[:, 4:])  # modulo 256, as the format wants
     return lines
-
-
-def _chunk(kind: bytes, data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    return (
-        struct.pack(">I", len(data)),
-        kind,
-        data,
-        struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(kind))),
-    )

@@ -1,5 +1,5 @@
-"""A large picture as overlapping tiles of a model's own size, and back again without seams. Pictures and
-numbers only."""
+"""Cuts a large picture into overlapping tiles of a model's own size, and joins them without seams. Pictures
+and numbers only."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from PIL import Image
 
 from vision.pictures import encode
 
-OVERLAP = 0.2  # of a tile's side, at least
+OVERLAP = 0.2  # the least, as a share of a tile's side
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """size: (w, h) of the canvas; tile: (w, h) of each tile; places: the tiles' upper left corners. All in
-    px."""
+    """How a canvas is cut, in px. size: (w, h) of the canvas. tile: (w, h) of each tile. places: the tiles'
+    upper left corners."""
 
     size: tuple[int, int]
     tile: tuple[int, int]
     places: tuple[tuple[int, int], ...]
 
     def cut(self, image: Image.Image) -> tuple[Image.Image, ...]:
-        """The tiles of ``image``, which has the canvas's size."""
+        """Return the tiles of ``image``, which has the canvas's size."""
         return tuple(image.crop((x, y, x + self.tile[0], y + self.tile[1])) for x, y in self.places)
 
     def join(self, tiles: Sequence[Image.Image]) -> Image.Image:
-        """The canvas. Where tiles overlap, one fades into the other."""
+        """Return the canvas made of ``tiles``. Where they overlap, one fades into the other."""
         total = np.zeros((self.size[1], self.size[0], 3), np.float32)
         weight = np.zeros((self.size[1], self.size[0], 1), np.float32)
         for (x, y), tile in zip(self.places, tiles, strict=True):
@@ -39,7 +39,8 @@ class Tiles:
         return Image.fromarray((total / weight).round().clip(0, 255).astype(np.uint8))
 
     def _ramp(self, axis: int, place: int) -> np.ndarray:
-        """1 in the middle of a tile, falling towards edges inside of the canvas over the least overlap."""
+        """Return a tile's weight along an axis: 1 in its middle, falling towards edges inside of the canvas
+        over the least overlap."""
         side, width = self.tile[axis], max(1, round(self.tile[axis] * OVERLAP))
         line = np.ones(side, np.float32)
         rise = (np.arange(width, dtype=np.float32) + 0.5) / width
@@ -51,7 +52,7 @@ class Tiles:
 
 
 def plan(size: tuple[int, int], side: int, multiple: int) -> Tiles:
-    """Tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
+    """Return the tiles of about ``side`` px for a picture of ``size``, whose sides are whole multiples of
     ``multiple``."""
     most = max(multiple, side // multiple * multiple)
     tile = min(size[0], most), min(size[1], most)
@@ -67,7 +68,8 @@ def _places(length: int, tile: int) -> list[int]:
 
 
 def padded(image: Image.Image, multiple: int) -> Image.Image:
-    """``image`` with its last rows and columns repeated until both sides are whole multiples."""
+    """Return ``image`` with its last rows and columns repeated until both sides are whole multiples of
+    ``multiple``."""
     right, below = (-image.width % multiple, -image.height % multiple)
     if not right and not below:
         return image
@@ -75,7 +77,8 @@ def padded(image: Image.Image, multiple: int) -> Image.Image:
 
 
 def recoloured(image: Image.Image, like: Image.Image, radius: float) -> Image.Image:
-    """``image`` with the soft colours of ``like``: models and decoders shift flat colours by a few levels."""
+    """Return ``image`` with the soft colours of ``like``: models and decoders shift flat colours by a few
+    levels."""
     from PIL import ImageFilter
 
     soft = ImageFilter.GaussianBlur(radius)

@@ -1,7 +1,7 @@
 """The models that read pictures: CLIP, the captioner, the classifier and the segmenter. Importing the package
 loads no torch."""
 
-READERS: dict[str, str] = {  # role → module with load(folder, card, device, dtype)
+READERS: dict[str, str] = {  # role → module with load(folder, name, card, device, dtype)
     "clip": "vision.readers.clip",
     "caption": "vision.readers.captioner",
     "vit": "vision.readers.vit",

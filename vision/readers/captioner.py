@@ -22,12 +22,12 @@ from transformers import (
 from core.errors import ModelError
 from vision.engine.side_work import Batched, BeforeSlice, unbatched
 
-PREFIXES = (
+PREFIXES = (  # how a BLIP caption may begin
     "",
     "an illustration of",
     "a detailed picture of",
     "a close up of",
-)  # how a BLIP caption may begin
+)
 INSTRUCTIONS = (
     "Describe this picture as a prompt for an image generator, in one sentence.",
     (
@@ -51,8 +51,9 @@ _EMPTY_WORDS = frozenset(
 )
 
 
-class _Turns(StoppingCriteria):
-    """Others go first at each token; and generation ends there once nobody wants it any more."""
+class _BeforeToken(StoppingCriteria):
+    """Stopping criterion that yields to other jobs before each token, and stops when the request is
+    cancelled."""
 
     def __init__(self, before_slice: Callable[[], None]) -> None:
         self.before_slice = before_slice
@@ -63,9 +64,11 @@ class _Turns(StoppingCriteria):
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One text about ``image`` (or several, with num_return_sequences in ``how``). start: prefix or
-    instruction. how: arguments of ``generate``."""
+class CaptionTask:
+    """One text to be written about ``image``, or several with num_return_sequences in ``how``.
+
+    start: a BLIP caption's prefix, or an instruction. seed: of the sampling. how: arguments of ``generate``.
+    """
 
     image: Image.Image
     start: str
@@ -74,7 +77,10 @@ class Wish:
 
 
 class Captioner:
-    """A captioner in memory."""
+    """A captioner in memory.
+
+    card: the folder's ``atelier.json``; its "prefixes" or "instructions" and "max_new_tokens" replace ours.
+    """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
@@ -89,29 +95,31 @@ class Captioner:
     def captions(
         self, image: Image.Image, count: int, seed: int, batched: Batched = unbatched
     ) -> Iterator[str]:
-        """Up to ``count`` captions, no two of which say the same. Fewer only when the model has no more to
-        say.
+        """Yield up to ``count`` captions, no two with the same words; fewer only when the model has no more
+        to say.
 
-        Each start is first answered greedily, then sampled ever hotter, at last the model's best beams are
-        taken. Same seed, same captions.
+        Each start is first completed greedily, then sampled at rising temperatures, at last the best beams
+        are taken. The same seed gives the same captions. batched: how texts are written, see
+        vision.engine.side_work.
         """
-        told: set[frozenset[str]] = set()
+        seen: set[frozenset[str]] = set()
         for caption in self._candidates(image, count, seed, batched):
             words = content(caption)
-            if not words or any(words == other for other in told):
+            if not words or any(words == other for other in seen):
                 continue
-            told.add(words)
+            seen.add(words)
             yield caption
-            if len(told) == count:
+            if len(seen) == count:
                 return
 
     def _candidates(self, image: Image.Image, count: int, seed: int, batched: Batched) -> Iterator[str]:
-        """What is sampled has random numbers of its own, so it is written alone."""
+        """Yield captions in order. A sampled one has random numbers of its own, so it shares a call with no
+        other job's."""
 
         def write(start: str, seed: int = seed, **how: Any) -> list[str]:
             return batched(
-                self.write,
-                Wish(image, start, seed, how),
+                self.write_each,
+                CaptionTask(image, start, seed, how),
                 key=object() if how["do_sample"] else (start, *how.values()),
             )
 
@@ -128,14 +136,14 @@ class Captioner:
                 )
         yield from write(self.starts[0], do_sample=False, num_beams=2 * count, num_return_sequences=2 * count)
 
-    def write(self, asked: Sequence[Wish], before_slice: BeforeSlice) -> list[list[str]]:
-        """The texts for each of ``asked``, which have the same start and are done the same way; see
+    def write_each(self, tasks: Sequence[CaptionTask], before_slice: BeforeSlice) -> list[list[str]]:
+        """Return the texts of each task, one task for each job that asks at once. See
         vision.engine.side_work.
 
-        Those whose inputs have the same shapes are written at once. Pictures of other sizes mean other
-        lengths in some chat models.
+        The tasks have the same start and ``how``. Those whose inputs have the same shapes are written in one
+        call; in some chat models pictures of other sizes mean other lengths.
         """
-        inputs = [self._inputs(wish.image, wish.start) for wish in asked]
+        inputs = [self._inputs(task.image, task.start) for task in tasks]
         groups: dict[Any, list[int]] = {}
         for i, given in enumerate(inputs):
             groups.setdefault(tuple((name, value.shape) for name, value in sorted(given.items())), []).append(
@@ -147,15 +155,15 @@ class Captioner:
                 before_slice(len(places))
             joined = {name: torch.cat([inputs[i][name] for i in places]) for name in inputs[places[0]]}
             texts |= zip(
-                places, self._write(joined, len(places), asked[places[0]], before_slice), strict=True
+                places, self._write(joined, len(places), tasks[places[0]], before_slice), strict=True
             )
-        return [texts[i] for i in range(len(asked))]
+        return [texts[i] for i in range(len(tasks))]
 
     @torch.no_grad()
     def _write(
-        self, inputs: Mapping[str, torch.Tensor], count: int, like: Wish, before_slice: BeforeSlice
+        self, inputs: Mapping[str, torch.Tensor], count: int, like: CaptionTask, before_slice: BeforeSlice
     ) -> list[list[str]]:
-        """The texts of each of ``count`` rows."""
+        """Return the texts of each of ``count`` rows."""
         inputs = {
             k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
             for k, v in inputs.items()
@@ -166,7 +174,7 @@ class Captioner:
             out = self.model.generate(
                 **inputs,
                 max_new_tokens=self.max_new_tokens,
-                stopping_criteria=StoppingCriteriaList([_Turns(lambda: before_slice(count))]),
+                stopping_criteria=StoppingCriteriaList([_BeforeToken(lambda: before_slice(count))]),
                 **like.how,
             )
         fresh = (
@@ -194,17 +202,17 @@ class Captioner:
 
 
 def tidy(text: str) -> str:
-    """One line without quotes around it, cut at 1,000 characters."""
+    """Return the text in one line, without quotes around it, cut at 1,000 characters."""
     return " ".join(text.split()).strip(" \"'*`")[:1000]
 
 
 def content(caption: str) -> frozenset[str]:
-    """The words that carry meaning: two captions with the same ones are the same caption."""
+    """Return the words that carry meaning. Two captions with the same ones are the same caption."""
     return frozenset(re.findall(r"\w+", caption.lower())) - _EMPTY_WORDS
 
 
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Captioner:
-    """Load BLIP or a chat model. ModelError for a model that can do neither."""
+    """Load BLIP or a chat model. Raises ModelError for a model that can't caption."""
     common = {"local_files_only": True, "trust_remote_code": False}
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     processor = AutoProcessor.from_pretrained(folder, **common)

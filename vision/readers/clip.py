@@ -1,4 +1,4 @@
-"""CLIP and SigLIP: how well each of some labels fits a picture."""
+"""CLIP and SigLIP: how well each of some labels or texts fits a picture."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TEMPLATES = (
     "an image of {}.",
     "{}",
 )  # averaging several is worth a few points (CLIP paper, 3.1.4)
-SLICE = 16  # texts or pictures at a time; the steps of other jobs come in between
-KEPT = 1000  # labels whose embeddings are remembered
+SLICE = 16  # texts or pictures in a call; the steps of other jobs come in between
+CACHED_LABELS = 1000  # labels whose embeddings are kept
 CLIP_TYPES = ("clip", "metaclip_2", "altclip", "chinese_clip")
 SIGLIP_TYPES = ("siglip", "siglip2")
 LABELS = (
@@ -79,14 +79,17 @@ LABELS = (
 
 
 class Matcher:
-    """A CLIP or SigLIP model in memory."""
+    """A CLIP or SigLIP model in memory.
+
+    card: the folder's ``atelier.json``; its "templates" and "labels" replace TEMPLATES and LABELS.
+    """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
         self.templates: tuple[str, ...] = tuple(card.get("templates", TEMPLATES))
         self.labels: tuple[str, ...] = tuple(card.get("labels", LABELS))
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
-        self._known: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = (
+        self._label_cache: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = (
             OrderedDict()
         )  # (label, templates) → (D,)
 
@@ -94,50 +97,59 @@ class Matcher:
     def probabilities(
         self, image: Image.Image, labels: Sequence[str], batched: Batched = unbatched
     ) -> list[float]:
-        """One number for each label; they sum to 1. CLIP: softmax. SigLIP: its sigmoid for each label, then
-        shares of their sum."""
-        text = torch.stack(self._directions(labels, batched))  # (L, D)
-        seen = batched(self.look, [image])
-        logits = self.model.logit_scale.exp() * (seen @ text.T)[0]  # (L,)
+        """Return one probability for each label; they sum to 1.
+
+        CLIP: their softmax. SigLIP: the sigmoid of each label, as a share of their sum. batched: how
+        embeddings are computed, see vision.engine.side_work.
+        """
+        text = torch.stack(self._label_embeddings(labels, batched))  # (L, D)
+        image_embedding = batched(self.embed_image_lists, [image])
+        logits = self.model.logit_scale.exp() * (image_embedding @ text.T)[0]  # (L,)
         if self.sigmoid:
             logits = torch.nn.functional.logsigmoid(
                 logits + self.model.logit_bias
             )  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
 
-    def look(self, asked: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice) -> list[torch.Tensor]:
-        """``images`` for several who ask, see vision.engine.side_work."""
-        return _sliced(self.images, asked, before_slice)
+    def embed_image_lists(
+        self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
+    ) -> list[torch.Tensor]:
+        """Return the embeddings (N, D) of each list of pictures, one list for each job that asks at once. See
+        vision.engine.side_work."""
+        return _sliced(self.embed_images, lists, before_slice)
 
-    def read(self, asked: Sequence[Sequence[str]], before_slice: BeforeSlice) -> list[torch.Tensor]:
-        """``texts`` for several who ask."""
-        return _sliced(self.texts, asked, before_slice)
+    def embed_text_lists(
+        self, lists: Sequence[Sequence[str]], before_slice: BeforeSlice
+    ) -> list[torch.Tensor]:
+        """Return the embeddings (N, D) of each list of texts, one list for each job that asks at once."""
+        return _sliced(self.embed_texts, lists, before_slice)
 
     @torch.no_grad()
-    def images(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """(N, D), unit length."""
+    def embed_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Return the embeddings of pictures: (N, D) of unit length."""
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
         return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
 
-    def _directions(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
-        """(D,) for each: the mean direction of the label in every template. KEPT labels are remembered."""
-        known = {label: self._known.get((label, self.templates)) for label in labels}
-        if new := [label for label, direction in known.items() if direction is None]:
-            read = batched(
-                self.read, [template.format(label) for label in new for template in self.templates]
-            )
-            means = (each.mean(0) for each in read.split(len(self.templates)))
+    def _label_embeddings(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
+        """Return for each label the mean of its embeddings in every template, (D,) of unit length. The last
+        CACHED_LABELS are kept."""
+        known = {label: self._label_cache.get((label, self.templates)) for label in labels}
+        if new := [label for label, embedding in known.items() if embedding is None]:
+            texts = [template.format(label) for label in new for template in self.templates]
+            embeddings = batched(self.embed_text_lists, texts)
+            means = (each.mean(0) for each in embeddings.split(len(self.templates)))
             known |= {label: mean / mean.norm() for label, mean in zip(new, means, strict=True)}
-        for label, direction in known.items():
-            self._known[label, self.templates] = direction
-            self._known.move_to_end((label, self.templates))
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
+        for label, embedding in known.items():
+            self._label_cache[label, self.templates] = embedding
+            self._label_cache.move_to_end((label, self.templates))
+        while len(self._label_cache) > CACHED_LABELS:
+            self._label_cache.popitem(last=False)
         return [known[label] for label in labels]
 
     @torch.no_grad()
-    def texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """(N, D), unit length; what is longer than the model reads is cut."""
+    def embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the embeddings of texts: (N, D) of unit length. What is longer than the model reads is
+        cut."""
         tokenizer = self.processor.tokenizer
         limit = min(tokenizer.model_max_length, self.model.config.text_config.max_position_embeddings)
         texts = [text.lower() if self.sigmoid else text for text in texts]  # SigLIP was trained on lower case
@@ -153,20 +165,19 @@ class Matcher:
 
 
 def _sliced(
-    work: Callable[[Sequence[Any]], torch.Tensor], asked: Sequence[Sequence[Any]], before_slice: BeforeSlice
+    embed: Callable[[Sequence[Any]], torch.Tensor], lists: Sequence[Sequence[Any]], before_slice: BeforeSlice
 ) -> list[torch.Tensor]:
-    """(N, D) for each of ``asked``, done SLICE at a time whoever asked."""
-    everything, found = [one for each in asked for one in each], []
-    for start in range(0, len(everything), SLICE):
+    items, embeddings = [item for items in lists for item in items], []
+    for start in range(0, len(items), SLICE):
         if start:
             before_slice()
-        found.append(work(everything[start : start + SLICE]))
-    return list(torch.cat(found).split([len(each) for each in asked]))
+        embeddings.append(embed(items[start : start + SLICE]))
+    return list(torch.cat(embeddings).split([len(items) for items in lists]))
 
 
 def _embedding(output: Any) -> torch.Tensor:
-    """(N, D), unit length. transformers 5 returns an output object whose pooler_output is the projected
-    embedding."""
+    """Return the features as (N, D) of unit length. transformers 5 returns an output object whose
+    pooler_output is the projected embedding."""
     features = output if isinstance(output, torch.Tensor) else output.pooler_output
     return features / features.norm(dim=-1, keepdim=True)
 
@@ -178,7 +189,7 @@ def _to(batch: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor
 
 
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:
-    """Load a CLIP or SigLIP folder. ModelError for any other kind of model."""
+    """Load a CLIP or SigLIP folder. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind not in CLIP_TYPES + SIGLIP_TYPES:
         raise ModelError(f"{name} is a {kind} model; CLIP_MODEL takes a CLIP or SigLIP model.")

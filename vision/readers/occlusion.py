@@ -1,8 +1,8 @@
-"""Where in a picture something lies that words name, by a model that only knows how well words fit a picture:
-cover a part, and see what is lost.
+"""Locates what a text names by occlusion: covers parts of the picture and measures how much the CLIP score
+drops.
 
-Occlusion (arXiv:1311.2901, 4.2) with CLIP or SigLIP. Coarse, but it needs no model of its own; CLIPSeg
-(SEGMENT_MODEL) is finer.
+Occlusion sensitivity is from arXiv:1311.2901, 4.2. It is coarse, but needs no model of its own beside CLIP or
+SigLIP; CLIPSeg (SEGMENT_MODEL) is finer.
 """
 
 from __future__ import annotations
@@ -15,20 +15,26 @@ from PIL import Image, ImageFilter
 
 from core.errors import UserError
 
-FIELDS = 8  # a side
-REACH = 0.5  # of a field, that is covered around it
-LEAST = 0.3  # of the largest loss: what lies above belongs to the thing
-SIDE = 512  # px of the longer side that is looked at
+CELLS = 8  # along each side
+MARGIN = 0.5  # of a cell: what is covered around it, too
+MIN_DROP = 0.3  # of the largest drop: cells above it belong to the thing
+MAX_SIDE = 512  # px of the longer side that the model is shown
 
 
 def covered(image: Image.Image) -> Iterator[Image.Image]:
-    """``image``, then with each field under a blur of the whole, row by row."""
+    """Yield ``image``, then a copy for each cell of the grid, row by row, with that cell under a blur of the
+    whole."""
     yield image
     blurred = image.filter(ImageFilter.GaussianBlur(max(image.size) / 6))
-    across, down = image.width / FIELDS, image.height / FIELDS
-    for y in range(FIELDS):
-        for x in range(FIELDS):
-            box = [(x - REACH) * across, (y - REACH) * down, (x + 1 + REACH) * across, (y + 1 + REACH) * down]
+    across, down = image.width / CELLS, image.height / CELLS
+    for y in range(CELLS):
+        for x in range(CELLS):
+            box = [
+                (x - MARGIN) * across,
+                (y - MARGIN) * down,
+                (x + 1 + MARGIN) * across,
+                (y + 1 + MARGIN) * down,
+            ]
             left, top, right, bottom = (
                 int(min(max(0, value), limit))
                 for value, limit in zip(box, (*image.size, *image.size), strict=True)
@@ -39,44 +45,47 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
 
 
 def find(
-    image: Image.Image, look: Callable[[list[Image.Image]], list[float]], batch: int = 16
+    image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
 ) -> Image.Image:
-    """A mask ("L", 255 = the thing) of the picture's size. look: pictures → how well the words fit each.
-    Called for ``batch`` at a time.
+    """Return a mask ("L", 255 = the thing) at the picture's size.
 
-    UserError when covering nothing makes the words fit worse.
+    score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
+    when covering nothing makes the words fit worse.
     """
     small = image.copy()
-    small.thumbnail((SIDE, SIDE))
-    fits: list[float] = []
+    small.thumbnail((MAX_SIDE, MAX_SIDE))
+    scores: list[float] = []
     waiting: list[Image.Image] = []
     for part in covered(small):
         waiting.append(part)
         if len(waiting) == batch:
-            fits += look(waiting)
+            scores += score(waiting)
             waiting = []
-    fits += look(waiting) if waiting else []
-    return mask(np.array(fits[0]) - np.array(fits[1:]).reshape(FIELDS, FIELDS), image.size)
+    scores += score(waiting) if waiting else []
+    return mask(np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS), image.size)
 
 
-def mask(lost: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """From what is lost where a field (rows, columns) is covered: the place of the greatest loss and all that
-    hangs together with it."""
-    if not lost.max() > 0:
+def mask(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """Return the mask of the cell with the largest drop and all that is connected with it.
+
+    drops: (rows, columns), how much the score drops when a cell is covered. size: (w, h) of the mask, px.
+    Raises UserError when no drop is over 0.
+    """
+    if not drops.max() > 0:
         raise UserError(
             "Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the grid."
         )
     fine = torch.nn.functional.interpolate(
-        torch.from_numpy(lost)[None, None].float(), size=(64, 64), mode="bicubic"
+        torch.from_numpy(drops)[None, None].float(), size=(64, 64), mode="bicubic"
     )[0, 0].numpy()
-    inside = fine >= LEAST * fine.max()
+    inside = fine >= MIN_DROP * fine.max()
     row, column = np.unravel_index(fine.argmax(), fine.shape)
     part = _around((int(row), int(column)), inside)
     return Image.fromarray((part * 255).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
 
 def _around(start: tuple[int, int], inside: np.ndarray) -> np.ndarray:
-    """The part of ``inside`` that is connected with ``start``."""
+    """Return the part of ``inside`` that is connected with ``start``."""
     part = np.zeros_like(inside)
     part[start] = True
     while True:

@@ -1,4 +1,4 @@
-"""CLIPSeg: a mask of what words name."""
+"""CLIPSeg: a mask of what a text names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
 
 
 class Segmenter:
-    """A CLIPSeg in memory."""
+    """A CLIPSeg in memory. card: the folder's ``atelier.json``; its "threshold" replaces THRESHOLD."""
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
@@ -24,7 +24,7 @@ class Segmenter:
 
     @torch.no_grad()
     def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
-        """(h, w), 0..1, at the model's own size, whatever the picture's shape."""
+        """Return (h, w) of 0..1 at the model's own size, whatever the picture's shape."""
         given = self.processor(
             text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
         )
@@ -41,8 +41,10 @@ class Segmenter:
         )
 
     def mask(self, image: Image.Image, words: str) -> Image.Image:
-        """ "L" at the picture's size, 255 = what the words name, a little wider. UserError when nothing
-        fits."""
+        """Return an "L" mask at the picture's size, 255 where the words fit and a little around it.
+
+        Raises UserError when nothing in the picture fits.
+        """
         likely = self.probabilities(image, words)
         if float(likely.max()) < self.threshold:
             raise UserError(
@@ -57,7 +59,7 @@ class Segmenter:
 
 
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Segmenter:
-    """Load a CLIPSeg folder. ModelError for any other kind of model."""
+    """Load a CLIPSeg folder. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind != "clipseg":
         raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg.")

@@ -14,34 +14,35 @@ from vision.engine.side_work import BeforeSlice, unbatched
 
 
 class Classifier:
-    """A classifier in memory."""
+    """An image classifier in memory."""
 
     def __init__(self, name: str, model: Any, processor: Any) -> None:
         self.name, self.model, self.processor = name, model, processor
 
-    def best(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
-        """The ``top_k`` labels with their probabilities, best first. A multi-label model's are each 0..1 on
-        their own."""
-        return unbatched(self.judge, (image, top_k))
+    def classify(self, image: Image.Image, top_k: int) -> list[tuple[str, float]]:
+        """Return the ``top_k`` labels with their probabilities, best first. Those of a multi-label model are
+        each 0..1 on their own and don't sum to 1."""
+        return unbatched(self.classify_each, (image, top_k))
 
     @torch.no_grad()
-    def judge(
-        self, asked: Sequence[tuple[Image.Image, int]], before_slice: BeforeSlice
+    def classify_each(
+        self, pairs: Sequence[tuple[Image.Image, int]], before_slice: BeforeSlice
     ) -> list[list[tuple[str, float]]]:
-        """``best`` for several who ask, see vision.engine.side_work."""
-        pixels = self.processor(images=[image for image, _ in asked], return_tensors="pt")["pixel_values"].to(
+        """Return what ``classify`` does for each (picture, top_k), one pair for each job that asks at once.
+        See vision.engine.side_work."""
+        pixels = self.processor(images=[image for image, _ in pairs], return_tensors="pt")["pixel_values"].to(
             self.model.device, self.model.dtype
         )
         logits = self.model(pixel_values=pixels).logits.float()  # (N, L)
         multi = self.model.config.problem_type == "multi_label_classification"
         return [
-            self._best(chances, top_k)
+            self._top(chances, top_k)
             for chances, (_, top_k) in zip(
-                logits.sigmoid() if multi else logits.softmax(-1), asked, strict=True
+                logits.sigmoid() if multi else logits.softmax(-1), pairs, strict=True
             )
         ]
 
-    def _best(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
+    def _top(self, chances: torch.Tensor, top_k: int) -> list[tuple[str, float]]:
         values, places = chances.topk(min(top_k, len(chances)))
         names = self.model.config.id2label
         return [

@@ -1,0 +1,15 @@
+"""The bytes that every PNG file is made of: its signature and its chunks. https://www.w3.org/TR/png-3/#5DataRep"""
+
+from __future__ import annotations
+
+import struct
+
+from isal import isal_zlib
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Return a chunk of type ``kind`` (4 letters): its length, type, body and CRC."""
+    crc = isal_zlib.crc32(body, isal_zlib.crc32(kind))
+    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)))
