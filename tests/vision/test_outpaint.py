@@ -53,7 +53,7 @@ def test_old_pixels_stay_exactly_as_they_were_away_from_the_seam(
 
 def test_the_seam_fades_instead_of_jumping() -> None:
     source, painted = Image.new("RGB", (200, 100), (200, 40, 40)), Image.new("RGB", (300, 100), (40, 40, 200))
-    layout = outpaint.Layout(200, 100, 100, 0, 0, 0, (300, 100), 24)
+    layout = outpaint.CanvasLayout(200, 100, 100, 0, 0, 0, (300, 100), 24)
     row = np.asarray(outpaint.paste_back(painted, source, layout), int)[50]
     steps = np.abs(np.diff(row, axis=0)).max(1)
     assert steps.max() < 20, "a hard edge would jump by 160"
@@ -66,7 +66,8 @@ def test_a_drift_of_colour_is_taken_back_at_the_seam_and_left_alone_far_away() -
         Image.new("RGB", (600, 300), (110, 144, 200)),
     )
     row = np.asarray(
-        outpaint.paste_back(painted, source, outpaint.Layout(400, 300, 200, 0, 0, 0, (600, 300), 16)), int
+        outpaint.paste_back(painted, source, outpaint.CanvasLayout(400, 300, 200, 0, 0, 0, (600, 300), 16)),
+        int,
     )[150]
     assert np.abs(np.diff(row, axis=0)).max() <= 2, "no edge to see"
     assert np.abs(row[195] - (100, 150, 200)).max() <= 3
@@ -74,7 +75,7 @@ def test_a_drift_of_colour_is_taken_back_at_the_seam_and_left_alone_far_away() -
 
 
 def test_the_mask_covers_the_new_area_and_a_soft_band_of_the_old() -> None:
-    layout = outpaint.Layout(96, 64, 32, 0, 0, 0, (128, 64), 16)
+    layout = outpaint.CanvasLayout(96, 64, 32, 0, 0, 0, (128, 64), 16)
     mask = np.asarray(outpaint.mask(layout), int)[32]
     assert mask[:32].min() > 240
     assert 60 < mask[32 + 16] < 200, "half of the soft edge lies in the old picture"
@@ -84,7 +85,9 @@ def test_the_mask_covers_the_new_area_and_a_soft_band_of_the_old() -> None:
 def test_the_canvas_continues_the_pictures_colours() -> None:
     half = Image.new("RGB", (64, 64), (220, 30, 30))
     half.paste((30, 30, 220), (32, 0, 64, 64))
-    canvas = np.asarray(outpaint.canvas(half, outpaint.Layout(64, 64, 32, 0, 32, 0, (128, 64), 16)), int)
+    canvas = np.asarray(
+        outpaint.canvas(half, outpaint.CanvasLayout(64, 64, 32, 0, 32, 0, (128, 64), 16)), int
+    )
     assert (canvas[:, 32:96] == np.asarray(half)).all()
     assert canvas[:, :32, 0].mean() > canvas[:, :32, 2].mean() + 80
     assert canvas[:, 96:, 2].mean() > canvas[:, 96:, 0].mean() + 80

@@ -17,9 +17,11 @@ CAPABILITIES = tuple(cls.kind for cls in REQUESTS)  # each is the name of a modu
 
 
 def capability(kind: str) -> Callable[..., Output]:
-    """The ``run`` of ``kind``. KeyError for an unknown kind.
+    """Return the ``run`` of ``kind``: (request, images, models, reporter) → Output. Raises KeyError for an
+    unknown kind.
 
-    run takes the request of core.requests, SHA-256 → open picture (RGB), the worker's Models and a Reporter.
+    images: SHA-256 → open picture (RGB) of every picture that the request names. models: the worker's
+    ``Models``.
     """
     if kind not in CAPABILITIES:
         raise KeyError(kind)

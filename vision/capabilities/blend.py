@@ -1,5 +1,5 @@
-"""/blend: four pictures between two to five given ones, without words. Described by the captioner, begun at
-the mean of the pictures."""
+"""/blend: four pictures between two to five given ones, without words: drawing begins at the mean of the
+pictures, and the captioner's words describe them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(
 
 
 def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:
-    """One caption for each picture; none where there is no captioner."""
+    """Return one caption for each picture; none when no captioner is configured."""
     try:
         captioner = models.get("caption", reporter)
     except ModelError:
@@ -53,27 +53,29 @@ def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter:
 def prepare(
     request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel
 ) -> Task:
-    """All pictures count alike; the first one gives the shape, unless one was asked for."""
+    """Return the task. All pictures count alike; the first one gives the shape, unless one was asked for."""
     size, notes = drawing.choose_size(request, model.card, images[0].width / images[0].height)
     words = [text for text in (request.prompt.strip(), *captions) if text]
-    said = replace(request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words))
+    described = replace(
+        request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words)
+    )
     strength = model.card.blend if request.strength is None else request.strength
     mode, given = (
         (Mode.IMAGE, {"image": mean(images, size), "strength": strength})
         if model.has(Mode.IMAGE)
         else (Mode.TEXT, {})
     )
-    told = (
+    note = (
         f"The pictures were read as: {'; '.join(captions)}."
         if captions
         else "No captioner is set up, so only the pictures' mean was used."
     )
-    task = drawing.prepare(said, model, mode, size, **given)
+    task = drawing.prepare(described, model, mode, size, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
-    return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, told))
+    return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note))
 
 
 def mean(images: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
-    """The pixels' mean of all pictures, each cut to the shape of ``size`` in its middle."""
+    """Return the mean of all pictures' pixels, each cut in its middle to the shape of ``size`` (w, h)."""
     fitted = [np.asarray(ImageOps.fit(image, size, Image.Resampling.LANCZOS), np.float32) for image in images]
     return Image.fromarray(np.mean(fitted, 0).round().clip(0, 255).astype(np.uint8))

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def run(
     request: ClassifyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
-    """See vision.capabilities. ``scores`` has every given label, or the best ``top_k``; ``grid`` is the
-    chart."""
+    """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
+    ``Output.grid`` is the chart."""
     image, notes = images[request.image], []
     if request.labels:
         scores, name = _match(image, tuple(dict.fromkeys(request.labels)), models, reporter)

@@ -34,7 +34,7 @@ def run(
 
 
 def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
-    """What the task says; for ``--hd``, once more at twice the side."""
+    """Return what the task draws; for ``--hd``, drawn once more at twice the side."""
     if not task.extra.get("hd"):
         return generate(model, task.generation, reporter)
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
@@ -45,8 +45,8 @@ def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 
 
 def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """A given picture is brought to the size that is drawn; without a size, that keeps its shape. Others are
-    shown, or begun at."""
+    """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
+    unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin, shown = images[request.image] if request.image else None, image_prompt.given(request, images)
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
     size, notes = drawing.choose_size(request, model.card, first.width / first.height if first else 1.0)
@@ -96,7 +96,7 @@ def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
 
 
 def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
-    """Enlarge by the model's output scale and encode."""
+    """Return the output: the pictures enlarged by the card's output scale, and encoded."""
     return drawing.output(
         task,
         drawn,

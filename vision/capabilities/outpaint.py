@@ -1,8 +1,8 @@
 """/outpaint: a larger canvas around a picture whose own pixels stay, with no visible seam.
 
-The new area is the picture mirrored and blurred, with noise; a mask with a soft edge reaches a band into the
-old picture; the model paints there; its colours are drawn to the old picture's near the seam; then the old
-pixels are laid over it again, fading only within the band and only at edges that were extended.
+The new area is the picture mirrored and blurred, with noise. A mask with a soft edge reaches a band into the
+old picture, and the model paints there. Near the seam its colours are drawn to the old picture's. Then the
+old pixels are pasted over it, fading only within the band and only at edges that were extended.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from vision.reporter import Reporter
 from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255
-MOST_CORRECTION = 16  # of 255: larger differences at the seam are other things, not a drift of colour
+MAX_CORRECTION = 16  # of 255: larger differences at the seam are other things, not a drift of colour
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where things lie. width, height, left, top, right, bottom: px of the finished picture; size: (w, h) at
-    the model's scale.
+class CanvasLayout:
+    """Where the old picture lies on the canvas.
 
-    band: px of the old picture, at the model's scale, that are painted anew along extended edges.
+    width, height: of the old picture; left, top, right, bottom: what is added on each side; all in px of the
+    finished picture. size: (w, h) of the canvas at the model's scale. band: px of the old picture, at the
+    model's scale, that are painted again along extended edges.
     """
 
     width: int
@@ -50,6 +51,7 @@ class Layout:
 
     @property
     def canvas(self) -> tuple[int, int]:
+        """(w, h) of the canvas in finished px."""
         return self.width + self.left + self.right, self.height + self.top + self.bottom
 
     @property
@@ -58,8 +60,8 @@ class Layout:
         return self.size[0] / self.canvas[0], self.size[1] / self.canvas[1]
 
     def seam(self) -> tuple[int, int]:
-        """Width of the fading in finished px, across and down: the band, at most a third of the old
-        picture."""
+        """Return the width of the fading in finished px, across and down: the band, at most a third of the
+        old picture."""
         across, down = (max(1, round(self.band / scale)) for scale in self.scale)
         return min(across, self.width // 3), min(down, self.height // 3)
 
@@ -75,7 +77,8 @@ def run(
 
 
 def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """Canvas and mask at the model's scale. UserError when the canvas is too large."""
+    """Return the task: canvas and mask at the model's scale, and what is told of it. Raises UserError when
+    the canvas is too large."""
     image, card = images[request.image], model.card
     layout = plan(request, image.size, card)
     strength = card.outpaint.strength if request.strength is None else request.strength
@@ -106,14 +109,17 @@ def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: 
 
 
 def finish(task: Task, drawn: Drawn) -> Output:
-    """Enlarge what was painted to the canvas, lay the old pixels over it, encode."""
+    """Return the output: what was painted, enlarged to the canvas, with the old pixels pasted over it."""
     image, layout = task.extra["image"], task.extra["layout"]
     return drawing.output(task, drawn, [paste_back(painted, image, layout) for painted in drawn.images])
 
 
-def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> Layout:
-    """Lay the canvas out. Its model size has about the native area, up to the card's ``outpaint.max_area``
-    times that."""
+def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
+    """Return the layout of the canvas: about the native area, up to the card's ``outpaint.max_area`` times
+    that.
+
+    size: (w, h) of the old picture, px. Raises UserError for over MAX_SIDE px a side or 8:1.
+    """
     width, height = size
     total = width + request.left + request.right, height + request.top + request.bottom
     if max(total) > MAX_SIDE:
@@ -131,11 +137,13 @@ def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> Layout:
         encode.round_to(total[1] * scale, card.multiple),
     )
     band = card.outpaint.band or max(16, card.native_size // 24)
-    return Layout(width, height, request.left, request.top, request.right, request.bottom, model_size, band)
+    return CanvasLayout(
+        width, height, request.left, request.top, request.right, request.bottom, model_size, band
+    )
 
 
-def _old(layout: Layout) -> tuple[int, int, int, int]:
-    """The old picture's box (left, top, right, bottom) at the model's scale."""
+def _old(layout: CanvasLayout) -> tuple[int, int, int, int]:
+    """Return the old picture's box (left, top, right, bottom) at the model's scale."""
     across, down = layout.scale
     left, top = round(layout.left * across), round(layout.top * down)
     return (
@@ -146,9 +154,9 @@ def _old(layout: Layout) -> tuple[int, int, int, int]:
     )
 
 
-def canvas(image: Image.Image, layout: Layout) -> Image.Image:
-    """The old picture in its place at the model's scale; around it its mirror image, blurred, with noise
-    (always the same: seeds are the model's)."""
+def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
+    """Return the old picture in its place at the model's scale; around it lies its mirror image, blurred,
+    with noise that is always the same (the seed is the model's)."""
     left, top, right, bottom = _old(layout)
     width, height = layout.size
     old = np.asarray(encode.resize(image, (right - left, bottom - top)))
@@ -161,9 +169,9 @@ def canvas(image: Image.Image, layout: Layout) -> Image.Image:
     return Image.fromarray(around)
 
 
-def mask(layout: Layout) -> Image.Image:
-    """ "L", white = paint: the new area and a band of the old picture along extended edges, with a soft
-    edge."""
+def mask(layout: CanvasLayout) -> Image.Image:
+    """Return the "L" mask, 255 = paint: the new area and a band of the old picture along extended edges, with
+    a soft edge."""
     left, top, right, bottom = _old(layout)
     across, down = min(layout.band, (right - left) // 3), min(layout.band, (bottom - top) // 3)
     paint = np.full((layout.size[1], layout.size[0]), 255, np.uint8)
@@ -173,9 +181,9 @@ def mask(layout: Layout) -> Image.Image:
     return Image.fromarray(paint).filter(ImageFilter.GaussianBlur(max(1, layout.band // 3)))
 
 
-def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Image.Image:
-    """The canvas in finished px: old pixels exactly as they were but for ``seam`` px along extended edges,
-    where they fade."""
+def paste_back(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -> Image.Image:
+    """Return the canvas in finished px. Old pixels stay exactly as they were, but for ``seam`` px along
+    extended edges, where they fade."""
     large = np.asarray(encode.resize(painted, layout.canvas), np.float32) + correction(painted, image, layout)
     box = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     old, under = np.asarray(image, np.float32), large[box]
@@ -184,9 +192,9 @@ def paste_back(painted: Image.Image, image: Image.Image, layout: Layout) -> Imag
     return Image.fromarray(large.round().clip(0, 255).astype(np.uint8))
 
 
-def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.ndarray:
-    """(H, W, 3) to add to the enlarged ``painted``: the old picture's soft difference from it, fading to
-    nothing away from the old picture.
+def correction(painted: Image.Image, image: Image.Image, layout: CanvasLayout) -> np.ndarray:
+    """Return (H, W, 3), to be added to the enlarged ``painted``: the old picture's soft difference from it,
+    fading to nothing away from the old picture.
 
     Models and decoders shift flat colours by a few levels, and a flat sky shows the edge of any shift.
     """
@@ -195,7 +203,7 @@ def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.n
     inside = np.zeros(difference.shape[:2], np.uint8)
     old = np.asarray(encode.resize(image, (right - left, bottom - top)), np.int16)
     under = np.asarray(painted, np.int16)[top:bottom, left:right]
-    difference[top:bottom, left:right] = (old - under).clip(-MOST_CORRECTION, MOST_CORRECTION) + 128
+    difference[top:bottom, left:right] = (old - under).clip(-MAX_CORRECTION, MAX_CORRECTION) + 128
     inside[top:bottom, left:right] = 255
     blur = ImageFilter.GaussianBlur(1.5 * layout.band)
     soft = np.asarray(Image.fromarray(difference).filter(blur), np.float32) - 128
@@ -208,8 +216,8 @@ def correction(painted: Image.Image, image: Image.Image, layout: Layout) -> np.n
     )
 
 
-def _fade(layout: Layout) -> np.ndarray:
-    """(h, w): 1 inside, falling smoothly to 0 at extended edges over ``seam`` px."""
+def _fade(layout: CanvasLayout) -> np.ndarray:
+    """Return (h, w): 1 inside, falling smoothly to 0 at extended edges over ``seam`` px."""
     across, down = layout.seam()
 
     def ramp(length: int, width: int, start: bool, end: bool) -> np.ndarray:

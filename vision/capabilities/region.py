@@ -1,4 +1,4 @@
-"""/region: a part of a picture drawn anew, named by a mask, by boxes or by words; every pixel outside stays
+"""/region: draws a part of a picture again, named by a mask, by boxes or by words; every pixel outside stays
 as it was."""
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ def run(
     request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
     """See vision.capabilities."""
-    mask = find(request, images, models, reporter)
+    mask = find_mask(request, images, models, reporter)
     model = models.image(request.model, reporter)
     task = prepare(request, images[request.image], mask, model)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, images[request.image], mask, model))
 
 
-def find(
+def find_mask(
     request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Image.Image:
-    """The mask at the picture's size. UserError when it is empty, or nothing is found for the words."""
+    """Return the mask at the picture's size, 255 = paint. Raises UserError when it is empty, or nothing fits
+    the words."""
     size = images[request.image].size
     if request.mask_image is not None:
         return region_layout.from_picture(images[request.mask_image], size)
@@ -47,7 +48,8 @@ def find(
 
 
 def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
-    """By CLIPSeg where there is one, else by covering parts of the picture before CLIP."""
+    """Return the mask of what the words name: by CLIPSeg if one is configured, else by occlusion with CLIP.
+    Raises UserError when nothing fits, or neither is configured."""
     if models.config.models.get("segment"):
         segmenter = models.get("segment", reporter)
         return reporter.in_thread(lambda: segmenter.mask(image, words))
@@ -65,6 +67,7 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
+    """Return the task: the part around the mask at the model's scale, and what is told of it."""
     layout = region_layout.plan(mask, model.card)
     start, paint = region_layout.shown(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
@@ -98,6 +101,7 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
 
 
 def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
+    """Return the output: what was drawn, pasted into ``image`` where the mask is."""
     layout = task.extra["layout"]
     large = [encode.enlarge(painted, model.card.output_scale) for painted in drawn.images]
     return drawing.output(

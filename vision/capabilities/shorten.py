@@ -1,4 +1,4 @@
-"""/shorten: how much each word of a prompt weighs, by the text side of CLIP or SigLIP."""
+"""/shorten: how much each word of a prompt counts, by the text side of CLIP or SigLIP."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BATCH = 16  # texts in a step
 def run(
     request: ShortenRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
-    """See vision.capabilities. ``scores``: the words in the prompt's order with their weights. A step is a
-    batch of texts."""
+    """See vision.capabilities. ``Output.scores`` has the words in the prompt's order with their weights; a
+    step is a batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()
     total = sum(
         -(-(min(word_weights.WINDOW, len(words) - start) + 1) // BATCH)
@@ -28,7 +28,7 @@ def run(
     )
     done = 0
 
-    def read(texts: list[str]) -> torch.Tensor:
+    def embed(texts: list[str]) -> torch.Tensor:
         nonlocal done
         parts = []
         for start in range(0, len(texts), BATCH):
@@ -37,7 +37,7 @@ def run(
             reporter.step(done, total)
         return torch.cat(parts)
 
-    scores = tuple(zip(words, word_weights.weights(words, read), strict=True))
+    scores = tuple(zip(words, word_weights.weights(words, embed), strict=True))
     return Output(
         scores=scores,
         parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []},

@@ -1,4 +1,5 @@
-"""/upscale: a picture two or four times as large. Subtle keeps it and sharpens, creative draws new detail."""
+"""/upscale: a picture two or four times as large. "subtle" keeps it and sharpens, "creative" draws new
+detail."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def run(
 
 
 def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
-    """(w, h) of the result in px. UserError when it is too large."""
+    """Return (w, h) of the result in px. Raises UserError when it is over MAX_UPSCALED px a side."""
     target = size[0] * request.factor, size[1] * request.factor
     if max(target) > MAX_UPSCALED:
         fits = ", 2x fits" if request.factor == 4 and max(size) * 2 <= MAX_UPSCALED else ""
@@ -52,14 +53,15 @@ def measure(request: UpscaleRequest, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def at_models_scale(target: tuple[int, int], card: Card) -> tuple[int, int]:
-    """(w, h) that the model draws for ``target`` finished px."""
+    """Return (w, h) that the model draws for ``target`` finished px."""
     return max(card.multiple, -(-target[0] // card.output_scale)), max(
         card.multiple, -(-target[1] // card.output_scale)
     )
 
 
 def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel) -> Task:
-    """Subtle leaves the words out: read in every tile, they draw their object into each."""
+    """Return the task of one tile. "subtle" leaves the words out: read for every tile, they would draw their
+    object into each."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = encode.round_to(model.card.native_size, model.card.multiple)
     task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
@@ -68,11 +70,13 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
         if request.mode == "subtle"
         else task.generation
     )
-    told = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
-    return Task(generation, {**task.parameters, **told}, task.notes)
+    upscaled = {"width": target[0], "height": target[1], "mode": request.mode, "factor": request.factor}
+    return Task(generation, {**task.parameters, **upscaled}, task.notes)
 
 
 def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
+    """Return the output: the refined picture enlarged by the card's output scale and cut to ``target`` (w,
+    h)."""
     large = encode.enlarge(refined, model.card.output_scale).crop((0, 0, *target))
     return drawing.output(task, Drawn((refined,)), [large])
 

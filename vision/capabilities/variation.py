@@ -1,5 +1,5 @@
-"""/variation: other pictures like a given one, by image-to-image at a strength the model's card names subtle
-or strong."""
+"""/variation: other pictures like a given one, by image-to-image at the strength that the model's card has
+for "subtle" or "strong"."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def run(
 
 
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """The picture at about the model's native area in its own shape, then as /imagine with a picture."""
+    """Return the task: the picture at about the model's native area in its own shape, then as /imagine with a
+    picture."""
     start, notes = images[request.image], []
     if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
         start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
