@@ -23,6 +23,7 @@ from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.settings import Settings
 from studio.services import Services
+from studio.studio import Studio
 
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it
@@ -44,7 +45,7 @@ async def serve_sandbox(
 ) -> int:
     """Serve the page until ``stopping`` is set."""
     edits = Edits()
-    client = Atelier(built, pending, servers=SIMULATED, on_edit=edits.note)
+    client = Atelier(built, Studio(built), pending, servers=SIMULATED, on_edit=edits.note)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = create_world(env, page)

@@ -34,8 +34,11 @@ from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
-from studio.privacy import Periods, Privacy
+from studio.pictures.intake import Intake
+from studio.pictures.showing import Showing
+from studio.privacy import Privacy, Retention
 from studio.services import Services
+from studio.studio import Studio
 
 if TYPE_CHECKING:
     from bot.sandbox import Page
@@ -87,14 +90,14 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
 
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
-    settings, queue, transport = built.settings, built.queue, Transport()
+    settings, queue, transport, studio = built.settings, built.queue, Transport(), Studio(built)
     metrics = Metrics(queue, lambda: transport.breaker.invalid)
 
     def make_client() -> Atelier:
-        return Atelier(built, pending, transport, on_delivered=metrics.delivered)
+        return Atelier(built, studio, pending, transport, on_delivered=metrics.delivered)
 
     def alerts(client: Atelier) -> Alerts:
-        return Alerts(client, queue, lambda: client.authority.owner_ids, redactor(settings))
+        return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     connections = Connections(settings.data_dir / "connections.json")
     async with serve(metrics, queue, settings.metrics_port):
@@ -124,7 +127,11 @@ async def services(settings: Settings, *, target: str = "vision.worker:main") ->
         stack.push_async_callback(check.close)
         await stack.enter_async_context(_running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(_running(_back_up_daily(database), "backups"))
-        yield Services(settings, database, files, queue, moderator, privacy, directory)
+        intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload)
+        showing = Showing(
+            files, intake, moderator, ai_mark=settings.ai_mark, parameters=settings.picture_parameters
+        )
+        yield Services(settings, database, files, queue, moderator, privacy, intake, showing, directory)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -141,7 +148,7 @@ def _privacy(settings: Settings, queue: Queue, database: Database, files: Files)
         queue,
         database,
         files,
-        Periods(settings.retention_days, settings.upload_days, settings.backup_days),
+        Retention(settings.retention_days, settings.upload_days, settings.backup_days),
         checkpoints=settings.data_dir / "cache" / "checkpoints",
         notes=settings.data_dir / "deletions.json",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from core.job import Surface
+
 
 @dataclass(frozen=True)
 class Place:
@@ -22,8 +24,11 @@ def _only_here(channel_id: int) -> bool:
 class Actor:
     """Who asks, and where.
 
+    guild_id: None outside of servers. channel_id: 0 for somebody who came by no channel.
     manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there.
     reads: whether they can read another channel of that server; the one they ask in always counts.
+    name: to be kept with the id, "" = nothing new. roles: ids of their roles, for limits. parent_channel_id:
+    of the thread they ask in. surface: the door they came by.
     """
 
     user_id: int
@@ -32,6 +37,15 @@ class Actor:
     manages: bool = False
     barred: bool = False
     reads: Callable[[int], bool] = field(default=_only_here, repr=False, compare=False)
+    name: str = ""
+    roles: tuple[int, ...] = ()
+    parent_channel_id: int | None = None
+    surface: Surface = Surface.DISCORD
+
+    @property
+    def place(self) -> Place:
+        """Where what they ask for is shown."""
+        return Place(self.guild_id, self.channel_id)
 
     def sees(self, place: Place) -> bool:
         """Whether the actor can look at what is shown in ``place``.

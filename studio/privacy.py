@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Periods:
+class Retention:
     """Days that things are kept. jobs: with their pictures, 0 = until somebody deletes them. uploads:
     pictures that no job uses. backups."""
 
@@ -61,13 +61,13 @@ class Privacy:
         queue: Queue,
         database: Database,
         files: Files,
-        periods: Periods,
+        retention: Retention,
         *,
         checkpoints: Path,
         notes: Path,
     ) -> None:
         self._queue, self._database, self._files = queue, database, files
-        self.periods, self._checkpoints, self._notes = periods, checkpoints, notes
+        self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
 
     async def holdings(self, user_id: int) -> Holdings:
         return await self._database.read(partial(rows.holdings, user_id=user_id))
@@ -172,9 +172,9 @@ class Privacy:
     async def sweep(self) -> None:
         """Delete what is over its time, and files that no row names."""
         now = datetime.now(UTC)
-        while self.periods.jobs:
+        while self.retention.jobs:
             old = await self._database.read(
-                partial(rows.old_jobs, before=now - timedelta(days=self.periods.jobs))
+                partial(rows.old_jobs, before=now - timedelta(days=self.retention.jobs))
             )
             if not old:
                 break
@@ -182,7 +182,7 @@ class Privacy:
                 await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False))
             )
         dropped = await self._database.write(
-            partial(rows.drop_uploads, before=now - timedelta(days=self.periods.uploads))
+            partial(rows.drop_uploads, before=now - timedelta(days=self.retention.uploads))
         )
         await self._clear(Removed(files=tuple(dropped)))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
@@ -212,14 +212,14 @@ class Privacy:
             if path is not None and folder is not None and folder.is_dir()
             else ()
         ):
-            if time.time() - backup.stat().st_mtime > self.periods.backups * 86_400:
+            if time.time() - backup.stat().st_mtime > self.retention.backups * 86_400:
                 backup.unlink(missing_ok=True)
 
     # Backups that are put back
 
     def _note(self, user_id: int) -> None:
         notes = [
-            note for note in self._noted() if time.time() - note["at"] < (self.periods.backups + 1) * 86_400
+            note for note in self._noted() if time.time() - note["at"] < (self.retention.backups + 1) * 86_400
         ]
         notes.append({"user_id": user_id, "at": time.time()})
         self._notes.parent.mkdir(parents=True, exist_ok=True)

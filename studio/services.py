@@ -10,6 +10,8 @@ from storage.database import Database
 from storage.files import Files
 from studio.directory import CurrentDirectory
 from studio.moderation.moderator import Moderator
+from studio.pictures.intake import Intake
+from studio.pictures.showing import Showing
 from studio.privacy import Privacy
 
 
@@ -23,4 +25,6 @@ class Services:
     queue: Queue
     moderator: Moderator
     privacy: Privacy
+    intake: Intake
+    showing: Showing
     directory: CurrentDirectory

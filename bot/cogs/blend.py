@@ -9,7 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from studio.asking import actions
+from studio.asking.new_job import NewJob, new_seed
 
 SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's
 
@@ -31,16 +33,16 @@ class Blend(commands.Cog):
         dimensions: Literal["Portrait", "Square", "Landscape"] | None = None,
     ) -> None:
         files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
-        chosen = await self.bot.asking.preferences(interaction.user.id)
+        actor = actor_of(interaction)
+        chosen = await self.bot.asking.preferences(actor)
 
-        async def build() -> actions.Ask:
-            images = (await self.bot.asking.pictures.attached(self.bot.actor(interaction), files)).values()
-            ask = actions.blend(
-                tuple(images), SHAPES[dimensions] if dimensions else None, seed=actions.new_seed()
-            )
-            return actions.with_speed(ask, chosen.lane)
+        async def build() -> NewJob:
+            taken = [await self.bot.studio.take(actor, file) for file in self.bot.links.attached(files)]
+            images = [source.sha256 for source in taken]
+            shape = SHAPES[dimensions] if dimensions else None
+            return actions.blend(images, shape, seed=new_seed()).chosen(chosen.lane)
 
-        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
 
 
 async def setup(bot: Atelier) -> None:

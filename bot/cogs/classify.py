@@ -7,9 +7,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.requests import MAX_LABELS, ClassifyRequest
-from studio.asking import actions
+from studio.asking.new_job import NewJob
 
 
 class Classify(commands.Cog):
@@ -34,19 +35,19 @@ class Classify(commands.Cog):
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
-        chosen = await self.bot.asking.preferences(interaction.user.id)
+        actor = actor_of(interaction)
+        chosen = await self.bot.asking.preferences(actor)
 
-        async def build() -> actions.Ask:
-            sha256, parent, private = await self.bot.asking.picture(interaction, image, link)
-            return actions.Ask(
-                ClassifyRequest(image=sha256, labels=asked), chosen.lane or actions.Lane.FAST, parent, private
-            )
+        async def build() -> NewJob:
+            source = await self.bot.asking.picture(actor, image, link)
+            request = ClassifyRequest(image=source.sha256, labels=asked)
+            return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
 
-        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
 
 
 def split_labels(text: str | None) -> tuple[str, ...]:
-    """The labels of a comma list, each once, in order; none for None or only commas."""
+    """Return the labels of a comma list, each once, in order; none for None or only commas."""
     labels = (" ".join(part.split()) for part in (text or "").split(","))
     return tuple(dict.fromkeys(label for label in labels if label))
 

@@ -7,9 +7,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.requests import DescribeRequest
-from studio.asking import actions
+from studio.asking.new_job import NewJob, new_seed
 
 
 class Describe(commands.Cog):
@@ -29,18 +30,15 @@ class Describe(commands.Cog):
     ) -> None:
         if (image is None) == (link is None):
             raise UserError("Give a picture as `image`, or name one by `link`.")
-        chosen = await self.bot.asking.preferences(interaction.user.id)
+        actor = actor_of(interaction)
+        chosen = await self.bot.asking.preferences(actor)
 
-        async def build() -> actions.Ask:
-            sha256, parent, private = await self.bot.asking.picture(interaction, image, link)
-            return actions.Ask(
-                DescribeRequest(image=sha256, seed=actions.new_seed()),
-                chosen.lane or actions.Lane.FAST,
-                parent,
-                private,
-            )
+        async def build() -> NewJob:
+            source = await self.bot.asking.picture(actor, image, link)
+            request = DescribeRequest(image=source.sha256, seed=new_seed())
+            return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
 
-        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
 
 
 async def setup(bot: Atelier) -> None:

@@ -7,14 +7,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from studio.asking.completion import complete
-from studio.asking.hints import Hints
+from bot.ui.replies import add_whisper
+from bot.wire.interactions import actor_of
 
 
 class Imagine(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
-        self.hints = Hints.of(bot.settings)
 
     @app_commands.command(description="Four pictures from your words")
     @app_commands.describe(
@@ -39,13 +38,16 @@ class Imagine(commands.Cog):
         files = [file for file in (image, image2, image3, image4) if file is not None]
         job = await self.bot.asking.imagine(interaction, prompt, files)
         if job is not None and await self.bot.delivery.shown_once(job.id):
-            await self.hints.once(interaction, self.bot.queue)
+            hint = await self.bot.studio.own.first_hint(actor_of(interaction))
+            if hint is not None:
+                await add_whisper(interaction, hint)
 
     @imagine.autocomplete("prompt")
     async def _prompts(
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        return await complete(self.bot, interaction.user.id, current, self.hints.suggest(current))
+        texts = await self.bot.studio.own.suggestions(actor_of(interaction), current)
+        return [app_commands.Choice(name=text, value=text) for text in texts]
 
 
 async def setup(bot: Atelier) -> None:

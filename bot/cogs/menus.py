@@ -10,13 +10,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui import messages
-from bot.ui.replies import add_whisper, whisper
+from bot.ui.replies import answers_privately
+from bot.wire.interactions import actor_of
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest
+from studio.actor import Actor
 from studio.asking import actions
-from studio.asking.actions import Ask, Source
+from studio.asking.new_job import NewJob, Source, new_seed
 from studio.authority import Action
 
 
@@ -37,64 +38,54 @@ class Menus(commands.Cog):
 
     async def cog_load(self) -> None:
         for menu in self.menus:
-            self.bot.tree.add_menu(menu)
+            self.bot.tree.add_menu(menu)  # type: ignore[attr-defined]
 
     async def cog_unload(self) -> None:
         for menu in self.menus:
             self.bot.tree.remove_command(menu.name, type=menu.type)
 
     async def describe(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await self._about(
-            interaction,
-            message,
-            Action.DESCRIBE,
-            lambda s: Ask(DescribeRequest(image=s.sha256, seed=actions.new_seed())),
-        )
+        def build(source: Source) -> NewJob:
+            return NewJob(DescribeRequest(image=source.sha256, seed=new_seed()))
+
+        await self._about(interaction, message, Action.DESCRIBE, build)
 
     async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await self._about(
-            interaction, message, Action.CLASSIFY, lambda s: Ask(ClassifyRequest(image=s.sha256))
-        )
+        def build(source: Source) -> NewJob:
+            return NewJob(ClassifyRequest(image=source.sha256))
+
+        await self._about(interaction, message, Action.CLASSIFY, build)
 
     async def vary(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        chosen = await self.bot.asking.preferences(interaction.user.id)
+        chosen = await self.bot.asking.preferences(actor_of(interaction))
         amount = "strong" if chosen.strong else "subtle"
-        await self._about(
-            interaction,
-            message,
-            Action.VARY,
-            lambda s: actions.variation(s, amount, None, seed=actions.new_seed()),
-        )
 
+        def build(source: Source) -> NewJob:
+            return actions.variation(source, amount, None, seed=new_seed())
+
+        await self._about(interaction, message, Action.VARY, build)
+
+    @answers_privately
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         job, _ = await self._job(interaction, message, Action.CANCEL)
-        await self.bot.cancel(interaction, job.id)
+        await self.bot.answers.cancel(interaction, job.id)
 
+    @answers_privately
     async def dm_results(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         job, index = await self._job(interaction, message, Action.DM)
-        await self.bot.sharing.hand_over(
-            interaction.user, await self.bot.result_of(job), None if index is None else [index]
-        )
-        await whisper(interaction, "It is in your direct messages.")
+        await self.bot.job_buttons.send_dm(interaction, job.id, None if index is None else [index])
 
+    @answers_privately
     async def details(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         job, index = await self._job(interaction, message, Action.DETAILS)
-        result = await self.bot.queue.result(job.id)
-        for page in messages.details(
-            job, result.parameters if result else {}, result.pictures if result else (), index or 0
-        ):
-            await add_whisper(interaction, page)
+        await self.bot.job_buttons.tell_details(interaction, job.id, index or 0)
 
     async def _job(
         self, interaction: discord.Interaction, message: discord.Message, right: Action
     ) -> tuple[Job, int | None]:
-        found = await self.bot.queue.job_of_message(message.id)
+        found = await self.bot.studio.job_of_message(actor_of(interaction), message.id, right)
         if found is None:
             raise UserError("That message shows no job of mine.")
-        await self.bot.check(interaction, right, found[0])
         return found
 
     async def _about(
@@ -102,35 +93,35 @@ class Menus(commands.Cog):
         interaction: discord.Interaction,
         message: discord.Message,
         right: Action,
-        build: Callable[[Source], Ask],
+        build: Callable[[Source], NewJob],
     ) -> None:
         """Queue something about the message's picture: of ours the stored one, else its first attachment."""
-        chosen = await self.bot.asking.preferences(interaction.user.id)
-        found = await self.bot.queue.job_of_message(message.id)
+        actor = actor_of(interaction)
+        chosen = await self.bot.asking.preferences(actor)
+        found = await self.bot.studio.job_of_message(actor, message.id, right)
         private = chosen.stealth or (found is not None and found[0].origin.private)
 
-        async def built() -> Ask:
-            source = await self._source(interaction, message, right)
-            ask = build(source)
-            ask = replace(ask, parent=ask.parent or source.parent, stealth=ask.stealth or source.stealth)
-            return actions.with_speed(ask, chosen.lane)
+        async def built() -> NewJob:
+            source = await self._source(actor, message, found, right)
+            new = build(source)
+            new = replace(new, parent=new.parent or source.parent)
+            return new.chosen(chosen.lane, private=source.private)
 
-        await self.bot.ask(interaction, built, ephemeral=private)
+        await self.bot.answers.ask(interaction, built, private=private)
 
     async def _source(
-        self, interaction: discord.Interaction, message: discord.Message, right: Action
+        self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None, right: Action
     ) -> Source:
-        found = await self.bot.queue.job_of_message(message.id)
         if found is not None:
-            await self.bot.check(interaction, right, found[0])
-            result = await self.bot.result_of(found[0])
+            job, index = found
+            result = await self.bot.studio.result(actor, job.id, right)
             if result.pictures:
-                return actions.source_of(result, found[1] or 0)
-        await self.bot.check(interaction, Action.ASK)
+                return await self.bot.studio.picture_of(actor, job.id, index or 0, right)
+        await self.bot.studio.check(actor, Action.ASK)
         for attachment in message.attachments:
             if (attachment.content_type or "image/").startswith("image/"):
-                taken = await self.bot.intake.take(attachment, interaction.user.id)
-                return Source(taken.sha256, taken.width, taken.height)
+                [file] = self.bot.links.attached([attachment])
+                return await self.bot.studio.take(actor, file)
         raise ImageError("That message has no picture.")
 
 

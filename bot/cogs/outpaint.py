@@ -9,10 +9,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.job_buttons import read_aspect
 from core.errors import UserError
 from studio.asking import actions
+from studio.asking.canvas import aspect_sides, direction_sides, read_aspect, zoom_sides
 from studio.asking.completion import SHAPES
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
 
 
 class Outpaint(commands.Cog):
@@ -48,14 +49,14 @@ class Outpaint(commands.Cog):
             )
         shape = read_aspect(aspect)
 
-        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
             if shape:
-                sides = actions.aspect_sides(found, shape)
+                sides = aspect_sides(found, shape)
             elif direction:
-                sides = actions.direction_sides(found, direction)
+                sides = direction_sides(found, direction)
             else:
-                sides = actions.zoom_sides(found, float(zoom or 1.5))
-            return actions.outpaint(found, sides, words, seed=await self.bot.next_seed(found))
+                sides = zoom_sides(found, float(zoom or 1.5))
+            return actions.outpaint(found, sides, words)
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 

@@ -4,16 +4,17 @@ or heart keeps it."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import discord
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.job_buttons import brought
+from bot.ui.job_buttons import is_requester_of
 from bot.wire.transport import FAILURES
-from core.errors import UserError
-from core.job import Job
-from studio.authority import Action, Actor
+from core.errors import NotAllowedError, UserError
+from studio.actor import Actor
+from studio.authority import Action
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 log = logging.getLogger(__name__)
@@ -28,20 +29,12 @@ class Reactions(commands.Cog):
         act = self._act(payload)
         if act is None or (self.bot.user and payload.user_id == self.bot.user.id):
             return
-        found = await self.bot.queue.job_of_message(payload.message_id)
-        if found is None:
-            return
-        right, work = act
         try:
-            if right is not Action.DELETE or not await self._is_theirs(payload, found[0]):
-                await self.bot.check_actor(
-                    Actor(payload.user_id, payload.guild_id, payload.channel_id), right, found[0]
-                )
-            await work(payload, *found)
+            await act(payload)
         except (UserError, discord.HTTPException, *FAILURES) as error:  # there is nowhere to say it
             log.info(
-                "job %s: reaction of user %d not followed (%s)",
-                found[0].id,
+                "message %d: reaction of user %d not followed (%s)",
+                payload.message_id,
                 payload.user_id,
                 type(error).__name__,
             )
@@ -49,55 +42,59 @@ class Reactions(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
         """Taking the star away lets the picture go."""
-        found = await self.bot.queue.job_of_message(payload.message_id) if _plain(payload) in STARS else None
-        if found is not None:
-            job, index = found
-            await self.bot.members.let_go(payload.user_id, job.id, await self._positions(job, index))
+        if _plain(payload) in STARS:
+            await self.bot.studio.own.remove_favourites_shown(_actor(payload), payload.message_id)
 
-    def _act(self, payload: discord.RawReactionActionEvent):
+    def _act(
+        self, payload: discord.RawReactionActionEvent
+    ) -> Callable[[discord.RawReactionActionEvent], Awaitable[None]] | None:
         name = _plain(payload)
         if name in ENVELOPES:
-            return Action.DM, self._send
+            return self._send
         if name in CROSSES:
-            return Action.DELETE, self._end
-        return (Action.FAVOURITE, self._keep) if name in STARS else None
+            return self._end
+        return self._keep if name in STARS else None
 
-    async def _is_theirs(self, payload: discord.RawReactionActionEvent, job: Job) -> bool:
-        """Whether somebody may delete this message though the job is another's."""
-        if not job.status.over or job.origin.user_id == payload.user_id:
-            return False
-        message = await self.bot.get_partial_messageable(payload.channel_id).fetch_message(payload.message_id)
-        return brought(message, payload.user_id, payload.guild_id)
+    async def _send(self, payload: discord.RawReactionActionEvent) -> None:
+        actor = _actor(payload)
+        found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DM)
+        if found is not None:
+            job, index = found
+            result = await self.bot.studio.result(actor, job.id, Action.DM)
+            user = await self.bot.fetch_user(payload.user_id)
+            await self.bot.sharing.hand_over(user, result, None if index is None else [index])
 
-    async def _send(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
-        user = await self.bot.fetch_user(payload.user_id)
-        await self.bot.sharing.hand_over(
-            user, await self.bot.result_of(job), None if index is None else [index]
-        )
-
-    async def _end(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
-        """A running or waiting job is cancelled, a finished one's message deleted; it stays for /show."""
-        if not job.status.over:
-            await self.bot.queue.cancel(job.id)
+    async def _end(self, payload: discord.RawReactionActionEvent) -> None:
+        """Cancel a running or waiting job, delete a finished one's message; the job stays for /show."""
+        actor, message = _actor(payload), self._message(payload)
+        try:
+            found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DELETE)
+        except NotAllowedError:
+            if not is_requester_of(await message.fetch(), payload.user_id, payload.guild_id):
+                raise
+            await message.delete()  # an answer to their own command, though the job is another's
             return
-        await (
-            self.bot.get_partial_messageable(payload.channel_id)
-            .get_partial_message(payload.message_id)
-            .delete()
-        )
+        if found is None:
+            return
+        if not found[0].status.over:
+            await self.bot.studio.cancel(actor, found[0].id)
+        else:
+            await message.delete()
 
-    async def _keep(self, payload: discord.RawReactionActionEvent, job: Job, index: int | None) -> None:
-        positions = await self._positions(job, index)
-        await self.bot.members.let_go(payload.user_id, job.id, positions)  # so that keeping never lets go
-        if positions:
-            await self.bot.members.favour(payload.user_id, job.id, positions)
+    def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
+        channel = self.bot.get_partial_messageable(payload.channel_id)
+        return channel.get_partial_message(payload.message_id)
 
-    async def _positions(self, job: Job, index: int | None) -> list[int]:
-        """A grid is kept whole."""
-        if index is not None:
-            return [index]
-        result = await self.bot.queue.result(job.id)
-        return list(range(len(result.pictures))) if result else []
+    async def _keep(self, payload: discord.RawReactionActionEvent) -> None:
+        actor = _actor(payload)
+        found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.FAVOURITE)
+        if found is not None:
+            job, index = found
+            await self.bot.studio.own.add_favourites(actor, job.id, None if index is None else [index])
+
+
+def _actor(payload: discord.RawReactionActionEvent) -> Actor:
+    return Actor(payload.user_id, payload.guild_id, payload.channel_id)
 
 
 def _plain(payload: discord.RawReactionActionEvent) -> str:

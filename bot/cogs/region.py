@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.requests import MAX_LABEL
 from studio.asking import actions
+from studio.asking.canvas import read_cells
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
 
-Words = app_commands.Range[str, 1, MAX_LABEL]
+Label = app_commands.Range[str, 1, MAX_LABEL]
 
 
 class Region(commands.Cog):
@@ -33,7 +34,7 @@ class Region(commands.Cog):
         self,
         interaction: discord.Interaction,
         prompt: str,
-        what: Words | None = None,
+        what: Label | None = None,
         mask: discord.Attachment | None = None,
         fields: str | None = None,
         image: discord.Attachment | None = None,
@@ -41,26 +42,17 @@ class Region(commands.Cog):
     ) -> None:
         if sum(given is not None for given in (what, mask, fields)) != 1:
             raise UserError("Say which part in one way: `what`, `mask` or `fields`.")
-        cells = read_fields(fields)
+        cells = read_cells(fields)
 
-        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
             painted = None
             if mask is not None:
-                painted = await self.bot.regions.marked(
-                    found, await self.bot.intake.read(mask), interaction.user.id, mask.filename
-                )
-            seed = await self.bot.next_seed(found)
-            return actions.region(found, words, seed=seed, mask=painted, cells=cells, what=what or "")
+                [file] = self.bot.links.attached([mask])
+                regions = self.bot.studio.regions
+                painted = await regions.marked_by_file(actor_of(interaction), found, file)
+            return actions.region(found, words, mask=painted, cells=cells, what=what or "")
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
-
-
-def read_fields(text: str | None) -> tuple[int, ...]:
-    """Numbers of fields, from "1 2 5" or "1,2,5"."""
-    numbers = re.split(r"[\s,;]+", text.strip()) if text else []
-    if not all(number.isdigit() and 1 <= int(number) <= actions.GRID**2 for number in numbers):
-        raise UserError(f"`fields` takes numbers from 1 to {actions.GRID**2}, such as 1 2 5.")
-    return tuple(sorted({int(number) for number in numbers}))
 
 
 async def setup(bot: Atelier) -> None:

@@ -7,8 +7,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from core.requests import ShortenRequest
-from studio.asking import actions
+from studio.asking.new_job import NewJob
 
 
 class Shorten(commands.Cog):
@@ -18,14 +19,15 @@ class Shorten(commands.Cog):
     @app_commands.command(description="Which words of a prompt count, and shorter prompts")
     @app_commands.describe(prompt="The prompt; its flags are left out")
     async def shorten(self, interaction: discord.Interaction, prompt: str) -> None:
-        words = (await self.bot.asking.one(interaction.user.id, prompt)).text
+        actor = actor_of(interaction)
+        words = (await self.bot.studio.single(actor, prompt)).text
         request = ShortenRequest(prompt=words)  # nothing to shorten is told at once
-        chosen = await self.bot.asking.preferences(interaction.user.id)
+        chosen = await self.bot.asking.preferences(actor)
 
-        async def build() -> actions.Ask:
-            return actions.with_speed(actions.Ask(request), chosen.lane)
+        async def build() -> NewJob:
+            return NewJob(request).chosen(chosen.lane)
 
-        await self.bot.ask(interaction, build, ephemeral=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
 
 
 async def setup(bot: Atelier) -> None:

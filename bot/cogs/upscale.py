@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from studio.asking import actions
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
 
 
 class Upscale(commands.Cog):
@@ -33,8 +34,8 @@ class Upscale(commands.Cog):
         mode: Literal["subtle", "creative"] = "subtle",
         prompt: str | None = None,
     ) -> None:
-        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
-            return actions.upscale(found, int(factor), mode, words, seed=await self.bot.next_seed(found))
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
+            return actions.upscale(found, int(factor), mode, words)
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 

@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from studio.asking import actions
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
 
 
 class Variation(commands.Cog):
@@ -31,8 +32,8 @@ class Variation(commands.Cog):
         strength: Literal["subtle", "strong"] = "strong",
         prompt: str | None = None,
     ) -> None:
-        async def build(found: actions.Source, words: actions.Words | None) -> actions.Ask:
-            return actions.variation(found, strength, words, seed=await self.bot.next_seed(found))
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
+            return actions.variation(found, strength, words)
 
         await self.bot.asking.about_picture(interaction, image, source, prompt, build)
 

@@ -20,7 +20,7 @@ from storage.jobs import StoredPicture
 from studio.actor import Place
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.moderation.moderator import Moderator
-from studio.moderation.rules import Treatment
+from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing, Shown
 
@@ -131,11 +131,11 @@ class Posts:
             picture = _attached(await self._showing.picture(stored, job, limit), job)
         except (ImageError, StorageError):
             return post
-        treatment = await self._moderator.treatment((request.image,), job, place)
-        if treatment is Treatment.BLOCK:
+        visibility = await self._moderator.visibility((request.image,), job, place)
+        if visibility is Visibility.BLOCK:
             return post
         content = messages.described(job, captions, aspect_ratio(*size))
-        return _treated(replace(post, content=content, picture=picture), treatment, job)
+        return _as_visible(replace(post, content=content, picture=picture), visibility, job)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
@@ -157,14 +157,14 @@ class Posts:
     async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
         """``post`` as the worst of ``pictures`` allows."""
         hashes = tuple(picture.sha256 for picture in pictures)
-        return _treated(post, await self._moderator.treatment(hashes, job, place), job)
+        return _as_visible(post, await self._moderator.visibility(hashes, job, place), job)
 
 
-def _treated(post: Post, treatment: Treatment, job: Job) -> Post:
+def _as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
     """``post`` as it is, behind a spoiler, or a notice without picture and buttons."""
-    if treatment is Treatment.BLOCK:
+    if visibility is Visibility.BLOCK:
         return Post(messages.held_back(job))
-    if treatment is Treatment.SPOILER and post.picture is not None:
+    if visibility is Visibility.SPOILER and post.picture is not None:
         return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
     return post
 

@@ -58,6 +58,14 @@ class Sharing:
         if self._on_edit is not None:
             self._on_edit(sent.id)
 
+    async def bring_back(self, interaction: discord.Interaction, result: Result, limit: int) -> None:
+        """Answer ``interaction`` (deferred) with a finished job's message as it may be shown there, its
+        picture in at most ``limit`` bytes."""
+        place = Place(interaction.guild_id, interaction.channel_id or 0)
+        post = await self._posts.result(result, limit, place)
+        sent = await post.answer(interaction)
+        await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
+
     async def hand_over(
         self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
     ) -> None:

@@ -18,7 +18,8 @@ import discord
 from core.job import Job
 from core.requests import MAX_SIDE, MAX_UPSCALED, ImagineRequest
 from storage.jobs import StoredPicture
-from studio.asking.actions import GRID, PAN_SHARE, PANS, UPSCALES, ZOOMS
+from studio.asking.actions import UPSCALES, ZOOMS
+from studio.asking.canvas import GRID, PAN_SHARE, PANS
 
 Secondary, Primary, Success, Danger = (
     discord.ButtonStyle.secondary,

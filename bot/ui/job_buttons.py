@@ -1,56 +1,39 @@
-"""What a press on a job's button does, and what comes back from the windows that some of them open. Each is
-checked against the job's row."""
+"""What a press on a job's button does, and what comes back from the windows that some of them open."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import discord
 
-from bot.asking import Asking, pictures_of, remix_text
+from bot.answers import Answers
+from bot.asking import Asking
+from bot.delivery.sharing import Sharing
 from bot.ui import buttons, messages, windows
 from bot.ui.replies import SILENT, add_whisper, whisper
 from bot.ui.windows import Submission
+from bot.wire.interactions import actor_of, press_key
 from core.errors import UserError
 from core.job import Job
 from core.preferences import Preferences
 from core.requests import GenerateRequest
-from storage.members import Members
 from studio.asking import actions
-from studio.asking.actions import RIGHTS, Ask, Words
-from studio.asking.words import caption_prompt, code, shorter_prompts
+from studio.asking.actions import NEWER, RIGHTS
+from studio.asking.canvas import custom_sides, read_aspect, read_zoom, split_zoom
+from studio.asking.new_job import NewJob, picture_of
+from studio.asking.prompts import remix_text
 from studio.authority import Action
-
-if TYPE_CHECKING:
-    from bot.client import Atelier
-
-_ASPECT = re.compile(r"(\d{1,5})[:x](\d{1,5})")
-_ZOOM_FLAG = re.compile(r"(?:^|\s)(?:--|[\u2014\u2013])zoom[\s=]+(\S+)", re.IGNORECASE)
-_ZOOM = re.compile(r"[12](?:[.,]\d{1,3})?")
+from studio.studio import Studio
 
 
-class Presses:
-    """Buttons of jobs, and their windows."""
+class JobButtons:
+    """Buttons of jobs, and their windows. The studio checks each press against the job's row."""
 
-    def __init__(self, client: Atelier, asking: Asking, members: Members) -> None:
-        self._client, self._asking, self._members = client, asking, members
-
-    async def pressed(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
-        """UserError when it can't be done, or may not."""
-        if action not in RIGHTS:
-            raise UserError("This button belongs to a newer version of the studio.")
-        if (
-            action == "delete"
-            and interaction.message
-            and brought(interaction.message, interaction.user.id, interaction.guild_id)
-        ):
-            await self._delete(interaction)
-            return
-        job = await self._client.job_for(interaction, job_id, RIGHTS[action])
-        own = {
+    def __init__(self, studio: Studio, answers: Answers, asking: Asking, sharing: Sharing) -> None:
+        self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
+        self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
             "caption": self._caption,
             "short": self._shortened,
             "weights": self._weights,
@@ -59,19 +42,33 @@ class Presses:
             "all": self._imagine_all,
             "zoom": self._zoom,
             "region": self._region,
-            "favourite": self._favour,
+            "favourite": self._favourite,
             "details": self._details,
             "dm": self._send_dm,
             "delete": self._delete,
         }
-        if action in own:
-            await own[action](interaction, job, index)
+
+    async def on_press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
+        """Do what button ``action`` under picture ``index`` (from 0) of a job says.
+
+        Raises UserError when it can't be done, NotAllowedError when the presser may not.
+        """
+        if action not in RIGHTS:
+            raise UserError(NEWER)
+        user_id, message = interaction.user.id, interaction.message
+        if action == "delete" and message and is_requester_of(message, user_id, interaction.guild_id):
+            await self._delete(interaction)
+            return
+        job = await self._studio.job(actor_of(interaction), job_id, RIGHTS[action])
+        if action in self._own:
+            await self._own[action](interaction, job, index)
         else:
             await self._ask(interaction, job, action, index)
 
     async def _ask(self, interaction: discord.Interaction, job: Job, action: str, index: int) -> None:
-        """The buttons that make a job; with Remix on, a window comes first."""
-        chosen = await self._asking.preferences(interaction.user.id)
+        """Queue what the button makes; with Remix on, open a window first."""
+        actor = actor_of(interaction)
+        chosen = await self._asking.preferences(actor)
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
             title = "Remix" if action == "remix" else f"Remix: {_name_of(action, index)}"
@@ -79,45 +76,39 @@ class Presses:
                 windows.remix_window(job.id, index, action, title, remix_text(job))
             )
             return
-        await self._queue(interaction, job, chosen, lambda: self._request(job, action, index, chosen))
+        strong = chosen.strong
+        await self._queue(
+            interaction,
+            job,
+            chosen,
+            lambda: self._studio.from_button(actor, job.id, action, index, strong=strong),
+        )
 
-    async def _queue(self, interaction: discord.Interaction, job: Job, chosen: Preferences, build) -> None:
-        """With the presser's own speed, and private if the presser or the parent is."""
+    async def _queue(
+        self,
+        interaction: discord.Interaction,
+        job: Job,
+        chosen: Preferences,
+        build: Callable[[], Awaitable[NewJob]],
+    ) -> None:
+        """Queue with the presser's own speed, and privately if the presser or the parent is private."""
         private = job.origin.private or chosen.stealth
 
-        async def built() -> Ask:
-            ask = await build()
-            return replace(ask, stealth=ask.stealth or private, lane=chosen.lane or ask.lane)
+        async def built() -> NewJob:
+            return (await build()).chosen(chosen.lane, private=private)
 
-        await self._client.ask(interaction, built, press_key=press_key(interaction), ephemeral=private)
-
-    async def _request(
-        self, job: Job, action: str, index: int, chosen: Preferences, words: Words | None = None
-    ) -> Ask:
-        if action == "again":  # also of a job that failed
-            return actions.again(job, actions.new_seed(), words)
-        if action == "hd":
-            return actions.in_hd(job)
-        result = await self._client.result_of(job)
-        seed = (
-            await self._client.next_seed(actions.source_of(result, index))
-            if result.pictures
-            else actions.new_seed()
-        )
-        return actions.after_press(result, action, index, seed=seed, words=words, strong=chosen.strong)
+        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
 
     # Windows, opened
 
     async def _caption(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        captions = (await self._client.result_of(job)).captions
+        captions = await self._studio.captions(actor_of(interaction), job.id)
         if index >= len(captions):
             raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        text = caption_prompt(captions[index], await self._client.intake.shape(job.request.image))
-        await interaction.response.send_modal(windows.caption_window(job.id, index, text))
+        await interaction.response.send_modal(windows.caption_window(job.id, index, captions[index]))
 
     async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        result = await self._client.result_of(job)
-        shorter = shorter_prompts(result.scores)
+        shorter = await self._studio.shorter(actor_of(interaction), job.id)
         if index >= len(shorter):
             raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
         await interaction.response.send_modal(windows.caption_window(job.id, index, shorter[index], "short"))
@@ -126,12 +117,9 @@ class Presses:
         await interaction.response.send_modal(windows.zoom_window(job.id, index, remix_text(job)))
 
     async def _region(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        """The picture with numbered fields, for its presser alone."""
+        """Show the picture with numbered fields to its presser alone."""
         await interaction.response.defer(ephemeral=True, thinking=True)
-        picture = actions.picture_of(await self._client.result_of(job), index)
-        numbered = await self._client.intake.numbered(
-            await self._client.files.get(picture.sha256), actions.GRID
-        )
+        numbered = await self._studio.numbered(actor_of(interaction), job.id, index)
         file = discord.File(numbered, f"fields-{job.id}.webp", description="the picture with numbered fields")
         text = (
             f"Choose the fields of picture {index + 1} that are drawn anew; then you can change its words."
@@ -141,183 +129,152 @@ class Presses:
             content=text, attachments=[file], view=buttons.for_region(job, index), allowed_mentions=SILENT
         )
 
-    async def region_chosen(
+    async def on_region(
         self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
     ) -> None:
-        """Fields were chosen, or (none) another way."""
-        job = await self._client.job_for(interaction, job_id, Action.VARY)
+        """Open the window for chosen fields, or (none) for another way to say which part is meant.
+
+        Raises ImageError or NotAllowedError.
+        """
+        job = await self._studio.job(actor_of(interaction), job_id, Action.VARY)
         await interaction.response.send_modal(windows.region_window(job.id, index, remix_text(job), cells))
 
     # Windows, sent
 
-    async def submitted(self, interaction: discord.Interaction, submission: Submission) -> None:
-        right = RIGHTS[
-            submission.more if submission.what == "remix" and submission.more in RIGHTS else submission.what
-        ]
-        job = await self._client.job_for(interaction, submission.job_id, right)
-        chosen = await self._asking.preferences(interaction.user.id)
-        if submission.what in ("caption", "short"):
-            await self._asking.imagine(interaction, submission.text("prompt"), parent=(job, submission.index))
+    async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Queue what a window asks for that came back. Raises UserError."""
+        right = RIGHTS[sent.more if sent.what == "remix" and sent.more in RIGHTS else sent.what]
+        actor = actor_of(interaction)
+        job = await self._studio.job(actor, sent.job_id, right)
+        chosen = await self._asking.preferences(actor)
+        if sent.what in ("caption", "short"):
+            await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
-        build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[submission.what]
-        await self._queue(interaction, job, chosen, lambda: build(interaction, job, submission, chosen))
+        build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[sent.what]
+        await self._queue(interaction, job, chosen, lambda: build(interaction, job, sent, chosen))
 
     async def _remixed(
-        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
-    ) -> Ask:
-        words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
-        return await self._request(job, submission.more, submission.index, chosen, words)
+        self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
+    ) -> NewJob:
+        actor = actor_of(interaction)
+        words = await self._asking.words(actor, sent.text("prompt"), job)
+        return await self._studio.from_button(
+            actor, job.id, sent.more, sent.index, words, strong=chosen.strong
+        )
 
     async def _zoomed(
-        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
-    ) -> Ask:
-        text, typed = _split_zoom(submission.text("prompt"))
-        words = await self._asking.words(interaction, text, pictures_of(job))
-        zoom, aspect = _read_zoom(typed or submission.text("zoom")), read_aspect(submission.text("aspect"))
-        if aspect is None and words.prompt.aspect_ratio not in (
-            None,
-            job.request.aspect_ratio,
-        ):  # --ar typed among the words, as in Midjourney's
-            aspect, words = (
-                words.prompt.aspect_ratio,
-                replace(words, prompt=replace(words.prompt, aspect_ratio=None)),
-            )
-        source = actions.source_of(await self._client.result_of(job), submission.index)
-        sides = actions.custom_sides(source, zoom, aspect)
+        self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
+    ) -> NewJob:
+        actor = actor_of(interaction)
+        text, typed = split_zoom(sent.text("prompt"))
+        words = await self._asking.words(actor, text, job)
+        zoom, aspect = read_zoom(typed or sent.text("zoom")), read_aspect(sent.text("aspect"))
+        before, among = getattr(job.request, "aspect_ratio", None), words.prompt.aspect_ratio
+        if aspect is None and among not in (None, before):  # --ar typed among the words, as in Midjourney's
+            aspect, words = among, replace(words, prompt=replace(words.prompt, aspect_ratio=None))
+        source = await self._studio.picture_of(actor, job.id, sent.index, Action.ZOOM)
+        sides = custom_sides(source, zoom, aspect)
         if not any(sides.values()):
             raise UserError("Nothing to add: choose a zoom over 1, or another aspect.")
-        return actions.outpaint(
-            source, sides, words, seed=await self._client.next_seed(source), lane=job.lane
-        )
+        return actions.outpaint(source, sides, words, lane=job.lane)
 
     async def _region_sent(
-        self, interaction: discord.Interaction, job: Job, submission: Submission, chosen: Preferences
-    ) -> Ask:
-        cells = windows.bits_cells(int(submission.more, 16)) if submission.more else ()
-        what, files = submission.text("region"), submission.files.get("mask", ())
+        self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
+    ) -> NewJob:
+        actor = actor_of(interaction)
+        cells = windows.bits_cells(int(sent.more, 16)) if sent.more else ()
+        what, files = sent.text("region"), sent.files.get("mask", ())
         if not cells and bool(what) == bool(files):
             raise UserError("Say what is to be changed in words, or give a mask; one of them.")
-        words = await self._asking.words(interaction, submission.text("prompt"), pictures_of(job))
+        words = await self._asking.words(actor, sent.text("prompt"), job)
         if files and (upload := windows.uploaded(interaction, files[0])):
-            mask, actor = await self._client.intake.read(upload), self._client.actor(interaction)
-            return await self._client.regions.ask(
-                actor, job.id, submission.index, mask, words, name=upload.filename
-            )
-        source = actions.source_of(await self._client.result_of(job), submission.index)
-        return actions.region(
-            source, words, seed=await self._client.next_seed(source), cells=cells, what=what, lane=job.lane
-        )
+            [mask] = self._asking.links.attached([upload])
+            return await self._studio.regions.ask_with_file(actor, job.id, sent.index, mask, words)
+        source = await self._studio.picture_of(actor, job.id, sent.index, Action.VARY)
+        return actions.region(source, words, cells=cells, what=what, lane=job.lane)
 
     # Without a window
 
     async def _cancel(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await self._client.cancel(interaction, job.id)
+        await self._answers.cancel(interaction, job.id)
 
     async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._client.result_of(job)
-        actions.picture_of(result, index)  # its number must exist
-        await self._client.sharing.answer(interaction, result, index)
+        result = await self._studio.result(actor_of(interaction), job.id, Action.PICK)
+        picture_of(result, index)  # its number must exist
+        await self._sharing.answer(interaction, result, index)
 
     async def _imagine_all(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        """Each caption becomes a job of its own; the first answers here, the others in messages of their
-        own."""
-        chosen = await self._asking.preferences(interaction.user.id)
+        """Make each caption a job of its own; the first answers here, the others in messages of their own."""
+        actor = actor_of(interaction)
+        chosen = await self._asking.preferences(actor)
         private = job.origin.private or chosen.stealth
-        captions = (await self._client.result_of(job)).captions
+        captions = await self._studio.captions(actor, job.id)
         if not captions:
             raise UserError(f"Job `{job.id}` has no prompts to imagine.")
-        aspect = await self._client.intake.shape(job.request.image)
-        texts = [caption_prompt(caption, aspect) for caption in captions]
-        asks = [
-            replace(ask, parent=(job.id, i), stealth=ask.stealth or private, lane=chosen.lane or job.lane)
-            for i, ask in enumerate(await self._asking.asks(interaction, texts))
+        jobs = [
+            replace(new, parent=(job.id, i), lane=job.lane).chosen(chosen.lane, private=private)
+            for i, new in enumerate(await self._asking.each(actor, captions))
         ]
-        if not await self._client.acknowledge(interaction, ephemeral=private):
+        if not await self._answers.acknowledge(interaction, ephemeral=private):
             return
-        first = messages.asked(asks[0].request, interaction.user.id)
-        await interaction.edit_original_response(
-            content=first, allowed_mentions=SILENT
-        )  # else the first follow-up would take its place
-        if await self._client.submit(interaction, asks[0], press_key=press_key(interaction)) is not None:
-            await self._asking.queue_all(interaction, asks[1:], key=f"all:{job.id}", before=1)
+        first = messages.asked(jobs[0].request, interaction.user.id)
+        # said at once, else the first follow-up would take its place
+        await interaction.edit_original_response(content=first, allowed_mentions=SILENT)
+        key = press_key(interaction)
+        if await self._answers.submit(interaction, jobs[0], press_key=key) is not None:
+            await self._asking.queue_all(interaction, jobs[1:], key=f"all:{job.id}", before=1)
 
-    async def _favour(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+    async def _favourite(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        actions.picture_of(await self._client.result_of(job), index)
-        kept = await self._members.favour(interaction.user.id, job.id, [index])
-        await whisper(
-            interaction,
-            (
-                "Kept in your `/favourites`. Once more takes it out."
-                if kept
-                else "Taken out of your `/favourites`."
-            ),
-        )
+        kept = await self._studio.own.toggle_favourite(actor_of(interaction), job.id, index)
+        text = "Kept in your `/favourites`. Once more takes it out."
+        await whisper(interaction, text if kept else "Taken out of your `/favourites`.")
 
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        result = await self._client.queue.result(job.id)
-        for page in messages.details(
-            job, result.parameters if result else {}, result.pictures if result else (), index
-        ):
+        await self.tell_details(interaction, job.id, index)
+
+    async def tell_details(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
+        """Say everything about a job and its picture ``index`` (from 0); the interaction was deferred.
+
+        Raises ImageError or NotAllowedError.
+        """
+        job, result = await self._studio.made(actor_of(interaction), job_id, Action.DETAILS)
+        parameters, pictures = (result.parameters, result.pictures) if result else ({}, ())
+        for page in messages.details(job, parameters, pictures, index):
             await add_whisper(interaction, page)
 
     async def _weights(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await whisper(interaction, messages.weights((await self._client.result_of(job)).scores))
+        result = await self._studio.result(actor_of(interaction), job.id, Action.DETAILS)
+        await whisper(interaction, messages.weights(result.scores))
 
     async def _send_dm(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
-        result = await self._client.result_of(job)
-        await self._client.sharing.hand_over(interaction.user, result, [index])
+        await self.send_dm(interaction, job.id, [index])
+
+    async def send_dm(self, interaction: discord.Interaction, job_id: str, indexes: list[int] | None) -> None:
+        """Send pictures of a job (None = all) to the asker of a deferred interaction. Raises UserError."""
+        result = await self._studio.result(actor_of(interaction), job_id, Action.DM)
+        await self._sharing.hand_over(interaction.user, result, indexes)
         await whisper(interaction, "It is in your direct messages.")
 
     async def _delete(self, interaction: discord.Interaction, *_: object) -> None:
-        """The message; the job stays, for ``/show``."""
+        """Delete the message; the job stays, for ``/show``."""
         await interaction.response.defer()
         with suppress(discord.NotFound):  # a second click
             await interaction.delete_original_response()
 
 
-def brought(message: discord.Message, user_id: int, guild_id: int | None) -> bool:
-    """Whether ``message`` is there for this person: a direct message, or an answer to their own command or
-    press. They may delete it, whoever made what it shows."""
+def is_requester_of(message: discord.Message, user_id: int, guild_id: int | None) -> bool:
+    """Return whether ``message`` is there for this person: a direct message, or an answer to their own
+    command or press. They may delete it, whoever made what it shows."""
     asked = message.interaction_metadata
     return guild_id is None or (asked is not None and asked.user.id == user_id)
-
-
-def press_key(interaction: discord.Interaction) -> str | None:
-    """One press of one button by one person: a double click is one job."""
-    message, data = interaction.message, interaction.data or {}
-    return f"{message.id}:{data.get('custom_id')}:{interaction.user.id}" if message else None
 
 
 def _name_of(action: str, index: int) -> str:
     look = buttons.LOOKS[action]
     return look.label.format(n=index + 1) if look.label else {"again": "re-roll"}.get(action, f"pan {action}")
-
-
-def _split_zoom(text: str) -> tuple[str, str]:
-    """(the words, what stands behind ``--zoom``), which Midjourney's window takes among the words."""
-    match = _ZOOM_FLAG.search(text)
-    return (text[: match.start()] + text[match.end() :], match[1]) if match else (text, "")
-
-
-def _read_zoom(text: str) -> float:
-    zoom = float(text.replace(",", ".")) if _ZOOM.fullmatch(text) else 0.0
-    if not 1 <= zoom <= 2:
-        raise UserError(f"`zoom` is {code(text, 20)}; it takes a number from 1 to 2.")
-    return zoom
-
-
-def read_aspect(text: str | None) -> tuple[int, int] | None:
-    """(w, h) of "16:9", None for nothing. UserError names the value and what is allowed."""
-    if not text or not text.strip():
-        return None
-    match = _ASPECT.fullmatch(text.strip())
-    w, h = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not w or not h or max(w / h, h / w) > 4:
-        raise UserError(f"`aspect` is {code(text, 20)}; write it like 16:9, from 1:4 to 4:1.")
-    return w, h

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar
 
 import discord
 
@@ -14,6 +18,7 @@ from studio.asking.words import visible
 
 log = logging.getLogger(__name__)
 SILENT = discord.AllowedMentions.none()
+C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
@@ -55,3 +60,16 @@ async def add_whisper(interaction: discord.Interaction, text: str) -> None:
         await interaction.followup.send(fit(visible(text)), ephemeral=True, allowed_mentions=SILENT)
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
+
+
+def answers_privately(command: C) -> C:
+    """Decorate the method of a cog that does a command: acknowledge it at once, for the asker alone."""
+
+    @wraps(command)
+    async def acknowledged(cog: Any, interaction: discord.Interaction, *args: Any, **kwargs: Any) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await command(cog, interaction, *args, **kwargs)
+
+    # discord.py reads the parameters' types as names of the wrapper's own module, which is this one
+    acknowledged.__signature__ = signature(command, eval_str=True)  # type: ignore[attr-defined]
+    return acknowledged  # type: ignore[return-value]

@@ -1,9 +1,10 @@
-"""Pictures that a prompt names: by number, by link to a Discord attachment, by link to a message of ours."""
+"""Files on Discord's servers, as the studio takes them, and links as files or as names of our pictures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -11,31 +12,65 @@ import discord
 from discord.http import HTTPClient
 
 from bot.wire import addresses, private_api
-from core.errors import ImageError
-from studio.asking.sources import Sources
-from studio.authority import Actor
-from studio.pictures.intake import Intake
+from core.errors import ImageError, UserError
+from core.job import Job
+from studio.actor import Actor
+from studio.asking.prompts import Given
+from studio.authority import Action
+from studio.pictures.intake import Readable, short_name
 
-MAX_PICTURES = 10  # of one prompt
+_LINK = re.compile(
+    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?",
+    re.IGNORECASE,
+)
 _MESSAGE = re.compile(r"https?://(?:\w+\.)?discord(?:app)?\.com/channels/", re.IGNORECASE)
 
 
-class Linked:
-    """A file on Discord's servers that a prompt links to, as ``Intake`` takes attachments. ``size`` is known
-    once it is read."""
+class Attached:
+    """A file that came with an interaction or a message."""
 
-    def __init__(self, url: str, http: HTTPClient, max_bytes: int) -> None:
-        self.url, self._http, self._max_bytes = url, http, max_bytes
-        self.filename, self.size = unquote(urlsplit(url).path.rpartition("/")[2])[:60] or "picture", 0
+    def __init__(self, attachment: discord.Attachment, servers: frozenset[str]) -> None:
+        self._attachment, self._servers = attachment, servers
+        self.name, self.size = attachment.filename, attachment.size
 
     async def read(self) -> bytes:
-        if type(self._http) is not HTTPClient:  # the simulator's: it has no connection
-            return await self._http.get_from_cdn(self.url)
-        return await _read_at_most(private_api.session_of(self._http), self.url, self._max_bytes)
+        """Return its bytes. Raises ImageError when it lies elsewhere, or Discord doesn't hand it over."""
+        return await _read(self.name, self._attachment.url, self._servers, self._attachment.read)
+
+
+class Linked:
+    """A file on Discord's servers that a prompt links to. Its size is known once it is read."""
+
+    def __init__(
+        self, url: str, http: Callable[[], HTTPClient], max_bytes: int, servers: frozenset[str]
+    ) -> None:
+        self._url, self._http, self._max_bytes, self._servers = url, http, max_bytes, servers
+        self.name, self.size = unquote(urlsplit(url).path.rpartition("/")[2])[:60] or "picture", 0
+
+    async def read(self) -> bytes:
+        """Return its bytes. Raises ImageError when it lies elsewhere, is too large, or can't be had."""
+        return await _read(self.name, self._url, self._servers, self._fetch)
+
+    async def _fetch(self) -> bytes:
+        http = self._http()
+        if type(http) is not HTTPClient:  # the simulator's: it has no connection
+            return await http.get_from_cdn(self._url)
+        return await _read_at_most(private_api.session_of(http), self._url, self._max_bytes)
+
+
+async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[], Awaitable[bytes]]) -> bytes:
+    addresses.check_attachment(url, servers)
+    short = short_name(name)
+    try:
+        return await fetch()
+    except discord.HTTPException as error:
+        raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it once more.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ImageError(f"Discord didn't hand over {short}. Send it once more.") from error
 
 
 async def _read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
-    """discord.py reads a file whole, however large it is."""
+    """Read a file in pieces; discord.py reads it whole, however large it is."""
     async with session.get(url, allow_redirects=False) as response:
         if response.status in (403, 404):
             raise ImageError(
@@ -56,40 +91,62 @@ async def _read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int
         return bytes(data)
 
 
-class Pictures:
-    """Finds what a prompt's words call a picture."""
+class FindsJobs(Protocol):
+    """What is needed of the studio."""
+
+    async def job_of_message(
+        self, actor: Actor, message_id: int, action: Action
+    ) -> tuple[Job, int | None] | None: ...
+
+
+class Links:
+    """Makes of attachments and links what the studio takes. ``servers``: hosts that files may lie on."""
 
     def __init__(
-        self, intake: Intake, sources: Sources, http: Callable[[], HTTPClient], max_bytes: int
+        self,
+        studio: FindsJobs,
+        http: Callable[[], HTTPClient],
+        max_bytes: int,
+        servers: frozenset[str] = addresses.CDN,
     ) -> None:
-        self._intake, self._sources, self._http, self._max_bytes = intake, sources, http, max_bytes
+        self._studio, self._http, self._max_bytes, self._servers = studio, http, max_bytes, servers
 
-    async def attached(self, actor: Actor, files: Sequence[discord.Attachment]) -> dict[str, str]:
-        """``<n>`` → SHA-256."""
-        return {
-            f"<{n}>": (await self._intake.take(file, actor.user_id)).sha256 for n, file in enumerate(files, 1)
-        }
+    def attached(self, files: Sequence[discord.Attachment]) -> list[Readable]:
+        """Return attachments as files that the studio reads."""
+        return [Attached(file, self._servers) for file in files]
 
-    async def named(self, actor: Actor, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-        """``given`` and every link among ``names`` → SHA-256. ImageError for a link to anywhere but Discord;
-        nothing else is ever fetched."""
-        links = [
-            name for name in dict.fromkeys(names) if name.lower().startswith("http") and name not in given
-        ]
-        if len(links) + len(given) > MAX_PICTURES:
-            raise ImageError(
-                f"There are {len(links) + len(given)} pictures in this prompt; up to {MAX_PICTURES} fit."
-            )
-        return {**given, **{link: await self._linked(actor, link) for link in links}}
+    async def resolve(self, actor: Actor, names: Iterable[str]) -> dict[str, Given]:
+        """Return every link among ``names`` as a file, or as the name of one of our pictures.
 
-    async def _linked(self, actor: Actor, link: str) -> str:
+        Raises ImageError or UserError for a link to a message that shows none of them, NotAllowedError.
+        """
+        links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
+        return {link: await self.given(actor, link) for link in links}
+
+    async def given(self, actor: Actor, link: str) -> Given:
+        """Return what one link leads to; errors are those of ``resolve``."""
         if _MESSAGE.match(link):
-            return (await self._sources.find(actor, None, link)).sha256
-        try:
-            return (
-                await self._intake.take(Linked(link, self._http(), self._max_bytes), actor.user_id)
-            ).sha256
-        except addresses.ForeignHost as error:
-            raise ImageError(
-                "Only links to Discord's own attachments are taken; attach the picture itself."
-            ) from error
+            return await self.name_of(actor, link)
+        return Linked(link, self._http, self._max_bytes, self._servers)
+
+    async def name_of(self, actor: Actor, text: str) -> str:
+        """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
+        text as it is.
+
+        Raises UserError for another server's message, ImageError for one that shows no picture of ours,
+        NotAllowedError for somebody else's.
+        """
+        link = _LINK.fullmatch(text.strip())
+        if link is None:
+            return text
+        guild, message_id, number = link[1], int(link[3]), link[4]
+        if guild != "@me" and int(guild) != actor.guild_id:
+            raise UserError(
+                "That link leads to another server. Pictures are only taken from this one, or by job id."
+            )
+        found = await self._studio.job_of_message(actor, message_id, Action.USE)
+        if found is None:
+            raise ImageError("Atelier made no picture in that message.")
+        job, index = found
+        shown = number or (None if index is None else str(index + 1))
+        return f"{job.id} {shown}" if shown else job.id

@@ -1,19 +1,17 @@
-"""From a press, a window or a command on a picture to the next request. Pure but for the dice."""
+"""What each button and each command on a picture makes: the next request. Pure but for random seeds."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from core.errors import ImageError, UserError
+from core.errors import UserError
 from core.grammar.flags import SUPPORTED
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.parameters import Reach, names, parameters
 from core.requests import (
-    MAX_SEED,
     MAX_SIDE,
     MAX_UPSCALED,
     BlendRequest,
@@ -30,11 +28,11 @@ from core.requests import (
 )
 from core.wording import fields_of, numbered, prompt_of, references
 from jobs.views import Result
-from storage.jobs import StoredPicture
+from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
+from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, source_of
 from studio.authority import Action
 
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
-PANS = {"left": "left", "right": "right", "up": "top", "down": "bottom"}
 UPSCALES = {"up2s": (2, "subtle"), "up2c": (2, "creative"), "up4s": (4, "subtle"), "up4c": (4, "creative")}
 RIGHTS = {  # button → what its presser must be allowed to do
     "upscale": Action.PICK,
@@ -72,119 +70,65 @@ REMIXABLE = (
     "square",
     *PANS,
 )  # what opens a window while remix is on
-PAN_SHARE = 0.5  # of the picture's side is added by a pan
-GRID = 4  # fields a side of the numbered grid for Vary (Region)
+NEWER = "This button belongs to a newer version of the studio."
 _IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
 _IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
 
 
-@dataclass(frozen=True)
-class Ask:
-    """A request ready to be queued, and which picture it comes from. stealth: only the asker sees it."""
+def after_button(
+    result: Result,
+    action: str,
+    index: int,
+    *,
+    words: PromptWithPictures | None = None,
+    strong: bool = True,
+    children: int = 0,
+) -> NewJob:
+    """Return the job that button ``action`` under picture ``index`` (from 0) of ``result`` stands for.
 
-    request: Request
-    lane: Lane = Lane.FAST
-    parent: tuple[str, int] | None = None
-    stealth: bool = False
-
-
-@dataclass(frozen=True)
-class Words:
-    """A prompt from a window or an option, and the pictures it may name: ``<n>`` or link → SHA-256."""
-
-    prompt: Prompt
-    pictures: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A stored picture to work on, with what is known of how it was made."""
-
-    sha256: str
-    width: int
-    height: int
-    job: Job | None = None
-    index: int = 0
-
-    @property
-    def parent(self) -> tuple[str, int] | None:
-        return (self.job.id, self.index) if self.job else None
-
-    @property
-    def request(self) -> GenerateRequest | None:
-        made_by = self.job.request if self.job else None
-        return made_by if isinstance(made_by, GenerateRequest) else None
-
-    @property
-    def stealth(self) -> bool:
-        """What comes from a private picture is private."""
-        return self.job is not None and self.job.origin.private
-
-
-def with_speed(ask: Ask, lane: Lane | None) -> Ask:
-    """In the member's own lane, if they have chosen one."""
-    return ask if lane is None else replace(ask, lane=lane)
-
-
-def new_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)
-
-
-def source_of(result: Result, index: int) -> Source:
-    """Picture ``index`` (from 0) of a finished job."""
-    picture = picture_of(result, index)
-    return Source(picture.sha256, picture.width, picture.height, result.job, index)
-
-
-def picture_of(result: Result, index: int) -> StoredPicture:
-    if not 0 <= index < len(result.pictures):
-        raise ImageError(f"That job has {len(result.pictures)} pictures; there is no number {index + 1}.")
-    return result.pictures[index]
-
-
-def after_press(
-    result: Result, action: str, index: int, *, seed: int, words: Words | None = None, strong: bool = True
-) -> Ask:
-    """The request that button ``action`` under ``result`` stands for; UserError when it makes no sense there.
-    words: of a remix.
-    strong: what V does."""
+    words: of a remix. strong: what V does. children: how many jobs were made from that picture before.
+    Raises ImageError when there is no such picture, UserError when the button makes no sense there.
+    """
     job, lane = result.job, result.job.lane
-    if action in ("describe", "classify"):
-        sha256 = picture_of(result, index).sha256
-        request = (
-            DescribeRequest(image=sha256, seed=seed)
-            if action == "describe"
-            else ClassifyRequest(image=sha256)
-        )
-        return Ask(request, lane, (job.id, index), job.origin.private)
-    source = source_of(result, index)
+    source = source_of(result, index, children=children)
+    if action == "describe":
+        return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
+    if action == "classify":
+        return _read(ClassifyRequest(image=source.sha256), job, index)
     if action in ("vary", "subtle", "strong", "remix"):
         amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
-        return variation(source, amount, words, seed=seed, lane=lane)
+        return variation(source, amount, words, lane=lane)
     if action in UPSCALES:
-        return upscale(source, *UPSCALES[action], seed=seed, lane=lane)
+        return upscale(source, *UPSCALES[action], lane=lane)
     if action in ZOOMS:
-        return outpaint(source, zoom_sides(source, ZOOMS[action]), words, seed=seed, lane=lane)
+        return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
     if action == "square":
-        return outpaint(source, aspect_sides(source, (1, 1)), words, seed=seed, lane=lane)
+        return outpaint(source, aspect_sides(source, (1, 1)), words, lane=lane)
     if action in PANS:
-        return outpaint(source, direction_sides(source, action), words, seed=seed, lane=lane)
-    raise UserError("This button belongs to a newer version of the studio.")
+        return outpaint(source, direction_sides(source, action), words, lane=lane)
+    raise UserError(NEWER)
 
 
-def again(job: Job, seed: int, words: Words | None = None) -> Ask:
-    """The same with a new seed, or with new words."""
+def _read(request: Request, job: Job, index: int) -> NewJob:
+    return NewJob(request, job.lane, (job.id, index), job.origin.private)
+
+
+def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
+    """Return the job once more, with another seed, and with other words if given."""
     request: Any = job.request
     if words is not None and isinstance(request, GenerateRequest):
         request = replace(request, **_worded(request, words))
     if not isinstance(request, ClassifyRequest | ShortenRequest):
         request = replace(request, seed=seed)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
-    return Ask(request, job.lane, parent, job.origin.private)
+    return NewJob(request, job.lane, parent, job.origin.private)
 
 
-def in_hd(job: Job) -> Ask:
-    """The same pictures with a second pass: same words, same seed."""
+def in_hd(job: Job) -> NewJob:
+    """Return the job once more with a second pass over the same pictures: same words, same seed.
+
+    Raises UserError for a job that isn't an /imagine.
+    """
     if not isinstance(job.request, ImagineRequest):
         raise UserError("Only pictures made by `/imagine` can be run as HD; use Upscale for this one.")
     return replace(again(job, job.request.seed), request=replace(job.request, hd=True))
@@ -196,14 +140,16 @@ def imagine_prompt(
     *,
     seed: int,
     parent: tuple[str, int] | None = None,
-    stealth: bool = False,
-) -> Ask:
-    """A parsed prompt as a request; ``seed`` is used unless the prompt names one. pictures: what it calls a
-    picture → SHA-256."""
+    private: bool = False,
+) -> NewJob:
+    """Return the /imagine of a parsed prompt, with ``seed`` unless the prompt names one.
+
+    pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
+    """
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
     request = ImagineRequest(**given)
-    return Ask(
-        request, prompt.lane or Lane.FAST, parent, stealth if prompt.stealth is None else prompt.stealth
+    return NewJob(
+        request, prompt.lane or Lane.FAST, parent, private if prompt.stealth is None else prompt.stealth
     )
 
 
@@ -213,22 +159,42 @@ def blend(
     *,
     seed: int,
     lane: Lane = Lane.FAST,
-    stealth: bool = False,
-) -> Ask:
-    """images: SHA-256."""
-    return Ask(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed), lane, None, stealth)
+    private: bool = False,
+) -> NewJob:
+    """Return a blend of the pictures ``images`` (SHA-256) in the shape ``aspect`` (w, h)."""
+    return NewJob(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed), lane, None, private)
 
 
-def variation(source: Source, amount: str, words: Words | None, *, seed: int, lane: Lane = Lane.FAST) -> Ask:
-    """Image-to-image of ``source``; its own prompt and settings unless there are new words."""
+def variation(
+    source: Source,
+    amount: str,
+    words: PromptWithPictures | None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return image-to-image of ``source`` to its own prompt and settings, or to new words.
+
+    amount: "subtle" or "strong". seed: None = the source's next one, here and below.
+    """
     given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
     request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
     return _asked(request, source, words, lane)
 
 
 def upscale(
-    source: Source, factor: int, mode: str, words: Words | None = None, *, seed: int, lane: Lane = Lane.FAST
-) -> Ask:
+    source: Source,
+    factor: int,
+    mode: str,
+    words: PromptWithPictures | None = None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return ``source`` enlarged ``factor`` times (2 or 4). mode: "subtle" or "creative".
+
+    Raises UserError when it would be larger than fits.
+    """
     side = max(source.width, source.height) * factor
     if side > MAX_UPSCALED:
         raise UserError(
@@ -242,16 +208,19 @@ def upscale(
 
 def region(
     source: Source,
-    words: Words | None,
+    words: PromptWithPictures | None,
     *,
-    seed: int,
+    seed: int | None = None,
     mask: str | None = None,
     cells: Sequence[int] = (),
     what: str = "",
     lane: Lane = Lane.FAST,
-) -> Ask:
-    """A part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from 1),
-    or what the words name."""
+) -> NewJob:
+    """Return a part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid
+    (from 1), or wherever the picture shows ``what``.
+
+    Raises UserError for a field that isn't there.
+    """
     given = _fields(source, words, seed)
     request = RegionRequest(
         **given,
@@ -264,19 +233,18 @@ def region(
     return _asked(request, source, words, lane)
 
 
-def cell_box(source: Source, cell: int) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) in px of field ``cell`` (from 1, row by row) of the numbered grid."""
-    if not 1 <= cell <= GRID * GRID:
-        raise UserError(f"There is no field {cell}; they go from 1 to {GRID * GRID}.")
-    down, across = divmod(cell - 1, GRID)
-    xs, ys = ([round(side * i / GRID) for i in range(GRID + 1)] for side in (source.width, source.height))
-    return xs[across], ys[down], xs[across + 1], ys[down + 1]
-
-
 def outpaint(
-    source: Source, sides: dict[str, int], words: Words | None, *, seed: int, lane: Lane = Lane.FAST
-) -> Ask:
-    """A larger canvas around ``source``. ``sides``: px to add at left, top, right, bottom."""
+    source: Source,
+    sides: dict[str, int],
+    words: PromptWithPictures | None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return a larger canvas around ``source``. ``sides``: px to add at left, top, right, bottom.
+
+    Raises UserError when it would be larger than fits.
+    """
     width = source.width + sides.get("left", 0) + sides.get("right", 0)
     height = source.height + sides.get("top", 0) + sides.get("bottom", 0)
     if max(width, height) > MAX_SIDE:
@@ -284,21 +252,24 @@ def outpaint(
             f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
             f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
         )
-    given = _fields(source, words, seed)
-    return _asked(OutpaintRequest(**given, image=source.sha256, **sides), source, words, lane)
+    given = _fields(source, words, seed) | sides
+    return _asked(OutpaintRequest(**given, image=source.sha256), source, words, lane)
 
 
-def _asked(request: Request, source: Source, words: Words | None, lane: Lane) -> Ask:
+def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
     prompt = words.prompt if words else Prompt()
-    return Ask(request, prompt.lane or lane, source.parent, prompt.stealth or source.stealth)
+    return NewJob(request, prompt.lane or lane, source.parent, prompt.stealth or source.private)
 
 
 def _fields(
-    source: Source, words: Words | None, seed: int, ignored: Sequence[Reach] = _IGNORED_BY_OTHERS
+    source: Source,
+    words: PromptWithPictures | None,
+    seed: int | None,
+    ignored: Sequence[Reach] = _IGNORED_BY_OTHERS,
 ) -> dict[str, Any]:
     """Return the fields of a request made from ``source``: those of the new words, else what it keeps of its
     parent's request. Flags of new words whose reach is ``ignored`` are kept as unsupported."""
-    made_by = source.request
+    made_by, seed = source.request, source.next_seed if seed is None else seed
     if words is None:
         kept = _reaching(Reach.KEPT) if made_by else ()
         return {"prompt": "", "seed": seed} | {name: getattr(made_by, name) for name in kept}
@@ -313,7 +284,7 @@ def _reaching(*reaches: Reach) -> tuple[str, ...]:
     return names(GenerateRequest, lambda parameter: parameter.reach in reaches)
 
 
-def _worded(request: GenerateRequest, words: Words) -> dict[str, Any]:
+def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:
     """The fields of new words; the model stays if they name none."""
     given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
@@ -338,7 +309,7 @@ def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in names}
 
 
-def _remixed(source: Source, words: Words | None) -> bool:
+def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
     """Whether the words are new."""
     if words is None or source.request is None:
         return False
@@ -348,47 +319,3 @@ def _remixed(source: Source, words: Words | None) -> bool:
         before.parts,
         before.negative_prompt,
     )
-
-
-def zoom_sides(source: Source, zoom: float) -> dict[str, int]:
-    """px to add on each side so that the canvas is ``zoom`` times as wide and as high."""
-    across, down = round(source.width * (zoom - 1)), round(source.height * (zoom - 1))
-    return {"left": across // 2, "right": across - across // 2, "top": down // 2, "bottom": down - down // 2}
-
-
-def direction_sides(source: Source, direction: str) -> dict[str, int]:
-    """px to add for left, right, up, down or all: half of the picture's own side."""
-    if direction == "all":
-        return zoom_sides(source, 1 + PAN_SHARE)
-    length = source.width if direction in ("left", "right") else source.height
-    return {PANS[direction]: round(length * PAN_SHARE)}
-
-
-def aspect_sides(source: Source, aspect: tuple[int, int]) -> dict[str, int]:
-    """px to add, half on each of two sides, to reach ``aspect`` (w, h); UserError when the picture has that
-    shape already."""
-    target = aspect[0] / aspect[1]
-    across = max(0, round(source.height * target) - source.width)
-    down = max(0, round(source.width / target) - source.height)
-    if across < 2 and down < 2:
-        raise UserError(
-            f"The picture has that shape already ({source.width}×{source.height}); nothing to add."
-        )
-    if across >= down:
-        return {"left": across // 2, "right": across - across // 2}
-    return {"top": down // 2, "bottom": down - down // 2}
-
-
-def custom_sides(source: Source, zoom: float, aspect: tuple[int, int] | None) -> dict[str, int]:
-    """px to add for a canvas ``zoom`` times as large, then widened or heightened to ``aspect``."""
-    sides = zoom_sides(source, zoom)
-    if aspect is None:
-        return sides
-    zoomed = Source(
-        "", source.width + sides["left"] + sides["right"], source.height + sides["top"] + sides["bottom"]
-    )
-    try:
-        more = aspect_sides(zoomed, aspect)
-    except UserError:
-        more = {}
-    return {side: px + more.get(side, 0) for side, px in sides.items()}

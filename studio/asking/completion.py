@@ -4,19 +4,16 @@ of the flag at its end."""
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from discord import app_commands
-
-from bot.asking import pictures_of, remix_text
 from core.grammar.flags import FLAGS
 from core.parameters import NIJI, SAMPLERS, VERSIONS
+from core.settings import Settings
+from storage.members import Members
+from studio.asking.hints import Hints
+from studio.asking.prompts import pictures_of, remix_text
 
-if TYPE_CHECKING:
-    from bot.client import Atelier
-
-MOST = 25  # choices, and
-LONGEST = 100  # characters of one: https://discord.com/developers/docs/interactions/application-commands
+MOST = 25  # suggestions
+LONGEST = 100  # characters of one, since Discord takes no longer choices and sends back what was chosen
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
 VALUES: dict[str, tuple[str, ...]] = {
     "ar": SHAPES,
@@ -40,35 +37,38 @@ _END = re.compile(
 )
 
 
-async def complete(
-    client: Atelier, user_id: int, current: str, examples: list[str]
-) -> list[app_commands.Choice[str]]:
-    """At most 25 whole prompts. Discord sends back what was chosen, so one that is too long to be a choice
-    isn't offered."""
-    current = current[:4000].lstrip()
-    if end := _END.match(current):
-        texts = await _endings(client, user_id, end)
-    else:
-        jobs = await client.members.recent(user_id, current, limit=15)
-        recent = [remix_text(job) for job in jobs if not pictures_of(job)]  # their numbers would name nothing
-        texts = list(dict.fromkeys((*recent, *examples)))
-    fitting = [text for text in texts if 0 < len(text) <= LONGEST]
-    return [app_commands.Choice(name=text, value=text) for text in fitting[:MOST]]
+class Completion:
+    """Suggests whole prompts for the beginning of one."""
 
+    def __init__(self, members: Members, settings: Settings, hints: Hints) -> None:
+        self._members, self._settings, self._hints = members, settings, hints
 
-async def _endings(client: Atelier, user_id: int, end: re.Match[str]) -> list[str]:
-    before = end["before"]
-    if end["flag"]:
-        known = {
-            "model": tuple(client.settings.image_models),
-            "lora": tuple(client.settings.loras),
-            **VALUES,
-        }.get(end["flag"].lower(), ())
-        return [
-            f"{before}--{end['flag']} {value}"
-            for value in known
-            if value.lower().startswith(end["value"].lower())
-        ]
-    own = await client.members.options(user_id)
-    names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
-    return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
+    async def prompts(self, user_id: int, current: str) -> list[str]:
+        """Return at most MOST prompts of at most LONGEST characters that go on from ``current``."""
+        current = current[:4000].lstrip()
+        if end := _END.match(current):
+            texts = await self._endings(user_id, end)
+        else:
+            jobs = await self._members.recent(user_id, current, limit=15)
+            # without those that name pictures by number: the numbers would name nothing
+            recent = [remix_text(job) for job in jobs if not pictures_of(job)]
+            texts = list(dict.fromkeys((*recent, *self._hints.suggest(current))))
+        return [text for text in texts if 0 < len(text) <= LONGEST][:MOST]
+
+    async def _endings(self, user_id: int, end: re.Match[str]) -> list[str]:
+        before, flag = end["before"], end["flag"]
+        if flag:
+            value = end["value"].lower()
+            return [f"{before}--{flag} {v}" for v in self._values(flag) if v.lower().startswith(value)]
+        own = await self._members.options(user_id)
+        names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
+        return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
+
+    def _values(self, flag: str) -> tuple[str, ...]:
+        match flag.lower():
+            case "model":
+                return tuple(self._settings.image_models)
+            case "lora":
+                return tuple(self._settings.loras)
+            case name:
+                return VALUES.get(name, ())

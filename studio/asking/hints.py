@@ -4,17 +4,9 @@ models."""
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 
-import discord
-
-from bot.ui.replies import add_whisper
 from core.settings import DEMO, Settings
-from jobs.queue import Queue
-
-log = logging.getLogger(__name__)
-_SEEN = "demo_hint"
 
 
 @dataclass(frozen=True)
@@ -29,6 +21,7 @@ class Hints:
 
     @classmethod
     def of(cls, settings: Settings) -> Hints:
+        """Return the hints of the demo pack if the settings name its image model, else empty ones."""
         path = DEMO / "examples.json"
         if settings.models["image"] != str(DEMO / "stable-diffusion") or not path.is_file():
             return cls()
@@ -36,18 +29,12 @@ class Hints:
         return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
 
     def suggest(self, current: str, limit: int = 25) -> list[str]:
-        """Example prompts that hold every word typed so far; all of them for an empty field."""
+        """Return the example prompts that hold every word typed so far; all of them for an empty field."""
         words = current.lower().split()
         return [text for text in self.prompts if all(word in text.lower() for word in words)][:limit]
 
-    async def once(self, interaction: discord.Interaction, queue: Queue) -> None:
-        """Tell this member, once, what to expect."""
-        if not self.prompts or await queue.user_flag(interaction.user.id, _SEEN):
-            return
-        await queue.set_user_flag(interaction.user.id, _SEEN, True)
-        await add_whisper(interaction, self.text())
-
     def text(self) -> str:
+        """Return a word about the demo models, with examples to try."""
         examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
         return (
             "**A word about the demo models.** They are tiny, run anywhere, and know a small"

@@ -1,27 +1,32 @@
 """Vary (Region) by a mask: from a picture's name and what somebody painted to a request. Whatever paints
-comes in here: the upload in the window and in ``/region`` today, an editor on a web page later.
+comes in here: the upload in a window or a command, an editor on a web page.
 
-    ask = await regions.ask(actor, job_id, index, mask, words)
+    new = await regions.ask(actor, job_id, index, mask, words, kind="mask")
 
-It needs no interaction: an actor, whose right is checked, and bytes. The request is queued like any other.
+It needs an actor, whose right it checks, and bytes. The request is queued like any other.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from core.errors import ImageError
+from storage.files import Files
+from studio.actor import Actor
 from studio.asking import actions
-from studio.asking.actions import Ask, Source, Words
-from studio.authority import Action, Actor
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
+from studio.asking.sources import Sources
+from studio.authority import Action
+from studio.pictures.intake import Intake, Readable
+from studio.rights import Rights
 
-if TYPE_CHECKING:
-    from bot.client import Atelier
+Kind = Literal["any", "mask"]
 
 
 class Regions:
-    def __init__(self, client: Atelier) -> None:
-        self._client = client
+    """Turns what somebody painted over a picture into a request."""
+
+    def __init__(self, rights: Rights, sources: Sources, files: Files, intake: Intake) -> None:
+        self._rights, self._sources, self._files, self._intake = rights, sources, files, intake
 
     async def ask(
         self,
@@ -29,29 +34,47 @@ class Regions:
         job_id: str,
         index: int,
         mask: bytes,
-        words: Words | None = None,
+        words: PromptWithPictures | None = None,
         *,
         name: str = "mask.png",
-    ) -> Ask:
-        """Picture ``index`` (from 0) of a job, drawn anew where ``mask`` marks it, to ``words`` or else its
-        own.
+        kind: Kind = "any",
+    ) -> NewJob:
+        """Return the job that draws picture ``index`` (from 0) of a job anew where ``mask`` marks it.
 
-        mask: an encoded picture, at most MAX_UPLOAD_MB: black and white of the same shape, white = drawn
-        anew; or the picture itself with the part erased or painted over. name: what messages call it.
-        NotAllowedError unless ``actor`` may vary the job; ImageError for no job, no picture, no mask.
+        mask: an encoded picture, at most MAX_UPLOAD_MB. kind "any": what people send, which is guessed at:
+        black and white of the same shape, white = drawn anew, or the picture itself with the part erased or
+        painted over. kind "mask": opaque black and white of exactly the picture's size; nothing is guessed
+        or scaled. words: None = the picture's own. name: what messages call the mask.
+
+        Raises NotAllowedError unless the actor may vary the job; ImageError for no job, picture or mask.
         """
-        job = await self._client.queue.job(job_id)
-        if job is None:
-            raise ImageError(f"Job `{job_id}` is gone.")
-        await self._client.check_actor(actor, Action.VARY, job)
-        source = actions.source_of(await self._client.result_of(job), index)
-        sha256 = await self.marked(source, mask, actor.user_id, name)
-        return actions.region(
-            source, words, seed=await self._client.next_seed(source), mask=sha256, lane=job.lane
-        )
+        job = await self._rights.job(actor, job_id, Action.VARY)
+        source = await self._sources.of_result(await self._rights.result_of(job), index)
+        sha256 = await self.marked(actor, source, mask, name, kind)
+        return actions.region(source, words, mask=sha256, lane=job.lane)
 
-    async def marked(self, source: Source, mask: bytes, user_id: int, name: str) -> str:
-        """SHA-256 of what ``mask`` marks on ``source``, stored as black and white. ImageError says what is
-        wrong with it."""
-        original = await self._client.files.get(source.sha256)
-        return await self._client.intake.take_mask(mask, user_id, original, name)
+    async def ask_with_file(
+        self,
+        actor: Actor,
+        job_id: str,
+        index: int,
+        mask: Readable,
+        words: PromptWithPictures | None = None,
+    ) -> NewJob:
+        """Do as ``ask`` does with a file that somebody sends; errors are the same."""
+        data = await self._intake.read(mask)
+        return await self.ask(actor, job_id, index, data, words, name=mask.name)
+
+    async def marked_by_file(self, actor: Actor, source: Source, mask: Readable) -> str:
+        """Do as ``marked`` does with a file that somebody sends; errors are the same."""
+        return await self.marked(actor, source, await self._intake.read(mask), mask.name)
+
+    async def marked(
+        self, actor: Actor, source: Source, mask: bytes, name: str = "mask.png", kind: Kind = "any"
+    ) -> str:
+        """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.
+
+        Raises ImageError, which says what is wrong with the mask.
+        """
+        original = await self._files.get(source.sha256)
+        return await self._intake.take_mask(mask, actor.user_id, original, name, exact=kind == "mask")

@@ -1,41 +1,40 @@
-"""Which picture a person means: an attachment, a message link, a job id with a number, or their last one."""
+"""Which picture a person means: one they give, one of a job by its id and number, or their last one."""
 
 from __future__ import annotations
 
 import re
 
-import discord
-
 from core.errors import ImageError, UserError
 from core.job import ID_LENGTH, Job
 from core.requests import GenerateRequest
 from jobs.queue import Queue
-from studio.asking.actions import Source, source_of
-from studio.authority import Action, Actor, Authority, Place
-from studio.pictures.intake import Intake
+from jobs.views import Result
+from studio.actor import Actor
+from studio.asking.new_job import Source, source_of
+from studio.authority import Action
+from studio.pictures.intake import Intake, Readable
+from studio.rights import Rights
 
-_LINK = re.compile(
-    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?",
-    re.IGNORECASE,
-)
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 
 
 class Sources:
-    """Finds pictures; checks that the person may use them."""
+    """Finds pictures, and checks that the person may use them."""
 
-    def __init__(self, queue: Queue, intake: Intake, authority: Authority) -> None:
-        self._queue, self._intake, self._authority = queue, intake, authority
+    def __init__(self, queue: Queue, intake: Intake, rights: Rights) -> None:
+        self._queue, self._intake, self._rights = queue, intake, rights
 
-    async def find(self, actor: Actor, image: discord.Attachment | None, source: str | None) -> Source:
-        """UserError with what is wrong and what is taken."""
-        if image is not None and source:
+    async def find(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
+        """Return the given picture, the one called ``named`` ("abcd2345efgh 2"), or else the actor's last.
+
+        Raises UserError with what is wrong and what is taken, NotAllowedError for somebody else's picture.
+        """
+        if picture is not None and named:
             raise UserError("Give `image` or `source`, not both.")
-        if image is not None:
-            taken = await self._intake.take(image, actor.user_id)
-            return Source(taken.sha256, taken.width, taken.height)
-        if source:
-            return await self._named(actor, source.strip())
+        if picture is not None:
+            return await self.given(actor, picture)
+        if named:
+            return await self.named(actor, named.strip())
         last = await self._queue.last_picture(actor.user_id)
         if last is None:
             mine = await self._queue.mine(actor.user_id)
@@ -44,34 +43,37 @@ class Sources:
             raise ImageError(
                 "You have no picture here yet. Attach one as `image`, or make one with `/imagine`."
             )
-        job, index = last
-        return await self._of_job(actor, job, index)
+        return await self.of_job(actor, *last)
 
-    async def _named(self, actor: Actor, source: str) -> Source:
-        if link := _LINK.fullmatch(source):
-            guild, message_id, number = link[1], int(link[3]), link[4]
-            if guild != "@me" and int(guild) != actor.guild_id:
-                raise UserError(
-                    "That link leads to another server. Pictures are only taken from this one, or by job id."
-                )
-            found = await self._queue.job_of_message(message_id)
-            if found is None:
-                raise ImageError("Atelier made no picture in that message.")
-            job, index = found
-            return await self._of_job(actor, job, int(number) - 1 if number else index)
-        if named := _JOB.fullmatch(source):
-            job = await self._queue.job(named[1].lower())
-            if job is None:
-                raise ImageError(f"There is no job `{named[1].lower()}` here.")
-            return await self._of_job(actor, job, int(named[2]) - 1 if named[2] else None)
-        raise UserError(
-            "`source` takes a link to a message of mine, or a job id with a number, such as `abcd2345efgh 2`."
-        )
+    async def given(self, actor: Actor, picture: Readable) -> Source:
+        """Return a picture that somebody sends. Raises ImageError for one that isn't taken."""
+        taken = await self._intake.take(picture, actor.user_id)
+        return Source(taken.sha256, taken.width, taken.height)
 
-    async def _of_job(self, actor: Actor, job: Job, index: int | None) -> Source:
-        self._authority.check(
-            actor, Action.USE, job, {Place(*place) for place in await self._queue.places(job.id)}
-        )
+    async def named(self, actor: Actor, name: str) -> Source:
+        """Return the picture called "abcd2345efgh 2"; the number can be left out if the job has one picture.
+
+        Raises UserError for another form or a missing number, ImageError when there is no such picture,
+        NotAllowedError for somebody else's.
+        """
+        match = _JOB.fullmatch(name)
+        if match is None:
+            raise UserError(
+                "`source` takes a link to a message of mine, or a job id with a number, such as"
+                " `abcd2345efgh 2`."
+            )
+        job = await self._queue.job(match[1].lower())
+        if job is None:
+            raise ImageError(f"There is no job `{match[1].lower()}` here.")
+        return await self.of_job(actor, job, int(match[2]) - 1 if match[2] else None)
+
+    async def of_job(self, actor: Actor, job: Job, index: int | None, action: Action = Action.USE) -> Source:
+        """Return picture ``index`` (from 0; None = the only one) of a job.
+
+        Raises NotAllowedError unless the actor may do ``action`` to the job, ImageError when it has no
+        picture, UserError when it has several and none is named.
+        """
+        await self._rights.check(actor, action, job)
         if not isinstance(job.request, GenerateRequest):
             raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
         result = await self._queue.result(job.id)
@@ -81,4 +83,11 @@ class Sources:
             raise UserError(
                 f"That job has {len(result.pictures)} pictures. Add the number, such as `{job.id} 2`."
             )
-        return source_of(result, index or 0)
+        return await self.of_result(result, index or 0)
+
+    async def of_result(self, result: Result, index: int) -> Source:
+        """Return picture ``index`` (from 0) of a job whose right has been checked, with its next seed.
+
+        Raises ImageError when there is no picture of that number.
+        """
+        return source_of(result, index, children=await self._queue.children(result.job.id, index))

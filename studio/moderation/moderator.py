@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from core.errors import NotAllowedError, StorageError
 from core.job import Job
@@ -29,7 +30,7 @@ from studio.moderation.rules import (
     Blocked,
     ModerationSettings,
     Rule,
-    Treatment,
+    Visibility,
     all_text,
     judge,
     reading_of,
@@ -198,27 +199,27 @@ class Moderator:
                 return Rule.PICTURE
         return None
 
-    async def treatment(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Treatment:
+    async def visibility(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Visibility:
         """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
         minors = terms.about_a_minor(reading_of(job.request))
         if not minors and shows_all(settings, adult):
-            return Treatment.SHOW
+            return Visibility.SHOW
         scores = [await self._score(sha256) for sha256 in sha256s]
         worst = max((score for score in scores if score is not None), default=0.0)
         if minors and worst >= WITH_MINORS:
             log.error("moderation: pictures of a job with a minor in its words were held back")
-            return Treatment.BLOCK
+            return Visibility.BLOCK
         if shows_all(settings, adult):
-            return Treatment.SHOW
+            return Visibility.SHOW
         if None in scores and settings.level == "strict":
-            return Treatment.BLOCK
+            return Visibility.BLOCK
         if worst < THRESHOLDS[settings.level]:
-            return Treatment.SHOW
+            return Visibility.SHOW
         return (
-            Treatment.BLOCK
+            Visibility.BLOCK
             if settings.level == "strict" or settings.pictures == "block"
-            else Treatment.SPOILER
+            else Visibility.SPOILER
         )
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
@@ -266,7 +267,7 @@ class Moderator:
         """What holds in a server, or in direct messages."""
         return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id)))
 
-    async def set_policy(self, actor_id: int, guild_id: int, **values: str | int | None) -> None:
+    async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
         """Change those of Policy's fields that are named; None = as the host has it."""
         await self._audited(
             actor_id,
@@ -326,11 +327,17 @@ class Moderator:
         )
 
     async def _audited(
-        self, actor_id: int, guild_id: int, action: str, target: str | None, detail: dict[str, object], work
+        self,
+        actor_id: int,
+        guild_id: int,
+        action: str,
+        target: str | None,
+        detail: Mapping[str, object],
+        work,
     ):
         def both(connection):
             records.add_audit(
-                connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, detail)
+                connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
             )
             return work(connection)
 

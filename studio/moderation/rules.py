@@ -33,7 +33,7 @@ class Rule(enum.StrEnum):
     PICTURE = "a picture that isn't fit to be shown here"
 
 
-class Treatment(enum.Enum):
+class Visibility(enum.Enum):
     """How a picture may be shown somewhere."""
 
     SHOW = "show"

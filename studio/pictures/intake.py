@@ -1,5 +1,5 @@
-"""Pictures from people: size and host checked first, read in a limited child process, stored clean by content
-hash."""
+"""Pictures from people: their size is checked first, a limited child process reads them, and what it wrote
+clean is stored by content hash."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import aiohttp
-import discord
-
-from bot.wire import addresses
 from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
@@ -34,14 +30,17 @@ KEPT = (
 )  # of the environment, for a picture process: no token, no address
 
 
-class Attachment(Protocol):
-    """What is needed of ``discord.Attachment``."""
+class Readable(Protocol):
+    """A file that somebody gives, wherever it lies. size: bytes as far as that is known, 0 if it isn't."""
 
-    filename: str
-    size: int
-    url: str
+    @property
+    def name(self) -> str: ...
 
-    async def read(self) -> bytes: ...
+    @property
+    def size(self) -> int: ...
+
+    async def read(self) -> bytes:
+        """Return the bytes. Raises ImageError, which says why they can't be had."""
 
 
 @dataclass(frozen=True)
@@ -57,70 +56,71 @@ Note = Callable[[int, str], Awaitable[None]]
 
 
 class Intake:
-    """Turns attachments into stored pictures. ``note`` writes down who sent which file, so that it can be
-    told and deleted."""
+    """Turns files that people give into stored pictures of at most ``max_bytes``.
 
-    def __init__(
-        self, files: Files, max_bytes: int, note: Note, servers: frozenset[str] = addresses.CDN
-    ) -> None:
-        self._files, self._max_bytes, self._note, self._servers = files, max_bytes, note, servers
+    ``note`` writes down who sent which file, so that it can be told and deleted.
+    """
+
+    def __init__(self, files: Files, max_bytes: int, note: Note) -> None:
+        self._files, self._max_bytes, self._note = files, max_bytes, note
         self._slots = asyncio.Semaphore(CHILDREN)
 
-    async def take(self, attachment: Attachment, user_id: int) -> Taken:
-        """Store ``attachment``, sent by the user, as a clean PNG. ImageError says what is wrong with it and
-        what is taken."""
-        return await self._keep(
-            attachment.filename, user_id, await self._child(await self.read(attachment), "clean")
-        )
+    async def take(self, picture: Readable, user_id: int) -> Taken:
+        """Store a picture that the user sends as a clean PNG.
 
-    async def take_mask(self, data: bytes, user_id: int, original: bytes, name: str) -> str:
-        """Store what ``data``, sent by the user as ``name``, marks on ``original`` (a picture of ours) as a
-        black and white PNG; its SHA-256."""
+        Raises ImageError, which says what is wrong with it and what is taken.
+        """
+        answer = await self._child(await self.read(picture), "clean")
+        return await self._keep(picture.name, user_id, answer)
+
+    async def take_mask(
+        self, data: bytes, user_id: int, original: bytes, name: str, *, exact: bool = False
+    ) -> str:
+        """Store what ``data`` marks on ``original`` (a picture of ours) as a black and white PNG, and return
+        its SHA-256.
+
+        name: what the user's file is called. exact: take black and white of the picture's own size only,
+        without guessing. Raises ImageError, which says what is wrong with the mask.
+        """
         self._check_size(name, len(data))
-        return (
-            await self._keep(name, user_id, await self._child(data + original, "mask", str(len(data))))
-        ).sha256
+        command = "exact-mask" if exact else "mask"
+        answer = await self._child(data + original, command, str(len(data)))
+        return (await self._keep(name, user_id, answer)).sha256
 
     async def numbered(self, data: bytes, side: int) -> io.BytesIO:
-        """``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP."""
+        """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
+
+        Raises ImageError when it can't be read.
+        """
         header, body = await self._child(data, "numbered", str(side))
         if "error" in header:
             raise ImageError(f"The picture {header['error']}")
         return io.BytesIO(body)
 
-    async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, object], bytes]) -> Taken:
+    async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]) -> Taken:
         header, png = answer
         if "error" in header:
-            raise ImageError(f"{_short_name(name)} {header['error']}")
+            raise ImageError(f"{short_name(name)} {header['error']}")
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
-    async def read(self, attachment: Attachment) -> bytes:
-        """What ``attachment`` holds. ImageError when it is too large, from elsewhere, or not to be had."""
-        name = _short_name(attachment.filename)
-        self._check_size(attachment.filename, attachment.size)
-        addresses.check_attachment(attachment.url, self._servers)
-        try:
-            data = await attachment.read()
-        except discord.HTTPException as error:
-            raise ImageError(
-                f"Discord didn't hand over {name} ({error.status}). Send it once more."
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ImageError(f"Discord didn't hand over {name}. Send it once more.") from error
-        self._check_size(attachment.filename, len(data))  # it may have said less before
+    async def read(self, picture: Readable) -> bytes:
+        """Return what a file holds. Raises ImageError when it is too large or can't be had."""
+        self._check_size(picture.name, picture.size)
+        data = await picture.read()
+        self._check_size(picture.name, len(data))  # it may have said less before
         return data
 
     def _check_size(self, name: str, size: int) -> None:
         if size > self._max_bytes:
             raise ImageError(
-                f"{_short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are"
+                f"{short_name(name)} has {size / 2**20:.1f} MB; up to {self._max_bytes / 2**20:.0f} MB are"
                 " taken."
             )
 
     async def size(self, sha256: str) -> tuple[int, int]:
-        """(width, height) of a picture taken earlier. ImageError when its file is gone."""
+        """Return (width, height) of a picture taken earlier. Raises ImageError when its file is gone."""
         try:
             head = await asyncio.to_thread(_read_head, self._files.path(sha256))
         except (OSError, LookupError) as error:
@@ -128,21 +128,23 @@ class Intake:
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
     async def shape(self, sha256: str) -> tuple[int, int] | None:
-        """Of a picture taken earlier, for ``--ar``; None for a square, or when its file is gone."""
+        """Return the aspect ratio of a picture taken earlier; None for a square, or when its file is gone."""
         try:
             return aspect_ratio(*await self.size(sha256))
         except ImageError:
             return None
 
     async def shrink(self, data: bytes, limit: int) -> tuple[bytes, str, str]:
-        """``data`` (a picture of ours) in at most ``limit`` bytes: (bytes, media type, name of the
-        encoding)."""
+        """Return a picture of ours in at most ``limit`` bytes: (bytes, media type, encoding's name).
+
+        Raises ImageError when no encoding is small enough.
+        """
         header, body = await self._child(data, "shrink", str(limit))
         if "error" in header:
             raise ImageError(f"The picture {header['error']}")
         return body, str(header["media_type"]), str(header["name"])
 
-    async def _child(self, data: bytes, *command: str) -> tuple[dict[str, object], bytes]:
+    async def _child(self, data: bytes, *command: str) -> tuple[dict[str, Any], bytes]:
         async with self._slots:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -171,7 +173,7 @@ class Intake:
 
 
 def child_environment() -> dict[str, str]:
-    """What a picture process knows of this one."""
+    """Return the few variables of the environment that a picture process may know."""
     return {name: os.environ[name] for name in KEPT if name in os.environ} | {
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -184,6 +186,7 @@ def _read_head(path: Path) -> bytes:
         return file.read(24)
 
 
-def _short_name(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return a file's name as messages show it: harmless characters in backticks, at most 60."""
     clean = "".join(c for c in name if c.isalnum() or c in "._- ")[:60]
     return f"`{clean}`" if clean else "The picture"

@@ -70,6 +70,34 @@ def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
     return {"width": paint.width, "height": paint.height, "covered": covered}, out.getvalue()
 
 
+def exact(given, data: bytes) -> tuple[dict[str, object], bytes]:
+    """Return a PNG, white = to be drawn anew, of an opaque black and white mask at the picture's own size.
+
+    given: the mask, open. data: the original's bytes (ours). Nothing is guessed or scaled; grey counts by
+    the side of the middle on which it lies. Raises ValueError for another size, transparency, no white.
+    """
+    from PIL import Image
+
+    size = Image.open(io.BytesIO(data)).size
+    if given.size != size:
+        raise ValueError(
+            f"has {given.width}×{given.height} px; a mask of this picture has {size[0]}×{size[1]} px."
+        )
+    if given.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in given.info:
+        raise ValueError("is transparent; a mask is black and white, white = changed.")
+    paint = given.convert("L").point(lambda value: 255 if value > 127 else 0)
+    marked = paint.histogram()[255]
+    if not marked:
+        raise ValueError("marks nothing; paint what is to be changed white.")
+    out = io.BytesIO()
+    paint.convert("RGB").save(out, "PNG", compress_level=1)
+    return {
+        "width": paint.width,
+        "height": paint.height,
+        "covered": marked / (paint.width * paint.height),
+    }, out.getvalue()
+
+
 def _erased(given, size):
     """What is transparent, None where nothing is."""
     if given.mode not in ("RGBA", "LA", "PA") and "transparency" not in given.info:

@@ -4,7 +4,7 @@ and never where moderation forbids it."""
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import ImageError
 from core.job import Job
@@ -13,6 +13,7 @@ from storage.files import Files
 from storage.jobs import StoredPicture
 from studio.actor import Place
 from studio.moderation.moderator import Moderator
+from studio.moderation.rules import Visibility
 from studio.pictures import marks
 from studio.pictures.intake import Intake
 
@@ -22,12 +23,13 @@ MARK_BYTES = 2000  # the most that the mark adds to a picture
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture to hand out. ``data`` is None when it can't be made small enough; ``notes`` are sentences
-    that say what was done to it."""
+    """A picture to hand out. ``data`` is None when it can't be made small enough, or may not be shown;
+    ``notes`` are sentences that say what was done to it."""
 
     data: bytes | None
     media_type: str
     notes: tuple[str, ...] = ()
+    visibility: Visibility = Visibility.SHOW
 
 
 class Showing:
@@ -54,6 +56,16 @@ class Showing:
             return Shown(None, stored.media_type, (str(error),))
         note = f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
         return Shown(self._marked(data, media_type, job), media_type, (note,))
+
+    async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:
+        """Return a picture of ``job`` as it may be shown in ``place``: without data where that is forbidden.
+
+        Raises StorageError when its file is gone.
+        """
+        visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        if visibility is Visibility.BLOCK:
+            return Shown(None, stored.media_type, visibility=visibility)
+        return replace(await self.picture(stored, job, limit), visibility=visibility)
 
     async def preview(self, preview: bytes, job: Job, place: Place) -> bytes | None:
         """Return the JPEG of a job that still runs, or None where it may not be shown."""

@@ -22,6 +22,8 @@ from core.job import Job
 from core.requests import REQUESTS
 from core.settings import load
 from host.app import services
+from storage.members import Members
+from studio import studio as application
 from studio.services import Services
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
@@ -37,15 +39,14 @@ class Hooks:
 
     def client(self, built: Services, pending: PendingInteractions) -> Atelier:
         """A bot whose hooks are these; the pretended worker does all kinds of jobs."""
-        bot = Atelier(
+        return Atelier(
             built,
+            application.Studio(built, KINDS),
             pending,
             servers=SIMULATED,
             on_edit=lambda message_id: [hook(message_id) for hook in self.edited],
             on_delivered=lambda job, rung: [hook(job, rung) for hook in self.delivered],
         )
-        bot.capabilities = KINDS
-        return bot
 
 
 @dataclass
@@ -63,6 +64,10 @@ class Studio:
     mira: Any
     guild: Any
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def members(self) -> Members:
+        return Members(self.built.database)
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""

@@ -9,7 +9,7 @@ from tests.bot.conftest import Studio
 
 
 def _alerts(studio: Studio) -> Alerts:
-    return Alerts(studio.bot, studio.built.queue, lambda: studio.bot.authority.owner_ids, Redactor())
+    return Alerts(studio.bot, studio.built.queue, lambda: studio.bot.studio.owner_ids, Redactor())
 
 
 async def test_the_owner_hears_of_each_kind_of_trouble_once(studio: Studio) -> None:

@@ -164,7 +164,7 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a secret boat")
     shown = said(result) if not result.response or not result.response.attachments else result.response
     assert result.ephemeral and studio.channel.history() == []
-    job = (await studio.bot.members.recent(studio.alice.id))[0]
+    job = (await studio.members.recent(studio.alice.id))[0]
     assert job.origin.private and shown is not None
     refused = await studio.bob.slash(studio.channel, "show", job=job.id)
     assert "keeps it private" in said(refused).content
@@ -245,9 +245,9 @@ async def test_auto_dm_sends_a_copy_of_what_is_finished(studio: Studio, picture)
 async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
     message = await single(studio)
     await studio.bob.react(message, "⭐")
-    assert await studio.bot.members.count_favourites(studio.bob.id) == 1
+    assert await studio.members.count_favourites(studio.bob.id) == 1
     await studio.bob.unreact(message, "⭐")
-    assert await studio.bot.members.count_favourites(studio.bob.id) == 0
+    assert await studio.members.count_favourites(studio.bob.id) == 0
     await studio.bob.react(message, "✉️")
     assert studio.bob.user.dm_channel.history()[-1].attachments
     await studio.bob.react(message, "❌")  # not his

@@ -71,7 +71,7 @@ DECIDING = {
 
 def test_rights_are_read_in_one_place_only() -> None:
     found = {path.name for path in (ROOT / "bot").rglob("*.py") if _names(path) & DECIDING}
-    assert found == {"client.py"}
+    assert found == {"interactions.py"}
 
 
 # Through the real entry points

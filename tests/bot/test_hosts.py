@@ -1,11 +1,14 @@
 """Where the bot's process may speak to, on real connections."""
 
+from types import SimpleNamespace
+
 import aiohttp
 import pytest
 import yarl
 from aiohttp import web
 
 from bot.wire import addresses
+from bot.wire.attachments import Attached
 from core.errors import ImageError
 from tests.security import links
 
@@ -98,9 +101,9 @@ async def test_a_redirect_is_not_followed(server, monkeypatch: pytest.MonkeyPatc
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
     from storage.files import Files
     from studio.pictures.intake import Intake
-    from tests.security.pictures import Sent, unnoted
+    from tests.security.pictures import unnoted
 
-    sent = Sent(b"x")
-    sent.url = "https://evil.example/a.png"
+    url = "https://evil.example/a.png"
+    sent = SimpleNamespace(filename="a.png", size=1, url=url, read=None)
     with pytest.raises(ImageError, match="Discord's own servers"):
-        await Intake(Files(tmp_path), 10**6, unnoted).take(sent, 1)
+        await Intake(Files(tmp_path), 10**6, unnoted).take(Attached(sent, addresses.CDN), 1)

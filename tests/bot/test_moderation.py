@@ -11,7 +11,7 @@ from studio.authority import Place
 from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.lookalikes import Terms, check_pattern, read
-from studio.moderation.rules import ModerationSettings, Rule, Treatment, judge
+from studio.moderation.rules import ModerationSettings, Rule, Visibility, judge
 from tests.bot.conftest import Studio, open_studio, png
 
 SPELLINGS = (
@@ -457,5 +457,5 @@ async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None
 
 
 def test_the_treatments_are_what_the_settings_name() -> None:
-    assert {t.value for t in Treatment} == {"show", "spoiler", "block"}
+    assert {t.value for t in Visibility} == {"show", "spoiler", "block"}
     assert ModerationSettings().level == "standard" and Place(1, 2) == Place(1, 2)

@@ -534,7 +534,7 @@ async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:
         from core.errors import UserError
 
         with pytest.raises(UserError, match="newer version"):
-            await studio.bot.presses.pressed(Later(), job.id, "sing", 0)
+            await studio.bot.job_buttons.on_press(Later(), job.id, "sing", 0)
 
 
 def test_every_button_has_a_look() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from storage import moderation, privacy, schema
-from studio.privacy import ORPHANS_KEPT, Periods
+from studio.privacy import ORPHANS_KEPT, Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.security.deletion import canaries_in, lived
 
@@ -162,7 +162,7 @@ async def test_what_is_over_its_time_goes_by_itself(studio: Studio, picture) -> 
     await database.write(lambda c: c.execute(sa.update(schema.uploads).values(at=past)))
     await swept.sweep()
     assert len(list(files.all())) == before - 2, "a picture that a job uses stays"
-    swept.periods = Periods(jobs=30)
+    swept.retention = Retention(jobs=30)
     await database.write(lambda c: c.execute(sa.update(schema.jobs).values(delivered_at=past)))
     await swept.sweep()
     assert list(files.all()) == [] and (await swept.holdings(studio.alice.id)).jobs == 0

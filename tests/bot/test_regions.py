@@ -23,7 +23,7 @@ async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio)
     message = await single(studio)
     job, index = await studio.built.queue.job_of_message(message.id)
     mask = masks(Image.open(io.BytesIO(await message.attachments[0].read())).convert("RGB"))["erased"]
-    ask = await studio.bot.regions.ask(
+    ask = await studio.bot.studio.regions.ask(
         Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, index, mask
     )
     await studio.alice.submit_modal(
@@ -38,16 +38,16 @@ async def test_a_mask_that_is_posted_makes_what_the_window_makes(studio: Studio)
 
 async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --stealth")
-    job = (await studio.bot.members.recent(studio.alice.id))[0]
+    job = (await studio.members.recent(studio.alice.id))[0]
     mask = png(64, 64, (255, 255, 255))
     with pytest.raises(NotAllowedError, match="keeps it private"):
-        await studio.bot.regions.ask(
+        await studio.bot.studio.regions.ask(
             Actor(studio.bob.id, studio.guild.id, studio.channel.id), job.id, 0, mask
         )
-    ask = await studio.bot.regions.ask(
+    ask = await studio.bot.studio.regions.ask(
         Actor(studio.alice.id, studio.guild.id, studio.channel.id), job.id, 0, mask
     )
-    assert ask.stealth  # what comes from a private picture is private
+    assert ask.private  # what comes from a private picture is private
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ async def test_what_cannot_be_a_region_is_told(
 ) -> None:
     job = await job_of(studio, await single(studio))
     with pytest.raises(ImageError, match=words):
-        await studio.bot.regions.ask(
+        await studio.bot.studio.regions.ask(
             Actor(studio.alice.id, studio.guild.id, studio.channel.id), job_id or job.id, index, mask
         )

@@ -26,7 +26,7 @@ ABOUT_A_JOB = {
 
 async def private_job(studio: Studio, prompt: str = "a secret boat --stealth --seed 100"):
     await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
-    return (await studio.bot.members.recent(studio.alice.id))[0]
+    return (await studio.members.recent(studio.alice.id))[0]
 
 
 async def posted(studio: Studio, *items) -> discord.Message:
@@ -138,7 +138,7 @@ async def test_commands_with_the_id_of_a_private_job_are_refused(studio: Studio)
 async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Studio) -> None:
     studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
     await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat --stealth")
-    job = (await studio.bot.members.recent(studio.alice.id))[0]
+    job = (await studio.members.recent(studio.alice.id))[0]
     message = await posted(studio, JobButton(job.id, "cancel"))
     result = await studio.bob.click(message, custom_id=f"at:{job.id}:cancel:0")
     assert said(result).content in REASONS
@@ -150,15 +150,13 @@ async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
     assert {
         item for item in DYNAMIC_ITEMS if "job" in item.__discord_ui_compiled_template__.groupindex
     } == ABOUT_A_JOB
-    draft = await studio.bot.members.add_draft(
-        studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1}
-    )
+    draft = await studio.members.add_draft(studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1})
     message = await posted(studio, buttons.DraftButton(draft, "yes"))
     result = await studio.bob.click(message, label="Yes")
     assert "Somebody else was asked this" in said(result).content
-    upload = await studio.bot.files.put(png(), "image/png")
+    upload = await studio.built.files.put(png(), "image/png")
     await studio.built.queue.note_upload(studio.alice.id, upload)
     message = await posted(studio, buttons.UploadButton(upload, "variation"))
     result = await studio.bob.click(message, label="Vary")
     assert "That picture is gone" in said(result).content
-    assert not await studio.bot.members.recent(studio.bob.id)
+    assert not await studio.members.recent(studio.bob.id)

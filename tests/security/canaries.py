@@ -134,7 +134,7 @@ async def _broken_code(studio, person, new) -> None:
     async def broken(*_, **__) -> None:
         raise RuntimeError("unexpected")
 
-    with mock.patch.object(studio.bot.queue, "submit", broken):
+    with mock.patch.object(studio.built.queue, "submit", broken):
         for _ in range(20):
             await person.slash(studio.channel, "imagine", prompt=new("prompt"))
 

@@ -127,15 +127,10 @@ def _note(tally: Tally, data: bytes, found: tuple[dict, bytes] | None) -> None:
 
 
 class Sent:
-    """An attachment."""
+    """A file that somebody sends."""
 
     def __init__(self, data: bytes, name: str = "picture.png") -> None:
-        self.filename, self.size, self.url, self._data = (
-            name,
-            len(data),
-            "https://cdn.discordapp.com/attachments/1/2/picture.png",
-            data,
-        )
+        self.name, self.size, self._data = name, len(data), data
 
     async def read(self) -> bytes:
         return self._data

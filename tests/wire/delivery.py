@@ -35,7 +35,7 @@ from core.requests import ImagineRequest
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
-from studio.moderation.rules import Treatment
+from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
@@ -171,8 +171,8 @@ class Bench:
 class Lenient:
     """A moderator that shows everything: what may be shown is tried elsewhere."""
 
-    async def treatment(self, *_: object) -> Treatment:
-        return Treatment.SHOW
+    async def visibility(self, *_: object) -> Visibility:
+        return Visibility.SHOW
 
     async def shows_preview(self, *_: object) -> bool:
         return True

@@ -9,14 +9,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.replies import whisper
-from core.errors import UserError
+from bot.ui.replies import answers_privately, whisper
+from bot.wire.interactions import actor_of
 from studio.asking.words import code
-from studio.authority import Action
-from studio.moderation.lookalikes import check_pattern
-from studio.moderation.rules import judge
 
-MAX_WORDS = 500
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 
 
@@ -30,19 +26,19 @@ class Moderation(
         self.bot = bot
 
     @app_commands.command(description="The rules that hold here")
+    @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
-        guild = await self._enter(interaction)
-        choices, words = await self.bot.moderator.settings(guild), await self.bot.moderator.words(guild)
+        rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
         after = (
-            f"{choices.strikes} strikes in {choices.window} h bring a time-out of {choices.timeout} min"
-            if choices.strikes
+            f"{rules.strikes} strikes in {rules.window} h bring a time-out of {rules.timeout} min"
+            if rules.strikes
             else "none"
         )
         lines = (
-            f"**Level** {choices.level}",
+            f"**Level** {rules.level}",
             (
                 "**Pictures that the classifier objects to**"
-                f" {'block' if choices.level == 'strict' else choices.pictures}"
+                f" {'block' if rules.level == 'strict' else rules.pictures}"
             ),
             f"**Time-outs** {after}",
             f"**Own words** {len(words)}",
@@ -56,32 +52,31 @@ class Moderation(
             " host's"
         )
     )
+    @answers_privately
     async def level(
         self, interaction: discord.Interaction, level: Literal["off", "standard", "strict", "default"]
     ) -> None:
-        guild = await self._enter(interaction)
-        await self.bot.moderator.set_policy(
-            interaction.user.id, guild, level=None if level == "default" else level
-        )
-        await whisper(interaction, f"The level here is {(await self.bot.moderator.settings(guild)).level}.")
+        chosen = None if level == "default" else level
+        rules = await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
+        await whisper(interaction, f"The level here is {rules.level}.")
 
     @app_commands.command(
         description="What happens to pictures that the classifier objects to, at level standard"
     )
+    @answers_privately
     async def pictures(
         self, interaction: discord.Interaction, treatment: Literal["spoiler", "block", "default"]
     ) -> None:
-        guild = await self._enter(interaction)
-        await self.bot.moderator.set_policy(
-            interaction.user.id, guild, pictures=None if treatment == "default" else treatment
-        )
-        await whisper(interaction, f"Such pictures: {(await self.bot.moderator.settings(guild)).pictures}.")
+        chosen = None if treatment == "default" else treatment
+        rules = await self.bot.studio.server.set_moderation(actor_of(interaction), pictures=chosen)
+        await whisper(interaction, f"Such pictures: {rules.pictures}.")
 
     @app_commands.command(
         description=(
             "How many strikes within how many hours bring a time-out of how many minutes; 0 strikes: none"
         )
     )
+    @answers_privately
     async def limits(
         self,
         interaction: discord.Interaction,
@@ -89,9 +84,8 @@ class Moderation(
         hours: app_commands.Range[int, 1, 720],
         minutes: Minutes,
     ) -> None:
-        guild = await self._enter(interaction)
-        await self.bot.moderator.set_policy(
-            interaction.user.id, guild, strikes=strikes, window=hours, timeout=minutes
+        await self.bot.studio.server.set_moderation(
+            actor_of(interaction), strikes=strikes, window=hours, timeout=minutes
         )
         await whisper(
             interaction,
@@ -101,47 +95,38 @@ class Moderation(
     @app_commands.command(
         description="Stop a word, a phrase, or a pattern such as knif*; look-alike spellings are caught too"
     )
+    @answers_privately
     async def add(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
-        guild = await self._enter(interaction)
-        pattern = _pattern(word)
-        if len(await self.bot.moderator.words(guild)) >= MAX_WORDS:
-            raise UserError(f"The list is full: {MAX_WORDS} entries fit.")
-        await self.bot.moderator.add_word(interaction.user.id, guild, pattern)
+        pattern = await self.bot.studio.server.add_word(actor_of(interaction), word)
         await whisper(interaction, f"{code(pattern)} is on the list.")
 
     @app_commands.command(description="Take a word off the list")
+    @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
-        guild = await self._enter(interaction)
-        gone = await self.bot.moderator.remove_word(interaction.user.id, guild, _pattern(word))
-        await whisper(
-            interaction, f"{code(_pattern(word))} {'is off the list' if gone else 'was not on the list'}."
-        )
+        pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
+        await whisper(interaction, f"{code(pattern)} {'is off the list' if gone else 'was not on the list'}.")
 
     @app_commands.command(description="This server's own words")
+    @answers_privately
     async def words(self, interaction: discord.Interaction) -> None:
-        guild = await self._enter(interaction)
-        found = await self.bot.moderator.words(guild)
+        _, found = await self.bot.studio.server.moderation(actor_of(interaction))
         await whisper(interaction, ", ".join(map(code, found)) or "The list is empty.")
 
     @app_commands.command(
         description="Which rule would stop a text here; nothing is queued, no strike is noted"
     )
+    @answers_privately
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
-        guild = await self._enter(interaction)
-        choices, words = (
-            await self.bot.moderator.settings(guild),
-            tuple(await self.bot.moderator.words(guild)),
-        )
-        plain, adult = judge(text, choices.level, words, False), judge(text, choices.level, words, True)
+        plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
         await whisper(
             interaction,
             f"Here: {plain or 'let through'}. In an age-restricted channel: {adult or 'let through'}.",
         )
 
     @app_commands.command(description="A member's strikes of the last 90 days")
+    @answers_privately
     async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
-        guild = await self._enter(interaction)
-        found, until = await self.bot.moderator.strikes(user.id, guild)
+        found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
         lines = [
             f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found[:20]
         ]
@@ -149,40 +134,23 @@ class Moderation(
         await whisper(interaction, "\n".join([f"<@{user.id}> has {len(found)} strikes.", *lines]))
 
     @app_commands.command(description="Forget a member's strikes here and end their time-out")
+    @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
-        guild = await self._enter(interaction)
-        count = await self.bot.moderator.pardon(interaction.user.id, user.id, guild)
+        count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
         await whisper(interaction, f"{count} strikes of <@{user.id}> are forgotten; they may use Atelier.")
 
     @app_commands.command(description="Take nothing from a member for some minutes")
+    @answers_privately
     async def timeout(
         self,
         interaction: discord.Interaction,
         user: discord.User,
         minutes: app_commands.Range[int, 1, 40_320],
     ) -> None:
-        guild = await self._enter(interaction)
-        if self.bot.authority.is_host(user.id):
-            raise UserError("The bot's owner can't be sent into a time-out.")
-        until = await self.bot.moderator.time_out(interaction.user.id, user.id, guild, minutes)
+        until = await self.bot.studio.server.time_out(actor_of(interaction), user.id, minutes)
         await whisper(
             interaction, f"<@{user.id}> may use Atelier again {discord.utils.format_dt(until, 'R')}."
         )
-
-    async def _enter(self, interaction: discord.Interaction) -> int:
-        """Acknowledge, check the right, return the server's id."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.bot.check(interaction, Action.MODERATE)
-        if interaction.guild_id is None:
-            raise UserError("These rules belong to a server; use the command there.")
-        return interaction.guild_id
-
-
-def _pattern(word: str) -> str:
-    try:
-        return check_pattern(word)
-    except ValueError as error:
-        raise UserError(f"`word` {error}.") from error
 
 
 async def setup(bot: Atelier) -> None:

@@ -8,10 +8,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.replies import whisper
+from bot.ui.replies import answers_privately, whisper
+from bot.wire.interactions import actor_of
 from core.errors import UserError
 from storage.people import RoleLimit
-from studio.authority import Action
 
 AUDIT_ROWS = 20
 
@@ -22,20 +22,18 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         self.bot = bot
 
     @app_commands.command(description="Take nothing more from a member here; drops what they have waiting")
+    @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
-        guild = await self._enter(interaction)
-        if self.bot.authority.is_host(user.id):
-            raise UserError("The bot's owner can't be banned.")
-        dropped = await self.bot.queue.ban(interaction.user.id, user.id, guild)
+        dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
         await whisper(
             interaction,
             f"<@{user.id}> can't use Atelier here any more; {dropped} waiting jobs are cancelled.",
         )
 
     @app_commands.command(description="Lift a ban")
+    @answers_privately
     async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
-        guild = await self._enter(interaction)
-        lifted = await self.bot.queue.unban(interaction.user.id, user.id, guild)
+        lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
         await whisper(
             interaction,
             f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.",
@@ -44,27 +42,27 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
     @app_commands.command(
         description="Allow a channel or a role; as soon as one is listed, only listed ones may be used"
     )
+    @answers_privately
     async def allow(
         self,
         interaction: discord.Interaction,
         channel: discord.TextChannel | discord.Thread | None = None,
         role: discord.Role | None = None,
     ) -> None:
-        guild = await self._enter(interaction)
         kind, target = _one(channel, role)
-        await self.bot.queue.allow(interaction.user.id, guild, kind, target.id)
+        await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
         await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
 
     @app_commands.command(description="Take a channel or a role off the list; an empty list allows all")
+    @answers_privately
     async def disallow(
         self,
         interaction: discord.Interaction,
         channel: discord.TextChannel | discord.Thread | None = None,
         role: discord.Role | None = None,
     ) -> None:
-        guild = await self._enter(interaction)
         kind, target = _one(channel, role)
-        gone = await self.bot.queue.disallow(interaction.user.id, guild, kind, target.id)
+        gone = await self.bot.studio.server.disallow(actor_of(interaction), kind, target.id)
         await whisper(
             interaction,
             f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.",
@@ -77,6 +75,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         running="Jobs at once, 0 to 100; leave both out to remove the role's limit",
         waiting="Jobs waiting, 0 to 10000",
     )
+    @answers_privately
     async def limit(
         self,
         interaction: discord.Interaction,
@@ -84,23 +83,25 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         running: app_commands.Range[int, 0, 100] | None = None,
         waiting: app_commands.Range[int, 0, 10_000] | None = None,
     ) -> None:
-        guild = await self._enter(interaction)
         if running is None and waiting is None:
-            gone = await self.bot.queue.remove_role_limit(interaction.user.id, guild, role.id)
+            gone = await self.bot.studio.server.remove_role_limit(actor_of(interaction), role.id)
             await whisper(
                 interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}."
             )
             return
         if running is None or waiting is None:
             raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
-        await self.bot.queue.set_role_limit(interaction.user.id, guild, RoleLimit(role.id, running, waiting))
+        await self.bot.studio.server.set_role_limit(
+            actor_of(interaction), RoleLimit(role.id, running, waiting)
+        )
         await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
 
     @app_commands.command(description="The rules that hold here")
+    @answers_privately
     async def rules(self, interaction: discord.Interaction) -> None:
-        guild = await self._enter(interaction)
-        channels, roles = await self.bot.queue.allowed(guild)
-        banned = await self.bot.queue.banned(guild)
+        actor = actor_of(interaction)
+        channels, roles = await self.bot.studio.server.allowed(actor)
+        banned = await self.bot.studio.server.banned(actor)
         settings = self.bot.settings
         lines = (
             f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
@@ -114,26 +115,15 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         await whisper(interaction, "\n".join(lines))
 
     @app_commands.command(description="Who changed what, newest first")
+    @answers_privately
     async def audit(self, interaction: discord.Interaction) -> None:
-        guild = await self._enter(interaction)
-        scope = self.bot.authority.scope(self.bot.actor(interaction))
-        rows = [
-            row for row in await self.bot.queue.audit(limit=200) if scope is None or row.guild_id == guild
-        ]
+        rows = await self.bot.studio.server.audit(actor_of(interaction))
         lines = [
             f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
             f" {row.action}{f' `{row.target}`' if row.target else ''}"
             for row in rows[:AUDIT_ROWS]
         ]
         await whisper(interaction, "\n".join(lines) or "Nothing was changed here yet.")
-
-    async def _enter(self, interaction: discord.Interaction) -> int:
-        """Acknowledge, check the right, return the server's id."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.bot.check(interaction, Action.RULES)
-        if interaction.guild_id is None:
-            raise UserError("These rules belong to a server; use the command there.")
-        return interaction.guild_id
 
 
 def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):

@@ -9,13 +9,11 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.ui import guide, messages
 from bot.ui.replies import SILENT
-from studio.asking.hints import Hints
 
 
 class Help(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
-        self.hints = Hints.of(bot.settings)
 
     @app_commands.command(description="What there is, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
@@ -24,8 +22,9 @@ class Help(commands.Cog):
         await interaction.response.send_message(first, ephemeral=True, allowed_mentions=SILENT)
         for page in others:
             await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
-        if topic is None and self.hints.prompts:
-            await interaction.followup.send(self.hints.text()[:2000], ephemeral=True, allowed_mentions=SILENT)
+        if topic is None and self.bot.studio.hints.prompts:
+            text = self.bot.studio.hints.text()[:2000]
+            await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.cogs.admin.queue import answer, render
-from core.preferences import Preferences
-from storage.members import Usage
+from bot.ui.queue_view import answer, render
+from bot.ui.replies import answers_privately
+from bot.wire.interactions import actor_of
 from studio.asking.words import duration
-from studio.authority import Action
+from studio.own import Info as Own
 
 
 class Info(commands.Cog):
@@ -21,28 +19,17 @@ class Info(commands.Cog):
         self.bot = bot
 
     @app_commands.command(description="Your usage, your modes, and your jobs")
+    @answers_privately
     async def info(self, interaction: discord.Interaction) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.bot.check(interaction, Action.MINE)
-        user, now = interaction.user.id, datetime.now(UTC)
-        ever, month = (
-            await self.bot.members.usage(user),
-            await self.bot.members.usage(user, now.replace(day=1, hour=0, minute=0, second=0)),
-        )
-        chosen = await self.bot.members.preferences(user)
-        head = _head(
-            user, chosen, ever, month, self.bot.settings.user_running, self.bot.settings.user_waiting
-        )
-        await answer(
-            interaction,
-            [
-                *head,
-                *render(await self.bot.queue.mine(user), heading="Your jobs", show_user=False, links=True),
-            ],
-        )
+        own = await self.bot.studio.own.info(actor_of(interaction))
+        settings = self.bot.settings
+        head = _head(interaction.user.id, own, settings.user_running, settings.user_waiting)
+        jobs = render(own.jobs, heading="Your jobs", show_user=False, links=True)
+        await answer(interaction, [*head, *jobs])
 
 
-def _head(user: int, chosen: Preferences, ever: Usage, month: Usage, running: int, waiting: int) -> list[str]:
+def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
+    chosen, ever, month = own.preferences, own.ever, own.month
     speed = chosen.lane.value if chosen.lane else "fast"
     kinds = (
         ", ".join(f"{count} /{kind}" for kind, count in sorted(ever.jobs.items(), key=lambda pair: -pair[1]))

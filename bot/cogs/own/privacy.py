@@ -10,10 +10,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import DEFAULT_FILE_LIMIT, Atelier
-from bot.ui.replies import SILENT, add_whisper, whisper
+from bot.client import Atelier
+from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
+from bot.wire.interactions import actor_of, file_limit
 from core.errors import NotAllowedError
-from studio.authority import Action
 
 UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
 MOST_PARTS = 20  # files of an export
@@ -39,7 +39,8 @@ class DeleteButton(
         return cls(int(match["user"]))
 
     async def callback(self, interaction: discord.Interaction) -> None:
-        await Privacy.delete_now(interaction.client, interaction, self.user_id)  # type: ignore[arg-type]
+        bot: Atelier = interaction.client  # type: ignore[assignment]
+        await bot.answers.guarded(interaction, _delete_now(bot, interaction, self.user_id))
 
 
 class Privacy(
@@ -49,9 +50,10 @@ class Privacy(
         self.bot = bot
 
     @app_commands.command(description="What is kept of you here, and for how long")
+    @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
-        await self._enter(interaction)
-        held, periods = await self.bot.privacy.holdings(interaction.user.id), self.bot.privacy.periods
+        own = self.bot.studio.own
+        held, periods = await own.holdings(actor_of(interaction)), own.retention
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
         lines = (
             (
@@ -76,11 +78,11 @@ class Privacy(
         await whisper(interaction, "\n".join(lines))
 
     @app_commands.command(description="A copy of everything that is kept of you")
+    @answers_privately
     async def export(self, interaction: discord.Interaction) -> None:
-        await self._enter(interaction)
-        limit = (interaction.filesize_limit or DEFAULT_FILE_LIMIT) - 100_000
+        limit = file_limit(interaction) - 100_000
         count = 0
-        async for part in self.bot.privacy.export(interaction.user.id, limit):
+        async for part in self.bot.studio.own.export(actor_of(interaction), limit):
             count += 1
             if count > MOST_PARTS:
                 await add_whisper(
@@ -97,39 +99,30 @@ class Privacy(
                 await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
 
     @app_commands.command(description="Delete everything that is kept of you, for good")
+    @answers_privately
     async def delete(self, interaction: discord.Interaction) -> None:
-        await self._enter(interaction)
-        held = await self.bot.privacy.holdings(interaction.user.id)
+        held = await self.bot.studio.own.holdings(actor_of(interaction))
         view = discord.ui.View(timeout=None)
         view.add_item(DeleteButton(interaction.user.id))
+        days = self.bot.studio.own.retention.backups
         text = (
             f"This stops your running jobs and deletes {held.jobs} jobs, {held.pictures} pictures and my"
-            f" {held.messages} messages with them, for good. Backups forget them within"
-            f" {self.bot.privacy.periods.backups} days. Messages that only you saw, and your own, stay where"
-            " they are."
+            f" {held.messages} messages with them, for good. Backups forget them within {days} days. Messages"
+            " that only you saw, and your own, stay where they are."
         )
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
-    @staticmethod
-    async def delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        try:
-            await bot.check(interaction, Action.PRIVACY)
-            if interaction.user.id != user_id:
-                raise NotAllowedError("This button is somebody else's.")
-        except NotAllowedError as error:
-            await whisper(interaction, str(error))
-            return
-        deleted = await bot.privacy.delete(user_id)
-        left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
-        rest = f" {left} messages are still to go and will be deleted by themselves." if left else ""
-        await whisper(
-            interaction, f"Deleted: {deleted.jobs} jobs, {deleted.files} pictures and their messages.{rest}"
-        )
 
-    async def _enter(self, interaction: discord.Interaction) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.bot.check(interaction, Action.PRIVACY)
+async def _delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    if interaction.user.id != user_id:
+        raise NotAllowedError("This button is somebody else's.")
+    deleted = await bot.studio.own.delete(actor_of(interaction))
+    left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
+    rest = f" {left} messages are still to go and will be deleted by themselves." if left else ""
+    await whisper(
+        interaction, f"Deleted: {deleted.jobs} jobs, {deleted.files} pictures and their messages.{rest}"
+    )
 
 
 async def setup(bot: Atelier) -> None:

@@ -6,12 +6,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.asking import remix_text
-from bot.client import DEFAULT_FILE_LIMIT, Atelier
+from bot.client import Atelier
 from bot.ui.replies import whisper
-from core.errors import UserError
+from bot.wire.interactions import actor_of, file_limit
+from studio.asking.prompts import remix_text
 from studio.asking.words import plain
-from studio.authority import Action, Place
+from studio.authority import Action
 
 
 class Show(commands.Cog):
@@ -21,21 +21,17 @@ class Show(commands.Cog):
     @app_commands.command(description="Bring a job back, with live buttons")
     @app_commands.describe(job="Its id; it stands under every picture")
     async def show(self, interaction: discord.Interaction, job: str) -> None:
-        row = await self.bot.job_for(interaction, job.strip().lower(), Action.SHOW)
+        actor, job_id = actor_of(interaction), job.strip().lower()
+        row, result = await self.bot.studio.made(actor, job_id, Action.SHOW)
         await interaction.response.defer(thinking=True, ephemeral=row.origin.private)
-        try:
-            result = await self.bot.result_of(row)
-        except UserError as error:
-            await whisper(interaction, str(error))
-            return
-        place = Place(interaction.guild_id, interaction.channel_id or 0)
-        post = await self.bot.posts.result(result, interaction.filesize_limit or DEFAULT_FILE_LIMIT, place)
-        sent = await post.answer(interaction)
-        await self.bot.queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
+        if result is None:
+            await whisper(interaction, f"Job `{row.id}` has no result.")
+        else:
+            await self.bot.sharing.bring_back(interaction, result, file_limit(interaction))
 
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        jobs = await self.bot.members.recent(interaction.user.id, limit=200)
+        jobs = await self.bot.studio.own.recent(actor_of(interaction), limit=200)
         offered = [(f"{job.id} · {plain(remix_text(job)) or 'no prompt'}"[:100], job.id) for job in jobs]
         return [
             app_commands.Choice(name=name, value=value)

@@ -9,9 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.replies import whisper
+from bot.ui.replies import answers_privately, whisper
+from bot.wire.interactions import actor_of
 from core.job import Lane
-from studio.authority import Action
 
 SAID = {
     Lane.FAST: "New jobs go into the normal queue.",
@@ -52,10 +52,9 @@ class Speed(commands.Cog):
             stealth=False,
         )
 
+    @answers_privately
     async def _set(self, interaction: discord.Interaction, text: str, **values: Any) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.bot.check(interaction, Action.SETTINGS)
-        await self.bot.members.change(interaction.user.id, **values)
+        await self.bot.studio.own.change(actor_of(interaction), **values)
         await whisper(interaction, text)
 
 

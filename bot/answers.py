@@ -1,0 +1,147 @@
+"""From an interaction to a queued job: acknowledge in time, queue, and say in plain words what went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import aiohttp
+import discord
+
+from bot.ui import messages
+from bot.ui.replies import SILENT, refuse, whisper
+from bot.wire.interactions import actor_of, reply_beside, reply_to
+from bot.wire.pending import PendingInteraction, PendingInteractions
+from bot.wire.transport import GARBLED
+from core.errors import UserError
+from core.job import Job
+from studio.asking.new_job import NewJob
+from studio.studio import Studio
+
+log = logging.getLogger(__name__)
+UNEXPECTED = (
+    "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+)
+ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
+
+
+class Answers:
+    """Queues what interactions ask for. ``follow``: is given each queued job, to show it to its end."""
+
+    def __init__(self, studio: Studio, pending: PendingInteractions, follow: Callable[[Job], None]) -> None:
+        self._studio, self._pending, self._follow = studio, pending, follow
+
+    async def ask(
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[NewJob]],
+        *,
+        press_key: str | None = None,
+        private: bool = False,
+    ) -> Job | None:
+        """Acknowledge at once (``private``: for the asker alone), build the request, queue and follow it.
+
+        Returns the job, or None when there is none: whatever goes wrong is said to the asker.
+        """
+        with self._pending.kept(
+            PendingInteraction(interaction.id, interaction.application_id, interaction.token)
+        ):
+            if not await self.acknowledge(interaction, ephemeral=private):
+                return None
+            try:
+                new = await build()
+                new = replace(new, private=new.private or private)
+                shown = not new.private or private
+                return await self.submit(interaction, new, press_key=press_key, shown=shown)
+            except UserError as error:
+                await refuse(interaction, error)
+            except Exception:
+                log.exception("interaction %s failed", interaction.id)
+                await whisper(interaction, UNEXPECTED)
+            return None
+
+    async def guarded(self, interaction: discord.Interaction, work: Awaitable[None]) -> None:
+        """Await ``work``, and say what goes wrong to the one who pressed."""
+        try:
+            await work
+        except UserError as error:
+            await refuse(interaction, error)
+        except Exception:
+            log.exception("interaction %s failed", interaction.id)
+            await whisper(interaction, UNEXPECTED)
+
+    async def submit(
+        self,
+        interaction: discord.Interaction,
+        new: NewJob,
+        *,
+        press_key: str | None = None,
+        shown: bool = True,
+    ) -> Job | None:
+        """Queue a job and answer in this interaction's own message, or (not ``shown``: others see that
+        message) by direct message. A double click gets a whisper, not a second job. Raises UserError."""
+        reply = reply_to(interaction) if shown else reply_beside(interaction)
+        submitted = await self._studio.submit(actor_of(interaction), new, reply, key=press_key)
+        if submitted.duplicate and submitted.job.reply.interaction_id != interaction.id:
+            await whisper(interaction, "That is on its way already.")
+            return None
+        self._follow(submitted.job)
+        if not shown:
+            await whisper(interaction, "This is private: the result comes by direct message.")
+        return submitted.job
+
+    async def submit_beside(
+        self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None
+    ) -> None:
+        """Queue a job with a message of its own as the place of its answer, for the asker alone if it is
+        private: that one can be edited with the interaction's token only.
+
+        A refused job leaves no message behind, one asked before (``press_key``) makes no second job. Raises
+        UserError.
+        """
+        self._studio.check_kind(new)
+        message = await interaction.followup.send(
+            messages.asked(new.request, interaction.user.id),
+            wait=True,
+            ephemeral=new.private,
+            allowed_mentions=SILENT,
+        )
+        reply = reply_to(interaction) if new.private else reply_beside(interaction)
+        reply = replace(reply, interaction_id=None, message_id=message.id)
+        actor = replace(actor_of(interaction), channel_id=message.channel.id)
+        try:
+            submitted = await self._studio.submit(actor, new, reply, key=press_key)
+        except UserError:
+            await message.delete()
+            raise
+        if submitted.duplicate:
+            await message.delete()
+        self._follow(submitted.job)
+
+    async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
+        """Defer, unless it was answered already. Return False when Discord has given the interaction up, so
+        that nobody would see an answer.
+
+        A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever
+        rung then holds.
+        """
+        if interaction.response.is_done():
+            return True
+        try:
+            await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+        except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
+        except discord.HTTPException as error:
+            # acknowledged by a try whose answer was lost, or by a replay, whose row is there already
+            if error.code == ACKNOWLEDGED:
+                return True
+            log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
+            return False
+        return True
+
+    async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
+        """Stop a job and say so; the interaction was deferred. Raises ImageError or NotAllowedError."""
+        job, stopped = await self._studio.cancel(actor_of(interaction), job_id)
+        over = f"Job `{job.id}` is over already ({job.status})."
+        await whisper(interaction, f"Job `{job.id}` is cancelled." if stopped else over)

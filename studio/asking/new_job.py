@@ -1,0 +1,95 @@
+"""What is on its way to becoming a job: a request with its speed, and the picture or words it comes from."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from core.errors import ImageError
+from core.grammar.prompt import Prompt
+from core.job import Job, Lane
+from core.requests import MAX_SEED, GenerateRequest, Request
+from jobs.views import Result
+from storage.jobs import StoredPicture
+
+
+def new_seed() -> int:
+    """Return a random seed, 0 to MAX_SEED."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A request that is ready to be queued.
+
+    parent: job id and index (from 0) of the picture that it is made from. private: only its asker sees it.
+    """
+
+    request: Request
+    lane: Lane = Lane.FAST
+    parent: tuple[str, int] | None = None
+    private: bool = False
+
+    def chosen(self, lane: Lane | None, *, private: bool = False) -> NewJob:
+        """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""
+        return replace(self, lane=lane or self.lane, private=self.private or private)
+
+
+@dataclass(frozen=True)
+class PromptWithPictures:
+    """A prompt, and the pictures that its words may name: ``<n>`` or link → SHA-256."""
+
+    prompt: Prompt
+    pictures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stored picture to work on, and the job that made it, if one of ours did.
+
+    next_seed: the seed for what is made from it next.
+    """
+
+    sha256: str
+    width: int
+    height: int
+    job: Job | None = None
+    index: int = 0
+    next_seed: int = field(default_factory=new_seed)
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """Job id and index (from 0), None for a picture that somebody sent."""
+        return (self.job.id, self.index) if self.job else None
+
+    @property
+    def request(self) -> GenerateRequest | None:
+        """The request that drew the picture, None if nobody here drew it."""
+        made_by = self.job.request if self.job else None
+        return made_by if isinstance(made_by, GenerateRequest) else None
+
+    @property
+    def private(self) -> bool:
+        """Whether what is made from the picture has to be private, because the picture is."""
+        return self.job is not None and self.job.origin.private
+
+
+def source_of(result: Result, index: int, *, children: int = 0) -> Source:
+    """Return picture ``index`` (from 0) of a finished job.
+
+    children: how many jobs were made from that picture before; each gets a seed of its own, four apart since
+    a job draws up to four pictures. Raises ImageError when there is no such picture.
+    """
+    picture, job = picture_of(result, index), result.job
+    source = Source(picture.sha256, picture.width, picture.height, job, index)
+    if source.request is None:
+        return source
+    return replace(source, next_seed=(source.request.seed + index + 4 * (children + 1)) % 2**32)
+
+
+def picture_of(result: Result, index: int) -> StoredPicture:
+    """Return the row of picture ``index`` (from 0). Raises ImageError when there is none of that number."""
+    if not 0 <= index < len(result.pictures):
+        raise ImageError(f"That job has {len(result.pictures)} pictures; there is no number {index + 1}.")
+    return result.pictures[index]

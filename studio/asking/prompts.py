@@ -1,0 +1,197 @@
+"""From typed words to prompts that can be queued: a member's options and settings, the host's models, sets in
+braces, and the pictures that the words name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from core.errors import ImageError, PromptError
+from core.grammar.prompt import Prompt, format_prompt
+from core.grammar.spelling import hint
+from core.job import Job
+from core.preferences import Preferences, prompts_of
+from core.requests import GenerateRequest, ImagineRequest
+from core.settings import Settings
+from core.wording import numbered, prompt_of, references, with_defaults
+from storage.members import Members
+from studio.actor import Actor
+from studio.asking import actions
+from studio.asking.new_job import NewJob, new_seed
+from studio.asking.sources import Sources
+from studio.pictures.intake import Intake, Readable
+
+Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
+MAX_PICTURES = 10  # of one prompt
+PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
+
+
+class Prompts:
+    """Reads what members type."""
+
+    def __init__(self, members: Members, settings: Settings, intake: Intake, sources: Sources) -> None:
+        self._members, self._settings = members, settings
+        self._intake, self._sources = intake, sources
+
+    async def read(self, user_id: int, text: str, chosen: Preferences | None) -> list[Prompt]:
+        """Return every prompt that ``text`` stands for, with the member's own options.
+
+        chosen: the member's settings, used where the words say nothing; None leaves them out. Raises
+        PromptError, which says what is wrong.
+        """
+        prompts = prompts_of(text, await self._members.options(user_id))
+        if chosen is not None:
+            prompts = [with_defaults(prompt, chosen.defaults) for prompt in prompts]
+            if chosen.sticky:
+                prompts = await self._sticky(user_id, prompts)
+        return [self._known(prompt) for prompt in prompts]
+
+    async def single(self, user_id: int, text: str) -> Prompt:
+        """Return a prompt that must be a single one, for something that has its settings already.
+
+        Raises PromptError, also for sets in braces and --repeat.
+        """
+        prompts = await self.read(user_id, text, None)
+        if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
+            raise PromptError("Only one prompt fits here: leave out sets in braces and `--repeat`.")
+        return prompts[0]
+
+    async def with_pictures(
+        self,
+        actor: Actor,
+        prompts: Sequence[Prompt],
+        given: Mapping[str, Given] | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> tuple[list[Prompt], dict[str, str]]:
+        """Return ``prompts`` with what --p stands for, and all pictures that they name: name → SHA-256.
+
+        given: pictures by the names that the prompts use (``<1>``, a link); those that no prompt names are
+        taken in as well. known: name → SHA-256 of pictures that the actor may use. Raises PromptError or
+        ImageError for what can't be found, NotAllowedError for somebody else's picture.
+        """
+        pairs = [await self._profile(actor.user_id, prompt) for prompt in prompts]
+        ready = [prompt for prompt, _ in pairs]
+        found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
+        left = {name: one for name, one in (given or {}).items() if name not in found}
+        links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
+        if unknown := [name for name in links if name not in found and name not in left]:
+            raise ImageError(f"`{unknown[0][:100]}` leads nowhere; attach the picture itself.")
+        if len(left) + len(found) > MAX_PICTURES:
+            raise ImageError(
+                f"There are {len(left) + len(found)} pictures in this prompt; up to {MAX_PICTURES} fit."
+            )
+        return ready, found | {name: await self.take(actor, one) for name, one in left.items()}
+
+    async def take(self, actor: Actor, given: Given) -> str:
+        """Return the SHA-256 of a file, or of a picture of ours that the actor may use. Raises UserError."""
+        if isinstance(given, str):
+            return (await self._sources.named(actor, given)).sha256
+        return (await self._intake.take(given, actor.user_id)).sha256
+
+    def _known(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with models and LoRAs as the host spells them. Raises PromptError if unknown."""
+        settings = self._settings
+        model = (
+            _configured("model", prompt.model, settings.image_models)
+            if prompt.model
+            else self._of_version(prompt.version)
+        )
+        loras = tuple((_configured("lora", name, settings.loras), weight) for name, weight in prompt.loras)
+        return replace(prompt, model=model, loras=loras)
+
+    def _of_version(self, version: str | None) -> str | None:
+        """Return the model that the host has named for a version of Midjourney's, if any: "6.1" → v6.1 or v6,
+        "niji 6" → niji6 or niji."""
+        if version is None:
+            return None
+        names = {name.lower(): name for name in self._settings.image_models}
+        wanted = (
+            [version.replace(" ", ""), "niji"]
+            if version.startswith("niji")
+            else [f"v{version}", f"v{version.partition('.')[0]}"]
+        )
+        return next((names[name] for name in wanted if name in names), None)
+
+    async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
+        """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""
+        last = await self._members.last_style(user_id)
+        if last is None or not isinstance(last.request, ImagineRequest):
+            return prompts
+        before = prompt_of(last.request)
+        codes = tuple((what, weight) for what, weight in before.style_references if what.isdigit())
+        style = Prompt(style_references=codes, style_weight=before.style_weight) if codes else Prompt()
+        return [with_defaults(prompt, style) for prompt in prompts]
+
+    async def _profile(self, user_id: int, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
+        """Return ``--p`` as style references to the member's newest favourites, and their SHA-256."""
+        if prompt.profile is None:
+            return prompt, {}
+        if prompt.profile:
+            return replace(
+                prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
+            ), {}
+        kept = await self._members.favourites(user_id, limit=len(PROFILE))
+        if not kept:
+            raise PromptError(
+                "`--p` takes the style of your own favourites, and you have none yet: press ❤️ under pictures"
+                " that you like."
+            )
+        found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
+        style = (*prompt.style_references, *((name, 1.0) for name in found))
+        return replace(prompt, profile=None, style_references=style), found
+
+
+def attached(pictures: Iterable[Readable]) -> dict[str, Given]:
+    """Return pictures that came along with a prompt by the names that it can call them: ``<1>``, ``<2>`` …"""
+    return {f"<{n}>": picture for n, picture in enumerate(pictures, 1)}
+
+
+def with_attached(prompt: Prompt, count: int) -> Prompt:
+    """Return a prompt with ``count`` attached pictures; those that its words don't name come first."""
+    named = prompt.pictures
+    rest = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
+    return replace(prompt, images=(*rest, *prompt.images))
+
+
+def check_imagine(prompt: Prompt) -> None:
+    """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
+    if prompt.strength is not None and not prompt.images:
+        raise PromptError(
+            "`--strength` says how far to move from a picture; attach one as `image`, or leave it out."
+        )
+    if not prompt.text and not prompt.images:
+        raise PromptError(
+            "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
+        )
+
+
+def jobs_of(prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> list[NewJob]:
+    """Return one /imagine for each prompt and repeat. A repeat of a prompt with a seed counts on from it."""
+    found = []
+    for prompt in prompts:
+        for number in range(prompt.repeat or 1):
+            seed = None if prompt.seed is None else (prompt.seed + 4 * number) % 2**32
+            found.append(actions.imagine_prompt(replace(prompt, seed=seed), pictures, seed=new_seed()))
+    return found
+
+
+def remix_text(job: Job) -> str:
+    """Return a job's prompt to be changed; its pictures as numbers."""
+    if isinstance(job.request, GenerateRequest):
+        return format_prompt(prompt_of(job.request))
+    return str(getattr(job.request, "prompt", ""))
+
+
+def pictures_of(job: Job) -> dict[str, str]:
+    """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
+    return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
+
+
+def _configured(kind: str, name: str, known: Mapping[str, str]) -> str:
+    for one in known:
+        if one.lower() == name.lower():
+            return one
+    there = f"It takes {', '.join(known)}." if known else "The host has set none up."
+    raise PromptError(
+        f"There is no {kind} `{name}` here. {there}{hint(name.lower(), [one.lower() for one in known])}"
+    )

@@ -1,0 +1,204 @@
+"""One's own things: settings, options, favourites, jobs and usage, and the data that is kept of oneself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.errors import UserError
+from core.job import Job
+from core.preferences import MAX_OPTIONS, Preferences, check_option, check_suffix
+from jobs.queue import Queue
+from jobs.views import Result, Snapshot
+from storage.members import Favourite, Members, Usage
+from storage.privacy import Holdings
+from studio.actor import Actor
+from studio.asking.completion import Completion
+from studio.asking.hints import Hints
+from studio.asking.new_job import picture_of
+from studio.authority import Action
+from studio.privacy import Deleted, Privacy, Retention
+from studio.rights import Rights
+
+_HINT = "demo_hint"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What /info tells a member of themselves. ever, month: used since the beginning, since the 1st."""
+
+    preferences: Preferences
+    ever: Usage
+    month: Usage
+    jobs: Snapshot
+
+
+class Own:
+    """What people read and change of themselves; nobody else's things can be named here."""
+
+    def __init__(
+        self,
+        rights: Rights,
+        members: Members,
+        queue: Queue,
+        privacy: Privacy,
+        completion: Completion,
+        hints: Hints,
+    ) -> None:
+        self._rights, self._members, self._queue = rights, members, queue
+        self._privacy, self._completion, self._hints = privacy, completion, hints
+
+    # Settings and options
+
+    async def preferences(self, actor: Actor) -> Preferences:
+        """Return the actor's settings for new jobs."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.preferences(actor.user_id)
+
+    async def change(self, actor: Actor, **values: Any) -> Preferences:
+        """Change the named settings and return all of them.
+
+        Raises PromptError for a suffix that can't be read, NotAllowedError for somebody who is barred.
+        """
+        await self._rights.check(actor, Action.SETTINGS)
+        if "suffix" in values:
+            values["suffix"] = check_suffix(values["suffix"])
+        return await self._members.change(actor.user_id, **values)
+
+    async def toggle(self, actor: Actor, name: str) -> Preferences:
+        """Turn a setting on if it was off, off if it was on. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.SETTINGS)
+        now = await self._members.preferences(actor.user_id)
+        return await self._members.change(actor.user_id, **{name: not getattr(now, name)})
+
+    async def reset(self, actor: Actor) -> Preferences:
+        """Forget all settings and return what holds then. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.SETTINGS)
+        await self._members.reset(actor.user_id)
+        return Preferences()
+
+    async def options(self, actor: Actor) -> dict[str, str]:
+        """Return own --names and what they stand for, in order."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.options(actor.user_id)
+
+    async def set_option(self, actor: Actor, name: str, value: str | None) -> tuple[str, str, bool]:
+        """Let --``name`` stand for ``value``, or take it away without one.
+
+        Returns the name and value as they were understood, and whether anything was there to take away.
+        Raises UserError for a bad name or value or too many options, NotAllowedError for a barred person.
+        """
+        await self._rights.check(actor, Action.SETTINGS)
+        name, text = check_option(name, value)
+        if not text:
+            return name, "", await self._members.remove_option(actor.user_id, name)
+        if not await self._members.set_option(actor.user_id, name, text, most=MAX_OPTIONS):
+            raise UserError(
+                f"You have {MAX_OPTIONS} options, as many as fit. Take one away first: `/prefer option set`"
+                " with its name and no value."
+            )
+        return name, text, True
+
+    async def suggestions(self, actor: Actor, current: str) -> list[str]:
+        """Return whole prompts that go on from the beginning ``current``, at most 25."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._completion.prompts(actor.user_id, current)
+
+    async def first_hint(self, actor: Actor) -> str | None:
+        """Return a word about the demo models the first time somebody asks, later and with others None."""
+        await self._rights.check(actor, Action.MINE)
+        if not self._hints.prompts or await self._queue.user_flag(actor.user_id, _HINT):
+            return None
+        await self._queue.set_user_flag(actor.user_id, _HINT, True)
+        return self._hints.text()
+
+    # Pictures and jobs
+
+    async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:
+        """Return favourite number ``offset`` (from 0, newest first), how many there are, and its job's result
+        unless that is gone. None when there is no such favourite."""
+        await self._rights.check(actor, Action.MINE)
+        found = await self._members.favourites(actor.user_id, limit=1, offset=offset)
+        if not found:
+            return None
+        count = await self._members.count_favourites(actor.user_id)
+        result = await self._queue.result(found[0].job_id)
+        return found[0], count, result if result and found[0].position < len(result.pictures) else None
+
+    async def toggle_favourite(self, actor: Actor, job_id: str, index: int) -> bool:
+        """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now.
+
+        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
+        """
+        result = await self._rights.result(actor, job_id, Action.FAVOURITE)
+        picture_of(result, index)
+        return await self._members.favour(actor.user_id, job_id, [index])
+
+    async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
+        """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.FAVOURITE)
+        wanted = await self._indexes(job.id, indexes)
+        await self._members.let_go(actor.user_id, job_id, wanted)  # else keeping a kept one would end it
+        if wanted:
+            await self._members.favour(actor.user_id, job_id, wanted)
+
+    async def remove_favourites_shown(self, actor: Actor, message_id: int) -> None:
+        """Keep the pictures that a message shows no longer; nothing happens if it shows none."""
+        await self._rights.check(actor, Action.MINE)
+        found = await self._queue.job_of_message(message_id)
+        if found is not None:
+            job, index = found
+            wanted = await self._indexes(job.id, None if index is None else [index])
+            await self._members.let_go(actor.user_id, job.id, wanted)
+
+    async def _indexes(self, job_id: str, indexes: Sequence[int] | None) -> list[int]:
+        if indexes is not None:
+            return list(indexes)
+        result = await self._queue.result(job_id)
+        return list(range(len(result.pictures))) if result else []
+
+    async def recent(self, actor: Actor, limit: int = 25) -> list[Job]:
+        """Return the actor's newest jobs with pictures, one for each prompt."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.recent(actor.user_id, limit=limit)
+
+    async def jobs(self, actor: Actor) -> Snapshot:
+        """Return the actor's jobs that run or wait."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._queue.mine(actor.user_id)
+
+    async def info(self, actor: Actor) -> Info:
+        """Return the actor's settings, usage and unfinished jobs."""
+        await self._rights.check(actor, Action.MINE)
+        month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0)
+        return Info(
+            await self._members.preferences(actor.user_id),
+            await self._members.usage(actor.user_id),
+            await self._members.usage(actor.user_id, month),
+            await self._queue.mine(actor.user_id),
+        )
+
+    # Data
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept here."""
+        return self._privacy.retention
+
+    async def holdings(self, actor: Actor) -> Holdings:
+        """Return what is kept of the actor, in numbers."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._privacy.holdings(actor.user_id)
+
+    async def export(self, actor: Actor, limit: int) -> AsyncIterator[bytes]:
+        """Yield ZIP files of at most about ``limit`` bytes with everything that is kept of the actor."""
+        await self._rights.check(actor, Action.PRIVACY)
+        async for part in self._privacy.export(actor.user_id, limit):
+            yield part
+
+    async def delete(self, actor: Actor) -> Deleted:
+        """Delete everything that is kept of the actor, for good; messages are noted to be deleted."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._privacy.delete(actor.user_id)

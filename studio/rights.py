@@ -1,0 +1,63 @@
+"""The table of rights, asked with the rows: who is barred, and where a job is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.errors import ImageError
+from core.job import Job
+from jobs.queue import Queue
+from jobs.views import Result
+from studio.actor import Actor, Place
+from studio.authority import TABLE, Action, Authority
+from studio.moderation.moderator import Moderator
+
+
+class Rights:
+    """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows."""
+
+    def __init__(self, authority: Authority, queue: Queue, moderator: Moderator) -> None:
+        self.authority, self._queue, self._moderator = authority, queue, moderator
+
+    async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
+        """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
+        ``job``) here and now."""
+        if not TABLE[action].barred:
+            actor = replace(actor, barred=await self._barred(actor))
+        shown = {Place(*place) for place in await self._queue.places(job.id)} if job else ()
+        self.authority.check(actor, action, job, shown)
+
+    async def _barred(self, actor: Actor) -> bool:
+        return await self._queue.barred(actor.user_id, actor.guild_id) or await self._moderator.in_time_out(
+            actor.user_id, actor.guild_id
+        )
+
+    async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
+        """Return the job's row if ``actor`` may do ``action`` to it.
+
+        Raises ImageError when there is no such job, NotAllowedError otherwise.
+        """
+        job = await self._queue.job(job_id)
+        if job is None:
+            raise ImageError(
+                f"Job `{_readable(job_id)}` is gone, or never was; a job's id stands under its picture."
+            )
+        await self.check(actor, action, job)
+        return job
+
+    async def result(self, actor: Actor, job_id: str, action: Action) -> Result:
+        """Return what the job made if ``actor`` may do ``action`` to it. Raises as ``job`` does, and
+        ImageError when the job made nothing (yet)."""
+        return await self.result_of(await self.job(actor, job_id, action))
+
+    async def result_of(self, job: Job) -> Result:
+        """Return what a job made; its right has been checked. Raises ImageError for nothing (yet)."""
+        result = await self._queue.result(job.id)
+        if result is None:
+            raise ImageError(f"Job `{job.id}` has no result.")
+        return result
+
+
+def _readable(job_id: str) -> str:
+    """Return somebody's text as an id that can stand inside backticks."""
+    return "".join(c for c in job_id if c.isalnum())[:20]

@@ -1,0 +1,333 @@
+"""The studio as every door sees it: what members may ask, see, keep and end, whatever they came by.
+
+    new = await studio.imagine(actor, prompt)
+    submitted = await studio.submit(actor, new)
+    async for event in await studio.watch(actor, submitted.job.id): ...
+
+Every method takes an actor and checks its right itself. ``own`` has one's own things, ``server`` what
+managers decide, ``regions`` masks. What is raised is a UserError unless a docstring says otherwise: its text
+is for the person. NotAllowedError, ImageError, PromptError and LimitError are some.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import replace
+
+from core.errors import ImageError, NotAllowedError, UserError
+from core.grammar.permutations import MAX_JOBS
+from core.grammar.prompt import Prompt, format_prompt, parse
+from core.job import Job, Origin, Reply
+from core.preferences import Preferences
+from core.requests import ClassifyRequest, DescribeRequest
+from jobs.feed import Watch
+from jobs.views import Result, Submitted
+from storage.members import Members
+from studio.actor import Actor
+from studio.asking import actions
+from studio.asking.canvas import GRID, zoom_sides
+from studio.asking.completion import Completion
+from studio.asking.hints import Hints
+from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, picture_of
+from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
+from studio.asking.regions import Regions
+from studio.asking.sources import Sources
+from studio.asking.words import caption_prompt, shorter_prompts
+from studio.authority import Action, Authority
+from studio.own import Own
+from studio.pictures.intake import Readable
+from studio.pictures.showing import Shown
+from studio.rights import Rights
+from studio.server import Server
+from studio.services import Services
+from vision.capabilities import CAPABILITIES
+
+UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
+
+
+class Studio:
+    """What members may do. ``kinds``: of requests that are built in."""
+
+    def __init__(self, services: Services, kinds: Collection[str] = tuple(CAPABILITIES)) -> None:
+        settings, queue, intake = services.settings, services.queue, services.intake
+        self._queue, self._intake, self._files = queue, intake, services.files
+        self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
+        authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
+        self._rights = Rights(authority, queue, services.moderator)
+        self._members = Members(services.database)
+        self._sources = Sources(queue, intake, self._rights)
+        self._prompts = Prompts(self._members, settings, intake, self._sources)
+        self.hints = Hints.of(settings)
+        completion = Completion(self._members, settings, self.hints)
+        self.regions = Regions(self._rights, self._sources, services.files, intake)
+        self.own = Own(self._rights, self._members, queue, services.privacy, completion, self.hints)
+        self.server = Server(self._rights, queue, services.moderator)
+
+    @property
+    def owner_ids(self) -> Set[int]:
+        """User ids of everybody who is the host."""
+        return self._rights.authority.owner_ids
+
+    async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
+        """Raise NotAllowedError, with the reason, unless ``actor`` may do ``action`` (to ``job``) now."""
+        await self._rights.check(actor, action, job)
+
+    # From words to prompts
+
+    async def read(
+        self, actor: Actor, text: str, chosen: Preferences | None, *, attached: int = 0
+    ) -> list[Prompt]:
+        """Return every prompt for /imagine that ``text`` stands for; it is the actor's own text.
+
+        chosen: the actor's settings, used where the words say nothing. attached: pictures that come along,
+        ``<1>`` and so on. Raises PromptError.
+        """
+        read = await self._prompts.read(actor.user_id, text, chosen)
+        prompts = [with_attached(prompt, attached) for prompt in read]
+        for prompt in prompts:
+            check_imagine(prompt)
+        return prompts
+
+    async def single(self, actor: Actor, text: str) -> Prompt:
+        """Return the one prompt of ``text``, without settings. Raises PromptError, also for several."""
+        return await self._prompts.single(actor.user_id, text)
+
+    async def with_pictures(
+        self,
+        actor: Actor,
+        prompts: Sequence[Prompt],
+        given: Mapping[str, Given] | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> tuple[list[Prompt], dict[str, str]]:
+        """Return ``prompts`` ready to be drawn, and the pictures that they name: name → SHA-256.
+
+        given: files and names of pictures by what the prompts call them. known: SHA-256 of pictures of a job
+        that the actor may use. Raises PromptError, ImageError, or NotAllowedError.
+        """
+        if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
+            await self.check(actor, Action.ASK)
+        return await self._prompts.with_pictures(actor, prompts, given, known)
+
+    async def words(
+        self,
+        actor: Actor,
+        prompt: Prompt,
+        given: Mapping[str, Given] | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> PromptWithPictures:
+        """Return one prompt with its pictures found; arguments and errors are those of ``with_pictures``."""
+        [ready], found = await self.with_pictures(actor, [prompt], given, known)
+        return PromptWithPictures(ready, found)
+
+    # From prompts and pictures to jobs
+
+    async def imagine(
+        self,
+        actor: Actor,
+        prompt: Prompt,
+        given: Mapping[str, Given] | None = None,
+        parent: tuple[str, int] | None = None,
+    ) -> NewJob:
+        """Return the job that draws ``prompt``. parent: job id and index that the words come from.
+
+        Raises PromptError, ImageError or NotAllowedError.
+        """
+        words = await self.words(actor, prompt, given)
+        return actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
+
+    async def take(self, actor: Actor, picture: Given) -> Source:
+        """Return a picture to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
+
+        Raises ImageError for what isn't taken, NotAllowedError for who may not ask, or somebody else's.
+        """
+        if isinstance(picture, str):
+            return await self._sources.named(actor, picture)
+        await self.check(actor, Action.ASK)
+        return await self._sources.given(actor, picture)
+
+    async def upload(self, actor: Actor, picture: Readable) -> Source:
+        """Keep a picture that the actor sends, to be worked on later. Raises ImageError when it isn't taken,
+        NotAllowedError for a barred person."""
+        await self.check(actor, Action.ASK)
+        return await self._sources.given(actor, picture)
+
+    async def source(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
+        """Return the file, the picture called ``named``, or the actor's last one. Raises UserError."""
+        return await self._sources.find(actor, picture, named)
+
+    async def picture_of(self, actor: Actor, job_id: str, index: int, action: Action) -> Source:
+        """Return picture ``index`` (from 0) of a job, to work on.
+
+        Raises ImageError for no job or picture, NotAllowedError unless the actor may do ``action`` to it.
+        """
+        return await self._sources.of_result(await self.result(actor, job_id, action), index)
+
+    async def from_button(
+        self,
+        actor: Actor,
+        job_id: str,
+        action: str,
+        index: int,
+        words: PromptWithPictures | None = None,
+        *,
+        strong: bool = True,
+    ) -> NewJob:
+        """Return the job that button ``action`` under picture ``index`` (from 0) of a job stands for.
+
+        words: new ones, of a remix. strong: what V does. Raises UserError for a button that makes no job or
+        no sense there, ImageError for no job or picture, NotAllowedError.
+        """
+        job = await self._rights.job(actor, job_id, _right(action))
+        if action == "again":  # also of a job that failed
+            return actions.again(job, new_seed(), words)
+        if action == "hd":
+            return actions.in_hd(job)
+        result = await self._rights.result_of(job)
+        children = await self._queue.children(job.id, index)
+        return actions.after_button(result, action, index, words=words, strong=strong, children=children)
+
+    async def from_upload(self, actor: Actor, sha256: str, action: str, prompt: Prompt) -> NewJob:
+        """Return the job that button ``action`` under a picture that the actor sent stands for.
+
+        prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's.
+        """
+        if not await self._queue.has_sent(actor.user_id, sha256):
+            raise ImageError("That picture is gone; send it once more.")
+        source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
+        chosen = await self._members.preferences(actor.user_id)
+        seed = source.next_seed if prompt.seed is None else prompt.seed
+        match action:
+            case "describe":
+                new = NewJob(DescribeRequest(image=sha256, seed=seed))
+            case "classify":
+                new = NewJob(ClassifyRequest(image=sha256))
+            case "variation":
+                new = actions.variation(source, "strong", words, seed=seed)
+            case "outpaint":
+                new = actions.outpaint(source, zoom_sides(source, UPLOAD_ZOOM), words, seed=seed)
+            case _:
+                raise ImageError(actions.NEWER)
+        return replace(new, lane=prompt.lane or chosen.lane or new.lane)
+
+    async def captions(self, actor: Actor, job_id: str) -> list[str]:
+        """Return the prompts that a /describe found, in the described picture's shape.
+
+        Raises ImageError or NotAllowedError.
+        """
+        result = await self.result(actor, job_id, Action.IMAGINE)
+        if not isinstance(result.job.request, DescribeRequest):
+            return []
+        shape = await self._intake.shape(result.job.request.image)
+        return [caption_prompt(caption, shape) for caption in result.captions]
+
+    async def shorter(self, actor: Actor, job_id: str) -> list[str]:
+        """Return the shorter prompts of a /shorten. Raises ImageError or NotAllowedError."""
+        return shorter_prompts((await self.result(actor, job_id, Action.IMAGINE)).scores)
+
+    # Several jobs at once: a question that is kept until it is answered
+
+    async def draft(self, actor: Actor, prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> str:
+        """Keep what would become several jobs of the actor's until they confirm it; return its id."""
+        count = sum(prompt.repeat or 1 for prompt in prompts)
+        texts = [format_prompt(prompt) for prompt in prompts]
+        content = {"prompts": texts, "pictures": dict(pictures), "count": count}
+        return await self._members.add_draft(actor.user_id, content)
+
+    async def drafted(self, actor: Actor, draft_id: str) -> list[NewJob]:
+        """Return a draft's jobs. Raises UserError when it is gone, NotAllowedError for somebody else's."""
+        found = await self._members.draft(draft_id)
+        if found is None:
+            raise UserError("This question is gone; type the prompt again.")
+        author, content = found
+        if author != actor.user_id:
+            raise NotAllowedError("Somebody else was asked this.")
+        return jobs_of([parse(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
+
+    # Jobs
+
+    def check_kind(self, new: NewJob) -> None:
+        """Raise UserError when this version can't do such a job; ``submit`` asks it too."""
+        if new.request.kind not in self._kinds:
+            raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
+
+    async def submit(
+        self, actor: Actor, new: NewJob, reply: Reply | None = None, *, key: str | None = None
+    ) -> Submitted:
+        """Queue a job. reply: where Discord's answer goes. key: the same unfinished press is one job.
+
+        The queue checks bans, time-outs, lists and limits as it writes the row. Raises LimitError,
+        NotAllowedError or UserError, in plain words and with the limit.
+        """
+        self.check_kind(new)
+        origin = Origin(
+            actor.user_id,
+            actor.channel_id,
+            actor.guild_id,
+            actor.parent_channel_id,
+            actor.roles,
+            private=new.private,
+            surface=actor.surface,
+            press_key=key,
+        )
+        submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
+        if actor.name:
+            await self._queue.user_seen(actor.user_id, actor.name)
+        return submitted
+
+    async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
+        """Return a job's row. Raises ImageError when there is none, NotAllowedError unless the actor may do
+        ``action`` to it."""
+        return await self._rights.job(actor, job_id, action)
+
+    async def job_of_message(
+        self, actor: Actor, message_id: int, action: Action
+    ) -> tuple[Job, int | None] | None:
+        """Return the job that a message shows, and which of its pictures alone (from 0; None = all).
+
+        None when the message shows none. Raises NotAllowedError unless the actor may do ``action`` to it.
+        """
+        found = await self._queue.job_of_message(message_id)
+        if found is not None:
+            await self.check(actor, action, found[0])
+        return found
+
+    async def result(self, actor: Actor, job_id: str, action: Action) -> Result:
+        """Return what a job made. Raises ImageError when there is no job or it made nothing (yet),
+        NotAllowedError unless the actor may do ``action`` to it."""
+        return await self._rights.result(actor, job_id, action)
+
+    async def made(self, actor: Actor, job_id: str, action: Action) -> tuple[Job, Result | None]:
+        """Return a job and what it made, None when that is nothing (yet). Raises as ``job`` does."""
+        job = await self.job(actor, job_id, action)
+        return job, await self._queue.result(job.id)
+
+    async def picture(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
+        """Return picture ``index`` (from 0) of a job in at most ``limit`` bytes, as it may be shown where the
+        actor is. Raises ImageError or NotAllowedError."""
+        result = await self.result(actor, job_id, Action.SHOW)
+        return await self._showing.picture_in(actor.place, picture_of(result, index), result.job, limit)
+
+    async def numbered(self, actor: Actor, job_id: str, index: int) -> io.BytesIO:
+        """Return picture ``index`` (from 0) of a job with its numbered fields drawn over it, as WebP.
+
+        Raises ImageError or NotAllowedError.
+        """
+        result = await self.result(actor, job_id, Action.VARY)
+        return await self._intake.numbered(await self._files.get(picture_of(result, index).sha256), GRID)
+
+    async def watch(self, actor: Actor, job_id: str) -> Watch:
+        """Return the events of a job from now on, to its end. Raises ImageError or NotAllowedError."""
+        return self._queue.watch((await self.job(actor, job_id, Action.SHOW)).id)
+
+    async def cancel(self, actor: Actor, job_id: str) -> tuple[Job, bool]:
+        """Stop a job that waits or runs; its row, and False when it was over. Raises ImageError or
+        NotAllowedError."""
+        job = await self.job(actor, job_id, Action.CANCEL)
+        return job, await self._queue.cancel(job.id)
+
+
+def _right(action: str) -> Action:
+    if action not in actions.RIGHTS:
+        raise UserError(actions.NEWER)
+    return actions.RIGHTS[action]
