@@ -9,7 +9,7 @@ The parser, ``/help``, range checks, ``core.wording``, moderation and the button
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
@@ -108,9 +108,13 @@ def param(default: Any, *flags: Flag, value: Value | None = None, **known: Any) 
     return field(default=default, metadata={"parameter": Parameter(flags, value, **known)})
 
 
-@cache
-def parameters(cls: type) -> dict[str, Parameter]:
+def parameters(cls: type) -> Mapping[str, Parameter]:
     """Return what is known of each field of a dataclass, by the field's name."""
+    return _parameters(cls)
+
+
+@cache
+def _parameters(cls: Any) -> dict[str, Parameter]:
     return {item.name: item.metadata.get("parameter", Parameter()) for item in fields(cls)}
 
 

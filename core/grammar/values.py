@@ -7,7 +7,6 @@ Reading raises PromptError, checking UserError; both name the flag, the value an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -88,7 +87,6 @@ class Whole(Value):
     unit: str = ""
     kind: ClassVar[str] = "a whole number"
     form: ClassVar[re.Pattern[str]] = re.compile(r"-?\d{1,20}", re.ASCII)
-    convert: ClassVar[Callable[[str], float]] = int
 
     @property
     def bounds(self) -> str:
@@ -97,12 +95,15 @@ class Whole(Value):
 
     def read(self, flag: str, text: str) -> float:
         """Return the number; whole numbers have at most 20 digits."""
-        number = self.convert(text) if self.form.fullmatch(text) else None
+        number = self._number(text) if self.form.fullmatch(text) else None
         if number is None or not self.low <= number <= self.high:
             raise PromptError(
                 f"`--{flag}` is `{short(text)}`; it takes {self.kind} from {self.low:g} to {self.high:.10g}."
             )
         return number
+
+    def _number(self, text: str) -> float:
+        return int(text)
 
     def writes(self, value: float | None) -> bool:
         """Return whether there is a number, 0 too."""
@@ -120,7 +121,9 @@ class Real(Whole):
 
     kind: ClassVar[str] = "a number"
     form: ClassVar[re.Pattern[str]] = re.compile(NUMBER, re.ASCII)
-    convert: ClassVar[Callable[[str], float]] = float
+
+    def _number(self, text: str) -> float:
+        return float(text)
 
     def write(self, value: float) -> str:
         """Return the shortest plain decimal."""
