@@ -1,15 +1,14 @@
 """Every error that crosses a module border.
 
 AtelierError
-├── UserError            the person asking can mend it; its text is shown to them as written
+├── UserError            the person asking can fix it; its text is shown to them as written
 │   ├── PromptError      a flag or value of the prompt is wrong
 │   ├── ImageError       an uploaded or referenced picture can't be used
 │   ├── LimitError       a limit of the user, guild or server is reached
 │   └── NotAllowedError  this person may not do that
-├── SettingsError        the host can mend it; one line per wrong setting
+├── SettingsError        the host can fix it; one line per wrong setting
 ├── ModelError           a model is missing, corrupt, or of an unknown family
 ├── OutOfMemory          the device has no memory left for this job
-├── WorkerLost           the worker process died or hung with the job in hand
 ├── JobCancelled         somebody stopped the job
 └── StorageError         database or files can't be used
 """
@@ -20,7 +19,7 @@ class AtelierError(Exception):
 
 
 class UserError(AtelierError):
-    """The person asking can mend it. ``str(error)`` is shown to them as written."""
+    """The person asking can fix it. ``str(error)`` is shown to them as written."""
 
 
 class PromptError(UserError):
@@ -53,10 +52,6 @@ class ModelError(AtelierError):
 
 class OutOfMemory(AtelierError):
     """The device has no memory left for this job."""
-
-
-class WorkerLost(AtelierError):
-    """The worker process died or hung with the job in hand."""
 
 
 class JobCancelled(AtelierError):

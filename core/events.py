@@ -1,4 +1,4 @@
-"""What happens to a job, in the order a watcher sees it, and what a capability returns."""
+"""The events of a job, in the order a watcher sees them, and what a capability returns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Queued:
-    """Waiting. ``position`` 1 runs next; ``eta`` in seconds until it starts, None while nothing was
-    measured."""
+    """The job waits. ``position`` 1 runs next; ``eta``: seconds until it starts, None if unknown."""
 
     position: int
     eta: float | None = None
@@ -17,12 +16,12 @@ class Queued:
 
 @dataclass(frozen=True)
 class Started:
-    """A worker took it."""
+    """A worker took the job."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """The worker loads a model first. ``fraction`` 0..1, or None when unknown."""
+    """The worker loads a model first. ``fraction``: how much is loaded, 0..1, None if unknown."""
 
     model: str
     fraction: float | None = None
@@ -40,25 +39,24 @@ class Progress:
 
 @dataclass(frozen=True)
 class Rendered:
-    """Files and rows are safe; ``Queue.result(job_id)`` has it. Terminal for a watcher."""
+    """The pictures are stored; ``Queue.result(job_id)`` returns them. Ends the watch."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Ended without a result. ``message`` is a plain sentence for the person who asked. Terminal."""
+    """The job ended without a result; ``message`` says why, to the person who asked. Ends the watch."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """Ended because somebody stopped it. Terminal."""
+    """The job was stopped by its author or an admin. Ends the watch."""
 
 
 @dataclass(frozen=True)
 class Paused:
-    """The studio shuts down or restarts; the job stays queued and goes on afterwards. Ends the watch, not the
-    job."""
+    """The studio shuts down; the job stays queued and continues after the restart. Ends the watch only."""
 
 
 Event = Queued | Started | Loading | Progress | Rendered | Failed | Cancelled | Paused
@@ -67,7 +65,7 @@ TERMINAL = (Rendered, Failed, Cancelled)
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture. ``seed``: of this one picture, None for a grid or a chart."""
+    """An encoded picture. ``seed``: the one it was drawn with, None for a grid or a chart."""
 
     data: bytes = field(repr=False)
     media_type: str  # "image/png" | "image/webp" | "image/jpeg"

@@ -2,7 +2,7 @@
 
 A prompt (``core.grammar``) and a request (``core.requests``) both inherit these fields. What else the program
 must know of a parameter stands beside it in ``param(…)``: its flags with their values, examples and help;
-whether pictures made from another keep it; whether moderation reads it; whether it is told with the result.
+whether pictures made from another keep it; whether moderation reads it; whether the result reports it.
 The parser, ``/help``, range checks, ``core.wording``, moderation and the buttons read it from there.
 """
 
@@ -87,7 +87,7 @@ class Flag:
 class Parameter:
     """What the program knows of one field of a prompt or a request, besides its name, type and default.
 
-    unset: a value that means the same as not asking. told: the result's parameters say what was asked.
+    unset: a value that means the same as not asking. reported: the result's parameters say what was asked.
     moderated: moderation reads it, as it reads every field that nothing is known of.
     """
 
@@ -95,7 +95,7 @@ class Parameter:
     value: Value = Value()
     reach: Reach = Reach.KEPT
     unset: Any = None
-    told: bool = False
+    reported: bool = False
     moderated: bool = True
 
 
@@ -164,7 +164,7 @@ class Parameters:
         Flag("chaos", "how different the four pictures are", "a red house --chaos 60", Whole(0, 100), ("c",)),
         reach=Reach.GRID,
         unset=0,
-        told=True,
+        reported=True,
     )
     stylize: int | None = param(
         None,
@@ -175,7 +175,7 @@ class Parameters:
             Whole(0, MAX_STYLIZE),
             ("s",),
         ),
-        told=True,
+        reported=True,
     )
     raw: bool = param(
         False,
@@ -186,13 +186,13 @@ class Parameters:
             "a red house --style raw",
             Style(STYLES),
         ),
-        told=True,
+        reported=True,
     )
     weird: int | None = param(
         None,
         Flag("weird", "how unusual it may get", "a red house --weird 500", Whole(0, 3000), ("w",)),
         unset=0,
-        told=True,
+        reported=True,
     )
     exp: int | None = param(
         None,
@@ -203,15 +203,15 @@ class Parameters:
             Whole(0, 100),
         ),
         unset=0,
-        told=True,
+        reported=True,
     )
     stop: int | None = param(
         None,
         Flag("stop", "stop at this per cent of the way", "a red house --stop 70", Whole(10, 100)),
-        told=True,
+        reported=True,
     )
     tile: bool = param(
-        False, Flag("tile", "a pattern whose opposite edges meet", "a red house --tile"), told=True
+        False, Flag("tile", "a pattern whose opposite edges meet", "a red house --tile"), reported=True
     )
     quality: float | None = param(
         None,
@@ -222,7 +222,7 @@ class Parameters:
             OneNumberOf(QUALITIES),
             ("q",),
         ),
-        told=True,
+        reported=True,
     )
     draft: bool = param(False, Flag("draft", "fewer steps, quicker and rougher", "a red house --draft"))
     hd: bool | None = param(
@@ -231,7 +231,7 @@ class Parameters:
         Flag("sd", "no second pass, though your settings say --hd", "a red house --sd", Switch(False)),
         reach=Reach.FIRST,
         unset=False,
-        told=True,
+        reported=True,
     )
     image_weight: float | None = param(
         None,
@@ -242,7 +242,7 @@ class Parameters:
             Real(0, MAX_IMAGE_WEIGHT),
         ),
         reach=Reach.FIRST,
-        told=True,
+        reported=True,
     )
     style_references: Weighted = param(
         (),
@@ -257,7 +257,7 @@ class Parameters:
     style_weight: int | None = param(
         None,
         Flag("sw", "how strong --sref is; 100 is usual", "a red house --sref 1234 --sw 300", Whole(0, 1000)),
-        told=True,
+        reported=True,
     )
     character_references: Weighted = param(
         (),
@@ -267,7 +267,7 @@ class Parameters:
     character_weight: int | None = param(
         None,
         Flag("cw", "how much of --cref; 0 is the face alone", "a hero --cref <1> --cw 0", Whole(0, 100)),
-        told=True,
+        reported=True,
     )
     omni_references: Weighted = param(
         (),
@@ -277,7 +277,7 @@ class Parameters:
     omni_weight: int | None = param(
         None,
         Flag("ow", "how strong --oref is; 100 is usual", "a lake --oref <1> --ow 200", Whole(0, 1000)),
-        told=True,
+        reported=True,
     )
     loras: Weighted = param(
         (),

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import PromptError, UserError
 from core.grammar.flags import BY_NAME
 from core.grammar.permutations import MAX_JOBS, expand
-from core.grammar.prompt import Prompt, find_flags, parse
+from core.grammar.prompt import Prompt, parse, split
 from core.grammar.spelling import short
 from core.job import Lane
 from core.wording import with_defaults
@@ -112,23 +112,19 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
 def spell_out(source: str, options: Mapping[str, str]) -> str:
     """Return ``source`` with each own option written out: its flags in its place, its words and pictures
     behind the prompt's own."""
-    if not options:
+    body, typed = split(source, options)
+    if not any(flag.name in options for flag in typed):
         return source
-    marks = find_flags(source, options)
-    if not any(name in options for _, _, name in marks):
-        return source
-    body = source[: marks[0][0]].rstrip()
-    flags, words = [], []
-    for (begin, end, name), following in zip(marks, [*(m[0] for m in marks[1:]), len(source)], strict=True):
-        value = options.get(name)
-        if value is None:
-            flags.append(source[begin:following].strip())
-            continue
-        inner = find_flags(value)
-        cut = inner[0][0] if inner else len(value)
-        words.append(value[:cut].strip())
-        flags += [value[cut:].strip(), source[end:following].strip()]
-    return " ".join(piece for piece in (body, *words, *flags) if piece)
+    words, flags = [body], []
+    for flag in typed:
+        if flag.name in options:
+            own_words, own_flags = split(options[flag.name])
+            words.append(own_words)
+            flags += ["".join(own.typed + own.text for own in own_flags), flag.text]
+        else:
+            flags.append(flag.typed + flag.text)
+    pieces = (piece.strip() for piece in (*words, *flags))
+    return " ".join(piece for piece in pieces if piece)
 
 
 def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -> list[Prompt]:

@@ -1,7 +1,7 @@
-"""Everything a host can set, read once from the environment and ``.env``; the only place that reads either.
+"""Everything a host can set, read once from the environment and ``.env``; nothing else reads either.
 
-``FIELDS`` of the dataclass carry their help in metadata, from which ``.env.example`` is written (``make
-env-example``).
+Each field of ``Settings`` has its help in its metadata, from which ``make env-example`` writes
+``.env.example``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _set(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Checked settings. Field names are the environment's, in lower case."""
+    """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = _set("", "bot token; empty = the sandbox in a browser", group="Discord", secret=True)
     owner_ids: tuple[int, ...] = _set(
@@ -237,7 +237,7 @@ class Settings:
 
     @property
     def models(self) -> dict[str, str]:
-        """Role → model: image, clip, caption, vit."""
+        """The model of each role: image, clip, caption, vit and, where one is set, segment."""
         profile = PROFILES[self.model_profile]
         return {
             "image": self.image_model or profile["IMAGE_MODEL"],
@@ -249,10 +249,10 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
-    """Settings from ``environ`` (default: the process's) over ``env_file`` (default: ``.env`` here, if there
-    is one).
+    """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
+    ``.env`` in the working folder, if there is one).
 
-    SettingsError lists every wrong setting at once, one readable line each.
+    Raises SettingsError, which lists every wrong setting in a line of its own.
     """
     values = {
         **_dotenv(env_file if env_file is not None else Path(".env")),
@@ -294,7 +294,7 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
 
 
 def _model_problem(spec: str) -> str | None:
-    """Why ``spec`` can't be a model, or None. Whether it loads is ``atelier models``' to say."""
+    """Return why ``spec`` can't name a model, or None. Only ``atelier models`` knows whether it loads."""
     spec = spec.partition("@sha256:")[0]
     path = Path(spec).expanduser()
     if not spec or path.exists():
@@ -318,7 +318,7 @@ def _dotenv(path: Path) -> dict[str, str]:
 
 
 def env_example() -> str:
-    """The text of ``.env.example``: each setting with its help and default, and the profiles."""
+    """Return the text of ``.env.example``: each setting with its help and default, and the profiles."""
     lines = [
         "# Settings of Atelier. Copy to .env and change what you need; every line here shows the default.",
         "",

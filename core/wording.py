@@ -1,7 +1,7 @@
-"""Between a prompt as typed and the fields of a request: which flag becomes which field, and back, for
-messages, windows and ``/show``.
+"""Turns a parsed prompt into the fields of a request, and a request back into the prompt, for messages,
+windows and ``/show``.
 
-Pictures have numbers in words, ``<1>`` the first, and SHA-256 in requests.
+Pictures have numbers in prompts, ``<1>`` for the first, and SHA-256 in requests.
 """
 
 from __future__ import annotations

@@ -19,20 +19,24 @@ _MARKS = re.compile(r"[{},]")
 
 @dataclass
 class _Sequence:
-    """Pieces one after the other: text, or a set with one sequence for each alternative."""
+    """Pieces in a row: text, or a set with one sequence for each alternative."""
 
     pieces: list[str | list[_Sequence]] = field(default_factory=list)
 
 
 def count(source: str) -> int:
-    """How many prompts ``source`` stands for; quick for any number. PromptError for braces without
-    partners."""
+    """Return how many prompts ``source`` stands for, quickly however many they are.
+
+    Raises PromptError for braces without partners.
+    """
     return _count(_read(source))
 
 
 def expand(source: str, limit: int = MAX_JOBS) -> list[str]:
-    """All of them, the last set changing fastest. PromptError when there are more than ``limit``: none is
-    written out then."""
+    """Return every prompt that ``source`` stands for, the last set changing fastest.
+
+    Raises PromptError for braces without partners, and before writing any if they are more than ``limit``.
+    """
     tree = _read(source)
     number = _count(tree)
     if number > limit:
@@ -53,38 +57,52 @@ def _texts(sequence: _Sequence) -> Iterator[str]:
     return ("".join(chosen) for chosen in product(*ways))
 
 
+class _Tree:
+    """A tree that is being read. ``current`` takes the next text; ``open_sets`` has, for each open brace,
+    the sequence where the set stands, and the set's alternatives."""
+
+    def __init__(self) -> None:
+        self.current = _Sequence()
+        self.open_sets: list[tuple[_Sequence, list[_Sequence]]] = []
+
+    def open_set(self) -> None:
+        if len(self.open_sets) == MAX_DEPTH:
+            raise PromptError(f"Sets in braces are nested more than {MAX_DEPTH} deep.")
+        self.open_sets.append((self.current, [_Sequence()]))
+        self.current = self.open_sets[-1][1][0]
+
+    def begin_alternative(self) -> None:
+        _trim(self.current)
+        self.current = _Sequence()
+        self.open_sets[-1][1].append(self.current)
+
+    def close_set(self) -> None:
+        if not self.open_sets:
+            raise PromptError("A `}` closes nothing. Write `\\}` for the character itself.")
+        _trim(self.current)
+        self.current, ways = self.open_sets.pop()
+        self.current.pieces.append(ways)
+
+
 def _read(source: str) -> _Sequence:
-    """The tree of ``source``. Commas count inside braces only."""
-    seen, top = shape(source), _Sequence()
-    open_sets: list[tuple[_Sequence, list[_Sequence]]] = []  # (where the set stands, its alternatives)
-    current, begin = top, 0
-    for mark in _MARKS.finditer(seen):
-        if mark[0] == "," and not open_sets:
+    """Return the tree of ``source``. Commas count inside braces only."""
+    tree = _Tree()
+    begin = 0
+    for mark in _MARKS.finditer(shape(source)):
+        if mark[0] == "," and not tree.open_sets:
             continue
-        _add(current, source[begin : mark.start()])
+        _add(tree.current, source[begin : mark.start()])
         begin = mark.end()
         if mark[0] == "{":
-            if len(open_sets) == MAX_DEPTH:
-                raise PromptError(f"Sets in braces are nested more than {MAX_DEPTH} deep.")
-            ways = [_Sequence()]
-            open_sets.append((current, ways))
-            current = ways[0]
-        elif not open_sets:
-            raise PromptError("A `}` closes nothing. Write `\\}` for the character itself.")
+            tree.open_set()
+        elif mark[0] == ",":
+            tree.begin_alternative()
         else:
-            _trim(current)
-            outer, ways = open_sets[-1]
-            if mark[0] == ",":
-                current = _Sequence()
-                ways.append(current)
-            else:
-                open_sets.pop()
-                outer.pieces.append(ways)
-                current = outer
-    if open_sets:
+            tree.close_set()
+    if tree.open_sets:
         raise PromptError("A `{` is never closed. Write `\\{` for the character itself.")
-    _add(top, source[begin:])
-    return top
+    _add(tree.current, source[begin:])
+    return tree.current
 
 
 def _add(sequence: _Sequence, text: str) -> None:
@@ -93,7 +111,7 @@ def _add(sequence: _Sequence, text: str) -> None:
 
 
 def _trim(sequence: _Sequence) -> None:
-    """Spaces around an alternative are for the eye."""
+    """Remove the spaces around an alternative."""
     pieces = sequence.pieces
     if pieces and isinstance(pieces[0], str):
         pieces[0] = pieces[0].lstrip()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import PromptError
 from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, suggestion
@@ -24,7 +24,7 @@ from core.grammar.values import Words
 from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
 from core.parameters import Flag
 
-__all__ = ["Prompt", "find_flags", "format_prompt", "parse"]
+__all__ = ["Prompt", "TypedFlag", "format_prompt", "parse", "split"]
 
 
 _FLAG = re.compile(r"(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])([^\s=]+)=?")
@@ -32,16 +32,18 @@ _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.A
 
 
 def parse(source: str) -> Prompt:
-    """Read a prompt without sets in braces. Of repeated flags the first wins, but ``--no``, references and
-    LoRAs add up. PromptError names the flag, the value and what is allowed."""
+    """Return what a prompt without sets in braces asks for.
+
+    Of repeated flags the first wins, but ``--no``, references and LoRAs add up. Raises PromptError, which
+    names the flag, the value and what is allowed.
+    """
     if len(source) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
-    marks = find_flags(source)
-    begins = [begin for begin, _, _ in marks] + [len(source)]
+    body, flags = split(source)
     found: dict[str, Any] = {}
-    for (_, end, name), following in zip(marks, begins[1:], strict=True):
-        _take(found, name, source[end:following])
-    images, text, parts = _words(source[: begins[0]])
+    for flag in flags:
+        _take(found, flag.name, flag.text)
+    images, text, parts = _words(body)
     if "size" in found and "aspect_ratio" in found:
         raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
     prompt = Prompt(text=text, parts=parts, images=images, **found)
@@ -49,15 +51,30 @@ def parse(source: str) -> Prompt:
     return prompt
 
 
-def find_flags(source: str, own: Container[str] = ()) -> list[tuple[int, int, str]]:
-    """(begin, end, name) of each ``--name`` in ``source``; ``own``: names besides the table's. A dash before
-    any other word is a dash."""
-    found = []
+class TypedFlag(NamedTuple):
+    """A flag in a prompt: its name in small letters, the name as typed with its dash, the text behind it."""
+
+    name: str
+    typed: str
+    text: str
+
+
+def split(source: str, own: Container[str] = ()) -> tuple[str, list[TypedFlag]]:
+    """Return what stands before the flags of ``source``, and its flags; together they are ``source`` again.
+
+    A double dash begins a flag, and so does a long dash before a name that is known, nearly known or ``own``.
+    """
+    marks = []
     for mark in _FLAG.finditer(shape(source)):
         name = mark[2].lower().rstrip(",")
         if mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75):
-            found.append((mark.start(), mark.end(), name))
-    return found
+            marks.append((mark.start(), mark.end(), name))
+    begins = [begin for begin, _, _ in marks] + [len(source)]
+    flags = [
+        TypedFlag(name, source[begin:end], source[end:following])
+        for (begin, end, name), following in zip(marks, begins[1:], strict=True)
+    ]
+    return source[: begins[0]], flags
 
 
 def _take(found: dict[str, Any], name: str, text: str) -> None:
@@ -85,7 +102,7 @@ def _value(flag: Flag, name: str, text: str) -> Any:
 
 
 def _words(source: str) -> tuple[Weighted, str, Weighted]:
-    """(pictures, text, parts) of what stands before the flags."""
+    """Return (pictures, text, parts) of what stands before the flags."""
     images, kept = [], []
     for token in re.finditer(r"\S+", shape(source)):
         written = source[token.start() : token.end()]
@@ -124,7 +141,7 @@ def _check_sum(prompt: Prompt) -> None:
 
 
 def format_prompt(prompt: Prompt) -> str:
-    """Inverse of ``parse``: pictures, words, then each flag that is set, in the table's order."""
+    """Return the text that ``parse`` reads as ``prompt``: pictures, words, flags in the table's order."""
     pieces = [
         write_weighted(prompt.images),
         _format_parts(prompt.parts) if prompt.parts else escape(prompt.text),

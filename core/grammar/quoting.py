@@ -1,7 +1,7 @@
-"""What is meant literally in a prompt: text in double quotes, and characters behind a backslash.
+"""What is taken literally in a prompt: text in double quotes, and characters behind a backslash.
 
-``shape`` hides both from whoever looks for flags, weights and braces; ``escape`` writes any words so that
-they are read back as they are.
+``shape`` hides both from the search for flags, weights and braces; ``escape`` writes any words so that they
+are read back unchanged.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ _TO_ESCAPE = re.compile(
 
 
 def shape(source: str) -> str:
-    """``source`` with every protected character replaced by NUL: same length, so that places found in one
-    hold in the other."""
+    """Return ``source`` with every protected character replaced by NUL.
+
+    The length stays the same: an index into one is an index into the other.
+    """
     return _PROTECTED.sub(lambda match: "\0" * len(match[0]), source)
 
 
 def plain(source: str) -> str:
-    """The words meant: without the backslashes of escapes, quotes kept, white space as single spaces."""
+    """Return the words that are meant: without the backslashes of escapes, with quotes, in single spaces."""
     return " ".join(
         _PROTECTED.sub(lambda match: match[0][1] if match[0][0] == "\\" else match[0], source).split()
     )
 
 
 def escape(text: str) -> str:
-    """Inverse of ``plain`` for words in single spaces: nothing in it is taken for a flag, weight, brace or
-    picture."""
+    """Return words in single spaces so that ``plain`` gives them back and nothing in them has a meaning."""
     return _TO_ESCAPE.sub(lambda match: match[0] if match["quoted"] else "\\" + match[0], text)

@@ -93,7 +93,7 @@ _RENAMED = {"unmet": "unsupported"}  # fields of rows that older versions stored
 
 
 def to_json(request: Request) -> str:
-    """The request as a JSON object, without the fields that have their default value."""
+    """Return the request as a JSON object, without the fields that have their default value."""
     defaults = {f.name: f.default for f in fields(request) if f.default is not MISSING}
     return json.dumps(
         {k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]},
@@ -102,7 +102,10 @@ def to_json(request: Request) -> str:
 
 
 def from_json(kind: str, text: str) -> Request:
-    """Inverse of ``to_json``. ValueError for a kind or a field that this version doesn't know."""
+    """Return the request that ``to_json`` wrote, also in an older version.
+
+    Raises ValueError for a kind or a field that this version doesn't know.
+    """
     if kind not in _BY_KIND:
         raise ValueError(f"unknown kind of request: {kind!r}")
     cls, data = _BY_KIND[kind], {_RENAMED.get(k, k): v for k, v in json.loads(text).items()}

@@ -41,7 +41,7 @@ class GenerateRequest(Parameters, Request):
     """
 
     prompt: str
-    prompt_parts: Weighted = param((), told=True)
+    prompt_parts: Weighted = param((), reported=True)
     width: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
     height: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
     seed: int = param(0, value=SEED, reach=Reach.JOB)
@@ -50,7 +50,7 @@ class GenerateRequest(Parameters, Request):
     image_prompts: Weighted = param(
         (), value=References(lowest=-MAX_WEIGHT), reach=Reach.FIRST, moderated=False
     )
-    style_codes: tuple[tuple[int, float], ...] = param((), value=StyleCodes(), told=True)
+    style_codes: tuple[tuple[int, float], ...] = param((), value=StyleCodes(), reported=True)
 
     def __post_init__(self) -> None:
         check_length(self.prompt)
@@ -75,8 +75,8 @@ class GenerateRequest(Parameters, Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ImagineRequest(GenerateRequest):
-    """Pictures from words, with an optional picture to start from. Two image prompts, or one and a style,
-    need no words."""
+    """Draw pictures from words, optionally starting from one. Two image prompts, or one and a style, need no
+    words."""
 
     kind: ClassVar[str] = "imagine"
 
@@ -96,7 +96,7 @@ class ImagineRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class VariationRequest(GenerateRequest):
-    """Other pictures like ``image`` (required): image-to-image. ``variation`` is "subtle" or "strong"."""
+    """Draw other pictures like ``image`` (required): image-to-image. variation: "subtle" or "strong"."""
 
     kind: ClassVar[str] = "variation"
     variation: str = param("strong", moderated=False)
@@ -112,8 +112,7 @@ class VariationRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class OutpaintRequest(GenerateRequest):
-    """A larger canvas around ``image`` (required); its own pixels stay. left, top, right, bottom: px to add,
-    of ``image``'s px."""
+    """Extend ``image`` (required), whose own pixels stay. left, top, right, bottom: px to add."""
 
     kind: ClassVar[str] = "outpaint"
     left: int = 0
@@ -133,8 +132,8 @@ class OutpaintRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleRequest(GenerateRequest):
-    """``image`` (required) enlarged ``factor`` (2, 4) times, one picture. mode: "subtle" keeps it, "creative"
-    redraws detail guided by ``prompt``."""
+    """Enlarge ``image`` (required) ``factor`` (2 or 4) times. mode: "subtle" keeps it, "creative" redraws
+    detail guided by ``prompt``."""
 
     kind: ClassVar[str] = "upscale"
     factor: int = 2
@@ -153,10 +152,11 @@ class UpscaleRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRequest(GenerateRequest):
-    """``image`` (required) with a part of it drawn anew; every pixel outside stays. The part is one of:
-    ``mask_image`` (SHA-256; white = paint, any size, stretched over ``image``), ``boxes`` ((left, top, right,
-    bottom) in px of ``image``, their union), or ``region`` (words for what is to be found, "the red
-    boat")."""
+    """Redraw a part of ``image`` (required); every pixel outside stays. Exactly one of these names the part:
+
+    mask_image: a picture whose white is redrawn, stretched over ``image``. boxes: (left, top, right, bottom)
+    in px of ``image``; their union is redrawn. region: words for what to look for, "the red boat".
+    """
 
     kind: ClassVar[str] = "region"
     mask_image: str | None = param(None, value=Picture(), moderated=False)
@@ -184,7 +184,7 @@ class RegionRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class BlendRequest(GenerateRequest):
-    """Four pictures between 2 to 5 ``images`` (SHA-256), all with the same weight; no words needed."""
+    """Draw pictures between 2 to 5 ``images``, which all weigh the same; no words are needed."""
 
     kind: ClassVar[str] = "blend"
     images: tuple[str, ...] = param((), value=Pictures(), moderated=False)

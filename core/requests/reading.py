@@ -15,8 +15,10 @@ from core.requests.base import Request, check_length
 
 @dataclass(frozen=True, kw_only=True)
 class ShortenRequest(Request):
-    """How much each word of ``prompt`` weighs. ``Output.scores``: every word in the prompt's order (as it
-    stands there, so that joining them with spaces gives the prompt back) with 0..1, 1 = the strongest."""
+    """Measure how much each word of ``prompt`` weighs.
+
+    ``Output.scores`` has every word as it is written and in the prompt's order, with 0..1, 1 = the strongest.
+    """
 
     kind: ClassVar[str] = "shorten"
     prompt: str
@@ -29,7 +31,7 @@ class ShortenRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class DescribeRequest(Request):
-    """``num_captions`` different prompts that could have made ``image``."""
+    """Write ``num_captions`` different prompts that could have made ``image``."""
 
     kind: ClassVar[str] = "describe"
     image: str = param(MISSING, value=Picture(), moderated=False)
@@ -39,7 +41,7 @@ class DescribeRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifyRequest(Request):
-    """How well each label fits ``image``; no labels = the configured classifier's own, best ``top_k``."""
+    """Score how well each label fits ``image``; without labels, the classifier's best ``top_k``."""
 
     kind: ClassVar[str] = "classify"
     image: str = param(MISSING, value=Picture(), moderated=False)

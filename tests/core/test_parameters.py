@@ -23,7 +23,7 @@ TOY = """
         Flag("glow", "how much it shines", "a red house --glow 5", Whole(0, 9), ("g",)),
         reach=Reach.GRID,
         unset=0,
-        told=True,
+        reported=True,
         moderated=False,
     )
 """
@@ -47,7 +47,7 @@ assert ImagineRequest(**fields_of(parse("a --glow 0"))) == ImagineRequest(**fiel
 assert with_defaults(parse("a"), parse("b --glow 3")).glow == 3
 assert "first pictures" in why_unsupported("--glow 5")
 for cls in (ImagineRequest, OutpaintRequest):
-    assert "glow" in names(cls, lambda p: p.told) and "glow" not in names(cls, lambda p: p.moderated)
+    assert "glow" in names(cls, lambda p: p.reported) and "glow" not in names(cls, lambda p: p.moderated)
 assert "glow" in _reaching(Reach.GRID) and "glow" not in _reaching(Reach.KEPT)
 try:
     ImagineRequest(prompt="a", glow=10)

@@ -162,7 +162,7 @@ def prepare(
 
 def _told(request: GenerateRequest) -> dict[str, Any]:
     """The parameters that the result tells as they were asked for, without those that nobody asked for."""
-    known = names(type(request), lambda parameter: parameter.told)
+    known = names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 
