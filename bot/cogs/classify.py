@@ -9,7 +9,8 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.errors import UserError
-from core.requests import MAX_LABELS, ClassifyRequest
+from core.limits import MAX_LABELS
+from core.requests import ClassifyRequest
 from studio.asking.new_job import NewJob
 
 

@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.errors import UserError
-from core.requests import MAX_LABEL
+from core.limits import MAX_LABEL
 from studio.asking import actions
 from studio.asking.canvas import read_cells
 from studio.asking.new_job import NewJob, PromptWithPictures, Source

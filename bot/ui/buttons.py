@@ -16,7 +16,8 @@ from typing import Any
 import discord
 
 from core.job import Job
-from core.requests import MAX_SIDE, MAX_UPSCALED, ImagineRequest
+from core.limits import MAX_SIDE, MAX_UPSCALED
+from core.requests import ImagineRequest
 from storage.jobs import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import GRID, PAN_SHARE, PANS

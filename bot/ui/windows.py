@@ -15,7 +15,7 @@ from typing import Any
 import discord
 
 from bot.wire import private_api
-from core.requests import MAX_LABEL, MAX_PROMPT
+from core.limits import MAX_LABEL, MAX_PROMPT
 
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
 _OLD_CAPTION = re.compile(

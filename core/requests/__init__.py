@@ -1,7 +1,7 @@
 """What was asked, frozen: one dataclass for each capability, and how it is stored as JSON.
 
 ``REQUESTS`` lists them all: a new kind of request is a class in one of this folder's modules and a line
-there. The bounds of ``core.limits`` that go with requests can be imported from here too.
+there.
 """
 
 from __future__ import annotations
@@ -10,25 +10,6 @@ import json
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from core.limits import (
-    IMAGE_WEIGHT_CAP,
-    MAX_ASPECT,
-    MAX_IMAGE_WEIGHT,
-    MAX_LABEL,
-    MAX_LABELS,
-    MAX_PARTS,
-    MAX_PROMPT,
-    MAX_SEED,
-    MAX_SIDE,
-    MAX_STYLIZE,
-    MAX_UPSCALED,
-    MAX_WEIGHT,
-    MIN_SIDE,
-    NEGATIVE_WEIGHT,
-    QUALITIES,
-    STYLIZE_CAP,
-    Weighted,
-)
 from core.requests.base import Request
 from core.requests.pictures import (
     BlendRequest,
@@ -40,41 +21,6 @@ from core.requests.pictures import (
     VariationRequest,
 )
 from core.requests.reading import ClassifyRequest, DescribeRequest, ShortenRequest
-
-__all__ = [
-    "MAX_ASPECT",
-    "MAX_IMAGE_WEIGHT",
-    "MAX_LABEL",
-    "MAX_LABELS",
-    "MAX_PARTS",
-    "MAX_PROMPT",
-    "MAX_SEED",
-    "MAX_SIDE",
-    "MAX_STYLIZE",
-    "MAX_UPSCALED",
-    "MAX_WEIGHT",
-    "MIN_SIDE",
-    "IMAGE_WEIGHT_CAP",
-    "STYLIZE_CAP",
-    "NEGATIVE_WEIGHT",
-    "PICTURE_KINDS",
-    "QUALITIES",
-    "REQUESTS",
-    "BlendRequest",
-    "ClassifyRequest",
-    "DescribeRequest",
-    "GenerateRequest",
-    "ImagineRequest",
-    "OutpaintRequest",
-    "RegionRequest",
-    "Request",
-    "ShortenRequest",
-    "UpscaleRequest",
-    "VariationRequest",
-    "Weighted",
-    "from_json",
-    "to_json",
-]
 
 REQUESTS: tuple[type[Request], ...] = (
     ImagineRequest,

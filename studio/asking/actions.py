@@ -10,10 +10,9 @@ from core.errors import UserError
 from core.grammar.flags import SUPPORTED
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
+from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.parameters import Reach, names, parameters
 from core.requests import (
-    MAX_SIDE,
-    MAX_UPSCALED,
     BlendRequest,
     ClassifyRequest,
     DescribeRequest,

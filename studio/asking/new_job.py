@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from core.errors import ImageError
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
-from core.requests import MAX_SEED, GenerateRequest, Request
+from core.limits import MAX_SEED
+from core.requests import GenerateRequest, Request
 from jobs.views import Result
 from storage.jobs import StoredPicture
 

@@ -11,7 +11,8 @@ from fractions import Fraction
 
 from core.grammar.flags import why_unsupported
 from core.grammar.prompt import Prompt, format_prompt
-from core.requests import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP, GenerateRequest, Request
+from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
+from core.requests import GenerateRequest, Request
 from core.wording import prompt_of
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned

@@ -13,8 +13,8 @@ from core.grammar.permutations import MAX_JOBS, count, expand
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.grammar.quoting import escape, plain
 from core.job import Lane
+from core.limits import MAX_PROMPT, MAX_SEED, QUALITIES
 from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
-from core.requests import MAX_PROMPT, MAX_SEED, QUALITIES
 from tests.core.grammar import random_source, run
 
 LINK = "https://cdn.discordapp.com/attachments/1/2/boat.png?ex=1&is=2&hm=3"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
+from core.limits import MAX_LABELS
 from core.requests import (
-    MAX_LABELS,
     PICTURE_KINDS,
     REQUESTS,
     BlendRequest,

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from core.errors import UserError
-from core.requests import MAX_SEED, ImagineRequest
+from core.limits import MAX_SEED
+from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.model_store import Models

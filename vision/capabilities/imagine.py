@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 
 from core.events import Output
-from core.requests import MAX_UPSCALED, ImagineRequest
+from core.limits import MAX_UPSCALED
+from core.requests import ImagineRequest
 from vision.drawing import image_prompt, parameters, refine
 from vision.drawing import task as drawing
 from vision.drawing.generate import Drawn, generate

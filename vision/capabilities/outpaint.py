@@ -16,7 +16,8 @@ from PIL import Image, ImageFilter
 
 from core.errors import UserError
 from core.events import Output
-from core.requests import MAX_SIDE, OutpaintRequest
+from core.limits import MAX_SIDE
+from core.requests import OutpaintRequest
 from vision.drawing import task as drawing
 from vision.drawing.generate import Drawn, generate
 from vision.drawing.task import Task

@@ -10,7 +10,8 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output
-from core.requests import MAX_UPSCALED, UpscaleRequest
+from core.limits import MAX_UPSCALED
+from core.requests import UpscaleRequest
 from vision.drawing import refine
 from vision.drawing import task as drawing
 from vision.drawing.generate import Drawn

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from PIL import Image
 
 from core.events import Output
-from core.requests import MAX_ASPECT, VariationRequest
+from core.limits import MAX_ASPECT
+from core.requests import VariationRequest
 from vision.capabilities.imagine import finish
 from vision.drawing import task as drawing
 from vision.drawing.generate import generate

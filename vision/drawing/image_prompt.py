@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.requests import IMAGE_WEIGHT_CAP, GenerateRequest
+from core.limits import IMAGE_WEIGHT_CAP
+from core.requests import GenerateRequest
 from vision.drawing import parameters
 
 LEAST_SIDE, LONGEST = 64, 8.0  # px and aspect that FLUX.2 takes

@@ -10,7 +10,8 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.requests import NEGATIVE_WEIGHT, STYLIZE_CAP, GenerateRequest
+from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
+from core.requests import GenerateRequest
 from vision.weights.card import Card
 
 MOST_STEPS = 100

@@ -11,8 +11,9 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
+from core.limits import MAX_SEED, STYLIZE_CAP
 from core.parameters import names
-from core.requests import MAX_SEED, STYLIZE_CAP, GenerateRequest
+from core.requests import GenerateRequest
 from vision.drawing import parameters as meaning
 from vision.drawing.generate import Drawn, Generation
 from vision.families import Mode
