@@ -17,6 +17,8 @@ from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
 
 CHANGES_KEPT = 10_000  # of rows, of all people together
 
+Wait = Callable[[Awaitable[Any]], Awaitable[Any]]  # how a watcher waits, where it doesn't just await
+
 
 class Feed:
     """The latest event of one job. ``starts`` counts how often it was started: nobody misses that they
@@ -156,15 +158,15 @@ class Feeds:
 class Watch(AsyncIterator[Event]):
     """One watcher's view. ``find`` gives the job's feed, or the event it ended with, or None for no such job.
 
-    Every wait goes through ``wait``, which a caller may wrap.
+    Every wait goes through ``wait``, if one is given.
     """
 
     def __init__(
         self,
         find: Callable[[], Awaitable[Feed | Event | None]],
-        wait: Callable[[Awaitable[Any]], Awaitable[Any]],
+        wait: Wait | None = None,
     ) -> None:
-        self._find, self._wait = find, wait
+        self._find, self._wait = find, wait or (lambda awaitable: awaitable)
         self._feed: Feed | None = None
         self._seen: Event | None = None
         self._starts = 0

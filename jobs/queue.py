@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from core.requests import Request
 from jobs import policy
 from jobs.dispatcher import Dispatcher, Gate, Live, open_gate
 from jobs.executor import Executor
-from jobs.feed import Feed, News, Watch
+from jobs.feed import Feed, News, Wait, Watch
 from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
@@ -39,8 +39,8 @@ T = TypeVar("T")
 
 
 class Queue:
-    """Built beside the bot and started before it. ``wait``: every wait of a watcher goes through it; it may
-    be replaced. ``gate``: asked before a job is written and again before it runs, whatever way it came."""
+    """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
+    runs, whatever way it came."""
 
     def __init__(
         self,
@@ -53,7 +53,6 @@ class Queue:
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits = limits or Limits()
-        self.wait: Callable[[Awaitable[Any]], Awaitable[Any]] = lambda awaitable: awaitable
         self.draining = False
         self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
         self._started = False
@@ -174,11 +173,11 @@ class Queue:
 
     # Watching
 
-    def watch(self, job_id: str, wait: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None) -> Watch:
+    def watch(self, job_id: str, wait: Wait | None = None) -> Watch:
         """The job's events from now on: where it waits whenever that moves, Started, Loading, Progress
         (always the newest), and one terminal event, or Paused when the studio stops. UserError when there is
-        no such job. ``wait``: every wait of this watcher goes through it, not through the queue's."""
-        return Watch(partial(self._find, job_id), wait or (lambda awaitable: self.wait(awaitable)))
+        no such job. ``wait``: every wait of this watcher goes through it."""
+        return Watch(partial(self._find, job_id), wait)
 
     def news(self, user_id: int, since: int = 0) -> News:
         """What is new about the person's jobs, whatever surface they were asked on, since the point that the

@@ -21,6 +21,7 @@ from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Surface
+from jobs.feed import Wait
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)
 class Delivery:
     """Follows jobs, each in a task of its own.
 
-    ``afterwards`` is awaited when a job's end stands in its place. ``on_delivered`` is called with the job as
-    it stands in its row, and the rung of the ladder that took its end.
+    ``wait``: every wait for a job goes through it. ``afterwards`` is awaited when a job's end stands in its
+    place. ``on_delivered`` is called with the job as it stands in its row, and the rung of the ladder that
+    took its end.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Delivery:
         ladder: Ladder,
         *,
         rations: Rations | None = None,
+        wait: Wait | None = None,
         afterwards: Callable[[Job], Awaitable[None]] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
     ) -> None:
         self._queue, self._posts, self._ladder = queue, posts, ladder
-        self._afterwards, self._on_delivered = afterwards, on_delivered
+        self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._rations = rations or Rations.usual()
@@ -108,7 +111,7 @@ class Delivery:
         log.error("job %s: its end is told after the next start", job.id)
 
     async def _follow(self, job: Job, followed: _Followed) -> None:
-        async for event in self._queue.watch(job.id):
+        async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():
                     await self._finish(job, followed, await self._result_of(job))

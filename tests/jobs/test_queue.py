@@ -13,6 +13,7 @@ from core.job import Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
 from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.executor import Lost
+from jobs.feed import Wait
 from jobs.policy import Limits
 from jobs.queue import Queue
 from storage.people import RoleLimit
@@ -22,11 +23,11 @@ from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Fault, LoadingModel, Step, Stopped
 
 
-async def ends(queue: Queue, job_id: str) -> Any:
+async def ends(queue: Queue, job_id: str, wait: Wait | None = None) -> Any:
     """The last event of a job."""
     last = None
     async with asyncio.timeout(20):
-        async for event in queue.watch(job_id):
+        async for event in queue.watch(job_id, wait):
             last = event
     return last
 
@@ -107,9 +108,8 @@ async def test_every_wait_of_a_watcher_goes_through_the_hook(queue: Queue, execu
         waits.append(1)
         return await awaitable
 
-    queue.wait = outside
     job_id = (await ask(queue)).job.id
-    task = asyncio.create_task(ends(queue, job_id))
+    task = asyncio.create_task(ends(queue, job_id, outside))
     await held(executor, job_id)
     executor.end(done(executor, job_id))
     assert await task == Rendered()

@@ -32,6 +32,7 @@ from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
+from jobs.feed import Wait
 from jobs.views import Result
 from storage.files import Files
 from storage.jobs import StoredPicture
@@ -79,7 +80,7 @@ class PlayedQueue:
         self.events[job.id] = events or _history
         return job
 
-    def watch(self, job_id: str) -> AsyncIterator[Event]:
+    def watch(self, job_id: str, wait: Wait | None = None) -> AsyncIterator[Event]:
         return self.events[job_id]()
 
     def repeat(self, job_id: str) -> None:
