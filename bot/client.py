@@ -36,6 +36,7 @@ from bot.wire.pending import PendingInteractions
 from bot.wire.transport import GONE, Transport
 from core.errors import UserError
 from core.job import Job
+from jobs.feed import Wait
 from storage.members import Members
 from studio.services import Services
 from studio.studio import Studio
@@ -82,10 +83,11 @@ class Atelier(commands.Bot):
         *,
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
+        wait: Wait | None = None,
     ) -> None:
         """servers: hosts that attachments are taken from. on_edit: called with the id of each message that
         shows a job and was edited. on_delivered: called with each job whose end was told, and the rung that
-        took it."""
+        took it. wait: every wait for a job goes through it."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
@@ -111,6 +113,7 @@ class Atelier(commands.Bot):
             queue,
             self.posts,
             self._ladder,
+            wait=wait,
             afterwards=self.sharing.copy_for_asker,
             on_delivered=on_delivered,
         )

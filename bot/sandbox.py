@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,11 +45,15 @@ async def serve_sandbox(
 ) -> int:
     """Serve the page until ``stopping`` is set."""
     edits = Edits()
-    client = Atelier(built, Studio(built), pending, servers=SIMULATED, on_edit=edits.note)
+
+    def outside(awaitable: Awaitable[Any]) -> Awaitable[Any]:
+        """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
+        return env.external_wait(awaitable, reason="the queue")
+
+    client = Atelier(built, Studio(built), pending, servers=SIMULATED, on_edit=edits.note, wait=outside)
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = create_world(env, page)
-    built.queue.wait = _outside(env)  # before the start, which takes up the jobs of an earlier run
     await env.start()
     try:
         with env.time_context():
@@ -66,15 +70,6 @@ async def serve_sandbox(
     finally:
         await env.shutdown()
     return 0
-
-
-def _outside(env: simcord.Env) -> Callable[[Awaitable[Any]], Awaitable[Any]]:
-    """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
-
-    def wait(awaitable: Awaitable[Any]) -> Awaitable[Any]:
-        return env.external_wait(awaitable, reason="the queue")
-
-    return wait
 
 
 def create_world(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:

@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.job import Job
 from core.requests import REQUESTS
 from core.settings import load
 from host.app import services
+from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application
 from studio.services import Services
@@ -32,10 +33,12 @@ WORKER = "tests.bot.pretend_worker:main"
 
 @dataclass
 class Hooks:
-    """What a test wants to be called with: ids of edited messages, and delivered jobs with their rungs."""
+    """What a test wants to be called with: ids of edited messages, delivered jobs with their rungs, and what
+    a followed job waits for."""
 
     edited: list[Callable[[int], None]] = field(default_factory=list)
     delivered: list[Callable[[Job, str], None]] = field(default_factory=list)
+    wait: Wait | None = None
 
     def client(self, built: Services, pending: PendingInteractions) -> Atelier:
         """A bot whose hooks are these; the pretended worker does all kinds of jobs."""
@@ -46,6 +49,7 @@ class Hooks:
             servers=SIMULATED,
             on_edit=lambda message_id: [hook(message_id) for hook in self.edited],
             on_delivered=lambda job, rung: [hook(job, rung) for hook in self.delivered],
+            wait=lambda awaitable: self.wait(awaitable) if self.wait else awaitable,
         )
 
 
@@ -68,6 +72,10 @@ class Studio:
     @property
     def members(self) -> Members:
         return Members(self.built.database)
+
+    def outside(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
+        """Waiting for a job, as ``hooks.wait``: the simulator goes on meanwhile."""
+        return self.env.external_wait(awaitable, reason="the queue")
 
     async def restart(self) -> None:
         """A new client on the same services, as after a restart of the process."""

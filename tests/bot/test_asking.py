@@ -117,7 +117,7 @@ async def test_a_speed_holds_for_new_jobs(studio: Studio, command: str, words: s
 
 
 async def test_a_speed_as_a_flag_holds_for_one_job_and_orders_the_queue(studio: Studio) -> None:
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "turbo")
     await studio.built.queue.pause(studio.mira.id)
     for flag in ("relax", "fast", "turbo"):
@@ -178,7 +178,7 @@ async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
 
 
 async def test_private_jobs_of_a_set_show_their_progress_to_their_author_alone(studio: Studio) -> None:
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     asked = await studio.alice.slash(studio.channel, "imagine", prompt="a slow {red, blue} boat --stealth")
     pressed = await studio.alice.click(said(asked), label="Yes, 2 jobs")
     begun = [message.content for message in pressed.followups]
@@ -204,7 +204,7 @@ async def test_info_tells_usage_and_modes(studio: Studio) -> None:
 
 async def test_info_of_many_jobs_takes_more_messages_and_breaks_no_line(tmp_path) -> None:
     async with open_studio(tmp_path, USER_WAITING="15") as studio:
-        studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+        studio.hooks.wait = studio.outside
         await studio.built.queue.pause(studio.mira.id)
         for number in range(15):
             await studio.alice.slash(studio.channel, "imagine", prompt=f"boat {number}")

@@ -98,7 +98,7 @@ async def test_progress_shows_while_the_simulators_clock_stands_still(studio: St
     """As in the sandbox, where an action does not wait for its job."""
     seen: set[str] = set()
     studio.hooks.edited.append(lambda _: seen.add(studio.last().content))
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat")
     job, _ = await studio.built.queue.last_picture(studio.alice.id) or (None, None)
     while job is None or job.status is not Status.DELIVERED:
@@ -110,9 +110,9 @@ async def test_progress_shows_while_the_simulators_clock_stands_still(studio: St
 
 async def _start(studio: Studio, prompt: str):
     """/imagine while the queue is paused: simcord may not wait for its end."""
-    plain = studio.built.queue.wait
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    plain = studio.hooks.wait
+    studio.hooks.wait = studio.outside
     try:
         return await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
     finally:
-        studio.built.queue.wait = plain
+        studio.hooks.wait = plain

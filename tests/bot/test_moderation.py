@@ -263,7 +263,7 @@ async def test_many_jobs_of_one_command_are_one_strike(strict: Studio) -> None:
 
 async def test_what_was_forbidden_meanwhile_is_not_run(strict: Studio) -> None:
     await strict.built.queue.pause(strict.mira.id)
-    strict.built.queue.wait = lambda awaitable: strict.env.external_wait(awaitable, reason="the queue")
+    strict.hooks.wait = strict.outside
     await strict.alice.slash(strict.channel, "imagine", prompt="a clown")
     await strict.bob.slash(strict.channel, "imagine", prompt="a boat")
     await strict.mira.slash(strict.channel, "moderation add", word="clown")
@@ -284,7 +284,7 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
     patron = strict.guild.add_member(strict.env.create_user("pat"), roles=[role])
     await strict.mira.slash(strict.channel, "studio allow", role=role)
     await strict.built.queue.pause(strict.mira.id)
-    strict.built.queue.wait = lambda awaitable: strict.env.external_wait(awaitable, reason="the queue")
+    strict.hooks.wait = strict.outside
     await patron.slash(strict.channel, "imagine", prompt="a boat")
     strict.guild.remove_member(patron)
     await strict.built.queue.resume(strict.mira.id)

@@ -105,7 +105,7 @@ async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> No
 
 async def test_a_running_job_is_stopped_by_a_deletion(studio: Studio) -> None:
     await studio.built.queue.pause(studio.mira.id)
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     await studio.built.privacy.delete(studio.alice.id)
     assert (await studio.built.queue.mine(studio.alice.id)).total_waiting == 0

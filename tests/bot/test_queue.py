@@ -54,16 +54,13 @@ async def test_a_member_cancels_their_own_job_and_nobody_elses(studio: Studio) -
 
 
 async def test_a_cancelled_job_can_be_asked_for_once_more(studio: Studio) -> None:
-    wait, studio.built.queue.wait = (
-        studio.built.queue.wait,
-        lambda awaitable: studio.env.external_wait(awaitable, reason="the queue"),
-    )
+    studio.hooks.wait = studio.outside
     await studio.built.queue.pause(studio.mira.id)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     message = studio.last()
     await studio.alice.click(message, label="Cancel")
     await studio.env.settle()
-    studio.built.queue.wait = wait
+    studio.hooks.wait = None
     await studio.built.queue.resume(studio.mira.id)
     cancelled = next(m for m in studio.channel.history() if m.id == message.id)
     assert "(Cancelled)" in cancelled.content
@@ -74,7 +71,7 @@ async def test_a_cancelled_job_can_be_asked_for_once_more(studio: Studio) -> Non
 async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> None:
     """First words are rationed, and a queue that stands still has no second event to say them with."""
     await studio.built.queue.pause(studio.mira.id)
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     for prompt in ("a boat", "a car", "a tree"):
         await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
     for _ in range(100):

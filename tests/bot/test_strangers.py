@@ -136,7 +136,7 @@ async def test_commands_with_the_id_of_a_private_job_are_refused(studio: Studio)
 
 
 async def test_a_strangers_cross_doesnt_end_a_private_job_that_runs(studio: Studio) -> None:
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     await studio.alice.slash(studio.channel, "imagine", prompt="a slow boat --stealth")
     job = (await studio.members.recent(studio.alice.id))[0]
     message = await posted(studio, JobButton(job.id, "cancel"))

@@ -86,7 +86,7 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(
     described = studio.last()
     await _says(studio, studio.mira, "limit", role=role, running=1, waiting=2)
     await studio.built.queue.pause(studio.mira.id)
-    studio.built.queue.wait = lambda awaitable: studio.env.external_wait(awaitable, reason="the queue")
+    studio.hooks.wait = studio.outside
     result = await guest.click(described, label="Imagine all")
     assert (await studio.built.queue.mine(guest.id)).total_waiting == 2
     assert [
