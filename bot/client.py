@@ -208,7 +208,7 @@ class Atelier(commands.Bot):
         """A button or menu of the settings was used."""
         await self.answers.guarded(interaction, self.settings_panel.on_change(interaction, setting, value))
 
-    async def on_leaf(self, interaction: discord.Interaction, offset: int) -> None:
+    async def on_favourites_page(self, interaction: discord.Interaction, offset: int) -> None:
         """Another page of the favourites was asked for."""
         await self.answers.guarded(interaction, self.favourites.turn_to(interaction, offset))
 

@@ -11,6 +11,8 @@ from core.requests import Request
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: read aloud and typed by people
 ID_LENGTH = 12  # 60 bits
+# Bytes, where Discord doesn't say: https://discord.com/developers/docs/reference#uploading-files
+DEFAULT_FILE_LIMIT = 10 * 2**20
 
 
 def new_job_id() -> str:
@@ -88,7 +90,7 @@ class Reply:
     interaction_token: str | None = field(default=None, repr=False)
     application_id: int | None = None
     message_id: int | None = None
-    file_limit: int = 10 * 2**20
+    file_limit: int = DEFAULT_FILE_LIMIT
 
 
 @dataclass(frozen=True)

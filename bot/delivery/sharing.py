@@ -10,17 +10,16 @@ from functools import partial
 import discord
 
 from bot.delivery.posts import Post, Posts
+from bot.wire.interactions import file_limit, place_of
 from bot.wire.transport import FAILURES, Transport
 from core.errors import AtelierError, UserError
-from core.job import Job
+from core.job import DEFAULT_FILE_LIMIT, Job
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.members import Members
 from studio.actor import Place
 
 log = logging.getLogger(__name__)
-# Bytes, in direct messages: https://discord.com/developers/docs/reference#uploading-files
-FILE_LIMIT = 10 * 2**20
 ANSWER_PATIENCE = 60.0  # seconds of pauses
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
@@ -50,9 +49,8 @@ class Sharing:
 
         Raises one of FAILURES when Discord doesn't take it.
         """
-        limit = interaction.filesize_limit or result.job.reply.file_limit
-        place = Place(interaction.guild_id, interaction.channel_id or 0)
-        post = await self._posts.single(result, index, interaction.user.id, limit, place)
+        place = place_of(interaction)
+        post = await self._posts.single(result, index, interaction.user.id, file_limit(interaction), place)
         sent = await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
         if self._on_edit is not None:
@@ -80,7 +78,7 @@ class Sharing:
             channel = await user.create_dm()
             place = Place(None, channel.id)
             for index in range(len(result.pictures)) if indexes is None else indexes:
-                post = await self._posts.single(result, index, user.id, FILE_LIMIT, place)
+                post = await self._posts.single(result, index, user.id, DEFAULT_FILE_LIMIT, place)
                 await self._send(channel, result, post, index)
 
     async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
@@ -90,7 +88,7 @@ class Sharing:
         """
         with _refused(result):
             channel = await user.create_dm()
-            post = await self._posts.result(result, FILE_LIMIT, Place(None, channel.id))
+            post = await self._posts.result(result, DEFAULT_FILE_LIMIT, Place(None, channel.id))
             await self._send(channel, result, post, None)
 
     async def copy_for_asker(self, job: Job) -> None:

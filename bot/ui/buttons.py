@@ -2,8 +2,8 @@
 
 ``at:<job id>:<action>:<index>`` for jobs, ``up:<sha256>:<action>`` for pictures sent in a DM, ``dr:<draft
 id>:<answer>`` to confirm several jobs at once, ``st:<setting>:<value>`` and the menus ``sm:<setting>`` of
-``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>`` to leaf
-through favourites.
+``/settings``, ``rg:<job id>:<index>`` for the numbered fields of Vary (Region), ``fv:<offset>:<side>`` to
+turn the pages of favourites.
 """
 
 from __future__ import annotations
@@ -22,60 +22,61 @@ from storage.jobs import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import GRID, PAN_SHARE, PANS
 
-Secondary, Primary, Success, Danger = (
+Secondary, Success, Danger = (
     discord.ButtonStyle.secondary,
-    discord.ButtonStyle.primary,
     discord.ButtonStyle.success,
     discord.ButtonStyle.danger,
 )
 
 
 @dataclass(frozen=True)
-class Look:
+class ButtonStyle:
+    """How a button looks. ``label``: "{n}" stands for the number of its picture, from 1."""
+
     label: str | None = None
     emoji: str | None = None
     style: discord.ButtonStyle = Secondary
 
 
-LOOKS: dict[str, Look] = {
-    "upscale": Look("U{n}"),
-    "vary": Look("V{n}"),
-    "again": Look(None, "🔄"),
-    "subtle": Look("Vary (Subtle)", "🪄"),
-    "strong": Look("Vary (Strong)", "🪄"),
-    "region": Look("Vary (Region)", "🖌️"),
-    "remix": Look("Remix", "✏️"),
-    "up2s": Look("Upscale 2x (Subtle)", "⏫"),
-    "up2c": Look("Upscale 2x (Creative)", "⏫"),
-    "up4s": Look("Upscale 4x (Subtle)", "⏫"),
-    "up4c": Look("Upscale 4x (Creative)", "⏫"),
-    "hd": Look("Run as HD"),
-    "zoom20": Look("Zoom Out 2x", "🔍"),
-    "zoom15": Look("Zoom Out 1.5x", "🔍"),
-    "zoom": Look("Custom Zoom", "🔍"),
-    "square": Look("Make Square", "↔️"),
-    "left": Look(None, "⬅️"),
-    "right": Look(None, "➡️"),
-    "up": Look(None, "⬆️"),
-    "down": Look(None, "⬇️"),
-    "favourite": Look(None, "❤️"),
-    "describe": Look("Describe", "💬"),
-    "classify": Look("Classify", "🏷️"),
-    "details": Look("Details", "📋"),
-    "dm": Look("DM me", "✉️"),
-    "delete": Look("Delete", "🗑️"),
-    "caption": Look("{n}"),
-    "all": Look("Imagine all", "🎉"),
-    "short": Look("{n}"),
-    "weights": Look("Show details"),
-    "cancel": Look("Cancel", None, Danger),
-    "variation": Look("Vary", "🪄"),
-    "outpaint": Look("Outpaint", "🔍"),
+BUTTONS: dict[str, ButtonStyle] = {
+    "upscale": ButtonStyle("U{n}"),
+    "vary": ButtonStyle("V{n}"),
+    "again": ButtonStyle(None, "🔄"),
+    "subtle": ButtonStyle("Vary (Subtle)", "🪄"),
+    "strong": ButtonStyle("Vary (Strong)", "🪄"),
+    "region": ButtonStyle("Vary (Region)", "🖌️"),
+    "remix": ButtonStyle("Remix", "✏️"),
+    "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫"),
+    "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫"),
+    "up4s": ButtonStyle("Upscale 4x (Subtle)", "⏫"),
+    "up4c": ButtonStyle("Upscale 4x (Creative)", "⏫"),
+    "hd": ButtonStyle("Run as HD"),
+    "zoom20": ButtonStyle("Zoom Out 2x", "🔍"),
+    "zoom15": ButtonStyle("Zoom Out 1.5x", "🔍"),
+    "zoom": ButtonStyle("Custom Zoom", "🔍"),
+    "square": ButtonStyle("Make Square", "↔️"),
+    "left": ButtonStyle(None, "⬅️"),
+    "right": ButtonStyle(None, "➡️"),
+    "up": ButtonStyle(None, "⬆️"),
+    "down": ButtonStyle(None, "⬇️"),
+    "favourite": ButtonStyle(None, "❤️"),
+    "describe": ButtonStyle("Describe", "💬"),
+    "classify": ButtonStyle("Classify", "🏷️"),
+    "details": ButtonStyle("Details", "📋"),
+    "dm": ButtonStyle("DM me", "✉️"),
+    "delete": ButtonStyle("Delete", "🗑️"),
+    "caption": ButtonStyle("{n}"),
+    "all": ButtonStyle("Imagine all", "🎉"),
+    "short": ButtonStyle("{n}"),
+    "weights": ButtonStyle("Show details"),
+    "cancel": ButtonStyle("Cancel", None, Danger),
+    "variation": ButtonStyle("Vary", "🪄"),
+    "outpaint": ButtonStyle("Outpaint", "🔍"),
 }
 
 
 def _button(custom_id: str, action: str, index: int, row: int | None) -> discord.ui.Button[Any]:
-    look = LOOKS.get(action, Look(action))
+    look = BUTTONS.get(action, ButtonStyle(action))
     label = look.label.format(n=index + 1) if look.label else None
     return discord.ui.Button(label=label, emoji=look.emoji, style=look.style, custom_id=custom_id, row=row)
 
@@ -94,9 +95,11 @@ class JobButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> JobButton:
+        """Make the item of a message that may be older than this process."""
         return cls(match["job"], match["action"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         await interaction.client.on_job_button(interaction, self.job_id, self.action, self.index)
 
 
@@ -113,9 +116,11 @@ class UploadButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> UploadButton:
+        """Make the item of a message that may be older than this process."""
         return cls(match["sha"], match["action"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         await interaction.client.on_upload_button(interaction, self.sha256, self.action)
 
 
@@ -135,9 +140,11 @@ class DraftButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> DraftButton:
+        """Make the item of a message that may be older than this process."""
         return cls(match["draft"], match["answer"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         await interaction.client.on_draft_button(interaction, self.draft_id, self.answer)
 
 
@@ -159,14 +166,16 @@ class SettingButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> SettingButton:
+        """Make the item of a message that may be older than this process."""
         return cls(match["setting"], match["value"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         await interaction.client.on_setting(interaction, self.setting, self.value)
 
 
 class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:(?P<setting>[a-z_]+)"):
-    """The same, chosen from a list. choices: (value, label), at most 25."""
+    """Changes one of the presser's own settings by a list. ``choices``: (value, label), at most 25."""
 
     def __init__(
         self, setting: str, choices: Sequence[tuple[str, str]] = (), chosen: str = "", row: int | None = None
@@ -186,9 +195,11 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> SettingMenu:
+        """Make the item of a message that may be older than this process."""
         return cls(match["setting"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         value = next(iter(_chosen(interaction)), "")
         await interaction.client.on_setting(interaction, self.setting, value)
 
@@ -196,7 +207,8 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
 class RegionMenu(
     discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
 ):
-    """The numbered fields of a picture, several at once. The client's ``on_region`` does the work."""
+    """Chooses among the numbered fields of a picture, several at once. The client's ``on_region`` does the
+    work."""
 
     def __init__(self, job_id: str, index: int) -> None:
         options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
@@ -215,9 +227,11 @@ class RegionMenu(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> RegionMenu:
+        """Make the item of a message that may be older than this process."""
         return cls(match["job"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         cells = tuple(sorted(int(value) for value in _chosen(interaction) if value.isdigit()))
         await interaction.client.on_region(interaction, self.job_id, self.index, cells)
 
@@ -225,7 +239,8 @@ class RegionMenu(
 class RegionButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
 ):
-    """The other two ways: words, or a mask. The client's ``on_region`` does the work."""
+    """Opens the other two ways to choose a part: by words, or by a mask. The client's ``on_region`` does the
+    work."""
 
     def __init__(self, job_id: str, index: int) -> None:
         super().__init__(
@@ -239,16 +254,18 @@ class RegionButton(
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> RegionButton:
+        """Make the item of a message that may be older than this process."""
         return cls(match["job"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Hand the press to the client."""
         await interaction.client.on_region(interaction, self.job_id, self.index, ())
 
 
-class LeafButton(
+class FavouritesPageButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"
 ):
-    """Leafs through the presser's favourites. The cog Favourites does the work."""
+    """Turns the pages of the presser's favourites. The cog Favourites does the work."""
 
     def __init__(self, offset: int, side: str, *, disabled: bool = False) -> None:
         emoji = "◀️" if side == "l" else "▶️"
@@ -260,11 +277,13 @@ class LeafButton(
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> LeafButton:
+    ) -> FavouritesPageButton:
+        """Make the item of a message that may be older than this process."""
         return cls(int(match["offset"]), match["side"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await interaction.client.on_leaf(interaction, self.offset)
+        """Hand the press to the client."""
+        await interaction.client.on_favourites_page(interaction, self.offset)
 
 
 DYNAMIC_ITEMS = (
@@ -275,7 +294,7 @@ DYNAMIC_ITEMS = (
     SettingMenu,
     RegionMenu,
     RegionButton,
-    LeafButton,
+    FavouritesPageButton,
 )
 
 
@@ -286,6 +305,7 @@ def _chosen(interaction: discord.Interaction[Any]) -> Sequence[str]:
 
 
 def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:
+    """Return a view of ``items``. It works after a restart too: a press is found by its custom_id."""
     view = discord.ui.View(timeout=None)
     for item in items:
         view.add_item(item)
@@ -293,14 +313,14 @@ def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:
 
 
 def for_grid(job: Job, count: int) -> discord.ui.View:
-    """U and V for each picture, and re-roll."""
+    """Return U and V for each of ``count`` pictures, and re-roll."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary)
 
 
 def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
-    """What can be done with one picture of this size, in the order that fingers know from Midjourney."""
+    """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order."""
     side = max(picture.width, picture.height)
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
     zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
@@ -325,30 +345,34 @@ def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
 
 
 def for_captions(job: Job, count: int) -> discord.ui.View:
-    """1-4 open a modal with the caption, then "all" and again."""
+    """Return a number for each of ``count`` captions, which opens a window with it; again, and all at
+    once."""
     picks = [JobButton(job.id, "caption", i, row=0) for i in range(count)]
     return view_of(*picks, JobButton(job.id, "again", row=1), JobButton(job.id, "all", row=1))
 
 
 def for_shortened(job: Job, count: int) -> discord.ui.View:
-    """Each shorter prompt opens a modal with it; the weights of all words."""
+    """Return a number for each of ``count`` shorter prompts, which opens a window with it; the weights."""
     return view_of(
         *(JobButton(job.id, "short", i, row=0) for i in range(count)), JobButton(job.id, "weights", row=1)
     )
 
 
 def for_region(job: Job, index: int) -> discord.ui.View:
+    """Return what chooses a part of picture ``index`` (from 0)."""
     return view_of(RegionMenu(job.id, index), RegionButton(job.id, index))
 
 
 def for_draft(draft_id: str, count: int) -> discord.ui.View:
+    """Return yes and no to ``count`` jobs at once."""
     return view_of(DraftButton(draft_id, "yes", f"Yes, {count} jobs"), DraftButton(draft_id, "no"))
 
 
 def for_favourite(job_id: str, position: int, offset: int, count: int) -> discord.ui.View:
+    """Return the pages' arrows and the actions of one favourite. ``offset``: its place among ``count``."""
     return view_of(
-        LeafButton(max(0, offset - 1), "l", disabled=offset == 0),
-        LeafButton(offset + 1, "r", disabled=offset + 1 >= count),
+        FavouritesPageButton(max(0, offset - 1), "l", disabled=offset == 0),
+        FavouritesPageButton(offset + 1, "r", disabled=offset + 1 >= count),
         JobButton(job_id, "upscale", position, row=0),
         JobButton(job_id, "favourite", position, row=0),
         JobButton(job_id, "details", position, row=0),
@@ -356,15 +380,17 @@ def for_favourite(job_id: str, position: int, offset: int, count: int) -> discor
 
 
 def while_running(job: Job) -> discord.ui.View:
+    """Return the button that cancels the job."""
     return view_of(JobButton(job.id, "cancel"))
 
 
 def after_end(job: Job) -> discord.ui.View:
-    """Of a job that failed or was cancelled: try once more, the same."""
+    """Return the button that asks again for a job that failed or was cancelled."""
     return view_of(JobButton(job.id, "again"))
 
 
 def for_upload(sha256: str) -> discord.ui.View:
+    """Return what can be done with a picture sent in a direct message."""
     return view_of(
         *(UploadButton(sha256, action) for action in ("describe", "classify", "variation", "outpaint"))
     )

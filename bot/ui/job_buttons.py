@@ -276,5 +276,5 @@ def is_requester_of(message: discord.Message, user_id: int, guild_id: int | None
 
 
 def _name_of(action: str, index: int) -> str:
-    look = buttons.LOOKS[action]
+    look = buttons.BUTTONS[action]
     return look.label.format(n=index + 1) if look.label else {"again": "re-roll"}.get(action, f"pan {action}")

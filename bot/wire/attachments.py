@@ -96,7 +96,8 @@ class FindsJobs(Protocol):
 
     async def job_of_message(
         self, actor: Actor, message_id: int, action: Action
-    ) -> tuple[Job, int | None] | None: ...
+    ) -> tuple[Job, int | None] | None:
+        """See ``Studio.job_of_message``."""
 
 
 class Links:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import discord
 
 from bot.wire.directory import reader
-from core.job import Reply
+from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
-
-# Bytes, where Discord doesn't say: https://discord.com/developers/docs/reference#uploading-files
-DEFAULT_FILE_LIMIT = 10 * 2**20
 
 
 def actor_of(interaction: discord.Interaction) -> Actor:

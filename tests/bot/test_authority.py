@@ -7,7 +7,7 @@ from pathlib import Path
 import discord
 import pytest
 
-from bot.ui.buttons import LOOKS
+from bot.ui.buttons import BUTTONS
 from core.settings import ROOT
 from studio.asking.actions import RIGHTS
 from studio.authority import TABLE, Action, Actor, Authority, Place
@@ -28,7 +28,7 @@ def test_a_role_too_many_or_too_few_anywhere_in_the_table_is_caught() -> None:
 
 def test_every_action_has_a_row_and_every_button_an_action() -> None:
     assert set(TABLE) == set(Action)
-    assert set(LOOKS) - set(RIGHTS) == {
+    assert set(BUTTONS) - set(RIGHTS) == {
         "variation",
         "outpaint",
     }  # of a picture that was sent: there is no job yet

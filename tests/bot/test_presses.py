@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.ui.buttons import LOOKS
+from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
 from tests.bot.conftest import Studio, open_studio, png
 
@@ -538,4 +538,4 @@ async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:
 
 
 def test_every_button_has_a_look() -> None:
-    assert all(look.label or look.emoji for look in LOOKS.values())
+    assert all(look.label or look.emoji for look in BUTTONS.values())
