@@ -23,6 +23,8 @@ PICTURES = 4
 
 
 def main(folder: Path) -> None:
+    """Draw the requests that come on stdin, one JSON list a line, and answer each with the seconds it took.
+    folder: of the pictures."""
     torch.set_num_threads(1)
     model = image_model(DEMO, folder)
     pipe, side = model.pipeline(Mode.TEXT), model.card.native_size

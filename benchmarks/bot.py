@@ -23,6 +23,7 @@ class RealBot(BotProcess):
     """``async with RealBot(discord, folder, …)``; options are of ``benchmarks.launch``."""
 
     async def spawn(self, *options: str) -> None:
+        """Start the bot's process against the simulated Discord. options: of ``benchmarks.launch``."""
         (self.folder / "connections.json").unlink(missing_ok=True)
         command = (sys.executable, "-m", "benchmarks.launch", self.discord.url, *self.options, *options)
         with self.log_file.open("ab") as log:

@@ -38,6 +38,7 @@ VARIANTS = (
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["demo", "sd15"])
     parser.add_argument("--repeats", type=int, default=5)

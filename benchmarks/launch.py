@@ -27,6 +27,7 @@ GAP = 0.005  # seconds between two looks at the clock
 
 
 def main() -> int:
+    """Run the bot as the command line says, and return its exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--probe", type=Path, help="write each look's lateness there, ms, one a line")

@@ -35,6 +35,7 @@ class Goal:
     at_most: float | None = None
 
     def met(self, value: float) -> bool:
+        """Return whether ``value`` lies within the goal."""
         return (self.at_least is None or value >= self.at_least) and (
             self.at_most is None or value <= self.at_most
         )
@@ -56,10 +57,12 @@ class Figure:
 
     @property
     def median(self) -> float:
+        """The median of the values."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
+        """The least and the greatest value."""
         return min(self.values), max(self.values)
 
     @property
@@ -151,6 +154,7 @@ def interleaved(
 
 
 def cpu_ms(costs: Sequence[Cost]) -> tuple[float, ...]:
+    """Return the CPU time of each cost, in ms."""
     return tuple(1000 * cost.cpu for cost in costs)
 
 

@@ -8,165 +8,40 @@ and seeds are fixed.
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import random
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from core.requests import (
-    BlendRequest,
-    GenerateRequest,
-    ImagineRequest,
-    RegionRequest,
-    Request,
-    ShortenRequest,
-    UpscaleRequest,
+from benchmarks.demo_pack import (
+    ONE,
+    TWO,
+    alike,
+    ask,
+    blueness,
+    edge_width,
+    judge,
+    pack,
+    right,
+    scenes,
+    seam,
+    spread,
+    steps_between,
 )
-from demo.evaluate import SINGLE, held_out
-from demo.evaluate import prompt as worded
-from demo.judge import Judge
-from demo.training import MODELS
-from demo.world import COLOURS, OBJECTS, Scene
-from vision.capabilities import capability
-from vision.model_store import Models
-from vision.protocol import WorkerConfig
-from vision.reporter import Reporter
+from core.requests import BlendRequest, RegionRequest, ShortenRequest, UpscaleRequest
+from demo.world import COLOURS, OBJECTS
 from vision.startup import quiet_libraries
 
-ONE, TWO = "a" * 64, "b" * 64
 Row = tuple[str, list[float]]  # what, one value a sample
-
-
-class Pack:
-    """The demo models behind the worker's own code. house: words of a house style, which the pack has none
-    of."""
-
-    def __init__(self, house: str = "") -> None:
-        folder = MODELS / "stable-diffusion"
-        if house:
-            folder = Path(tempfile.mkdtemp()) / "styled"
-            shutil.copytree(MODELS / "stable-diffusion", folder)
-            card = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
-            (folder / "atelier.json").write_text(json.dumps({**card, "style": {"words": house}}))
-        specs = {"image": str(folder), "clip": str(MODELS / "clip"), "caption": str(MODELS / "captioner")}
-        self.models, self.reporter = (
-            Models(WorkerConfig("cpu", specs, tempfile.mkdtemp(), cpu_threads=1)),
-            Counter(),
-        )
-
-    def run(self, request: Request, images: Mapping[str, Image.Image] | None = None):
-        self.reporter.steps = 0
-        return capability(request.kind)(request, images or {}, self.models, self.reporter)
-
-    def draw(
-        self, request: GenerateRequest, images: Mapping[str, Image.Image] | None = None
-    ) -> list[Image.Image]:
-        return [
-            Image.open(io.BytesIO(picture.data)).convert("RGB")
-            for picture in self.run(request, images).pictures
-        ]
-
-    def see(self, images: list[Image.Image]) -> torch.Tensor:
-        """(N, D), unit length."""
-        return self.models.get("clip").embed_images(images).float()
-
-
-class Counter(Reporter):
-    steps = 0
-
-    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        self.steps += 1
-
-
-@cache
-def pack(house: str = "") -> Pack:
-    return Pack(house)
-
-
-@cache
-def judge() -> Judge:
-    return Judge()
-
-
-def scenes(n: int, name: str, kinds: dict[str, float] = SINGLE) -> list[tuple[Scene, str]]:
-    """Held-out scenes and what somebody would type for them."""
-    return [(scene, worded(scene, rng)) for scene, rng in held_out(n, kinds, name)]
-
-
-def ask(words: str, number: int, **more) -> ImagineRequest:
-    return ImagineRequest(prompt=words, seed=1000 + 10 * number, **more)
-
-
-# Measures
-
-
-def spread(images: list[Image.Image]) -> float:
-    """The mean CLIP distance (1 - cosine) of all pairs."""
-    seen = pack().see(images)
-    apart = 1 - seen @ seen.T
-    return float(apart.sum() / (len(images) * (len(images) - 1)))
-
-
-def alike(one: Image.Image, other: Image.Image) -> float:
-    """CLIP cosine."""
-    a, b = pack().see([one, other])
-    return float(a @ b)
-
-
-def steps_between(image: Image.Image) -> np.ndarray:
-    a = np.asarray(image.convert("L"), float)
-    return np.hypot(np.diff(a, axis=1)[:-1], np.diff(a, axis=0)[:, :-1])
-
-
-def edge_width(image: Image.Image) -> float:
-    """px: local contrast (25 px around) over the steepest 2 % of steps, the median. Narrow = sharp."""
-    steps, grey = steps_between(image), image.convert("L")
-    high, low = (
-        np.asarray(grey.filter(kind(25)), float)[:-1, :-1]
-        for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
-    )
-    edges = (steps >= np.quantile(steps, 0.98)) & (high - low > 40) & (steps > 0)
-    return float(np.median((high - low)[edges] / steps[edges])) if edges.any() else float("nan")
-
-
-def seam(image: Image.Image) -> float:
-    """The step across opposite edges, in mean steps between neighbours."""
-    a = np.asarray(image, float)
-    across = np.abs(a[0] - a[-1]).mean() + np.abs(a[:, 0] - a[:, -1]).mean()
-    return across / (np.abs(np.diff(a, axis=0)).mean() + np.abs(np.diff(a, axis=1)).mean())
-
-
-def blueness(image: Image.Image) -> float:
-    """0..255: how far blue is over the mean of red and green, the mean of all pixels."""
-    a = np.asarray(image, float)
-    return float((a[..., 2] - (a[..., 0] + a[..., 1]) / 2).clip(0).mean())
-
-
-def right(images: list[Image.Image], scene: Scene) -> float:
-    """The share of object, colour and background that is as asked."""
-    group = scene.groups[0]
-    seen = [
-        (v.found[0].object == group.object)
-        + (v.found[0].colour == group.colour)
-        + (v.background == scene.background)
-        for v in judge()(images)
-    ]
-    return sum(seen) / len(seen) / 3
 
 
 # Rows
 
 
 def seed(n: int) -> list[Row]:
-    """The same request twice, after another in between; and another seed."""
+    """Draw the same request twice, with another seed in between."""
     same, other = [], []
     for i, (_, words) in enumerate(scenes(n, "seed")):
         first = [p.data for p in pack().run(ask(words, i)).pictures]
@@ -178,6 +53,7 @@ def seed(n: int) -> list[Row]:
 
 
 def chaos(n: int) -> list[Row]:
+    """Measure how far the four pictures lie apart as ``--chaos`` rises, and what is still as asked."""
     rows: dict[str, list[float]] = {}
     for i, (scene, words) in enumerate(scenes(n, "chaos")):
         for value in (0, 25, 50, 100):
@@ -193,6 +69,7 @@ def chaos(n: int) -> list[Row]:
 
 
 def no_blue(n: int) -> list[Row]:
+    """Measure how blue pictures are plainly, with ``--no blue`` and with ``--no red``."""
     rows: dict[str, list[float]] = {}
     for i in range(n):
         words = f"a {OBJECTS[i % len(OBJECTS)]}"
@@ -205,6 +82,7 @@ def no_blue(n: int) -> list[Row]:
 
 
 def weights(n: int) -> list[Row]:
+    """Measure which of two parts is seen as their weights change."""
     rows: dict[str, list[float]] = {}
     chance = random.Random("weights")
     for i in range(n):
@@ -222,6 +100,7 @@ def weights(n: int) -> list[Row]:
 
 
 def tile(n: int) -> list[Row]:
+    """Measure the step across opposite edges with and without ``--tile``."""
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "tile")):
         for value in (False, True):
@@ -232,6 +111,7 @@ def tile(n: int) -> list[Row]:
 
 
 def image_weight(n: int) -> list[Row]:
+    """Measure how near pictures come to an image prompt as ``--iw`` rises."""
     rows: dict[str, list[float]] = {}
     pairs = scenes(2 * n, "image weight")
     for i in range(n):
@@ -249,6 +129,7 @@ def image_weight(n: int) -> list[Row]:
 
 
 def upscale(n: int) -> list[Row]:
+    """Measure how sharp and how near to the picture both ways of /upscale are, against bicubic."""
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "upscale")):
         (source,) = pack().draw(ask(words, i, num_images=1))
@@ -269,6 +150,7 @@ def upscale(n: int) -> list[Row]:
 
 
 def region(n: int) -> list[Row]:
+    """Measure what /region changes outside and inside of its box, and what is then seen."""
     outside, inside, asked, kept = [], [], [], []
     chance = random.Random("region")
     for i, (scene, words) in enumerate(scenes(n, "region", {"single": 1})):
@@ -299,6 +181,7 @@ def region(n: int) -> list[Row]:
 
 
 def stop(n: int) -> list[Row]:
+    """Count steps, and measure how steep pictures are, as ``--stop`` falls."""
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "stop")):
         for value in (100, 50, 20):
@@ -318,6 +201,7 @@ def stop(n: int) -> list[Row]:
 
 
 def stylize(n: int) -> list[Row]:
+    """Measure how often a house style is seen as ``--stylize`` rises, and with ``--raw``."""
     rows: dict[str, list[float]] = {}
     asked = {
         "0": {"stylize": 0},
@@ -345,6 +229,7 @@ def stylize(n: int) -> list[Row]:
 
 
 def weird_and_exp(n: int) -> list[Row]:
+    """Measure how far ``--weird`` and ``--exp`` lead from the usual."""
     rows: dict[str, list[float]] = {}
     for i, (scene, words) in enumerate(scenes(n, "weird")):
         plain = pack().draw(ask(words, i))
@@ -363,6 +248,7 @@ def weird_and_exp(n: int) -> list[Row]:
 
 
 def hd(n: int) -> list[Row]:
+    """Measure how sharp ``--hd`` is against bicubic, and how near to the plain picture."""
     rows: dict[str, list[float]] = {}
     for i, (_, words) in enumerate(scenes(n, "hd")):
         (plain,), (large,) = (pack().draw(ask(words, i, num_images=1, hd=value)) for value in (False, True))
@@ -375,6 +261,7 @@ def hd(n: int) -> list[Row]:
 
 
 def blend(n: int) -> list[Row]:
+    """Measure how near blended pictures are to each of the two given."""
     rows: dict[str, list[float]] = {}
     pairs = scenes(2 * n, "blend", {"large": 1})
     for i in range(n):
@@ -392,6 +279,7 @@ def blend(n: int) -> list[Row]:
 
 
 def shorten(n: int) -> list[Row]:
+    """Measure how often words that mean something outweigh fillers."""
     fillers, told = ("cinematic", "detailed", "8k", "photo", "of", "highly", "artistic", "35mm"), []
     for scene, _ in scenes(n, "shorten"):
         group = scene.groups[0]
@@ -430,13 +318,14 @@ ROWS: dict[str, Callable[[int], list[Row]]] = {
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """95 % of the mean, by 2,000 bootstrap samples."""
+    """Return the 95 % interval of the mean, by 2,000 bootstrap samples."""
     chance, a = np.random.default_rng(0), np.array([value for value in values if value == value])
     means = a[chance.integers(0, len(a), (2000, len(a)))].mean(1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def main() -> None:
+    """Run the rows that the command line names, and print a table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.parameters", description=__doc__.partition("\n")[0]
     )

@@ -55,6 +55,7 @@ def entry(
 
 
 def load(path: Path) -> dict[str, Any]:
+    """Return the rows kept in a JSON file; {} when there is none."""
     return json.loads(path.read_text()) if path.is_file() else {}
 
 

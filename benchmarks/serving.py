@@ -36,9 +36,11 @@ class Clock:
         self._timer, self._began, self._skipped = timer, timer(), 0.0
 
     def now(self) -> float:
+        """Return the seconds since the clock was made, plus what was skipped."""
         return self._timer() - self._began + self._skipped
 
     def wait_until(self, moment: float) -> None:
+        """Skip to ``moment``, if it is still to come."""
         self._skipped += max(0.0, moment - self.now())
 
     @property
@@ -59,6 +61,7 @@ class Served:
 
     @property
     def latency(self) -> float:
+        """Seconds from when it came to its picture."""
         return self.finished - self.ask.at
 
     @property
@@ -75,9 +78,11 @@ class Run:
     busy: float
 
     def mean(self, of: Callable[[Served], float], only: Callable[[Ask], bool] = lambda ask: True) -> float:
+        """Return the mean of a measure over the jobs that ``only`` takes."""
         return statistics.mean(of(one) for one in self.served if only(one.ask))
 
     def p95(self, of: Callable[[Served], float]) -> float:
+        """Return the 95th percentile of a measure."""
         return quantile([of(one) for one in self.served], 0.95)
 
 

@@ -41,6 +41,7 @@ class Mix:
 
     @property
     def mean_steps(self) -> float:
+        """The mean number of steps of a job."""
         return sum(n * weight for n, weight in self.steps) / sum(weight for _, weight in self.steps)
 
 

@@ -27,10 +27,12 @@ class Life(Reporter):
         self.error: BaseException | None = None
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        """Count the step and tell the engine how many are left."""
         self.steps += 1
         self.fiber.step, self.fiber.total = step, total
 
     def check(self) -> None:
+        """Raise JobCancelled once ``last`` steps are done."""
         if self.last is not None and self.steps >= self.last:
             raise JobCancelled("trace")
 

@@ -54,13 +54,15 @@ class Options:
 
 
 class Row(NamedTuple):
+    """One row of the benchmark: what it is called, what it is measured against, and how."""
+
     title: str
     against: str
     measure: Callable[[Options], Result]
 
 
 def row(name: str) -> Row:
-    """KeyError for an unknown one."""
+    """Return the row called ``name``. Raises KeyError for an unknown one."""
     if name not in ROWS:
         raise KeyError(name)
     module: Any = importlib.import_module(f"benchmarks.rows.{name}")

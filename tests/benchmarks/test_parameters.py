@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import parameters
-from benchmarks.parameters import ONE, Pack, ask, blueness, edge_width, judge, pack, scenes, seam, spread
+from benchmarks.demo_pack import ONE, Pack, ask, blueness, edge_width, judge, pack, scenes, seam, spread
 from core.requests import UpscaleRequest
 
 
