@@ -16,14 +16,18 @@ FILES = {
 from dataclasses import dataclass
 from typing import ClassVar
 
+from core.grammar.references import Picture
+from core.parameters import param
 from core.requests.pictures import GenerateRequest
 
 
 @dataclass(frozen=True, kw_only=True)
 class MirrorRequest(GenerateRequest):
-    """A picture of ``prompt``, turned around."""
+    """Draw ``prompt`` as it is seen in ``glass``, with ``motto`` on the frame."""
 
     kind: ClassVar[str] = "mirror"
+    glass: str | None = param(None, value=Picture(), moderated=False)
+    motto: str = ""
 ''',
     "vision/capabilities/mirror.py": '''"""The toy in the worker."""
 
@@ -33,7 +37,7 @@ from core.events import Output
 def run(request, images, models, reporter):
     """See vision.capabilities."""
     reporter.step(1, 1)
-    return Output(parameters={"prompt": request.prompt[::-1]})
+    return Output(parameters={"prompt": request.prompt[::-1], "size": images[request.glass].size})
 ''',
     "bot/cogs/mirror.py": '''"""/mirror: the toy in Discord."""
 
@@ -42,8 +46,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.wire.interactions import actor_of
 from core.requests.mirror import MirrorRequest
-from studio.asking.actions import Ask
+from studio.asking.new_job import NewJob
 
 
 class Mirror(commands.Cog):
@@ -51,33 +56,62 @@ class Mirror(commands.Cog):
         self.bot = bot
 
     @app_commands.command(description="A picture, turned around")
-    async def mirror(self, interaction: discord.Interaction, prompt: str) -> None:
-        async def build() -> Ask:
-            return Ask(MirrorRequest(prompt=prompt, num_images=1))
+    async def mirror(
+        self, interaction: discord.Interaction, prompt: str, glass: discord.Attachment, motto: str = ""
+    ) -> None:
+        async def build() -> NewJob:
+            source = await self.bot.asking.picture(actor_of(interaction), glass, None)
+            return NewJob(MirrorRequest(prompt=prompt, glass=source.sha256, motto=motto, num_images=1))
 
-        await self.bot.ask(interaction, build)
+        await self.bot.answers.ask(interaction, build)
 
 
 async def setup(bot: Atelier) -> None:
     await bot.add_cog(Mirror(bot))
 ''',
-    "tests/bot/test_mirror.py": '''"""The toy from the command to the message, and in the worker."""
+    "tests/bot/test_mirror.py": '''"""The toy in Discord, in the worker, and before those who guard words and pictures."""
 
+from PIL import Image
+
+from core.requests import from_json, to_json
 from core.requests.mirror import MirrorRequest
-from tests.bot.conftest import Studio
+from studio.moderation.rules import texts_of
+from tests.bot.conftest import Studio, open_studio
 from vision.capabilities import capability
 from vision.reporter import Reporter
 
+GLASS = "a" * 64
+REQUEST = MirrorRequest(prompt="abc", motto="know thyself", glass=GLASS)
 
-async def test_a_member_asks_and_gets_a_picture(studio: Studio) -> None:
-    await studio.alice.slash(studio.channel, "mirror", prompt="a red house")
+
+async def test_a_member_asks_and_gets_a_picture_and_can_delete_it_all(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "mirror", prompt="a red house", glass=picture)
     job, _ = await studio.built.queue.job_of_message(studio.last().id)
     assert isinstance(job.request, MirrorRequest) and studio.last().attachments
+    assert studio.built.files.exists(job.request.glass)
+    await studio.built.privacy.delete(studio.alice.id)
+    assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
+    assert not studio.built.files.exists(job.request.glass)
 
 
-def test_the_worker_finds_it() -> None:
-    output = capability("mirror")(MirrorRequest(prompt="abc"), {}, None, Reporter())
-    assert output.parameters == {"prompt": "cba"}
+async def test_words_of_a_field_that_only_the_toy_has_are_moderated(tmp_path, picture) -> None:
+    async with open_studio(tmp_path, MODERATION="standard") as strict:
+        words = {"prompt": "a house", "motto": "a nude"}
+        result = await strict.alice.slash(strict.channel, "mirror", glass=picture, **words)
+        assert "sexual content" in [m.content for m in result.followups if m.ephemeral][-1]
+        assert strict.channel.history() == []
+
+
+def test_guards_see_its_words_and_its_pictures() -> None:
+    assert {"abc", "know thyself"} <= set(texts_of(REQUEST)) and GLASS not in texts_of(REQUEST)
+    assert REQUEST.pictures == (GLASS,)
+
+
+def test_it_is_stored_as_json_and_the_worker_finds_it() -> None:
+    request = from_json("mirror", to_json(REQUEST))
+    assert request == REQUEST
+    output = capability("mirror")(request, {GLASS: Image.new("RGB", (3, 2))}, None, Reporter())
+    assert output.parameters == {"prompt": "cba", "size": (3, 2)}
 ''',
 }
 LINES = {  # file → before what, the line, and the import that it needs
@@ -130,4 +164,4 @@ def test_a_new_capability_is_a_file_in_each_folder_and_a_line_in_two_tuples(tmp_
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "4 passed" in run.stdout
+    assert "6 passed" in run.stdout
