@@ -69,7 +69,7 @@ class Mirror(commands.Cog):
 async def setup(bot: Atelier) -> None:
     await bot.add_cog(Mirror(bot))
 ''',
-    "tests/bot/test_mirror.py": '''"""The toy in Discord, in the worker, and before those who guard words and pictures."""
+    "tests/bot/test_mirror.py": '''"""The toy in Discord, in the worker, and before those who guard."""
 
 from PIL import Image
 
