@@ -3,7 +3,6 @@ server."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from typing import Any
 
 import discord
 import pytest
-from PIL import Image
 from simcord import Env
 
 from bot.client import Atelier
@@ -26,6 +24,7 @@ from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application
 from studio.services import Services
+from tests.studio.conftest import png
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
@@ -132,14 +131,6 @@ async def open_studio(
 async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
     async with open_studio(tmp_path) as opened:
         yield opened
-
-
-def png(
-    width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 40, 40), form: str = "PNG"
-) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(out, form)
-    return out.getvalue()
 
 
 @pytest.fixture

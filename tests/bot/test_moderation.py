@@ -1,161 +1,11 @@
 """What may be asked for and shown: the rules themselves, then as members and managers meet them."""
 
 import asyncio
-import json
-import sys
 
 import pytest
 
-from core.settings import DEMO
-from studio.authority import Place
-from studio.moderation import terms
-from studio.moderation.classifier import PictureCheck, Unchecked
-from studio.moderation.lookalikes import Terms, check_pattern, read
-from studio.moderation.rules import ModerationSettings, Rule, Visibility, judge
-from tests.bot.conftest import Studio, open_studio, png
-
-SPELLINGS = (
-    "nude",
-    "NUDE",
-    "n u d e",
-    "n.u.d.e",
-    "n-u-d-e",
-    "nu_de",
-    "nuuuude",
-    "nnuuddee",
-    "nüdé",
-    "пude",
-    "ｎｕｄｅ",
-    "𝓃𝓊𝒹ℯ",
-    "ⓝⓤⓓⓔ",
-    "🅝🅤🅓🅔",
-    "nud3",
-    "nu\u200bde",
-    "n\u202eude",
-    "ɴᴜᴅᴇ",
-    "n\u0336u\u0336d\u0336e\u0336",
-    "🇳🇺🇩🇪",
-)
-HARMLESS = (
-    "cocktail party",
-    "a cockatoo",
-    "chicken breast on a plate",
-    "Sussex",
-    "an assassin",
-    "a grape vineyard",
-    "Scunthorpe steelworks",
-    "class photo",
-    "a document",
-    "cumulus clouds",
-    "an analysis",
-    "peacock",
-    "therapist",
-    "Essex church",
-    "a shitake mushroom",
-    "titanium",
-    "a kind old man",
-    "dickens street",
-    "a canal in Amsterdam",
-    "denuded hills",
-    "the seventh seal",
-    "bass guitar, a minor key",
-)
-CHILDREN_AT_PLAY = (
-    "a child in the snow",
-    "kids building a sandcastle in swimsuits",
-    "portrait of a 12 year old boy with his dog",
-    "a teen at a skate park",
-    "a baby in a cradle",
-    "Mädchen im Schnee",
-    "une fillette et son chat",
-    "мальчик и собака",
-    "a newborn elephant",
-)
-# Markers that the rule is made of; no text of the kind that it is there for
-OVER_THE_LINE = (
-    "child nude",
-    "nude 12 year old",
-    "12yo nsfw",
-    "n u d e little girl",
-    "aged 9, naked",
-    "loli",
-    "l0li",
-    "a naked chìld",
-    "schoolgirl lingerie",
-    "ロリ",
-    "nude\nteen",
-    "twelve-year-old topless",
-    "nackt, ein Kind",
-    "голая девочка",
-    "nude, 15 y/o",
-    "childporn",
-)
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_word_is_found_however_it_is_spelt(spelling: str) -> None:
-    assert terms.EXPLICIT.found_in(read(f"a {spelling} on a hill"))
-    assert judge(f"a {spelling} on a hill", "standard", (), False) is Rule.EXPLICIT
-
-
-@pytest.mark.parametrize("text", [*HARMLESS, *CHILDREN_AT_PLAY])
-def test_harmless_words_are_let_through_at_every_level(text: str) -> None:
-    assert judge(text, "strict", (), False) is None
-
-
-def test_every_prompt_of_the_demo_is_let_through() -> None:
-    prompts = json.loads((DEMO / "examples.json").read_text(encoding="utf-8"))["prompts"]
-    assert [p for p in prompts if judge(p, "strict", (), False)] == []
-
-
-@pytest.mark.parametrize("text", OVER_THE_LINE)
-@pytest.mark.parametrize("level", ["off", "standard", "strict"])
-def test_the_rule_about_minors_holds_at_every_level_and_everywhere(text: str, level: str) -> None:
-    assert judge(text, level, (), True) is Rule.MINORS
-
-
-def test_words_to_be_avoided_ask_for_nothing() -> None:
-    from core.requests import ImagineRequest
-    from studio.moderation.rules import texts_of
-
-    request = ImagineRequest(
-        prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
-    )
-    assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
-
-
-def test_the_levels() -> None:
-    assert judge("a nude", "off", (), False) is None
-    assert judge("a nude", "standard", (), True) is None
-    assert judge("a nude", "strict", (), True) is Rule.EXPLICIT
-    assert (
-        judge("a gory scene", "standard", (), False) is None
-        and judge("a gory scene", "strict", (), False) is Rule.GORE
-    )
-    assert (
-        judge("a clown", "standard", ("clown",), True) is Rule.WORDS
-        and judge("a clown", "off", ("clown",), True) is None
-    )
-
-
-def test_a_pattern_matches_words_only_and_stays_linear() -> None:
-    assert Terms(["knif*"]).found_in(read("two kn1fes")) and not Terms(["knif*"]).found_in(read("pen"))
-    assert Terms(["*craft*"]).found_in(read("witchcrafts")) and Terms(["bad idea"]).found_in(
-        read("a b4d  1dea")
-    )
-    for wrong in ("***", "a", "x" * 61, "a*b*c*d*e", "123", ""):
-        with pytest.raises(ValueError):
-            check_pattern(wrong)
-    Terms([check_pattern("a*a*a*b")]).found_in(read("a" * 4000))
-
-
-def test_reading_a_long_text_takes_little_time() -> None:
-    import time
-
-    began = time.process_time()
-    judge("n u d " * 600, "strict", ("knif*",), False)
-    assert time.process_time() - began < 0.5
-
+from studio.moderation.classifier import Unchecked
+from tests.bot.conftest import Studio, open_studio
 
 # As members meet it
 
@@ -409,29 +259,6 @@ async def test_a_manager_can_try_a_text(strict: Studio) -> None:
     assert "Here: sexual content. In an age-restricted channel: let through." in told.followups[-1].content
 
 
-# The classifier itself
-
-
-async def test_the_classifier_that_is_installed_judges_pictures() -> None:
-    check = PictureCheck()
-    try:
-        assert 0 <= await check.score(png(300, 200)) < 0.5
-        with pytest.raises(Unchecked):
-            await check.score(b"no picture")
-        assert 0 <= await check.score(png(300, 200, form="WEBP")) < 0.5
-    finally:
-        await check.close()
-
-
-async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each_picture() -> None:
-    check = PictureCheck()
-    check._command = (sys.executable, "-c", "raise SystemExit(1)")
-    for _ in range(3):
-        with pytest.raises(Unchecked):
-            await check.score(png())
-    await check.close()
-
-
 async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(strict: Studio) -> None:
     judge = strict.built.moderator._check
     await strict.alice.slash(strict.channel, "shorten", prompt="a long prompt about a red house in the snow")
@@ -439,23 +266,3 @@ async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(stri
     assert judge.called == [], "nothing is judged there"
     await strict.alice.slash(strict.channel, "imagine", prompt="a red house")
     assert judge.called[0] == "get ready" and "score" in judge.called
-
-
-async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None:
-    check = PictureCheck()
-    try:
-        check.get_ready()
-        check.get_ready()
-        await check._starting
-        process = check._process
-        assert process is not None and process.returncode is None
-        check.get_ready()
-        assert 0 <= await check.score(png(300, 200)) < 0.5 and check._process is process
-    finally:
-        await check.close()
-    assert process.returncode is not None
-
-
-def test_the_treatments_are_what_the_settings_name() -> None:
-    assert {t.value for t in Visibility} == {"show", "spoiler", "block"}
-    assert ModerationSettings().level == "standard" and Place(1, 2) == Place(1, 2)

@@ -5,8 +5,6 @@ import io
 import pytest
 from PIL import Image
 
-from core.errors import UserError
-from studio.asking.actions import Source, aspect_sides, direction_sides, zoom_sides
 from tests.bot.conftest import Studio, png
 
 
@@ -47,13 +45,3 @@ async def test_a_shape_the_picture_has_already_is_told(studio: Studio) -> None:
 async def test_a_canvas_that_is_too_large_is_told(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "outpaint", image=("a.png", png(1500, 1500)), zoom="2")
     assert "3000×3000" in result.followups[-1].content and "2048" in result.followups[-1].content
-
-
-def test_sides_add_up_to_the_asked_canvas() -> None:
-    source = Source("0" * 64, 101, 53)
-    sides = zoom_sides(source, 1.5)
-    assert (sides["left"] + sides["right"], sides["top"] + sides["bottom"]) == (50, 26)
-    assert direction_sides(source, "up") == {"top": 26}
-    assert aspect_sides(Source("0" * 64, 100, 100), (16, 9)) == {"left": 39, "right": 39}
-    with pytest.raises(UserError):
-        aspect_sides(Source("0" * 64, 160, 90), (16, 9))

@@ -10,7 +10,7 @@ import sys
 PROOFS = {  # module → arguments of the short form
     "tests.security.pictures": ("--count", "5000", "--whole", "20"),
     "tests.security.metadata": ("--count", "200"),
-    "tests.bot.authority_cells": (),
+    "tests.studio.authority_cells": (),
     "tests.security.words": ("--count", "20000"),
     "tests.security.guided": ("--seconds", "15"),
     "tests.security.weights": (),

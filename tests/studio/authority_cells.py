@@ -1,7 +1,7 @@
 """Every cell of who may do what, walked against rules that were written down apart from the table.
 
-``python -m tests.bot.authority_cells`` prints the number of cells, of escalations, and how many seeded bugs
-the walk catches.
+``python -m tests.studio.authority_cells`` prints the number of cells, of escalations, and how many seeded
+bugs the walk catches.
 """
 
 from __future__ import annotations

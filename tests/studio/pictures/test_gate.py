@@ -15,7 +15,7 @@ from studio.pictures.intake import child_environment
 from tests.security import hostile, pictures
 
 SHUT = (
-    "from bot import confine, picture_gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut ="
+    "from studio.pictures import confine, gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut ="
     " confine.shut_in();"
 )
 DEEDS = {

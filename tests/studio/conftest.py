@@ -1,0 +1,102 @@
+"""A studio without any door: services with an executor that draws at once, and people as actors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.requests import REQUESTS, GenerateRequest, from_json
+from core.settings import load
+from host.opening import services
+from jobs.executor import Outcome, Report
+from jobs.views import Result
+from studio.actor import Actor
+from studio.asking.prompts import jobs_of
+from studio.authority import Action
+from studio.services import Services
+from studio.studio import Studio
+from tests.jobs.fake_worker import output_of, picture_of
+from tests.jobs.hand_executor import HandExecutor
+from vision.protocol import Done, Run, Step
+
+SIDE = 64  # px of what the executor draws
+KINDS = frozenset(cls.kind for cls in REQUESTS)
+ALICE, BOB = Actor(1, 10, 100), Actor(2, 10, 100)  # members in the same channel
+MIRA = Actor(3, 10, 100, manages=True)
+
+
+class AtOnce(HandExecutor):
+    """An executor that takes two steps for each job and then has drawn it."""
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        self.started.append(run.job_id)
+        for step in (1, 2):
+            report(Step(run.job_id, step, 2))
+        request = from_json(run.kind, run.request)
+        output = output_of(request)
+        if isinstance(request, GenerateRequest):
+            seeds = range(request.seed, request.seed + request.num_images)
+            output = replace(output, pictures=tuple(picture_of(seed, SIDE) for seed in seeds))
+        return Done(run.job_id, output)
+
+
+@dataclass
+class Opened:
+    """An open studio and its services."""
+
+    studio: Studio
+    services: Services
+
+    async def drawn(self, actor: Actor, text: str = "a red house") -> Result:
+        """What an /imagine of the actor's made."""
+        chosen = await self.studio.own.preferences(actor)
+        [new] = jobs_of(await self.studio.read(actor, text, chosen), {})
+        job = (await self.studio.submit(actor, new)).job
+        async for _ in await self.studio.watch(actor, job.id):
+            pass
+        return await self.studio.result(actor, job.id, Action.SHOW)
+
+
+@asynccontextmanager
+async def open_studio(folder: Path, **settings: str) -> AsyncIterator[Opened]:
+    """Open a studio in ``folder``. Moderation is off unless ``settings`` say otherwise."""
+    common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0", "MODERATION": "off"}
+    loaded = load({**common, **settings}, folder / "none.env")
+    async with services(loaded, executor=AtOnce()) as built:
+        yield Opened(Studio(built, KINDS), built)
+
+
+@pytest.fixture
+async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
+    async with open_studio(tmp_path) as found:
+        yield found
+
+
+def png(
+    width: int = 64, height: int = 48, colour: tuple[int, int, int] = (200, 40, 40), form: str = "PNG"
+) -> bytes:
+    """An encoded picture of one colour."""
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, form)
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that somebody gives."""
+
+    data: bytes
+    name: str = "photo.png"
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def read(self) -> bytes:
+        return self.data

@@ -1,0 +1,154 @@
+"""The rules on words, whoever asks and wherever."""
+
+import json
+import time
+
+import pytest
+
+from core.requests import ImagineRequest
+from core.settings import DEMO
+from studio.moderation import terms
+from studio.moderation.lookalikes import Terms, check_pattern, read
+from studio.moderation.rules import ModerationSettings, Rule, Visibility, judge, texts_of
+
+SPELLINGS = (
+    "nude",
+    "NUDE",
+    "n u d e",
+    "n.u.d.e",
+    "n-u-d-e",
+    "nu_de",
+    "nuuuude",
+    "nnuuddee",
+    "nüdé",
+    "пude",
+    "ｎｕｄｅ",
+    "𝓃𝓊𝒹ℯ",
+    "ⓝⓤⓓⓔ",
+    "🅝🅤🅓🅔",
+    "nud3",
+    "nu\u200bde",
+    "n\u202eude",
+    "ɴᴜᴅᴇ",
+    "n\u0336u\u0336d\u0336e\u0336",
+    "🇳🇺🇩🇪",
+)
+HARMLESS = (
+    "cocktail party",
+    "a cockatoo",
+    "chicken breast on a plate",
+    "Sussex",
+    "an assassin",
+    "a grape vineyard",
+    "Scunthorpe steelworks",
+    "class photo",
+    "a document",
+    "cumulus clouds",
+    "an analysis",
+    "peacock",
+    "therapist",
+    "Essex church",
+    "a shitake mushroom",
+    "titanium",
+    "a kind old man",
+    "dickens street",
+    "a canal in Amsterdam",
+    "denuded hills",
+    "the seventh seal",
+    "bass guitar, a minor key",
+)
+CHILDREN_AT_PLAY = (
+    "a child in the snow",
+    "kids building a sandcastle in swimsuits",
+    "portrait of a 12 year old boy with his dog",
+    "a teen at a skate park",
+    "a baby in a cradle",
+    "Mädchen im Schnee",
+    "une fillette et son chat",
+    "мальчик и собака",
+    "a newborn elephant",
+)
+# Markers that the rule is made of; no text of the kind that it is there for
+OVER_THE_LINE = (
+    "child nude",
+    "nude 12 year old",
+    "12yo nsfw",
+    "n u d e little girl",
+    "aged 9, naked",
+    "loli",
+    "l0li",
+    "a naked chìld",
+    "schoolgirl lingerie",
+    "ロリ",
+    "nude\nteen",
+    "twelve-year-old topless",
+    "nackt, ein Kind",
+    "голая девочка",
+    "nude, 15 y/o",
+    "childporn",
+)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_word_is_found_however_it_is_spelt(spelling: str) -> None:
+    assert terms.EXPLICIT.found_in(read(f"a {spelling} on a hill"))
+    assert judge(f"a {spelling} on a hill", "standard", (), False) is Rule.EXPLICIT
+
+
+@pytest.mark.parametrize("text", [*HARMLESS, *CHILDREN_AT_PLAY])
+def test_harmless_words_are_let_through_at_every_level(text: str) -> None:
+    assert judge(text, "strict", (), False) is None
+
+
+def test_every_prompt_of_the_demo_is_let_through() -> None:
+    prompts = json.loads((DEMO / "examples.json").read_text(encoding="utf-8"))["prompts"]
+    assert [p for p in prompts if judge(p, "strict", (), False)] == []
+
+
+@pytest.mark.parametrize("text", OVER_THE_LINE)
+@pytest.mark.parametrize("level", ["off", "standard", "strict"])
+def test_the_rule_about_minors_holds_at_every_level_and_everywhere(text: str, level: str) -> None:
+    assert judge(text, level, (), True) is Rule.MINORS
+
+
+def test_words_to_be_avoided_ask_for_nothing() -> None:
+    request = ImagineRequest(
+        prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
+    )
+    assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
+
+
+def test_the_levels() -> None:
+    assert judge("a nude", "off", (), False) is None
+    assert judge("a nude", "standard", (), True) is None
+    assert judge("a nude", "strict", (), True) is Rule.EXPLICIT
+    assert (
+        judge("a gory scene", "standard", (), False) is None
+        and judge("a gory scene", "strict", (), False) is Rule.GORE
+    )
+    assert (
+        judge("a clown", "standard", ("clown",), True) is Rule.WORDS
+        and judge("a clown", "off", ("clown",), True) is None
+    )
+
+
+def test_a_pattern_matches_words_only_and_stays_linear() -> None:
+    assert Terms(["knif*"]).found_in(read("two kn1fes")) and not Terms(["knif*"]).found_in(read("pen"))
+    assert Terms(["*craft*"]).found_in(read("witchcrafts")) and Terms(["bad idea"]).found_in(
+        read("a b4d  1dea")
+    )
+    for wrong in ("***", "a", "x" * 61, "a*b*c*d*e", "123", ""):
+        with pytest.raises(ValueError):
+            check_pattern(wrong)
+    Terms([check_pattern("a*a*a*b")]).found_in(read("a" * 4000))
+
+
+def test_reading_a_long_text_takes_little_time() -> None:
+    began = time.process_time()
+    judge("n u d " * 600, "strict", ("knif*",), False)
+    assert time.process_time() - began < 0.5
+
+
+def test_the_visibilities_are_what_the_settings_name() -> None:
+    assert {v.value for v in Visibility} == {"show", "spoiler", "block"}
+    assert ModerationSettings().level == "standard"

@@ -1,0 +1,41 @@
+"""Who may do what: every cell of the table against rules written apart from it."""
+
+from studio.actor import Actor, Place
+from studio.authority import Action, Authority
+from tests.studio import authority_cells
+
+
+def test_no_cell_grants_or_refuses_against_the_rules() -> None:
+    count, escalations, refusals = authority_cells.walk()
+    assert count >= 5_000
+    assert escalations == [] and refusals == []
+
+
+def test_a_role_too_many_or_too_few_anywhere_in_the_table_is_caught() -> None:
+    count, missed = authority_cells.caught()
+    assert count > 200 and missed == []
+
+
+def test_the_host_ends_jobs_but_sees_no_more_than_others() -> None:
+    private = authority_cells.subjects()[4].job
+    host = Authority(authority_cells.Servers(), {authority_cells.HOST})
+    actor = Actor(authority_cells.HOST, authority_cells.HERE, authority_cells.STUDIO, manages=True)
+    assert private.origin.private
+    assert host.allows(actor, Action.CANCEL, private) and not host.allows(actor, Action.SHOW, private)
+
+
+def test_a_channel_that_somebody_cannot_read_is_none_of_their_business() -> None:
+    staff = authority_cells.subjects()[7].job
+    member = Actor(authority_cells.OTHER, authority_cells.HERE, authority_cells.STUDIO, reads=lambda c: False)
+    rights = Authority(authority_cells.Servers(), {authority_cells.HOST})
+    assert not rights.allows(member, Action.USE, staff)
+    assert rights.allows(member, Action.USE, staff, [Place(authority_cells.HERE, authority_cells.STUDIO)])
+
+
+def test_nobody_sees_channel_0_which_is_no_place() -> None:
+    by_the_web = Actor(2, None, 0)
+    assert not by_the_web.sees(Place(None, 0)) and not Actor(2, 10, 0).sees(Place(10, 0))
+    assert Actor(2, None, 5).sees(Place(None, 5))
+    asked = authority_cells.subjects()[0].job
+    rights = Authority(authority_cells.Servers(), {authority_cells.HOST})
+    assert not rights.allows(by_the_web, Action.SHOW, asked, [Place(None, 0)])

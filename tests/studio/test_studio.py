@@ -1,0 +1,258 @@
+"""The studio by itself, as any door uses it: what is asked, seen, kept and ended, and who may."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import ImageError, NotAllowedError, PromptError, UserError
+from core.events import Progress, Rendered
+from core.job import Surface
+from core.requests import DescribeRequest, UpscaleRequest, VariationRequest
+from core.settings import ROOT
+from studio.actor import Actor
+from studio.asking.prompts import attached
+from studio.asking.regions import Regions
+from studio.authority import Action
+from studio.moderation.rules import Visibility
+from studio.own import Own
+from studio.server import Server
+from studio.studio import Studio
+from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
+
+ABROAD = Actor(2, 20, 200)
+LIMIT = 10 * 2**20
+
+
+async def test_an_imagine_is_watched_to_its_picture(opened: Opened) -> None:
+    studio = opened.studio
+    chosen = await studio.own.preferences(ALICE)
+    [prompt] = await studio.read(ALICE, "a red house --seed 7", chosen)
+    submitted = await studio.submit(ALICE, await studio.imagine(ALICE, prompt))
+    events = [event async for event in await studio.watch(ALICE, submitted.job.id)]
+    assert isinstance(events[-1], Rendered) and any(isinstance(event, Progress) for event in events)
+    shown = await studio.picture(ALICE, submitted.job.id, 0, LIMIT)
+    assert shown.data is not None and b"trainedAlgorithmicMedia" in shown.data
+    assert shown.media_type == "image/png" and shown.visibility is Visibility.SHOW
+
+
+async def test_nothing_of_a_private_job_is_anybody_elses(opened: Opened) -> None:
+    studio = opened.studio
+    job = (await opened.drawn(ALICE, "a boat --stealth")).job
+    assert job.origin.private
+    for tried in (
+        studio.picture(BOB, job.id, 0, LIMIT),
+        studio.result(BOB, job.id, Action.SHOW),
+        studio.watch(BOB, job.id),
+        studio.from_button(BOB, job.id, "vary", 0),
+        studio.picture_of(BOB, job.id, 0, Action.UPSCALE),
+        studio.source(BOB, None, f"{job.id} 1"),
+        studio.take(BOB, f"{job.id} 1"),
+        studio.numbered(BOB, job.id, 0),
+        studio.cancel(BOB, job.id),
+        studio.own.toggle_favourite(BOB, job.id, 0),
+        studio.regions.ask(BOB, job.id, 0, png()),
+    ):
+        with pytest.raises(NotAllowedError):
+            await tried
+
+
+async def test_a_job_of_another_server_is_out_of_sight(opened: Opened) -> None:
+    job = (await opened.drawn(ALICE)).job
+    with pytest.raises(NotAllowedError):
+        await opened.studio.picture(ABROAD, job.id, 0, LIMIT)
+    assert (await opened.studio.picture(BOB, job.id, 0, LIMIT)).data
+
+
+async def test_a_banned_member_asks_for_nothing_and_ends_what_is_theirs(opened: Opened) -> None:
+    studio = opened.studio
+    job = (await opened.drawn(BOB)).job
+    await studio.server.ban(MIRA, BOB.user_id)
+    for tried in (
+        studio.take(BOB, Sent(png())),
+        studio.upload(BOB, Sent(png())),
+        studio.from_button(BOB, job.id, "vary", 0),
+        studio.own.change(BOB, remix=True),
+        opened.drawn(BOB),
+    ):
+        with pytest.raises(NotAllowedError):
+            await tried
+    assert (await studio.cancel(BOB, job.id))[1] is False  # allowed, and over already
+    assert (await studio.own.holdings(BOB)).jobs == 1
+
+
+async def test_a_button_makes_what_it_says(opened: Opened) -> None:
+    studio = opened.studio
+    result = await opened.drawn(ALICE, "a red house --seed 7")
+    job = result.job
+    vary = await studio.from_button(BOB, job.id, "vary", 1)
+    assert isinstance(vary.request, VariationRequest) and vary.parent == (job.id, 1)
+    assert vary.request.image == result.pictures[1].sha256 and vary.request.seed == 7 + 1 + 4
+    await studio.submit(BOB, vary)
+    assert (await studio.from_button(BOB, job.id, "vary", 1)).request.seed == 7 + 1 + 8
+    enlarged = (await studio.from_button(BOB, job.id, "up2s", 0)).request
+    assert isinstance(enlarged, UpscaleRequest) and (enlarged.factor, enlarged.mode) == (2, "subtle")
+    for action, problem in (("sing", UserError), ("upscale", UserError)):
+        with pytest.raises(problem):
+            await studio.from_button(BOB, job.id, action, 0)
+    with pytest.raises(ImageError, match="no number 8"):
+        await studio.from_button(BOB, job.id, "vary", 7)
+    with pytest.raises(ImageError, match="is gone, or never was"):
+        await studio.from_button(BOB, "abcdefghjkmn", "vary", 0)
+
+
+async def test_a_web_job_is_its_authors_alone_and_no_message_is_due(opened: Opened) -> None:
+    alone = Actor(1, None, 0, surface=Surface.WEB)
+    job = (await opened.drawn(alone)).job
+    assert job.origin.surface is Surface.WEB
+    with pytest.raises(NotAllowedError):
+        await opened.studio.job(Actor(2, None, 0, surface=Surface.WEB), job.id, Action.SHOW)
+    assert await opened.services.queue.undelivered() == []
+
+
+async def test_the_same_press_is_one_job(opened: Opened) -> None:
+    studio = opened.studio
+    job = (await opened.drawn(ALICE)).job
+    await opened.services.queue.pause(0)
+    new = await studio.from_button(BOB, job.id, "again", 0)
+    first = await studio.submit(BOB, new, key="a press")
+    second = await studio.submit(BOB, new, key="a press")
+    assert second.duplicate and second.job.id == first.job.id
+
+
+async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
+    studio = opened.studio
+    job = (await opened.drawn(ALICE)).job
+    chosen = await studio.own.preferences(BOB)
+    [prompt] = await studio.read(BOB, "a house like this", chosen, attached=1)
+    new = await studio.imagine(BOB, prompt, attached([Sent(png())]))
+    assert len(new.request.pictures) == 1
+    source = await studio.source(BOB, None, f"{job.id} 2")
+    assert source.parent == (job.id, 1)
+    with pytest.raises(ImageError, match="leads nowhere"):
+        [linked] = await studio.read(BOB, "https://evil.example/a.png a house", chosen)
+        await studio.imagine(BOB, linked)
+    with pytest.raises(PromptError, match="empty"):
+        await studio.read(BOB, "--ar 3:2", chosen)
+
+
+async def test_an_upload_is_its_senders_alone(opened: Opened) -> None:
+    studio = opened.studio
+    source = await studio.upload(ALICE, Sent(png(90, 60)))
+    prompt = (await studio.read(ALICE, "snow", None))[0]
+    described = await studio.from_upload(ALICE, source.sha256, "describe", prompt)
+    assert isinstance(described.request, DescribeRequest)
+    with pytest.raises(ImageError, match="gone"):
+        await studio.from_upload(BOB, source.sha256, "describe", prompt)
+
+
+async def test_several_jobs_are_kept_until_their_asker_says_yes(opened: Opened) -> None:
+    studio = opened.studio
+    chosen = await studio.own.preferences(ALICE)
+    prompts, found = await studio.with_pictures(
+        ALICE, await studio.read(ALICE, "a {red, blue} house --repeat 2", chosen)
+    )
+    draft = await studio.draft(ALICE, prompts, found)
+    assert len(await studio.drafted(ALICE, draft)) == 4
+    with pytest.raises(NotAllowedError):
+        await studio.drafted(BOB, draft)
+    with pytest.raises(UserError, match="gone"):
+        await studio.drafted(ALICE, "abcdefghjkmn")
+
+
+async def test_favourites_come_and_go(opened: Opened) -> None:
+    own = opened.studio.own
+    result = await opened.drawn(ALICE)
+    assert await own.toggle_favourite(BOB, result.job.id, 1)
+    kept, count, made = await own.favourite(BOB, 0)
+    assert (kept.position, count) == (1, 1) and made.job.id == result.job.id
+    await own.add_favourites(BOB, result.job.id, None)
+    assert (await own.favourite(BOB, 0))[1] == len(result.pictures)
+    assert await own.favourite(ALICE, 0) is None
+
+
+async def test_one_s_own_things_are_told_exported_and_deleted(opened: Opened) -> None:
+    own = opened.studio.own
+    await opened.drawn(ALICE)
+    await own.set_option(ALICE, "mine", "in snow --ar 3:2")
+    assert await own.options(ALICE) == {"mine": "in snow --ar 3:2"} and await own.options(BOB) == {}
+    assert (await own.info(ALICE)).ever.jobs == {"imagine": 1}
+    assert [part async for part in own.export(ALICE, LIMIT)]
+    assert (await own.delete(ALICE)).jobs == 1
+    assert (await own.holdings(ALICE)).jobs == 0 and await own.options(ALICE) == {}
+
+
+async def test_unfit_pictures_leave_no_studio(tmp_path) -> None:
+    class Judge:
+        name = "test"
+
+        def get_ready(self) -> None:
+            pass
+
+        async def score(self, data: bytes) -> float:
+            return 0.99
+
+    async with open_studio(tmp_path, MODERATION="strict") as opened:
+        opened.services.moderator._check = Judge()
+        job = (await opened.drawn(ALICE)).job
+        shown = await opened.studio.picture(ALICE, job.id, 0, LIMIT)
+        assert shown.data is None and shown.visibility is Visibility.BLOCK
+
+
+async def test_members_decide_nothing_about_a_server(opened: Opened) -> None:
+    server = opened.studio.server
+    job = (await opened.drawn(ALICE)).job
+    for method in _methods(Server):
+        if method.__name__ == "cancellable":
+            continue  # tells only of what the actor may cancel
+        given = {"job_id": job.id, "minutes": 5, "limit": None, "word": "clown", "text": "a", "kind": "role"}
+        names = [n for n, p in inspect.signature(method).parameters.items() if p.default is p.empty]
+        arguments = [given.get(name, 1) for name in names if name not in ("self", "actor", "values")]
+        with pytest.raises(NotAllowedError):
+            await method(server, BOB, *arguments)
+    assert await server.cancellable(BOB) == []
+
+
+async def test_a_server_s_rules_are_not_asked_for_in_a_direct_message(tmp_path) -> None:
+    async with open_studio(tmp_path, OWNER_IDS="99") as opened:
+        with pytest.raises(UserError, match="belong to a server"):
+            await opened.studio.server.banned(Actor(99, None, 5))
+
+
+def _methods(kind: type) -> list:
+    return [m for name, m in vars(kind).items() if inspect.isfunction(m) and not name.startswith("_")]
+
+
+def test_every_public_method_takes_an_actor_and_says_what_it_does() -> None:
+    without = {"check_kind"}  # asks nothing of anybody
+    for kind in (Studio, Own, Server, Regions):
+        for method in _methods(kind):
+            assert method.__doc__, method.__qualname__
+            second = list(inspect.signature(method).parameters)[1]
+            assert second == "actor" or method.__name__ in without, method.__qualname__
+
+
+BLOCKED = ("discord", "simcord", "aiohttp", "torch", "bot")
+ALONE = f"""
+import sys
+for name in {BLOCKED!r}:
+    sys.modules[name] = None  # importing it fails
+import asyncio, importlib, pathlib, tempfile
+for path in pathlib.Path("studio").rglob("*.py"):
+    importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+from tests.studio.conftest import ALICE, open_studio
+async def draw():
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_studio(pathlib.Path(folder)) as opened:
+            result = await opened.drawn(ALICE)
+            print(len(result.pictures), "pictures")
+asyncio.run(draw())
+"""
+
+
+def test_it_draws_where_neither_a_chat_service_nor_a_tensor_library_can_be_imported() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.stdout.strip() == "4 pictures", run.stderr[-2000:]
