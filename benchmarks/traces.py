@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vision.drawing.generate import Generation
+from vision.drawing.generation import Generation
 from vision.families import Mode
 
 PROMPTS = (

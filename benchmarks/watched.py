@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from core.errors import JobCancelled
-from vision.drawing.generate import Generation, generate
+from vision.drawing.generate import generate
+from vision.drawing.generation import Generation
 from vision.engine import Engine
 from vision.image_model.model import ImageModel
 from vision.reporter import Reporter

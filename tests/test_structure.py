@@ -39,7 +39,6 @@ NOT_YET: dict[str, set[str]] = {
         "jobs.queue",
         "storage.jobs",
         "studio.moderation.terms",
-        "vision.drawing.generate",
     },
     "wide folders": {
         "demo",
@@ -70,8 +69,6 @@ NOT_YET: dict[str, set[str]] = {
         "studio.pictures.gate",
         "studio.pictures.intake",
         "studio.privacy",
-        "vision.drawing.checkpoint",
-        "vision.image_model.seamless",
     },
 }
 

@@ -19,8 +19,8 @@ from core.errors import ModelError, UserError, first_line
 from vision import devices
 from vision.engine import Fiber
 from vision.image_model import compiled
+from vision.image_model.load import load as load_image_model
 from vision.image_model.model import ImageModel
-from vision.image_model.model import load as load_image_model
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.reporter import Reporter
@@ -90,14 +90,14 @@ class Models:
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
 
-    def lay_adapter(self, model: ImageModel, reporter: Reporter) -> None:
+    def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
         """The configured IP-Adapter over ``model``, beside the steps of other jobs; nothing where there is
         none."""
         if self.config.ip_adapter:
-            reporter.build(partial(self._lay_adapter, model))
+            reporter.build(partial(self._attach_adapter, model))
 
-    def _lay_adapter(self, model: ImageModel) -> None:
-        model.lay_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None))
+    def _attach_adapter(self, model: ImageModel) -> None:
+        model.attach_adapter(self._pinned(self.config.ip_adapter, lambda fraction: None))
 
     @property
     def share_steps(self) -> bool:
@@ -183,7 +183,7 @@ class Models:
                 report=report,
                 find_lora=self.lora,
             )
-            self._lay_tiny(model)
+            self._attach_tiny_decoder(model)
             if compiled.wanted(self.config.compile, self.device):
                 torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
                 model.compile()
@@ -200,7 +200,7 @@ class Models:
         )
         return _Held(model, weights, threads)
 
-    def _lay_tiny(self, model: ImageModel) -> None:
+    def _attach_tiny_decoder(self, model: ImageModel) -> None:
         """The decoder that the host has set up for drafts of this family. Where there is trouble with it, the
         model goes on without."""
         spec = self.config.tiny_vaes.get(model.family.name)
@@ -211,7 +211,7 @@ class Models:
             source = sources.parse(spec)
             path = self._path(source, lambda fraction: None)
             local.verify(source, path, Path(self.config.cache_dir))
-            model.lay_tiny(path)
+            model.attach_tiny_decoder(path)
         except ModelError as error:
             problem = str(error)
             log.warning("%s decodes drafts with its own decoder: %s", model.name, error)

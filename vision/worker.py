@@ -205,7 +205,7 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 def _blame(error: Exception) -> tuple[Fault, str]:
     """Return what broke the run, and a sentence for the person who asked."""
     from vision import devices
-    from vision.drawing.generate import BlankPicture
+    from vision.image_model.decode import BlankPicture
 
     if isinstance(error, UserError):
         return Fault.USER, str(error)

@@ -18,7 +18,7 @@ from benchmarks.rows import Options
 from benchmarks.traces import PROMPTS
 from benchmarks.watched import Life, begin
 from tests import tiny
-from vision.drawing.generate import Generation
+from vision.drawing.generation import Generation
 from vision.engine import Engine
 from vision.engine.denoiser import Denoiser
 from vision.families import Mode

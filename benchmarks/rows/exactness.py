@@ -21,7 +21,7 @@ from benchmarks.traces import PROMPTS
 from benchmarks.watched import Life, begin
 from core.errors import JobCancelled
 from tests import tiny
-from vision.drawing.generate import Generation
+from vision.drawing.generation import Generation
 from vision.engine import Engine
 from vision.families import Mode
 from vision.image_model.model import SCHEDULERS, ImageModel, arguments

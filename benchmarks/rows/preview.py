@@ -32,7 +32,7 @@ def measure(options: Options) -> Result:
             pipe.unet(torch.cat([latents] * 2), 500, encoder_hidden_states=words, return_dict=False)
 
     def whole() -> bytes:
-        aim = latent_preview.believed(pipe.scheduler, latents, latents)
+        aim = latent_preview.predicted(pipe.scheduler, latents, latents)
         return encode.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
 
     steps = cpu_ms(interleaved({"step": step}, options.repeats)["step"])

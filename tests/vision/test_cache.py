@@ -16,7 +16,7 @@ from diffusers import FluxTransformer2DModel
 from tests import tiny
 from tests.vision import test_engine
 from tests.vision.test_engine import Job, together
-from vision.drawing.generate import Generation
+from vision.drawing.generation import Generation
 from vision.engine import cache
 from vision.families import Mode
 from vision.image_model.model import ImageModel

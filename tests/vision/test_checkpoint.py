@@ -29,7 +29,7 @@ from vision.drawing.checkpoint import Checkpoint, Pace
 from vision.model_store import Models
 from vision.protocol import Broke, Done, Quit, Ready, Step, Stop, WorkerConfig
 
-EAGER = Pace(shortest=0, share=0, least=0, most=0, dearest=0)  # after every step
+EAGER = Pace(shortest_job=0, share=0, min_pause=0, max_pause=0, max_cost=0)  # after every step
 MODES = {
     "words": ImagineRequest(
         prompt="a red house", negative_prompt="blue", seed=7, num_images=2, num_inference_steps=6
@@ -302,7 +302,7 @@ def test_a_short_job_writes_no_checkpoint(models_of, tmp_path: Path) -> None:
     ask(
         models_of(image="stable-diffusion"),
         MODES["words"],
-        reporter=(run := Kept(tmp_path, pace=Pace(shortest=1000))),
+        reporter=(run := Kept(tmp_path, pace=Pace(shortest_job=1000))),
     )
     assert len(run.steps) == 6 and not run.checkpoint.path.exists()
 

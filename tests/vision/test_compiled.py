@@ -19,7 +19,7 @@ from tests.vision import test_engine
 from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.test_loras import save_lora
 from vision import startup
-from vision.drawing.generate import Generation
+from vision.drawing.generation import Generation
 from vision.families import Mode
 from vision.image_model import compiled
 from vision.image_model.model import ImageModel
@@ -123,7 +123,7 @@ def test_jobs_that_need_another_denoiser_have_the_plain_one_beside_compiled_ones
         load("stable-diffusion", compile=setting, loras=loras).get("image") for setting in ("off", "on")
     )
     made, seen = graphs(), passes_of(model.compiled)
-    for g in (replace(G, loras=(("a", 0.8),)), replace(G, tile=True)):
+    for g in (replace(G, loras=(("a", 0.8),)), replace(G, seamless=True)):
         before = len(seen)
         alone, wanted = drawn(model, g)[0], drawn(bare, g)[0]
         assert torch.equal(alone[0], wanted[0]) and len(seen) == before, "to the bit: it was the plain one"

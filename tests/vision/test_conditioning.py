@@ -18,7 +18,7 @@ from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
 from vision.drawing import conditioning, parameters
 from vision.drawing.conditioning import Conditioning, Encoded
-from vision.drawing.parameters import Wording
+from vision.drawing.parameters import TextSpec
 from vision.model_store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein")]
@@ -43,29 +43,27 @@ def read(words: str) -> Encoded:
 
 
 def encode(
-    prompt: str, wording: Wording | None = None, negative: str = "", seeds: tuple[int, ...] = (1,), **more
+    prompt: str, spec: TextSpec | None = None, negative: str = "", seeds: tuple[int, ...] = (1,), **more
 ) -> Conditioning:
-    return conditioning.encode(
-        read, prompt, negative, wording or Wording(), seeds, **{"guided": True, **more}
-    )
+    return conditioning.encode(read, prompt, negative, spec or TextSpec(), seeds, **{"guided": True, **more})
 
 
 def test_parts_are_summed_by_their_shares() -> None:
-    made = encode("", Wording(wanted=(("aaaa", 0.75), ("bbbb", 0.25))))
+    made = encode("", TextSpec(wanted=(("aaaa", 0.75), ("bbbb", 0.25))))
     assert made.prompt.tolist() == [[[3.0], [1.0]]] and made.pooled.tolist() == [[3.0]]
 
 
 def test_a_refusal_goes_from_no_words_towards_the_unwanted_ones() -> None:
-    wording = Wording(unwanted=(("aa", 0.5), ("bb", 0.5)), refusal=0.5)
-    assert encode("a", wording).negative.tolist() == [[[0.5], [0.5]]]
-    assert encode("a", replace(wording, refusal=9.0)).negative.tolist() == [[[1.5], [1.5]]], "it has a bound"
+    spec = TextSpec(unwanted=(("aa", 0.5), ("bb", 0.5)), refusal=0.5)
+    assert encode("a", spec).negative.tolist() == [[[0.5], [0.5]]]
+    assert encode("a", replace(spec, refusal=9.0)).negative.tolist() == [[[1.5], [1.5]]], "it has a bound"
     assert encode("a", negative="bb").negative.tolist() == [[[0.0], [2.0]]]
     assert encode("a", negative="bb", guided=False).negative is None
 
 
 def test_a_style_is_mixed_in_as_if_it_stood_behind_the_words() -> None:
     for amount, b in ((0.5, 1.0), (1.0, 2.0), (1.5, 3.0)):
-        assert encode("aaa", Wording(styles=(("bb", amount),))).prompt.tolist() == [[[3.0], [b]]]
+        assert encode("aaa", TextSpec(styles=(("bb", amount),))).prompt.tolist() == [[[3.0], [b]]]
 
 
 def test_a_long_text_and_a_short_one_are_made_equally_long() -> None:
@@ -77,7 +75,7 @@ def test_a_long_text_and_a_short_one_are_made_equally_long() -> None:
 
 def test_chaos_hides_the_words_at_first_and_not_at_all_in_the_end() -> None:
     text = torch.randn(1, 77, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
-    made = conditioning.encode(lambda words: Encoded(text), "", "", Wording(chaos=1.0), (1, 2), guided=False)
+    made = conditioning.encode(lambda words: Encoded(text), "", "", TextSpec(chaos=1.0), (1, 2), guided=False)
     kept = [
         float(torch.corrcoef(torch.stack([made.at(p)[0].flatten(), text.flatten()]))[0, 1])
         for p in (0.0, 0.2, 0.4, conditioning.OPENING, 1.0)

@@ -12,7 +12,7 @@ from core.errors import OutOfMemory
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import SAME, apart
-from vision.drawing.generate import BlankPicture
+from vision.image_model.decode import BlankPicture
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 
@@ -156,10 +156,10 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
 
 
 @pytest.mark.parametrize("kind", ["flow", "exploding"])
-def test_the_believed_picture_of_an_exact_step_is_the_exact_picture(kind: str) -> None:
+def test_the_predicted_picture_of_an_exact_step_is_the_exact_picture(kind: str) -> None:
     from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
-    from vision.image_model.latent_preview import believed
+    from vision.image_model.latent_preview import predicted
 
     torch.manual_seed(0)
     x0, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
@@ -173,4 +173,4 @@ def test_the_believed_picture_of_an_exact_step_is_the_exact_picture(kind: str) -
     scheduler._step_index = 2
     velocity = noise - x0 if kind == "flow" else noise
     after = scheduler.step(velocity, scheduler.timesteps[2], before, return_dict=False)[0]
-    assert torch.allclose(believed(scheduler, before, after), x0, atol=1e-3)
+    assert torch.allclose(predicted(scheduler, before, after), x0, atol=1e-3)

@@ -23,11 +23,12 @@ from tests import tiny
 from tests.vision.conftest import Recorder, ask
 from tests.vision.test_diffusion import full_above, tamper
 from vision.drawing import generate
-from vision.drawing.generate import BlankPicture, Generation
+from vision.drawing.generation import Generation
 from vision.engine import Call, Engine, Fiber
 from vision.engine.batching import MARGIN, PATIENCE, UNNOTICED
 from vision.engine.priority_lock import PriorityLock
 from vision.families import Mode
+from vision.image_model.decode import BlankPicture
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pipe import PipeReporter
@@ -372,13 +373,13 @@ def test_a_job_whose_decoding_waits_lets_the_others_step_on(
             **{**vars(second.generation), "num_inference_steps": first.generation.num_inference_steps + 5}
         )
     )
-    gate, decode, seen = threading.Event(), generate._decode, []
+    gate, decode, seen = threading.Event(), generate.decode, []
 
     def slow(*args):
         assert gate.wait(60)
         return decode(*args)
 
-    monkeypatch.setattr(generate, "_decode", slow)
+    monkeypatch.setattr(generate, "decode", slow)
     engine = Engine()
     for job in (first, second):
         begin(engine, model, job)
@@ -395,7 +396,7 @@ def test_a_stopped_job_leaves_at_once_wherever_it_waits(
     model: ImageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, gate = three(1)[0], threading.Event()
-    monkeypatch.setattr(generate, "_decode", lambda *args: gate.wait(60))
+    monkeypatch.setattr(generate, "decode", lambda *args: gate.wait(60))
     engine = Engine()
     begin(engine, model, job)
     while engine.fibers and job.steps < job.generation.num_inference_steps:
@@ -447,13 +448,13 @@ def test_random_numbers_of_a_job_that_lets_others_go_first_are_its_own() -> None
 def test_without_a_core_to_spare_decoding_is_done_in_its_turn(
     model: ImageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, threads = generate._decode, set()
+    decode, threads = generate.decode, set()
 
     def noted(*args):
         threads.add(threading.current_thread())
         return decode(*args)
 
-    monkeypatch.setattr(generate, "_decode", noted)
+    monkeypatch.setattr(generate, "decode", noted)
     all_modes_end(Engine(has_spare_core=lambda: False), model)
     assert threads == {threading.current_thread()}
 
@@ -599,12 +600,12 @@ def test_a_preview_waits_for_nobody(model: ImageModel) -> None:
         thread.start()
         thread.join(20)
 
-    assert model.decoder.try_acquire()
+    assert model.decoder_lock.try_acquire()
     look()
     assert seen == [None]
-    model.decoder.release()
+    model.decoder_lock.release()
     look()
-    assert seen[1] is not None and model.decoder.try_acquire(), "it is given back"
+    assert seen[1] is not None and model.decoder_lock.try_acquire(), "it is given back"
 
 
 def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
@@ -614,7 +615,7 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
         Job(replace(job.generation, num_inference_steps=n)) for job, n in zip(three(1), (2, 5), strict=False)
     )
     picture = Job(replace(generation(random.Random(1), Mode.IMAGE), strength=1.0))
-    gate, decode, full = threading.Event(), generate._decode, [True, True]
+    gate, decode, full = threading.Event(), generate.decode, [True, True]
 
     def slow(*args):
         assert gate.wait(60)
@@ -626,7 +627,7 @@ def test_a_job_with_little_memory_does_not_wait_for_those_who_wait_for_it(
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(generate, "_decode", slow)
+    monkeypatch.setattr(generate, "decode", slow)
     engine = Engine()
     begin(engine, model, first)
     while first.steps < 2:

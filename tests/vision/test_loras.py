@@ -182,27 +182,27 @@ def test_a_lora_of_another_family_is_told_and_leaves_nothing_behind(
 
 
 def test_only_so_many_are_kept_and_none_in_use_is_given_up(models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loras, "MOST", 2)
+    monkeypatch.setattr(loras, "MAX_LOADED", 2)
     model = Models(models["stable-diffusion"].config).get("image")
     from vision.reporter import Reporter
 
     reporter = Reporter()
-    model.loras.need((("a", 1.0), ("b", 1.0)), reporter)
-    with model.loras.used((("a", 1.0),)):
-        model.loras.need((("words", 1.0),), reporter)
+    model.loras.ensure_loaded((("a", 1.0), ("b", 1.0)), reporter)
+    with model.loras.in_use((("a", 1.0),)):
+        model.loras.ensure_loaded((("words", 1.0),), reporter)
         assert set(model.loras._adapters) == {"a", "words"}
 
 
 def test_a_lora_is_not_given_up_while_the_jobs_second_one_is_read(
     models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loras, "MOST", 1)
+    monkeypatch.setattr(loras, "MAX_LOADED", 1)
     model, g = Models(models["stable-diffusion"].config).get("image"), generation(random.Random(2), Mode.TEXT)
     read = model.loras._read
 
     def beside_another_job(name: str, reporter: Reporter) -> tuple:
         if name == "b":
-            model.loras.need((("words", 1.0),), Reporter())
+            model.loras.ensure_loaded((("words", 1.0),), Reporter())
         return read(name, reporter)
 
     monkeypatch.setattr(model.loras, "_read", beside_another_job)

@@ -8,7 +8,7 @@ import pytest
 
 from core.requests import ImagineRequest
 from vision.drawing import parameters
-from vision.drawing.parameters import Wording
+from vision.drawing.parameters import TextSpec
 from vision.weights.card import Card, Draft, StyleCard
 
 CARD = Card(512, 8, 30, 7.5, Draft(12, 6.0), "prompt", "any")
@@ -17,9 +17,9 @@ RED = ImagineRequest(prompt="red house")
 
 
 def told(
-    request: ImagineRequest, card: Card = CARD, *, weighs: bool = True, guided: bool = True
-) -> parameters.Told:
-    return parameters.tell(request, card, "dream", weighs=weighs, guided=guided)
+    request: ImagineRequest, card: Card = CARD, *, supports_weights: bool = True, guided: bool = True
+) -> parameters.ModelText:
+    return parameters.model_text(request, card, "dream", supports_weights=supports_weights, guided=guided)
 
 
 @pytest.mark.parametrize(
@@ -63,58 +63,59 @@ def test_a_model_without_guidance_keeps_it_and_says_what_had_no_effect() -> None
 
 
 def test_a_plain_prompt_says_nothing_beyond_itself() -> None:
-    assert told(RED) == parameters.Told("red house", "", Wording())
-    assert told(replace(RED, negative_prompt="blue")) == parameters.Told("red house", "blue", Wording())
-    assert told(replace(RED, prompt_parts=(("red house", 2.0),))).wording == Wording(), (
+    assert told(RED) == parameters.ModelText("red house", "", TextSpec())
+    assert told(replace(RED, negative_prompt="blue")) == parameters.ModelText("red house", "blue", TextSpec())
+    assert told(replace(RED, prompt_parts=(("red house", 2.0),))).spec == TextSpec(), (
         "one part alone weighs what it weighs"
     )
 
 
 def test_weights_count_in_relation_to_each_other() -> None:
     parts = replace(RED, prompt_parts=(("red house", 3.0), ("cat", 1.0)))
-    assert told(parts).wording.wanted == (("red house", 0.75), ("cat", 0.25))
-    assert (
-        told(replace(parts, prompt_parts=(("red house", 6.0), ("cat", 2.0)))).wording == told(parts).wording
-    )
+    assert told(parts).spec.wanted == (("red house", 0.75), ("cat", 0.25))
+    assert told(replace(parts, prompt_parts=(("red house", 6.0), ("cat", 2.0)))).spec == told(parts).spec
 
 
 def test_no_is_a_part_with_half_a_negative_weight() -> None:
     by_flag = told(replace(RED, prompt_parts=(("red house", 2.0),), negative_prompt="blue"))
     by_weight = told(replace(RED, prompt_parts=(("red house", 2.0), ("blue", -0.5))))
-    assert by_flag.wording.refusal == by_weight.wording.refusal == 0.5
+    assert by_flag.spec.refusal == by_weight.spec.refusal == 0.5
     assert by_flag.negative_prompt == by_weight.negative_prompt == "blue"
 
 
 def test_several_unwanted_things_keep_their_weights() -> None:
-    wording = told(replace(RED, prompt_parts=(("red house", 2.0), ("blue", -0.6), ("fog", -0.2)))).wording
-    assert wording.unwanted == (("blue", pytest.approx(0.75)), ("fog", pytest.approx(0.25)))
-    assert wording.refusal == pytest.approx(0.8)
+    spec = told(replace(RED, prompt_parts=(("red house", 2.0), ("blue", -0.6), ("fog", -0.2)))).spec
+    assert spec.unwanted == (("blue", pytest.approx(0.75)), ("fog", pytest.approx(0.25)))
+    assert spec.refusal == pytest.approx(0.8)
 
 
 def test_a_model_that_reads_sentences_gets_the_heaviest_part_first_and_a_note() -> None:
     result = told(
-        replace(RED, prompt_parts=(("cat", 1.0), ("red house", 3.0)), chaos=40, weird=9), weighs=False
+        replace(RED, prompt_parts=(("cat", 1.0), ("red house", 3.0)), chaos=40, weird=9),
+        supports_weights=False,
     )
-    assert result.prompt == "red house, cat" and result.wording == Wording()
+    assert result.prompt == "red house, cat" and result.spec == TextSpec()
     text = " ".join(result.notes)
     assert "weights" in text and "`--chaos`" in text and "`--weird`" in text
 
 
 def test_the_house_style_grows_with_stylize_and_goes_with_raw() -> None:
     card = replace(CARD, style=StyleCard("watercolor"))
-    amounts = [told(replace(RED, stylize=s), card).wording.styles for s in (0, 50, None, 1000)]
+    amounts = [told(replace(RED, stylize=s), card).spec.styles for s in (0, 50, None, 1000)]
     assert amounts == [(), (("watercolor", 0.5),), (("watercolor", 1.0),), (("watercolor", 1.5),)]
     assert told(replace(RED, raw=True), card) == told(RED)
-    assert told(RED, card, weighs=False).prompt == "red house, watercolor"
+    assert told(RED, card, supports_weights=False).prompt == "red house, watercolor"
 
 
 def test_a_style_number_is_the_same_words_each_time_and_they_are_told() -> None:
     one, again, other = (told(replace(RED, style_codes=((code, 1.0),))) for code in (1234, 1234, 99))
     assert one == again != other
-    assert parameters.coded(1234) in one.notes[0] and one.wording.styles == ((parameters.coded(1234), 1.0),)
-    assert len({parameters.coded(code) for code in range(500)}) > 300
+    assert parameters.style_of_code(1234) in one.notes[0] and one.spec.styles == (
+        (parameters.style_of_code(1234), 1.0),
+    )
+    assert len({parameters.style_of_code(code) for code in range(500)}) > 300
 
 
 def test_style_numbers_share_the_style_weight() -> None:
-    styles = told(replace(RED, style_codes=((1, 3.0), (2, 1.0)), style_weight=50)).wording.styles
+    styles = told(replace(RED, style_codes=((1, 3.0), (2, 1.0)), style_weight=50)).spec.styles
     assert [amount for _, amount in styles] == [0.375, 0.125]

@@ -14,8 +14,8 @@ from tests.vision import test_engine
 from tests.vision.test_checkpoint import Died, Kept
 from tests.vision.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
 from vision.drawing import generate
-from vision.drawing.conditioning import Wording
-from vision.drawing.generate import Generation
+from vision.drawing.conditioning import TextSpec
+from vision.drawing.generation import Generation
 from vision.engine.denoiser import Denoiser
 from vision.families import Mode
 from vision.image_model.model import ImageModel
@@ -74,7 +74,7 @@ def test_without_a_negative_prompt_and_in_other_families_nothing_changes(
 def test_words_that_change_at_every_step_are_evaluated_as_they_come(
     model: ImageModel, keep_latents, passes: list[int]
 ) -> None:
-    chaos = replace(G, wording=Wording(chaos=1.0))
+    chaos = replace(G, text_spec=TextSpec(chaos=1.0))
     got = drawn(model, chaos)
     assert passes.count(2) > 2, "while the words are hidden behind noise, each call is asked for by itself"
     plainly = Job(chaos)

@@ -8,7 +8,7 @@ import torch
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.families.test_families import apart
-from vision.image_model.text_cache import Texts
+from vision.image_model.text_cache import TextCache
 
 
 def counting() -> tuple[list, object]:
@@ -23,7 +23,7 @@ def counting() -> tuple[list, object]:
 
 def test_the_same_words_are_encoded_once() -> None:
     calls, encode = counting()
-    remembered = Texts().remembering(encode, "a")
+    remembered = TextCache().cached(encode, "a")
     assert torch.equal(remembered("a house")[0], remembered("a house")[0])
     assert calls == ["a house"]
 
@@ -31,7 +31,7 @@ def test_the_same_words_are_encoded_once() -> None:
 @pytest.mark.parametrize("other", [(("a horse",), {}), (("a house", 2), {}), (("a house",), {"copies": 2})])
 def test_other_arguments_are_something_else(other: tuple) -> None:
     calls, encode = counting()
-    remembered = Texts().remembering(encode, "a")
+    remembered = TextCache().cached(encode, "a")
     remembered("a house")
     remembered(*other[0], **other[1])
     assert len(calls) == 2
@@ -39,15 +39,15 @@ def test_other_arguments_are_something_else(other: tuple) -> None:
 
 def test_another_encoder_is_something_else() -> None:
     calls, encode = counting()
-    texts = Texts()
-    texts.remembering(encode, "a")("a house")
-    texts.remembering(encode, "b")("a house")
+    texts = TextCache()
+    texts.cached(encode, "a")("a house")
+    texts.cached(encode, "b")("a house")
     assert len(calls) == 2
 
 
 def test_embeddings_that_are_given_are_passed_on() -> None:
     calls, encode = counting()
-    remembered = Texts().remembering(encode, "a")
+    remembered = TextCache().cached(encode, "a")
     for _ in range(2):
         remembered("a house", embeds=torch.zeros(1))
     assert len(calls) == 2
@@ -55,7 +55,7 @@ def test_embeddings_that_are_given_are_passed_on() -> None:
 
 def test_the_longest_unused_go_first_when_it_gets_too_much() -> None:
     calls, encode = counting()
-    remembered = Texts(most=3 * 1024).remembering(encode, "a")
+    remembered = TextCache(max_bytes=3 * 1024).cached(encode, "a")
     for words in ("a", "b", "c", "a", "d", "a", "b"):
         remembered(words)
     assert calls == ["a", "b", "c", "d", "b"]

@@ -33,7 +33,7 @@ def seam(picture: np.ndarray) -> float:
 @torch.no_grad()
 def test_a_twin_has_the_same_tensors_and_turns_with_its_input(models_of: Callable[..., Models]) -> None:
     unet = models_of(image="stable-diffusion").get("image").pipeline("text-to-image").unet
-    twin = seamless.circular(unet)
+    twin = seamless.circular_copy(unet)
     assert [id(p) for p in twin.parameters()] == [id(p) for p in unet.parameters()]
     x, words = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(1, 77, 32)
     errors = {}

@@ -23,8 +23,8 @@ from tests.vision.families.test_families import pixels
 from tests.vision.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.test_diffusion import tamper
 from vision import startup
-from vision.drawing.generate import BlankPicture
 from vision.families import Mode
+from vision.image_model.decode import BlankPicture
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import describe, trust
@@ -128,7 +128,7 @@ def test_every_way_to_draw_takes_it(name: str, tile: bool, make, tmp_path: Path)
 @pytest.mark.parametrize("value", [float("nan"), -1.0])
 def test_a_decoder_that_gives_nothing_is_told(value: float, make, tmp_path: Path) -> None:
     models = make("stable-diffusion", save(tmp_path / "tiny"))
-    vae = models.get("image").tiny.vae
+    vae = models.get("image").tiny_decoder.vae
     tamper(
         vae,
         "decode",
@@ -183,7 +183,7 @@ def test_a_family_whose_latents_need_its_own_decoder_refuses(make, tmp_path: Pat
 def test_a_pinned_one_is_taken(make, tmp_path: Path) -> None:
     folder = save(tmp_path / "tiny")
     models = make("stable-diffusion", f"{folder}@sha256:{trust.digest(folder)}")
-    assert models.get("image").tiny is not None
+    assert models.get("image").tiny_decoder is not None
 
 
 def test_the_list_of_models_shows_and_tries_them(folders: dict[str, Path], tmp_path: Path, capsys) -> None:

@@ -12,7 +12,8 @@ from core.limits import MAX_UPSCALED
 from core.requests import ImagineRequest
 from vision.drawing import image_prompt, parameters, refine
 from vision.drawing import task as drawing
-from vision.drawing.generate import Drawn, generate
+from vision.drawing.generate import generate
+from vision.drawing.generation import Drawn
 from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model import ip_adapter
@@ -27,8 +28,8 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    if image_prompt.given(request, images):
-        models.lay_adapter(model, reporter)
+    if image_prompt.reference_pictures(request, images):
+        models.attach_adapter(model, reporter)
     task = prepare(request, images, model)
     drawn = draw(task, model, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, model))
@@ -48,32 +49,35 @@ def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
 def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
     """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
-    begin, shown = images[request.image] if request.image else None, image_prompt.given(request, images)
+    begin, shown = (
+        images[request.image] if request.image else None,
+        image_prompt.reference_pictures(request, images),
+    )
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
     size, notes = drawing.choose_size(request, model.card, first.width / first.height if first else 1.0)
-    notes += image_prompt.lost(request)
+    notes += image_prompt.ignored_pictures_notes(request)
     given: dict[str, Any] = {}
     if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
         given = {"image": encode.resize(begin, size), "strength": strength}
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
     elif shown and model.adapter is not None:
-        pull = max(one.pull for one in shown)
+        influence = max(one.influence for one in shown)
         given = {
             "references": tuple(one.image for one in shown),
-            "reference_scale": round(ip_adapter.scale(pull), 3),
+            "reference_scale": round(ip_adapter.scale(influence), 3),
         }
-        notes.append(image_prompt.adapted(shown, model.name, given["reference_scale"]))
+        notes.append(image_prompt.ip_adapter_note(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
         given = {"references": image_prompt.references(shown, model.family.references)}
-        notes.append(image_prompt.told(shown, model.name, sees=model.family.references))
+        notes.append(image_prompt.references_note(shown, model.name, model.family.references))
     elif shown and model.has(Mode.IMAGE):
-        image, strength = image_prompt.start(shown, size)
+        image, strength = image_prompt.mean(shown, size)
         strength = min(
             strength, 1 - 1 / max(2, parameters.steps(request, model.card))
         )  # else few steps begin at noise alone
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
-        notes.append(image_prompt.told(shown, model.name, sees=0, strength=given["strength"]))
+        notes.append(image_prompt.mean_note(shown, model.name, given["strength"]))
     elif shown:
         notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
     task = drawing.prepare(request, model, Mode.IMAGE if "image" in given else Mode.TEXT, size, **given)
@@ -101,5 +105,5 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     return drawing.output(
         task,
         drawn,
-        [encode.enlarge(image, model.card.output_scale, task.generation.tile) for image in drawn.images],
+        [encode.enlarge(image, model.card.output_scale, task.generation.seamless) for image in drawn.images],
     )

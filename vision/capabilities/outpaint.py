@@ -19,7 +19,8 @@ from core.events import Output
 from core.limits import MAX_SIDE
 from core.requests import OutpaintRequest
 from vision.drawing import task as drawing
-from vision.drawing.generate import Drawn, generate
+from vision.drawing.generate import generate
+from vision.drawing.generation import Drawn
 from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model.model import ImageModel

@@ -14,8 +14,8 @@ from core.limits import MAX_UPSCALED
 from core.requests import UpscaleRequest
 from vision.drawing import refine
 from vision.drawing import task as drawing
-from vision.drawing.generate import Drawn
-from vision.drawing.parameters import Wording
+from vision.drawing.generation import Drawn
+from vision.drawing.parameters import TextSpec
 from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model.model import ImageModel
@@ -67,7 +67,7 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
     side = encode.round_to(model.card.native_size, model.card.multiple)
     task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
     generation = (
-        replace(task.generation, prompt="", wording=Wording())
+        replace(task.generation, prompt="", text_spec=TextSpec())
         if request.mode == "subtle"
         else task.generation
     )

@@ -1,7 +1,7 @@
-"""Checkpoints: what a half-drawn job needs to go on in another process and end in the same bits.
+"""Checkpoints: what a half-drawn job needs to continue in another process and end in the same bits.
 
-One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. When
-to draw, and what a job is, is left to others.
+One file for a job: tensors as safetensors, everything else as JSON in its metadata; nothing is pickled. What
+is drawn, and when, is left to others.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from vision.drawing import early_stop
 from vision.engine import rows
 from vision.engine.denoiser import Call, Denoiser
 
 log = logging.getLogger(__name__)
 
-STALE = 24 * 3600  # seconds until a file that nobody came back for is removed
+STALE = 24 * 3600  # seconds until a file whose job never continued is removed
 ENTRY = "atelier.checkpoint"  # of the metadata
 UNREADABLE = (OSError, SafetensorError, KeyError, ValueError, TypeError, IndexError, RuntimeError)
 
@@ -42,36 +43,34 @@ class Unkeepable(ValueError):
 
 @dataclass(frozen=True)
 class Pace:
-    """When to write: never for jobs expected to take less than ``shortest`` seconds; else each time ``share``
-    of the job has passed.
+    """When to write: never for jobs expected to take less than ``shortest_job`` seconds; else each time
+    ``share`` of the job has passed.
 
-    least, most: seconds between two writes. dearest: how much of a job's time writing may take; it overrules
-    the others.
+    min_pause, max_pause: seconds between two writes. max_cost: how much of a job's time writing may take; it
+    overrules the others.
     """
 
-    shortest: float = 5.0
+    shortest_job: float = 5.0
     share: float = 0.05
-    least: float = 0.25
-    most: float = 2.0
-    dearest: float = 0.02
+    min_pause: float = 0.25
+    max_pause: float = 2.0
+    max_cost: float = 0.02
 
     def pause(self, job: float, cost: float) -> float:
-        """Seconds until the next write, in a job of ``job`` seconds where the last write took ``cost``
-        seconds."""
-        return max(
-            min(max(self.least, job * self.share), self.most), cost / self.dearest if self.dearest else 0.0
-        )
+        """Return the seconds until the next write, in a job of ``job`` seconds where the last write took
+        ``cost`` seconds."""
+        usual = min(max(self.min_pause, job * self.share), self.max_pause)
+        return max(usual, cost / self.max_cost if self.max_cost else 0.0)
 
 
 @dataclass(frozen=True)
 class State:
-    """A drawing after a step. batch: pictures drawn at once. chunk: which batch is running. step: steps done
-    of it, of ``total``.
+    """A drawing after a step.
 
+    batch: pictures drawn at once. chunk: which batch is running. step: steps done of it, of ``total``.
     latents: as the step callback has them. scheduler: its attributes. generators: a state (uint8) for each
-    picture of the chunk.
-    images: (H, W, 3) uint8, finished ones of earlier chunks. veiled: their numbers, from 1, that the safety
-    checker flagged.
+    picture of the chunk. images: (H, W, 3) uint8, finished in earlier chunks. veiled: the numbers of those,
+    from 1, that the safety checker flagged.
     """
 
     batch: int
@@ -100,8 +99,8 @@ class Checkpoint:
         self._cost = 0.0  # seconds, of the last write
 
     def open(self, fingerprint: str) -> State | None:
-        """What an earlier process left of the same drawing. A damaged file, or one of another drawing, is
-        removed and said in the log."""
+        """Return the state that an earlier process left of the same drawing. A damaged file, or another
+        drawing's, is removed, with a line in the log."""
         self._fingerprint, self._began = fingerprint, time.monotonic()
         self._written = self._began
         if not self.path.exists():
@@ -121,7 +120,7 @@ class Checkpoint:
         return state
 
     def due(self, step: int, total: int) -> bool:
-        """Whether to write now, ``step`` of ``total`` steps of the whole job being done."""
+        """Return whether to write now that ``step`` of ``total`` steps of the whole job are done."""
         now = time.monotonic()
         if self._first is None:
             self._first, each = (step, now), now - self._began
@@ -129,16 +128,15 @@ class Checkpoint:
             each = (now - self._first[1]) / max(1, step - self._first[0])
         return (
             not self._off
-            and each * total >= self.pace.shortest
+            and each * total >= self.pace.shortest_job
             and now - self._written >= self.pace.pause(each * total, self._cost)
         )
 
     def write(self, make: Callable[[], State]) -> None:
-        """Replace the file, all or nothing. What can't be kept or written costs the checkpoint, never the
-        job.
+        """Replace the file as a whole. What can't be kept or written costs the checkpoint, never the job.
 
-        Not synced to disk: it is to survive this process, not the machine, and a file cut off by a power cut
-        is recognised as damaged.
+        The file isn't synced to disk: it is meant to survive this process, not the machine, and one cut off
+        by a power cut is recognised as damaged.
         """
         start, partial = time.monotonic(), self.path.with_suffix(".tmp")
         try:
@@ -154,13 +152,14 @@ class Checkpoint:
         log.debug("job %s: checkpoint in %.1f ms", self.job_id, self._cost * 1000)
 
     def remove(self) -> None:
+        """Delete the file, if there is one."""
         for path in (self.path, self.path.with_suffix(".tmp")):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what is older than STALE: jobs that were given up while no worker lived."""
+    """Remove files older than STALE, of jobs that were given up while no worker ran."""
     for path in folder.glob("*.*"):
         with contextlib.suppress(OSError):
             if path.suffix in (".safetensors", ".tmp") and time.time() - path.stat().st_mtime > STALE:
@@ -169,8 +168,8 @@ def sweep(folder: Path) -> None:
 
 
 def fingerprint(generation: Any, *rest: Any) -> str:
-    """A digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions and the
-    texts of ``rest``."""
+    """Return a digest of the frozen dataclass ``generation``, its pictures' pixels, the libraries' versions
+    and the texts of ``rest``."""
     digest = hashlib.sha256(f"{torch.__version__} {diffusers.__version__}".encode())
     for field in dataclasses.fields(generation):
         value = getattr(generation, field.name)
@@ -187,26 +186,27 @@ def fingerprint(generation: Any, *rest: Any) -> str:
 
 
 def scheduler_state(scheduler: Any) -> dict[str, Any]:
-    """All its attributes but the configuration. Some are constants, which cost a few kB; none is
+    """Return all its attributes but the configuration. Some are constants, which cost a few kB; so none is
     forgotten."""
-    return {name: value for name, value in vars(scheduler).items() if name != "_internal_dict"}
+    attributes = vars(early_stop.unwrapped(scheduler))
+    return {name: value for name, value in attributes.items() if name != "_internal_dict"}
 
 
 class Resume:
-    """Lets a pipeline call begin at a checkpoint: entered around the call, asked after each step.
+    """Lets a pipeline call continue from a checkpoint: a context manager around the call, which the step
+    callback asks after each step.
 
     The call prepares everything as always (its noise, masks and embeddings come out the same), then runs
-    through the steps that were done with a denoiser that answers zeros at once; after the last of those,
-    latents, scheduler and generators are put back as they were.
+    through the steps that were done with a denoiser that returns zeros at once; after the last of those,
+    latents, scheduler and generators get their saved values.
     """
 
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False
-        self._scheduler, self._generators = pipe.scheduler, generators
+        self._scheduler, self._generators = early_stop.unwrapped(pipe.scheduler), generators
         self._denoiser = getattr(pipe, "transformer", None) or pipe.unet
-        self._place = (
-            "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"
-        )  # a stand-in goes on learning what calls there are
+        # a Denoiser goes on seeing the calls, from which it learns
+        self._place = "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"
         self._own = vars(self._denoiser).get(self._place)  # offloading hooks put one on the instance
 
     def __enter__(self) -> Resume:
@@ -214,30 +214,30 @@ class Resume:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._wake()
+        self._restore()
         if kind is None and not self.over:
             raise RuntimeError(f"the checkpoint is of step {self.state.step}, which this run never reached")
 
     def after_step(self, step: int) -> torch.Tensor | None:
-        """The latents to go on with, once ``step`` steps have been run through; None before."""
+        """Return the latents to continue with, once ``step`` steps have been run through; None before."""
         if step < self.state.step:
             return None
-        self._wake()
+        self._restore()
         vars(self._scheduler).update(self.state.scheduler)
         for generator, was in zip(self._generators, self.state.generators, strict=True):
             generator.set_state(was)
         self.over = True
         return self.state.latents
 
-    def _wake(self) -> None:
+    def _restore(self) -> None:
         if self._own is not None:
             setattr(self._denoiser, self._place, self._own)
         else:
             vars(self._denoiser).pop(self._place, None)
 
     def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any]:
-        """As the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B, …) with the
-        latents' own other axes."""
+        """Zeros in the shape of the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B,
+        …) with the latents' own other axes."""
         if args and isinstance(args[0], Call):
             given = next(args[0].arguments[name] for name in rows.SAMPLES if name in args[0].arguments)
         else:
@@ -257,7 +257,7 @@ def _encode(state: State, fingerprint: str) -> bytes:
 
 
 def _read(path: Path, fingerprint: str) -> State | None:
-    """None when it is another drawing's."""
+    """The state in the file; None when it is another drawing's."""
     with safe_open(path, framework="pt") as file:
         entry = json.loads((file.metadata() or {})[ENTRY])
         if entry["fingerprint"] != fingerprint:
@@ -269,8 +269,8 @@ def _read(path: Path, fingerprint: str) -> State | None:
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """JSON for ``value``; what it holds of tensors and arrays goes into ``tensors``. Strides are kept: sums
-    may depend on them."""
+    """Convert ``value`` to JSON, and put its tensors and arrays into ``tensors``. Strides are kept: sums may
+    depend on them."""
     if isinstance(value, torch.Tensor):
         copy = value.detach().to("cpu", copy=True)
         return {

@@ -1,7 +1,7 @@
-"""How words steer the pictures beyond one prompt and one negative prompt: weights, a style, chaos, weird.
-Tensors in, tensors out.
+"""Makes embeddings for texts that steer the pictures beyond one prompt and one negative prompt: weights, a
+style, chaos, weird. Tensors in, tensors out.
 
-Every picture gets embeddings of its own, made from the words and its own seed, so that it comes out the same
+Every picture gets embeddings of its own, made from the texts and its own seed, so that it comes out the same
 in any batch.
 """
 
@@ -14,35 +14,39 @@ from typing import Any
 
 import torch
 
-from vision.drawing.parameters import Wording
+from vision.drawing.parameters import TextSpec
 
-OPENING = 0.65  # of the schedule: how long full chaos hides the words
-SOONER = (
-    0.7  # makes small values count: with 1, --chaos 25 changed nothing on the demo models (2 of 12 steps)
-)
-MOST_REFUSAL = 1.5
-MOST_WEIRD = 0.5  # share of the words' variance that full weird replaces
+OPENING = 0.65  # of the schedule: how long full chaos hides the text
+# makes small values count: with 1, --chaos 25 changed nothing on the demo models (2 of 12 steps)
+CHAOS_EXPONENT = 0.7
+MAX_REFUSAL = 1.5
+MAX_WEIRD = 0.5  # share of the text's variance that full weird replaces
 CHAOS, WEIRD = 0x9E3779B9, 0x85EBCA6B  # added to a picture's seed, so that no noise is drawn twice
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a text encoder makes of some words. tokens: (1, T, D). pooled: (1, P), None = the model has
-    none."""
+    """What a text encoder makes of a text. tokens: (1, T, D). pooled: (1, P), None = the model has none."""
 
     tokens: torch.Tensor
     pooled: torch.Tensor | None = None
 
     def towards(self, other: Encoded, share: float) -> Encoded:
-        """On the line from here (0) through ``other`` (1), and beyond; both of the same length."""
+        """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
+        length, and beyond."""
         if self.pooled is None or other.pooled is None:
             pooled = None
         else:
             pooled = torch.lerp(self.pooled, other.pooled, share)
         return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
 
+    def zeroed(self) -> Encoded:
+        """Return zeros of the same shapes."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return Encoded(torch.zeros_like(self.tokens), pooled)
+
     def filled(self, length: int, filler: Encoded) -> Encoded:
-        """``length`` tokens long, with ``filler`` behind it as often as it takes."""
+        """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
         missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
         return (
             replace(self, tokens=torch.cat([self.tokens, *[filler.tokens] * missing], 1))
@@ -53,8 +57,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """For B pictures. prompt: (B, T, D), and so on. noise: (B, T, D), what chaos puts in the words' place
-    while the schedule opens."""
+    """The embeddings of B pictures. prompt, negative: (B, T, D). pooled, negative_pooled: (B, P). noise:
+    (B, T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1."""
 
     prompt: torch.Tensor
     pooled: torch.Tensor | None
@@ -64,19 +68,19 @@ class Conditioning:
     chaos: float = 0.0
 
     def at(self, progress: float) -> torch.Tensor:
-        """(B, T, D) once ``progress`` (0..1) of the noise is gone: at first mostly noise, then more and more
-        the words alone.
+        """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
+        first mostly noise, then more and more the text alone.
 
-        CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the words' mean and deviation is in the noise
+        CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the text's mean and deviation is in the noise
         already.
         """
         if self.noise is None:
             return self.prompt
-        share = 1 - progress / (OPENING * self.chaos**SOONER)
+        share = 1 - progress / (OPENING * self.chaos**CHAOS_EXPONENT)
         return _blurred(self.prompt, self.noise, share) if share > 0 else self.prompt
 
     def arguments(self, begin: float) -> dict[str, torch.Tensor | None]:
-        """Of a pipeline's call that starts at ``begin`` (0..1) of the schedule."""
+        """Return the arguments for a pipeline's call that starts at ``begin`` (0..1) of the schedule."""
         return {
             "prompt_embeds": self.at(begin),
             "pooled_prompt_embeds": self.pooled,
@@ -87,8 +91,8 @@ class Conditioning:
     def following(
         self, on_step: Callable[..., dict[str, Any]], begin: float, end: float
     ) -> Callable[..., dict[str, Any]]:
-        """``on_step``, a pipeline's callback, that also puts in the next step's embeddings; it needs the
-        tensor ``prompt_embeds``.
+        """Return a pipeline's callback that calls ``on_step`` and sets the next step's embeddings; it needs
+        the tensor ``prompt_embeds``.
 
         begin, end: 0..1 of the schedule that the call runs through.
         """
@@ -96,8 +100,8 @@ class Conditioning:
         def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
             values = on_step(pipe, i, t, values)
             held, progress = values["prompt_embeds"], begin + (end - begin) * (i + 1) / pipe.num_timesteps
-            unwanted = held[: -len(self.prompt)]  # with guidance their rows come first
-            values["prompt_embeds"] = torch.cat([unwanted, self.at(progress).to(held)])
+            negative = held[: -len(self.prompt)]  # with guidance their rows come first
+            values["prompt_embeds"] = torch.cat([negative, self.at(progress).to(held)])
             return values
 
         return callback
@@ -107,56 +111,45 @@ def encode(
     read: Callable[[str], Encoded],
     prompt: str,
     negative_prompt: str,
-    wording: Wording,
+    spec: TextSpec,
     seeds: Sequence[int],
     *,
     guided: bool,
     zeros: bool = False,
 ) -> Conditioning:
-    """Embeddings of one picture for each of ``seeds``.
+    """Return the embeddings of one picture for each of ``seeds``.
 
-    read: one text through the model's encoders. guided: unwanted words have a pass of their own. zeros: in
-    it, no words at all are zeros (SDXL's ``force_zeros_for_empty_prompt``).
+    read: encodes one text with the model's encoders. guided: the negative prompt has a pass of its own.
+    zeros: an empty one is all zeros there (SDXL's ``force_zeros_for_empty_prompt``).
     """
     empty = read("")
-    parts = wording.wanted or ((prompt, 1.0),)
-    plain = 1 - sum(
-        amount for _, amount in wording.styles
-    )  # a style moves the words towards what they are with the style's behind them
+    positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
+    if not guided:
+        return _for_each(positive, None, spec, seeds)
+    nothing = empty.zeroed() if zeros else empty
+    unwanted = spec.unwanted or (((negative_prompt, 1.0),) if negative_prompt else ())
+    mixed = mix([(read(text), share) for text, share in unwanted], empty) if unwanted else nothing
+    # guidance leads away from: no text, moved towards the unwanted one
+    away = nothing.filled(mixed.tokens.shape[1], nothing).towards(mixed, min(MAX_REFUSAL, spec.refusal))
+    length = max(positive.tokens.shape[1], away.tokens.shape[1])
+    return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds)
+
+
+def _positive_parts(prompt: str, spec: TextSpec) -> list[tuple[str, float]]:
+    """The texts that are mixed, with their shares: a style moves each part towards the part with the style
+    behind it."""
+    parts = spec.wanted or ((prompt, 1.0),)
+    plain = 1 - sum(amount for _, amount in spec.styles)
     styled = [
-        (_joined(words, style), share * amount) for words, share in parts for style, amount in wording.styles
+        (f"{text}, {style}" if text else style, share * amount)
+        for text, share in parts
+        for style, amount in spec.styles
     ]
-    said = mix(
-        [
-            (read(words), share)
-            for words, share in (*((words, share * plain) for words, share in parts), *styled)
-            if share
-        ],
-        empty,
-    )
-    unsaid = None
-    if guided:
-        nothing = (
-            Encoded(
-                torch.zeros_like(empty.tokens),
-                None if empty.pooled is None else torch.zeros_like(empty.pooled),
-            )
-            if zeros
-            else empty
-        )
-        unwanted = wording.unwanted or (((negative_prompt, 1.0),) if negative_prompt else ())
-        unsaid = _refused(
-            nothing,
-            mix([(read(words), share) for words, share in unwanted], empty) if unwanted else nothing,
-            wording.refusal,
-        )
-        length = max(said.tokens.shape[1], unsaid.tokens.shape[1])
-        said, unsaid = said.filled(length, empty), unsaid.filled(length, nothing)
-    return _for_each(said, unsaid, wording, seeds)
+    return [*((text, share * plain) for text, share in parts), *styled]
 
 
 def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
-    """The sum of ``parts``, each times its share; shorter ones are filled up with ``empty``."""
+    """Return the sum of ``parts``, each times its share; shorter ones are filled up with ``empty``."""
     length = max(part.tokens.shape[1] for part, _ in parts)
     tokens = [part.filled(length, empty).tokens * share for part, share in parts]
     pooled = [part.pooled * share for part, share in parts if part.pooled is not None]
@@ -167,45 +160,37 @@ def _sum(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return functools.reduce(torch.add, tensors)
 
 
-def _joined(words: str, style: str) -> str:
-    return f"{words}, {style}" if words else style
-
-
-def _refused(nothing: Encoded, unwanted: Encoded, refusal: float) -> Encoded:
-    """What guidance leads away from: no words, moved towards the unwanted ones."""
-    length = unwanted.tokens.shape[1]
-    return nothing.filled(length, nothing).towards(unwanted, min(MOST_REFUSAL, refusal))
-
-
-def _for_each(said: Encoded, unsaid: Encoded | None, wording: Wording, seeds: Sequence[int]) -> Conditioning:
+def _for_each(
+    positive: Encoded, negative: Encoded | None, spec: TextSpec, seeds: Sequence[int]
+) -> Conditioning:
     def rows(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.expand(len(seeds), *tensor.shape[1:])
 
     def rows_or_none(tensor: torch.Tensor | None) -> torch.Tensor | None:
         return None if tensor is None else rows(tensor)
 
-    prompt = rows(said.tokens)
-    if wording.weird:
-        prompt = _blurred(prompt, _noise(said.tokens, seeds, WEIRD), MOST_WEIRD * wording.weird)
-    noise = _noise(said.tokens, seeds, CHAOS) if wording.chaos else None
+    prompt = rows(positive.tokens)
+    if spec.weird:
+        prompt = _blurred(prompt, _noise(positive.tokens, seeds, WEIRD), MAX_WEIRD * spec.weird)
+    noise = _noise(positive.tokens, seeds, CHAOS) if spec.chaos else None
     return Conditioning(
         prompt,
-        rows_or_none(said.pooled),
-        rows(unsaid.tokens) if unsaid else None,
-        rows_or_none(unsaid.pooled) if unsaid else None,
+        rows_or_none(positive.pooled),
+        rows(negative.tokens) if negative else None,
+        rows_or_none(negative.pooled) if negative else None,
         noise,
-        wording.chaos,
+        spec.chaos,
     )
 
 
 def _noise(tokens: torch.Tensor, seeds: Sequence[int], salt: int) -> torch.Tensor:
-    """(B, T, D) with the mean and the deviation of ``tokens`` (1, T, D), from each picture's seed alone; on
-    the CPU, as all noise here."""
+    """Noise (B, T, D) with the mean and the deviation of ``tokens`` (1, T, D), from each picture's seed
+    alone; on the CPU, as all noise here."""
     generators = [torch.Generator("cpu").manual_seed(seed + salt) for seed in seeds]
     drawn = torch.stack([torch.randn(tokens.shape[1:], generator=generator) for generator in generators])
     return (drawn * tokens.float().std().cpu() + tokens.float().mean().cpu()).to(tokens)
 
 
-def _blurred(words: torch.Tensor, noise: torch.Tensor, share: float) -> torch.Tensor:
-    """``share`` (0..1) of the variance comes from ``noise``."""
-    return (1 - share) ** 0.5 * words + share**0.5 * noise
+def _blurred(text: torch.Tensor, noise: torch.Tensor, share: float) -> torch.Tensor:
+    """``text`` with ``noise`` in it, from which ``share`` (0..1) of the variance comes."""
+    return (1 - share) ** 0.5 * text + share**0.5 * noise

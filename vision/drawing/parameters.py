@@ -1,7 +1,7 @@
-"""What the parameters of a request mean to one model: steps, guidance, and what its text encoder is told.
-Plain numbers and words; no torch.
+"""Translates the parameters of a request for one model: steps, guidance, and the text for its encoder. Plain
+numbers and words; no torch.
 
-Each of them either acts or leaves a sentence for the person who asked. docs/meaning.md has the table.
+Each of them either has an effect or leaves a note for the person who asked. docs/meaning.md has the table.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
 from core.requests import GenerateRequest
 from vision.weights.card import Card
 
-MOST_STEPS = 100
+MAX_STEPS = 100
 USUAL_STYLIZE = 100
-STYLES = (  # ``--sref <number>`` draws one of each; whoever changes these lists changes every number's style
+STYLES = (  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
     (
         "watercolor",
         "oil painting",
@@ -61,12 +61,12 @@ STYLES = (  # ``--sref <number>`` draws one of each; whoever changes these lists
 
 
 @dataclass(frozen=True)
-class Wording:
-    """What the text encoder is told beyond one prompt and one negative prompt. As constructed: nothing.
+class TextSpec:
+    """How texts steer a picture beyond one prompt and one negative prompt. By default: not at all.
 
-    wanted, unwanted: parts of either with shares that sum to 1; empty = one part. refusal: how far to keep
-    away from what is unwanted, 1 = as a plain negative prompt does. styles: (words, amount), 1 = as if they
-    stood in the prompt. chaos, weird: 0..1.
+    wanted, unwanted: parts of the prompt and of the negative prompt, with shares that sum to 1; empty = one
+    part. refusal: how far to keep away from what is unwanted, 1 = as a plain negative prompt does. styles:
+    (text, amount), 1 = as if it stood in the prompt. chaos, weird: 0..1.
     """
 
     wanted: tuple[tuple[str, float], ...] = ()
@@ -78,25 +78,25 @@ class Wording:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a model is told in all: prompt and negative prompt each as one sentence, and notes for the
-    person."""
+class ModelText:
+    """The text for one model: prompt and negative prompt, each as one sentence, the parts and weights they
+    are made of, and notes for the person who asked."""
 
     prompt: str
     negative_prompt: str
-    wording: Wording
+    spec: TextSpec
     notes: tuple[str, ...] = ()
 
 
 def steps(request: GenerateRequest, card: Card) -> int:
-    """``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``."""
+    """Return ``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``."""
     usual = card.draft.num_inference_steps if request.draft else card.num_inference_steps
-    return request.num_inference_steps or min(MOST_STEPS, max(1, round(usual * (request.quality or 1))))
+    return request.num_inference_steps or min(MAX_STEPS, max(1, round(usual * (request.quality or 1))))
 
 
 def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[str]]:
-    """(guidance_scale, guidance_rescale, notes). What ``--stylize`` and ``--exp`` do to it counts from 1,
-    where guidance does nothing.
+    """Return (guidance_scale, guidance_rescale, notes). ``--stylize`` and ``--exp`` act on its distance from
+    1, where guidance does nothing.
 
     Rescaling keeps the contrast of strong guidance in bounds (arXiv:2305.08891, 3.4, with its φ = 0.7).
     """
@@ -119,76 +119,69 @@ def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[s
             ["This model draws without guidance; `--exp` had no effect."] if request.exp else [],
         )
     exp = request.exp or 0
-    more = freedom(request.stylize) * (1 + exp / 100)
+    more = guidance_factor(request.stylize) * (1 + exp / 100)
     return 1 + (usual - 1) * more, 0.7 * exp / 100, []
 
 
-def freedom(stylize: int | None) -> float:
-    """What ``--stylize`` multiplies guidance with: 1.5 at 0 (keeps to the words), 1 at 100, 0.4 at 1000 (the
-    model's own taste)."""
+def guidance_factor(stylize: int | None) -> float:
+    """Return what ``--stylize`` multiplies guidance with: 1.5 at 0 (keeps to the text), 1 at 100, 0.4 at 1000
+    (the model's own taste)."""
     value = USUAL_STYLIZE if stylize is None else min(stylize, STYLIZE_CAP)
     return 1.5 - 0.5 * value / 100 if value <= USUAL_STYLIZE else 1 - 0.6 * (value - 100) / 900
 
 
-def amount(weight: int | None) -> float:
-    """A weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) → 0 at 0, 1 at 100, 1.5 at 1000 and
-    more."""
+def weight_factor(weight: int | None) -> float:
+    """Convert a weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) to a factor: 0 at 0, 1 at
+    100, 1.5 at 1000 and more."""
     value = 100 if weight is None else min(weight, STYLIZE_CAP)
     return value / 100 if value <= 100 else 1 + 0.5 * (value - 100) / 900
 
 
 def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """The house style, unless ``--raw``, and what each ``--sref <number>`` stands for."""
-    house = [(card.style.words, amount(request.stylize))] if card.style.words and not request.raw else []
+    """Return (text, amount) of the house style, unless ``--raw``, and of each ``--sref <number>``."""
+    house = (
+        [(card.style.words, weight_factor(request.stylize))] if card.style.words and not request.raw else []
+    )
     total = sum(weight for _, weight in request.style_codes)
     codes = [
-        (coded(code), amount(request.style_weight) * weight / total)
+        (style_of_code(code), weight_factor(request.style_weight) * weight / total)
         for code, weight in request.style_codes
         if total
     ]
     return tuple((words, share) for words, share in (*house, *codes) if share > 0)
 
 
-def coded(code: int) -> str:
-    """The style that a number stands for: the same words for the same number, whatever the model."""
+def style_of_code(code: int) -> str:
+    """Return the style that a number stands for: the same words for the same number, whatever the model."""
     chance = random.Random(code)
     return ", ".join(chance.choice(kinds) for kinds in STYLES)
 
 
-def tell(request: GenerateRequest, card: Card, name: str, *, weighs: bool, guided: bool) -> Told:
-    """What to tell the model ``name``. weighs: whether its texts can be weighed against each other. guided:
-    whether it draws with guidance away from other words.
+def model_text(
+    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
+) -> ModelText:
+    """Return the text for the model ``name``.
 
-    Midjourney's rule: weights count in relation to each other, and ``--no x`` is ``x::-0.5``.
+    supports_weights: whether the parts of its texts can have weights. guided: whether it draws with guidance
+    away from a negative prompt. Midjourney's rule: weights count in relation to each other, and ``--no x`` is
+    ``x::-0.5``.
     """
-    parts = [(text.strip(), weight) for text, weight in request.prompt_parts if text.strip() and weight] or [
-        (request.prompt.strip(), 1.0)
-    ]
-    wanted = [part for part in parts if part[1] > 0]
-    unwanted = [(request.negative_prompt.strip(), NEGATIVE_WEIGHT)] if request.negative_prompt.strip() else []
-    unwanted += [(text, -weight) for text, weight in parts if weight < 0]
-    styled, refused = styles(request, card), ", ".join(text for text, _ in unwanted)
+    wanted, unwanted = _parts(request)
+    styled, negative = styles(request, card), ", ".join(text for text, _ in unwanted)
     notes = [
-        *_unmoved(request, card, name, weighs=weighs, guided=guided),
-        *(f"`--sref {code}`: {coded(code)}." for code, _ in request.style_codes),
+        *_ignored_notes(request, card, name, supports_weights=supports_weights, guided=guided),
+        *(f"`--sref {code}`: {style_of_code(code)}." for code, _ in request.style_codes),
     ]
     if unwanted and not guided:
-        notes.append(
-            f"{name} {_deaf(card)}; {'`--no`' if request.negative_prompt.strip() else 'a negative weight'}"
-            " had no effect."
-        )
-    if not weighs:
+        notes.append(_negative_ignored_note(request, card, name))
+    if not supports_weights:
         if len({weight for _, weight in wanted}) > 1:
             notes.append(f"{name} reads one sentence, not weights; the heaviest part stands first.")
         ordered = [text for text, _ in sorted(wanted, key=lambda part: -part[1])]
-        return Told(
-            _sentence([*ordered, *(words for words, share in styled if share >= 0.5)]),
-            refused,
-            Wording(),
-            tuple(notes),
-        )
+        strong = (text for text, share in styled if share >= 0.5)
+        return ModelText(_sentence([*ordered, *strong]), negative, TextSpec(), tuple(notes))
     ratio = sum(weight for _, weight in unwanted) / sum(weight for _, weight in wanted)
-    wording = Wording(
+    spec = TextSpec(
         _shares(wanted),
         _shares(unwanted),
         ratio / NEGATIVE_WEIGHT if unwanted else 1.0,
@@ -196,7 +189,17 @@ def tell(request: GenerateRequest, card: Card, name: str, *, weighs: bool, guide
         (request.chaos or 0) / 100,
         (request.weird or 0) / 3000,
     )
-    return Told(_sentence(text for text, _ in wanted), refused, wording, tuple(notes))
+    return ModelText(_sentence(text for text, _ in wanted), negative, spec, tuple(notes))
+
+
+def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """The texts that are wanted, and those that aren't, with weights over 0."""
+    parts = [(text.strip(), weight) for text, weight in request.prompt_parts if text.strip() and weight]
+    parts = parts or [(request.prompt.strip(), 1.0)]
+    negative = request.negative_prompt.strip()
+    unwanted = [(negative, NEGATIVE_WEIGHT)] if negative else []
+    unwanted += [(text, -weight) for text, weight in parts if weight < 0]
+    return [part for part in parts if part[1] > 0], unwanted
 
 
 def _sentence(parts: Iterable[str]) -> str:
@@ -208,23 +211,26 @@ def _shares(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
     return tuple((text, weight / total) for text, weight in parts) if len(parts) > 1 else ()
 
 
-def _deaf(card: Card) -> str:
-    return (
+def _negative_ignored_note(request: GenerateRequest, card: Card, name: str) -> str:
+    why = (
         "doesn't take negative prompts"
         if card.negative == "none"
         else "ignores negative prompts without guidance"
     )
+    what = "`--no`" if request.negative_prompt.strip() else "a negative weight"
+    return f"{name} {why}; {what} had no effect."
 
 
-def _unmoved(request: GenerateRequest, card: Card, name: str, *, weighs: bool, guided: bool) -> list[str]:
-    """A sentence for each parameter that can't act on this model."""
-    stiff = [
-        flag for flag, given in (("chaos", request.chaos), ("weird", request.weird)) if given and not weighs
-    ]
-    notes = [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in stiff]
-    housed = bool(card.style.words or card.style.lora)
-    if request.stylize is not None and not housed and not guided:
+def _ignored_notes(
+    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
+) -> list[str]:
+    """A note for each parameter that has no effect on this model."""
+    mixed = [flag for flag, given in (("chaos", request.chaos), ("weird", request.weird)) if given]
+    ignored = [] if supports_weights else mixed
+    notes = [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
+    has_style = bool(card.style.words or card.style.lora)
+    if request.stylize is not None and not has_style and not guided:
         notes.append(f"{name} draws without guidance and has no house style; `--stylize` had no effect.")
-    if request.raw and not housed:
+    if request.raw and not has_style:
         notes.append(f"{name} has no house style to leave out; `--raw` changed nothing.")
     return notes

@@ -1,5 +1,4 @@
-"""A second pass: a picture at twice or four times its side is drawn anew in tiles, at a strength that keeps
-it."""
+"""Draws an enlarged picture again in tiles, at a strength that keeps it, so that it gets sharp detail."""
 
 from __future__ import annotations
 
@@ -8,13 +7,14 @@ from dataclasses import replace
 
 from PIL import Image
 
-from vision.drawing.generate import Generation, generate
+from vision.drawing.generate import generate
+from vision.drawing.generation import Generation
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.pictures import encode, tiles
 from vision.reporter import Reporter
 
-AT_ONCE = 4  # tiles in one batch
+BATCH = 4  # tiles in one batch
 
 
 def refine(
@@ -24,20 +24,20 @@ def refine(
     strength: float,
     reporter: Reporter,
 ) -> list[Image.Image]:
-    """``images`` (of one size, at the model's scale, already enlarged and so still soft) with detail of the
-    model's own.
+    """Return ``images`` (of one size, at the model's scale, already enlarged and so still soft) with detail
+    drawn by the model.
 
-    generation: whose words, steps and guidance hold; its seeds are those of ``images``. Colours stay: the
-    soft part is the old picture's.
+    generation: its texts, steps and guidance are used; its seeds are those of ``images``. Colours stay: the
+    low frequencies are the old picture's.
     """
     side, multiple = model.card.native_size, model.card.multiple
-    margin = side // 4 if generation.tile else 0  # what is across a tile's edge is its own other side
+    margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
     canvases = [
         tiles.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
     ]
     plan = tiles.plan(canvases[0].size, side, multiple)
     count, (width, height) = len(plan.places), plan.tile
-    task = replace(
+    tiled = replace(
         generation,
         mode=Mode.IMAGE,
         width=width,
@@ -45,14 +45,14 @@ def refine(
         image=None,
         mask_image=None,
         strength=strength,
-        tile=False,
+        seamless=False,
         references=(),
         reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
-        at_once=1 if model.family.whole_mask else AT_ONCE,
+        at_once=1 if model.family.whole_mask else BATCH,
     )
-    drawn = generate(model, task, reporter).images
+    drawn = generate(model, tiled, reporter).images
     joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
     middles = [
         new.crop((margin, margin, margin + old.width, margin + old.height))
@@ -69,6 +69,6 @@ def enlarged(
     strength: float,
     reporter: Reporter,
 ) -> list[Image.Image]:
-    """``images`` as the model drew them, ``factor`` times as large."""
+    """Return ``images``, as the model drew them, refined at ``factor`` times their size."""
     size = images[0].width * factor, images[0].height * factor
     return refine(model, [encode.resize(image, size) for image in images], generation, strength, reporter)

@@ -1,4 +1,4 @@
-"""A part of a picture drawn anew: where it lies, what the model is shown of it, and how it comes back. Every
+"""Draws a part of a picture again: where it lies, what the model gets of it, and how it is pasted back. Every
 pixel outside stays.
 
 The mask is "L" at the picture's size, 255 = paint, nothing in between.
@@ -16,29 +16,31 @@ from core.errors import UserError
 from vision.pictures import encode
 from vision.weights.card import Card
 
-MARGIN = 0.5  # of the part's longer side that is shown around it
-WHOLE = 0.6  # of the picture: a crop over this is the whole picture
-LONGEST = 2.0  # aspect of a crop
+MARGIN = 0.5  # of the part's longer side that is cut out around it
+WHOLE = 0.6  # of the picture's area: a larger crop becomes the whole picture
+MAX_ASPECT = 2.0  # of a crop
 
 
 @dataclass(frozen=True)
-class Layout:
-    """box: of the picture that the model is shown (left, top, right, bottom), px; size: (w, h) it is shown
-    at."""
+class RegionLayout:
+    """What the model gets. box: of the picture (left, top, right, bottom), px. size: (w, h) it is resized
+    to."""
 
     box: tuple[int, int, int, int]
     size: tuple[int, int]
 
 
 def from_picture(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """White (over half) = paint, stretched to ``size``."""
+    """Return the mask that a picture shows, stretched to ``size``: white (over half) = paint. Raises
+    UserError when nothing is."""
     return checked(
         mask.convert("L").resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
     )
 
 
 def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]) -> Image.Image:
-    """The union of ``boxes``, as far as they lie in the picture."""
+    """Return the union of ``boxes`` (left, top, right, bottom), as far as they lie in a picture of ``size``.
+    Raises UserError when nothing does."""
     mask = Image.new("L", size)
     for left, top, right, bottom in boxes:
         mask.paste(255, (left, top, max(left, min(right, size[0])), max(top, min(bottom, size[1]))))
@@ -46,7 +48,7 @@ def from_boxes(boxes: Sequence[tuple[int, int, int, int]], size: tuple[int, int]
 
 
 def checked(mask: Image.Image) -> Image.Image:
-    """UserError for a mask with nothing in it."""
+    """Return ``mask``. Raises UserError when there is nothing in it."""
     if mask.getbbox() is None:
         raise UserError(
             "The part to draw anew is empty: a mask is white where the picture is to change, and a box lies"
@@ -55,22 +57,22 @@ def checked(mask: Image.Image) -> Image.Image:
     return mask
 
 
-def plan(mask: Image.Image, card: Card) -> Layout:
-    """The mask and some of its surroundings at about the model's native area, so that small parts get all of
-    its detail."""
+def plan(mask: Image.Image, card: Card) -> RegionLayout:
+    """Lay out a crop of the mask and some of its surroundings, at about the model's native area, so that
+    small parts get its full detail."""
     marked = mask.getbbox()
     if marked is None:
         raise ValueError("nothing is marked in the mask")
     left, top, right, bottom = marked
     side = max(right - left, bottom - top)
     wide, high = (length + 2 * MARGIN * side for length in (right - left, bottom - top))
-    least = card.native_size * card.output_scale / 2  # below, a crop would be blown up more than twice
-    wide, high = max(wide, high / LONGEST, least), max(high, wide / LONGEST, least)
+    shortest = card.native_size * card.output_scale / 2  # below, a crop would be enlarged more than twice
+    wide, high = max(wide, high / MAX_ASPECT, shortest), max(high, wide / MAX_ASPECT, shortest)
     box = (*_span(left, right, wide, mask.width), *_span(top, bottom, high, mask.height))
     box = (box[0], box[2], box[1], box[3])
     if (box[2] - box[0]) * (box[3] - box[1]) > WHOLE * mask.width * mask.height:
         box = (0, 0, *mask.size)
-    return Layout(
+    return RegionLayout(
         box, encode.size_for_area((box[2] - box[0]) / (box[3] - box[1]), card.native_size, card.multiple)
     )
 
@@ -83,9 +85,9 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
 
 
 def shown(
-    image: Image.Image, mask: Image.Image, layout: Layout, card: Card
+    image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
-    """(picture, mask) for the model: the mask a little wider, so that what is laid over the edge is all
+    """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is
     painted."""
     crop = encode.resize(image.crop(layout.box), layout.size)
     soft = (
@@ -95,9 +97,9 @@ def shown(
 
 
 def pasted(
-    painted: Image.Image, image: Image.Image, mask: Image.Image, layout: Layout, card: Card
+    painted: Image.Image, image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> Image.Image:
-    """``image`` with ``painted`` in its masked part. The edge is soft on the inside only."""
+    """Return ``image`` with ``painted`` in its masked part. The edge is soft on the inside only."""
     size = layout.box[2] - layout.box[0], layout.box[3] - layout.box[1]
     crop, inside = image.crop(layout.box), mask.crop(layout.box)
     new = painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS)

@@ -1,5 +1,5 @@
-"""What imagine, variation and outpaint share: from a request to numbers a model accepts, and from drawn
-pictures to an Output."""
+"""Prepares a request for one model, and makes an Output of the drawn pictures; shared by the capabilities
+that draw."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from core.events import Output, Picture
 from core.limits import MAX_SEED, STYLIZE_CAP
 from core.parameters import names
 from core.requests import GenerateRequest
-from vision.drawing import parameters as meaning
-from vision.drawing.generate import Drawn, Generation
+from vision.drawing import parameters
+from vision.drawing.generation import Drawn, Generation
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
@@ -24,8 +24,8 @@ from vision.weights.card import Card
 
 @dataclass(frozen=True)
 class Task:
-    """A prepared request: what to draw, and what ``finish`` needs. notes: sentences about what could not be
-    honoured."""
+    """A prepared request. parameters: to report with the result. notes: sentences about what had no effect.
+    extra: what the capability needs to finish."""
 
     generation: Generation
     parameters: dict[str, Any]
@@ -34,17 +34,17 @@ class Task:
 
 
 def seeds(request: GenerateRequest) -> tuple[int, ...]:
-    """Picture *i* has seed + i, within 32 bits."""
+    """Return a seed for each picture: picture *i* has seed + i, within 32 bits."""
     return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
 
 
 def choose_size(
     request: GenerateRequest, card: Card, default_aspect: float = 1.0
 ) -> tuple[tuple[int, int], list[str]]:
-    """(w, h) at the model's scale and notes. A given size counts in px of the finished picture; one side
-    alone means a square.
+    """Return (w, h) at the model's scale, and notes. A size in the request is in px of the finished picture;
+    one side alone means a square.
 
-    UserError when it is over what the model can draw.
+    Raises UserError when it is over what the model can draw.
     """
     scale, step = card.output_scale, card.multiple
     if request.width is None and request.height is None:
@@ -53,7 +53,7 @@ def choose_size(
             encode.size_for_area(aspect, card.native_size, max(step, card.native_size // 16 // step * step)),
             [],
         )
-    width, height = request.width or request.height, request.height or request.width
+    width, height = request.width or request.height or 0, request.height or request.width or 0
     size = encode.round_to(width / scale, step), encode.round_to(height / scale, step)
     limit = card.max_area * card.native_size**2
     if size[0] * size[1] > limit:
@@ -71,19 +71,15 @@ def choose_size(
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
-    """The member's, the draft's, and the house style's as far as ``--stylize`` goes; ``--raw`` leaves that
-    out.
-
-    A name given twice counts its weights together.
-    """
+    """Return the request's LoRAs, the draft's and, unless ``--raw``, the house style's, scaled by
+    ``--stylize``. The weights of a name given twice are added."""
     weights: dict[str, float] = {}
     for name, weight in request.loras:
         weights[name] = weights.get(name, 0.0) + weight
     if request.draft and card.draft.lora:
         weights.setdefault(card.draft.lora, card.draft.weight)
-    share = (
-        0 if request.raw else (100 if request.stylize is None else min(request.stylize, STYLIZE_CAP)) / 100
-    )
+    stylize = 100 if request.stylize is None else min(request.stylize, STYLIZE_CAP)
+    share = 0 if request.raw else stylize / 100
     if card.style.lora and share:
         weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
     return tuple(sorted(weights.items()))
@@ -92,84 +88,100 @@ def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]
 def prepare(
     request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any
 ) -> Task:
-    """Fill what the request leaves open from the model's card. ``given``: strength, image, mask_image of the
-    generation."""
-    card, notes = model.card, []
-    steps = meaning.steps(request, card)
-    guidance, rescale, more = meaning.guidance(request, card)
-    notes += more
-    sampler = request.sampler or (card.draft.sampler if request.draft else None)
-    if sampler and not model.takes_sampler(sampler):
-        notes.append(f"{model.name} has a sampler of its own; `{sampler}` wasn't used.")
-        sampler = None
-    told = meaning.tell(request, card, model.name, weighs=model.weighs, guided=model.guided(guidance))
-    notes += told.notes
-    if not model.weighs and (limit := model.prompt_limit(told.prompt)) is not None:
-        notes.append(
-            f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
-        )
-    if request.tile and model.family.unpack is None:
-        notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
-    if request.kind != "imagine" and (
-        request.style_references or request.character_references or request.omni_references
-    ):
-        notes.append(
-            "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
-        )
+    """Fill in what the request leaves open from the model's card. given: fields of the generation (strength,
+    image, mask_image, references)."""
+    card = model.card
+    steps = parameters.steps(request, card)
+    guidance, rescale, guidance_notes = parameters.guidance(request, card)
+    sampler, sampler_notes = _sampler(request, model)
+    text = parameters.model_text(
+        request,
+        card,
+        model.name,
+        supports_weights=model.supports_weights,
+        guided=model.guided(guidance),
+    )
     strength = given.pop("strength", None)
     if strength is not None:
         strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
     generation = Generation(
         mode,
-        told.prompt,
+        text.prompt,
         seeds(request),
         *size,
         steps,
         guidance,
-        told.negative_prompt,
+        text.negative_prompt,
         strength=strength,
         sampler=sampler,
-        wording=told.wording,
+        text_spec=text.spec,
         guidance_rescale=rescale if model.family.rescales else 0.0,
         stop=(request.stop or 100) / 100,
-        tile=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
+        seamless=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
         loras=loras(request, card),
         draft=request.draft,
         **given,
     )
-    parameters = {
+    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
+    return Task(generation, _reported(request, model, generation), notes)
+
+
+def _sampler(request: GenerateRequest, model: ImageModel) -> tuple[str | None, list[str]]:
+    """The sampler that is used, None = the model's own, and notes."""
+    sampler = request.sampler or (model.card.draft.sampler if request.draft else None)
+    if sampler and not model.takes_sampler(sampler):
+        return None, [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
+    return sampler, []
+
+
+def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
+    notes = []
+    if not model.supports_weights and (limit := model.prompt_limit(prompt)) is not None:
+        notes.append(
+            f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
+        )
+    if request.tile and model.family.unpack is None:
+        notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
+    references = request.style_references or request.character_references or request.omni_references
+    if request.kind != "imagine" and references:
+        notes.append(
+            "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
+        )
+    return notes
+
+
+def _reported(request: GenerateRequest, model: ImageModel, generation: Generation) -> dict[str, Any]:
+    """The parameters that are reported with the result, without those that are off."""
+    card, strength = model.card, generation.strength
+    reported = {
         "kind": request.kind,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt.strip(),
-        "width": size[0] * card.output_scale,
-        "height": size[1] * card.output_scale,
-        "num_inference_steps": steps,
-        "guidance_scale": guidance,
+        "width": generation.width * card.output_scale,
+        "height": generation.height * card.output_scale,
+        "num_inference_steps": generation.num_inference_steps,
+        "guidance_scale": generation.guidance_scale,
         "seed": request.seed,
         "num_images": request.num_images,
-        "sampler": sampler or card.sampler,
+        "sampler": generation.sampler or card.sampler,
         "strength": strength and round(strength, 4),
         "draft": request.draft,
         "image": request.image,
         "model": model.name,
-        **_told(request),
+        **_asked_for(request),
     }
-    return Task(
-        generation,
-        {k: v for k, v in parameters.items() if v is not None and v is not False and v != ""},
-        tuple(notes),
-    )
+    return {k: v for k, v in reported.items() if v is not None and v is not False and v != ""}
 
 
-def _told(request: GenerateRequest) -> dict[str, Any]:
-    """The parameters that the result tells as they were asked for, without those that nobody asked for."""
+def _asked_for(request: GenerateRequest) -> dict[str, Any]:
+    """The parameters that are reported as they were asked for, without those that nobody asked for."""
     known = names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
-    """Encode: each picture as PNG with its parameters, a grid where there are several."""
+    """Encode each picture as PNG with its parameters, and a grid when there are several."""
     parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
     own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
     singles: tuple[Picture, ...] = tuple(

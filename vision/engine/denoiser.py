@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
 import itertools
@@ -120,6 +119,7 @@ class Denoiser:
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._signature = inspect.signature(type(self.module).forward)
         self._pairs = GuidancePairs(self._evaluate, self._digest)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -127,7 +127,7 @@ class Denoiser:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return what ``evaluate`` returns for the call with these arguments of the module's ``forward``."""
-        arguments = dict(_signature(type(self.module)).bind(self.module, *args, **kwargs).arguments)
+        arguments = dict(self._signature.bind(self.module, *args, **kwargs).arguments)
         arguments.pop("self")
         return self._evaluate(arguments) if cache.is_on(self.module) else self._pairs.evaluate(arguments)
 
@@ -180,11 +180,6 @@ class Denoiser:
         return getattr(object.__getattribute__(self, "module"), name)
 
 
-@functools.cache
-def _signature(cls: type) -> inspect.Signature:
-    return inspect.signature(cls.forward)
-
-
 def evaluate_now(call: Call) -> Any:
     """Return what the module of ``call`` returns for it, evaluated at once."""
     arguments = {name: value for name, value in call.arguments.items() if name != "adapters"}
@@ -197,3 +192,9 @@ def denoiser_attribute(pipe: Any) -> str | None:
     """Return the name of the attribute that holds ``pipe``'s denoiser; None for pipelines that are built
     otherwise."""
     return next((name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module)), None)
+
+
+def denoiser_of(pipe: Any) -> Any:
+    """Return ``pipe``'s denoiser; None for pipelines that are built otherwise."""
+    name = denoiser_attribute(pipe)
+    return None if name is None else getattr(pipe, name)

@@ -110,14 +110,14 @@ class DurationModel:
         """Take in all that a job did before its first pass and after its last."""
         self._outside.note(like, seconds)
 
-    def between(self, like: PassKind) -> float:
+    def between(self, like: PassKind | None) -> float:
         """Return the seconds a job works between two passes; 0 while nothing is known."""
-        return self._between.known.get(like, 0.0)
+        return self._between.known.get(like, 0.0) if like is not None else 0.0
 
-    def outside(self, like: PassKind) -> float:
+    def outside(self, like: PassKind | None) -> float:
         """Return the seconds a job works before its first pass and after its last; 0 while nothing is
         known."""
-        return self._outside.known.get(like, 0.0)
+        return self._outside.known.get(like, 0.0) if like is not None else 0.0
 
     def save(self) -> None:
         """Replace the file as a whole if anything was learnt since; a failure is only logged."""

@@ -143,8 +143,7 @@ class Engine:
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._ready))]
         calling = self._waiting_for(Call)
-        conditions, paused = self._waiting_for(Condition), self._waiting_for(Pause)
-        paused.sort(key=lambda fiber: fiber.waits_for.number)
+        conditions, paused = self._waiting_for(Condition), self._paused()
         if calling:
             begin = self.clock()
             self._evaluate(self._choose(calling))
@@ -156,6 +155,15 @@ class Engine:
     def _waiting_for(self, kind: type) -> list[Fiber]:
         """The fibers that wait for something of ``kind``, and may go on."""
         return [fiber for fiber in self.fibers if isinstance(fiber.waits_for, kind) and self._may_run(fiber)]
+
+    def _paused(self) -> list[Fiber]:
+        """The fibers that pause between slices of side work, in the order of their coming."""
+        numbers = {
+            fiber: fiber.waits_for.number
+            for fiber in self._waiting_for(Pause)
+            if isinstance(fiber.waits_for, Pause)
+        }
+        return sorted(numbers, key=numbers.__getitem__)
 
     def _may_run(self, fiber: Fiber) -> bool:
         ignores = isinstance(fiber.waits_for, Condition) and fiber.waits_for.ignores_exclusive
@@ -216,7 +224,8 @@ class Engine:
 
     def _choose(self, calling: list[Fiber]) -> list[Fiber]:
         """The fibers in the next pass."""
-        now, kinds = self.clock(), {fiber.waits_for.key: fiber.waits_for.kind for fiber in calling}
+        now = self.clock()
+        kinds: dict[Hashable, str] = {fiber.call.key: fiber.call.kind for fiber in calling}
         for fiber in calling:
             if fiber.due_at is None or fiber.due_at == float("inf"):  # its passes were unknown when it came
                 self._set_due_date(fiber, now)
@@ -229,12 +238,11 @@ class Engine:
         return [calling[i] for i in chosen]
 
     def _candidate(self, fiber: Fiber) -> batching.Candidate:
-        call = fiber.waits_for
         return batching.Candidate(
-            call.key,
-            call.count,
+            fiber.call.key,
+            fiber.call.count,
             fiber.steps_left,
-            fiber.due_at,
+            float("inf") if fiber.due_at is None else fiber.due_at,
             is_new=not fiber.passes,
             between=self.durations.between(fiber.pass_kind),
             after=self._seconds_after_passes(fiber),
@@ -242,7 +250,7 @@ class Engine:
 
     def _set_due_date(self, fiber: Fiber, now: float) -> None:
         """Set when the job is due, by what it has to do from its first pass on."""
-        call = fiber.waits_for
+        call = fiber.call
         fiber.pass_seconds = fiber.steps_left * self.passes.seconds(call.kind, call.count)
         idle = all(other is fiber or other.due_at is None for other in self.fibers)
         between = fiber.steps_left * self.durations.between(fiber.pass_kind)
@@ -291,7 +299,7 @@ class Engine:
         except Exception as problem:
             error = problem
         seconds = self.clock() - begin
-        if after_pass and isinstance(fiber.waits_for, Call):
+        if after_pass and isinstance(fiber.waits_for, Call) and fiber.pass_kind is not None:
             self.durations.note_between(fiber.pass_kind, seconds)
         else:
             fiber.own_seconds += seconds
@@ -308,7 +316,7 @@ class Engine:
         """Evaluate one pass for all of ``fibers``, whose calls have the same key. If it fails, evaluate each
         alone, so that only the one at fault gets the error."""
         try:
-            outputs = self.passes.run([fiber.waits_for for fiber in fibers])
+            outputs = self.passes.run([fiber.call for fiber in fibers])
         except Exception as error:
             if len(fibers) == 1 or devices.is_sticky(error):
                 for fiber in fibers:

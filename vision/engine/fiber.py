@@ -100,6 +100,13 @@ class Fiber:
         self._greenlet = greenlet(self.work, hub)
 
     @property
+    def call(self) -> Call:
+        """The call that it waits for. Raises TypeError when it waits for anything else."""
+        if not isinstance(self.waits_for, Call):
+            raise TypeError(f"{self.name} waits for no pass")
+        return self.waits_for
+
+    @property
     def steps_left(self) -> int:
         """Denoising steps to do, the next one included."""
         return max(1, self.total - self.step)

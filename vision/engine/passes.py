@@ -77,10 +77,11 @@ class Passes:
     def measure(self) -> bool:
         """Use an idle moment for one pass that fills in the curve of the kind used last; return False when
         nothing is missing."""
-        module = self._sample and self._sample[0]()
-        if module is None or self.exact:
+        if self._sample is None or self.exact:
             return False
-        like = self._sample[1]
+        module, like = self._sample[0](), self._sample[1]
+        if module is None:
+            return False
         count = self.durations.curve(like.kind).missing(min(self._rows_that_fit(like.kind), MAX_ROWS))
         if count is None:
             return False
@@ -176,11 +177,11 @@ class Stopwatch:
             note(self._clock() - begin)
             return result
         self._settle(AHEAD - 1)
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
+        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        first.record()
         result = work()
-        end.record()
-        self._under_way.append((begin, end, note))
+        last.record()
+        self._under_way.append((first, last, note))
         return result
 
     def _settle(self, at_most: int) -> None:

@@ -62,7 +62,7 @@ def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes
     Arguments that aren't known here (residuals of a ControlNet, say) get a key of their own, so such a call
     is never joined.
     """
-    parts = []
+    parts: list[tuple[Any, ...]] = []
     for name, value in sorted(arguments.items()):
         if _empty(value):
             continue

@@ -56,7 +56,7 @@ class SharedCalls:
 
     def _begin_call(self, key: Hashable, kind: str, work: SideWork) -> None:
         """Begin a fiber that calls ``work`` with what is in the queue once its turn has come."""
-        queue, taken = self._queues[key], []
+        queue, taken = self._queues[key], list[_Request]()
 
         def check() -> None:
             if not any(request.is_wanted for request in taken or queue):

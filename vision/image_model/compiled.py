@@ -1,5 +1,5 @@
-"""Regional compilation: a twin of a denoiser over the same tensors, whose repeated blocks torch compiles. The
-plain one stays as it is."""
+"""Regional compilation: a copy of a denoiser over the same tensors, whose repeated blocks torch compiles. The
+original stays as it is."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ log = logging.getLogger(__name__)
 
 OPTIONS: dict[str, Any] = {
     "dynamic": True
-}  # of torch.compile: other numbers of rows and other sizes aren't compiled anew …
+}  # of torch.compile: other numbers of rows and other sizes aren't compiled again …
 ROWS = (1, 2)  # … but for a size of 1, which torch always takes for itself
 VARIANTS = 64  # of one block's code: each width of a UNet's blocks, in each model, is one
 
 
 def wanted(setting: str, device: str) -> bool:
-    """Whether the host's COMPILE asks for it on ``device``."""
+    """Return whether the host's setting COMPILE asks for compilation on ``device``."""
     return setting == "on" or (setting == "auto" and device.startswith("cuda"))
 
 
-def twin(module: torch.nn.Module, given_up: Callable[[], None]) -> torch.nn.Module:
-    """A twin of ``module``, compiled at its first passes. Once that fails it evaluates ``module``, says so in
-    the log and calls ``given_up``.
+def compiled_copy(module: torch.nn.Module, on_failure: Callable[[], None]) -> torch.nn.Module:
+    """Return a copy of ``module`` over the same tensors, compiled at its first passes. If a pass fails to
+    compile, the copy evaluates ``module`` from then on, logs why, and calls ``on_failure``.
 
-    ValueError where diffusers names no blocks that repeat.
+    Raises ValueError where diffusers names no blocks that repeat.
     """
     torch._dynamo.config.recompile_limit = VARIANTS
-    torch.fx.experimental._config.use_duck_shape = (
-        False  # sizes that are alike by chance are no rule (diffusers' docs, optimization/fp16)
-    )
-    # peft asks for no gradients with the first LoRA, for which all would be compiled anew
-    made: Any = seamless.twin(module.requires_grad_(False))
+    # sizes that are equal by chance are no rule (diffusers' docs, optimization/fp16)
+    torch.fx.experimental._config.use_duck_shape = False
+    # as peft sets it with the first LoRA, after which all would be compiled again
+    made: Any = seamless.shared_weights_copy(module.requires_grad_(False))
     made.compile_repeated_blocks(**OPTIONS)
     compiled = made.forward
 
@@ -51,7 +50,7 @@ def twin(module: torch.nn.Module, given_up: Callable[[], None]) -> torch.nn.Modu
         output = module(**kwargs)  # raises again where compiling isn't at fault
         log.warning("%s goes on uncompiled: %s", type(module).__name__, problem)
         made.forward = module.forward
-        given_up()
+        on_failure()
         return output
 
     made.forward = forward
@@ -59,5 +58,5 @@ def twin(module: torch.nn.Module, given_up: Callable[[], None]) -> torch.nn.Modu
 
 
 def _own(value: Any) -> Any:
-    """A tensor that is no view of another one: for a view torch compiles anew."""
+    """Return the tensor itself, or a copy of one that is a view: for views torch compiles again."""
     return value.clone() if isinstance(value, torch.Tensor) and value._base is not None else value

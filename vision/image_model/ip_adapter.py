@@ -1,5 +1,5 @@
-"""IP-Adapter (arXiv:2308.06721): pictures as part of a prompt for UNets. It is laid over a twin of the UNet,
-so that other jobs don't notice."""
+"""IP-Adapter (arXiv:2308.06721): pictures as part of a prompt for UNets. It is attached to a copy of the UNet
+over the same tensors, so that other jobs aren't affected."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ log = logging.getLogger(__name__)
 ENCODER = "image_encoder"  # folder beside the adapter's weights, as in h94/IP-Adapter
 
 
-class Adapter:
-    """One adapter over one model's UNet. scale: how much the pictures count against the words, 0..1, for each
-    job."""
+class IPAdapter:
+    """One adapter over one model's UNet."""
 
     def __init__(self, pipe: Any, folder: Path) -> None:
-        """Load from ``folder``: one .safetensors file, and ``image_encoder/``. ModelError when it doesn't fit
-        the model."""
+        """Load the adapter from ``folder``: one .safetensors file, and ``image_encoder/``. Raises ModelError
+        when it doesn't fit the model."""
         file = check(folder)
         self._pipe = copy.copy(pipe)
-        vars(self._pipe)["unet"] = seamless.twin(pipe.unet)
+        vars(self._pipe)["unet"] = seamless.shared_weights_copy(pipe.unet)
         try:
             self._pipe.load_ip_adapter(
                 str(folder),
@@ -40,12 +39,17 @@ class Adapter:
             raise ModelError(f"The IP-Adapter in {folder.name} doesn't fit this model.") from error
         self._pipe.unet.eval()
 
-    def parts(self, scale: float, ring: bool) -> dict[str, Any]:
-        """What a job's pipeline gets in place of its own: the UNet with the adapter at ``scale``, and what
-        reads pictures."""
+    def parts(self, scale: float, *, circular: bool) -> dict[str, Any]:
+        """Return what a job's pipeline gets in place of its own: the UNet with the adapter, and what reads
+        pictures.
+
+        scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
+        """
         pipe = copy.copy(self._pipe)
         unet = vars(pipe)["unet"] = (
-            seamless.circular(self._pipe.unet) if ring else seamless.twin(self._pipe.unet)
+            seamless.circular_copy(self._pipe.unet)
+            if circular
+            else seamless.shared_weights_copy(self._pipe.unet)
         )
         pipe.set_ip_adapter_scale(scale)
         return {
@@ -56,7 +60,7 @@ class Adapter:
 
 
 def check(folder: Path) -> Path:
-    """The adapter's file. ModelError when the folder isn't one of an adapter, or could run code."""
+    """Return the adapter's file. Raises ModelError when the folder isn't an adapter's, or could run code."""
     trust.check_contents(folder)
     files = sorted(folder.glob("*.safetensors"))
     if len(files) != 1:
@@ -70,16 +74,17 @@ def check(folder: Path) -> Path:
     return files[0]
 
 
-def scale(pull: float) -> float:
-    """How near the result is to be (0..0.6, see ``image_prompt``) → the adapter's scale: 0.5 at ``--iw 1``, 1
-    at ``--iw 3``."""
-    return min(1.0, 0.25 + 1.25 * pull)
+def scale(influence: float) -> float:
+    """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
+    1 at ``--iw 3``."""
+    return min(1.0, 0.25 + 1.25 * influence)
 
 
-def lay(pipe: Any, folder: Path, name: str) -> Adapter | None:
-    """An adapter over ``pipe``, or None with a line in the log when it doesn't fit; ``name``: the model's."""
+def attach(pipe: Any, folder: Path, name: str) -> IPAdapter | None:
+    """Return an adapter over ``pipe``, or None with a line in the log when it doesn't fit; ``name``: the
+    model's."""
     try:
-        return Adapter(pipe, folder)
+        return IPAdapter(pipe, folder)
     except ModelError as error:
         log.warning("%s draws without IP-Adapter: %s", name, error)
         return None

@@ -1,5 +1,5 @@
-"""Cheap pictures of unfinished latents: the picture a step believes in, then a linear map from latents to
-RGB."""
+"""Cheap previews of unfinished latents: the noise-free latents that a step predicts, then a linear map from
+latents to RGB."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class LatentMap:
     @classmethod
     @torch.no_grad()
     def fit(cls, vae: Any, device: str) -> LatentMap:
-        """Least squares over what the encoder makes of 16 pictures of soft and hard random patches, 128
-        px."""
+        """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
+        patches, 128 px."""
         generator = torch.Generator().manual_seed(0)
         patches = torch.rand(16, 3, 4, 4, generator=generator)
         soft = torch.nn.functional.interpolate(patches[:8], size=128, mode="bilinear")
@@ -41,14 +41,14 @@ class LatentMap:
         return cls(solution[:-1], solution[-1])
 
     def pictures(self, latents: torch.Tensor) -> list[Image.Image]:
-        """(B, C, h, w) as the decoder takes them → B small pictures of w × h px."""
+        """Convert latents (B, C, h, w), as the decoder takes them, to B small pictures of w × h px."""
         rgb = latents.float().cpu().permute(0, 2, 3, 1) @ self.weight + self.bias  # (B, h, w, 3)
         return [Image.fromarray(a) for a in (rgb.nan_to_num(0.5).clamp(0, 1) * 255).byte().numpy()]
 
 
-def believed(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
-    """The noise-free latents x₀ that the last step aimed at, from the latents before and after it; ``after``
-    scaled when unknown.
+def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
+    """Return the noise-free latents x₀ that the last step predicted, from the latents before and after it;
+    ``after``, scaled, when they can't be known.
 
     Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε,
     so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for

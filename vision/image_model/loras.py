@@ -1,9 +1,9 @@
-"""LoRAs of one image model: kept beside its weights, and used row by row, so that jobs with different ones,
+"""LoRAs of one image model: kept beside its weights and applied row by row, so that jobs with different ones,
 or none, share a pass.
 
-peft puts the layers in and diffusers reads the files' dialects; whose row gets which of them is added here:
-peft takes one adapter a row and one weight for all (``adapter_names``), people ask for several with weights
-of their own.
+peft inserts the layers, and diffusers reads the files' dialects; which row gets which LoRAs is decided here:
+peft takes one adapter a row and one weight for all (``adapter_names``), while a prompt may name several, each
+with its weight.
 """
 
 from __future__ import annotations
@@ -30,50 +30,53 @@ from vision.weights import contents
 
 log = logging.getLogger(__name__)
 
-MOST = 16  # kept beside one model
-Weighted = tuple[tuple[str, float], ...]  # (name, weight)
+MAX_LOADED = 16  # kept beside one model
+WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
 Plan = list[
     tuple[str, torch.Tensor | None, Any]
 ]  # adapter, rows (None = all), weights: a number, or one for each of the rows
 
 
 class Loras:
-    """For one model. pipe: whose denoiser and text encoders get them. find: a name the host has set up →
-    file; UserError for any other."""
+    """The LoRAs of one model, for one thread.
+
+    pipe: whose denoiser and text encoders get them. find: a name that the host has set up → file; it raises
+    UserError for any other.
+    """
 
     def __init__(self, pipe: Any, name: str, find: Callable[[str, Reporter], Path]) -> None:
         self._pipe, self._name, self._find = pipe, name, find
         self._adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
         self._files: dict[str, str] = {}  # name → which file it was
         self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
-        self._plan: Plan = []
+        self._plan: Plan = []  # read by the hooks, which torch calls with nothing of ours; see ``applied``
 
-    def need(self, wanted: Weighted, reporter: Reporter) -> None:
-        """Load what isn't there yet; the files are read beside the steps of other jobs. UserError when one
-        doesn't fit the model."""
+    def ensure_loaded(self, wanted: WeightedLoras, reporter: Reporter) -> None:
+        """Load the LoRAs that aren't there yet; their files are read beside the steps of other jobs. Raises
+        UserError when one doesn't fit the model."""
         for name, _ in wanted:
             if name not in self._adapters:
-                tensors, file = reporter.in_thread(lambda name=name: self._read(name, reporter), loading=True)
+                tensors, file = reporter.in_thread(partial(self._read, name, reporter), loading=True)
                 reporter.build(partial(self._add, name, tensors, file), inline=True)
             self._adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> Loras:
-        """Twins of the model's layers (``--tile``) get the same LoRAs at the same time: their hooks are this
-        one's."""
+        """Return this object: copies of the model's layers over the same tensors (``--tile``) have hooks of
+        this one, and get the same LoRAs."""
         return self
 
     @property
     def version(self) -> int:
-        """Another one whenever layers have changed."""
+        """A number that changes whenever layers were added."""
         return self._count
 
-    def identity(self, wanted: Weighted) -> list[str]:
-        """Which files those are."""
+    def identity(self, wanted: WeightedLoras) -> list[str]:
+        """Return which files ``wanted`` were loaded from, with their sizes and times."""
         return [self._files[name] for name, _ in wanted]
 
     @contextmanager
-    def used(self, wanted: Weighted) -> Iterator[None]:
-        """Within, none of ``wanted`` is given up for others."""
+    def in_use(self, wanted: WeightedLoras) -> Iterator[None]:
+        """Keep ``wanted`` from being unloaded for others inside the ``with`` block."""
         names = [name for name, _ in wanted]
         self._users.update(names)
         try:
@@ -82,16 +85,16 @@ class Loras:
             self._users.subtract(names)
 
     @contextmanager
-    def on(self, rows: Sequence[Weighted]) -> Iterator[None]:
-        """Within, row *i* of whatever the model evaluates has ``rows[i]``; rows that are all alike count as
-        any number of them."""
+    def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
+        """Apply ``rows[i]`` to row *i* of whatever the model evaluates inside the ``with`` block. If all rows
+        are equal, there may be any number of them."""
         before, self._plan = self._plan, self._planned(rows)
         try:
             yield
         finally:
             self._plan = before
 
-    def _planned(self, rows: Sequence[Weighted]) -> Plan:
+    def _planned(self, rows: Sequence[WeightedLoras]) -> Plan:
         if all(row == rows[0] for row in rows):
             return [(self._adapters[name], None, weight) for name, weight in rows[0]]
         plan: Plan = []
@@ -140,14 +143,14 @@ class Loras:
             log.warning("the LoRA %s doesn't fit %s: %s", name, self._name, str(error).splitlines()[:1])
             raise UserError(f"The LoRA `{name}` doesn't fit {self._name}.") from error
         finally:
-            self._rest()
+            self._deactivate()
         self._adapters[name], self._files[name] = adapter, file
         log.info("LoRA %s loaded for %s", name, self._name)
 
     @contextmanager
     def _peft_itself(self) -> Iterator[None]:
-        """Text encoders get adapters from peft as denoisers do: transformers' own way asks for a peft (0.22)
-        that isn't published yet."""
+        """Let peft insert the layers of text encoders, too, inside the ``with`` block: transformers' own way
+        requires peft 0.22, which isn't published yet."""
         encoders = [
             part
             for part in self._parts()
@@ -163,11 +166,11 @@ class Loras:
 
     def _make_room(self) -> None:
         for name in list(self._adapters):
-            if len(self._adapters) < MOST:
+            if len(self._adapters) < MAX_LOADED:
                 return
             if not self._users[name]:
                 self._drop(self._adapters.pop(name))
-                log.info("LoRA %s is given up to make room", name)
+                log.info("LoRA %s is unloaded to make room", name)
 
     def _drop(self, adapter: str) -> None:
         with warnings.catch_warnings():
@@ -190,9 +193,9 @@ class Loras:
             module for part in self._parts() for module in part.modules() if isinstance(module, LoraLayer)
         )
 
-    def _rest(self) -> None:
-        """Off in peft's own eyes, so that a layer without plan is what it was, bit for bit; what the plan
-        adds, the hook adds."""
+    def _deactivate(self) -> None:
+        """Switch adapters off as far as peft knows, so that a layer computes what it did before, bit for bit;
+        what ``_plan`` adds, our hook adds."""
         for layer in self._layers():
             layer.enable_adapters(False)
             if id(layer) not in self._hooked:
@@ -200,8 +203,8 @@ class Loras:
                 self._hooked.add(id(layer))
 
     def _add_to(self, layer: LoraLayer, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
-        """``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have it (Hu et al.,
-        arXiv:2106.09685, eq. 3)."""
+        """Return ``output`` (B, …) of the plain layer, plus scale · B(A(x)) for the rows that have a LoRA (Hu
+        et al., arXiv:2106.09685, eq. 3)."""
         for adapter, rows, weights in self._plan:
             if adapter not in layer.lora_A:
                 continue

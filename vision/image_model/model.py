@@ -1,5 +1,5 @@
-"""One image model in memory: the three pipelines of its family over the same weights, its noise schedulers,
-its place on the device."""
+"""Holds one image model in memory: the three pipelines of its family over the same weights, its noise
+schedulers, its place on the device."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ import torch
 
 from core.errors import ModelError, UserError, first_line
 from vision.engine import cache
-from vision.engine.denoiser import Denoiser, denoiser_attribute, evaluate_now
+from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.priority_lock import PriorityLock
 from vision.families import Family, Mode
 from vision.image_model import compiled, ip_adapter, seamless, tiny_vae
-from vision.image_model.ip_adapter import Adapter
+from vision.image_model.ip_adapter import IPAdapter
 from vision.image_model.latent_preview import LatentMap
 from vision.image_model.loras import Loras
-from vision.image_model.text_cache import Texts
+from vision.image_model.text_cache import TextCache
 from vision.image_model.tiny_vae import TinyDecoder
 from vision.reporter import Reporter
-from vision.weights import config_files, contents, identify
 from vision.weights.card import Card
 
 FindLora = Callable[[str, Reporter], Path]
@@ -49,10 +48,10 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
 
 
 class ImageModel:
-    """Weights once, a pipeline for each mode over them. decoder: held by whoever uses the VAE. texts: lately
-    encoded.
+    """One set of weights, and a pipeline for each mode over it.
 
-    Everything but the decoder is for one thread only.
+    decoder_lock: held by whoever uses the VAE. text_cache: texts encoded lately. Not thread-safe, except the
+    decoder.
     """
 
     def __init__(
@@ -68,16 +67,17 @@ class ImageModel:
     ) -> None:
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
         self.identity = identity  # where the weights came from, and their files' sizes and times
-        self._base, self._pipes, self._active = base, {}, None
+        self._base, self._pipes = base, dict[Mode, Any]()
+        self._active: Mode | None = None
         self._own_scheduler = base.scheduler
         self._schedulers: dict[str | None, Any] = {}  # by sampler, None = its own; never used themselves
         self._latent_map: LatentMap | None = None
-        self._ring: Any = None
-        self.adapter: Adapter | None = None
-        self.tiny: TinyDecoder | None = None
+        self._circular_unet: Any = None
+        self.adapter: IPAdapter | None = None
+        self.tiny_decoder: TinyDecoder | None = None
         self.compiled: Any = None
         self._adapted: tuple[Path, int] | None = None
-        self.decoder, self.texts = PriorityLock(), Texts()
+        self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
         self._pipes[
@@ -85,14 +85,14 @@ class ImageModel:
         ] = base
 
     def has(self, mode: Mode) -> bool:
-        """Whether the family has a pipeline for ``mode`` and these weights fit it."""
+        """Return whether the family has a pipeline for ``mode`` and these weights fit it."""
         try:
             return self.pipeline(mode) is not None
         except ModelError:
             return False
 
     def pipeline(self, mode: Mode) -> Any:
-        """The pipeline for ``mode``, on its device. ModelError when this model has none."""
+        """Return the pipeline for ``mode``, on its device. Raises ModelError when this model has none."""
         inpaint_only = getattr(getattr(self._base, "unet", None), "config", {}).get("in_channels") == 9
         if inpaint_only and mode is not Mode.INPAINT:
             raise ModelError(f"{self.name} only paints into masks; name a text-to-image model for this.")
@@ -118,22 +118,23 @@ class ImageModel:
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
-    def _parts(self, cls: type) -> dict[str, Any]:
-        """What ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to float32,
-        and refuse a tiny decoder."""
+    def _parts(self, cls: Any) -> dict[str, Any]:
+        """The arguments ``cls`` is built from, out of the pipeline we have. ``cls.from_pipe`` would cast to
+        float32, and refuse a tiny decoder."""
         have = {**self._base.config, **self._base.components}
         return {name: have[name] for name in inspect.signature(cls.__init__).parameters if name in have}
 
     def takes_sampler(self, sampler: str) -> bool:
-        """Flow models keep the scheduler they came with; it is an Euler one."""
+        """Return whether ``sampler`` can be used. Flow models keep the scheduler they came with, an Euler
+        one."""
         return self.card.samplers == "any" or sampler == "euler"
 
     def scheduler(self, sampler: str | None) -> Any:
-        """A fresh noise scheduler: state never passes from one job to the next."""
+        """Return a fresh noise scheduler: state never passes from one job to the next."""
         sampler = sampler or self.card.sampler
         sampler = sampler if self.card.samplers == "any" else None
         if sampler not in self._schedulers:
-            kind, extra = type(self._own_scheduler), {}
+            kind, extra = type(self._own_scheduler), dict[str, Any]()
             if sampler is not None:
                 name, extra = SCHEDULERS[sampler]
                 kind = getattr(diffusers, name)
@@ -141,55 +142,52 @@ class ImageModel:
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
 
     @property
-    def remembers(self) -> bool:
-        """Whether a step depends on more than latents, scheduler and generators; then no checkpoint brings a
-        job back to the same bits."""
-        name = denoiser_attribute(self._base)
-        return name is not None and cache.is_on(getattr(self._base, name))
+    def has_step_memory(self) -> bool:
+        """Whether a step depends on more than latents, scheduler and generators; then no checkpoint can
+        reproduce a job bit for bit."""
+        return cache.is_on(denoiser_of(self._base))
 
     @property
     def shares_steps(self) -> bool:
-        """Whether its jobs may stand still between two steps; else each is one whole call. Offloaded weights
-        move around within a call."""
+        """Whether its jobs may wait between two steps, else each is one whole call: offloaded weights move
+        around within a call."""
         return self.family.shares_steps and self.offload == "none"
 
     @property
-    def weighs(self) -> bool:
-        """Whether its texts can be weighed against each other, and may be of any length or come with
-        noise."""
+    def supports_weights(self) -> bool:
+        """Whether its texts can have weights, be of any length, and be mixed with noise."""
         return self.family.encode is not None
 
-    def ring(self) -> Any:
-        """The UNet's twin for ``--tile``; all such jobs share it, and so their steps."""
+    def circular_unet(self) -> Any:
+        """Return the copy of the UNet for seamless pictures. All such jobs share it, and so their passes."""
         if (
-            self._ring is None or self._ring[0] != self.loras.version
+            self._circular_unet is None or self._circular_unet[0] != self.loras.version
         ):  # a LoRA puts other layers into the UNet
-            self._ring = self.loras.version, seamless.circular(self._base.unet)
-        return self._ring[1]
+            self._circular_unet = self.loras.version, seamless.circular_copy(self._base.unet)
+        return self._circular_unet[1]
 
-    def lay_adapter(self, folder: Path) -> None:
-        """An IP-Adapter from ``folder`` over this model, where that fits; again when LoRAs have changed its
-        layers."""
+    def attach_adapter(self, folder: Path) -> None:
+        """Attach the IP-Adapter in ``folder``, where it fits; again when LoRAs have changed the layers."""
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
             self._adapted, self.adapter = (
                 (folder, self.loras.version),
-                ip_adapter.lay(self._base, folder, self.name),
+                ip_adapter.attach(self._base, folder, self.name),
             )
 
-    def lay_tiny(self, folder: Path) -> None:
-        """A decoder for drafts from ``folder``. ModelError when it doesn't fit."""
+    def attach_tiny_decoder(self, folder: Path) -> None:
+        """Attach a decoder for drafts from ``folder``. Raises ModelError when it doesn't fit."""
         if self.family.unpack is None:
             raise ModelError(f"{self.name} decodes its pictures itself.")
-        self.tiny = tiny_vae.load(folder, self._base, self.device, self._base.dtype)
+        self.tiny_decoder = tiny_vae.load(folder, self._base, self.device, self._base.dtype)
 
     @torch.no_grad()
     def compile(self) -> None:
-        """A compiled twin of the denoiser for jobs that use the plain one without LoRAs. Drawn in here, so
-        that nobody's steps wait for compiling.
+        """Compile a copy of the denoiser, for jobs without LoRAs that don't change it, and warm it up, so
+        that no job's steps wait for compiling.
 
-        Where it can't be done, a line in the log says so.
+        Where that fails, a line in the log says so.
         """
-        if not self.shares_steps or self.remembers:
+        if not self.shares_steps or self.has_step_memory:
             log.warning(
                 "%s isn't compiled: offloaded weights, unknown families and First-Block-Cache go without",
                 self.name,
@@ -197,11 +195,9 @@ class ImageModel:
             return
         start = time.monotonic()
         try:
-            self.compiled = twin = compiled.twin(
-                getattr(self._base, denoiser_attribute(self._base)), self._uncompile
-            )
+            self.compiled = copied = compiled.compiled_copy(denoiser_of(self._base), self._uncompile)
             for count in compiled.ROWS:
-                self._draw_in(twin, count)
+                self._warm_up(copied, count)
         except Exception as error:  # nothing here is worth a model
             log.warning("%s isn't compiled: %s", self.name, first_line(error))
             self.compiled = None
@@ -211,7 +207,7 @@ class ImageModel:
     def _uncompile(self) -> None:
         self.compiled = None
 
-    def _draw_in(self, module: Any, count: int) -> None:
+    def _warm_up(self, module: Any, count: int) -> None:
         pipe, side = copy.copy(self.pipeline(Mode.TEXT)), self.card.native_size
         pipe.scheduler = self.scheduler(None)
         vars(pipe)[denoiser_attribute(pipe)] = Denoiser(module, evaluate_now)
@@ -224,26 +220,26 @@ class ImageModel:
         pipe(**arguments(pipe, {"prompt": "a", "width": side, "height": side, **given}))
 
     def denoiser(self, pipe: Any, loras: Any) -> tuple[Any, str]:
-        """What evaluates the steps of ``pipe``, a job's own with ``loras``, and its label: the compiled twin
-        where nothing speaks against it."""
-        own = getattr(pipe, denoiser_attribute(pipe))
-        if self.compiled is None or loras or own is not getattr(self._base, denoiser_attribute(self._base)):
+        """Return the module that evaluates the steps of a job's ``pipe`` with ``loras``, and its label: the
+        compiled copy, if the job changes nothing in the denoiser."""
+        own = denoiser_of(pipe)
+        if self.compiled is None or loras or own is not denoiser_of(self._base):
             return own, self.label
         return self.compiled, f"{self.label} compiled"
 
     def guided(self, guidance_scale: float) -> bool:
-        """Whether a negative prompt acts."""
+        """Return whether a negative prompt has an effect."""
         return self.card.negative == "true_cfg" or (self.card.negative == "prompt" and guidance_scale > 1)
 
     @property
     def label(self) -> str:
-        """Of everything that the duration of a step depends on besides its shape."""
+        """Key under which step durations are kept: everything they depend on but the shape."""
         weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
         return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
 
     def prompt_limit(self, prompt: str) -> int | None:
-        """Tokens the text encoder reads, if ``prompt`` is longer and what follows is lost; else None.
-        CLIP-only models."""
+        """Return how many tokens the text encoder reads, if ``prompt`` has more, which would be ignored; else
+        None. Only models with CLIP alone have a limit."""
         tokenizers = [
             c for name, c in self._base.components.items() if name.startswith("tokenizer") and c is not None
         ]
@@ -256,23 +252,22 @@ class ImageModel:
 
     @property
     def latent_map(self) -> LatentMap | None:
-        """Linear latents → RGB for previews, fitted to this model's decoder at first use; None while that is
-        somebody else's."""
-        if self._latent_map is None and self.decoder.try_acquire():
+        """The map from latents to RGB for previews, fitted to this model's decoder at first use; None while
+        the decoder is in use."""
+        if self._latent_map is None and self.decoder_lock.try_acquire():
             try:
                 self._latent_map = LatentMap.fit(self._base.vae, self.device)
             finally:
-                self.decoder.release()
+                self.decoder_lock.release()
         return self._latent_map
 
     def shrink(self) -> None:
-        """Use less memory from now on, at the price of speed: weights stay on the CPU between uses."""
+        """Use less memory from now on, at the price of speed, by keeping weights on the CPU between uses."""
         if self.device != "cpu" and self.offload == "none":
             self.offload, self._active = "model", None
 
     def free_hooks(self) -> None:
-        """After a call that was left by an exception: diffusers puts offloaded weights back only at a normal
-        end."""
+        """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
         if self.offload == "model":
             self._base.maybe_free_model_hooks()
 
@@ -282,63 +277,6 @@ def _no_lora(name: str, reporter: Reporter) -> Path:
 
 
 def arguments(pipe: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Those of ``given`` that this pipeline's call names and that aren't None."""
+    """Return those of ``given`` that the pipeline's ``__call__`` takes and that aren't None."""
     names = inspect.signature(type(pipe).__call__).parameters
     return {name: value for name, value in given.items() if name in names and value is not None}
-
-
-def load(
-    path: Path,
-    name: str,
-    *,
-    device: str,
-    dtype: torch.dtype,
-    offload: str,
-    offline: bool,
-    report: Callable[[float], None],
-    find_lora: FindLora | None = None,
-) -> ImageModel:
-    """Load folder or single file ``path``. ModelError with a sentence when its contents don't fit
-    together."""
-    family, card = identify.family_and_card(path)
-    common = {"dtype": dtype, "local_files_only": True}
-    try:
-        if path.is_dir():
-            contents.check_folder(path)
-            base = _class(family, path).from_pretrained(
-                path, use_safetensors=True, variant=contents.variant(path), trust_remote_code=False, **common
-            )
-        else:
-            config = contents.config_folder(path)
-            common["local_files_only"] = offline or config is not None
-            cls = getattr(diffusers, family.text)
-            if not hasattr(cls, "from_single_file"):
-                raise ModelError(
-                    f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
-                )
-            base = cls.from_single_file(str(path), config=str(config) if config else None, **common)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        if "out of memory" in str(error).lower():
-            raise
-        log.exception("%s doesn't load", name)
-        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
-    report(0.9)
-    _place(base, device, offload)
-    if card.cache_threshold and not cache.enable(
-        getattr(base, denoiser_attribute(base) or "", None), card.cache_threshold
-    ):
-        log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
-    return ImageModel(name, family, card, base, device, offload, contents.identity(path), find_lora)
-
-
-def _class(family: Family, folder: Path) -> Any:
-    """The text-to-image class; for a UNet made for masks (9 channels in) the inpainting one."""
-    masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
-    return getattr(diffusers, family.inpaint if masks else family.text)
-
-
-def _place(pipe: Any, device: str, offload: str) -> None:
-    if offload == "sequential":
-        pipe.enable_sequential_cpu_offload(device=device)
-    elif offload == "none":
-        pipe.to(device)

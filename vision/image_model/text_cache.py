@@ -1,5 +1,5 @@
-"""What text encoders made of words lately, so that the same words aren't read twice: repeated prompts, rolled
-again, and no words at all."""
+"""Caches what text encoders returned, so that the same text isn't encoded twice: a prompt that is repeated or
+rolled again, and the empty text."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 
 import torch
 
-MOST = 128 * 2**20  # bytes kept for one model
+MAX_BYTES = 128 * 2**20  # kept for one model
 PLAIN = (str, int, float, bool, type(None), torch.device, torch.dtype)
 
 
-class Texts:
-    """The last results of one model's encoders, up to MOST bytes. Nobody may change them in place."""
+class TextCache:
+    """The last results of one model's encoders, up to ``max_bytes``. Nobody may change them in place."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most, self._bytes = most, 0
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes, self._bytes = max_bytes, 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
-    def remembering(self, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """``encode``, but not twice with the same arguments. Called with tensors it is as before: they are
-        embeddings already.
+    def cached(self, encode: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return a function like ``encode`` that computes each result once. Calls with tensors aren't cached:
+        those are embeddings already.
 
-        name: tells apart what other encoders make of the same arguments.
+        name: keeps apart what different encoders make of the same arguments.
         """
 
         @functools.wraps(encode)
-        def remembered(*args: Any, **kwargs: Any) -> Any:
+        def cached_encode(*args: Any, **kwargs: Any) -> Any:
             if not _is_plain([args, kwargs]):
                 return encode(*args, **kwargs)
             key = name, repr((args, sorted(kwargs.items())))
@@ -38,12 +38,12 @@ class Texts:
             self._kept.move_to_end(key)
             return self._kept[key]
 
-        return remembered
+        return cached_encode
 
     def _keep(self, key: Any, made: Any) -> None:
         self._kept[key] = made
         self._bytes += _size(made)
-        while self._bytes > self._most and len(self._kept) > 1:
+        while self._bytes > self._max_bytes and len(self._kept) > 1:
             self._bytes -= _size(self._kept.popitem(last=False)[1])
 
 
@@ -56,7 +56,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _size(made: Any) -> int:
-    """Bytes of the tensors in it."""
+    """The bytes of the tensors in an encoder's result."""
     if isinstance(made, torch.Tensor):
         return made.numel() * made.element_size()
     return sum(map(_size, made)) if isinstance(made, (list, tuple)) else 0

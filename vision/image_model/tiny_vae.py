@@ -1,5 +1,5 @@
-"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family: drafts are
-decoded by them, nothing else is."""
+"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family. Only drafts
+are decoded by them."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TinyDecoder:
-    """One in memory. identity: where its weights came from, and their files' sizes and times."""
+    """A tiny decoder in memory. identity: where its weights came from, and their files' sizes and times."""
 
     vae: Any = field(repr=False)
     identity: str
 
-    def instead_of_own(self, pipe: Any) -> Any:
-        """A copy of ``pipe`` whose latents are unpacked and decoded for this one: it takes them at another
-        scale."""
+    def replace_in(self, pipe: Any) -> Any:
+        """Return a copy of ``pipe`` with this decoder in place of its VAE, so that latents are also unpacked
+        at this decoder's scale."""
         pipe = copy.copy(pipe)
         vars(pipe)["vae"] = self.vae
         return pipe
 
 
 def check(folder: Path, pipe: Any) -> None:
-    """ModelError when ``folder`` holds no tiny decoder, or one of other latents than those of ``pipe``."""
+    """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
+    ``pipe``."""
     config = contents.tiny_config(folder)
     if hasattr(pipe.vae, "bn"):
         raise ModelError(
@@ -57,8 +58,8 @@ def check(folder: Path, pipe: Any) -> None:
 
 
 def load(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
-    """The decoder in ``folder``, for ``pipe``. ModelError when it doesn't fit, or its weights aren't all
-    there."""
+    """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit, or some of its
+    weights are missing."""
     check(folder, pipe)
     try:
         vae, info = AutoencoderTiny.from_pretrained(

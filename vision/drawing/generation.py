@@ -1,0 +1,57 @@
+"""What to draw, and what was drawn: the values that pass between requests and ``generate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from vision.drawing.parameters import TextSpec
+from vision.families import Mode
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Everything a drawing depends on besides the model.
+
+    seeds: one for each picture. width, height: px at the model's scale, whole multiples of the card's.
+    image (IMAGE, INPAINT): of exactly that size. images: one for each seed in place of ``image``. mask_image
+    (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``. text_spec: how texts steer
+    the picture beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule
+    that is run. loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
+    most, None = all. seamless: opposite edges meet. references (TEXT): pictures that are shown to a model
+    that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
+    decoded by the model's tiny decoder, if it has one.
+    """
+
+    mode: Mode
+    prompt: str
+    seeds: tuple[int, ...]
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    negative_prompt: str = ""
+    strength: float | None = None
+    sampler: str | None = None
+    image: Image.Image | None = field(default=None, repr=False)
+    mask_image: Image.Image | None = field(default=None, repr=False)
+    text_spec: TextSpec = TextSpec()
+    guidance_rescale: float = 0.0
+    stop: float = 1.0
+    loras: tuple[tuple[str, float], ...] = ()
+    images: tuple[Image.Image, ...] = field(default=(), repr=False)
+    at_once: int | None = None
+    seamless: bool = False
+    references: tuple[Image.Image, ...] = field(default=(), repr=False)
+    reference_scale: float | None = None
+    draft: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The result. images: one for each seed, at the model's scale. notes: sentences for the person who
+    asked."""
+
+    images: tuple[Image.Image, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,184 @@
+"""One job's pipeline: a diffusers pipeline of its own over the model's weights, and its call."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image
+
+from vision.drawing import conditioning, early_stop
+from vision.drawing.conditioning import Encoded
+from vision.drawing.generation import Generation
+from vision.drawing.parameters import TextSpec
+from vision.drawing.steps import StepCallback
+from vision.engine.denoiser import Call, Denoiser, denoiser_attribute
+from vision.engine.fiber import Fiber
+from vision.families import Mode
+from vision.image_model.model import ImageModel, arguments
+from vision.image_model.seamless import Rolling
+from vision.reporter import Reporter
+
+
+class JobPipeline:
+    """A job's own pipeline: its own noise scheduler and, in an engine, a denoiser that waits for shared
+    passes.
+
+    pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared.
+
+    As a context manager it holds the decoder, which otherwise works in a thread beside the steps, until the
+    first step: pictures to start from are encoded before.
+    """
+
+    def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
+        self.fiber = reporter.fiber if model.shares_steps else None
+        self._calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one, in the whole job
+        self._lock = model.decoder_lock
+        self._starts_from_picture, self._has_decoder = generation.mode is not Mode.TEXT, False
+        self._denoiser: Denoiser | None = None
+        self.pipe = copy.copy(model.pipeline(generation.mode))
+        scheduler = model.scheduler(generation.sampler)
+        self._replace(scheduler=early_stop.stopped_at(scheduler, generation.stop, generation.strength))
+        if hasattr(self.pipe, "encode_prompt"):
+            self._replace(
+                encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
+            )
+        self._replace_denoiser(model, generation)
+
+    def _replace(self, **parts: Any) -> None:
+        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
+
+    def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
+        name = denoiser_attribute(self.pipe)
+        # hooks of offloading sit on the module itself, so that no copy of it can be used
+        copies = name == "unet" and model.offload == "none"
+        if generation.seamless and copies:
+            self._replace(unet=model.circular_unet())
+        if generation.reference_scale is not None and model.adapter is not None:
+            self._replace(**model.adapter.parts(generation.reference_scale, circular=generation.seamless))
+        if self.fiber is not None and name:
+            module, label = model.denoiser(self.pipe, generation.loras)
+            evaluate = partial(self._evaluate, self.fiber)
+            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, generation.loras)
+            self._replace(**{name: self._denoiser})
+        if generation.seamless and name and not copies:
+            aspect = generation.width / generation.height
+            self._replace(**{name: Rolling(getattr(self.pipe, name), aspect)})
+
+    def __enter__(self) -> JobPipeline:
+        if self.fiber is not None and self._starts_from_picture:
+            with self._lock.reserve():
+                self.fiber.wait_until(self._lock.try_acquire)
+            self._has_decoder = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release_decoder()
+        if self._denoiser is not None:
+            self._denoiser.forget()
+
+    def _release_decoder(self) -> None:
+        if self._has_decoder:
+            self._lock.release()
+        self._has_decoder = False
+
+    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
+        self._release_decoder()
+        steps = getattr(self.pipe, "num_timesteps", None) or 0
+        fiber.total = fiber.total or round(steps * self._calls)
+        return fiber.evaluate(call)
+
+
+def cached_encoder(
+    model: ImageModel, generation: Generation, encode: Callable[..., Any], name: str
+) -> Callable[..., Any]:
+    """Return ``encode`` with the generation's LoRAs in the text encoders, and cached. name: of the encoder,
+    for the cache."""
+
+    def with_loras(*args: Any, **kwargs: Any) -> Any:
+        with model.loras.applied([generation.loras]):
+            return encode(*args, **kwargs)
+
+    key = f"{name} {generation.loras} {model.loras.identity(generation.loras)}"
+    return model.text_cache.cached(with_loras, key)
+
+
+def denoise(
+    model: ImageModel,
+    pipe: Any,
+    generation: Generation,
+    generators: list[torch.Generator],
+    on_step: StepCallback,
+) -> Any:
+    """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
+    the family's pipeline decodes itself."""
+    g, card, negative = generation, model.card, generation.negative_prompt or None
+    given = {
+        "prompt": g.prompt,
+        "width": g.width,
+        "height": g.height,
+        "num_inference_steps": g.num_inference_steps,
+        "guidance_scale": g.guidance_scale,
+        "num_images_per_prompt": len(generators),
+        "strength": g.strength,
+        "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
+        "negative_prompt": negative if card.negative != "none" else None,
+        "guidance_rescale": g.guidance_rescale,
+        "true_cfg_scale": card.true_cfg_scale if negative and card.negative == "true_cfg" else None,
+        "generator": generators,
+        "output_type": "latent" if model.family.unpack else "pil",
+        "callback_on_step_end": on_step,
+        **_picture_arguments(model, g, len(generators)),
+        **(model.family.extra or {}),
+        **_text_arguments(model, pipe, g, on_step),
+    }
+    return pipe(**arguments(pipe, given)).images
+
+
+def _picture_arguments(model: ImageModel, generation: Generation, count: int) -> dict[str, Any]:
+    g, mask = generation, generation.mask_image
+    # SD3 wants a picture for each seed; the others take a list, too
+    image: Any = list(g.images) or (g.image and [g.image] * count)
+    if model.family.whole_mask and image:  # FLUX.2: a list would be several references
+        mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
+    if g.references and g.reference_scale is None:
+        image = list(g.references)
+    return {"image": image, "mask_image": mask}
+
+
+def _text_arguments(
+    model: ImageModel, pipe: Any, generation: Generation, on_step: StepCallback
+) -> dict[str, Any]:
+    """Arguments that replace the prompt with embeddings, where the pipeline can't do what the texts ask for;
+    else none."""
+    g, family = generation, model.family
+    is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
+    if family.encode is None or (g.text_spec == TextSpec() and not is_long):
+        return {}
+    begin = 1 - g.strength if g.strength is not None else 0.0
+    end = begin + (1 - begin) * g.stop
+    encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
+    encoded = conditioning.encode(
+        lambda text: Encoded(*encoder(text)),
+        g.prompt,
+        g.negative_prompt,
+        g.text_spec,
+        g.seeds,
+        guided=model.guided(g.guidance_scale),
+        zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+    )
+    given: dict[str, Any] = {
+        **encoded.arguments(begin),
+        "prompt": None,
+        "negative_prompt": None,
+        "num_images_per_prompt": 1,
+    }
+    if encoded.noise is not None:
+        given |= {
+            "callback_on_step_end": encoded.following(on_step, begin, end),
+            "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"],
+        }
+    return given

@@ -1,0 +1,90 @@
+"""Loads an image model from a folder or a single file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from core.errors import ModelError, first_line
+from vision.engine import cache
+from vision.engine.denoiser import denoiser_of
+from vision.families import Family
+from vision.image_model.model import FindLora, ImageModel
+from vision.weights import config_files, contents, identify
+
+log = logging.getLogger(__name__)
+
+
+def load(
+    path: Path,
+    name: str,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    offload: str,
+    offline: bool,
+    report: Callable[[float], None],
+    find_lora: FindLora | None = None,
+) -> ImageModel:
+    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
+
+    offload: none, model or sequential. offline: fetch nothing, also no configuration of a single file.
+    report: gets 0.9 once the weights are read. find_lora: see Loras.
+    """
+    family, card = identify.family_and_card(path)
+    try:
+        pipe = (
+            _from_folder(family, path, dtype) if path.is_dir() else _from_file(family, path, dtype, offline)
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.exception("%s doesn't load", name)
+        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+    report(0.9)
+    if offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    elif offload == "none":
+        pipe.to(device)
+    if card.cache_threshold and not cache.enable(denoiser_of(pipe), card.cache_threshold):
+        log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
+    return ImageModel(name, family, card, pipe, device, offload, contents.identity(path), find_lora)
+
+
+def _from_folder(family: Family, folder: Path, dtype: torch.dtype) -> Any:
+    """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one."""
+    contents.check_folder(folder)
+    masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
+    return _class(family, family.inpaint if masks else family.text).from_pretrained(
+        folder,
+        dtype=dtype,
+        variant=contents.variant(folder),
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+
+
+def _from_file(family: Family, file: Path, dtype: torch.dtype, offline: bool) -> Any:
+    cls, config = _class(family, family.text), contents.config_folder(file)
+    if not hasattr(cls, "from_single_file"):
+        raise ModelError(
+            f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
+        )
+    return cls.from_single_file(
+        str(file),
+        config=str(config) if config else None,
+        dtype=dtype,
+        local_files_only=offline or config is not None,
+    )
+
+
+def _class(family: Family, name: str | None) -> Any:
+    if name is None:
+        raise ModelError(f"{family.title} has no pipeline for this.")
+    return getattr(diffusers, name)
