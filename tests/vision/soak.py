@@ -31,7 +31,7 @@ from core.errors import JobCancelled, OutOfMemory
 from core.events import Output
 from core.requests import Request
 from tests import tiny
-from tests.vision.test_loras import save_lora
+from tests.vision.image_model.test_loras import save_lora
 from vision import devices
 from vision.capabilities import capability
 from vision.engine import Call, Engine, Fiber, passes

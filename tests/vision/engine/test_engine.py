@@ -21,7 +21,7 @@ from core.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder, ask
-from tests.vision.test_diffusion import full_above, tamper
+from tests.vision.drawing.test_generate import full_above, tamper
 from vision.drawing import generate
 from vision.drawing.generation import Generation
 from vision.engine import Call, Engine, Fiber

@@ -19,9 +19,9 @@ from core.settings import load as load_settings
 from host import doctor
 from tests import tiny
 from tests.vision.conftest import ask
+from tests.vision.drawing.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
+from tests.vision.drawing.test_generate import tamper
 from tests.vision.families.test_families import pixels
-from tests.vision.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
-from tests.vision.test_diffusion import tamper
 from vision import startup
 from vision.families import Mode
 from vision.image_model.decode import BlankPicture

@@ -21,7 +21,7 @@ from core.parameters import SAMPLERS
 from core.requests import ImagineRequest, OutpaintRequest, Request, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.test_diffusion import full_above, tamper
+from tests.vision.drawing.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
 from vision import worker
 from vision.drawing import checkpoint

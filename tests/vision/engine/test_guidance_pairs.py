@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.vision import test_engine
-from tests.vision.test_checkpoint import Died, Kept
-from tests.vision.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
+from tests.vision.drawing.test_checkpoint import Died, Kept
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
 from vision.drawing import generate
 from vision.drawing.conditioning import TextSpec
 from vision.drawing.generation import Generation

@@ -15,9 +15,9 @@ import torch
 from torch._dynamo.utils import counters
 
 from tests import tiny
-from tests.vision import test_engine
-from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
-from tests.vision.test_loras import save_lora
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
+from tests.vision.image_model.test_loras import save_lora
 from vision import startup
 from vision.drawing.generation import Generation
 from vision.families import Mode

@@ -14,8 +14,8 @@ import torch
 from diffusers import FluxTransformer2DModel
 
 from tests import tiny
-from tests.vision import test_engine
-from tests.vision.test_engine import Job, together
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import Job, together
 from vision.drawing.generation import Generation
 from vision.engine import cache
 from vision.families import Mode
@@ -132,7 +132,7 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
-    from tests.vision.test_checkpoint import Kept
+    from tests.vision.drawing.test_checkpoint import Kept
     from vision.drawing.generate import generate
 
     run = Kept(tmp_path)

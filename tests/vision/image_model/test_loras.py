@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from core.errors import ModelError, UserError
 from core.requests import ImagineRequest
 from tests import tiny
-from tests.vision import test_engine
 from tests.vision.conftest import ask
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.families.test_families import apart as pictures_apart
-from tests.vision.test_engine import CLOSE, Job, apart, generation, plain, together
 from vision.drawing import generate, task
 from vision.families import Mode
 from vision.image_model import loras
