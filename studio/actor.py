@@ -48,7 +48,7 @@ class Actor:
         return Place(self.guild_id, self.channel_id)
 
     def sees(self, place: Place) -> bool:
-        """Whether the actor can look at what is shown in ``place``.
+        """Return whether the actor can look at what is shown in ``place``.
 
         Only members of a server see what is shown there; a copy sent to somebody is seen in that very direct
         message, where nobody else is. Channel 0 is no place: it is what somebody has who came by no channel.

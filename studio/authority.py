@@ -149,24 +149,27 @@ class Authority:
 
     @property
     def owner_ids(self) -> frozenset[int]:
-        """Everybody who is the host."""
+        """Return the user ids of everybody who is the host."""
         return self._owner_ids | self._directory.owner_ids
 
     def is_host(self, user_id: int) -> bool:
-        """Whether somebody is the host, by the settings or by the chat service."""
+        """Return whether somebody is the host, by the settings or by the chat service."""
         return user_id in self._owner_ids or user_id in self._directory.owner_ids
 
     def check(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
     ) -> None:
-        """NotAllowedError with the reason, or nothing. ``shown``: other places where the rows say that the
-        job is shown."""
+        """Raise NotAllowedError, with the reason, unless ``actor`` may do ``action``.
+
+        shown: places besides the one it was asked in where the rows say that the job is shown.
+        """
         if not self.allows(actor, action, job, shown):
             raise NotAllowedError(self._reason(actor, action))
 
     def allows(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
     ) -> bool:
+        """Return whether ``actor`` may do ``action``; arguments are those of ``check``."""
         row = TABLE[action]
         if row.job and job is None:  # a forged id, or of a job that is gone
             return False
@@ -176,8 +179,10 @@ class Authority:
     def roles(
         self, actor: Actor, job: Job | None, shown: Iterable[Place] = (), *, barred_too: bool = False
     ) -> Role:
-        """What ``actor`` is, to ``job`` or to the place. A barred one keeps only what gives rights over
-        others."""
+        """Return what ``actor`` is to ``job``, or to the place.
+
+        A barred one keeps only what gives rights over others, unless ``barred_too``.
+        """
         found = Role.HOST if self.is_host(actor.user_id) else Role(0)
         manages = actor.manages and actor.guild_id is not None
         if manages and (job is None or job.origin.guild_id == actor.guild_id):
@@ -201,8 +206,8 @@ class Authority:
         return found
 
     def scope(self, actor: Actor) -> int | None:
-        """The server whose matters ``actor`` may look into, once a check has passed; None = every server's,
-        for the host."""
+        """Return the server whose matters ``actor`` may look into, once a check has passed; None = every
+        server's, for the host."""
         return None if self.is_host(actor.user_id) else actor.guild_id
 
     def _reason(self, actor: Actor, action: Action) -> str:

@@ -21,13 +21,13 @@ class Directory(Protocol):
         """The number of servers that the bot is in."""
 
     def age_restricted(self, place: Place) -> bool | None:
-        """Whether a place is for adults only; a thread is what its channel is."""
+        """Return whether a place is for adults only; a thread is what its channel is."""
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
-        """Ids of the roles that a person has in a server now; none for somebody who has left."""
+        """Return the ids of a person's roles in a server now; none for somebody who has left."""
 
     async def can_read(self, user_id: int, place: Place) -> bool:
-        """Whether a person can read what is written in a place; False while that can't be told."""
+        """Return whether a person can read what is written in a place; False while that can't be told."""
 
 
 class CurrentDirectory:
@@ -55,19 +55,24 @@ class CurrentDirectory:
 
     @property
     def owner_ids(self) -> Set[int]:
+        """User ids of the people the bot belongs to; none while no connection is open."""
         return self._newest.owner_ids if self._newest else frozenset()
 
     @property
     def server_count(self) -> int:
+        """The number of servers that the bot is in; 0 while no connection is open."""
         return self._newest.server_count if self._newest else 0
 
     def age_restricted(self, place: Place) -> bool | None:
+        """Return whether a place is for adults only; never a direct message. None: it can't be told."""
         if place.guild_id is None:
             return False
         return self._newest.age_restricted(place) if self._newest else None
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        """Return the ids of a person's roles in a server now; None: it can't be told."""
         return await self._newest.roles(user_id, guild_id) if self._newest else None
 
     async def can_read(self, user_id: int, place: Place) -> bool:
+        """Return whether a person can read what is written in a place; False while that can't be told."""
         return await self._newest.can_read(user_id, place) if self._newest else False

@@ -1,4 +1,4 @@
-"""What a person can have told, handed over and deleted, and what is deleted by itself when its time is over.
+"""What a member can see, export and delete of their data, and what expires by itself.
 
 Deleting goes: stop what runs, rows in one transaction, files, caches, the write-ahead log, then the messages
 on Discord. A note on disk makes a restored backup forget again what was deleted after it.
@@ -35,8 +35,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Retention:
-    """Days that things are kept. jobs: with their pictures, 0 = until somebody deletes them. uploads:
-    pictures that no job uses. backups."""
+    """For how many days things are kept.
+
+    jobs: with their pictures; 0 = until somebody deletes them. uploads: sent pictures that no job uses.
+    """
 
     jobs: int = 0
     uploads: int = 30
@@ -45,7 +47,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Deleted:
-    """jobs, files: how many. messages: to be deleted on Discord."""
+    """How much was deleted: jobs and files; and how many messages have to be deleted on Discord."""
 
     jobs: int
     files: int
@@ -53,8 +55,10 @@ class Deleted:
 
 
 class Privacy:
-    """One for the program. ``checkpoints``: folder where workers keep half-drawn jobs. ``notes``: file of
-    deletions, for restored backups."""
+    """Tells, exports and deletes people's data.
+
+    checkpoints: folder where workers keep half-drawn jobs. notes: file of deletions, for restored backups.
+    """
 
     def __init__(
         self,
@@ -70,10 +74,11 @@ class Privacy:
         self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
 
     async def holdings(self, user_id: int) -> Holdings:
+        """Return what is kept of a person, in numbers."""
         return await self._database.read(partial(rows.holdings, user_id=user_id))
 
     async def export(self, user_id: int, limit: int) -> AsyncIterator[bytes]:
-        """ZIP files of at most about ``limit`` bytes each: the rows as JSON, then every picture."""
+        """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then every picture."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
         names = dict.fromkeys(
             row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table]
@@ -93,7 +98,7 @@ class Privacy:
         yield part.close()
 
     async def delete(self, user_id: int) -> Deleted:
-        """Everything of the person but what ``storage.privacy`` says stays."""
+        """Delete everything of a person except what ``storage.privacy`` says stays."""
         began = time.monotonic()
         for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):
             await self._queue.cancel(job_id)
@@ -111,19 +116,8 @@ class Privacy:
         )
         return deleted
 
-    async def delete_jobs(self, ids: Iterable[str]) -> Deleted:
-        """These jobs, wherever they are kept or shown."""
-        ids = list(ids)
-        for job_id in ids:
-            await self._queue.cancel(job_id)
-        deleted = await self._clear(
-            await self._database.write(partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC)))
-        )
-        await self._database.scrub()
-        return deleted
-
     async def _clear(self, removed: Removed) -> Deleted:
-        """What lies outside of the rows."""
+        """Delete what lies outside of the rows: files, scores, checkpoints."""
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
         gone = 0
         for sha256 in removed.files:
@@ -140,8 +134,10 @@ class Privacy:
     # Messages on Discord
 
     async def unpost(self, delete: Callable[[int, int], Awaitable[bool]], budget: float) -> int:
-        """Delete what is noted for it, with ``delete(channel, message)`` → done with, for ``budget`` seconds;
-        how many are left."""
+        """Delete the messages that are noted for it, for ``budget`` seconds; return how many are left.
+
+        delete: is given channel and message, and returns whether no further try is needed.
+        """
         until = time.monotonic() + budget
         failed = 0
         while time.monotonic() < until:
@@ -162,15 +158,16 @@ class Privacy:
     # By itself
 
     async def sweep_for_ever(self) -> None:
+        """Sweep now and every SWEEP_EVERY seconds."""
         while True:
             try:
                 await self.sweep()
             except StorageError:
-                log.exception("what is over its time couldn't be deleted")
+                log.exception("what has expired couldn't be deleted")
             await asyncio.sleep(SWEEP_EVERY)
 
     async def sweep(self) -> None:
-        """Delete what is over its time, and files that no row names."""
+        """Delete what has expired, and files that no row names."""
         now = datetime.now(UTC)
         while self.retention.jobs:
             old = await self._database.read(
@@ -191,7 +188,7 @@ class Privacy:
         await self._database.scrub()
 
     async def _orphans(self) -> list[str]:
-        """Files of refused jobs, and of crashes between file and row."""
+        """Return files of refused jobs, and of crashes between file and row."""
         old = await asyncio.to_thread(
             lambda: [
                 s
@@ -205,7 +202,7 @@ class Privacy:
         return [sha256 for sha256 in old if sha256 not in known]
 
     def _drop_backups(self) -> None:
-        """A backup holds what has been deleted since."""
+        """Delete old backups: they hold what has been deleted since."""
         path, folder = self._database.path, self._database.backup_dir
         for backup in (
             sqlite_file.backups(path, folder)
@@ -233,7 +230,7 @@ class Privacy:
         return []
 
     async def replay(self) -> int:
-        """At the start: delete again what a restored backup has brought back; how many people."""
+        """Delete again, at the start, what a restored backup has brought back; of how many people."""
         count = 0
         for note in await asyncio.to_thread(self._noted):
             user_id, at = int(note["user_id"]), datetime.fromtimestamp(note["at"], UTC)

@@ -38,7 +38,6 @@ NOT_YET: dict[str, set[str]] = {
         "jobs.local",
         "jobs.queue",
         "storage.jobs",
-        "studio.moderation.terms",
     },
     "wide folders": {
         "demo",
@@ -61,14 +60,6 @@ NOT_YET: dict[str, set[str]] = {
         "storage.records",
         "storage.schema",
         "storage.sqlite_file",
-        "studio.authority",
-        "studio.directory",
-        "studio.moderation.classifier",
-        "studio.moderation.lookalikes",
-        "studio.moderation.moderator",
-        "studio.pictures.gate",
-        "studio.pictures.intake",
-        "studio.privacy",
     },
 }
 

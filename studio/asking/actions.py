@@ -215,8 +215,8 @@ def region(
     what: str = "",
     lane: Lane = Lane.FAST,
 ) -> NewJob:
-    """Return a part of ``source`` drawn anew: under ``mask`` (SHA-256), in ``cells`` of the numbered grid
-    (from 1), or wherever the picture shows ``what``.
+    """Return a part of ``source`` redrawn: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from
+    1), or wherever the picture shows ``what``.
 
     Raises UserError for a field that isn't there.
     """
@@ -284,7 +284,7 @@ def _reaching(*reaches: Reach) -> tuple[str, ...]:
 
 
 def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:
-    """The fields of new words; the model stays if they name none."""
+    """Return the fields of new words; the model stays if they name none."""
     given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
 
@@ -309,7 +309,7 @@ def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
-    """Whether the words are new."""
+    """Return whether the words differ from the picture's own."""
     if words is None or source.request is None:
         return False
     before = prompt_of(source.request)

@@ -72,7 +72,7 @@ class Source:
 
     @property
     def private(self) -> bool:
-        """Whether what is made from the picture has to be private, because the picture is."""
+        """Whether what is made from the picture is private, because the picture is."""
         return self.job is not None and self.job.origin.private
 
 

@@ -39,10 +39,10 @@ class Regions:
         name: str = "mask.png",
         kind: Kind = "any",
     ) -> NewJob:
-        """Return the job that draws picture ``index`` (from 0) of a job anew where ``mask`` marks it.
+        """Return the job that draws picture ``index`` (from 0) of a job once more where ``mask`` marks it.
 
         mask: an encoded picture, at most MAX_UPLOAD_MB. kind "any": what people send, which is guessed at:
-        black and white of the same shape, white = drawn anew, or the picture itself with the part erased or
+        black and white of the same shape, white = redrawn, or the picture itself with the part erased or
         painted over. kind "mask": opaque black and white of exactly the picture's size; nothing is guessed
         or scaled. words: None = the picture's own. name: what messages call the mask.
 

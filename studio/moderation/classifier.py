@@ -46,7 +46,7 @@ class PictureCheck:
         async with self._turn:
             loop = asyncio.get_running_loop()
             if self._gone and loop.time() >= self._failed_at + PAUSE:
-                with contextlib.suppress(OSError):  # whoever asks is told
+                with contextlib.suppress(OSError):  # whoever asks for a score is told
                     await self._start()
                     self._rest(loop)
 
@@ -55,7 +55,8 @@ class PictureCheck:
         return self._process is None or self._process.returncode is not None
 
     async def score(self, data: bytes) -> float:
-        """0 (fit) to 1 of an encoded picture of ours. Unchecked when there is no answer."""
+        """Return 0 (fit to be shown) to 1 for an encoded picture of ours. Raises Unchecked when there is no
+        answer."""
         async with self._turn:
             loop = asyncio.get_running_loop()
             if loop.time() < self._failed_at + PAUSE:
@@ -110,6 +111,7 @@ class PictureCheck:
             await process.wait()
 
     async def close(self) -> None:
+        """End the process."""
         if self._starting is not None:
             await asyncio.gather(self._starting, return_exceptions=True)
         if self._idle is not None:

@@ -162,7 +162,7 @@ class Reading:
 
 @lru_cache(maxsize=256)
 def read(text: str) -> Reading:
-    """All readings of ``text``."""
+    """Return all readings of ``text``."""
     plain = _plain(text)
     latin = plain.translate(_LETTERS)
     views: dict[str, None] = {}
@@ -211,13 +211,14 @@ class Terms:
         self._long = _any([re.escape(term) for term in known if re.fullmatch(r"[a-z]{4,}", term)], "", "")
 
     def found_in(self, reading: Reading) -> bool:
+        """Return whether a text has one of these terms, in any of the ways it can be read."""
         if any(self._latin.search(view) for view in reading.views) or self._long.search(reading.spaced):
             return True
         return bool(self._others.search(reading.plain) or self._inside.search(reading.plain))
 
 
 def check_pattern(pattern: str) -> str:
-    """``pattern`` made plain. ValueError says what is wrong with it."""
+    """Return ``pattern`` made plain. Raises ValueError, which says what is wrong with it."""
     clean = _plain(pattern)
     if not any(c.isalpha() for c in clean):
         raise ValueError("has no letters")

@@ -65,8 +65,8 @@ class Moderator:
     # Words
 
     async def gate(self, job: Job, running: bool) -> None:
-        """NotAllowedError unless the job may be queued (or, ``running``, still may run: rules, bans and roles
-        may have changed)."""
+        """Raise NotAllowedError unless a job may be queued, or (``running``) still may run: rules, bans and
+        roles may have changed since it was asked for."""
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
         await self._standing(job, running)
@@ -106,14 +106,14 @@ class Moderator:
     async def judge_text(
         self, text: str, settings: ModerationSettings, words: tuple[str, ...], *, adult: bool
     ) -> Rule | None:
-        """The first rule that ``text`` breaks. adult: the channel is age-restricted."""
+        """Return the first rule that ``text`` breaks. adult: the channel is age-restricted."""
         if len(text) > LONG:
             return await asyncio.to_thread(judge, text, settings.level, words, adult)
         return judge(text, settings.level, words, adult)
 
     async def _standing(self, job: Job, running: bool) -> None:
-        """Not in a time-out; when it is about to run, also not banned meanwhile, and still with a role that
-        may."""
+        """Raise NotAllowedError if the asker is in a time-out, or (just before running) has been banned or
+        lost every allowed role since asking."""
         origin = job.origin
         until = await self._database.read(
             partial(
@@ -130,14 +130,12 @@ class Moderator:
             partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id)
         )
         if rules.banned:
-            raise NotAllowedError("An admin has blocked you meanwhile; this job was not run.")
+            raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
         if rules.roles and not rules.roles & await self._roles_now(job):
-            raise NotAllowedError(
-                "The roles that may use Atelier here have changed meanwhile; this job was not run."
-            )
+            raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
 
     async def _roles_now(self, job: Job) -> frozenset[int]:
-        """The asker's roles, as they were on asking while nobody knows better."""
+        """Return the asker's roles now, or those they had on asking while that can't be told."""
         origin = job.origin
         if origin.guild_id is None:
             return frozenset(origin.roles)
@@ -145,7 +143,7 @@ class Moderator:
         return frozenset(origin.roles) if roles is None else roles
 
     async def _strike(self, job: Job, rule: Rule, settings: ModerationSettings) -> None:
-        """Note it, and a time-out after too many. An audit row for what must be looked at."""
+        """Note a strike, and a time-out after too many. Minors also get an audit row, for admins to see."""
         origin, now = job.origin, datetime.now(UTC)
         try:
             work = partial(
@@ -188,7 +186,7 @@ class Moderator:
     # Pictures
 
     async def _judge_inputs(self, job: Job, settings: ModerationSettings, adult: bool) -> Rule | None:
-        """Pictures to work on, where such pictures may not be shown."""
+        """Check the input pictures, unless this place shows every picture anyway."""
         if shows_all(settings, adult):
             return None
         for sha256 in job.request.pictures:
@@ -200,7 +198,7 @@ class Moderator:
         return None
 
     async def visibility(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Visibility:
-        """How pictures of ``job`` may be shown in ``place``, by the worst of them."""
+        """Return how pictures of ``job`` may be shown in ``place``, by the worst of them."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
         minors = terms.about_a_minor(reading_of(job.request))
         if not minors and shows_all(settings, adult):
@@ -223,7 +221,7 @@ class Moderator:
         )
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
-        """Whether a picture that is still being made may be seen."""
+        """Return whether a picture that is still being made may be seen in ``place``."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
         if terms.about_a_minor(reading_of(job.request)) or settings.level == "strict":
             return False
@@ -235,7 +233,7 @@ class Moderator:
             return False
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str]:
-        """What a captioner said, without what may not be said in ``place``."""
+        """Return ``captions`` with HELD_BACK in place of those that break a rule of ``place``."""
         settings, words = (
             await self.settings(place.guild_id),
             await self._database.read(partial(rows.words, guild_id=place.guild_id)),
@@ -247,7 +245,7 @@ class Moderator:
         ]
 
     async def _score(self, sha256: str) -> float | None:
-        """Judged once and kept; None when there is no judgement."""
+        """Return a stored picture's score, judged once and kept; None when it can't be judged."""
         known = await self._database.read(partial(rows.score, sha256=sha256, classifier=self._check.name))
         if known is not None:
             return known
@@ -264,7 +262,7 @@ class Moderator:
     # Policy, for admins: each change leaves an audit row
 
     async def settings(self, guild_id: int | None) -> ModerationSettings:
-        """What holds in a server, or in direct messages."""
+        """Return what holds in a server, or (None) in direct messages."""
         return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id)))
 
     async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
@@ -279,20 +277,23 @@ class Moderator:
         )
 
     async def words(self, guild_id: int) -> list[str]:
+        """Return the server's own list of words and patterns."""
         return await self._database.read(partial(rows.words, guild_id=guild_id))
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
+        """Put a word or pattern on the server's list."""
         work = partial(
             rows.add_word, guild_id=guild_id, pattern=pattern, actor_id=actor_id, now=datetime.now(UTC)
         )
         await self._audited(actor_id, guild_id, "add filter word", None, {"pattern": pattern}, work)
 
     async def remove_word(self, actor_id: int, guild_id: int, pattern: str) -> bool:
+        """Take a word or pattern off the list; return whether it was there."""
         work = partial(rows.remove_word, guild_id=guild_id, pattern=pattern)
         return await self._audited(actor_id, guild_id, "remove filter word", None, {"pattern": pattern}, work)
 
     async def strikes(self, user_id: int, guild_id: int) -> tuple[list[Strike], datetime | None]:
-        """The member's strikes of the last 90 days, newest first, and when their time-out ends."""
+        """Return a member's strikes of the last 90 days, newest first, and when their time-out ends."""
         now = datetime.now(UTC)
         found = await self._database.read(
             partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=now - timedelta(days=90))
@@ -302,6 +303,7 @@ class Moderator:
         )
 
     async def pardon(self, actor_id: int, user_id: int, guild_id: int) -> int:
+        """Forget a member's strikes and end their time-out; return how many there were."""
         return await self._audited(
             actor_id,
             guild_id,
@@ -312,13 +314,14 @@ class Moderator:
         )
 
     async def time_out(self, actor_id: int, user_id: int, guild_id: int, minutes: int) -> datetime:
-        """The member may ask for nothing there for so long."""
+        """Take nothing from a member there for so long; return when that ends."""
         until = datetime.now(UTC) + timedelta(minutes=minutes)
         work = partial(rows.set_timeout, user_id=user_id, guild_id=guild_id, until=until)
         await self._audited(actor_id, guild_id, "time out", str(user_id), {"minutes": minutes}, work)
         return until
 
     async def in_time_out(self, user_id: int, guild_id: int | None) -> bool:
+        """Return whether a member is in a time-out there now."""
         return (
             await self._database.read(
                 partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))

@@ -23,7 +23,7 @@ THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 
 
 class Rule(enum.StrEnum):
-    """Why something was stopped; the value is said to people."""
+    """Why something was stopped; people read the value."""
 
     MINORS = "sexual content with minors"
     EXPLICIT = "sexual content"

@@ -38,6 +38,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the fi
 
 
 def main() -> None:
+    """Answer one request from stdin on stdout, in a process that can do nothing else."""
     command = sys.argv[1]
     prepare()
     confine.limit(MAX_MEMORY, MAX_SECONDS[command])
@@ -73,7 +74,7 @@ def prepare() -> None:
 
 
 def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, object], bytes]:
-    """(header, bytes); a header with "error" says in a few words why there is no picture."""
+    """Return (header, bytes); a header with "error" says in a few words why there is no picture."""
     try:
         match command:
             case "clean":
@@ -93,7 +94,7 @@ def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, obje
 
 
 def clean(data: bytes) -> tuple[dict[str, object], bytes]:
-    """PNG bytes in RGB, upright, with no metadata. ValueError says in a few words why it can't be read."""
+    """Return a PNG in RGB, upright, with no metadata. Raises ValueError, which says why it can't be read."""
     from PIL import Image
 
     picture = _upright(_open(data))
@@ -161,7 +162,10 @@ def _eight_bits(picture):
 
 
 def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
-    """The first of lossless WebP, WebP 90, WebP 75, JPEG 90, JPEG 75 that fits, at full then at half size."""
+    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size.
+
+    Raises ValueError when none does.
+    """
     from PIL import Image
 
     picture = Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")

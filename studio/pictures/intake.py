@@ -31,13 +31,15 @@ KEPT = (
 
 
 class Readable(Protocol):
-    """A file that somebody gives, wherever it lies. size: bytes as far as that is known, 0 if it isn't."""
+    """A file that somebody gives, wherever it lies."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call the file."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes as far as that is known, 0 if it isn't."""
 
     async def read(self) -> bytes:
         """Return the bytes. Raises ImageError, which says why they can't be had."""

@@ -21,7 +21,7 @@ _XMP_PNG, _XMP_JPEG = b"XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def packet(source: str) -> bytes:
-    """XMP with one statement."""
+    """Return XMP with one statement: how the picture came to be."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta'
         ' xmlns:x="adobe:ns:meta/"><rdf:RDF'
@@ -34,8 +34,10 @@ def packet(source: str) -> bytes:
 
 
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
-    """``data`` with pixels, our texts if ``parameters``, and the mark ``source`` unless None. ValueError when
-    it isn't what it is said to be."""
+    """Return ``data`` with its pixels, our texts if ``parameters``, and the mark ``source`` unless None.
+
+    Raises ValueError when it isn't a picture of type ``media_type``.
+    """
     xmp = packet(source) if source else None
     if media_type == "image/png":
         return _png(data, xmp, parameters)
@@ -47,7 +49,7 @@ def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bo
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, body). https://www.w3.org/TR/png-3/#5DataRep"""
+    """Yield (type, body) of each chunk. Raises ValueError. https://www.w3.org/TR/png-3/#5DataRep"""
     if not data.startswith(SIGNATURE):
         raise ValueError("no PNG")
     at = 8
@@ -73,7 +75,10 @@ def _png(data: bytes, xmp: bytes | None, parameters: bool) -> bytes:
 
 
 def webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, body). https://developers.google.com/speed/webp/docs/riff_container"""
+    """Yield (type, body) of each chunk. Raises ValueError.
+
+    https://developers.google.com/speed/webp/docs/riff_container
+    """
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
         raise ValueError("no WebP")
     at, end = 12, min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
@@ -111,7 +116,10 @@ def _webp_size(chunks: list[tuple[bytes, bytes]]) -> tuple[int, int, bool]:
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(marker, body) up to the start of the first scan, whose body is all the rest. ITU T.81, annex B."""
+    """Yield (marker, body) up to the first scan, whose body is all the rest. Raises ValueError.
+
+    ITU T.81, annex B.
+    """
     if data[:2] != b"\xff\xd8":
         raise ValueError("no JPEG")
     at = 2

@@ -15,7 +15,7 @@ LEAST = 0.0005  # share of a picture that a mask must cover
 
 
 def numbered(data: bytes, side: int) -> tuple[dict[str, object], bytes]:
-    """A picture of ours with ``side`` × ``side`` numbered fields drawn over it, as WebP."""
+    """Return a picture of ours with ``side`` × ``side`` numbered fields drawn over it, as WebP."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.open(io.BytesIO(data)).convert("RGB")
@@ -46,11 +46,11 @@ def numbered(data: bytes, side: int) -> tuple[dict[str, object], bytes]:
 
 
 def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
-    """A PNG, white = to be drawn anew, of ``given`` (somebody's picture, open and upright) and the original's
-    ``data`` (ours).
+    """Return a PNG, white = to be redrawn, of what ``given`` marks on the original.
 
-    Three kinds are understood: a part erased (transparent); the picture with a part painted over; black and
-    white. ValueError for others.
+    given: somebody's picture, open and upright. data: the original's bytes (ours). Three kinds are
+    understood: a part erased (transparent); the picture with a part painted over; black and white. Raises
+    ValueError for others.
     """
     from PIL import Image
 
@@ -71,7 +71,7 @@ def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
 
 
 def exact(given, data: bytes) -> tuple[dict[str, object], bytes]:
-    """Return a PNG, white = to be drawn anew, of an opaque black and white mask at the picture's own size.
+    """Return a PNG, white = to be redrawn, of an opaque black and white mask at the picture's own size.
 
     given: the mask, open. data: the original's bytes (ours). Nothing is guessed or scaled; grey counts by
     the side of the middle on which it lies. Raises ValueError for another size, transparency, no white.

@@ -16,7 +16,7 @@ from core.job import Lane
 SAID = {
     Lane.FAST: "New jobs go into the normal queue.",
     Lane.RELAX: "New jobs wait until nobody else does; they don't hold up others.",
-    Lane.TURBO: "New jobs go before others, where the host allows it.",
+    Lane.TURBO: "New jobs go before others.",
 }
 
 
