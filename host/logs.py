@@ -8,6 +8,7 @@ import logging.handlers
 import queue
 import re
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
+WRITE_EVERY = 0.05  # seconds between two batches of lines
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -23,6 +25,16 @@ def redactor(settings: Settings) -> Redactor:
     secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
     password = re.search(r"://[^:/@]*:([^@]+)@", settings.database_url)
     return Redactor([*map(str, secrets), *([password[1]] if password else [])])
+
+
+class _Writer(logging.handlers.QueueListener):
+    """The thread that writes. It does so in batches: to wake it takes the interpreter from the event loop."""
+
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        """Return the next line, after a pause if there is none yet."""
+        if self.queue.empty():
+            time.sleep(WRITE_EVERY)
+        return self.queue.get(block)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
@@ -44,7 +56,7 @@ def set_up_logs(settings: Settings) -> None:
     handler = logging.handlers.QueueHandler(lines)
     handler.addFilter(_of_interest)
     logging.getLogger().addHandler(handler)
-    listener = logging.handlers.QueueListener(lines, terminal, file)
+    listener = _Writer(lines, terminal, file)
     listener.start()
     atexit.register(listener.stop)
     logging.getLogger().setLevel(settings.log_level.upper())

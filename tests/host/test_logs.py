@@ -1,12 +1,14 @@
 """No secret and nobody's words in a log. The long form is ``make security``."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from core.redact import GONE, Redactor
-from core.settings import load
+from core.settings import ROOT, load
 from host.logs import redactor
 from tests.security import canaries
 
@@ -53,11 +55,6 @@ async def test_without_the_filter_words_would_be_in_the_log(tmp_path: Path) -> N
 
 
 def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from core.settings import ROOT
-
     code = (
         "import logging; from pathlib import Path; from core.settings import load; from host.logs import"
         " set_up_logs\nset_up_logs(load({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
@@ -67,3 +64,26 @@ def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     kept = (tmp_path / "logs" / "atelier.log").read_text()
     assert "failed" in kept and "Traceback" in kept and "canary" not in kept + run.stderr
+
+
+def test_a_line_shows_its_values_as_they_were_and_does_not_wait_for_the_disk(tmp_path: Path) -> None:
+    code = f"""
+import logging, time
+from pathlib import Path
+from core.settings import ROOT, load
+from host.logs import set_up_logs
+set_up_logs(load({{'DATA_DIR': {str(tmp_path)!r}}}, Path('none.env')))
+plain = logging.FileHandler.emit
+def slow(handler, record):
+    time.sleep(0.2)
+    plain(handler, record)
+logging.FileHandler.emit = slow
+steps, began = ['first'], time.monotonic()
+for _ in range(3):
+    logging.getLogger('bot').warning('at %s', steps)
+assert time.monotonic() - began < 0.2
+steps.append('second')
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    kept = (tmp_path / "logs" / "atelier.log").read_text()
+    assert kept.count("at ['first']") == 3 and "second" not in kept
