@@ -107,7 +107,7 @@ class Members:
             > 0
         )
 
-    async def favour(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
+    async def toggle_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> bool:
         """Keep these pictures of a job; if all were kept already, let go of them. Whether they are kept
         now."""
         wanted = set(positions)
@@ -131,7 +131,7 @@ class Members:
 
         return await self._database.write(work)
 
-    async def let_go(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
+    async def remove_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
         mine = (
             favourites.c.user_id == user_id,
             favourites.c.job_id == job_id,

@@ -62,14 +62,14 @@ class Role(enum.Flag):
 
 @dataclass(frozen=True)
 class Row:
-    """Who may: ``public`` with a job that others may see (or without one), ``stealth`` with one its author
+    """Who may: ``public`` with a job that others may see (or without one), ``private`` with one its author
     keeps private.
 
     job: the action is done to a job. barred: those who are banned or in a time-out keep it.
     """
 
     public: Role
-    stealth: Role = Role(0)
+    private: Role = Role(0)
     job: bool = True
     barred: bool = False
     reason: str = "This job belongs to somebody else, who keeps it private."
@@ -173,7 +173,7 @@ class Authority:
         row = TABLE[action]
         if row.job and job is None:  # a forged id, or of a job that is gone
             return False
-        needed = row.stealth if row.job and job is not None and job.origin.private else row.public
+        needed = row.private if row.job and job is not None and job.origin.private else row.public
         return bool(needed & self.roles(actor, job if row.job else None, shown, barred_too=row.barred))
 
     def roles(

@@ -134,15 +134,17 @@ class Own:
         """
         result = await self._rights.result(actor, job_id, Action.FAVOURITE)
         picture_of(result, index)
-        return await self._members.favour(actor.user_id, job_id, [index])
+        return await self._members.toggle_favourites(actor.user_id, job_id, [index])
 
     async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
         """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.FAVOURITE)
         wanted = await self._indexes(job.id, indexes)
-        await self._members.let_go(actor.user_id, job_id, wanted)  # else keeping a kept one would end it
+        await self._members.remove_favourites(
+            actor.user_id, job_id, wanted
+        )  # else keeping a kept one would end it
         if wanted:
-            await self._members.favour(actor.user_id, job_id, wanted)
+            await self._members.toggle_favourites(actor.user_id, job_id, wanted)
 
     async def remove_favourites_shown(self, actor: Actor, message_id: int) -> None:
         """Keep the pictures that a message shows no longer; nothing happens if it shows none."""
@@ -151,7 +153,7 @@ class Own:
         if found is not None:
             job, index = found
             wanted = await self._indexes(job.id, None if index is None else [index])
-            await self._members.let_go(actor.user_id, job.id, wanted)
+            await self._members.remove_favourites(actor.user_id, job.id, wanted)
 
     async def _indexes(self, job_id: str, indexes: Sequence[int] | None) -> list[int]:
         if indexes is not None:

@@ -12,7 +12,7 @@ from bot.answers import Answers
 from bot.asking import Asking
 from bot.delivery.sharing import Sharing
 from bot.ui import buttons, messages, windows
-from bot.ui.replies import SILENT, add_whisper, whisper
+from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.ui.windows import Submission
 from bot.wire.interactions import actor_of, press_key
 from core.errors import UserError
@@ -116,9 +116,9 @@ class JobButtons:
     async def _zoom(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.send_modal(windows.zoom_window(job.id, index, remix_text(job)))
 
+    @answers_privately
     async def _region(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Show the picture with numbered fields to its presser alone."""
-        await interaction.response.defer(ephemeral=True, thinking=True)
         numbered = await self._studio.numbered(actor_of(interaction), job.id, index)
         file = discord.File(numbered, f"fields-{job.id}.webp", description="the picture with numbered fields")
         text = (
@@ -195,8 +195,8 @@ class JobButtons:
 
     # Without a window
 
+    @answers_privately
     async def _cancel(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         await self._answers.cancel(interaction, job.id)
 
     async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -226,14 +226,14 @@ class JobButtons:
         if await self._answers.submit(interaction, jobs[0], press_key=key) is not None:
             await self._asking.queue_all(interaction, jobs[1:], key=f"all:{job.id}", before=1)
 
+    @answers_privately
     async def _favourite(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         kept = await self._studio.own.toggle_favourite(actor_of(interaction), job.id, index)
         text = "Kept in your `/favourites`. Once more takes it out."
         await whisper(interaction, text if kept else "Taken out of your `/favourites`.")
 
+    @answers_privately
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         await self.tell_details(interaction, job.id, index)
 
     async def tell_details(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
@@ -246,13 +246,13 @@ class JobButtons:
         for page in messages.details(job, parameters, pictures, index):
             await add_whisper(interaction, page)
 
+    @answers_privately
     async def _weights(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         result = await self._studio.result(actor_of(interaction), job.id, Action.DETAILS)
         await whisper(interaction, messages.weights(result.scores))
 
+    @answers_privately
     async def _send_dm(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
         await self.send_dm(interaction, job.id, [index])
 
     async def send_dm(self, interaction: discord.Interaction, job_id: str, indexes: list[int] | None) -> None:

@@ -97,9 +97,9 @@ class PictureCheck:
     def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = loop.call_later(IDLE, self._let_go)
+        self._idle = loop.call_later(IDLE, self._end_idle)
 
-    def _let_go(self) -> None:
+    def _end_idle(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()  # it ends by itself, and is reaped at the next start or stop
 

@@ -56,11 +56,11 @@ async def test_options_are_limited_in_number_and_can_be_changed_when_full(member
 
 async def test_a_favourite_is_kept_and_let_go(database: Database, members: Members) -> None:
     job = await finished_job(database, ImagineRequest(prompt="a boat"), user_id=BOB)
-    assert await members.favour(ALICE, job.id, [1])
-    assert await members.favour(ALICE, job.id, [0, 1])  # one of them is new
+    assert await members.toggle_favourites(ALICE, job.id, [1])
+    assert await members.toggle_favourites(ALICE, job.id, [0, 1])  # one of them is new
     kept = await members.favourites(ALICE, limit=10)
     assert {(f.job_id, f.position, f.prompt) for f in kept} == {(job.id, 0, "a boat"), (job.id, 1, "a boat")}
-    assert not await members.favour(ALICE, job.id, [0, 1])
+    assert not await members.toggle_favourites(ALICE, job.id, [0, 1])
     assert await members.favourites(ALICE, limit=10) == [] and await members.count_favourites(ALICE) == 0
 
 

@@ -50,8 +50,8 @@ class Cell:
     home: frozenset[int]
 
 
-def _job(guild: int | None, channel: int, stealth: bool) -> Job:
-    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, private=stealth)
+def _job(guild: int | None, channel: int, private: bool) -> Job:
+    origin = Origin(user_id=AUTHOR, channel_id=channel, guild_id=guild, private=private)
     return Job(
         "abcdefghjkmn", ImagineRequest(prompt="a"), origin, Status.DELIVERED, Lane.FAST, datetime.now(UTC)
     )
@@ -60,7 +60,7 @@ def _job(guild: int | None, channel: int, stealth: bool) -> Job:
 def subjects() -> list[Subject]:
     asked = [(HERE, STUDIO), (HERE, STAFF), (HERE, THREAD), (None, DIRECT), (THERE, ABROAD)]
     shown = [(), (Place(HERE, LOUNGE),), (Place(None, DIRECT),)]
-    jobs = [Subject(_job(*place, stealth), s) for place in asked for stealth in (False, True) for s in shown]
+    jobs = [Subject(_job(*place, private), s) for place in asked for private in (False, True) for s in shown]
     return [Subject(None), *jobs]
 
 
@@ -192,7 +192,7 @@ def mutants() -> Iterator[tuple[str, Action, authority.Row]]:
         for role in Role:
             yield f"{action} public {role.name}", action, replace(row, public=row.public ^ role)
             if row.job:
-                yield f"{action} stealth {role.name}", action, replace(row, stealth=row.stealth ^ role)
+                yield f"{action} private {role.name}", action, replace(row, private=row.private ^ role)
         yield f"{action} barred", action, replace(row, barred=not row.barred)
 
 
@@ -213,9 +213,9 @@ def _matters(changed: authority.Row, row: authority.Row) -> bool:
     """Some changes change nothing: without a job nobody is its author or sees it; an operator is a manager;
     ANYONE stays in the way of a narrower role that is added beside it; a ban leaves rights over others as
     they are."""
-    toggled = (changed.public ^ row.public) | (changed.stealth ^ row.stealth)
+    toggled = (changed.public ^ row.public) | (changed.private ^ row.private)
     if changed.barred != row.barred:
-        return bool((row.public | row.stealth) & (Role.ANYONE | Role.AUTHOR | Role.MEMBER))
+        return bool((row.public | row.private) & (Role.ANYONE | Role.AUTHOR | Role.MEMBER))
     if not row.job and toggled & (Role.AUTHOR | Role.MEMBER):
         return False
     if toggled == Role.OPERATOR and Role.MANAGER in row.public and not row.job:

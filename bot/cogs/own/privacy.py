@@ -113,8 +113,8 @@ class Privacy(
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
 
+@answers_privately
 async def _delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
-    await interaction.response.defer(ephemeral=True, thinking=True)
     if interaction.user.id != user_id:
         raise NotAllowedError("This button is somebody else's.")
     deleted = await bot.studio.own.delete(actor_of(interaction))
