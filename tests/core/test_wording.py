@@ -9,7 +9,7 @@ from core.errors import PromptError, UserError
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
 from core.wording import fields_of, numbered, prompt_of, references, with_defaults
-from tests.core.test_prompt import prompts
+from tests.core.grammar.test_prompt import prompts
 
 SHA = tuple(f"{n:064x}" for n in range(1, 4))
 

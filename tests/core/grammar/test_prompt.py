@@ -15,7 +15,7 @@ from core.grammar.quoting import escape, plain
 from core.job import Lane
 from core.limits import MAX_PROMPT, MAX_SEED, QUALITIES
 from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
-from tests.core.grammar import random_source, run
+from tests.core.grammar.random_prompts import random_source, run
 
 LINK = "https://cdn.discordapp.com/attachments/1/2/boat.png?ex=1&is=2&hm=3"
 TRICKY = [
@@ -365,63 +365,3 @@ def test_every_value_that_a_flag_names_is_taken() -> None:
         assert parse(f"a --style {style}").raw is (style == "raw")
     assert BY_NAME["aspect"] is BY_NAME["ar"]
     assert parse("a --style random-32-15").unsupported == ("--style random-32-15",)
-
-
-# Permutations
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("a {red, blue} house", ["a red house", "a blue house"]),
-        ("{a, b} {1, 2}", ["a 1", "a 2", "b 1", "b 2"]),
-        ("a {big {red, blue}, small} cat", ["a big red cat", "a big blue cat", "a small cat"]),
-        ("a {red\\, white, blue} flag", ["a red\\, white flag", "a blue flag"]),
-        ("a --ar {3:2, 1:1}", ["a --ar 3:2", "a --ar 1:1"]),
-        ("a --{v 5, niji}", ["a --v 5", "a --niji"]),
-        ("a::{1, 2} b", ["a::1 b", "a::2 b"]),
-        ("a {red,} car", ["a red car", "a car"]),
-        ("one, two", ["one, two"]),
-        ("{abc}", ["abc"]),
-        ('"{a, b}" {1, 2}', ['"{a, b}" 1', '"{a, b}" 2']),
-        ("\\{a, b\\}", ["\\{a, b\\}"]),
-    ],
-)
-def test_sets_in_braces_are_written_out(source: str, expected: list[str]) -> None:
-    assert expand(source) == expected
-    assert count(source) == len(expected)
-
-
-def test_an_escaped_comma_becomes_a_comma() -> None:
-    assert [parse(s).text for s in expand("a {red\\, white, blue} flag")] == [
-        "a red, white flag",
-        "a blue flag",
-    ]
-
-
-@settings(max_examples=300)
-@given(st.lists(st.sampled_from(["{", "}", ",", "a", " ", "\\,", "\\{", '"']), max_size=14).map("".join))
-def test_as_many_are_written_out_as_were_counted(source: str) -> None:
-    try:
-        number = count(source)
-    except PromptError as error:
-        assert "`" in str(error)
-        return
-    assert len(expand(source, limit=10**6)) == number
-
-
-def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
-    began = time.process_time()
-    with pytest.raises(PromptError, match=rf"more than 10\^361 prompts; up to {MAX_JOBS}"):
-        expand("{a,b}" * 1200)
-    assert count("{a,b}" * 1200) == 2**1200
-    assert time.process_time() - began < 0.5
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [("a } b", "closes nothing"), ("{a, {b", "never closed"), ("{" * 21 + "}" * 21, "nested more than 20")],
-)
-def test_braces_without_partners_are_told(source: str, words: str) -> None:
-    with pytest.raises(PromptError, match=words):
-        expand(source)

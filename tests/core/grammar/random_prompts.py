@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -183,7 +182,3 @@ def main() -> int:
         + ", ".join(f"p{share:.1%} {report.percentile(share) * 1e3:.3f}" for share in (0.5, 0.99, 0.999, 1.0))
     )
     return bool(report.broken)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
