@@ -115,5 +115,6 @@ def _import_pipelines(config: WorkerConfig) -> None:
     with contextlib.suppress(AtelierError, OSError, AttributeError, KeyError):
         path = local.find(sources.parse(config.models["image"]), Path(config.cache_dir))
         family = identify.family_of_folder(path) if path and path.is_dir() else None
-        for name in {family.text, family.image, family.inpaint} - {None} if family else ():
-            getattr(diffusers, name)
+        for name in (family.text, family.image, family.inpaint) if family else ():
+            if name:
+                getattr(diffusers, name)

@@ -133,14 +133,15 @@ class Matcher:
     def _label_embeddings(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
         """Return for each label the mean of its embeddings in every template, (D,) of unit length. The last
         CACHED_LABELS are kept."""
-        known = {label: self._label_cache.get((label, self.templates)) for label in labels}
-        if new := [label for label, embedding in known.items() if embedding is None]:
+        cached = {label: self._label_cache.get((label, self.templates)) for label in labels}
+        known = {label: embedding for label, embedding in cached.items() if embedding is not None}
+        if new := [label for label in cached if label not in known]:
             texts = [template.format(label) for label in new for template in self.templates]
             embeddings = batched(self.embed_text_lists, texts)
             means = (each.mean(0) for each in embeddings.split(len(self.templates)))
             known |= {label: mean / mean.norm() for label, mean in zip(new, means, strict=True)}
-        for label, embedding in known.items():
-            self._label_cache[label, self.templates] = embedding
+        for label in cached:
+            self._label_cache[label, self.templates] = known[label]
             self._label_cache.move_to_end((label, self.templates))
         while len(self._label_cache) > CACHED_LABELS:
             self._label_cache.popitem(last=False)

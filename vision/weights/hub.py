@@ -15,7 +15,7 @@ from vision.weights import contents, trust
 from vision.weights.sources import ModelSource
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import ModelInfo
+    from huggingface_hub.hf_api import RepoSibling
 
 LOCK_FILE = "models.lock.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -100,10 +100,11 @@ def fetch(
         info = HfApi(token=token or None).model_info(
             source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True
         )
-        hashes = _download(source, info, cache_dir, token=token, half=half, report=report)
+        commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
+        hashes = _download(source, commit, files, cache_dir, token=token, half=half, report=report)
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"{source.id} can't be fetched: {first_line(error)}") from error
-    _lock(source, info.sha, hashes, cache_dir)
+    _lock(source, commit, hashes, cache_dir)
     folder = complete_snapshot(source, cache_dir)
     if folder is None:
         raise ModelError(
@@ -114,32 +115,29 @@ def fetch(
 
 def _download(
     source: ModelSource,
-    info: ModelInfo,
+    commit: str,
+    files: Mapping[str, RepoSibling],
     cache_dir: Path,
     *,
     token: str,
     half: bool,
     report: Callable[[float], None],
 ) -> dict[str, str]:
-    """Fetch the wanted files, smallest first, and check each against the SHA-256 that the hub states, which
-    is returned: name → SHA-256."""
+    """Fetch the wanted files, smallest first, and check each against the SHA-256 that the hub states. Returns
+    name → SHA-256 of those that have one."""
     from huggingface_hub import hf_hub_download
 
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings}
-    wanted = choose_files(tuple(sizes), half=half)
+    wanted = choose_files(tuple(files), half=half)
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelError(
             f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded."
         )
-    hashes = {
-        file.rfilename: lfs.sha256
-        for file in info.siblings
-        if (lfs := getattr(file, "lfs", None)) and file.rfilename in wanted
-    }
-    folder, cache = _snapshot(source, info.sha, cache_dir), cache_folder(cache_dir)
-    done, total = 0, sum(sizes[name] for name in wanted) or 1
-    for name in sorted(wanted, key=sizes.get):
-        hf_hub_download(source.id, name, revision=info.sha, cache_dir=cache, token=token or None)
+    sizes = {name: files[name].size or 0 for name in wanted}
+    hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
+    folder, cache = _snapshot(source, commit, cache_dir), cache_folder(cache_dir)
+    done, total = 0, sum(sizes.values()) or 1
+    for name in sorted(wanted, key=sizes.__getitem__):
+        hf_hub_download(source.id, name, revision=commit, cache_dir=cache, token=token or None)
         trust.check_files(folder, {name: hashes[name]} if name in hashes else {}, {})
         done += sizes[name]
         report(done / total)

@@ -10,9 +10,9 @@ from vision.weights.sources import ModelSource
 
 def find(source: ModelSource, cache_dir: Path) -> Path | None:
     """Return the folder or file of a model that is complete on this machine, else None. Fetches nothing."""
-    if source.kind != "hub":
-        return source.path if source.path.exists() else None
-    return hub.complete_snapshot(source, cache_dir)
+    if source.path is None:
+        return hub.complete_snapshot(source, cache_dir)
+    return source.path if source.path.exists() else None
 
 
 def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:

@@ -18,14 +18,14 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 class ModelSource:
     """One configured model.
 
-    spec: the text in the settings. kind: "hub", "folder" or "file". id: the hub's name for it. revision: as
-    written in the settings, None when none is. path: the folder or file. digest: the SHA-256 its contents
-    must have, None when they aren't pinned.
+    spec: the text in the settings. kind: "hub", "folder" or "file". id: the hub's name for it, "" for others.
+    revision: as written in the settings, None when none is. path: the folder or file, None = the hub's.
+    digest: the SHA-256 its contents must have, None when they aren't pinned.
     """
 
     spec: str
     kind: str
-    id: str | None = None
+    id: str = ""
     revision: str | None = None
     path: Path | None = None
     digest: str | None = None
@@ -33,7 +33,9 @@ class ModelSource:
     @property
     def name(self) -> str:
         """The name people use for the model: its hub id, or the name of its folder or file."""
-        return self.id or (self.path.stem if self.kind == "file" else self.path.name)
+        if self.path is None:
+            return self.id
+        return self.path.stem if self.kind == "file" else self.path.name
 
     @property
     def key(self) -> str:
