@@ -239,8 +239,9 @@ import sys
 for name in {BLOCKED!r}:
     sys.modules[name] = None  # importing it fails
 import asyncio, importlib, pathlib, tempfile
-for path in pathlib.Path("studio").rglob("*.py"):
-    importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
+for folder in ("studio", "tests/studio"):
+    for path in pathlib.Path(folder).rglob("*.py"):
+        importlib.import_module(".".join(path.with_suffix("").parts).removesuffix(".__init__"))
 from tests.studio.conftest import ALICE, open_studio
 async def draw():
     with tempfile.TemporaryDirectory() as folder:
