@@ -121,14 +121,14 @@ def _database_file(settings) -> Path:
 
 
 def _backup(settings, arguments) -> int:
-    from storage import sqlite_file
+    from storage.engine import sqlite_file
 
     print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.data_dir / 'backups')}")
     return 0
 
 
 def _restore(settings, arguments) -> int:
-    from storage import sqlite_file
+    from storage.engine import sqlite_file
 
     used = sqlite_file.restore(_database_file(settings), settings.data_dir / "backups")
     print(f"{used.name} is in its place; the damaged file lies beside it. `atelier run` starts again.")

@@ -17,8 +17,8 @@ from jobs.local import LocalExecutor
 from jobs.policy import Limits
 from jobs.queue import Queue
 from storage.database import Database, open_database
+from storage.engine.sqlite_file import newest_backup
 from storage.files import Files
-from storage.sqlite_file import newest_backup
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator

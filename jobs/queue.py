@@ -23,8 +23,8 @@ from jobs.executor import Executor
 from jobs.feed import Feed, News, Wait, Watch
 from jobs.policy import Limits
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
+from storage import admission, people, privacy, records
 from storage import jobs as rows
-from storage import people, privacy, records
 from storage.database import Database
 from storage.files import Files
 from storage.jobs import WaitingRow
@@ -122,9 +122,8 @@ class Queue:
         self, job: Job, problem: UserError | None, connection: sa.Connection
     ) -> tuple[Job, WaitingRow | None, int]:
         """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
-        origin = job.origin
-        same = rows.same_request(connection, origin, job.reply)
-        if same is not None:
+        known = admission.facts(connection, job)
+        if known.same_id is not None and (same := rows.get(connection, known.same_id)) is not None:
             return same, None, 0
         if self.draining:
             raise LimitError(
@@ -133,22 +132,20 @@ class Queue:
             )
         if problem is not None:
             raise problem
-        rules = people.rules(connection, origin.user_id, origin.guild_id, origin.roles)
-        allowed = policy.allowance(self.limits, rules.role_limits)
-        user_waiting = rows.count_waiting(connection, user_id=origin.user_id)
-        guild_waiting = (
-            rows.count_waiting(connection, guild_id=origin.guild_id) if origin.guild_id is not None else 0
-        )
+        allowed = policy.allowance(self.limits, known.rules.role_limits)
         policy.admit(
-            origin, rules, allowed, self.limits, user_waiting=user_waiting, guild_waiting=guild_waiting
+            job.origin,
+            known.rules,
+            allowed,
+            self.limits,
+            user_waiting=known.user_waiting,
+            guild_waiting=known.guild_waiting,
         )
-        if job.parent_id is not None and rows.get(connection, job.parent_id) is None:
+        if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
-        row = rows.add(
-            connection, job, cost_key=policy.cost_key(job.request), max_running=allowed.user_running
-        )
-        served = people.turns(connection, [origin.user_id])
-        return job, row, served[origin.user_id]
+        cost_key = policy.cost_key(job.request)
+        row = rows.add(connection, job, cost_key=cost_key, max_running=allowed.user_running)
+        return job, row, known.served
 
     async def _problem_with_files(self, request: Request) -> UserError | None:
         now = time.monotonic()
@@ -209,7 +206,7 @@ class Queue:
         return self._dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
 
     async def job(self, job_id: str) -> Job | None:
-        return await self.database.read(partial(rows.get, job_id=job_id))
+        return await self.database.read(partial(rows.get, job_id=job_id), once=True)
 
     async def result(self, job_id: str) -> Result | None:
         """What a finished job made; None while, or if, it made nothing."""
@@ -277,30 +274,30 @@ class Queue:
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
-        return await self.database.read(partial(rows.children, job_id=job_id, index=index))
+        return await self.database.read(partial(rows.children, job_id=job_id, index=index), once=True)
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         return await self.database.read(
-            partial(rows.same_request, origin=Origin(0, 0), reply=Reply(interaction_id))
+            partial(rows.of_interaction, interaction_id=interaction_id), once=True
         )
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
-        return await self.database.read(partial(rows.of_message, message_id=message_id))
+        return await self.database.read(partial(rows.of_message, message_id=message_id), once=True)
 
     async def places(self, job_id: str) -> set[tuple[int | None, int]]:
         """(guild or None, channel) of every message that shows the job."""
-        return await self.database.read(partial(rows.places, job_id=job_id))
+        return await self.database.read(partial(rows.places, job_id=job_id), once=True)
 
     async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
         """The member's newest finished job that made pictures, and the index of its first."""
-        job = await self.database.read(partial(rows.last_picture, user_id=user_id))
+        job = await self.database.read(partial(rows.last_picture, user_id=user_id), once=True)
         return None if job is None else (job, 0)
 
     async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
         """The member's own prompts that start with ``prefix``, newest first."""
         return await self.database.read(
-            partial(rows.recent_prompts, user_id=user_id, prefix=prefix, limit=limit)
+            partial(rows.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
         )
 
     # Looking
@@ -322,7 +319,7 @@ class Queue:
 
     async def _view(self, waiting: list[str], running: list[str], total: int | None = None) -> Snapshot:
         dispatcher = self._dispatcher
-        jobs = await self.database.read(partial(rows.get_many, ids=[*waiting, *running]))
+        jobs = await self.database.read(partial(rows.get_many, ids=[*waiting, *running]), once=True)
         views = []
         for job_id in waiting:
             queued = dispatcher.position(job_id)
@@ -463,11 +460,13 @@ class Queue:
 
     async def banned(self, guild_id: int | None) -> list[int]:
         """Users banned in the guild (None: everywhere)."""
-        return await self.database.read(partial(people.banned, guild_id=guild_id))
+        return await self.database.read(partial(people.banned, guild_id=guild_id), once=True)
 
     async def barred(self, user_id: int, guild_id: int | None) -> bool:
         """Whether the user may ask for nothing there: banned in the guild, or everywhere."""
-        return (await self.database.read(partial(people.rules, user_id=user_id, guild_id=guild_id))).banned
+        return (
+            await self.database.read(partial(people.rules, user_id=user_id, guild_id=guild_id), once=True)
+        ).banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
         """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it
@@ -484,7 +483,7 @@ class Queue:
 
     async def allowed(self, guild_id: int) -> tuple[frozenset[int], frozenset[int]]:
         """The guild's allow lists: channels, roles."""
-        found = await self.database.read(partial(people.rules, user_id=0, guild_id=guild_id))
+        found = await self.database.read(partial(people.rules, user_id=0, guild_id=guild_id), once=True)
         return found.channels, found.roles
 
     async def set_role_limit(self, actor_id: int, guild_id: int, limit: RoleLimit) -> None:
@@ -499,7 +498,7 @@ class Queue:
 
     async def audit(self, limit: int = 50) -> list[AuditRow]:
         """What admins did, newest first."""
-        return await self.database.read(partial(records.audit_rows, limit=limit))
+        return await self.database.read(partial(records.audit_rows, limit=limit), once=True)
 
     # People
 
@@ -518,7 +517,7 @@ class Queue:
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """A small setting of the user, None when it was never set."""
-        return await self.database.read(partial(people.flag, user_id=user_id, key=key))
+        return await self.database.read(partial(people.flag, user_id=user_id, key=key), once=True)
 
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """``value``: anything JSON takes; None removes it."""
@@ -530,7 +529,7 @@ class Queue:
 
     async def has_sent(self, user_id: int, sha256: str) -> bool:
         """Whether the member has sent this file."""
-        return await self.database.read(partial(privacy.sent, user_id=user_id, sha256=sha256))
+        return await self.database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
 
     # Inside
 

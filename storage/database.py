@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +22,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import StorageError
-from storage import sqlite_file
-from storage.engine import READERS, WRITES, create_engine, sqlite_path
-from storage.migrate import migrate
+from storage.engine import sqlite_file
+from storage.engine.address import ONCE, READERS, WRITES, create_engine, sqlite_path
+from storage.engine.migrate import migrate
 
 MAX_BATCH = 256  # functions in one commit
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
@@ -83,12 +84,13 @@ class Database:
         self._wake.set()
         return await done
 
-    async def read(self, work: Work[T]) -> T:
-        """Run ``work`` on a snapshot of the data. A cancelled read finishes unseen: its connection stays
-        usable. StorageError when the database can't."""
+    async def read(self, work: Work[T], *, once: bool = False) -> T:
+        """Run ``work`` on a snapshot of the data. ``once``: it sends a single statement, which needs no
+        transaction around it. A cancelled read finishes unseen: its connection stays usable. StorageError
+        when the database can't."""
         if self._closed:
             raise StorageError("the database is closed")
-        reading = asyncio.create_task(self._read(work), name="database reader")
+        reading = asyncio.create_task(self._read(work, ONCE if once else {}), name="database reader")
         self._reads.add(reading)
         reading.add_done_callback(self._reads.discard)
         reading.add_done_callback(_look_at_error)
@@ -128,10 +130,10 @@ class Database:
         await asyncio.gather(*self._reads, return_exceptions=True)
         await self.engine.dispose()
 
-    async def _read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         with _our_errors():
-            async with self._readers, self.engine.connect() as connection, connection.begin():
-                return await connection.run_sync(work)
+            async with self._readers, self.engine.connect() as connection:
+                return await connection.run_sync(_run_one, work, options)
 
     async def _write_for_ever(self) -> None:
         while self.waiting or not self._closed:
@@ -168,18 +170,23 @@ class Database:
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         with _our_errors():
-            async with self._writing, self.engine.execution_options(**WRITES).begin() as connection:
-                return await connection.run_sync(_run_all, [pending.work for pending in batch])
+            async with self._writing, self.engine.connect() as connection:
+                return await connection.run_sync(_run_one, partial(_run_all, batch), WRITES)
 
 
-def _run_all(connection: sa.Connection, batch: list[Work[Any]]) -> list[Any]:
+def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
+    with connection.execution_options(**options).begin():
+        return work(connection)
+
+
+def _run_all(batch: list[_Pending], connection: sa.Connection) -> list[Any]:
     if len(batch) == 1:
-        return [batch[0](connection)]
+        return [batch[0].work(connection)]
     results: list[Any] = []
-    for work in batch:
+    for pending in batch:
         try:
             with connection.begin_nested():
-                results.append(work(connection))
+                results.append(pending.work(connection))
         except Exception as error:
             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
                 raise
@@ -201,8 +208,9 @@ async def open_database(address: str | Path, backup_dir: Path | None) -> AsyncIt
         engine = create_engine(address)
         try:
             with _our_errors():
-                async with engine.execution_options(**WRITES).begin() as connection:
-                    await connection.run_sync(migrate, path, backup_dir)
+                async with engine.connect() as connection:
+                    work = partial(migrate, path=path, backup_dir=backup_dir)
+                    await connection.run_sync(_run_one, work, WRITES)
             database = Database(engine, path, backup_dir)
             try:
                 yield database

@@ -23,8 +23,6 @@ from storage.people import upsert
 from storage.schema import (
     CHILD,
     GRID,
-    KEYED,
-    PRESSED,
     QUEUED,
     RUNNING,
     UNDELIVERED,
@@ -150,34 +148,6 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
             sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)]
         )
     return _to_waiting(row)
-
-
-def same_request(connection: sa.Connection, origin: Origin, reply: Reply) -> Job | None:
-    """The job that this very interaction, this request key of the person, or an earlier press of the same
-    button has made."""
-    known: list[tuple[Any, ...]] = []
-    if reply.interaction_id is not None:
-        known.append((jobs.c.interaction_id == reply.interaction_id,))
-    if origin.request_key is not None:
-        mine = (jobs.c.user_id == origin.user_id, jobs.c.request_key == origin.request_key)
-        known.append((*mine, sa.text(KEYED)))
-    if origin.press_key is not None:
-        known.append((jobs.c.press_key == origin.press_key, sa.text(PRESSED)))
-    for conditions in known:
-        row = _first(connection, sa.select(jobs).where(*conditions))
-        if row is not None:
-            return to_job(row)
-    return None
-
-
-def count_waiting(
-    connection: sa.Connection, *, user_id: int | None = None, guild_id: int | None = None
-) -> int:
-    """Queued jobs of a user, or of a guild."""
-    owner = jobs.c.user_id == user_id if user_id is not None else jobs.c.guild_id == guild_id
-    return connection.execute(
-        sa.select(sa.func.count()).select_from(jobs).where(owner, _IS_QUEUED)
-    ).scalar_one()
 
 
 # Running
@@ -461,6 +431,12 @@ def get_many(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
     rows = connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
     return {job.id: job for row in rows if (job := readable(row))}
+
+
+def of_interaction(connection: sa.Connection, interaction_id: int) -> Job | None:
+    """The job that the interaction has made."""
+    row = _first(connection, sa.select(jobs).where(jobs.c.interaction_id == interaction_id))
+    return None if row is None else to_job(row)
 
 
 def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | None] | None:

@@ -49,8 +49,9 @@ class Members:
         self._database = database
 
     async def preferences(self, user_id: int) -> Preferences:
+        """What the member has chosen, or the defaults."""
         statement = sa.select(preferences.c.choices).where(preferences.c.user_id == user_id)
-        text = await self._database.read(partial(_scalar, statement=statement))
+        text = await self._scalar(statement)
         return Preferences.of_json(text) if text else Preferences()
 
     async def change(self, user_id: int, **values: Any) -> Preferences:
@@ -77,7 +78,7 @@ class Members:
             .where(options.c.user_id == user_id)
             .order_by(options.c.name)
         )
-        return {row.name: row.value for row in await self._database.read(partial(_rows, statement=statement))}
+        return {row.name: row.value for row in await self._rows(statement)}
 
     async def set_option(self, user_id: int, name: str, value: str, *, most: int) -> bool:
         """Set it; False when there are ``most`` others already."""
@@ -153,14 +154,14 @@ class Members:
             .limit(limit)
             .offset(offset)
         )
-        found = await self._database.read(partial(_rows, statement=statement))
+        found = await self._rows(statement)
         return [
             Favourite(row.job_id, row.position, row.sha256, row.prompt or "", row.created_at) for row in found
         ]
 
     async def count_favourites(self, user_id: int) -> int:
         statement = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
-        return await self._database.read(partial(_scalar, statement=statement))
+        return await self._scalar(statement)
 
     async def add_draft(self, user_id: int, content: dict[str, Any]) -> str:
         """Its id: 12 letters and digits."""
@@ -177,7 +178,7 @@ class Members:
     async def draft(self, draft_id: str) -> tuple[int, dict[str, Any]] | None:
         """(user id, content)."""
         statement = sa.select(drafts.c.user_id, drafts.c.content).where(drafts.c.id == draft_id)
-        found = await self._database.read(partial(_rows, statement=statement))
+        found = await self._rows(statement)
         return (found[0].user_id, json.loads(found[0].content)) if found else None
 
     async def usage(self, user_id: int, since: datetime | None = None) -> Usage:
@@ -218,7 +219,7 @@ class Members:
             .limit(look_back)
         )
         found: dict[str, Job] = {}
-        for row in await self._database.read(partial(_rows, statement=statement)):
+        for row in await self._rows(statement):
             fits = (
                 row.prompt
                 and row.prompt not in found
@@ -238,8 +239,14 @@ class Members:
             .order_by(jobs.c.seq.desc())
             .limit(1)
         )
-        found = await self._database.read(partial(_rows, statement=statement))
+        found = await self._rows(statement)
         return readable(found[0]) if found else None
+
+    async def _rows(self, statement: Any) -> list[sa.Row[Any]]:
+        return await self._database.read(partial(_rows, statement=statement), once=True)
+
+    async def _scalar(self, statement: Any) -> Any:
+        return await self._database.read(partial(_scalar, statement=statement), once=True)
 
     async def _execute(self, statement: Any) -> int:
         def work(connection: sa.Connection) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, s
 
 
 @dataclass(frozen=True)
-class Policy:
+class ModerationRow:
     """A guild's choices; None = the host's. strikes: that bring a time-out, 0 = never. window: hours in which
     they count. timeout: minutes."""
 
@@ -32,15 +33,45 @@ class Strike:
     rule: str
 
 
-def policy(connection: sa.Connection, guild_id: int | None) -> Policy:
-    row = connection.execute(
-        sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE))
-    ).one_or_none()
-    return Policy() if row is None else Policy(row.level, row.pictures, row.strikes, row.window, row.timeout)
+@dataclass(frozen=True)
+class Standing:
+    """What decides about a member's words in one place. timed_out_until: None when they are in no
+    time-out. words: the guild's own."""
+
+    row: ModerationRow
+    words: tuple[str, ...]
+    timed_out_until: datetime | None
+
+
+def standing(connection: sa.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
+    """Policy, words and time-out in one statement: an interaction waits for it."""
+    place = guild_id or EVERYWHERE
+    one = sa.select(sa.literal_column("1").label("one")).subquery()
+    timed_out = (timeouts.c.guild_id == place, timeouts.c.user_id == user_id, timeouts.c.until > now)
+    joined = (
+        one.outerjoin(policies, policies.c.guild_id == place)
+        .outerjoin(timeouts, sa.and_(*timed_out))
+        .outerjoin(filter_words, filter_words.c.guild_id == place)
+    )
+    statement = sa.select(policies, timeouts.c.until, filter_words.c.pattern).select_from(joined)
+    found = connection.execute(statement.order_by(filter_words.c.pattern)).all()
+    words = tuple(row.pattern for row in found if row.pattern is not None)
+    return Standing(_to_row(found[0]), words, found[0].until)
+
+
+def policy(connection: sa.Connection, guild_id: int | None) -> ModerationRow:
+    """The guild's policy; None: of direct messages."""
+    statement = sa.select(policies).where(policies.c.guild_id == (guild_id or EVERYWHERE))
+    row = connection.execute(statement).one_or_none()
+    return ModerationRow() if row is None else _to_row(row)
+
+
+def _to_row(row: sa.Row[Any]) -> ModerationRow:
+    return ModerationRow(row.level, row.pictures, row.strikes, row.window, row.timeout)
 
 
 def set_policy(connection: sa.Connection, guild_id: int | None, **values: str | int | None) -> None:
-    """Change those of Policy's fields that are named."""
+    """Change those of ModerationRow's fields that are named."""
     connection.execute(upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values))
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.schema import EVERYWHERE, allowed, bans, guilds, role_limits, users
+from storage.schema import EVERYWHERE, Int64, allowed, bans, guilds, role_limits, users
+
+_ZERO, _NO_TEXT = sa.literal_column("0", Int64), sa.literal_column("''", sa.Text)
 
 
 @dataclass(frozen=True)
@@ -93,26 +95,46 @@ def set_flag(connection: sa.Connection, user_id: int, key: str, value: Any) -> N
 def rules(
     connection: sa.Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
 ) -> Rules:
+    """The rules of a guild (None: of direct messages) for a member with these roles; one statement."""
+    return to_rules(connection.execute(sa.union_all(*rules_facts(user_id, guild_id, role_ids))).all())
+
+
+def fact(
+    what: str, a: Any = _ZERO, b: Any = _ZERO, c: Any = _ZERO, *, text: Any = _NO_TEXT
+) -> sa.Select[Any]:
+    """A part of a UNION ALL of different things: what it is, a text and three numbers."""
+    return sa.select(
+        sa.literal_column(f"'{what}'", sa.Text).label("what"),
+        text.label("text"),
+        a.label("a"),
+        b.label("b"),
+        c.label("c"),
+    )
+
+
+def rules_facts(user_id: int, guild_id: int | None, role_ids: Iterable[int]) -> list[sa.Select[Any]]:
+    """What ``to_rules`` makes the rules of."""
     places = {EVERYWHERE, guild_id or EVERYWHERE}
-    banned = sa.select(bans.c.user_id).where(bans.c.user_id == user_id, bans.c.guild_id.in_(places)).limit(1)
-    is_banned = connection.execute(banned).first() is not None
-    if guild_id is None or is_banned:
-        return Rules(banned=is_banned)
-    lists = list(
-        connection.execute(
-            sa.select(allowed.c.kind, allowed.c.target_id).where(allowed.c.guild_id == guild_id)
-        )
-    )
-    limits = connection.execute(
-        sa.select(role_limits).where(
-            role_limits.c.guild_id == guild_id, role_limits.c.role_id.in_(list(role_ids))
-        )
-    )
+    parts = [fact("banned", bans.c.guild_id).where(bans.c.user_id == user_id, bans.c.guild_id.in_(places))]
+    if guild_id is not None:
+        for kind in ("channel", "role"):
+            listed = (allowed.c.guild_id == guild_id, allowed.c.kind == kind)
+            parts.append(fact(kind, allowed.c.target_id).where(*listed))
+        limits = fact("limit", role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting)
+        mine = role_limits.c.role_id.in_(list(role_ids))
+        parts.append(limits.where(role_limits.c.guild_id == guild_id, mine))
+    return parts
+
+
+def to_rules(facts: Iterable[sa.Row[Any]]) -> Rules:
+    """The rules that these facts make; who is banned needs no others."""
+    facts = list(facts)
+    if any(row.what == "banned" for row in facts):
+        return Rules(banned=True)
     return Rules(
-        banned=False,
-        channels=frozenset(row.target_id for row in lists if row.kind == "channel"),
-        roles=frozenset(row.target_id for row in lists if row.kind == "role"),
-        role_limits=tuple(RoleLimit(row.role_id, row.user_running, row.user_waiting) for row in limits),
+        channels=frozenset(row.a for row in facts if row.what == "channel"),
+        roles=frozenset(row.a for row in facts if row.what == "role"),
+        role_limits=tuple(RoleLimit(row.a, row.b, row.c) for row in facts if row.what == "limit"),
     )
 
 

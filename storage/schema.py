@@ -17,17 +17,17 @@ from core.job import Lane, Status, Surface
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-Whole = sa.BigInteger().with_variant(
+Int64 = sa.BigInteger().with_variant(
     sa.Integer(), "sqlite"
 )  # 64 bits in both; SQLite keys must be called INTEGER
-Real: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
+Float64: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcTimestamp(TypeDecorator[datetime]):
     """An aware time, kept as whole microseconds since 1970 in UTC: sorts and compares alike in every
     database."""
 
-    impl = Whole
+    impl = Int64
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
@@ -62,7 +62,7 @@ CHILD = "parent_id IS NOT NULL"
 jobs = sa.Table(
     "jobs",
     metadata,
-    sa.Column("seq", Whole, primary_key=True),  # order of arrival
+    sa.Column("seq", Int64, primary_key=True),  # order of arrival
     sa.Column("id", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("request", sa.Text, nullable=False),  # JSON of core.requests
@@ -72,42 +72,42 @@ jobs = sa.Table(
     ),  # kind, model and size: jobs with the same key take the same time
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("lane", sa.Text, nullable=False),
-    sa.Column("front", Whole),  # moved to the front by an admin; the highest is first
+    sa.Column("front", Int64),  # moved to the front by an admin; the highest is first
     sa.Column(
-        "max_running", Whole, nullable=False
+        "max_running", Int64, nullable=False
     ),  # of this user's jobs at once, as their roles allowed on asking
     # origin
-    sa.Column("user_id", Whole, nullable=False),
-    sa.Column("channel_id", Whole, nullable=False),  # 0 = none, on the web
-    sa.Column("guild_id", Whole),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("channel_id", Int64, nullable=False),  # 0 = none, on the web
+    sa.Column("guild_id", Int64),
     sa.Column("surface", sa.Text, nullable=False, server_default=Surface.DISCORD.value),
     sa.Column("request_key", sa.Text),
-    sa.Column("interaction_id", Whole),
+    sa.Column("interaction_id", Int64),
     sa.Column("interaction_token", sa.Text),  # a secret, useless after 15 min: dropped on delivery
-    sa.Column("application_id", Whole),
+    sa.Column("application_id", Int64),
     sa.Column("press_key", sa.Text),
-    sa.Column("message_id", Whole),
-    sa.Column("file_limit", Whole, nullable=False),  # bytes
-    sa.Column("private", Whole, nullable=False),  # 0 or 1
+    sa.Column("message_id", Int64),
+    sa.Column("file_limit", Int64, nullable=False),  # bytes
+    sa.Column("private", Int64, nullable=False),  # 0 or 1
     sa.Column("roles", sa.Text, nullable=False),  # JSON list of ids
     # lineage
     sa.Column("parent_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
-    sa.Column("parent_index", Whole),
+    sa.Column("parent_index", Int64),
     # a run
-    sa.Column("attempts", Whole, nullable=False, server_default="0"),
+    sa.Column("attempts", Int64, nullable=False, server_default="0"),
     sa.Column("lease_token", sa.Text),  # of the run that may change this row
     sa.Column("device", sa.Text),
-    sa.Column("run_seconds", Real),  # of the device: less than the clock's where it was shared
+    sa.Column("run_seconds", Float64),  # of the device: less than the clock's where it was shared
     sa.Column("captions", sa.Text),  # JSON, of the output
     sa.Column("scores", sa.Text),  # JSON
     sa.Column("parameters", sa.Text),  # JSON
     sa.Column("error", sa.Text),  # a plain sentence for the person who asked
     # times
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("started_at", Moment),
-    sa.Column("rendered_at", Moment),
-    sa.Column("finished_at", Moment),
-    sa.Column("delivered_at", Moment),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("started_at", UtcTimestamp),
+    sa.Column("rendered_at", UtcTimestamp),
+    sa.Column("finished_at", UtcTimestamp),
+    sa.Column("delivered_at", UtcTimestamp),
     sa.Column("rung", sa.Text),  # of the delivery ladder
     sa.UniqueConstraint("id"),
     sa.UniqueConstraint("interaction_id"),
@@ -149,13 +149,13 @@ pictures = sa.Table(
     "pictures",
     metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("position", Whole, primary_key=True),  # from 0; GRID
+    sa.Column("position", Int64, primary_key=True),  # from 0; GRID
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("media_type", sa.Text, nullable=False),
-    sa.Column("width", Whole, nullable=False),
-    sa.Column("height", Whole, nullable=False),
-    sa.Column("seed", Whole),
-    sa.Column("size", Whole, nullable=False),  # bytes
+    sa.Column("width", Int64, nullable=False),
+    sa.Column("height", Int64, nullable=False),
+    sa.Column("seed", Int64),
+    sa.Column("size", Int64, nullable=False),  # bytes
     sa.CheckConstraint("position >= -1", "position"),
     sa.Index("pictures_sha256", "sha256"),
     sqlite_strict=True,
@@ -175,12 +175,12 @@ inputs = (
 messages = sa.Table(
     "messages",
     metadata,
-    sa.Column("message_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("channel_id", Whole, nullable=False),
-    sa.Column("guild_id", Whole),
+    sa.Column("message_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("channel_id", Int64, nullable=False),
+    sa.Column("guild_id", Int64),
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
-    sa.Column("position", Whole),  # of the one picture it shows, from 0; NULL = the whole job
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("position", Int64),  # of the one picture it shows, from 0; NULL = the whole job
+    sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("messages_job", "job_id"),
     sqlite_strict=True,
 )
@@ -188,15 +188,15 @@ messages = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column(
-        "served", Whole, nullable=False, server_default="0"
+        "served", Int64, nullable=False, server_default="0"
     ),  # number of the latest turn; 0 = never had one
     sa.Column(
         "flags", sa.Text, nullable=False, server_default="{}"
     ),  # JSON, small things such as "saw this hint"
-    sa.Column("seen_at", Moment),
+    sa.Column("seen_at", UtcTimestamp),
     sa.Index("users_served", "served"),
     sqlite_strict=True,
 )
@@ -204,19 +204,19 @@ users = sa.Table(
 guilds = sa.Table(
     "guilds",
     metadata,
-    sa.Column("id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
-    sa.Column("seen_at", Moment),
+    sa.Column("seen_at", UtcTimestamp),
     sqlite_strict=True,
 )
 
 bans = sa.Table(
     "bans",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),  # EVERYWHERE, or one server
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("actor_id", Whole, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),  # EVERYWHERE, or one server
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("actor_id", Int64, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("bans_user", "user_id"),
     sqlite_strict=True,
 )
@@ -225,9 +225,9 @@ EVERYWHERE = 0
 allowed = sa.Table(  # as soon as a server has one row of a kind, only what is listed may be used
     "allowed",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.Text, primary_key=True),
-    sa.Column("target_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("target_id", Int64, primary_key=True, autoincrement=False),
     sa.CheckConstraint("kind IN ('channel', 'role')", "kind"),
     sqlite_strict=True,
 )
@@ -235,10 +235,10 @@ allowed = sa.Table(  # as soon as a server has one row of a kind, only what is l
 role_limits = sa.Table(  # a member has the best of their roles' limits
     "role_limits",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("role_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("user_running", Whole, nullable=False),
-    sa.Column("user_waiting", Whole, nullable=False),
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("role_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("user_running", Int64, nullable=False),
+    sa.Column("user_waiting", Int64, nullable=False),
     sa.CheckConstraint("user_running >= 0 AND user_waiting >= 0", "positive"),
     sqlite_strict=True,
 )
@@ -254,11 +254,11 @@ settings = sa.Table(  # what is changed while running, such as "paused"
 audit = sa.Table(
     "audit",
     metadata,
-    sa.Column("seq", Whole, primary_key=True),
-    sa.Column("at", Moment, nullable=False),
-    sa.Column("actor_id", Whole, nullable=False),
+    sa.Column("seq", Int64, primary_key=True),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor_id", Int64, nullable=False),
     sa.Column("action", sa.Text, nullable=False),
-    sa.Column("guild_id", Whole),
+    sa.Column("guild_id", Int64),
     sa.Column("target", sa.Text),
     sa.Column("detail", sa.Text, nullable=False, server_default="{}"),  # JSON
     sa.Index("audit_actor", "actor_id"),
@@ -269,12 +269,12 @@ audit = sa.Table(
 policies = sa.Table(  # what a server lets through; NULL = as the host has set it
     "policies",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),  # EVERYWHERE = direct messages
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),  # EVERYWHERE = direct messages
     sa.Column("level", sa.Text),
     sa.Column("pictures", sa.Text),
-    sa.Column("strikes", Whole),
-    sa.Column("window", Whole),  # hours
-    sa.Column("timeout", Whole),  # minutes
+    sa.Column("strikes", Int64),
+    sa.Column("window", Int64),  # hours
+    sa.Column("timeout", Int64),  # minutes
     sa.CheckConstraint("level IN ('off', 'standard', 'strict')", "level"),
     sa.CheckConstraint("pictures IN ('spoiler', 'block')", "pictures"),
     sqlite_strict=True,
@@ -283,21 +283,21 @@ policies = sa.Table(  # what a server lets through; NULL = as the host has set i
 filter_words = sa.Table(
     "filter_words",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("pattern", sa.Text, primary_key=True),
-    sa.Column("actor_id", Whole, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("actor_id", Int64, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
     sqlite_strict=True,
 )
 
 strikes = sa.Table(  # what a rule stopped; never what it said
     "strikes",
     metadata,
-    sa.Column("seq", Whole, primary_key=True),
-    sa.Column("user_id", Whole, nullable=False),
-    sa.Column("guild_id", Whole, nullable=False),
+    sa.Column("seq", Int64, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("guild_id", Int64, nullable=False),
     sa.Column("rule", sa.Text, nullable=False),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
     sa.Index("strikes_user", "user_id", "guild_id"),
     sqlite_strict=True,
 )
@@ -305,9 +305,9 @@ strikes = sa.Table(  # what a rule stopped; never what it said
 timeouts = sa.Table(
     "timeouts",
     metadata,
-    sa.Column("guild_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("until", Moment, nullable=False),
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("until", UtcTimestamp, nullable=False),
     sa.Index("timeouts_user", "user_id"),
     sqlite_strict=True,
 )
@@ -317,14 +317,14 @@ picture_scores = sa.Table(
     metadata,
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("classifier", sa.Text, nullable=False),
-    sa.Column("nsfw", Real, nullable=False),
+    sa.Column("nsfw", Float64, nullable=False),
     sqlite_strict=True,
 )
 
 preferences = sa.Table(  # what a member has chosen for all their prompts
     "preferences",
     metadata,
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("choices", sa.Text, nullable=False),  # JSON of core.preferences
     sqlite_strict=True,
 )
@@ -332,7 +332,7 @@ preferences = sa.Table(  # what a member has chosen for all their prompts
 options = sa.Table(  # a member's own --names
     "options",
     metadata,
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
     sqlite_strict=True,
@@ -341,10 +341,10 @@ options = sa.Table(  # a member's own --names
 favourites = sa.Table(
     "favourites",
     metadata,
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("position", Whole, primary_key=True, autoincrement=False),  # of the picture, from 0
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("favourites_user", "user_id", "created_at"),
     sa.Index("favourites_job", "job_id"),
     sqlite_strict=True,
@@ -354,9 +354,9 @@ drafts = sa.Table(  # what a confirm button stands for: longer than a custom_id
     "drafts",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("user_id", Whole, nullable=False),
+    sa.Column("user_id", Int64, nullable=False),
     sa.Column("content", sa.Text, nullable=False),  # JSON
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("drafts_user", "user_id"),
     sqlite_strict=True,
 )
@@ -364,9 +364,9 @@ drafts = sa.Table(  # what a confirm button stands for: longer than a custom_id
 uploads = sa.Table(  # who sent which file: what no job has used yet belongs to somebody too
     "uploads",
     metadata,
-    sa.Column("user_id", Whole, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("sha256", sa.Text, primary_key=True),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
     sa.Index("uploads_sha256", "sha256"),
     sqlite_strict=True,
 )
@@ -374,8 +374,8 @@ uploads = sa.Table(  # who sent which file: what no job has used yet belongs to 
 unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose they were is forgotten
     "unposted",
     metadata,
-    sa.Column("message_id", Whole, primary_key=True, autoincrement=False),
-    sa.Column("channel_id", Whole, nullable=False),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("message_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("channel_id", Int64, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
     sqlite_strict=True,
 )

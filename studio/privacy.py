@@ -21,9 +21,10 @@ from pathlib import Path
 
 from core.errors import StorageError
 from jobs.queue import Queue
-from storage import moderation, sqlite_file
+from storage import moderation
 from storage import privacy as rows
 from storage.database import Database
+from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
 

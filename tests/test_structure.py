@@ -59,7 +59,7 @@ NOT_YET: dict[str, set[str]] = {
         "storage.privacy",
         "storage.records",
         "storage.schema",
-        "storage.sqlite_file",
+        "storage.engine.sqlite_file",
     },
 }
 

@@ -69,17 +69,14 @@ class Moderator:
         roles may have changed since it was asked for."""
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
-        await self._standing(job, running)
-        settings, words = (
-            await self.settings(origin.guild_id),
-            await self._database.read(partial(rows.words, guild_id=origin.guild_id)),
-        )
+        standing = await self._standing(job, running)
+        settings, words = self._host.under(standing.row), standing.words
         adult = self._directory.age_restricted(
             Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
         rule = await self.judge_text(
-            all_text(job.request), settings, tuple(words), adult=running if adult is None else adult
+            all_text(job.request), settings, words, adult=running if adult is None else adult
         )
         if rule is None and not running:
             rule = await self._judge_inputs(job, settings, bool(adult))
@@ -111,28 +108,27 @@ class Moderator:
             return await asyncio.to_thread(judge, text, settings.level, words, adult)
         return judge(text, settings.level, words, adult)
 
-    async def _standing(self, job: Job, running: bool) -> None:
-        """Raise NotAllowedError if the asker is in a time-out, or (just before running) has been banned or
-        lost every allowed role since asking."""
+    async def _standing(self, job: Job, running: bool) -> rows.Standing:
+        """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
+        (just before running) has been banned or lost every allowed role since asking."""
         origin = job.origin
-        until = await self._database.read(
-            partial(
-                rows.timeout_until, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC)
-            )
-        )
+        work = partial(rows.standing, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC))
+        standing = await self._database.read(work, once=True)
+        until = standing.timed_out_until
         if until is not None:
             raise NotAllowedError(
                 f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
             )
         if not running:
-            return
+            return standing
         rules = await self._database.read(
-            partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id)
+            partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id), once=True
         )
         if rules.banned:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
         if rules.roles and not rules.roles & await self._roles_now(job):
             raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
+        return standing
 
     async def _roles_now(self, job: Job) -> frozenset[int]:
         """Return the asker's roles now, or those they had on asking while that can't be told."""
@@ -236,7 +232,7 @@ class Moderator:
         """Return ``captions`` with HELD_BACK in place of those that break a rule of ``place``."""
         settings, words = (
             await self.settings(place.guild_id),
-            await self._database.read(partial(rows.words, guild_id=place.guild_id)),
+            await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True),
         )
         adult = bool(self._directory.age_restricted(place))
         return [
@@ -246,7 +242,9 @@ class Moderator:
 
     async def _score(self, sha256: str) -> float | None:
         """Return a stored picture's score, judged once and kept; None when it can't be judged."""
-        known = await self._database.read(partial(rows.score, sha256=sha256, classifier=self._check.name))
+        known = await self._database.read(
+            partial(rows.score, sha256=sha256, classifier=self._check.name), once=True
+        )
         if known is not None:
             return known
         try:
@@ -263,10 +261,10 @@ class Moderator:
 
     async def settings(self, guild_id: int | None) -> ModerationSettings:
         """Return what holds in a server, or (None) in direct messages."""
-        return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id)))
+        return self._host.under(await self._database.read(partial(rows.policy, guild_id=guild_id), once=True))
 
     async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
-        """Change those of Policy's fields that are named; None = as the host has it."""
+        """Change those of ModerationRow's fields that are named; None = as the host has it."""
         await self._audited(
             actor_id,
             guild_id,
@@ -278,7 +276,7 @@ class Moderator:
 
     async def words(self, guild_id: int) -> list[str]:
         """Return the server's own list of words and patterns."""
-        return await self._database.read(partial(rows.words, guild_id=guild_id))
+        return await self._database.read(partial(rows.words, guild_id=guild_id), once=True)
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
         """Put a word or pattern on the server's list."""
@@ -324,7 +322,8 @@ class Moderator:
         """Return whether a member is in a time-out there now."""
         return (
             await self._database.read(
-                partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))
+                partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC)),
+                once=True,
             )
             is not None
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from core.errors import NotAllowedError
 from core.parameters import names
 from core.requests import Request
-from storage.moderation import Policy
+from storage.moderation import ModerationRow
 from studio.moderation import terms
 from studio.moderation.lookalikes import Reading, Terms, read
 
@@ -62,7 +62,7 @@ class ModerationSettings:
     window: int = 24  # hours
     timeout: int = 60  # minutes
 
-    def under(self, policy: Policy) -> ModerationSettings:
+    def under(self, policy: ModerationRow) -> ModerationSettings:
         """Return these settings with whatever ``policy`` names in their place."""
         given = {
             f.name: value

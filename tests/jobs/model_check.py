@@ -46,7 +46,7 @@ from jobs.executor import Lost
 from jobs.placement import Placement
 from jobs.policy import RANKS, Limits
 from jobs.queue import Queue
-from storage import database
+from storage import admission, database
 from storage import jobs as rows
 from storage.database import open_database
 from storage.files import Files
@@ -585,10 +585,10 @@ def _forgets(real: Any) -> Any:
 
 
 def _believes_all(real: Any) -> Any:
-    def same_request(connection: Any, origin: Any, reply: Any) -> None:
-        return None
+    def facts(connection: Any, job: Any) -> Any:
+        return replace(real(connection, job), same_id=None)
 
-    return same_request
+    return facts
 
 
 def _keeps_attempt(real: Any) -> Any:
@@ -614,7 +614,7 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "unfenced": (rows, "retry", _unfenced),
     "uncounted attempt": (rows, "claim", _uncounted),
     "forgets what ran": (rows, "recover", _forgets),
-    "doubles a replay": (rows, "same_request", _believes_all),
+    "doubles a replay": (admission, "facts", _believes_all),
     "counts a restart": (rows, "give_back", _keeps_attempt),
     "unfair": (policy.Group, "turn", lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0))),
     "loses a retry": (

@@ -2,6 +2,7 @@
 that run all day."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from core.job import Origin, Reply
+from storage import admission, people
 from storage import jobs as rows
-from storage import people
 from storage.database import Database, open_database
 from tests.jobs.fairness import check, fill, measure, seeded
-from tests.storage.conftest import NOW, url_of
+from tests.storage.conftest import NOW, a_job, url_of
 
 
 async def test_a_flood_by_one_delays_the_others_by_one_job_per_device_at_most(tmp_path: Path) -> None:
@@ -29,6 +30,11 @@ async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
         check(figures)
 
 
+ASKED = replace(
+    a_job(parent=("j", 0), roles=(5,)),
+    origin=Origin(1, 2, 3, roles=(5,), request_key="r", press_key="k"),
+    reply=Reply(5),
+)
 Work = Callable[[sa.Connection], Any]
 STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that sends it
     "the waiting jobs": rows.waiting,
@@ -48,9 +54,8 @@ STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that
     "clear one guild": lambda c: rows.cancel_waiting(c, now=NOW, guild_id=1),
     "to the front": lambda c: rows.set_front(c, "j"),
     "deliver": lambda c: rows.deliver(c, "j", message_id=1, channel_id=1, rung="edit", now=NOW),
-    "same request": lambda c: rows.same_request(c, Origin(1, 2, request_key="r", press_key="k"), Reply(5)),
-    "count a member's": lambda c: rows.count_waiting(c, user_id=1),
-    "count a guild's": lambda c: rows.count_waiting(c, guild_id=1),
+    "what decides about a job": lambda c: admission.facts(c, ASKED),
+    "an interaction's job": lambda c: rows.of_interaction(c, 5),
     "one job": lambda c: rows.get(c, "j"),
     "a result": lambda c: rows.output(c, "j"),
     "a message's job": lambda c: rows.of_message(c, 1),

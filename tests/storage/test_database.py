@@ -14,11 +14,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
-from storage import sqlite_file
 from storage.database import Database, open_database
-from storage.migrate import MIGRATIONS
+from storage.engine import sqlite_file
+from storage.engine.migrate import MIGRATIONS
+from storage.engine.sqlite_file import KEEP_BACKUPS, backups, restore
 from storage.schema import metadata
-from storage.sqlite_file import KEEP_BACKUPS, backups, restore
 from tests.storage.conftest import a_job, added, url_of
 
 
@@ -181,7 +181,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "backups").exists(), "a new database has nothing to lose"
     import shutil
 
-    from storage import migrate as module
+    from storage.engine import migrate as module
 
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
@@ -202,7 +202,7 @@ async def test_a_migration_that_fails_changes_nothing(
 ) -> None:
     import shutil
 
-    from storage import migrate as module
+    from storage.engine import migrate as module
 
     async with open_database(url_of(tmp_path), None):
         pass

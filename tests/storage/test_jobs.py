@@ -94,7 +94,7 @@ async def test_recovery_takes_up_what_ran_and_touches_nothing_else(database: Dat
 
 async def test_the_same_interaction_cannot_be_written_twice(database: Database) -> None:
     job = await added(database, a_job(interaction_id=10**9))
-    assert await database.read(lambda c: jobs.same_request(c, job.origin, job.reply)) == job
+    assert await database.read(lambda c: jobs.of_interaction(c, 10**9)) == job
     with pytest.raises(IntegrityError):
         await added(database, a_job(interaction_id=10**9))
 

@@ -12,7 +12,7 @@ from alembic.config import Config
 from core.job import Status, Surface
 from storage import jobs
 from storage.database import open_database
-from storage.migrate import MIGRATIONS
+from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.storage.conftest import url_of
 

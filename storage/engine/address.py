@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.errors import StorageError
+from storage.engine import sqlite_driver
 
 READERS = 4  # connections beside the writer's
 BUSY_TIMEOUT = 5000  # ms
@@ -22,7 +23,8 @@ PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-32000",  # KiB
 )
-WRITES = {"writes": True}  # the execution option of a transaction that writes
+WRITES = {"begin": "BEGIN IMMEDIATE"}  # the execution options of a transaction that writes
+ONCE = {"begin": None}  # of a single statement that reads
 
 
 def sqlite_path(address: str | Path) -> Path | None:
@@ -54,7 +56,10 @@ def create_engine(address: str | Path) -> AsyncEngine:
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
         pool_reset_on_return=None,  # every transaction here is ended where it was begun
-        connect_args={"isolation_level": None},  # the driver begins nothing on its own
+        connect_args={
+            "async_creator_fn": sqlite_driver.connect,
+            "isolation_level": None,  # the driver begins nothing on its own
+        },
         **options,
     )
     sa.event.listen(engine.sync_engine, "connect", _on_connect)
@@ -71,6 +76,7 @@ def _on_connect(connection: Any, record: Any) -> None:
 
 def _on_begin(connection: sa.Connection) -> None:
     """A deferred transaction that reads and then writes fails at once when another wrote between
-    (SQLITE_BUSY_SNAPSHOT)."""
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    (SQLITE_BUSY_SNAPSHOT): hence IMMEDIATE."""
+    begin = connection.get_execution_options().get("begin", "BEGIN")
+    if begin is not None:
+        connection.exec_driver_sql(begin)

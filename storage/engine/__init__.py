@@ -1,0 +1,1 @@
+"""How the database is reached: driver, connections, the file itself, and the schema's migrations."""

@@ -1,0 +1,49 @@
+"""How many statements an interaction costs: each is a trip to the database's thread while somebody waits."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from storage.engine.address import ONCE
+from tests.bot.conftest import Studio, open_studio
+
+MOST = 12  # from the press to acknowledged and queued, BEGIN and COMMIT included
+
+
+@contextmanager
+def _statements(studio: Studio):
+    """What is sent to the database, in order."""
+    sent: list[str] = []
+
+    def note(connection, cursor, statement, parameters, context, many) -> None:
+        sent.append(" ".join(statement.split()))
+
+    def end(connection) -> None:
+        if connection.get_execution_options() != ONCE:  # where nothing was begun, nothing is sent
+            sent.append("COMMIT")
+
+    engine = studio.built.database.engine.sync_engine
+    hooks = (("before_cursor_execute", note), ("commit", end))
+    for name, hook in hooks:
+        sa.event.listen(engine, name, hook)
+    yield sent
+    for name, hook in hooks:
+        sa.event.remove(engine, name, hook)
+
+
+@pytest.mark.parametrize("moderation", ["off", "strict"])
+async def test_an_imagine_is_queued_within_a_dozen_statements(tmp_path: Path, moderation: str) -> None:
+    async with open_studio(tmp_path, MODERATION=moderation) as studio:
+        queue = studio.built.queue
+        studio.hooks.wait = studio.outside
+        await queue.pause(studio.mira.id)  # what follows is the delivery's and the dispatcher's
+        await queue.user_seen(studio.alice.id, "alice")  # written once an hour
+        with _statements(studio) as sent:
+            result = await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+            assert result.acknowledged
+        written = next(i for i, text in enumerate(sent) if text.startswith("INSERT INTO jobs"))
+        until_queued = sent[: sent.index("COMMIT", written) + 1]
+        assert len(until_queued) <= MOST, "\n".join(until_queued)
+        await queue.clear(studio.mira.id)
