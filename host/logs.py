@@ -16,6 +16,7 @@ from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 
+Lines = queue.SimpleQueue[logging.LogRecord]
 WRITE_EVERY = 0.05  # seconds between two batches of lines
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -30,11 +31,15 @@ def redactor(settings: Settings) -> Redactor:
 class _Writer(logging.handlers.QueueListener):
     """The thread that writes. It does so in batches: to wake it takes the interpreter from the event loop."""
 
+    def __init__(self, lines: Lines, *handlers: logging.Handler) -> None:
+        super().__init__(lines, *handlers)
+        self._lines = lines
+
     def dequeue(self, block: bool) -> logging.LogRecord:
         """Return the next line, after a pause if there is none yet."""
-        if self.queue.empty():
+        if self._lines.empty():
             time.sleep(WRITE_EVERY)
-        return self.queue.get(block)
+        return self._lines.get(block)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
@@ -52,7 +57,7 @@ def set_up_logs(settings: Settings) -> None:
     for handler in (terminal, file):
         handler.setFormatter(RedactingFormatter(_FORMAT, redactor(settings)))
     # A slow disk or terminal must not hold the event loop up, so another thread writes
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    lines: Lines = queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(lines)
     handler.addFilter(_of_interest)
     logging.getLogger().addHandler(handler)

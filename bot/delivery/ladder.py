@@ -126,6 +126,8 @@ class Ladder:
     async def _edit_answer(self, reply: Reply, post: Post) -> Sent:
         """PATCH /webhooks/{application}/{token}/messages/@original, from stored ids instead of a live
         interaction. A reply without its interaction means the private message beside it."""
+        if reply.application_id is None or reply.interaction_token is None:
+            raise Unreachable("there is no interaction to answer")
         beside = reply.interaction_id is None
         data = await private_api.edit_interaction_message(
             self._client.http,

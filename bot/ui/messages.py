@@ -47,7 +47,8 @@ def length(text: str) -> int:
 def quote(text: str, limit: int = 1200) -> str:
     """Return user text that is safe inside a message: without markdown and mentions, in at most ``limit``
     characters, never cut within an escape."""
-    out, room = [], limit
+    out: list[str] = []
+    room = limit
     for char in plain(text):
         piece = "\\" + char if _MARKDOWN.match(char) and char not in "-:()" else char
         room -= length(piece)
@@ -153,7 +154,7 @@ def cancelled(job: Job) -> str:
     return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
-def finished(job: Job, parameters: dict[str, Any], *, notes: Sequence[str] = ()) -> str:
+def finished(job: Job, parameters: Mapping[str, Any], *, notes: Sequence[str] = ()) -> str:
     """Return the final text of a picture job: its title, and below it the parameters and ``notes``."""
     lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
     lines += [
@@ -166,7 +167,7 @@ def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.private else _LANES[job.lane]
 
 
-def _parameters(job: Job, values: dict[str, Any]) -> str:
+def _parameters(job: Job, values: Mapping[str, Any]) -> str:
     parts = []
     if isinstance(job.request, GenerateRequest):
         parts.append(f"seed {job.request.seed}")

@@ -18,6 +18,7 @@ from unittest import mock
 
 import sqlalchemy as sa
 from prometheus_client import generate_latest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
@@ -182,7 +183,8 @@ async def measure(count: int, folder: Path) -> tuple[int, list[str], int]:
 
 async def unfiltered(folder: Path, count: int) -> list[str]:
     """What a log would hold of people's words without the filter, and with the parameters of SQL shown."""
-    with listening(None) as out, mock.patch("sqlalchemy.create_engine", _loose(sa.create_engine)):
+    loose = mock.patch("storage.engine.create_async_engine", _loose(create_async_engine))
+    with listening(None) as out, loose:
         planted, _ = await used(folder, count)
         return leaks(planted, out.getvalue())
 
