@@ -1,0 +1,76 @@
+"""What is tried again when a request to Discord fails, and when nothing is."""
+
+import aiohttp
+import discord
+import pytest
+
+from bot.wire.transport import Breaker, Transport
+
+
+class _Answer:
+    def __init__(self, status: int) -> None:
+        self.status, self.reason = status, "x"
+
+
+def _error(status: int) -> discord.HTTPException:
+    kind = {404: discord.NotFound, 403: discord.Forbidden}.get(
+        status, discord.DiscordServerError if status >= 500 else discord.HTTPException
+    )
+    return kind(_Answer(status), {"code": 0, "message": "x"})
+
+
+def _scripted(*outcomes):
+    script = iter(outcomes)
+
+    async def call():
+        outcome = next(script)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    return call
+
+
+def _transport(pauses: list[float]) -> Transport:
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    return Transport(pause=pause)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *map(_error, (503, 520, 500, 429)),
+        aiohttp.ServerDisconnectedError(),
+        ConnectionResetError(),
+        aiohttp.ClientOSError(),
+        TimeoutError(),
+    ],
+    ids=["503", "520", "500", "429", "closed", "reset", "os error", "timeout"],
+)
+async def test_what_may_pass_is_tried_again(failure: BaseException) -> None:
+    pauses: list[float] = []
+    assert await _transport(pauses).attempt(_scripted(failure, failure, "sent"), patience=60) == "sent"
+    assert len(pauses) == 2 and pauses[1] >= pauses[0] * 0.5
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+async def test_what_stays_wrong_is_not_tried_again(status: int) -> None:
+    with pytest.raises(discord.HTTPException):
+        await _transport([]).attempt(_scripted(_error(status)), patience=60)
+
+
+async def test_patience_ends() -> None:
+    with pytest.raises(discord.DiscordServerError):
+        await _transport([]).attempt(_scripted(*[_error(503)] * 50), patience=10)
+
+
+def test_the_breaker_opens_at_its_limit_and_closes_with_time() -> None:
+    now = [0.0]
+    breaker = Breaker(limit=3, window=10, clock=lambda: now[0])
+    for status in (401, 200, 403, 500, 429):
+        breaker.count(status)
+    assert breaker.open
+    now[0] = 11
+    assert not breaker.open
