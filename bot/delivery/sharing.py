@@ -56,11 +56,10 @@ class Sharing:
         if self._on_edit is not None:
             self._on_edit(sent.id)
 
-    async def bring_back(self, interaction: discord.Interaction, result: Result, limit: int) -> None:
-        """Answer ``interaction`` (deferred) with a finished job's message as it may be shown there, its
-        picture in at most ``limit`` bytes."""
-        place = Place(interaction.guild_id, interaction.channel_id or 0)
-        post = await self._posts.result(result, limit, place)
+    async def bring_back(self, interaction: discord.Interaction, result: Result) -> None:
+        """Answer ``interaction`` (deferred) with a finished job's message as it may be shown there."""
+        place = place_of(interaction)
+        post = await self._posts.result(result, file_limit(interaction), place)
         sent = await post.answer(interaction)
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
 

@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui.replies import whisper
-from bot.wire.interactions import actor_of, file_limit
+from bot.wire.interactions import actor_of
 from studio.asking.prompts import remix_text
 from studio.asking.words import plain
 from studio.authority import Action
@@ -27,7 +27,7 @@ class Show(commands.Cog):
         if result is None:
             await whisper(interaction, f"Job `{row.id}` has no result.")
         else:
-            await self.bot.sharing.bring_back(interaction, result, file_limit(interaction))
+            await self.bot.sharing.bring_back(interaction, result)
 
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
