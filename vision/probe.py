@@ -55,7 +55,7 @@ def load(call: dict) -> None:
             models.get(kind)
         except AtelierError as error:
             problem = str(error)
-        tried |= models.tiny_tried
+        tried |= models.loader.tiny_problems
         print(
             json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}),
             flush=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vision import model_store
+from vision import model_loader, model_store
 from vision.engine import Engine, Fiber
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
@@ -80,7 +80,7 @@ def test_a_model_in_use_stays_and_the_next_waits_for_its_jobs(models: Models) ->
     engine.begin("first", first)
     turn(engine, lambda: bool(first.got))
     engine.begin("second", second)
-    turn(engine, lambda: models._crowded)
+    turn(engine, lambda: models._waits_for_room)
     engine.begin(
         "third", third
     )  # of the model that is there: it must not keep the second one waiting for ever
@@ -147,7 +147,7 @@ def test_a_stopped_job_that_waits_for_room_holds_up_nobody(models: Models) -> No
             raise RuntimeError("stopped")
 
     engine.begin("second", second, check=check)
-    turn(engine, lambda: models._crowded)
+    turn(engine, lambda: models._waits_for_room)
     engine.begin("third", third)
     stop.append(True)
     turn(engine, lambda: bool(third.got))
@@ -173,7 +173,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
 ) -> None:
     """Read twice, it would also have been in memory twice."""
     engine, first, second, other = Engine(), Job(models, "xl"), Job(models, "xl"), Job(models, "twin")
-    begun, gate, stop, load = threading.Event(), threading.Event(), [], model_store.load_image_model
+    begun, gate, stop, load = threading.Event(), threading.Event(), [], model_loader.load_image_model
 
     def slow(*args, **kwargs):
         begun.set()
@@ -184,7 +184,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
         if stop:
             raise RuntimeError("stopped")
 
-    monkeypatch.setattr(model_store, "load_image_model", slow)
+    monkeypatch.setattr(model_loader, "load_image_model", slow)
     with caplog.at_level("INFO"):
         engine.begin("first", first, check=check)
         turn(engine, begun.is_set)

@@ -172,7 +172,7 @@ def test_one_that_does_not_fit_is_refused_and_drafts_go_on_without(
     models = make("stable-diffusion", wrong(kind, tmp_path / "tiny", folders))
     assert pictures(ask(models, REQUEST)) == pictures(ask(make("stable-diffusion", None), REQUEST))
     assert KINDS[kind] in caplog.text and "its own decoder" in caplog.text
-    assert KINDS[kind] in models.tiny_tried["stable-diffusion"]
+    assert KINDS[kind] in models.loader.tiny_problems["stable-diffusion"]
 
 
 def test_a_family_whose_latents_need_its_own_decoder_refuses(make, tmp_path: Path, caplog) -> None:

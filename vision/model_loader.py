@@ -1,0 +1,212 @@
+"""Finds the files of configured models, fetches those that are missing, checks them, and loads them into
+memory."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.errors import ModelError, UserError, first_line
+from vision import devices
+from vision.image_model import compiled
+from vision.image_model.load import load as load_image_model
+from vision.image_model.model import ImageModel
+from vision.protocol import WorkerConfig
+from vision.readers import READERS
+from vision.reporter import Reporter
+from vision.weights import card as cards
+from vision.weights import contents, hub, local, sources, trust
+from vision.weights.sources import ModelSource
+
+log = logging.getLogger(__name__)
+
+CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
+PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
+Report = Callable[[float], None]  # takes the share that is done, 0..1
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model whose files are on this machine and have been checked. bytes: of its weights in memory."""
+
+    name: str
+    path: Path
+    bytes: int
+
+
+class ModelLoader:
+    """Loads models as one worker's configuration says. Keeps none of them.
+
+    tiny_problems: family → what was wrong with its decoder for drafts, "" = nothing; of those that were
+    tried.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        # the worker sees one GPU only
+        self.device = "cuda:0" if config.device.startswith("cuda") else config.device
+        self.dtype = devices.choose_dtype(self.device, config.dtype)
+        self.tiny_problems: dict[str, str] = {}
+        self._cache = Path(config.cache_dir)
+
+    def find(self, source: ModelSource, report: Report) -> FoundModel:
+        """Return where a model's files lie, fetched if need be.
+
+        Raises ModelError when it can't be had, or its files aren't what they should be.
+        """
+        path = self._path(source, report)
+        local.verify(source, path, self._cache)
+        return FoundModel(source.name, path, contents.bytes_in_memory(path, self.dtype.itemsize))
+
+    def load(
+        self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
+    ) -> Any:
+        """Return the model that was found: an ImageModel, Matcher, Captioner, Classifier or Segmenter.
+
+        check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
+        the model will run on. Raises ModelError for a model that doesn't load.
+        """
+        begun = time.monotonic()
+        _read_ahead(contents.weight_files(found.path), report, check)
+        if role == "image":
+            model = self._load_image_model(found, report, threads)
+        else:
+            model = self._load_reader(role, found.path, found.name)
+        report(1.0)
+        log.info(
+            "%s loaded in %.1f s: %s on %s, %d MB",
+            found.name,
+            time.monotonic() - begun,
+            self.dtype,
+            self.device,
+            found.bytes >> 20,
+        )
+        return model
+
+    def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+        model = load_image_model(
+            found.path,
+            found.name,
+            device=self.device,
+            dtype=self.dtype,
+            offload=devices.choose_offload(self.device, self.config.offload, found.bytes),
+            offline=not self.config.allow_download,
+            report=report,
+            find_lora=self.lora,
+        )
+        self._attach_tiny_decoder(model)
+        if compiled.wanted(self.config.compile, self.device):
+            torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
+            model.compile()
+        return model
+
+    def _attach_tiny_decoder(self, model: ImageModel) -> None:
+        """Attach the decoder that the host has configured for drafts of this family. When something is wrong
+        with it, the model keeps its own."""
+        spec = self.config.tiny_vaes.get(model.family.name)
+        if not spec:
+            return
+        problem = ""
+        try:
+            model.attach_tiny_decoder(self.find(sources.parse(spec), _ignore).path)
+        except ModelError as error:
+            problem = str(error)
+            log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
+        self.tiny_problems[model.family.name] = problem
+
+    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+        if not path.is_dir():
+            raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
+        contents.check_folder(path)
+        reader = importlib.import_module(READERS[role])
+        try:
+            return reader.load(path, name, cards.read(path), self.device, self.dtype)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+            if devices.is_out_of_memory(error):
+                raise
+            log.exception("%s doesn't load", name)
+            raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+
+    def adapter(self) -> Path:
+        """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
+        return self._pinned(self.config.ip_adapter, _ignore)
+
+    def lora(self, name: str, reporter: Reporter) -> Path:
+        """Return the file of the LoRA that the host calls ``name``.
+
+        Raises UserError for one that the host hasn't configured, ModelError when it can't be had.
+        """
+        known = {configured.lower(): spec for configured, spec in self.config.loras.items()}
+        spec = known.get(name.lower())
+        if spec is None:
+            names = ", ".join(sorted(self.config.loras))
+            advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
+            raise UserError(f"`lora` is `{name}`; {advice}.")
+        path = self._pinned(spec, Progress(sources.parse(spec).name, reporter))
+        if path.is_dir():
+            trust.check_contents(path)
+        return contents.lora_file(path)
+
+    def _pinned(self, spec: str, report: Report) -> Path:
+        """Return where ``spec`` lies. Raises ModelError if it isn't what was pinned or fetched."""
+        source = sources.parse(spec)
+        path = self._path(source, report)
+        local.check_pin(source, path, self._cache)
+        return path
+
+    def _path(self, source: ModelSource, report: Report) -> Path:
+        path = local.find(source, self._cache)
+        if path is not None:
+            return path
+        if source.kind != "hub":
+            raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
+        if not self.config.allow_download:
+            raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
+        half = self.dtype != torch.float32
+        token = self.config.hf_token
+        return hub.fetch(
+            source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
+        )
+
+
+class Progress:
+    """Hands the progress of loading to the reporter and, in steps of a quarter, to the log."""
+
+    def __init__(self, name: str, reporter: Reporter) -> None:
+        self.name, self.reporter, self.quarter = name, reporter, 0
+        log.info("loading %s", name)
+        reporter.loading(name, None)
+
+    def __call__(self, fraction: float) -> None:
+        self.reporter.loading(self.name, fraction)
+        if int(fraction * 4) > self.quarter:
+            self.quarter = int(fraction * 4)
+            log.info("loading %s: %d %%", self.name, round(fraction * 100))
+
+
+def _ignore(fraction: float) -> None:
+    """Report nothing."""
+
+
+def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:
+    """Read the files once, so that loading finds them in memory: the slow part, in pieces that can be counted
+    and stopped.
+
+    Skipped when they don't fit into half of the free memory: reading them twice would cost more.
+    """
+    total, done = sum(file.stat().st_size for file in files), 0
+    if not PRELOADED < total < devices.memory("cpu")[0] // 2:
+        return
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(CHUNK):
+                check()
+                done += len(piece)
+                report(0.1 + 0.7 * done / total)
