@@ -1,0 +1,32 @@
+# Atelier in a container. Build arguments:
+#   TORCH_INDEX  index that torch is taken from; empty: PyPI, whose Linux build for x86-64 runs on NVIDIA cards. See docs/hosting.md.
+#   PYTHON       version of Python, 3.11 or newer
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim AS build
+ARG TORCH_INDEX=""
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/atelier
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+# The large wheels come first, in a layer of their own: a change of the program doesn't fetch them again.
+RUN if [ -n "$TORCH_INDEX" ]; then \
+        /opt/atelier/bin/pip install --index-url "$TORCH_INDEX" "torch>=2.10" "torchvision>=0.25"; \
+    else \
+        /opt/atelier/bin/pip install "torch>=2.10" "torchvision>=0.25"; \
+    fi
+COPY . .
+RUN /opt/atelier/bin/pip install --constraint constraints.txt ".[postgres]"
+
+FROM python:${PYTHON}-slim
+RUN groupadd --gid 1000 atelier && useradd --uid 1000 --gid atelier --create-home atelier \
+    && install -d -o atelier -g atelier /data
+COPY --from=build /opt/atelier /opt/atelier
+ENV PATH=/opt/atelier/bin:$PATH PYTHONUNBUFFERED=1 DATA_DIR=/data METRICS_PORT=9464 OPEN_BROWSER=off
+USER atelier
+WORKDIR /home/atelier
+VOLUME /data
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"METRICS_PORT\"]}/healthz', timeout=4)"]
+ENTRYPOINT ["atelier"]
+CMD ["run"]
