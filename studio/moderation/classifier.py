@@ -35,6 +35,7 @@ class PictureCheck:
         self._failed_at = float("-inf")
         self._idle: asyncio.TimerHandle | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[int] | None = None
 
     def get_ready(self) -> None:
         """Start the process while the picture is still being made: it takes a third of a second, longer
@@ -71,6 +72,9 @@ class PictureCheck:
                     "pictures can't be checked: the classifier process ended (%s)", type(error).__name__
                 )
                 raise Unchecked("the classifier process ended") from error
+            except BaseException:  # cancelled: its answer would be taken for the next picture's
+                await self._stop()
+                raise
             self._rest(loop)
         if "nsfw" not in answer:
             raise Unchecked(f"the classifier can't read it ({answer.get('error')})")
@@ -100,8 +104,11 @@ class PictureCheck:
         self._idle = loop.call_later(IDLE, self._end_idle)
 
     def _end_idle(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()  # it ends by itself, and is reaped at the next start or stop
+        """Let the process go: it ends by itself when its pipe closes, and the next picture gets another."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            self._ending = asyncio.create_task(process.wait(), name="end the classifier")
 
     async def _stop(self) -> None:
         process, self._process = self._process, None
@@ -117,3 +124,5 @@ class PictureCheck:
         if self._idle is not None:
             self._idle.cancel()
         await self._stop()
+        if self._ending is not None:
+            await self._ending

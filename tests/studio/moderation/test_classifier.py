@@ -1,5 +1,6 @@
 """The classifier's own process: started when needed, said once when it can't be."""
 
+import asyncio
 import sys
 
 import pytest
@@ -41,3 +42,39 @@ async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None
     finally:
         await check.close()
     assert process.returncode is not None
+
+
+ECHO = """
+import json, struct, sys, time
+while len(head := sys.stdin.buffer.read(4)) == 4:
+    data = sys.stdin.buffer.read(struct.unpack(">I", head)[0])
+    time.sleep(0.2)
+    print(json.dumps({"nsfw": float(data.decode())}), flush=True)
+"""
+
+
+@pytest.fixture
+async def echo():
+    """A classifier that takes 0.2 s and answers with the number that it was sent."""
+    check = PictureCheck()
+    check._command = (sys.executable, "-c", ECHO)
+    yield check
+    await check.close()
+
+
+async def test_the_answer_for_a_cancelled_picture_is_nobody_elses(echo: PictureCheck) -> None:
+    assert await echo.score(b"0.11") == 0.11
+    asking = asyncio.create_task(echo.score(b"0.99"))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert [await echo.score(data) for data in (b"0.01", b"0.02", b"0.03")] == [0.01, 0.02, 0.03]
+
+
+async def test_a_picture_that_comes_just_after_a_rest_is_judged(echo: PictureCheck) -> None:
+    assert await echo.score(b"0.5") == 0.5
+    resting = echo._process
+    echo._end_idle()
+    assert await echo.score(b"0.25") == 0.25
+    assert resting is not None and await resting.wait() == 0

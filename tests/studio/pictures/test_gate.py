@@ -119,3 +119,35 @@ def _cheap():
         ("empty", b""),
     )
     yield "one line", hostile.png_bomb(2_000_000, 1)
+
+
+MACOS = """
+import resource, sys
+sys.platform = "darwin"
+plain = resource.setrlimit
+def setrlimit(name, value):
+    if name == resource.RLIMIT_AS:
+        raise ValueError("current limit exceeds maximum limit")
+    plain(name, value)
+resource.setrlimit = setrlimit
+import runpy
+sys.argv = ["gate", "clean"]
+runpy.run_module("studio.pictures.gate", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_a_system_without_a_limit_on_memory_still_takes_pictures() -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(picture, "PNG")
+    run = subprocess.run(
+        [sys.executable, "-c", MACOS],
+        cwd=ROOT,
+        env=child_environment(),
+        input=picture.getvalue(),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()[-300:]
+    assert b'"width": 64' in run.stdout
