@@ -5,8 +5,8 @@
 
 Midjourney's grammar (https://docs.midjourney.com/hc/en-us/articles/32859204029709-Parameter-List), softened:
 names in any case, links anywhere among the words, ``\\`` before a character that would mean something,
-nothing inside "double quotes" means anything. Sets in braces are ``core.grammar.permutations``', the flags'
-values ``core.grammar.flags``'.
+nothing inside "double quotes" means anything. Sets in braces are read by ``core.grammar.permutations``, the
+values of flags by ``core.grammar.values``.
 """
 
 from __future__ import annotations
