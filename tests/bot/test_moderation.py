@@ -143,7 +143,7 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
         if not (await strict.built.queue.undelivered()):
             break
         await asyncio.sleep(0.02)
-    assert any("roles that may use" in m.content for m in strict.channel.history())
+    assert any("roles no longer allow" in m.content for m in strict.channel.history())
 
 
 @pytest.mark.parametrize(
