@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import discord
 import pytest
@@ -18,7 +19,7 @@ from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
 from core.requests import REQUESTS
-from core.settings import load
+from core.settings import Settings, load
 from host.app import services
 from jobs.feed import Wait
 from storage.members import Members
@@ -107,6 +108,15 @@ async def open_studio(
         "MODERATION": "off",
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
+    # A second is short on a busy machine, and then answers are private.
+    with mock.patch("bot.asking.PATIENCE", 60.0):
+        async with _opened_studio(loaded, target, settle) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncIterator[Studio]:
+    data_dir = loaded.data_dir
     async with services(loaded, target=target) as built:
         pending = PendingInteractions(data_dir / "unanswered")
         hooks = Hooks()

@@ -107,6 +107,14 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
     assert job.request.image and job.request.strength == 0.5
 
 
+async def test_settings_that_come_too_late_keep_the_answer_private(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.asking.PATIENCE", 0.0)
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert result.ephemeral and studio.channel.history() == []
+
+
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [

@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     import host.app
 
     host.app.services = partial(host.app.services, target=WORKER)
+    host.app.Files = partial(host.app.Files, ballast_bytes=2**16)
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:

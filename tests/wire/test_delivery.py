@@ -81,6 +81,7 @@ async def test_the_count_sees_a_delivery_that_never_tries_again(tmp_path: Path) 
     assert report.lost > 0
 
 
+@pytest.mark.alone
 async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None:
     jobs = {}
     for number, fault in enumerate(FAULTS):
@@ -108,6 +109,7 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
     )
 
 
+@pytest.mark.alone
 async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     assert not any("8th" in text for text in _texts(bench))
 
 
+@pytest.mark.alone
 async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(bench: Bench) -> None:
     """They are rationed, and there is no second event to say them with."""
     scripts = {}
@@ -140,6 +143,7 @@ async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(benc
     await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
 
 
+@pytest.mark.alone
 async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
     out = io.BytesIO()
