@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from vision import model_loader, model_store
+from core.errors import UserError
+from core.requests import ImagineRequest
+from tests.vision.conftest import ask
+from vision import devices, model_loader, model_store
 from vision.engine import Engine, Fiber
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
@@ -199,3 +202,23 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
     engine.begin("other", other)
     engine.run()
     assert loaded(models) == ["twin"]
+
+
+def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    models = Models(WorkerConfig("cpu", {"image": str(folders["flux"])}, str(tmp_path)))
+    with pytest.raises(UserError, match="hasn't set that one up"):
+        ask(models, ImagineRequest(prompt="a", model="someone/elses"))
+
+
+def test_the_least_recently_used_model_makes_room(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = {role: str(folders[role]) for role in ("clip", "vit")} | {"caption": str(folders["blip"])}
+    models = Models(WorkerConfig("cpu", specs, str(tmp_path)))
+    clip, vit = models.get("clip"), models.get("vit")
+    assert models.get("clip") is clip
+    free = iter([0, 2**40])
+    monkeypatch.setattr(devices, "memory", lambda device: (next(free, 2**40), 2**40))
+    models.get("caption")
+    assert models.get("clip") is clip, "used last, kept"
+    assert models.get("vit") is not vit

@@ -28,24 +28,29 @@ def run(
     request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
     """See vision.capabilities."""
-    mask = find_mask(request, images, models, reporter)
+    assert request.image is not None  # its constructor has checked that
+    image = images[request.image]
+    mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
-    task = prepare(request, images[request.image], mask, model)
+    task = prepare(request, image, mask, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, images[request.image], mask, model))
+    return reporter.in_thread(lambda: finish(task, drawn, image, mask, model))
 
 
 def find_mask(
-    request: RegionRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+    request: RegionRequest,
+    image: Image.Image,
+    images: Mapping[str, Image.Image],
+    models: Models,
+    reporter: Reporter,
 ) -> Image.Image:
-    """Return the mask at the picture's size, 255 = paint. Raises UserError when it is empty, or nothing fits
-    the words."""
-    size = images[request.image].size
+    """Return the mask of ``image`` at its size, 255 = paint. Raises UserError when it is empty, or nothing
+    fits the words."""
     if request.mask_image is not None:
-        return region_layout.from_picture(images[request.mask_image], size)
+        return region_layout.from_picture(images[request.mask_image], image.size)
     if request.boxes:
-        return region_layout.from_boxes(request.boxes, size)
-    return by_words(images[request.image], request.region.strip(), models, reporter)
+        return region_layout.from_boxes(request.boxes, image.size)
+    return by_words(image, request.region.strip(), models, reporter)
 
 
 def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
@@ -79,14 +84,8 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
     else:
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, layout.size, **given)
-    if request.region:
-        notes = (
-            *notes,
-            (
-                f"Found by the words: {mask.getbbox()[0]}, {mask.getbbox()[1]} to {mask.getbbox()[2]},"
-                f" {mask.getbbox()[3]} px."
-            ),
-        )
+    if request.region and (box := mask.getbbox()):
+        notes = (*notes, f"Found by the words: {box[0]}, {box[1]} to {box[2]}, {box[3]} px.")
     parameters = {
         **task.parameters,
         "width": image.width,

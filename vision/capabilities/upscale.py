@@ -29,6 +29,7 @@ def run(
     request: UpscaleRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
     """See vision.capabilities."""
+    assert request.image is not None  # its constructor has checked that
     model, image = models.image(request.model, reporter), images[request.image]
     target = measure(request, image.size)
     task = prepare(request, target, model)

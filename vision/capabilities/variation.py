@@ -38,6 +38,7 @@ def run(
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
     """Return the task: the picture at about the model's native area in its own shape, then as /imagine with a
     picture."""
+    assert request.image is not None  # its constructor has checked that
     start, notes = images[request.image], []
     if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
         start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]

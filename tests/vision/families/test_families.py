@@ -15,6 +15,7 @@ from PIL import Image
 from core.errors import JobCancelled, ModelError
 from core.events import Picture
 from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
+from core.settings import ROOT
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.families import FAMILIES, Mode
@@ -192,3 +193,12 @@ def test_the_samplers_are_the_grammars() -> None:
     from vision.image_model.model import SCHEDULERS
 
     assert set(SAMPLERS) == set(SCHEDULERS)
+
+
+def test_the_family_files_are_the_families() -> None:
+    files = {p.stem for p in (ROOT / "vision" / "families").glob("*.py")} - {
+        "__init__",
+        "family",
+        "clip_text",
+    }
+    assert files == {family.name.replace("-", "_") for family in FAMILIES}

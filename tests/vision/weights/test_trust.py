@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ModelError
 from tests.security import weights
-from tests.vision.weights.test_catalog import COMMIT
+from tests.vision.weights.test_sources import COMMIT
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import hub, local, sources, trust

@@ -1,0 +1,124 @@
+"""What is fetched from the hub, which commit is remembered, and what is used without a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError
+from tests.vision.weights.test_sources import COMMIT
+from vision.model_store import Models
+from vision.protocol import WorkerConfig
+from vision.weights import hub, local, sources
+
+
+def snapshot(cache: Path, source: Path, commit: str = COMMIT) -> None:
+    """As huggingface_hub lays a download out."""
+    shutil.copytree(source, cache / "hub" / "models--owner--name" / "snapshots" / commit)
+
+
+def test_a_hub_model_in_the_cache_loads_with_no_network(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    snapshot(tmp_path, folders["vit"])
+    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    assert models.get("vit").name == "owner/name"
+
+
+def test_a_revision_is_resolved_once_and_remembered(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    source = sources.parse("owner/name")
+    snapshot(tmp_path, folders["vit"])
+    assert local.find(source, tmp_path) is None, "main could be any commit by now"
+    asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
+    folder = hub.fetch(source, tmp_path)
+    assert folder.name == COMMIT and local.find(source, tmp_path) == folder
+    assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
+    hub.fetch(source, tmp_path)
+    assert asked == [None, COMMIT], "once known, the commit is what is asked for"
+
+
+def fake_hub(monkeypatch: pytest.MonkeyPatch, folder: Path, cache: Path) -> list[str | None]:
+    """A hub with one repository; returns the revisions it is asked for."""
+    import huggingface_hub
+
+    asked = []
+
+    class File:
+        def __init__(self, path: Path) -> None:
+            self.rfilename, self.size = path.name, path.stat().st_size
+
+    class Api:
+        def __init__(self, token: str | None = None) -> None: ...
+
+        def model_info(self, name: str, revision: str | None, files_metadata: bool):
+            asked.append(revision)
+            self.sha, self.siblings = COMMIT, [File(p) for p in folder.iterdir()]
+            return self
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, name, **how: None)
+    return asked
+
+
+def test_no_download_is_tried_when_the_host_forbids_it(tmp_path: Path) -> None:
+    models = Models(WorkerConfig("cpu", {"vit": f"owner/name@{COMMIT}"}, str(tmp_path), allow_download=False))
+    with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
+        models.get("vit")
+
+
+def test_only_texts_and_one_set_of_weights_are_fetched() -> None:
+    names = (
+        "model_index.json",
+        "README.md",
+        "v1-5-pruned.safetensors",
+        "v1-5-pruned.ckpt",
+        "unet/config.json",
+        "unet/modeling.py",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.non_ema.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+    )
+    texts = {
+        "model_index.json",
+        "unet/config.json",
+        "vae/config.json",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+    }
+    vae = {"vae/diffusion_pytorch_model.fp16.safetensors"}
+    assert set(hub.choose_files(names, half=False)) == texts | vae | {
+        "unet/diffusion_pytorch_model.safetensors"
+    }
+    assert set(hub.choose_files(names, half=True)) == texts | vae | {
+        "unet/diffusion_pytorch_model.fp16.safetensors"
+    }
+
+
+def test_of_several_libraries_copies_transformers_own_is_fetched() -> None:
+    names = (
+        "config.json",
+        "model.safetensors",
+        "open_clip_model.safetensors",
+        "pytorch_model.bin",
+        "onnx/model.onnx",
+        "onnx/config.json",
+    )
+    assert set(hub.choose_files(names, half=False)) == {
+        "config.json",
+        "model.safetensors",
+        "onnx/config.json",
+    }
