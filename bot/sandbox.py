@@ -27,7 +27,7 @@ from studio.studio import Studio
 
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it
-QUIET = 0.15  # seconds without an edit before the page is drawn anew
+QUIET = 0.15  # seconds between an edit and the redraw of the page
 SETTLED = 3.0  # seconds after which the browser shows an edit for sure
 
 
@@ -73,9 +73,12 @@ async def serve_sandbox(
 
 
 def create_world(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
-    """A server with a channel; you, who may administer, and a guest, who may not. They have the same ids in
-    every run. Then the clock is set: whatever comes later has ids of its own time, else a command would be
-    taken for one of an earlier run and answered with its picture."""
+    """Make a server with a channel, you, who may administer, and a guest, who may not; return the channel to
+    show and who looks at it.
+
+    They have the same ids in every run. Only then is the clock set, so that what comes later has ids of its
+    own time: else a command would be taken for one of an earlier run and answered with its picture.
+    """
     user = env.create_user("you")
     guild = env.create_guild("Atelier")
     channel = guild.create_text_channel(

@@ -25,7 +25,15 @@ MAY_NOT_IMPORT = MAY_NOT_LOAD | {"vision": {"discord", "aiohttp", "sqlalchemy"}}
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
 MAX_LINES = 400
 MAX_MODULES = {"": 12, "bot/cogs": 16}  # of a folder; every capability needs its command
-DOCUMENTED = ("core", "storage", "vision", "jobs", "studio", "host")  # every public name has its docstring
+DOCUMENTED = (
+    "core",
+    "storage",
+    "vision",
+    "jobs",
+    "studio",
+    "bot",
+    "host",
+)  # every public name has a docstring
 COMING = {"web"}  # packages of the layers that are not there yet
 
 # What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.
@@ -145,7 +153,12 @@ def test_no_folder_holds_more_modules_than_one_takes_in() -> None:
 
 
 def test_every_public_name_has_a_docstring() -> None:
-    modules = [module for module in MODULES.values() if module.package in DOCUMENTED]
+    """Of a command, what members read takes its place."""
+    modules = [
+        module
+        for module in MODULES.values()
+        if module.package in DOCUMENTED and not module.folder.startswith("bot/cogs")
+    ]
     _is_met("docstrings", {module.name for module in modules if structure.undocumented(module)})
 
 

@@ -49,7 +49,7 @@ class Serving:
         self._queue, self._settings = queue, settings
 
     async def until(self, stopping: asyncio.Event) -> None:
-        """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects anew when
+        """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
         that fails, after pauses that outlive the process.
 
         Raises AtelierError when Discord refuses for good.

@@ -1,0 +1,104 @@
+"""One connection to Discord after the other, until it is enough."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+
+from bot.wire.connections import Connections
+from bot.wire.serving import Serving
+from core.errors import AtelierError
+from core.settings import load
+from tests.wire.discord import TOKEN
+
+
+class _Client:
+    """As much of a client as serving needs. ``start`` runs ``ending`` for how it ends."""
+
+    def __init__(self, ending: Callable[[], Any], steps: list[str]) -> None:
+        self._ending, self._steps = ending, steps
+        self._closed = asyncio.Event()
+        self.delivery = self
+
+    async def __aenter__(self) -> _Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def start(self, token: str) -> None:
+        assert token == TOKEN
+        self._steps.append("start")
+        self._ending()
+        await self._closed.wait()
+
+    async def close(self) -> None:
+        self._steps.append("close")
+        self._closed.set()
+
+    async def stop(self, grace: float) -> None:
+        self._steps.append("stop the queue")
+
+
+class _Serving:
+    """``endings``: how one connection after the other ends."""
+
+    def __init__(self, folder: Path, *endings: Callable[[], Any]) -> None:
+        self.steps: list[str] = []
+        clients = iter([_Client(ending, self.steps) for ending in endings])
+        queue: Any = _Client(lambda: None, self.steps)
+        settings = load({"DISCORD_TOKEN": TOKEN}, folder / "none.env")
+        self.connections = Connections(folder / "connections.json")
+        self.serving = Serving(
+            lambda: next(clients),  # type: ignore[arg-type,return-value]
+            lambda client: nullcontext(),
+            self.connections,
+            queue,
+            settings,
+        )
+
+
+def _raise(error: Exception) -> Callable[[], None]:
+    def ending() -> None:
+        raise error
+
+    return ending
+
+
+async def test_a_connection_that_fails_is_followed_by_another_until_stopped(tmp_path: Path) -> None:
+    stopping = asyncio.Event()
+    made = _Serving(tmp_path, _raise(OSError("no route")), _raise(AttributeError("sequence")), stopping.set)
+    async with asyncio.timeout(10):
+        await made.serving.until(stopping)
+    assert made.steps == ["start", "start", "start", "stop the queue", "close", "close"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (discord.LoginFailure("x"), "DISCORD_TOKEN"),
+        (discord.PrivilegedIntentsRequired(None), "intents"),
+    ],
+)
+async def test_what_discord_refuses_for_good_ends_it(tmp_path: Path, error: Exception, said: str) -> None:
+    made = _Serving(tmp_path, _raise(error))
+    with pytest.raises(AtelierError, match=said):
+        await made.serving.until(asyncio.Event())
+
+
+async def test_a_stop_during_a_pause_is_not_waited_for(tmp_path: Path) -> None:
+    stopping = asyncio.Event()
+    made = _Serving(tmp_path)
+    for _ in range(10):
+        made.connections.note()
+    assert made.connections.pause() > 60
+    asyncio.get_running_loop().call_later(0.05, stopping.set)
+    async with asyncio.timeout(5):
+        await made.serving.until(stopping)
+    assert made.steps == []
