@@ -70,10 +70,10 @@ class Alerts(logging.Handler):
         await self._client.wait_until_ready()
         for owner_id in self._owner_ids():
             key, now = f"alert:{kind}", datetime.now(UTC)
-            told = await self._queue.user_flag(owner_id, key)
+            told = await self._queue.people.user_flag(owner_id, key)
             if told and now - datetime.fromisoformat(told) < REMIND_AFTER:
                 continue
-            await self._queue.set_user_flag(owner_id, key, now.isoformat())
+            await self._queue.people.set_user_flag(owner_id, key, now.isoformat())
             await self._send(owner_id, text)
 
     async def _send(self, owner_id: int, text: str) -> None:

@@ -180,11 +180,11 @@ class Atelier(commands.Bot):
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """Note a server's name."""
-        await self._services.queue.guild_seen(guild.id, guild.name)
+        await self._services.queue.people.guild_seen(guild.id, guild.name)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Note a server's name."""
-        await self._services.queue.guild_seen(guild.id, guild.name)
+        await self._services.queue.people.guild_seen(guild.id, guild.name)
 
     # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
 

@@ -60,7 +60,7 @@ async def services(
         stack.push_async_callback(check.close)
         await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
-        intake = Intake(files, settings.max_upload_mb * 2**20, queue.note_upload)
+        intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         showing = Showing(
             files, intake, moderator, ai_mark=settings.ai_mark, parameters=settings.picture_parameters
         )

@@ -13,34 +13,36 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from core.errors import ImageError, LimitError, UserError
+from core.errors import LimitError
 from core.events import Cancelled, Event, Failed, Paused, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
-from jobs import policy
-from jobs.dispatcher import Dispatcher, Gate, Live, open_gate
+from jobs.admin import Admin
+from jobs.admission import Admission
+from jobs.dispatcher import Dispatcher, Gate, open_gate
 from jobs.executor import Executor
 from jobs.feed import Feed, News, Wait, Watch
+from jobs.overview import Overview
+from jobs.people import People
 from jobs.policy import Limits
-from jobs.views import Health, JobView, Result, Snapshot, Submitted
-from storage import admission, people, privacy, records
+from jobs.views import Health, Result, Snapshot, Submitted
 from storage import jobs as rows
+from storage import records
 from storage.database import Database
 from storage.files import Files
-from storage.jobs import WaitingRow
-from storage.people import RoleLimit
-from storage.records import AuditRow
+from storage.records import AuditRow, audited
 
-SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
-DISK_KNOWN = 1.0  # s for which a look at the disk holds
-HUNG_AFTER = 900.0  # s without a finished step, while there is work and a device for it
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def _nothing(connection: sa.Connection) -> None:
+    """For an action that changes no row but the audit's."""
+
+
 class Queue:
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
-    runs, whatever way it came."""
+    runs, whatever way it came. ``admin``: bans, lists, limits. ``people``: what is known of people."""
 
     def __init__(
         self,
@@ -53,11 +55,12 @@ class Queue:
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits = limits or Limits()
-        self.draining = False
         self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
+        self._admission = Admission(database, files, self.limits)
+        self._overview = Overview(database, executor, self._dispatcher, self._admission)
+        self.admin = Admin(database, self._cancel_all)
+        self.people = People(database)
         self._started = False
-        self._seen: dict[int, tuple[str, float]] = {}  # user → name, monotonic seconds
-        self._disk_had_room = -DISK_KNOWN  # monotonic seconds
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -107,62 +110,18 @@ class Queue:
             parent_index,
             reply=reply,
         )
-        problem = await self._problem_with_files(request)
+        problem = await self._admission.problem_with_files(request)
         if problem is None:
             await self._dispatcher.gate(job, False)
-        found, row, served = await self.database.write(partial(self._admit, job, problem))
-        if row is None:
-            return await self._duplicate(found)
-        self._dispatcher.enqueue(row, served=served)
+        admitted = await self._admission.admit(job, problem)
+        if admitted.row is None:
+            return self._duplicate(admitted.job)
+        self._dispatcher.enqueue(admitted.row, served=admitted.served)
         queued = self._dispatcher.announce(job.id)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
-    def _admit(
-        self, job: Job, problem: UserError | None, connection: sa.Connection
-    ) -> tuple[Job, WaitingRow | None, int]:
-        """In one transaction: known already, allowed, within the limits, written. No row for a duplicate."""
-        known = admission.facts(connection, job)
-        if known.same_id is not None and (same := rows.get(connection, known.same_id)) is not None:
-            return same, None, 0
-        if self.draining:
-            raise LimitError(
-                "The studio takes no new jobs at the moment; what is waiting will be finished. Try again"
-                " later."
-            )
-        if problem is not None:
-            raise problem
-        allowed = policy.allowance(self.limits, known.rules.role_limits)
-        policy.admit(
-            job.origin,
-            known.rules,
-            allowed,
-            self.limits,
-            user_waiting=known.user_waiting,
-            guild_waiting=known.guild_waiting,
-        )
-        if job.parent_id is not None and not known.has_parent:
-            raise UserError("The job it comes from is gone.")
-        cost_key = policy.cost_key(job.request)
-        row = rows.add(connection, job, cost_key=cost_key, max_running=allowed.user_running)
-        return job, row, known.served
-
-    async def _problem_with_files(self, request: Request) -> UserError | None:
-        now = time.monotonic()
-        if not request.pictures and now - self._disk_had_room < DISK_KNOWN:
-            return None
-        free = await asyncio.to_thread(self.files.free_bytes)
-        if free < self.limits.disk_floor:
-            return LimitError(
-                f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "
-                "Please tell the host; nothing was queued."
-            )
-        self._disk_had_room = now
-        if not await asyncio.to_thread(lambda: all(self.files.exists(sha256) for sha256 in request.pictures)):
-            return ImageError("That picture is gone. Attach it again.")
-        return None
-
-    async def _duplicate(self, job: Job) -> Submitted:
+    def _duplicate(self, job: Job) -> Submitted:
         queued = self._dispatcher.position(job.id)
         return Submitted(
             job, queued.position if queued else 0, queued.eta if queued else None, duplicate=True
@@ -303,51 +262,12 @@ class Queue:
     # Looking
 
     async def snapshot(self, limit: int = 25) -> Snapshot:
-        """The queue now, with the first ``limit`` of those waiting."""
-        order = list(self._dispatcher.waitlist.order(time.monotonic()))[:limit]
-        return await self._view([waiting.job_id for waiting in order], list(self._dispatcher.running))
+        """Return the queue now, with the first ``limit`` of those waiting."""
+        return await self._overview.snapshot(limit)
 
     async def mine(self, user_id: int) -> Snapshot:
-        """The same, of one member's jobs."""
-        own = self._dispatcher.waitlist.of_user(user_id)
-        places = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:100]}
-        ids = sorted(places, key=lambda job_id: places[job_id].position)
-        running = [
-            job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
-        ]
-        return await self._view(ids, running, total=len(own))
-
-    async def _view(self, waiting: list[str], running: list[str], total: int | None = None) -> Snapshot:
-        dispatcher = self._dispatcher
-        jobs = await self.database.read(partial(rows.get_many, ids=[*waiting, *running]), once=True)
-        views = []
-        for job_id in waiting:
-            queued = dispatcher.position(job_id)
-            if queued is not None and job_id in jobs:
-                views.append(JobView(jobs[job_id], jobs[job_id].created_at, queued.position, queued.eta))
-        return Snapshot(
-            paused=dispatcher.paused,
-            draining=self.draining,
-            running=tuple(
-                self._running_view(dispatcher.running[i], jobs.get(i))
-                for i in running
-                if i in dispatcher.running and i in dispatcher.feeds
-            ),  # a cancelled one may still be stopping
-            waiting=tuple(views),
-            total_waiting=len(dispatcher.waitlist) if total is None else total,
-            devices=tuple(self.executor.devices),
-        )
-
-    def _running_view(self, live: Live, job: Job | None) -> JobView:
-        job = job or live.job
-        return JobView(
-            job,
-            job.started_at or job.created_at,
-            0,
-            self._dispatcher.remaining(live),
-            live.progress,
-            live.device,
-        )
+        """Return the queue now as it concerns one member: their jobs."""
+        return await self._overview.mine(user_id)
 
     @property
     def unfinished(self) -> int:
@@ -359,23 +279,18 @@ class Queue:
         """Steps finished since the start, on all devices."""
         return self._dispatcher.steps
 
+    @property
+    def draining(self) -> bool:
+        """Whether no new jobs are taken."""
+        return self._admission.draining
+
     def depth(self, lane: Lane) -> int:
-        """Waiting jobs in a lane."""
+        """Return how many jobs wait in a lane."""
         return sum(waiting.lane is lane for waiting in self._dispatcher.waitlist)
 
     def health(self) -> Health:
-        """Cheap, and waits for nothing."""
-        dispatcher, now = self._dispatcher, time.monotonic()
-        last = None if dispatcher.last_step is None else now - dispatcher.last_step
-        oldest = min((live.began for live in dispatcher.running.values()), default=now)
-        problem = None
-        if dispatcher.running and now - max(oldest, dispatcher.last_step or 0.0) > HUNG_AFTER:
-            problem = f"no step was finished for {now - max(oldest, dispatcher.last_step or 0.0):.0f} s"
-        elif dispatcher.disk_full:
-            problem = "the disk is nearly full"
-        elif self._started and not any(device.state != "down" for device in self.executor.devices):
-            problem = "no worker can be started"
-        return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem)
+        """Return whether work moves. Cheap, and waits for nothing."""
+        return self._overview.health(started=self._started)
 
     # Stopping jobs
 
@@ -406,22 +321,24 @@ class Queue:
         await self._audited(
             AuditRow(_now(), actor_id, "resume"), partial(records.set_setting, key="paused", value=False)
         )
-        self._dispatcher.paused = self.draining = False
+        self._dispatcher.paused = self._admission.draining = False
         self._dispatcher.wake()
 
     async def drain(self, actor_id: int) -> None:
         """Take no new jobs until ``resume`` or the next start; finish what is there."""
         await self._audited(AuditRow(_now(), actor_id, "drain"))
-        self.draining = True
+        self._admission.draining = True
 
     async def clear(self, actor_id: int, user_id: int | None = None, *, guild_id: int | None = None) -> int:
         """Cancel everything that waits, of a user or in a guild if given; how many."""
         row = AuditRow(_now(), actor_id, "clear", guild_id, None if user_id is None else str(user_id))
-        return await self._whole(
-            self._clear(row, partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id))
-        )
+        work = partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id)
+        return await self._cancel_all(row, work)
 
-    async def _clear(self, row: AuditRow, work: Callable[..., list[str]]) -> int:
+    async def _cancel_all(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
+        return await self._whole(self._clear(row, work))
+
+    async def _clear(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
         cancelled = await self._audited(row, work)
         for count, job_id in enumerate(cancelled, 1):
             self._dispatcher.forget(job_id, Cancelled())
@@ -443,103 +360,11 @@ class Queue:
         self._dispatcher.wake()
         return True
 
-    async def ban(self, actor_id: int, user_id: int, guild_id: int | None = None) -> int:
-        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there;
-        how many."""
-        row = AuditRow(_now(), actor_id, "ban", guild_id, str(user_id))
-
-        def work(connection: sa.Connection) -> list[str]:
-            people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
-            return rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=guild_id)
-
-        return await self._whole(self._clear(row, work))
-
-    async def unban(self, actor_id: int, user_id: int, guild_id: int | None = None) -> bool:
-        row = AuditRow(_now(), actor_id, "unban", guild_id, str(user_id))
-        return await self._audited(row, partial(people.unban, user_id=user_id, guild_id=guild_id))
-
-    async def banned(self, guild_id: int | None) -> list[int]:
-        """Users banned in the guild (None: everywhere)."""
-        return await self.database.read(partial(people.banned, guild_id=guild_id), once=True)
-
-    async def barred(self, user_id: int, guild_id: int | None) -> bool:
-        """Whether the user may ask for nothing there: banned in the guild, or everywhere."""
-        return (
-            await self.database.read(partial(people.rules, user_id=user_id, guild_id=guild_id), once=True)
-        ).banned
-
-    async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
-        """Put a channel or role (``kind``) on the guild's list; once a list has an entry, only what is on it
-        may be used."""
-        row = AuditRow(_now(), actor_id, f"allow {kind}", guild_id, str(target_id))
-        await self._audited(row, partial(people.allow, guild_id=guild_id, kind=kind, target_id=target_id))
-
-    async def disallow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> bool:
-        """Take it off the list; an empty list allows everything."""
-        row = AuditRow(_now(), actor_id, f"disallow {kind}", guild_id, str(target_id))
-        return await self._audited(
-            row, partial(people.disallow, guild_id=guild_id, kind=kind, target_id=target_id)
-        )
-
-    async def allowed(self, guild_id: int) -> tuple[frozenset[int], frozenset[int]]:
-        """The guild's allow lists: channels, roles."""
-        found = await self.database.read(partial(people.rules, user_id=0, guild_id=guild_id), once=True)
-        return found.channels, found.roles
-
-    async def set_role_limit(self, actor_id: int, guild_id: int, limit: RoleLimit) -> None:
-        """Give members with a role limits of their own; who has several such roles has the best of each."""
-        detail = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
-        row = AuditRow(_now(), actor_id, "set role limit", guild_id, str(limit.role_id), detail)
-        await self._audited(row, partial(people.set_role_limit, guild_id=guild_id, limit=limit))
-
-    async def remove_role_limit(self, actor_id: int, guild_id: int, role_id: int) -> bool:
-        row = AuditRow(_now(), actor_id, "remove role limit", guild_id, str(role_id))
-        return await self._audited(row, partial(people.remove_role_limit, guild_id=guild_id, role_id=role_id))
-
-    async def audit(self, limit: int = 50) -> list[AuditRow]:
-        """What admins did, newest first."""
-        return await self.database.read(partial(records.audit_rows, limit=limit), once=True)
-
-    # People
-
-    async def user_seen(self, user_id: int, name: str) -> None:
-        """Written once an hour at most, unless the name is another."""
-        known, at = self._seen.get(user_id, ("", 0.0))
-        if known == name and time.monotonic() - at < SEEN_AGAIN:
-            return
-        if len(self._seen) >= SEEN_AT_MOST:
-            self._seen.clear()
-        self._seen[user_id] = name, time.monotonic()
-        await self.database.write(partial(people.user_seen, user_id=user_id, name=name, now=_now()))
-
-    async def guild_seen(self, guild_id: int, name: str) -> None:
-        await self.database.write(partial(people.guild_seen, guild_id=guild_id, name=name, now=_now()))
-
-    async def user_flag(self, user_id: int, key: str) -> Any:
-        """A small setting of the user, None when it was never set."""
-        return await self.database.read(partial(people.flag, user_id=user_id, key=key), once=True)
-
-    async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
-        """``value``: anything JSON takes; None removes it."""
-        await self.database.write(partial(people.set_flag, user_id=user_id, key=key, value=value))
-
-    async def note_upload(self, user_id: int, sha256: str) -> None:
-        """The member has sent this file."""
-        await self.database.write(partial(privacy.note_upload, user_id=user_id, sha256=sha256, now=_now()))
-
-    async def has_sent(self, user_id: int, sha256: str) -> bool:
-        """Whether the member has sent this file."""
-        return await self.database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
-
     # Inside
 
-    async def _audited(self, row: AuditRow, work: Callable[..., Any] | None = None) -> Any:
-        def both(connection: sa.Connection) -> Any:
-            records.add_audit(connection, row)
-            return work(connection) if work is not None else None
-
+    async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = _nothing) -> Any:
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
-        return await self.database.write(both)
+        return await self.database.write(audited(row, work))
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """To its end, even if the caller is cancelled: the rows and the memory must not part."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from storage.people import upsert
 from storage.schema import audit, settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class AuditRow:
 
 
 def add_audit(connection: sa.Connection, row: AuditRow) -> None:
+    """Note what an admin does."""
     connection.execute(
         sa.insert(audit).values(
             at=row.at,
@@ -38,19 +42,29 @@ def add_audit(connection: sa.Connection, row: AuditRow) -> None:
     )
 
 
+def audited(row: AuditRow, work: Callable[[sa.Connection], T]) -> Callable[[sa.Connection], T]:
+    """Return ``work`` with its audit row, as one function on rows."""
+
+    def both(connection: sa.Connection) -> T:
+        add_audit(connection, row)
+        return work(connection)
+
+    return both
+
+
 def audit_rows(connection: sa.Connection, *, limit: int = 50) -> list[AuditRow]:
-    """Newest first."""
+    """Return the latest rows, newest first."""
     rows = connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(limit))
     return [AuditRow(r.at, r.actor_id, r.action, r.guild_id, r.target, json.loads(r.detail)) for r in rows]
 
 
 def setting(connection: sa.Connection, key: str) -> Any:
-    """None when it was never set."""
+    """Return a setting's value, None when it was never set."""
     value = connection.execute(sa.select(settings.c.value).where(settings.c.key == key)).scalar_one_or_none()
     return None if value is None else json.loads(value)
 
 
 def set_setting(connection: sa.Connection, key: str, value: Any) -> None:
-    """``value``: anything JSON takes."""
+    """Change a setting. ``value``: anything JSON takes."""
     text = json.dumps(value)
     connection.execute(upsert(connection, settings, {"key": key, "value": text}, {"value": text}))

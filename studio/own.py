@@ -109,9 +109,9 @@ class Own:
     async def first_hint(self, actor: Actor) -> str | None:
         """Return a word about the demo models the first time somebody asks, later and with others None."""
         await self._rights.check(actor, Action.MINE)
-        if not self._hints.prompts or await self._queue.user_flag(actor.user_id, _HINT):
+        if not self._hints.prompts or await self._queue.people.user_flag(actor.user_id, _HINT):
             return None
-        await self._queue.set_user_flag(actor.user_id, _HINT, True)
+        await self._queue.people.set_user_flag(actor.user_id, _HINT, True)
         return self._hints.text()
 
     # Pictures and jobs

@@ -28,9 +28,9 @@ class Rights:
         self.authority.check(actor, action, job, shown)
 
     async def _barred(self, actor: Actor) -> bool:
-        return await self._queue.barred(actor.user_id, actor.guild_id) or await self._moderator.in_time_out(
+        return await self._queue.admin.barred(
             actor.user_id, actor.guild_id
-        )
+        ) or await self._moderator.in_time_out(actor.user_id, actor.guild_id)
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return the job's row if ``actor`` may do ``action`` to it.

@@ -81,43 +81,43 @@ class Server:
         guild_id = await self._enter(actor, Action.RULES)
         if self._rights.authority.is_host(user_id):
             raise UserError("The bot's owner can't be banned.")
-        return await self._queue.ban(actor.user_id, user_id, guild_id)
+        return await self._queue.admin.ban(actor.user_id, user_id, guild_id)
 
     async def unban(self, actor: Actor, user_id: int) -> bool:
         """Lift a ban; False when there was none."""
-        return await self._queue.unban(actor.user_id, user_id, await self._enter(actor, Action.RULES))
+        return await self._queue.admin.unban(actor.user_id, user_id, await self._enter(actor, Action.RULES))
 
     async def banned(self, actor: Actor) -> list[int]:
         """Return the ids of members who are banned here."""
-        return await self._queue.banned(await self._enter(actor, Action.RULES))
+        return await self._queue.admin.banned(await self._enter(actor, Action.RULES))
 
     async def allow(self, actor: Actor, kind: str, target_id: int) -> None:
         """Put a channel or role (``kind``) on the list; once one is listed, only listed ones may be used."""
         guild_id = await self._enter(actor, Action.RULES)
-        await self._queue.allow(actor.user_id, guild_id, kind, target_id)
+        await self._queue.admin.allow(actor.user_id, guild_id, kind, target_id)
 
     async def disallow(self, actor: Actor, kind: str, target_id: int) -> bool:
         """Take a channel or role off the list; False when it wasn't on it. An empty list allows all."""
         guild_id = await self._enter(actor, Action.RULES)
-        return await self._queue.disallow(actor.user_id, guild_id, kind, target_id)
+        return await self._queue.admin.disallow(actor.user_id, guild_id, kind, target_id)
 
     async def allowed(self, actor: Actor) -> tuple[Collection[int], Collection[int]]:
         """Return ids of the listed channels and roles."""
-        return await self._queue.allowed(await self._enter(actor, Action.RULES))
+        return await self._queue.admin.allowed(await self._enter(actor, Action.RULES))
 
     async def set_role_limit(self, actor: Actor, limit: RoleLimit) -> None:
         """Give members with a role limits of their own."""
-        await self._queue.set_role_limit(actor.user_id, await self._enter(actor, Action.RULES), limit)
+        await self._queue.admin.set_role_limit(actor.user_id, await self._enter(actor, Action.RULES), limit)
 
     async def remove_role_limit(self, actor: Actor, role_id: int) -> bool:
         """Take a role's limits away; False when it had none."""
         guild_id = await self._enter(actor, Action.RULES)
-        return await self._queue.remove_role_limit(actor.user_id, guild_id, role_id)
+        return await self._queue.admin.remove_role_limit(actor.user_id, guild_id, role_id)
 
     async def audit(self, actor: Actor) -> list[AuditRow]:
         """Return what admins changed here (anywhere, for the host), newest first."""
         guild_id = await self._enter(actor, Action.RULES)
-        rows = await self._queue.audit(limit=AUDIT_ROWS)
+        rows = await self._queue.admin.audit(limit=AUDIT_ROWS)
         return [
             row for row in rows if self._rights.authority.scope(actor) is None or row.guild_id == guild_id
         ]

@@ -192,7 +192,7 @@ class Studio:
 
         prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's.
         """
-        if not await self._queue.has_sent(actor.user_id, sha256):
+        if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError("That picture is gone; send it once more.")
         source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
         chosen = await self._members.preferences(actor.user_id)
@@ -272,7 +272,7 @@ class Studio:
         )
         submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
         if actor.name:
-            await self._queue.user_seen(actor.user_id, actor.name)
+            await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:

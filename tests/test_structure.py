@@ -44,7 +44,6 @@ NOT_YET: dict[str, set[str]] = {
         "demo.evaluate",
         "jobs.dispatcher",
         "jobs.local",
-        "jobs.queue",
         "storage.jobs",
     },
     "wide folders": {
@@ -57,7 +56,6 @@ NOT_YET: dict[str, set[str]] = {
         "jobs.local",
         "jobs.placement",
         "jobs.policy",
-        "jobs.queue",
         "jobs.waitlist",
         "storage.files",
         "storage.jobs",

@@ -337,10 +337,5 @@ class Moderator:
         detail: Mapping[str, object],
         work,
     ):
-        def both(connection):
-            records.add_audit(
-                connection, AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
-            )
-            return work(connection)
-
-        return await self._database.write(both)
+        row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
+        return await self._database.write(records.audited(row, work))

@@ -77,10 +77,10 @@ async def test_a_forged_or_overheard_id_opens_nothing(studio: Studio, place: str
 async def test_a_banned_member_presses_in_vain_but_may_end_what_is_theirs(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     grid = studio.last()
-    await studio.built.queue.ban(studio.mira.id, studio.bob.id, studio.guild.id)
+    await studio.built.queue.admin.ban(studio.mira.id, studio.bob.id, studio.guild.id)
     result = await studio.bob.click(grid, label="U1")
     assert "blocked" in result.response.content
-    await studio.built.queue.ban(studio.mira.id, studio.alice.id, studio.guild.id)
+    await studio.built.queue.admin.ban(studio.mira.id, studio.alice.id, studio.guild.id)
     job, _ = await studio.built.queue.job_of_message(grid.id)
     said = await studio.alice.slash(studio.channel, "queue cancel", job=job.id)
     assert "over already" in said.followups[-1].content

@@ -250,7 +250,9 @@ async def test_only_managers_moderate_and_every_change_is_on_record(strict: Stud
         assert "Manage Server" in refused.followups[-1].content, command
         done = await strict.mira.slash(strict.channel, f"moderation {command}", **options)
         assert "Manage Server" not in done.followups[-1].content, command
-    changed = {row.action for row in await strict.built.queue.audit() if row.guild_id == strict.guild.id}
+    changed = {
+        row.action for row in await strict.built.queue.admin.audit() if row.guild_id == strict.guild.id
+    }
     assert changed >= {"set moderation", "add filter word", "remove filter word", "pardon", "time out"}
 
 

@@ -114,7 +114,7 @@ async def test_a_running_job_is_stopped_by_a_deletion(studio: Studio) -> None:
 
 async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
     database, now = studio.built.queue.database, datetime.now(UTC)
-    await studio.built.queue.ban(studio.mira.id, studio.alice.id, studio.guild.id)
+    await studio.built.queue.admin.ban(studio.mira.id, studio.alice.id, studio.guild.id)
     for days in (100, 1):
         at = now - timedelta(days=days)
         work = partial(
@@ -136,10 +136,10 @@ async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
 async def test_an_admin_who_is_deleted_leaves_the_audit_trail_without_a_name(studio: Studio) -> None:
     await studio.mira.slash(studio.channel, "studio ban", user=studio.bob)
     await studio.built.privacy.delete(studio.mira.id)
-    (row, *_) = [row for row in await studio.built.queue.audit() if row.action == "ban"]
+    (row, *_) = [row for row in await studio.built.queue.admin.audit() if row.action == "ban"]
     assert row.actor_id == privacy.NOBODY and row.target == str(studio.bob.id)
     await studio.built.privacy.delete(studio.bob.id)
-    (row, *_) = [row for row in await studio.built.queue.audit() if row.action == "ban"]
+    (row, *_) = [row for row in await studio.built.queue.admin.audit() if row.action == "ban"]
     assert row.target is None
 
 
@@ -207,9 +207,9 @@ async def test_a_picture_sent_in_a_dm_is_its_senders_alone(studio: Studio) -> No
     await studio.send_dm(dora, "", ("a.png", png()))
     offer = dora.dm_channel.history()[-1]
     sha256 = offer.components[0].children[0].custom_id.split(":")[1]
-    assert await studio.built.queue.has_sent(dora.id, sha256) and not await studio.built.queue.has_sent(
-        eve.id, sha256
-    )
+    assert await studio.built.queue.people.has_sent(
+        dora.id, sha256
+    ) and not await studio.built.queue.people.has_sent(eve.id, sha256)
     await studio.built.privacy.delete(dora.id)
     assert not studio.built.files.exists(sha256)
     result = await dora.click(offer, label="Describe")

@@ -155,7 +155,7 @@ async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
     result = await studio.bob.click(message, label="Yes")
     assert "Somebody else was asked this" in said(result).content
     upload = await studio.built.files.put(png(), "image/png")
-    await studio.built.queue.note_upload(studio.alice.id, upload)
+    await studio.built.queue.people.note_upload(studio.alice.id, upload)
     message = await posted(studio, buttons.UploadButton(upload, "variation"))
     result = await studio.bob.click(message, label="Vary")
     assert "That picture is gone" in said(result).content

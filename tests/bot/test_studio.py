@@ -18,7 +18,7 @@ async def test_only_managers_may_change_rules(studio: Studio) -> None:
         ("allow", {"channel": studio.channel}),
     ):
         assert "Manage Server" in await _says(studio, studio.alice, command, **options)
-    assert await studio.built.queue.banned(studio.guild.id) == []
+    assert await studio.built.queue.admin.banned(studio.guild.id) == []
 
 
 async def test_a_banned_member_is_told_and_can_be_let_in_again(studio: Studio) -> None:

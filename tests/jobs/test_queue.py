@@ -157,7 +157,7 @@ async def test_limits_are_told_at_once(tmp_path: Path, executor: HandExecutor) -
         with pytest.raises(LimitError, match="This server has 3 jobs waiting; the limit is 3"):
             await ask(queue, user=3)
         assert (await ask(queue, user=3, origin={"guild_id": None})).position == 3
-        await queue.set_role_limit(9, 3, RoleLimit(77, 5, 50))
+        await queue.admin.set_role_limit(9, 3, RoleLimit(77, 5, 50))
         with pytest.raises(LimitError, match="This server"):
             await ask(queue, origin={"roles": (77,)})
 
@@ -177,7 +177,7 @@ async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(
         await queue.pause(9)
         job_id = (await ask(queue)).job.id
         real = queue.files.free_bytes
-        queue._dispatcher.limits = queue.limits = replace(LIMITS, disk_floor=10**6)
+        queue._dispatcher.limits = queue._admission.limits = replace(LIMITS, disk_floor=10**6)
         queue.files.free_bytes = lambda: 10**5
         with pytest.raises(LimitError, match="less than 1 MB free"):
             await ask(queue)
@@ -584,26 +584,26 @@ async def test_a_job_moved_to_the_front_runs_next(queue: Queue, executor: HandEx
 async def test_a_banned_member_is_refused_and_loses_what_waits(queue: Queue) -> None:
     await queue.pause(9)
     await ask(queue)
-    assert await queue.ban(9, 1, 3) == 1
+    assert await queue.admin.ban(9, 1, 3) == 1
     with pytest.raises(NotAllowedError, match="blocked you"):
         await ask(queue)
     await ask(queue, origin={"guild_id": 4})
-    assert await queue.banned(3) == [1]
-    assert await queue.unban(9, 1, 3)
+    assert await queue.admin.banned(3) == [1]
+    assert await queue.admin.unban(9, 1, 3)
     await ask(queue)
 
 
 async def test_only_listed_channels_and_roles_may_be_used(queue: Queue) -> None:
-    await queue.allow(9, 3, "channel", 20)
-    await queue.allow(9, 3, "role", 70)
+    await queue.admin.allow(9, 3, "channel", 20)
+    await queue.admin.allow(9, 3, "role", 70)
     with pytest.raises(NotAllowedError, match="<#20>"):
         await ask(queue)
     with pytest.raises(NotAllowedError, match="<@&70>"):
         await ask(queue, origin={"channel_id": 20})
     await ask(queue, origin={"channel_id": 20, "roles": (70,)})
-    assert await queue.allowed(3) == (frozenset({20}), frozenset({70}))
-    await queue.disallow(9, 3, "channel", 20)
-    await queue.disallow(9, 3, "role", 70)
+    assert await queue.admin.allowed(3) == (frozenset({20}), frozenset({70}))
+    await queue.admin.disallow(9, 3, "channel", 20)
+    await queue.admin.disallow(9, 3, "role", 70)
     await ask(queue)
 
 
@@ -617,13 +617,13 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
         await queue.move_to_front(9, job_id),
     )
     (
-        await queue.ban(9, 1, 3),
-        await queue.unban(9, 1, 3),
-        await queue.allow(9, 3, "role", 7),
-        await queue.disallow(9, 3, "role", 7),
+        await queue.admin.ban(9, 1, 3),
+        await queue.admin.unban(9, 1, 3),
+        await queue.admin.allow(9, 3, "role", 7),
+        await queue.admin.disallow(9, 3, "role", 7),
     )
-    await queue.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.remove_role_limit(9, 3, 7)
-    rows = await queue.audit()
+    await queue.admin.set_role_limit(9, 3, RoleLimit(7, 1, 2)), await queue.admin.remove_role_limit(9, 3, 7)
+    rows = await queue.admin.audit()
     assert [row.action for row in rows][::-1] == [
         "pause",
         "resume",
@@ -681,10 +681,10 @@ async def test_a_waiting_member_is_told_when_they_move(queue: Queue, executor: H
 
 
 async def test_small_settings_and_names_are_kept(queue: Queue) -> None:
-    await queue.user_seen(1, "alice")
-    await queue.guild_seen(3, "Atelier")
-    await queue.set_user_flag(1, "hint", {"seen": 2})
-    assert await queue.user_flag(1, "hint") == {"seen": 2}
+    await queue.people.user_seen(1, "alice")
+    await queue.people.guild_seen(3, "Atelier")
+    await queue.people.set_user_flag(1, "hint", {"seen": 2})
+    assert await queue.people.user_flag(1, "hint") == {"seen": 2}
     await ask(queue, prompt="a cat")
     assert await queue.recent_prompts(1, "A C") == ["a cat"]
 

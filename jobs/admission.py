@@ -1,0 +1,93 @@
+"""What happens before a job waits: is it known already, allowed, within the limits; then its row."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import sqlalchemy as sa
+
+from core.errors import ImageError, LimitError, UserError
+from core.job import Job
+from core.requests import Request
+from jobs import policy
+from jobs.policy import Limits
+from storage import admission
+from storage import jobs as rows
+from storage.database import Database
+from storage.files import Files
+from storage.jobs import WaitingRow
+
+DISK_KNOWN = 1.0  # s for which a look at the disk holds
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A job that is there. row: None for one that the same asking had made before. served: the person's
+    latest turn."""
+
+    job: Job
+    row: WaitingRow | None = None
+    served: int = 0
+
+
+class Admission:
+    """Writes jobs that may be queued. ``draining``: takes no new ones."""
+
+    def __init__(self, database: Database, files: Files, limits: Limits) -> None:
+        self._database, self._files, self.limits = database, files, limits
+        self.draining = False
+        self._disk_had_room = -DISK_KNOWN  # monotonic seconds
+
+    async def problem_with_files(self, request: Request) -> UserError | None:
+        """Return why the disk doesn't allow ``request``, None when it does."""
+        now = time.monotonic()
+        if not request.pictures and now - self._disk_had_room < DISK_KNOWN:
+            return None
+        free = await asyncio.to_thread(self._files.free_bytes)
+        if free < self.limits.disk_floor:
+            return LimitError(
+                f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "
+                "Please tell the host; nothing was queued."
+            )
+        self._disk_had_room = now
+        if not await asyncio.to_thread(
+            lambda: all(self._files.exists(sha256) for sha256 in request.pictures)
+        ):
+            return ImageError("That picture is gone. Attach it again.")
+        return None
+
+    async def admit(self, job: Job, problem: UserError | None) -> Admitted:
+        """Write ``job`` and return it, or the one that the same asking has made. In one transaction.
+
+        problem: raised unless the job is known already. Raises LimitError, NotAllowedError or UserError.
+        """
+        return await self._database.write(partial(self._admit, job, problem))
+
+    def _admit(self, job: Job, problem: UserError | None, connection: sa.Connection) -> Admitted:
+        known = admission.facts(connection, job)
+        if known.same_id is not None and (same := rows.get(connection, known.same_id)) is not None:
+            return Admitted(same)
+        if self.draining:
+            raise LimitError(
+                "The studio takes no new jobs at the moment; what is waiting will be finished. Try again"
+                " later."
+            )
+        if problem is not None:
+            raise problem
+        allowed = policy.allowance(self.limits, known.rules.role_limits)
+        policy.admit(
+            job.origin,
+            known.rules,
+            allowed,
+            self.limits,
+            user_waiting=known.user_waiting,
+            guild_waiting=known.guild_waiting,
+        )
+        if job.parent_id is not None and not known.has_parent:
+            raise UserError("The job it comes from is gone.")
+        cost_key = policy.cost_key(job.request)
+        row = rows.add(connection, job, cost_key=cost_key, max_running=allowed.user_running)
+        return Admitted(job, row, known.served)

@@ -1,0 +1,83 @@
+"""The queue as it stands: who runs, who waits, whether work moves."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from core.job import Job
+from jobs.admission import Admission
+from jobs.dispatcher import Dispatcher, Live
+from jobs.executor import Executor
+from jobs.views import Health, JobView, Snapshot
+from storage import jobs as rows
+from storage.database import Database
+
+HUNG_AFTER = 900.0  # s without a finished step, while there is work and a device for it
+MINE = 100  # waiting jobs of one member that are shown
+
+
+class Overview:
+    """Looks at the dispatcher and changes nothing."""
+
+    def __init__(
+        self, database: Database, executor: Executor, dispatcher: Dispatcher, admission: Admission
+    ) -> None:
+        self._database, self._executor = database, executor
+        self._dispatcher, self._admission = dispatcher, admission
+
+    async def snapshot(self, limit: int) -> Snapshot:
+        """Return the queue now, with the first ``limit`` of those waiting."""
+        order = list(self._dispatcher.waitlist.order(time.monotonic()))[:limit]
+        return await self._view([waiting.job_id for waiting in order], list(self._dispatcher.running))
+
+    async def mine(self, user_id: int) -> Snapshot:
+        """Return the same of one member's jobs."""
+        own = self._dispatcher.waitlist.of_user(user_id)
+        places = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:MINE]}
+        ids = sorted(places, key=lambda job_id: places[job_id].position)
+        running = [
+            job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
+        ]
+        return await self._view(ids, running, total=len(own))
+
+    async def _view(self, waiting: list[str], running: list[str], total: int | None = None) -> Snapshot:
+        dispatcher = self._dispatcher
+        jobs = await self._database.read(partial(rows.get_many, ids=[*waiting, *running]), once=True)
+        views = []
+        for job_id in waiting:
+            queued = dispatcher.position(job_id)
+            if queued is not None and job_id in jobs:
+                views.append(JobView(jobs[job_id], jobs[job_id].created_at, queued.position, queued.eta))
+        return Snapshot(
+            paused=dispatcher.paused,
+            draining=self._admission.draining,
+            running=tuple(
+                self._running_view(dispatcher.running[i], jobs.get(i))
+                for i in running
+                if i in dispatcher.running and i in dispatcher.feeds
+            ),  # a cancelled one may still be stopping
+            waiting=tuple(views),
+            total_waiting=len(dispatcher.waitlist) if total is None else total,
+            devices=tuple(self._executor.devices),
+        )
+
+    def _running_view(self, live: Live, job: Job | None) -> JobView:
+        job = job or live.job
+        began = job.started_at or job.created_at
+        return JobView(job, began, 0, self._dispatcher.remaining(live), live.progress, live.device)
+
+    def health(self, *, started: bool) -> Health:
+        """Return whether work moves. Cheap, and waits for nothing."""
+        dispatcher, now = self._dispatcher, time.monotonic()
+        last = None if dispatcher.last_step is None else now - dispatcher.last_step
+        oldest = min((live.began for live in dispatcher.running.values()), default=now)
+        idle = now - max(oldest, dispatcher.last_step or 0.0)
+        problem = None
+        if dispatcher.running and idle > HUNG_AFTER:
+            problem = f"no step was finished for {idle:.0f} s"
+        elif dispatcher.disk_full:
+            problem = "the disk is nearly full"
+        elif started and not any(device.state != "down" for device in self._executor.devices):
+            problem = "no worker can be started"
+        return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem)

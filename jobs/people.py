@@ -1,0 +1,54 @@
+"""Who was seen here and what they sent: names for logs and exports, small flags, uploaded files."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from storage import people, privacy
+from storage.database import Database
+
+SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
+
+
+class People:
+    """What is known of people beside their jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen: dict[int, tuple[str, float]] = {}  # user → name, monotonic seconds
+
+    async def user_seen(self, user_id: int, name: str) -> None:
+        """Note a person's name; written once an hour at most, unless the name is another."""
+        known, at = self._seen.get(user_id, ("", 0.0))
+        if known == name and time.monotonic() - at < SEEN_AGAIN:
+            return
+        if len(self._seen) >= SEEN_AT_MOST:
+            self._seen.clear()
+        self._seen[user_id] = name, time.monotonic()
+        work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    async def guild_seen(self, guild_id: int, name: str) -> None:
+        """Note a guild's name."""
+        work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    async def user_flag(self, user_id: int, key: str) -> Any:
+        """Return a small setting of the user, None when it was never set."""
+        return await self._database.read(partial(people.flag, user_id=user_id, key=key), once=True)
+
+    async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
+        """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
+        await self._database.write(partial(people.set_flag, user_id=user_id, key=key, value=value))
+
+    async def note_upload(self, user_id: int, sha256: str) -> None:
+        """Note that the person has sent this file."""
+        work = partial(privacy.note_upload, user_id=user_id, sha256=sha256, now=datetime.now(UTC))
+        await self._database.write(work)
+
+    async def has_sent(self, user_id: int, sha256: str) -> bool:
+        """Return whether the person has sent this file."""
+        return await self._database.read(partial(privacy.sent, user_id=user_id, sha256=sha256), once=True)
