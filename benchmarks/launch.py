@@ -73,7 +73,7 @@ async def _watch(path: Path) -> None:
 
 def _start_later(seconds: float) -> None:
     """So that nothing of the worker's start lies before the probe."""
-    from jobs.local import LocalExecutor
+    from jobs.workers.local import LocalExecutor
 
     plain = LocalExecutor.start
 
@@ -91,7 +91,7 @@ def _start_later(seconds: float) -> None:
 
 
 class _Thread:
-    """Looks like a process to jobs.local."""
+    """Looks like a process to jobs.workers.worker."""
 
     exitcode, daemon = None, True
 
@@ -122,12 +122,12 @@ class _Thread:
 def _work_in_a_thread() -> None:
     import multiprocessing
 
-    import jobs.local
+    import jobs.workers.worker
     import vision.worker
 
     real = multiprocessing.get_context("spawn")
     context = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
-    jobs.local.multiprocessing = SimpleNamespace(
+    jobs.workers.worker.multiprocessing = SimpleNamespace(
         get_context=lambda name: context, parent_process=lambda: None
     )
     vision.worker.signal = SimpleNamespace(

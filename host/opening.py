@@ -13,9 +13,9 @@ from core.errors import StorageError
 from core.settings import Settings
 from host.workers import worker_configs
 from jobs.executor import Executor
-from jobs.local import LocalExecutor
-from jobs.policy import Limits
+from jobs.limits import Limits
 from jobs.queue import Queue
+from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import newest_backup
 from storage.files import Files

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from core.errors import ImageError, LimitError, UserError
 from core.job import Job
 from core.requests import Request
-from jobs import policy
-from jobs.policy import Limits
+from jobs.limits import Limits, allowance, check_limits
+from jobs.order.cost import cost_key
 from storage import admission
 from storage import jobs as rows
 from storage.database import Database
@@ -77,8 +77,8 @@ class Admission:
             )
         if problem is not None:
             raise problem
-        allowed = policy.allowance(self.limits, known.rules.role_limits)
-        policy.admit(
+        allowed = allowance(self.limits, known.rules.role_limits)
+        check_limits(
             job.origin,
             known.rules,
             allowed,
@@ -88,6 +88,5 @@ class Admission:
         )
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
-        cost_key = policy.cost_key(job.request)
-        row = rows.add(connection, job, cost_key=cost_key, max_running=allowed.user_running)
+        row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
         return Admitted(job, row, known.served)

@@ -20,12 +20,13 @@ from core.errors import StorageError, UserError
 from core.events import Event, Failed, Loading, Output, Paused, Picture, Progress, Queued, Rendered, Started
 from core.job import Job, Status
 from core.requests import to_json
-from jobs.estimate import Estimate, Line, Shares, until_start
 from jobs.executor import Executor, Lost, Outcome
 from jobs.feed import Feeds
-from jobs.placement import Placement, Room
-from jobs.policy import Limits, Waiting
-from jobs.waitlist import Waitlist
+from jobs.limits import Limits
+from jobs.order.estimate import Estimate, Line, Shares, until_start
+from jobs.order.fairness import Waiting
+from jobs.order.placement import Placement, Room
+from jobs.order.waitlist import Waitlist
 from storage import jobs as rows
 from storage import people
 from storage.database import Database

@@ -22,9 +22,9 @@ from jobs.admission import Admission
 from jobs.dispatcher import Dispatcher, Gate, open_gate
 from jobs.executor import Executor
 from jobs.feed import Feed, News, Wait, Watch
+from jobs.limits import Limits
 from jobs.overview import Overview
 from jobs.people import People
-from jobs.policy import Limits
 from jobs.views import Health, Result, Snapshot, Submitted
 from storage import jobs as rows
 from storage import records
@@ -165,6 +165,7 @@ class Queue:
         return self._dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
 
     async def job(self, job_id: str) -> Job | None:
+        """Return the job as its row has it now, None when there is none."""
         return await self.database.read(partial(rows.get, job_id=job_id), once=True)
 
     async def result(self, job_id: str) -> Result | None:
@@ -236,6 +237,7 @@ class Queue:
         return await self.database.read(partial(rows.children, job_id=job_id, index=index), once=True)
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
+        """Return the job that an interaction has made, None when it made none."""
         return await self.database.read(
             partial(rows.of_interaction, interaction_id=interaction_id), once=True
         )

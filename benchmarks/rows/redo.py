@@ -17,7 +17,7 @@ from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.requests import ImagineRequest, to_json
 from jobs.executor import Lost
-from jobs.local import LocalExecutor
+from jobs.workers.local import LocalExecutor
 from vision.protocol import Done, LoadingModel, Run, Step, WorkerConfig
 
 TITLE = "kill -9 of the worker in mid-batch: steps drawn twice"

@@ -16,7 +16,7 @@ import pytest
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from jobs.executor import Executor
-from jobs.policy import Limits
+from jobs.limits import Limits
 from jobs.queue import Queue
 from jobs.views import Submitted
 from storage.database import open_database

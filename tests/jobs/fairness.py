@@ -23,8 +23,8 @@ from typing import Any
 from unittest import mock
 
 from core.job import new_job_id
-from jobs import policy
-from jobs.policy import Limits
+from jobs.limits import Limits
+from jobs.order import fairness
 from jobs.queue import Queue
 from storage.database import open_database
 from storage.files import Files
@@ -34,7 +34,7 @@ from tests.jobs.hand_executor import HandExecutor
 FLOODER = 999_999
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "first come, first served": (
-        policy.Group,
+        fairness.Group,
         "turn",
         property(lambda group: (group.rank, group.jobs[0].seq, 0)),
     ),

@@ -22,10 +22,11 @@ from typing import Any
 from unittest import mock
 
 from core.events import Failed, Rendered, Started
-from jobs import local
 from jobs.dispatcher import GAVE_UP, Dispatcher
-from jobs.local import LocalExecutor, Timeouts
 from jobs.queue import Queue
+from jobs.workers import worker
+from jobs.workers.local import LocalExecutor
+from jobs.workers.worker import Timeouts
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
@@ -48,7 +49,7 @@ FINAL = ("memory", "user", "model")  # no second try
 Plan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # once, always, final
 SHORT: Plan = ("kill", "process"), ("segfault",), ()  # of the suite, in a shared worker
 BUGS: dict[str, tuple[Any, str, Any]] = {
-    "no watch over silence": (local._Running, "allowed", lambda running, timeouts: float("inf")),
+    "no watch over silence": (worker._Pulse, "allowed", lambda pulse, runs, timeouts: float("inf")),
     "loses a retry": (Dispatcher, "_retry", lambda dispatcher, live, message, **_: asyncio.sleep(0)),
     "takes all jobs of a dead worker for failed": (
         Dispatcher,

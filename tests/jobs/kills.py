@@ -38,9 +38,9 @@ import psutil
 from core.events import Failed, Rendered, Started
 from core.job import Job, Origin, Reply
 from core.requests import ImagineRequest
-from jobs.local import LocalExecutor
-from jobs.policy import Limits
+from jobs.limits import Limits
 from jobs.queue import Queue
+from jobs.workers.local import LocalExecutor
 from storage import files as files_module
 from storage import jobs as rows
 from tests.jobs.conftest import open_queue

@@ -40,11 +40,12 @@ from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
 from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from jobs import policy
 from jobs.dispatcher import Dispatcher
 from jobs.executor import Lost
-from jobs.placement import Placement
-from jobs.policy import RANKS, Limits
+from jobs.limits import Limits
+from jobs.order import fairness
+from jobs.order.fairness import RANKS
+from jobs.order.placement import Placement
 from jobs.queue import Queue
 from storage import admission, database
 from storage import jobs as rows
@@ -616,7 +617,11 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "forgets what ran": (rows, "recover", _forgets),
     "doubles a replay": (admission, "facts", _believes_all),
     "counts a restart": (rows, "give_back", _keeps_attempt),
-    "unfair": (policy.Group, "turn", lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0))),
+    "unfair": (
+        fairness.Group,
+        "turn",
+        lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0)),
+    ),
     "loses a retry": (
         Dispatcher,
         "_retry",

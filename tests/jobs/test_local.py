@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from core.requests import ImagineRequest, to_json
-from jobs import local
 from jobs.executor import Lost
-from jobs.local import LocalExecutor, Timeouts
+from jobs.workers import worker
+from jobs.workers.local import LocalExecutor
+from jobs.workers.worker import Timeouts
 from tests.jobs.conftest import until
 from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 
@@ -46,7 +47,7 @@ async def working(*configs: WorkerConfig, timeouts: Timeouts = QUICK) -> AsyncIt
 
 @pytest.fixture
 async def executor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalExecutor]:
-    monkeypatch.setattr(local, "RESTART_PAUSES", (0.0, 0.05))
+    monkeypatch.setattr(worker, "RESTART_PAUSES", (0.0, 0.05))
     async with working() as opened:
         yield opened
 
@@ -271,7 +272,7 @@ async def test_a_job_that_its_worker_has_forgotten_is_found(monkeypatch: pytest.
 
 
 async def test_a_worker_that_never_starts_is_down_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "START_PAUSES", (0.01,))
+    monkeypatch.setattr(worker, "START_PAUSES", (0.01,))
     async with working(config(image="never starts")) as executor:
         (device,) = executor.devices
         assert device.state == "down" and "exit code 3" in device.problem
@@ -300,7 +301,7 @@ async def test_stop_while_starting_leaves_no_process() -> None:
 async def test_a_worker_dies_with_its_parent_even_in_the_middle_of_a_step(tmp_path: Path) -> None:
     code = f"""
 import asyncio, json
-from jobs.local import LocalExecutor
+from jobs.workers.local import LocalExecutor
 from tests.jobs.test_local import config, run_of, TARGET
 async def main():
     executor = LocalExecutor([config()], target=TARGET)
@@ -324,9 +325,8 @@ if __name__ == "__main__":
 
 
 def test_what_a_worker_process_imports_first_holds_no_torch() -> None:
-    code = (
-        "import sys, jobs.local, jobs.queue; print(sorted({'torch', 'discord', 'numpy'} & set(sys.modules)))"
-    )
+    loaded = "print(sorted({'torch', 'discord', 'numpy'} & set(sys.modules)))"
+    code = f"import sys, jobs.workers.local, jobs.queue; {loaded}"
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,9 +1,9 @@
 import itertools
 
 from core.job import Lane
-from jobs.placement import Placement, Room
-from jobs.policy import Waiting
-from jobs.waitlist import Waitlist
+from jobs.order.fairness import Waiting
+from jobs.order.placement import Placement, Room
+from jobs.order.waitlist import Waitlist
 
 _seq = itertools.count(1)
 EMPTY = Room(4, 0)

@@ -9,20 +9,12 @@ from hypothesis import strategies as st
 from core.errors import LimitError, NotAllowedError
 from core.job import Lane, Origin
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest
-from jobs import policy
-from jobs.estimate import Estimate, Shares, until_start
-from jobs.policy import (
-    LIFT_SECONDS,
-    MAX_PASSED_OVER,
-    Allowance,
-    Limits,
-    Waiting,
-    admit,
-    allowance,
-    cost_key,
-    model_of,
-)
-from jobs.waitlist import Waitlist
+from jobs.limits import Allowance, Limits, allowance, check_limits
+from jobs.order import fairness
+from jobs.order.cost import cost_key, model_of
+from jobs.order.estimate import Estimate, Shares, until_start
+from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
+from jobs.order.waitlist import Waitlist
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)
@@ -49,7 +41,7 @@ def listed(*jobs: Waiting, now: float = 0.0) -> Waitlist:
     return waitlist
 
 
-def _groups(waitlist: Waitlist, now: float) -> list[policy.Group]:
+def _groups(waitlist: Waitlist, now: float) -> list[fairness.Group]:
     waitlist.next({}, None, now)
     return waitlist._turns
 
@@ -109,7 +101,7 @@ def test_a_fast_job_is_not_starved_by_a_busy_turbo_lane() -> None:
 
 
 def test_a_clock_that_runs_backwards_lifts_nobody() -> None:
-    assert policy.rank_of(Lane.RELAX, -1e9) == 2
+    assert fairness.rank_of(Lane.RELAX, -1e9) == 2
 
 
 def test_a_user_at_the_limit_of_running_jobs_is_passed_over() -> None:
@@ -161,7 +153,7 @@ def test_the_position_told_is_the_place_in_the_order(
         waitlist.set_served(user, data.draw(st.integers(0, 9)), now)
     now += data.draw(st.floats(0, 3000))  # age lifts them
     assert all(
-        group.rank == policy.rank_of(group.lane, now - group.jobs[0].since)
+        group.rank == fairness.rank_of(group.lane, now - group.jobs[0].since)
         for group in _groups(waitlist, now)
     )
     order = list(waitlist.order(now))
@@ -220,17 +212,19 @@ def test_a_refusal_names_its_limit(
     rules: Rules, waiting: tuple[int, int], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
-        admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1])
+        check_limits(
+            ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1]
+        )
 
 
 def test_within_the_limits_and_on_the_lists_one_may_ask() -> None:
     rules = Rules(channels=frozenset({2}), roles=frozenset({7, 8}))
-    admit(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=9, guild_waiting=199)
+    check_limits(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=9, guild_waiting=199)
 
 
 def test_who_may_run_nothing_is_not_left_to_wait_for_ever() -> None:
     with pytest.raises(LimitError, match="0 jobs running"):
-        admit(ORIGIN, Rules(), Allowance(0, 10), Limits(), user_waiting=0, guild_waiting=0)
+        check_limits(ORIGIN, Rules(), Allowance(0, 10), Limits(), user_waiting=0, guild_waiting=0)
 
 
 def test_a_member_has_the_best_of_their_roles() -> None:

@@ -14,7 +14,7 @@ from core.requests import DescribeRequest, ImagineRequest, VariationRequest
 from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.executor import Lost
 from jobs.feed import Wait
-from jobs.policy import Limits
+from jobs.limits import Limits
 from jobs.queue import Queue
 from storage.people import RoleLimit
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until

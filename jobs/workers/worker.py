@@ -1,5 +1,5 @@
-"""The local executor: one spawned worker process per device, supervised. Knows processes and pipes, no queue,
-no torch.
+"""One device's worker process through all its lives: started, fed, watched, killed. Knows processes and
+pipes, no queue, no torch.
 
 A worker is lost when its process ends, its pipe closes, or it shows no sign of life for longer than a step
 may take; then it is killed and started anew, after a pause that grows while it keeps dying.
@@ -8,22 +8,21 @@ may take; then it is killed and started anew, after a pause that grows while it 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import multiprocessing
-import os
 import signal
 import statistics
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from jobs.executor import Device, Lost, Outcome, Report
+from jobs.workers.child import begin
 from vision.protocol import (
     Broke,
     Done,
@@ -38,8 +37,6 @@ from vision.protocol import (
     WorkerConfig,
 )
 
-WORKER = "vision.worker:main"
-NICENESS = 10  # of CPU workers: the process that talks to Discord comes first
 log = logging.getLogger(__name__)
 
 
@@ -97,52 +94,7 @@ class _Pulse:
         return max(timeouts.step, timeouts.factor * max(medians))
 
 
-class LocalExecutor:
-    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker
-    process runs."""
-
-    def __init__(
-        self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None
-    ) -> None:
-        timeouts = timeouts or Timeouts()
-        names: Counter[str] = Counter()
-        self._workers: dict[str, _Worker] = {}
-        for config in configs:
-            names[config.device] += 1
-            count = names[config.device]
-            name = config.device if count == 1 else f"{config.device}#{count}"
-            self._workers[name] = _Worker(name, config, target, timeouts)
-
-    @property
-    def devices(self) -> Sequence[Device]:
-        return tuple(worker.view for worker in self._workers.values())
-
-    async def start(self, changed: Callable[[], None]) -> None:
-        for worker in self._workers.values():
-            worker.start(changed)
-
-    async def stop(self) -> None:
-        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
-
-    def free(self) -> Sequence[str]:
-        return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
-
-    def has(self, job_id: str) -> bool:
-        return any(job_id in worker.runs for worker in self._workers.values())
-
-    async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        return await self._workers[device].run(run, report)
-
-    def cancel(self, job_id: str) -> None:
-        for worker in self._workers.values():
-            worker.cancel(job_id)
-
-    def pids(self) -> dict[str, int | None]:
-        """Device → process id of its worker, None while there is none."""
-        return {name: worker.pid for name, worker in self._workers.items()}
-
-
-class _Worker:
+class Worker:
     """One device's process, through all its lives."""
 
     def __init__(self, name: str, config: WorkerConfig, target: str, timeouts: Timeouts) -> None:
@@ -249,7 +201,7 @@ class _Worker:
         self._connection, theirs = context.Pipe(duplex=True)
         arguments = (self.target, theirs, self.config)
         self._process = context.Process(
-            target=_begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
+            target=begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
         )
         self._why, self._memory_faults, self._ended = None, 0, loop.create_future()
         lived = False
@@ -404,35 +356,3 @@ def _exit_words(code: int | None) -> str:
         with suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
-
-
-def _begin(target: str, connection: Connection, config: WorkerConfig) -> None:
-    """First function in the new process. Signals for the group are the parent's business; its death is
-    ours."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    if config.device == "cpu":
-        step_back()
-    module, _, function = target.partition(":")
-    getattr(importlib.import_module(module), function)(connection, config)
-
-
-def step_back() -> None:
-    """Make this process one that computes in the background: it gets what others leave, and waking up it
-    takes no core from them."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    if hasattr(os, "SCHED_BATCH"):
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-def _die_with_parent() -> None:
-    """A worker in the middle of a long kernel doesn't look at its pipe: it must not hold the card for a bot
-    that is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 from core.job import Lane
-from jobs import policy
-from jobs.policy import Group, Waiting
+from jobs.order import fairness
+from jobs.order.fairness import Group, Waiting
 
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
@@ -144,7 +144,7 @@ class Waitlist:
         over."""
         self.set_served(job.user_id, turn, now)
         group = self._groups.get((job.user_id, job.lane))
-        for other in group.jobs[: policy.LOOK_AHEAD] if group else ():
+        for other in group.jobs[: fairness.LOOK_AHEAD] if group else ():
             if other.seq < job.seq:
                 other.passed_over += 1
 
@@ -155,11 +155,11 @@ class Waitlist:
         start.
         ``alone``: whether nothing else is on that device."""
         self._refresh(now)
-        return policy.next_job(self._front, self._turns, running, loaded, alone=alone)
+        return fairness.next_job(self._front, self._turns, running, loaded, alone=alone)
 
     def order(self, now: float) -> Iterator[Waiting]:
         self._refresh(now)
-        return policy.order(self._front, self._turns)
+        return fairness.order(self._front, self._turns)
 
     def position(self, job: Waiting, now: float) -> int:
         """1 runs next: the place of ``job`` in ``order``."""
@@ -181,11 +181,11 @@ class Waitlist:
     def _put_in(self, group: Group, now: float) -> None:
         since = group.jobs[0].since
         group.served = self._served.get(group.user_id, 0)
-        group.rank = policy.rank_of(group.lane, now - since)
+        group.rank = fairness.rank_of(group.lane, now - since)
         self._groups[group.user_id, group.lane] = group
         bisect.insort(self._turns, group, key=_TURN)
         self._tally.add(group)
-        before, group.lifted_at = group.lifted_at, policy.lifted_at(group.rank, since, now)
+        before, group.lifted_at = group.lifted_at, fairness.lifted_at(group.rank, since, now)
         if group.lifted_at != before and group.rank:
             heapq.heappush(self._lifts, (group.lifted_at, next(self._numbers), group))
 

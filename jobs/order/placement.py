@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobs.policy import Waiting
-from jobs.waitlist import Waitlist
+from jobs.order.fairness import Waiting
+from jobs.order.waitlist import Waitlist
 
 
 class Room(NamedTuple):
@@ -28,33 +28,36 @@ class Placement:
         )
 
     def note_start(self, device: str, job: Waiting) -> None:
+        """Note that ``job`` has started on ``device``."""
         self._loaded[device] = job.model
         if self._clearing is not None and self._clearing[0] == job.job_id:
             self._clearing = None
 
     def note_loss(self, device: str) -> None:
-        """Its worker died: nothing is loaded there any more."""
+        """Note that the worker of ``device`` died: nothing is loaded there any more."""
         self._loaded.pop(device, None)
 
     def choose(
         self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float
     ) -> tuple[str, Waiting] | None:
-        """The next job and its device, or None. A device is cleared for a job that must be alone; the others
-        go on meanwhile."""
-        free = {name: room.running for name, room in rooms.items() if room.free > 0}
-        cleared = self._cleared_for(rooms, running)
-        if cleared is not None:
-            job, device = cleared
-            if free.pop(device, None) == 0:
-                return device, job
-        if not free:
-            return None
-        first = self._waitlist.next(running, None, now)
-        if first is not None and first.alone and 0 not in free.values():
-            if cleared is None:
-                self._clearing = (first.job_id, min(free, key=free.__getitem__))
-                return self.choose(rooms, running, now)
-            first = self._waitlist.next(running, None, now, alone=False)
+        """Return the next job and its device, or None. A device is cleared for a job that must be alone; the
+        others go on meanwhile."""
+        while True:
+            free = {name: room.running for name, room in rooms.items() if room.free > 0}
+            cleared = self._cleared_for(rooms, running)
+            if cleared is not None:
+                job, device = cleared
+                if free.pop(device, None) == 0:
+                    return device, job
+            if not free:
+                return None
+            first = self._waitlist.next(running, None, now)
+            if first is None or not first.alone or 0 in free.values():
+                break
+            if cleared is not None:
+                first = self._waitlist.next(running, None, now, alone=False)
+                break
+            self._clearing = (first.job_id, min(free, key=free.__getitem__))  # and look again
         if first is None:
             return None
         device = self._best(free, first)

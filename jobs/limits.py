@@ -1,0 +1,65 @@
+"""Who may ask, and how much at once: pure functions over plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.errors import LimitError, NotAllowedError
+from core.job import Origin
+from storage.people import RoleLimit, Rules
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk."""
+
+    user_running: int = 3
+    user_waiting: int = 10
+    guild_waiting: int = 200
+    disk_floor: int = 500 * 10**6
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The limits of one member, with the best of their roles."""
+
+    user_running: int
+    user_waiting: int
+
+
+def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
+    """Return what a member with limits by role may have: the best of each, or else everybody's."""
+    roles = tuple(roles)
+    if not roles:
+        return Allowance(limits.user_running, limits.user_waiting)
+    return Allowance(max(role.user_running for role in roles), max(role.user_waiting for role in roles))
+
+
+def check_limits(
+    origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
+) -> None:
+    """Raise, in plain words with the limit named, when this request may not be queued."""
+    if rules.banned:
+        raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
+    if rules.channels and not rules.channels & {origin.channel_id, origin.parent_channel_id}:
+        places = ", ".join(f"<#{channel}>" for channel in sorted(rules.channels)[:5])
+        raise NotAllowedError(f"Atelier isn't allowed in this channel. It works in {places}.")
+    if rules.roles and not rules.roles & set(origin.roles):
+        names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
+        raise NotAllowedError(f"Atelier is kept for some roles here: {names}.")
+    if not allowed.user_running:
+        raise LimitError(
+            "Your roles may have 0 jobs running here, so none would ever start; the server's managers set"
+            " that."
+        )
+    if user_waiting >= allowed.user_waiting:
+        raise LimitError(
+            f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or"
+            " be cancelled first."
+        )
+    if origin.guild_id is not None and guild_waiting >= limits.guild_waiting:
+        raise LimitError(
+            f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
+            " a while."
+        )

@@ -1,0 +1,135 @@
+"""Who runs next: pure functions over plain values.
+
+Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane round robin between
+users by least recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothing starves
+behind a busy better lane.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.job import Lane
+from jobs.order.cost import model_of
+
+LIFT_SECONDS = 600.0
+LOOK_AHEAD = 32  # jobs of the user whose turn it is, searched for one that fits the loaded model
+MAX_PASSED_OVER = 3  # times a job may be passed over for the sake of a loaded model
+RANKS = {Lane.TURBO: 0, Lane.FAST: 1, Lane.RELAX: 2}
+
+
+@dataclass
+class Waiting:
+    """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so
+    far.
+
+    ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that
+    was the loss of a worker with several jobs in hand, and no attempt was counted.
+    """
+
+    job_id: str
+    seq: int
+    user_id: int
+    guild_id: int | None
+    lane: Lane
+    cost_key: str
+    max_running: int
+    since: float
+    front: int | None = None
+    passed_over: int = 0
+    alone: bool = False
+    suspect: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model it needs: a name, or the role whose configured model will be used."""
+        return model_of(self.cost_key)
+
+
+@dataclass
+class Group:
+    """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number
+    of the user's latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is
+    what would run. ``lifted_at``: when that changes next, monotonic seconds."""
+
+    user_id: int
+    lane: Lane
+    served: int = 0
+    rank: int = 0
+    lifted_at: float = math.inf
+    jobs: list[Waiting] = field(default_factory=list, repr=False)
+
+    @property
+    def turn(self) -> tuple[int, int, int]:
+        """Groups go by this, smallest first. No two are the same."""
+        return self.rank, self.served, self.jobs[0].seq
+
+
+def rank_of(lane: Lane, waited: float) -> int:
+    """Return the lane's rank, lifted by one for each ``LIFT_SECONDS`` that a job has waited."""
+    return max(0, RANKS[lane] - int(max(0.0, waited) // LIFT_SECONDS))
+
+
+def lifted_at(rank: int, since: float, now: float) -> float:
+    """Return when a job that waits ``since`` and has ``rank`` by now is lifted next."""
+    then = since + LIFT_SECONDS * (1 + max(0.0, now - since) // LIFT_SECONDS)
+    return (
+        math.inf if not rank else then if then > now else now + 1.0
+    )  # rounding must not put it into the past
+
+
+# ``groups`` are always sorted by turn, ``front`` by place.
+
+
+def next_job(
+    front: Iterable[Waiting],
+    groups: Iterable[Group],
+    running: Mapping[int, int],
+    loaded: str | None,
+    *,
+    alone: bool = True,
+) -> Waiting | None:
+    """Return the job to start on a device that has the model ``loaded``.
+
+    Users at their limit of running jobs are passed over, and where the device can't be theirs ``alone``, so
+    are jobs that need that.
+    """
+    for job in front:
+        if running.get(job.user_id, 0) < job.max_running and (alone or not job.alone):
+            return job
+    for group in groups:
+        if running.get(group.user_id, 0) < group.jobs[0].max_running:
+            fitting = fit_model(group.jobs, loaded, alone=alone)
+            if fitting is not None:
+                return fitting
+    return None
+
+
+def fit_model(jobs: Sequence[Waiting], loaded: str | None, *, alone: bool = True) -> Waiting | None:
+    """Return the first of one user's jobs in one lane, or an early one that needs no reload. Other users'
+    turns are not touched."""
+    first = next((job for job in jobs if alone or not job.alone), None)
+    if (
+        first is None
+        or first.alone
+        or loaded is None
+        or first.model == loaded
+        or first.passed_over >= MAX_PASSED_OVER
+    ):
+        return first
+    return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded and not job.alone), first)
+
+
+def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting]:
+    """Yield all waiting jobs as they would start if nothing changed."""
+    yield from front
+    for _, equals in itertools.groupby(groups, key=lambda group: group.rank):
+        lists = [group.jobs for group in equals]
+        turn = 0
+        while lists:
+            yield from (jobs[turn] for jobs in lists)
+            turn += 1
+            lists = [jobs for jobs in lists if len(jobs) > turn]

@@ -1,0 +1,58 @@
+"""The local executor: one worker for each device of this machine. Knows no queue, no torch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from jobs.executor import Device, Outcome, Report
+from jobs.workers.worker import Timeouts, Worker
+from vision.protocol import Run, WorkerConfig
+
+WORKER = "vision.worker:main"
+
+
+class LocalExecutor:
+    """Workers on this machine, one for each of ``configs``. ``target``: "module:function" that a worker
+    process runs."""
+
+    def __init__(
+        self, configs: Sequence[WorkerConfig], *, target: str = WORKER, timeouts: Timeouts | None = None
+    ) -> None:
+        timeouts = timeouts or Timeouts()
+        names: Counter[str] = Counter()
+        self._workers: dict[str, Worker] = {}
+        for config in configs:
+            names[config.device] += 1
+            count = names[config.device]
+            name = config.device if count == 1 else f"{config.device}#{count}"
+            self._workers[name] = Worker(name, config, target, timeouts)
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        return tuple(worker.view for worker in self._workers.values())
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        for worker in self._workers.values():
+            worker.start(changed)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
+
+    def free(self) -> Sequence[str]:
+        return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
+
+    def has(self, job_id: str) -> bool:
+        return any(job_id in worker.runs for worker in self._workers.values())
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        return await self._workers[device].run(run, report)
+
+    def cancel(self, job_id: str) -> None:
+        for worker in self._workers.values():
+            worker.cancel(job_id)
+
+    def pids(self) -> dict[str, int | None]:
+        """Device → process id of its worker, None while there is none."""
+        return {name: worker.pid for name, worker in self._workers.items()}
