@@ -172,7 +172,7 @@ async def test_asking_all_at_once_gets_nobody_over_the_limit(queue: Queue) -> No
 async def test_a_nearly_full_disk_refuses_cleanly_and_starts_nothing(
     tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.queue.DISK_KNOWN", 0.0)
+    monkeypatch.setattr("jobs.admission.DISK_KNOWN", 0.0)
     async with open_queue(tmp_path, executor) as queue:
         await queue.pause(9)
         job_id = (await ask(queue)).job.id
