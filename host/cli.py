@@ -112,7 +112,7 @@ def _models(settings, arguments) -> int:
 
 
 def _database_file(settings) -> Path:
-    from storage.engine import sqlite_path
+    from storage.engine.address import sqlite_path
 
     path = sqlite_path(settings.database)
     if path is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -156,7 +156,8 @@ class Dispatcher:
     async def _until_done_or_hurry(self, grace: float) -> None:
         hurry = asyncio.create_task(self._hurry.wait())
         everything = asyncio.gather(*self._runs, return_exceptions=True)
-        await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {hurry, everything}
+        await asyncio.wait(waited, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
 
     async def _try_once(self, work: Callable[..., bool]) -> bool:
@@ -408,17 +409,15 @@ class Dispatcher:
         return await self.executor.run(live.device, run, partial(self._report, live))
 
     def _report(self, live: Live, message: LoadingModel | Step) -> None:
-        feed = self.feeds.get(live.job.id)
+        event: Event
         if isinstance(message, Step):
             self.last_step = monotonic()
             self.steps += 1
-            live.progress = Progress(message.step, message.total, message.preview)
-        if feed is not None:
-            feed.publish(
-                Loading(message.model, message.fraction)
-                if isinstance(message, LoadingModel)
-                else live.progress
-            )
+            event = live.progress = Progress(message.step, message.total, message.preview)
+        else:
+            event = Loading(message.model, message.fraction)
+        if (feed := self.feeds.get(live.job.id)) is not None:
+            feed.publish(event)
 
     async def _end(self, live: Live, outcome: Outcome) -> None:
         """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back

@@ -34,8 +34,9 @@ class Overview:
     async def mine(self, user_id: int) -> Snapshot:
         """Return the same of one member's jobs."""
         own = self._dispatcher.waitlist.of_user(user_id)
-        places = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:MINE]}
-        ids = sorted(places, key=lambda job_id: places[job_id].position)
+        found = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:MINE]}
+        places = {job_id: queued.position for job_id, queued in found.items() if queued is not None}
+        ids = sorted(places, key=places.__getitem__)
         running = [
             job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
         ]

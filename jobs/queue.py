@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError
-from core.events import Cancelled, Event, Failed, Paused, Rendered
+from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
 from jobs.admin import Admin
@@ -117,7 +117,7 @@ class Queue:
         if admitted.row is None:
             return self._duplicate(admitted.job)
         self._dispatcher.enqueue(admitted.row, served=admitted.served)
-        queued = self._dispatcher.announce(job.id)
+        queued = self._dispatcher.announce(job.id) or Queued(0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
@@ -156,7 +156,7 @@ class Queue:
         job = await self.job(job_id)
         if job is None:
             return None
-        ends = {
+        ends: dict[Status, Event] = {
             Status.FAILED: Failed(job.error or ""),
             Status.CANCELLED: Cancelled(),
             Status.RENDERED: Rendered(),

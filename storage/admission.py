@@ -53,9 +53,9 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
     )
 
 
-def _same(job: Job) -> list[tuple[sa.ColumnElement[bool], ...]]:
+def _same(job: Job) -> list[tuple[sa.ColumnElement[bool] | sa.TextClause, ...]]:
     """Conditions for the job that the same asking has made, strongest first."""
-    origin, reply, known = job.origin, job.reply, list[tuple[sa.ColumnElement[bool], ...]]()
+    origin, reply, known = job.origin, job.reply, list[tuple[sa.ColumnElement[bool] | sa.TextClause, ...]]()
     if reply.interaction_id is not None:
         known.append((jobs.c.interaction_id == reply.interaction_id,))
     if origin.request_key is not None:

@@ -229,10 +229,9 @@ class _our_errors:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
             raise StorageError(f"the database failed: {type(error.orig).__name__}: {error.orig}") from error
-        return False
 
 
 def _look_at_error(reading: asyncio.Task[Any]) -> None:

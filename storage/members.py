@@ -199,7 +199,7 @@ class Members:
             )
             kept = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
             return Usage(
-                {row.kind: row.count for row in rows},
+                {row.kind: row._mapping["count"] for row in rows},
                 sum(row.seconds or 0.0 for row in rows),
                 _scalar(connection, made),
                 _scalar(connection, kept),

@@ -50,7 +50,8 @@ class Cursor:
         self._connection = connection
         self._rows: list[Any] = []
         self.description: Sequence[Any] | None = None
-        self.rowcount, self.lastrowid = -1, None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
 
     async def __aenter__(self) -> Cursor:
         return self
