@@ -26,8 +26,12 @@ def missing_files(folder: Path) -> list[str]:
             f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()
         ]
     for name, entry in read_json(folder / "model_index.json").items():
-        if isinstance(entry, list) and len(entry) == 2 and entry[0] and not (folder / name).is_dir():
-            missing.append(name + "/")
+        if isinstance(entry, list) and len(entry) == 2 and entry[0]:
+            part = folder / name
+            if not part.is_dir():
+                missing.append(name + "/")
+            elif (part / "config.json").is_file() and not any(part.glob("*.safetensors")):
+                missing.append(f"{name}/*.safetensors")  # a config.json is a model's; others have other names
     if not missing and not any(folder.rglob("*.safetensors")):
         missing.append("*.safetensors")
     return missing

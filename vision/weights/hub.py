@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from core.errors import ModelError, first_line
 from vision.weights import contents, trust
@@ -16,8 +17,10 @@ from vision.weights.sources import ModelSource
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
+    from tqdm import tqdm
 
 LOCK_FILE = "models.lock.json"
+REPORT_EVERY = 1.0  # seconds, while a file comes
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEXTS = (".json", ".txt", ".model", ".jinja")  # configuration, vocabularies, sentencepiece, chat templates
 _VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema)[.-]|non_ema")  # in names of files beside the plain ones
@@ -36,8 +39,9 @@ def cache_folder(cache_dir: Path) -> Path:
 
 
 def lock_entry(source: ModelSource, cache_dir: Path) -> dict[str, Any]:
-    """Return what the lock file remembers of ``source``: "commit", "files" (name → SHA-256) and "seen" (name
-    → size and time); {} when it was never fetched."""
+    """Return what the lock file remembers of ``source``: "commit", "sizes" (name → bytes, noted before the
+    first byte comes), "files" (name → SHA-256) and "seen" (name → size and time); {} when it was never
+    fetched."""
     return _locked(cache_dir).get(source.key, {})
 
 
@@ -55,7 +59,15 @@ def complete_snapshot(source: ModelSource, cache_dir: Path) -> Path | None:
     if commit is None:
         return None
     folder = _snapshot(source, commit, cache_dir)
+    entry = lock_entry(source, cache_dir)
+    wanted = entry.get("sizes", {}) if entry.get("commit") == commit else {}
+    if any(not _has(folder / name, size) for name, size in wanted.items()):
+        return None  # a download of ours that was cut off
     return folder if folder.is_dir() and not contents.missing_files(folder) else None
+
+
+def _has(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _snapshot(source: ModelSource, commit: str, cache_dir: Path) -> Path:
@@ -67,11 +79,8 @@ def _locked(cache_dir: Path) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _lock(source: ModelSource, commit: str, files: Mapping[str, str], cache_dir: Path) -> None:
+def _lock(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
-    folder = _snapshot(source, commit, cache_dir)
-    seen = {name: trust.signature(folder / name) for name in files if (folder / name).is_file()}
-    entry = {"commit": commit, "files": dict(files), "seen": seen}
     temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
     temporary.write_text(json.dumps({**_locked(cache_dir), source.key: entry}, indent=1, sort_keys=True))
     temporary.replace(cache_dir / LOCK_FILE)
@@ -96,52 +105,91 @@ def fetch(
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
+    transport_errors = (
+        HfHubHTTPError.__bases__
+    )  # of httpx, or httpx2 since hub 2: ConnectError isn't an OSError
     try:
         info = HfApi(token=token or None).model_info(
             source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True
         )
         commit, files = info.sha or "", {file.rfilename: file for file in info.siblings or ()}
-        hashes = _download(source, commit, files, cache_dir, token=token, half=half, report=report)
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{source.id} can't be fetched: {first_line(error)}") from error
-    _lock(source, commit, hashes, cache_dir)
-    folder = complete_snapshot(source, cache_dir)
-    if folder is None:
+        wanted = _wanted(source, files, half=half)
+        entry: dict[str, Any] = {"commit": commit, "sizes": wanted}
+        _lock(source, cache_dir, entry)
+        hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
+        _download(source, commit, wanted, hashes, cache_dir, token=token, report=report)
+    except transport_errors as error:
+        raise ModelError(
+            f"{source.id} can't be fetched: {first_line(error)}. Is this machine online? The next job tries"
+            " again."
+        ) from error
+    folder = _snapshot(source, commit, cache_dir)
+    seen = {name: trust.signature(folder / name) for name in hashes if (folder / name).is_file()}
+    _lock(source, cache_dir, {**entry, "files": hashes, "seen": seen})
+    complete = complete_snapshot(source, cache_dir)
+    if complete is None:
         raise ModelError(
             f"{source.id} was fetched, but files are missing; its repository may not be a complete model."
         )
-    return folder
+    return complete
 
 
-def _download(
-    source: ModelSource,
-    commit: str,
-    files: Mapping[str, RepoSibling],
-    cache_dir: Path,
-    *,
-    token: str,
-    half: bool,
-    report: Callable[[float], None],
-) -> dict[str, str]:
-    """Fetch the wanted files, smallest first, and check each against the SHA-256 that the hub states. Returns
-    name → SHA-256 of those that have one."""
-    from huggingface_hub import hf_hub_download
-
+def _wanted(source: ModelSource, files: Mapping[str, RepoSibling], *, half: bool) -> dict[str, int]:
+    """Return the files worth having: name → bytes. Raises ModelError where no weights are safetensors."""
     wanted = choose_files(tuple(files), half=half)
     if not any(name.endswith(".safetensors") for name in wanted):
         raise ModelError(
             f"{source.id} has no safetensors weights; the other formats can run code and aren't loaded."
         )
-    sizes = {name: files[name].size or 0 for name in wanted}
-    hashes = {name: lfs.sha256 for name in wanted if (lfs := getattr(files[name], "lfs", None))}
+    return {name: files[name].size or 0 for name in wanted}
+
+
+def _download(
+    source: ModelSource,
+    commit: str,
+    wanted: Mapping[str, int],
+    hashes: Mapping[str, str],
+    cache_dir: Path,
+    *,
+    token: str,
+    report: Callable[[float], None],
+) -> None:
+    """Fetch the files of ``wanted`` (name → bytes), smallest first, and check each against its SHA-256."""
+    from huggingface_hub import hf_hub_download
+
     folder, cache = _snapshot(source, commit, cache_dir), cache_folder(cache_dir)
-    done, total = 0, sum(sizes.values()) or 1
-    for name in sorted(wanted, key=sizes.__getitem__):
-        hf_hub_download(source.id, name, revision=commit, cache_dir=cache, token=token or None)
+    done, total = 0, sum(wanted.values()) or 1
+    for name in sorted(wanted, key=wanted.__getitem__):
+        meter = _meter(done, total, report)
+        hf_hub_download(
+            source.id, name, revision=commit, cache_dir=cache, token=token or None, tqdm_class=meter
+        )
         trust.check_files(folder, {name: hashes[name]} if name in hashes else {}, {})
-        done += sizes[name]
+        done += wanted[name]
         report(done / total)
-    return hashes
+
+
+def _meter(done: int, total: int, report: Callable[[float], None]) -> type[tqdm]:
+    """Return a progress bar that draws nothing and reports at most once a second.
+
+    Without a sign for ten minutes a worker counts as hung; one large file on a slow line takes longer.
+    """
+    from tqdm import tqdm
+
+    class Meter(tqdm):
+        def __init__(self, *args: Any, initial: int = 0, **options: Any) -> None:
+            options.pop("name", None)  # the hub's own bars take one
+            super().__init__(*args, **{**options, "disable": True})
+            self._came, self._said = initial, time.monotonic()
+
+        def update(self, n: float | None = 1) -> None:
+            self._came += int(n or 0)
+            now = time.monotonic()
+            if now >= self._said + REPORT_EVERY:
+                self._said = now
+                report(min(done + self._came, total) / total)
+
+    return Meter
 
 
 def choose_files(names: tuple[str, ...], *, half: bool) -> list[str]:

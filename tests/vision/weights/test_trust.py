@@ -77,7 +77,7 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
             self.sha, self.siblings = COMMIT, [File(path) for path in made.iterdir()]
             return self
 
-    def download(repo, name, revision, cache_dir, token):
+    def download(repo, name, revision, cache_dir, token, tqdm_class):
         target = Path(cache_dir) / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(
