@@ -105,9 +105,8 @@ def fetch(
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    transport_errors = (
-        HfHubHTTPError.__bases__
-    )  # of httpx, or httpx2 since hub 2: ConnectError isn't an OSError
+    # httpx's HTTPError is among the bases; its ConnectError isn't an OSError
+    transport_errors = cast("tuple[type[Exception], ...]", HfHubHTTPError.__bases__)
     try:
         info = HfApi(token=token or None).model_info(
             source.id, revision=commit_of(source, cache_dir) or source.revision, files_metadata=True
