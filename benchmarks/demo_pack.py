@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from core.requests import GenerateRequest, ImagineRequest, Request
-from demo.evaluate import SINGLE, held_out
-from demo.evaluate import prompt as worded
+from demo.evaluation.scenes import SINGLE, held_out
+from demo.evaluation.scenes import prompt as worded
 from demo.judge import Judge
 from demo.training import MODELS
 from demo.world import Scene
@@ -110,23 +110,6 @@ def alike(one: Image.Image, other: Image.Image) -> float:
     """Return the CLIP cosine of two pictures."""
     a, b = pack().see([one, other])
     return float(a @ b)
-
-
-def steps_between(image: Image.Image) -> np.ndarray:
-    """Return (H - 1, W - 1), the steepness of grey at each pixel, of 255 a px."""
-    a = np.asarray(image.convert("L"), float)
-    return np.hypot(np.diff(a, axis=1)[:-1], np.diff(a, axis=0)[:, :-1])
-
-
-def edge_width(image: Image.Image) -> float:
-    """Return px: local contrast (25 px around) over the steepest 2 % of steps, the median. Narrow = sharp."""
-    steps, grey = steps_between(image), image.convert("L")
-    high, low = (
-        np.asarray(grey.filter(kind(25)), float)[:-1, :-1]
-        for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
-    )
-    edges = (steps >= np.quantile(steps, 0.98)) & (high - low > 40) & (steps > 0)
-    return float(np.median((high - low)[edges] / steps[edges])) if edges.any() else float("nan")
 
 
 def seam(image: Image.Image) -> float:

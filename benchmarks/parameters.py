@@ -21,16 +21,15 @@ from benchmarks.demo_pack import (
     alike,
     ask,
     blueness,
-    edge_width,
     judge,
     pack,
     right,
     scenes,
     seam,
     spread,
-    steps_between,
 )
 from core.requests import BlendRequest, RegionRequest, ShortenRequest, UpscaleRequest
+from demo.evaluation.sharpness import edge_width, steps_between
 from demo.world import COLOURS, OBJECTS
 from vision.startup import quiet_libraries
 

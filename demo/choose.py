@@ -18,7 +18,9 @@ from diffusers import (
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 
-from demo.evaluate import SINGLE, Pack, has_both, held_out, main_of, prompt, two_objects
+from demo.evaluation.drawing_rows import has_both, main_of
+from demo.evaluation.pack import Pack
+from demo.evaluation.scenes import SINGLE, held_out, prompt, two_objects
 
 SCHEDULERS = {
     "DPM++ 2M": DPMSolverMultistepScheduler,

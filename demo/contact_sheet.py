@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
-from demo.evaluate import Pack, held_out, prompt
+from demo.evaluation.pack import Pack
+from demo.evaluation.scenes import held_out, prompt
 
 SHEET = Path("docs/demo-contact-sheet.png")
 KINDS = {"large": 0.3, "single": 0.35, "several": 0.1, "pair": 0.25}

@@ -12,6 +12,7 @@ from demo import (
     train_clip,
     train_text,
     train_unet,
+    train_upscaler,
     train_vae,
     train_vision,
     train_vit,
@@ -26,6 +27,8 @@ STAGES = {  # in the order in which they build on each other
     "unet": train_unet.train,
     "unet_refine": train_unet.refine,
     "assemble": train_unet.assemble,
+    "upscaler_pictures": train_upscaler.make_pictures,
+    "upscaler": train_upscaler.train,
     "vision": train_vision.train,
     "clip": train_clip.train,
     "captioner": train_captioner.train,
@@ -33,7 +36,7 @@ STAGES = {  # in the order in which they build on each other
     "vit": train_vit.train,
     "judge": judge.train,
 }
-UNTRAINED = ("examples", "latents", "assemble")
+UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures")
 
 
 def main():

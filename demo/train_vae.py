@@ -59,8 +59,12 @@ def _edges(x):
 def reconstruction(y: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss (L1, L2 and the L1 of the edges) and the mean square error; both pictures in -1 to 1."""
     square = (y - x).square().mean()
-    edge = sum((a - b).abs().mean() for a, b in zip(_edges(y), _edges(x), strict=True))
-    return (y - x).abs().mean() + 2 * square + 0.5 * edge, square
+    return (y - x).abs().mean() + 2 * square + 0.5 * edge_difference(y, x), square
+
+
+def edge_difference(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The L1 of the steps between neighbours, across and down."""
+    return sum((a - b).abs().mean() for a, b in zip(_edges(y), _edges(x), strict=True))
 
 
 def psnr(square: float) -> float:

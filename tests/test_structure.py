@@ -41,7 +41,6 @@ NOT_YET: dict[str, set[str]] = {
     "long modules": {
         "demo.captions",
         "demo.drawing",
-        "demo.evaluate",
         "jobs.dispatcher",
         "storage.jobs",
     },

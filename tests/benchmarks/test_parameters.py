@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from benchmarks import parameters
-from benchmarks.demo_pack import ONE, Pack, ask, blueness, edge_width, judge, pack, scenes, seam, spread
+from benchmarks.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
 from core.requests import UpscaleRequest
+from demo.evaluation.sharpness import edge_width
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from core.requests import RegionRequest
 from demo.drawing import draw, layout
-from demo.evaluate import held_out
+from demo.evaluation.scenes import held_out
 from demo.training import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask

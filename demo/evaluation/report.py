@@ -1,0 +1,82 @@
+"""The rows of the evaluation: kept as JSON, printed, and written into the model card."""
+
+import json
+import math
+from pathlib import Path
+
+REPORT = Path("docs/demo-evaluation.json")
+CARD = Path("docs/demo-models.md")
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, 1927)."""
+    z, p = 1.96, hits / count
+    middle, spread = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return (middle - spread) / (1 + z * z / count), (middle + spread) / (1 + z * z / count)
+
+
+class Report:
+    """The rows so far; printed as a table, kept as JSON."""
+
+    def __init__(self):
+        self.rows = self._stored()
+
+    @staticmethod
+    def _stored() -> dict:
+        return json.loads(REPORT.read_text())["rows"] if REPORT.exists() else {}
+
+    def share(self, name: str, hits: list[bool], least: float | None):
+        low, high = wilson(sum(hits), len(hits))
+        self.row(
+            name,
+            round(sum(hits) / len(hits), 4),
+            least,
+            n=len(hits),
+            interval=[round(low, 4), round(high, 4)],
+        )
+
+    def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
+        reached = None if bar is None else (value <= bar if at_most else value >= bar)
+        self.rows = self._stored()  # another process may have added rows since
+        self.rows[name] = {"value": value, "bar": bar, "reached": reached, **more}
+        REPORT.parent.mkdir(exist_ok=True)
+        about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
+        REPORT.write_text(json.dumps({"about": about, "rows": self.rows}, indent=1) + "\n")
+        print(self.line(name), flush=True)
+
+    def line(self, name: str) -> str:
+        row = self.rows[name]
+        value, bar = row["value"], row["bar"]
+        if "interval" in row:
+            low, high = row["interval"]
+            text = f"{name:<58} {value:7.1%}  ({low:.1%} to {high:.1%}, n = {row['n']})"
+            return text + (
+                f"  asked {bar:.0%}: {'yes' if row['reached'] else 'NO'}" if bar is not None else ""
+            )
+        return f"{name:<58} {value:7.2f}" + (
+            f"  asked {bar}: {'yes' if row['reached'] else 'NO'}" if bar is not None else ""
+        )
+
+    def markdown(self) -> str:
+        """The table of docs/demo-models.md."""
+        lines = ["| what | reached | 95 % interval | n | asked |", "|---|---|---|---|---|"]
+        for name, row in self.rows.items():
+            missed = "" if row["reached"] in (True, None) else " (missed)"
+            if "interval" in row:
+                asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
+                low, high = row["interval"]
+                lines.append(
+                    f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |"
+                )
+            else:
+                asked = "" if row["bar"] is None else f"at most {row['bar']}{missed}"
+                lines.append(f"| {name} | {row['value']:.2f} | | | {asked} |")
+        return "\n".join(lines)
+
+    def publish(self):
+        """Writes the table into the model card, between its two marks."""
+        before, rest = CARD.read_text().split("<!-- figures -->")
+        CARD.write_text(
+            f"{before}<!-- figures -->\n{self.markdown()}\n<!-- /figures"
+            f" -->{rest.split('<!-- /figures -->')[1]}"
+        )
