@@ -232,6 +232,11 @@ def known_files(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     return names - _unneeded(connection, names)
 
 
+def drop_drafts(connection: sa.Connection, before: datetime) -> None:
+    """Delete the prompts of questions that nobody has answered since then."""
+    connection.execute(sa.delete(drafts).where(drafts.c.created_at < before))
+
+
 def drop_strikes(connection: sa.Connection, before: datetime, now: datetime) -> None:
     """Strikes from before then and time-outs that are over."""
     connection.execute(sa.delete(strikes).where(strikes.c.at < before))

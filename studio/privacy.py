@@ -19,9 +19,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from core.errors import StorageError
 from jobs.queue import Queue
-from storage import moderation
+from storage import moderation, records
 from storage import privacy as rows
 from storage.database import Database
 from storage.engine import sqlite_file
@@ -29,6 +31,8 @@ from storage.files import Files
 from storage.privacy import Holdings, Removed
 
 STRIKES_KEPT = timedelta(days=90)
+DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
+LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
 ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
 SWEEP_EVERY = 6 * 3600.0  # seconds
 log = logging.getLogger(__name__)
@@ -100,13 +104,18 @@ class Privacy:
 
     async def delete(self, user_id: int) -> Deleted:
         """Delete everything of a person except what ``storage.privacy`` says stays."""
+        return await self._delete(user_id, await asyncio.to_thread(self._note, user_id))
+
+    async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()
         for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):
             await self._queue.cancel(job_id)
-        await asyncio.to_thread(self._note, user_id)
-        removed = await self._database.write(
-            partial(rows.delete_person, user_id=user_id, now=datetime.now(UTC))
-        )
+
+        def work(connection: sa.Connection) -> Removed:
+            records.set_setting(connection, LAST_DELETION, noted_at)
+            return rows.delete_person(connection, user_id, now=datetime.now(UTC))
+
+        removed = await self._database.write(work)
         deleted = await self._clear(removed)
         await self._database.scrub()
         log.info(
@@ -159,12 +168,14 @@ class Privacy:
     # By itself
 
     async def sweep_for_ever(self) -> None:
-        """Sweep now and every SWEEP_EVERY seconds."""
+        """Sweep now and every SWEEP_EVERY seconds, whatever goes wrong in one of them."""
         while True:
             try:
                 await self.sweep()
-            except StorageError:
-                log.exception("what has expired couldn't be deleted")
+            except Exception:
+                log.exception(
+                    "what has expired couldn't be deleted; the next try is in %.0f h", SWEEP_EVERY / 3600
+                )
             await asyncio.sleep(SWEEP_EVERY)
 
     async def sweep(self) -> None:
@@ -183,6 +194,7 @@ class Privacy:
             partial(rows.drop_uploads, before=now - timedelta(days=self.retention.uploads))
         )
         await self._clear(Removed(files=tuple(dropped)))
+        await self._database.write(partial(rows.drop_drafts, before=now - DRAFTS_KEPT))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)
@@ -190,17 +202,18 @@ class Privacy:
 
     async def _orphans(self) -> list[str]:
         """Return files of refused jobs, and of crashes between file and row."""
-        old = await asyncio.to_thread(
-            lambda: [
-                s
-                for s in self._files.all()
-                if time.time() - self._files.path(s).stat().st_mtime > ORPHANS_KEPT
-            ]
-        )
+        old = await asyncio.to_thread(lambda: [s for s in self._files.all() if self._is_settled(s)])
         known: set[str] = set()
         for page in (old[i : i + 500] for i in range(0, len(old), 500)):
             known |= await self._database.read(partial(rows.known_files, sha256s=page))
         return [sha256 for sha256 in old if sha256 not in known]
+
+    def _is_settled(self, sha256: str) -> bool:
+        """Whether a file is so old that its row would be there; not for one that has gone meanwhile."""
+        try:
+            return _age(self._files.path(sha256)) > ORPHANS_KEPT
+        except StorageError:
+            return False
 
     def _drop_backups(self) -> None:
         """Delete old backups: they hold what has been deleted since."""
@@ -210,20 +223,22 @@ class Privacy:
             if path is not None and folder is not None and folder.is_dir()
             else ()
         ):
-            if time.time() - backup.stat().st_mtime > self.retention.backups * 86_400:
+            if _age(backup) > self.retention.backups * 86_400:
                 backup.unlink(missing_ok=True)
 
     # Backups that are put back
 
-    def _note(self, user_id: int) -> None:
-        notes = [
-            note for note in self._noted() if time.time() - note["at"] < (self.retention.backups + 1) * 86_400
-        ]
-        notes.append({"user_id": user_id, "at": time.time()})
+    def _note(self, user_id: int) -> float:
+        """Note a deletion on disk, beside the database; return its time, later than all before."""
+        kept = time.time() - (self.retention.backups + 1) * 86_400
+        notes = [note for note in self._noted() if note["at"] > kept]
+        at = max([time.time(), *(note["at"] + 0.001 for note in notes)])
+        notes.append({"user_id": user_id, "at": at})
         self._notes.parent.mkdir(parents=True, exist_ok=True)
         partial_file = self._notes.with_suffix(".tmp")
         partial_file.write_text(json.dumps(notes))
         partial_file.replace(self._notes)
+        return at
 
     def _noted(self) -> list[dict[str, float]]:
         with contextlib.suppress(OSError, ValueError):
@@ -231,15 +246,34 @@ class Privacy:
         return []
 
     async def replay(self) -> int:
-        """Delete again, at the start, what a restored backup has brought back; of how many people."""
-        count = 0
-        for note in await asyncio.to_thread(self._noted):
-            user_id, at = int(note["user_id"]), datetime.fromtimestamp(note["at"], UTC)
-            held = await self.holdings(user_id)
-            if held.since is not None and held.since < at:
-                await self.delete(user_id)
-                count += 1
-        return count
+        """Delete again, at the start, what a restored backup has brought back; of how many people.
+
+        The rows know the newest deletion that they have seen: every note after it is news to them.
+        """
+        notes = sorted(await asyncio.to_thread(self._noted), key=lambda note: note["at"])
+        seen = await self._database.read(partial(records.setting, key=LAST_DELETION))
+        news = [note for note in notes if await self._is_news(note, seen)]
+        for note in news:
+            await self._delete(int(note["user_id"]), note["at"])
+        newest = max([seen or 0.0, *(note["at"] for note in notes)])
+        if newest != seen:
+            await self._database.write(partial(records.set_setting, key=LAST_DELETION, value=newest))
+        return len({note["user_id"] for note in news})
+
+    async def _is_news(self, note: dict[str, float], seen: float | None) -> bool:
+        """Whether a deletion came after what the rows hold. seen: None in rows of before it was written."""
+        if seen is not None:
+            return note["at"] > seen
+        since = (await self.holdings(int(note["user_id"]))).since
+        return since is not None and since < datetime.fromtimestamp(note["at"], UTC)
+
+
+def _age(path: Path) -> float:
+    """Return the seconds since a file was written; 0 for one that has gone meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 class _Part:

@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from storage import moderation, privacy, schema
+from storage.members import Members
 from studio.privacy import ORPHANS_KEPT, Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.security.deletion import canaries_in, lived
@@ -185,6 +186,62 @@ async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -
     async with open_studio(tmp_path) as studio:
         assert (await studio.built.privacy.holdings(alice)).jobs == 0
     assert b"canary" not in (tmp_path / "atelier.db").read_bytes()
+
+
+async def test_a_restored_backup_forgets_people_without_jobs_too(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.alice.slash(studio.channel, "prefer option set", option="mine", value="canary --ar 3:2")
+        await studio.send_dm(studio.alice.user, "", ("a.png", png()))
+        await studio.bob.slash(studio.channel, "prefer option set", option="mine", value="bob's own")
+        alice, bob = studio.alice.id, studio.bob.id
+        saved = await studio.built.database.backup("kept")
+        await studio.built.privacy.delete(alice)
+        await studio.alice.slash(studio.channel, "prefer option set", option="mine", value="a new one")
+    for again in range(2):
+        async with open_studio(tmp_path) as studio:  # nothing was restored: what came later stays
+            members = Members(studio.built.database)
+            assert await members.options(alice) == {"mine": "a new one"}, again
+    for name in ("atelier.db", "atelier.db-wal", "atelier.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "atelier.db").write_bytes(saved.read_bytes())
+    async with open_studio(tmp_path) as studio:
+        members = Members(studio.built.database)
+        assert await members.options(alice) == {} and await members.options(bob) == {"mine": "bob's own"}
+        assert (await studio.built.privacy.holdings(alice)).uploads == 0
+    assert b"canary" not in (tmp_path / "atelier.db").read_bytes()
+
+
+async def test_questions_that_nobody_answers_are_forgotten_after_a_day(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a {canary, red} boat")
+    database, count = studio.built.database, sa.select(sa.func.count()).select_from(schema.drafts)
+    await studio.built.privacy.sweep()
+    assert await database.read(lambda c: c.execute(count).scalar_one()) == 1
+    past = datetime.now(UTC) - timedelta(hours=25)
+    await database.write(lambda c: c.execute(sa.update(schema.drafts).values(created_at=past)))
+    await studio.built.privacy.sweep()
+    assert await database.read(lambda c: c.execute(count).scalar_one()) == 0
+
+
+async def test_the_sweep_goes_on_after_one_that_failed(studio: Studio, monkeypatch) -> None:
+    swept, runs, again = studio.built.privacy, 0, asyncio.Event()
+
+    async def sweep() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 3:
+            raise FileNotFoundError("a file that went meanwhile")
+        again.set()
+
+    monkeypatch.setattr("studio.privacy.SWEEP_EVERY", 0.0)
+    monkeypatch.setattr(swept, "sweep", sweep)
+    sweeping = asyncio.create_task(swept.sweep_for_ever())
+    await asyncio.wait_for(again.wait(), 10)
+    sweeping.cancel()
+
+
+async def test_files_that_go_while_they_are_looked_at_are_passed_over(studio: Studio, monkeypatch) -> None:
+    monkeypatch.setattr(studio.built.files, "all", lambda: ["0" * 64])
+    await studio.built.privacy.sweep()
 
 
 async def test_messages_that_could_not_be_deleted_are_tried_again(studio: Studio) -> None:
