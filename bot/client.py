@@ -178,6 +178,9 @@ class Atelier(commands.Bot):
             await apologise(self._pending, self._services.queue, self._ladder)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 
+    async def on_message(self, message: discord.Message) -> None:
+        """Take no commands from messages: discord.py would log the first word after a mention of the bot."""
+
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """Note a server's name."""
         await self._services.queue.people.guild_seen(guild.id, guild.name)

@@ -20,6 +20,7 @@ from core.errors import AtelierError, StorageError
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json, to_json
 from storage.people import upsert
+from storage.privacy import note_unposted
 from storage.schema import (
     CHILD,
     GRID,
@@ -338,7 +339,7 @@ def deliver(
     now: datetime,
 ) -> bool:
     """rendered → delivered; of a failed or cancelled job, that the person was told. False when that had been
-    noted before."""
+    noted before, or the job has gone: then its message is noted, to be deleted."""
     statement = (
         sa.update(jobs)
         .where(
@@ -358,8 +359,11 @@ def deliver(
         .returning(jobs.c.guild_id)
     )
     row = connection.execute(statement).one_or_none()
-    if row is not None and message_id is not None and channel_id is not None:
-        _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
+    if message_id is not None and channel_id is not None:
+        if row is not None:
+            _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
+        elif get(connection, job_id) is None:  # its author deleted it while it was being posted
+            note_unposted(connection, channel_id, message_id, now=now)
     return row is not None
 
 

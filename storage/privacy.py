@@ -183,10 +183,15 @@ def delete_jobs(
         shown += [(row.channel_id, row.message_id) for row in found]
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
-        connection.execute(
-            upsert(connection, unposted, {"message_id": message, "channel_id": channel, "at": now}, {})
-        )
+        note_unposted(connection, channel, message, now=now)
     return Removed(tuple(ids), tuple(shown), tuple(_unneeded(connection, files)))
+
+
+def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:
+    """Note a message of a deleted job, to be deleted on Discord."""
+    connection.execute(
+        upsert(connection, unposted, {"message_id": message_id, "channel_id": channel_id, "at": now}, {})
+    )
 
 
 def _unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:

@@ -114,7 +114,9 @@ class Delivery:
         async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():
-                    await self._finish(job, followed, await self._result_of(job))
+                    post = await self._result_of(job)
+                    if post is not None:
+                        await self._finish(job, followed, post)
                 case Failed(message):
                     post = Post(messages.failed(job, message), view=buttons.after_end(job))
                     await self._finish(job, followed, post)
@@ -169,9 +171,13 @@ class Delivery:
 
     # The end: never dropped
 
-    async def _result_of(self, job: Job) -> Post:
+    async def _result_of(self, job: Job) -> Post | None:
+        """Return what the job made, as a post; None when its author has deleted it meanwhile."""
         result = await self._queue.result(job.id)
         if result is None:
+            if await self._queue.job(job.id) is None:
+                log.info("job %s was deleted before it was delivered", job.id)
+                return None
             raise LookupError(f"job {job.id} is rendered but has no result")
         return await self._posts.result(result, job.reply.file_limit)
 
@@ -179,12 +185,16 @@ class Delivery:
         """Show the job's end, and note in its row where it stands."""
         rung, sent = await self._ladder.climb(job, followed.message, post)
         followed.spoken.set()
-        await self._queue.delivered(
+        noted = await self._queue.delivered(
             job.id,
             message_id=sent.id if sent else None,
             channel_id=sent.channel_id if sent else None,
             rung=rung,
         )
+        if not noted and sent is not None and await self._queue.job(job.id) is None:
+            log.info("job %s was deleted while it was posted", job.id)
+            await self._ladder.remove(sent)
+            return
         log.info("job %s: delivered by %s", job.id, rung)
         if self._on_delivered is not None and (row := await self._queue.job(job.id)) is not None:
             self._on_delivered(row, rung)

@@ -193,6 +193,14 @@ class Ladder:
             log.info("job %s: can't read back the channel (%s)", job.id, error.status)
         return None
 
+    async def remove(self, sent: Sent) -> None:
+        """Delete the message of a job that has gone meanwhile; what fails is tried after the next start."""
+        message = self._channel(sent.channel_id).get_partial_message(sent.id)
+        try:
+            await self._transport.attempt(message.delete, patience=TIDY_PATIENCE)
+        except FAILURES:
+            log.info("message %d of a deleted job stays until the next start", sent.id)
+
     async def _remove_placeholder(self, job: Job, message: JobMessage) -> None:
         """Delete the old "(Waiting …)" message, which nobody would edit any more."""
         message_id = message.id or job.reply.message_id

@@ -20,9 +20,11 @@ from studio.authority import Action
 from studio.pictures.intake import Readable, short_name
 
 _LINK = re.compile(
-    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d+)/(\d+)/(\d+)/?>?(?:[\s#:]+(\d+))?",
+    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"
+    r"(?:[\s#:]+(\d{1,4}))?",
     re.IGNORECASE,
 )
+MAX_ID = 2**63 - 1  # of Discord's ids, and of what a row holds
 _MESSAGE = re.compile(r"https?://(?:\w+\.)?discord(?:app)?\.com/channels/", re.IGNORECASE)
 
 
@@ -141,6 +143,8 @@ class Links:
         if link is None:
             return text
         guild, message_id, number = link[1], int(link[3]), link[4]
+        if message_id > MAX_ID:
+            raise ImageError("That is no link to a message: its number is too large.")
         if guild != "@me" and int(guild) != actor.guild_id:
             raise UserError(
                 "That link leads to another server. Pictures are only taken from this one, or by job id."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from bot.delivery.ladder import Ladder
 from storage import moderation, privacy, schema
 from storage.members import Members
 from studio.privacy import ORPHANS_KEPT, Retention
@@ -111,6 +112,55 @@ async def test_a_running_job_is_stopped_by_a_deletion(studio: Studio) -> None:
     await studio.built.privacy.delete(studio.alice.id)
     assert (await studio.built.queue.mine(studio.alice.id)).total_waiting == 0
     await studio.built.queue.resume(studio.mira.id)
+
+
+async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studio, monkeypatch) -> None:
+    studio.hooks.wait = studio.outside
+    posting, go_on = asyncio.Event(), asyncio.Event()
+    climb = Ladder.climb
+
+    async def slow(self, job, message, post):
+        posting.set()
+        await go_on.wait()
+        return await climb(self, job, message, post)
+
+    monkeypatch.setattr(Ladder, "climb", slow)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
+    await posting.wait()
+    await studio.built.privacy.delete(studio.alice.id)
+    await studio.bot.unpost(5)
+    go_on.set()
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        await studio.env.settle()
+        if not studio.bot.delivery._tasks:
+            break
+    assert [m.content for m in studio.channel.history() if "canary" in m.content] == []
+
+
+async def test_a_job_deleted_before_its_delivery_ends_without_an_alarm(studio: Studio, caplog) -> None:
+    studio.hooks.wait = studio.outside
+    queue = studio.built.queue
+    rendered, go_on = asyncio.Event(), asyncio.Event()
+    result = queue.result
+
+    async def slow(job_id: str):
+        rendered.set()
+        await go_on.wait()
+        return await result(job_id)
+
+    queue.result = slow
+    await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")
+    await rendered.wait()
+    await studio.built.privacy.delete(studio.alice.id)
+    go_on.set()
+    for _ in range(100):
+        await asyncio.sleep(0.02)
+        await studio.env.settle()
+        if not studio.bot.delivery._tasks:
+            break
+    assert not studio.bot.delivery._tasks
+    assert [r.getMessage() for r in caplog.records if r.levelname in ("ERROR", "WARNING")] == []
 
 
 async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
@@ -271,3 +321,11 @@ async def test_a_picture_sent_in_a_dm_is_its_senders_alone(studio: Studio) -> No
     assert not studio.built.files.exists(sha256)
     result = await dora.click(offer, label="Describe")
     assert "gone" in result.followups[-1].content
+
+
+async def test_a_mention_in_a_dm_puts_no_word_into_the_log(studio: Studio, caplog) -> None:
+    studio.bot.extra_events.pop("on_command_error", None)  # the simulator's own handler would hide it
+    await studio.send_dm(studio.alice.user, f"<@{studio.bot.user.id}> verysecretword and more")
+    await studio.env.settle()
+    told = [f"{record.getMessage()} {record.exc_info}" for record in caplog.records]
+    assert [line for line in told if "verysecretword" in line] == []

@@ -58,3 +58,10 @@ async def test_a_grid_needs_a_number_and_the_number_must_exist(studio: Studio) -
 async def test_image_and_source_exclude_each_other(studio: Studio, picture) -> None:
     result = await studio.alice.slash(studio.channel, "variation", image=picture, source="abcdefghjkmn 1")
     assert "not both" in result.followups[-1].content
+
+
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 20, "9" * 4500])
+async def test_a_link_with_a_huge_number_gets_a_sentence(studio: Studio, number: str) -> None:
+    source = f"https://discord.com/channels/{studio.guild.id}/1/{number}"
+    result = await studio.alice.slash(studio.channel, "variation", source=source)
+    assert "went wrong" not in (result.followups or [result.response])[-1].content
