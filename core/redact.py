@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 GONE = "[redacted]"
@@ -25,16 +26,17 @@ class Redactor:
     """Replaces known values, such as the host's tokens, and whatever looks like a token."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: set[str] = set()
+        self._values: Counter[str] = Counter()  # value -> how many have added it and not dropped it
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
-        """Redact these values from now on; shorter ones than SHORTEST are ignored."""
-        self._values |= {value for value in values if len(value) >= SHORTEST}
+        """Redact these values until each is dropped as often as it was added; shorter ones than SHORTEST are
+        ignored."""
+        self._values.update(value for value in values if len(value) >= SHORTEST)
 
     def drop(self, values: Iterable[str]) -> None:
-        """Let these values be seen again."""
-        self._values -= set(values)
+        """Show these values again, unless somebody else has added them too."""
+        self._values -= Counter(value for value in values if len(value) >= SHORTEST)
 
     def __call__(self, text: str) -> str:
         for value in sorted(self._values, key=len, reverse=True):

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from core import requests
 from core.errors import JobCancelled, ModelError, OutOfMemory, UserError
 from core.events import Output
+from core.grammar.values import Words
+from core.parameters import parameters
 from core.redact import Redactor
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
@@ -156,9 +158,17 @@ class WorkerLoop:
 
 
 def _words(run: Run) -> set[str]:
-    """Return the texts in a run's request."""
+    """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
+    among them."""
+    known = next(
+        (parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {}
+    )  # else all of them
     found: set[str] = set()
-    rest = [json.loads(run.request)]
+    rest: list[Any] = [
+        value
+        for name, value in json.loads(run.request).items()
+        if name not in known or known[name].moderated or isinstance(known[name].value, Words)
+    ]
     while rest:
         value = rest.pop()
         rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []

@@ -41,6 +41,19 @@ def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
     assert "a prompt" in redact("x a prompt y")
 
 
+def test_words_that_two_jobs_share_are_redacted_until_both_have_ended() -> None:
+    redact = Redactor()
+    redact.add(["a secret boat"])
+    redact.add(["a secret boat", "tiny"])
+    redact.drop(["a secret boat"])
+    assert redact("too long: a secret boat") == f"too long: {GONE}"
+    redact.drop(["a secret boat", "tiny"])
+    redact.drop(["a secret boat"])
+    assert redact("too long: a secret boat") == "too long: a secret boat"
+    redact.add(["a secret boat"])
+    assert redact("too long: a secret boat") == f"too long: {GONE}"
+
+
 async def test_prompts_names_and_sql_stay_out_of_the_log(tmp_path: Path) -> None:
     with canaries.listening(Redactor()) as out:
         planted, metrics = await canaries.used(tmp_path, 12)

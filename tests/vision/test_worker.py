@@ -18,6 +18,7 @@ from core.requests import (
     DescribeRequest,
     ImagineRequest,
     OutpaintRequest,
+    RegionRequest,
     Request,
     VariationRequest,
     to_json,
@@ -246,3 +247,24 @@ def test_a_worker_whose_parent_is_gone_ends_in_mid_job(folders: dict[str, Path],
     made.conn.close()
     made.process.join(10)
     assert made.process.exitcode == 0
+
+
+def test_only_what_a_member_wrote_is_kept_out_of_the_log() -> None:
+    request = ImagineRequest(
+        prompt="a secret boat",
+        prompt_parts=(("a secret boat", 1.0), ("deep sea", 2.0)),
+        negative_prompt="grey ships",
+        model="stable-diffusion",
+        sampler="dpm++sde",
+        loras=(("inkwash", 1.0),),
+        unsupported=("--video of a secret",),
+    )
+    assert worker._words(Run("a", "imagine", to_json(request), {})) == {
+        "a secret boat",
+        "deep sea",
+        "grey ships",
+        "--video of a secret",
+    }
+    assert "a red boat" in worker._words(
+        Run("b", "region", to_json(RegionRequest(prompt="", image=SHA, region="a red boat")), {})
+    )
