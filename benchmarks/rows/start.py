@@ -22,7 +22,7 @@ AGAINST = "nothing; stated, with where the time goes"
 PARTS = {  # what a worker does before it is ready, in its order
     "Python, our modules": "import vision.worker",
     "torch": "import torch",
-    "diffusers, transformers": "import diffusers.utils.torch_utils, transformers, vision.provider",
+    "diffusers, transformers": "import diffusers.utils.torch_utils, transformers, vision.model_store",
     "the model family's pipelines": (
         "from diffusers import StableDiffusionPipeline, StableDiffusionImg2ImgPipeline,"
         " StableDiffusionInpaintPipeline"
