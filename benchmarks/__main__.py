@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="measure nothing (but named rows); draw page and charts from results.json",
     )
     parser.add_argument(
-        "--gpu", action="store_true", help="the rows for a card: full-size architectures with random weights"
+        "--gpu", action="store_true", help="the rows for a GPU: full-size architectures with random weights"
     )
     parser.add_argument("--tiny", action="store_true", help="with --gpu: tiny models instead, on any device")
     parser.add_argument(

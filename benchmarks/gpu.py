@@ -1,4 +1,4 @@
-"""``python -m benchmarks --gpu``: full-size architectures with random weights on a card; ``--tiny``: the same
+"""``python -m benchmarks --gpu``: full-size architectures with random weights on a GPU; ``--tiny``: the same
 path on tiny ones, anywhere."""
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ SAME = 6  # of 255: in bfloat16 a wider batch rounds otherwise
 
 
 def main(arguments: Namespace) -> int:
-    """A row for each model; results beside the CPU's, under the card's name."""
+    """A row for each model; results beside the CPU's, under the GPU's name."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not arguments.tiny:
-        print("There is no card here; --tiny runs the same path on tiny models.")
+        print("There is no GPU here; --tiny runs the same path on tiny models.")
         return 2
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     where = report.environment(device)
-    card = where["device"].replace(" ", "-").lower() if not arguments.tiny else "tiny"
-    path, rows = arguments.out / f"gpu-{card}.json", {}
+    gpu = where["device"].replace(" ", "-").lower() if not arguments.tiny else "tiny"
+    path, rows = arguments.out / f"gpu-{gpu}.json", {}
     for name in full_size.NAMES:
         began = time.perf_counter()
         result = _measure(name, device, dtype, arguments)
@@ -57,7 +57,7 @@ def main(arguments: Namespace) -> int:
         if device == "cuda":
             torch.cuda.empty_cache()
     if arguments.save:
-        report.draw({f"gpu-{card}-{name}": row for name, row in rows.items()}, arguments.out)
+        report.draw({f"gpu-{gpu}-{name}": row for name, row in rows.items()}, arguments.out)
     print(report.table(rows))
     return 0
 

@@ -29,8 +29,8 @@ from vision.reporter import Reporter
 
 
 class Clock:
-    """Seconds since it was made, plus what was skipped. timer: of CPU time, all threads together; on a card,
-    the clock on the wall."""
+    """Counts the seconds since it was made, plus what was skipped. timer: of CPU time, all threads together;
+    on a GPU, the clock on the wall."""
 
     def __init__(self, timer: Callable[[], float] = time.process_time) -> None:
         self._timer, self._began, self._skipped = timer, timer(), 0.0

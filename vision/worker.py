@@ -85,7 +85,7 @@ def _engine(config: WorkerConfig, wake: threading.Event) -> Engine:
 class WorkerLoop:
     """Takes runs from the inbox, lets the engine work on all of them, and sends one answer for each.
 
-    checkpoints: the folder where jobs keep their state. ready: what was last said of this worker.
+    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself.
     """
 
     inbox: Inbox

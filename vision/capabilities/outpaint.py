@@ -79,8 +79,8 @@ def run(
 
 
 def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
-    """Return the task: canvas and mask at the model's scale, and what is told of it. Raises UserError when
-    the canvas is too large."""
+    """Return the task: canvas and mask at the model's scale, with its parameters and notes. Raises UserError
+    when the canvas is too large."""
     assert request.image is not None  # its constructor has checked that
     image, card = images[request.image], model.card
     layout = plan(request, image.size, card)

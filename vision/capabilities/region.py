@@ -73,7 +73,7 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
-    """Return the task: the part around the mask at the model's scale, and what is told of it."""
+    """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
     layout = region_layout.plan(mask, model.card)
     start, paint = region_layout.shown(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
