@@ -43,8 +43,18 @@ class Admission:
 
     async def problem_with_files(self, request: Request) -> UserError | None:
         """Return why the disk doesn't allow ``request``, None when it does."""
+        if (full := await self.full_disk()) is not None or not request.pictures:
+            return full
+        if not await asyncio.to_thread(
+            lambda: all(self._files.exists(sha256) for sha256 in request.pictures)
+        ):
+            return ImageError("That picture is gone. Attach it again.")
+        return None
+
+    async def full_disk(self) -> LimitError | None:
+        """Return that the disk is nearly full, None while more than its floor is free."""
         now = time.monotonic()
-        if not request.pictures and now - self._disk_had_room < DISK_KNOWN:
+        if now - self._disk_had_room < DISK_KNOWN:
             return None
         free = await asyncio.to_thread(self._files.free_bytes)
         if free < self.limits.disk_floor:
@@ -53,10 +63,6 @@ class Admission:
                 "Please tell the host; nothing was queued."
             )
         self._disk_had_room = now
-        if not await asyncio.to_thread(
-            lambda: all(self._files.exists(sha256) for sha256 in request.pictures)
-        ):
-            return ImageError("That picture is gone. Attach it again.")
         return None
 
     async def admit(self, job: Job, problem: UserError | None) -> Admitted:

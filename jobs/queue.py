@@ -263,9 +263,14 @@ class Queue:
 
     # Looking
 
-    async def snapshot(self, limit: int = 25) -> Snapshot:
-        """Return the queue now, with the first ``limit`` of those waiting."""
-        return await self._overview.snapshot(limit)
+    async def check_room(self) -> None:
+        """Raise LimitError when the disk is too full for anything new."""
+        if (full := await self._admission.full_disk()) is not None:
+            raise full
+
+    async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
+        """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
+        return await self._overview.snapshot(limit, guild_id)
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the queue now as it concerns one member: their jobs."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
-from core.errors import ImageError
+from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from jobs.queue import Queue
 from jobs.views import Result
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority
 from studio.moderation.moderator import Moderator
+from studio.moderation.rules import in_time_out
 
 
 class Rights:
@@ -22,15 +24,15 @@ class Rights:
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
         ``job``) here and now."""
+        until: datetime | None = None
         if not TABLE[action].barred:
-            actor = replace(actor, barred=await self._barred(actor))
+            banned = await self._queue.admin.barred(actor.user_id, actor.guild_id)
+            until = None if banned else await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
+            actor = replace(actor, barred=banned or until is not None)
         shown = {Place(*place) for place in await self._queue.places(job.id)} if job else ()
+        if until is not None and not self.authority.allows(actor, action, job, shown):
+            raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
-
-    async def _barred(self, actor: Actor) -> bool:
-        return await self._queue.admin.barred(
-            actor.user_id, actor.guild_id
-        ) or await self._moderator.in_time_out(actor.user_id, actor.guild_id)
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return the job's row if ``actor`` may do ``action`` to it.

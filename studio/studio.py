@@ -57,10 +57,10 @@ class Studio:
         self._rights = Rights(authority, queue, services.moderator)
         self._members = Members(services.database)
         self._sources = Sources(queue, intake, self._rights)
-        self._prompts = Prompts(self._members, settings, intake, self._sources)
+        self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
-        self.regions = Regions(self._rights, self._sources, services.files, intake)
+        self.regions = Regions(self._rights, self._sources, intake)
         self.own = Own(self._rights, self._members, queue, services.privacy, completion, self.hints)
         self.server = Server(self._rights, queue, services.moderator)
 
@@ -143,13 +143,11 @@ class Studio:
         """
         if isinstance(picture, str):
             return await self._sources.named(actor, picture)
-        await self.check(actor, Action.ASK)
         return await self._sources.given(actor, picture)
 
     async def upload(self, actor: Actor, picture: Readable) -> Source:
         """Keep a picture that the actor sends, to be worked on later. Raises ImageError when it isn't taken,
-        NotAllowedError for a barred person."""
-        await self.check(actor, Action.ASK)
+        NotAllowedError for a barred person, LimitError after too many or on a full disk."""
         return await self._sources.given(actor, picture)
 
     async def source(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:

@@ -19,7 +19,7 @@ from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
 from studio.asking.sources import Sources
-from studio.pictures.intake import Intake, Readable
+from studio.pictures.intake import Readable
 
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt
@@ -29,9 +29,8 @@ PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p ar
 class Prompts:
     """Reads what members type."""
 
-    def __init__(self, members: Members, settings: Settings, intake: Intake, sources: Sources) -> None:
-        self._members, self._settings = members, settings
-        self._intake, self._sources = intake, sources
+    def __init__(self, members: Members, settings: Settings, sources: Sources) -> None:
+        self._members, self._settings, self._sources = members, settings, sources
 
     async def read(self, user_id: int, text: str, chosen: Preferences | None) -> list[Prompt]:
         """Return every prompt that ``text`` stands for, with the member's own options.
@@ -86,7 +85,7 @@ class Prompts:
         """Return the SHA-256 of a file, or of a picture of ours that the actor may use. Raises UserError."""
         if isinstance(given, str):
             return (await self._sources.named(actor, given)).sha256
-        return (await self._intake.take(given, actor.user_id)).sha256
+        return (await self._sources.given(actor, given)).sha256
 
     def _known(self, prompt: Prompt) -> Prompt:
         """Return a prompt with models and LoRAs as the host spells them. Raises PromptError if unknown."""

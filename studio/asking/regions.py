@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from storage.files import Files
 from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
 from studio.asking.sources import Sources
 from studio.authority import Action
-from studio.pictures.intake import Intake, Readable
+from studio.pictures.intake import InMemory, Intake, Readable
 from studio.rights import Rights
 
 Kind = Literal["any", "mask"]
@@ -25,8 +24,8 @@ Kind = Literal["any", "mask"]
 class Regions:
     """Turns what somebody painted over a picture into a request."""
 
-    def __init__(self, rights: Rights, sources: Sources, files: Files, intake: Intake) -> None:
-        self._rights, self._sources, self._files, self._intake = rights, sources, files, intake
+    def __init__(self, rights: Rights, sources: Sources, intake: Intake) -> None:
+        self._rights, self._sources, self._intake = rights, sources, intake
 
     async def ask(
         self,
@@ -48,10 +47,7 @@ class Regions:
 
         Raises NotAllowedError unless the actor may vary the job; ImageError for no job, picture or mask.
         """
-        job = await self._rights.job(actor, job_id, Action.VARY)
-        source = await self._sources.of_result(await self._rights.result_of(job), index)
-        sha256 = await self.marked(actor, source, mask, name, kind)
-        return actions.region(source, words, mask=sha256, lane=job.lane)
+        return await self.ask_with_file(actor, job_id, index, InMemory(name, mask), words, kind=kind)
 
     async def ask_with_file(
         self,
@@ -60,21 +56,19 @@ class Regions:
         index: int,
         mask: Readable,
         words: PromptWithPictures | None = None,
+        *,
+        kind: Kind = "any",
     ) -> NewJob:
         """Do as ``ask`` does with a file that somebody sends; errors are the same."""
-        data = await self._intake.read(mask)
-        return await self.ask(actor, job_id, index, data, words, name=mask.name)
+        job = await self._rights.job(actor, job_id, Action.VARY)
+        source = await self._sources.of_result(await self._rights.result_of(job), index)
+        sha256 = await self.marked(actor, source, mask, kind)
+        return actions.region(source, words, mask=sha256, lane=job.lane)
 
-    async def marked_by_file(self, actor: Actor, source: Source, mask: Readable) -> str:
-        """Do as ``marked`` does with a file that somebody sends; errors are the same."""
-        return await self.marked(actor, source, await self._intake.read(mask), mask.name)
-
-    async def marked(
-        self, actor: Actor, source: Source, mask: bytes, name: str = "mask.png", kind: Kind = "any"
-    ) -> str:
+    async def marked(self, actor: Actor, source: Source, mask: Readable, kind: Kind = "any") -> str:
         """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.
 
-        Raises ImageError, which says what is wrong with the mask.
+        Raises ImageError, which says what is wrong with the mask, and as ``Sources.check_upload`` does.
         """
-        original = await self._files.get(source.sha256)
-        return await self._intake.take_mask(mask, actor.user_id, original, name, exact=kind == "mask")
+        await self._sources.check_upload(actor)
+        return await self._intake.take_mask(mask, actor.user_id, source.sha256, exact=kind == "mask")

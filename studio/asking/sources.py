@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
-from core.errors import ImageError, UserError
+from core.errors import ImageError, LimitError, UserError
 from core.job import ID_LENGTH, Job
 from core.requests import GenerateRequest
 from jobs.queue import Queue
 from jobs.views import Result
 from studio.actor import Actor
 from studio.asking.new_job import Source, source_of
+from studio.asking.words import duration
 from studio.authority import Action
+from studio.pace import Pace
 from studio.pictures.intake import Intake, Readable
 from studio.rights import Rights
 
+UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 
 
@@ -23,6 +26,7 @@ class Sources:
 
     def __init__(self, queue: Queue, intake: Intake, rights: Rights) -> None:
         self._queue, self._intake, self._rights = queue, intake, rights
+        self._uploads = Pace(UPLOADS, UPLOAD_EVERY)
 
     async def find(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
         """Return the given picture, the one called ``named`` ("abcd2345efgh 2"), or else the actor's last.
@@ -46,9 +50,26 @@ class Sources:
         return await self.of_job(actor, *last)
 
     async def given(self, actor: Actor, picture: Readable) -> Source:
-        """Return a picture that somebody sends. Raises ImageError for one that isn't taken."""
+        """Return a picture that somebody sends.
+
+        Raises ImageError for one that isn't taken, and as ``check_upload`` does.
+        """
+        await self.check_upload(actor)
         taken = await self._intake.take(picture, actor.user_id)
         return Source(taken.sha256, taken.width, taken.height)
+
+    async def check_upload(self, actor: Actor) -> None:
+        """Count one file of somebody's, before it is read.
+
+        Raises NotAllowedError for who may not ask, LimitError when the disk is nearly full or they have sent
+        too many.
+        """
+        await self._rights.check(actor, Action.ASK)
+        await self._queue.check_room()
+        if wait := self._uploads.take(actor.user_id):
+            raise LimitError(
+                f"You have sent {UPLOADS} pictures in a short time; the next is taken in {duration(wait)}."
+            )
 
     async def named(self, actor: Actor, name: str) -> Source:
         """Return the picture called "abcd2345efgh 2"; the number can be left out if the job has one picture.

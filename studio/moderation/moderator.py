@@ -32,6 +32,7 @@ from studio.moderation.rules import (
     Rule,
     Visibility,
     all_text,
+    in_time_out,
     judge,
     reading_of,
     shows_all,
@@ -116,9 +117,7 @@ class Moderator:
         standing = await self._database.read(work, once=True)
         until = standing.timed_out_until
         if until is not None:
-            raise NotAllowedError(
-                f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
-            )
+            raise NotAllowedError(in_time_out(until))
         if not running:
             return standing
         rules = await self._database.read(
@@ -318,15 +317,10 @@ class Moderator:
         await self._audited(actor_id, guild_id, "time out", str(user_id), {"minutes": minutes}, work)
         return until
 
-    async def in_time_out(self, user_id: int, guild_id: int | None) -> bool:
-        """Return whether a member is in a time-out there now."""
-        return (
-            await self._database.read(
-                partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC)),
-                once=True,
-            )
-            is not None
-        )
+    async def time_out_ends(self, user_id: int, guild_id: int | None) -> datetime | None:
+        """Return when a member's time-out there ends, None when they are in none."""
+        work = partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=datetime.now(UTC))
+        return await self._database.read(work, once=True)
 
     async def _audited(
         self,

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.errors import NotAllowedError
 from core.parameters import names
@@ -50,6 +51,11 @@ class Blocked(NotAllowedError):
             f" limits.{advice}"
         )
         self.rule = rule
+
+
+def in_time_out(until: datetime) -> str:
+    """Return what somebody reads whose time-out lasts until then."""
+    return f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from studio.asking.words import aspect_ratio
 
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
+IN_MEMORY = 4  # files of people at once, from their first byte on
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 KEPT = (
     "PATH",
@@ -46,6 +47,23 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
+class InMemory:
+    """A file that is here already."""
+
+    name: str
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    async def read(self) -> bytes:
+        """Return the bytes."""
+        return self.data
+
+
+@dataclass(frozen=True)
 class Taken:
     """A clean, stored picture."""
 
@@ -65,29 +83,29 @@ class Intake:
 
     def __init__(self, files: Files, max_bytes: int, note: Note) -> None:
         self._files, self._max_bytes, self._note = files, max_bytes, note
-        self._slots = asyncio.Semaphore(CHILDREN)
+        self._slots, self._room = asyncio.Semaphore(CHILDREN), asyncio.Semaphore(IN_MEMORY)
 
     async def take(self, picture: Readable, user_id: int) -> Taken:
         """Store a picture that the user sends as a clean PNG.
 
         Raises ImageError, which says what is wrong with it and what is taken.
         """
-        answer = await self._child(await self.read(picture), "clean")
+        async with self._room:
+            answer = await self._child(await self._read(picture), "clean")
         return await self._keep(picture.name, user_id, answer)
 
-    async def take_mask(
-        self, data: bytes, user_id: int, original: bytes, name: str, *, exact: bool = False
-    ) -> str:
-        """Store what ``data`` marks on ``original`` (a picture of ours) as a black and white PNG, and return
-        its SHA-256.
+    async def take_mask(self, mask: Readable, user_id: int, original: str, *, exact: bool = False) -> str:
+        """Store what ``mask`` marks on ``original`` (SHA-256 of a picture of ours) as a black and white PNG,
+        and return its SHA-256.
 
-        name: what the user's file is called. exact: take black and white of the picture's own size only,
-        without guessing. Raises ImageError, which says what is wrong with the mask.
+        exact: take black and white of the picture's own size only, without guessing. Raises ImageError, which
+        says what is wrong with the mask.
         """
-        self._check_size(name, len(data))
         command = "exact-mask" if exact else "mask"
-        answer = await self._child(data + original, command, str(len(data)))
-        return (await self._keep(name, user_id, answer)).sha256
+        async with self._room:
+            data = await self._read(mask)
+            answer = await self._child(data + await self._files.get(original), command, str(len(data)))
+        return (await self._keep(mask.name, user_id, answer)).sha256
 
     async def numbered(self, data: bytes, side: int) -> io.BytesIO:
         """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
@@ -107,7 +125,7 @@ class Intake:
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
-    async def read(self, picture: Readable) -> bytes:
+    async def _read(self, picture: Readable) -> bytes:
         """Return what a file holds. Raises ImageError when it is too large or can't be had."""
         self._check_size(picture.name, picture.size)
         data = await picture.read()

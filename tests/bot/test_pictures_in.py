@@ -5,7 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from tests.bot.conftest import Studio, png
+from studio.pace import Pace
+from tests.bot.conftest import Studio, open_studio, png
 
 
 def _animated() -> bytes:
@@ -98,3 +99,58 @@ async def test_a_dm_file_that_is_no_picture_gets_a_sentence(studio: Studio) -> N
     dora = studio.newcomer()
     await studio.send_dm(dora, "", ("a.png", b"nothing"))
     assert "no picture" in dora.dm_channel.history()[-1].content
+
+
+async def _told_to_alice(studio: Studio, picture: tuple[str, bytes]) -> list[str]:
+    """What alice reads when she sends a picture by every way there is."""
+    source = f"{(await studio.built.queue.job_of_message(studio.last().id))[0].id} 1"
+    await studio.send_dm(studio.alice.user, "", picture)
+    told = [studio.alice.user.dm_channel.history()[-1].content]
+    for command, options in (
+        ("blend", {"image1": picture, "image2": picture}),
+        ("describe", {"image": picture}),
+        ("classify", {"image": picture}),
+        ("variation", {"image": picture}),
+        ("upscale", {"image": picture}),
+        ("outpaint", {"image": picture}),
+        ("imagine", {"prompt": "a boat", "image": picture}),
+        ("imagine", {"prompt": "a {red, blue} boat", "image": picture}),
+        ("region", {"prompt": "a boat", "source": source, "mask": picture}),
+    ):
+        result = await studio.alice.slash(studio.channel, command, **options)
+        told.append([m for m in (*result.followups, result.response) if m and m.ephemeral][-1].content)
+    return told
+
+
+async def test_nothing_is_stored_for_somebody_who_is_banned(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.built.queue.admin.ban(studio.mira.id, studio.alice.id)  # everywhere
+    files = set(studio.built.files.all())
+    told = await _told_to_alice(studio, picture)
+    assert all("blocked you" in text for text in told), told
+    assert set(studio.built.files.all()) == files
+
+
+async def test_nothing_is_stored_in_a_time_out_and_its_end_is_told(studio: Studio, picture) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.mira.slash(studio.channel, "moderation timeout", user=studio.alice, minutes=5)
+    files = set(studio.built.files.all())
+    told = (await _told_to_alice(studio, picture))[1:]  # the time-out is the server's
+    assert all("time-out here until <t:" in text for text in told), told
+    assert len(set(studio.built.files.all()) - files) == 1  # the direct message's
+
+
+async def test_nothing_is_stored_on_a_full_disk(tmp_path, picture, monkeypatch) -> None:
+    async with open_studio(tmp_path, DISK_FLOOR_MB="1") as studio:
+        monkeypatch.setattr(studio.built.files, "free_bytes", lambda: 10**5)
+        await studio.send_dm(studio.alice.user, "", picture)
+        assert "nearly full" in studio.alice.user.dm_channel.history()[-1].content
+        assert not list(studio.built.files.all())
+
+
+async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, monkeypatch) -> None:
+    monkeypatch.setattr(studio.bot.studio._sources, "_uploads", Pace(2, 60.0))
+    await studio.send_dm(studio.alice.user, "", picture, picture, picture)
+    assert "next is taken in" in studio.alice.user.dm_channel.history()[-1].content
+    await studio.send_dm(studio.bob.user, "", picture)
+    assert "What shall I do" in studio.bob.user.dm_channel.history()[-1].content
