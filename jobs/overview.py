@@ -9,6 +9,7 @@ from core.job import Job
 from jobs.admission import Admission
 from jobs.dispatcher import Dispatcher, Live
 from jobs.executor import Executor
+from jobs.order.fairness import Waiting
 from jobs.views import Health, JobView, Snapshot
 from storage import jobs as rows
 from storage.database import Database
@@ -26,10 +27,11 @@ class Overview:
         self._database, self._executor = database, executor
         self._dispatcher, self._admission = dispatcher, admission
 
-    async def snapshot(self, limit: int) -> Snapshot:
-        """Return the queue now, with the first ``limit`` of those waiting."""
-        order = list(self._dispatcher.waitlist.order(time.monotonic()))[:limit]
-        return await self._view([waiting.job_id for waiting in order], list(self._dispatcher.running))
+    async def snapshot(self, limit: int, guild_id: int | None = None) -> Snapshot:
+        """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
+        order = [w for w in self._dispatcher.waitlist.order(time.monotonic()) if _of(w, guild_id)]
+        running = [i for i, live in self._dispatcher.running.items() if _of(live.waiting, guild_id)]
+        return await self._view([w.job_id for w in order[:limit]], running, total=len(order))
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the same of one member's jobs."""
@@ -42,7 +44,7 @@ class Overview:
         ]
         return await self._view(ids, running, total=len(own))
 
-    async def _view(self, waiting: list[str], running: list[str], total: int | None = None) -> Snapshot:
+    async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self._dispatcher
         jobs = await self._database.read(partial(rows.get_many, ids=[*waiting, *running]), once=True)
         views = []
@@ -59,7 +61,7 @@ class Overview:
                 if i in dispatcher.running and i in dispatcher.feeds
             ),  # a cancelled one may still be stopping
             waiting=tuple(views),
-            total_waiting=len(dispatcher.waitlist) if total is None else total,
+            total_waiting=total,
             devices=tuple(self._executor.devices),
         )
 
@@ -82,3 +84,7 @@ class Overview:
         elif started and not any(device.state != "down" for device in self._executor.devices):
             problem = "no worker can be started"
         return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem)
+
+
+def _of(waiting: Waiting, guild_id: int | None) -> bool:
+    return guild_id is None or waiting.guild_id == guild_id

@@ -60,6 +60,11 @@ class Snapshot:
     total_waiting: int = 0
     devices: tuple[Device, ...] = ()
 
+    @property
+    def jobs(self) -> tuple[JobView, ...]:
+        """Those that run, then those that wait."""
+        return (*self.running, *self.waiting)
+
 
 @dataclass(frozen=True)
 class Health:

@@ -34,16 +34,19 @@ class Server:
 
     # The queue
 
-    async def queue(self, actor: Actor) -> tuple[Snapshot, int | None]:
-        """Return what runs and waits, and the server whose jobs the actor may see; None = all."""
+    async def queue(self, actor: Actor) -> Snapshot:
+        """Return what runs and waits in the actor's server, for the host everywhere."""
         await self._rights.check(actor, Action.QUEUE)
-        return await self._queue.snapshot(), self._rights.authority.scope(actor)
+        return await self._queue.snapshot(guild_id=self._rights.authority.scope(actor))
 
     async def cancellable(self, actor: Actor) -> list[JobView]:
-        """Return those of the first jobs of the queue that the actor may cancel; right: none needed."""
-        snapshot = await self._queue.snapshot()
+        """Return jobs that the actor may cancel: their own, and for managers the first of their server."""
+        found = list((await self._queue.mine(actor.user_id)).jobs)
+        if self._rights.authority.allows(actor, Action.QUEUE):
+            scope = self._rights.authority.scope(actor)
+            found += (await self._queue.snapshot(guild_id=scope)).jobs
         allows = self._rights.authority.allows
-        return [v for v in (*snapshot.running, *snapshot.waiting) if allows(actor, Action.CANCEL, v.job)]
+        return [v for v in {v.job.id: v for v in found}.values() if allows(actor, Action.CANCEL, v.job)]
 
     async def pause(self, actor: Actor) -> None:
         """Start no more jobs until ``resume``; needs a right over the whole queue."""

@@ -7,23 +7,25 @@ from collections.abc import Sequence
 import discord
 
 from bot.ui.buttons import JobButton
-from bot.ui.messages import pages
+from bot.ui.messages import pages, quote
 from bot.ui.replies import SILENT, add_whisper
 from core.job import Job
 from jobs.views import JobView, Snapshot
+from studio.asking.prompts import remix_text
 from studio.asking.words import duration, ordinal
 
 MAX_ROWS = 15
+MAX_BUTTONS = 25  # of a message, https://discord.com/developers/docs/components/reference#action-row
 
 
 class CancelView(discord.ui.View):
-    """A Cancel button for each of one's own unfinished jobs, at most five."""
+    """A Cancel button for each of one's own unfinished jobs, with the number that its row bears."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(timeout=None)
-        for view in (*snapshot.running, *snapshot.waiting)[:5]:
+        for number, view in _numbered(snapshot)[:MAX_BUTTONS]:
             button = JobButton(view.job.id, "cancel")
-            button.item.label = f"Cancel {view.job.id}"
+            button.item.label = f"Cancel {number}"
             self.add_item(button)
 
 
@@ -37,33 +39,45 @@ async def answer(
         await add_whisper(interaction, page)
 
 
-def render(
-    snapshot: Snapshot, *, heading: str, show_user: bool, only_guild: int | None = None, links: bool = False
-) -> list[str]:
+def render(snapshot: Snapshot, *, heading: str, show_user: bool) -> list[str]:
     """Return the queue as lines of text, at most MAX_ROWS rows of each part.
 
-    only_guild: leave out other servers' jobs. links: add links to the jobs' messages.
+    show_user: it is a manager who looks: rows name their asker, and private ones say no prompt.
     """
-    state = " (paused)" if snapshot.paused else " (draining: no new jobs)" if snapshot.draining else ""
-    running = [v for v in snapshot.running if only_guild is None or v.job.origin.guild_id == only_guild]
-    waiting = [v for v in snapshot.waiting if only_guild is None or v.job.origin.guild_id == only_guild]
-    lines = [f"**{heading}**{state}", f"**Running** {len(running)}", *_rows(running, show_user, links)]
-    count = snapshot.total_waiting if only_guild is None else len(waiting)
-    lines += [f"**Waiting** {count}", *_rows(waiting, show_user, links)]
-    return lines + [
-        f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}"
-        for device in snapshot.devices
+    state = ""
+    if snapshot.paused:
+        state = " (paused by an admin: nothing starts until it is resumed)"
+    elif snapshot.draining:
+        state = " (draining: no new jobs)"
+    rows = {view.job.id: f"{n}. {_row(view, show_user)}" for n, view in _numbered(snapshot)}
+    return [
+        f"**{heading}**{state}",
+        f"**Running** {len(snapshot.running)}",
+        *_part(snapshot.running, rows, len(snapshot.running)),
+        f"**Waiting** {snapshot.total_waiting}",
+        *_part(snapshot.waiting, rows, snapshot.total_waiting),
+        *(
+            f"-# {device.name}: {device.state}{f', {device.problem}' if device.problem else ''}"
+            for device in snapshot.devices
+        ),
     ]
 
 
-def _rows(views: list[JobView], show_user: bool, links: bool) -> list[str]:
-    rows = [f"- {_row(view, show_user)}{_link(view.job) if links else ''}" for view in views[:MAX_ROWS]]
-    return rows + ([f"- and {len(views) - MAX_ROWS} more"] if len(views) > MAX_ROWS else [])
+def _numbered(snapshot: Snapshot) -> list[tuple[int, JobView]]:
+    """Return the jobs that have a row, with its number, from 1."""
+    return list(enumerate((*snapshot.running[:MAX_ROWS], *snapshot.waiting[:MAX_ROWS]), 1))
+
+
+def _part(views: Sequence[JobView], rows: dict[str, str], total: int) -> list[str]:
+    shown = [rows[view.job.id] for view in views[:MAX_ROWS]]
+    return shown + ([f"- and {total - len(shown)} more"] if total > len(shown) else [])
 
 
 def _row(view: JobView, show_user: bool) -> str:
     job: Job = view.job
-    parts = [f"`{job.id}`", f"/{job.request.kind}"]
+    words = "" if show_user and job.origin.private else quote(remix_text(job), 80)
+    parts = [f"**{words}**"] if words else []
+    parts.append(f"/{job.request.kind}")
     if show_user:
         parts.append(f"<@{job.origin.user_id}>")
     if view.position:
@@ -75,11 +89,13 @@ def _row(view: JobView, show_user: bool) -> str:
         parts.append(f"on {view.device}")
     if view.eta is not None:
         parts.append(f"about {duration(view.eta)} {'until it starts' if view.position else 'to go'}")
-    return " · ".join(parts)
+    return " · ".join([*parts, *_link(job), f"`{job.id}`"])
 
 
-def _link(job: Job) -> str:
+def _link(job: Job) -> list[str]:
+    """A link to the job's message, if there is one that others than its asker see."""
     origin, message_id = job.origin, job.reply.message_id
     if message_id is None or origin.private:
-        return ""
-    return f" · https://discord.com/channels/{origin.guild_id or '@me'}/{origin.channel_id}/{message_id}"
+        return []
+    place = origin.guild_id or "@me"
+    return [f"[its message](https://discord.com/channels/{place}/{origin.channel_id}/{message_id})"]

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from core.job import Origin, Reply
+from core.requests import ImagineRequest
 from tests.bot.conftest import Studio
 
 
@@ -29,9 +31,6 @@ async def test_a_paused_queue_keeps_jobs_and_goes_on_after_resume(studio: Studio
 
 async def _submit(studio: Studio, prompt: str) -> None:
     """A job without a member's wait: straight into the queue."""
-    from core.job import Origin
-    from core.requests import ImagineRequest
-
     origin = Origin(user_id=studio.alice.id, channel_id=studio.channel.id, guild_id=studio.guild.id)
     submitted = await studio.built.queue.submit(ImagineRequest(prompt=prompt), origin)
     async for _ in studio.built.queue.watch(submitted.job.id):
@@ -119,3 +118,48 @@ async def test_help_names_every_flag(studio: Studio) -> None:
 async def test_a_refusal_is_said_once(studio: Studio) -> None:
     refused = await studio.alice.slash(studio.channel, "queue pause")
     assert len([m for m in refused.followups if "Manage Server" in m.content]) == 1
+
+
+async def _queue_of_two_servers(studio: Studio) -> None:
+    """Thirty jobs of another server, then one of alice's here."""
+    other = studio.env.create_guild("Busy")
+    channel = other.create_text_channel("x")
+    queue = studio.built.queue
+    await queue.pause(studio.mira.id)
+    for n in range(30):
+        await queue.submit(ImagineRequest(prompt=f"p{n}"), Origin(1000 + n, channel.id, other.id))
+    origin = Origin(studio.alice.id, studio.channel.id, studio.guild.id)
+    await queue.submit(ImagineRequest(prompt="a red boat"), origin, Reply(message_id=77))
+
+
+async def test_a_manager_sees_what_waits_in_their_server_behind_anothers(studio: Studio) -> None:
+    await _queue_of_two_servers(studio)
+    text = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    assert "**Waiting** 1\n" in text and "a red boat" in text and "31st" in text and "p0" not in text
+    choices = await studio.mira.autocomplete(studio.channel, "queue cancel", "job", "")
+    assert len(choices) == 1 and "a red boat" in choices[0]["name"]
+    cleared = await studio.mira.slash(studio.channel, "queue clear")
+    assert "1 waiting job is cancelled" in cleared.followups[-1].content
+
+
+async def test_own_jobs_can_be_told_apart_by_prompt_and_link_and_cancelled(studio: Studio) -> None:
+    await _queue_of_two_servers(studio)
+    queue, origin = studio.built.queue, Origin(studio.alice.id, studio.channel.id, studio.guild.id)
+    for n in range(7):
+        await queue.submit(ImagineRequest(prompt=f"boat {n} *bold*"), origin)
+    shown = (await studio.alice.slash(studio.channel, "queue mine")).response
+    assert "(paused by an admin" in shown.content
+    assert "8. **boat 6 \\*bold\\*** · /imagine" in shown.content
+    link = f"[its message](https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/77)"
+    assert shown.content.count("[its message]") == 1 and link in shown.content
+    await studio.alice.click(shown, label="Cancel 8")
+    left = await queue.mine(studio.alice.id)
+    assert "boat 6" not in str(left) and left.total_waiting == 7
+
+
+async def test_a_private_jobs_words_are_not_for_managers(studio: Studio) -> None:
+    await studio.built.queue.pause(studio.mira.id)
+    origin = Origin(studio.alice.id, studio.channel.id, studio.guild.id, private=True)
+    await studio.built.queue.submit(ImagineRequest(prompt="a secret"), origin)
+    shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    assert "**Waiting** 1" in shown and "secret" not in shown

@@ -12,7 +12,10 @@ from bot.client import Atelier
 from bot.ui.queue_view import CancelView, answer, render
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
+from core.job import Job
 from studio.actor import Actor
+from studio.asking.prompts import remix_text
+from studio.asking.words import plain
 
 
 class QueueCog(commands.GroupCog, name="queue", description="What runs and what waits"):
@@ -36,17 +39,16 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         found = await self.bot.studio.server.cancellable(actor_of(interaction))
         return [
-            app_commands.Choice(name=f"{v.job.id} · {v.job.request.kind} · {v.job.status}", value=v.job.id)
-            for v in found
-            if current.lower() in v.job.id
+            app_commands.Choice(name=name, value=job.id)
+            for job in (view.job for view in found)
+            if current.lower() in (name := _name(job)).lower()
         ][:25]
 
     @app_commands.command(description="Everything that runs and waits (Manage Server)")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
-        snapshot, only_guild = await self.bot.studio.server.queue(actor_of(interaction))
-        lines = render(snapshot, heading="The queue", show_user=True, only_guild=only_guild)
-        await answer(interaction, lines)
+        snapshot = await self.bot.studio.server.queue(actor_of(interaction))
+        await answer(interaction, render(snapshot, heading="The queue", show_user=True))
 
     @app_commands.command(description="Start no more jobs; running ones end (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
@@ -85,6 +87,11 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
     ) -> None:
         await act(actor_of(interaction))
         await whisper(interaction, done)
+
+
+def _name(job: Job) -> str:
+    words = "" if job.origin.private else plain(remix_text(job))
+    return f"{job.id} · {job.status} · /{job.request.kind} {words}".strip()[:100]
 
 
 async def setup(bot: Atelier) -> None:

@@ -24,7 +24,7 @@ class Info(commands.Cog):
         own = await self.bot.studio.own.info(actor_of(interaction))
         settings = self.bot.settings
         head = _head(interaction.user.id, own, settings.user_running, settings.user_waiting)
-        jobs = render(own.jobs, heading="Your jobs", show_user=False, links=True)
+        jobs = render(own.jobs, heading="Your jobs", show_user=False)
         await answer(interaction, [*head, *jobs])
 
 
