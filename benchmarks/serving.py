@@ -187,7 +187,7 @@ class _Notes(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         if self.fiber is not None:
-            self.fiber.step, self.fiber.total = step, total  # as a worker's reporter does
+            self.fiber.set_progress(step, total)  # as a worker's reporter does
         self.served.first = self.served.first or self.clock.now()
 
 

@@ -30,7 +30,7 @@ class Life(Reporter):
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Count the step and tell the engine how many are left."""
         self.steps += 1
-        self.fiber.step, self.fiber.total = step, total
+        self.fiber.set_progress(step, total)
 
     def check(self) -> None:
         """Raise JobCancelled once ``last`` steps are done."""

@@ -38,7 +38,7 @@ def memory(device: str) -> tuple[int, int]:
     return host.available, host.total
 
 
-def room(device: torch.device) -> int | None:
+def free_memory(device: torch.device) -> int | None:
     """Return the bytes that new tensors can have, inside and outside of what the allocator keeps; None off
     CUDA, where nothing tells what a pass takes."""
     if device.type != "cuda":
@@ -84,7 +84,7 @@ def choose_threads(setting: int, weights: int) -> int:
     return 1 if weights < SMALL_MODEL else max(1, psutil.cpu_count(logical=False) or 1)
 
 
-def is_roomy(device: str) -> bool:
+def has_spare_core(device: str) -> bool:
     """Return whether a thread can work beside the passes of a model: on a GPU, or where the passes leave a
     core idle."""
     return device != "cpu" or torch.get_num_threads() < (psutil.cpu_count() or 1)

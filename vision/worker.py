@@ -77,7 +77,7 @@ def _engine(config: WorkerConfig, wake: threading.Event) -> Engine:
         exact=config.exact,
         wake=wake,
         durations=durations,
-        has_spare_core=lambda: devices.is_roomy(config.device),
+        has_spare_core=lambda: devices.has_spare_core(config.device),
     )
 
 

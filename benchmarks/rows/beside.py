@@ -50,7 +50,7 @@ class _Member(Reporter):
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         if self.fiber is not None:
-            self.fiber.step, self.fiber.total = step, total
+            self.fiber.set_progress(step, total)
 
     def __call__(self, fiber: Fiber) -> Output:
         self.fiber = fiber

@@ -36,8 +36,23 @@ def refine(
         tiles.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
     ]
     plan = tiles.plan(canvases[0].size, side, multiple)
-    count, (width, height) = len(plan.places), plan.tile
-    tiled = replace(
+    count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
+    drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
+    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
+    middles = [
+        new.crop((margin, margin, margin + old.width, margin + old.height))
+        for new, old in zip(joined, images, strict=True)
+    ]
+    return [tiles.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+
+
+def _in_tiles(
+    generation: Generation, canvases: Sequence[Image.Image], plan: tiles.Tiles, strength: float, batch: int
+) -> Generation:
+    """The generation that draws every tile of ``canvases``; the tiles of a picture have the seeds from its
+    own on."""
+    (width, height), count = plan.tile, len(plan.places)
+    return replace(
         generation,
         mode=Mode.IMAGE,
         width=width,
@@ -50,15 +65,8 @@ def refine(
         reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
         seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
-        at_once=1 if model.family.whole_mask else BATCH,
+        at_once=batch,
     )
-    drawn = generate(model, tiled, reporter).images
-    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
-    middles = [
-        new.crop((margin, margin, margin + old.width, margin + old.height))
-        for new, old in zip(joined, images, strict=True)
-    ]
-    return [tiles.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
 
 
 def enlarged(

@@ -96,8 +96,8 @@ class StepCallback:
         step, steps = self.position.chunk * total + step, self.position.chunks * total
         if self.reporter.fiber is not None:
             begin, end = self.reporter.share
-            self.reporter.fiber.step = round(begin * steps / (end - begin)) + step
-            self.reporter.fiber.total = round(steps / (end - begin))
+            before = round(begin * steps / (end - begin))
+            self.reporter.fiber.set_progress(before + step, round(steps / (end - begin)))
         return step, steps
 
     def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:

@@ -94,16 +94,8 @@ def prepare(
     steps = parameters.steps(request, card)
     guidance, rescale, guidance_notes = parameters.guidance(request, card)
     sampler, sampler_notes = _sampler(request, model)
-    text = parameters.model_text(
-        request,
-        card,
-        model.name,
-        supports_weights=model.supports_weights,
-        guided=model.guided(guidance),
-    )
-    strength = given.pop("strength", None)
-    if strength is not None:
-        strength = min(1.0, max(strength, 1.0001 / steps))  # at least one step
+    weights, guided = model.supports_weights, model.guided(guidance)
+    text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
         mode,
         text.prompt,
@@ -112,7 +104,6 @@ def prepare(
         steps,
         guidance,
         text.negative_prompt,
-        strength=strength,
         sampler=sampler,
         text_spec=text.spec,
         guidance_rescale=rescale if model.family.rescales else 0.0,
@@ -120,10 +111,16 @@ def prepare(
         seamless=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
         loras=loras(request, card),
         draft=request.draft,
-        **given,
+        **_with_strength(given, steps),
     )
     notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
     return Task(generation, _reported(request, model, generation), notes)
+
+
+def _with_strength(given: dict[str, Any], steps: int) -> dict[str, Any]:
+    """``given`` with a strength that leaves at least one of ``steps``."""
+    strength = given.get("strength")
+    return given if strength is None else {**given, "strength": min(1.0, max(strength, 1.0001 / steps))}
 
 
 def _sampler(request: GenerateRequest, model: ImageModel) -> tuple[str | None, list[str]]:

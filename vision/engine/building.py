@@ -21,7 +21,7 @@ from vision.engine.priority_lock import PriorityLock
 
 
 class BuildGuard:
-    """One for each engine. lock: held by whoever makes modules, be it a model that is loaded or the layers
+    """One for each engine. lock: held while modules are made, of a model that is loaded or the layers
     of a LoRA."""
 
     def __init__(self) -> None:

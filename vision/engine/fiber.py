@@ -126,6 +126,10 @@ class Fiber:
 
     # Called by the job
 
+    def set_progress(self, step: int, total: int) -> None:
+        """Note that ``step`` of the job's ``total`` denoising steps are done, for planning."""
+        self.step, self.total = step, total
+
     def evaluate(self, call: Call) -> Any:
         """Return what the denoiser of ``call`` returns for it; other jobs go on meanwhile."""
         self.pass_kind = self.pass_kind or (call.kind, call.count)

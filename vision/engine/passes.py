@@ -148,7 +148,7 @@ class Passes:
             self._warm.add(size)
 
         device = rows.device(call.arguments)
-        free = devices.room(device)
+        free = devices.free_memory(device)
         if free is not None:
             torch.cuda.reset_peak_memory_stats(device)
             before = torch.cuda.memory_allocated(device)

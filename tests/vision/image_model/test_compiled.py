@@ -160,13 +160,13 @@ def test_where_compiling_fails_the_plain_denoiser_draws_and_one_line_says_so(
 
 def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents, caplog) -> None:
     model = load("stable-diffusion").get("image")
-    twin, calls = model.compiled, []
+    copied, calls = model.compiled, []
 
     def late(graph: torch.fx.GraphModule, inputs: list) -> None:
         calls.append(1)
         fails()
 
-    for block in twin.modules():
+    for block in copied.modules():
         if type(block).__name__ == "BasicTransformerBlock":
             block.compile(dynamic=True, backend=late)
     torch._dynamo.reset()

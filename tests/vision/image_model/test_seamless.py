@@ -31,16 +31,16 @@ def seam(picture: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def test_a_twin_has_the_same_tensors_and_turns_with_its_input(models_of: Callable[..., Models]) -> None:
+def test_a_copy_has_the_same_tensors_and_turns_with_its_input(models_of: Callable[..., Models]) -> None:
     unet = models_of(image="stable-diffusion").get("image").pipeline("text-to-image").unet
-    twin = seamless.circular_copy(unet)
-    assert [id(p) for p in twin.parameters()] == [id(p) for p in unet.parameters()]
+    copied = seamless.circular_copy(unet)
+    assert [id(p) for p in copied.parameters()] == [id(p) for p in unet.parameters()]
     x, words = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(1, 77, 32)
     errors = {}
-    for name, module in (("twin", twin), ("plain", unet)):
+    for name, module in (("copy", copied), ("plain", unet)):
         turned = module(torch.roll(x, (2, 4), (-2, -1)), 5, words)[0]
         errors[name] = float((turned - torch.roll(module(x, 5, words)[0], (2, 4), (-2, -1))).abs().max())
-    assert errors["twin"] < 1e-5 < 1e-3 < errors["plain"]
+    assert errors["copy"] < 1e-5 < 1e-3 < errors["plain"]
 
 
 @torch.no_grad()
