@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,9 +46,10 @@ from jobs.order import fairness
 from jobs.order.fairness import RANKS
 from jobs.order.placement import Placement
 from jobs.queue import Queue
-from storage import admission, database
+from storage import admission
 from storage import jobs as rows
 from storage.database import open_database
+from storage.engine import sqlite_driver
 from storage.files import Files
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
@@ -481,7 +481,7 @@ class QueueMachine(RuleBasedStateMachine):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.queue.database.engine.dispose()
+        await self.queue.database.engine.dispose()
 
     def close(self, work: Coroutine[Any, Any, Any]) -> None:
         async def all_of_it() -> None:
@@ -646,23 +646,10 @@ def seeded(bug: str | None) -> Iterator[None]:
         yield
 
 
-class _AtOnce:
-    """In the place of the database's threads: the work is done where it is handed in. A step takes a third of
-    the time; what threads do to the queue, the tests on real processes show."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        pass
-
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, wait: bool = True) -> None:
-        pass
+async def _at_once(connection: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """In the place of a trip to the connection's thread: the work is done where it is handed in. What threads
+    do to the queue, the tests on real processes show."""
+    return function(*arguments, **options)
 
 
 async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -672,7 +659,7 @@ async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -
 @contextmanager
 def without_threads() -> Iterator[None]:
     with (
-        mock.patch.object(database, "ThreadPoolExecutor", _AtOnce),
+        mock.patch.object(sqlite_driver.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):
         yield
