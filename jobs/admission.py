@@ -14,11 +14,11 @@ from core.job import Job
 from core.requests import Request
 from jobs.limits import Limits, allowance, check_limits
 from jobs.order.cost import cost_key
-from storage import admission
+from storage import admission, lookup
 from storage import jobs as rows
 from storage.database import Database
 from storage.files import Files
-from storage.jobs import WaitingRow
+from storage.lookup import WaitingRow
 
 DISK_KNOWN = 1.0  # s for which a look at the disk holds
 
@@ -74,7 +74,7 @@ class Admission:
 
     def _admit(self, job: Job, problem: UserError | None, connection: sa.Connection) -> Admitted:
         known = admission.facts(connection, job)
-        if known.same_id is not None and (same := rows.get(connection, known.same_id)) is not None:
+        if known.same_id is not None and (same := lookup.get(connection, known.same_id)) is not None:
             return Admitted(same)
         if self.draining:
             raise LimitError(

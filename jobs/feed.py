@@ -32,6 +32,7 @@ class Feed:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def publish(self, event: Event) -> None:
+        """Make ``event`` the latest, and wake those who wait for a change."""
         if isinstance(event, Started):
             self.starts += 1
         if isinstance(event, Progress) and event.preview is None and isinstance(self.latest, Progress):

@@ -6,12 +6,13 @@ import time
 from functools import partial
 
 from core.job import Job
+from jobs.active import ActiveJob
 from jobs.admission import Admission
-from jobs.dispatcher import Dispatcher, Live
+from jobs.dispatcher import Dispatcher
 from jobs.executor import Executor
 from jobs.order.fairness import Waiting
 from jobs.views import Health, JobView, Snapshot
-from storage import jobs as rows
+from storage import lookup
 from storage.database import Database
 
 HUNG_AFTER = 900.0  # s without a finished step, while there is work and a device for it
@@ -36,7 +37,7 @@ class Overview:
     async def mine(self, user_id: int) -> Snapshot:
         """Return the same of one member's jobs."""
         own = self._dispatcher.waitlist.of_user(user_id)
-        found = {w.job_id: self._dispatcher.position(w.job_id) for w in own[:MINE]}
+        found = {w.job_id: self._dispatcher.positions.position(w.job_id) for w in own[:MINE]}
         places = {job_id: queued.position for job_id, queued in found.items() if queued is not None}
         ids = sorted(places, key=places.__getitem__)
         running = [
@@ -46,10 +47,10 @@ class Overview:
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self._dispatcher
-        jobs = await self._database.read(partial(rows.get_many, ids=[*waiting, *running]), once=True)
+        jobs = await self._database.read(partial(lookup.get_many, ids=[*waiting, *running]), once=True)
         views = []
         for job_id in waiting:
-            queued = dispatcher.position(job_id)
+            queued = dispatcher.positions.position(job_id)
             if queued is not None and job_id in jobs:
                 views.append(JobView(jobs[job_id], jobs[job_id].created_at, queued.position, queued.eta))
         return Snapshot(
@@ -65,10 +66,10 @@ class Overview:
             devices=tuple(self._executor.devices),
         )
 
-    def _running_view(self, live: Live, job: Job | None) -> JobView:
+    def _running_view(self, live: ActiveJob, job: Job | None) -> JobView:
         job = job or live.job
         began = job.started_at or job.created_at
-        return JobView(job, began, 0, self._dispatcher.remaining(live), live.progress, live.device)
+        return JobView(job, began, 0, self._dispatcher.positions.remaining(live), live.progress, live.device)
 
     def health(self, *, started: bool) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
@@ -79,7 +80,7 @@ class Overview:
         problem = None
         if dispatcher.running and idle > HUNG_AFTER:
             problem = f"no step was finished for {idle:.0f} s"
-        elif dispatcher.disk_full:
+        elif dispatcher.saving.disk_full:
             problem = "the disk is nearly full"
         elif started and not any(device.state != "down" for device in self._executor.devices):
             problem = "no worker can be started"

@@ -17,9 +17,10 @@ from core.errors import LimitError
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
+from jobs.active import Gate, open_gate
 from jobs.admin import Admin
 from jobs.admission import Admission
-from jobs.dispatcher import Dispatcher, Gate, open_gate
+from jobs.dispatcher import Dispatcher
 from jobs.executor import Executor
 from jobs.feed import Feed, News, Wait, Watch
 from jobs.limits import Limits
@@ -27,7 +28,7 @@ from jobs.overview import Overview
 from jobs.people import People
 from jobs.views import Health, Result, Snapshot, Submitted
 from storage import jobs as rows
-from storage import records
+from storage import lookup, records
 from storage.database import Database
 from storage.files import Files
 from storage.records import AuditRow, audited
@@ -117,12 +118,12 @@ class Queue:
         if admitted.row is None:
             return self._duplicate(admitted.job)
         self._dispatcher.enqueue(admitted.row, served=admitted.served)
-        queued = self._dispatcher.announce(job.id) or Queued(0)
+        queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
         return Submitted(job, queued.position, queued.eta)
 
     def _duplicate(self, job: Job) -> Submitted:
-        queued = self._dispatcher.position(job.id)
+        queued = self._dispatcher.positions.position(job.id)
         return Submitted(
             job, queued.position if queued else 0, queued.eta if queued else None, duplicate=True
         )
@@ -166,11 +167,11 @@ class Queue:
 
     async def job(self, job_id: str) -> Job | None:
         """Return the job as its row has it now, None when there is none."""
-        return await self.database.read(partial(rows.get, job_id=job_id), once=True)
+        return await self.database.read(partial(lookup.get, job_id=job_id), once=True)
 
     async def result(self, job_id: str) -> Result | None:
         """What a finished job made; None while, or if, it made nothing."""
-        found = await self.database.read(partial(rows.output, job_id=job_id))
+        found = await self.database.read(partial(lookup.output, job_id=job_id))
         if found is None:
             return None
         job, output = found
@@ -181,7 +182,7 @@ class Queue:
     async def undelivered(self) -> list[Job]:
         """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the
         bot goes on watching these."""
-        return await self.database.read(rows.undelivered)
+        return await self.database.read(lookup.undelivered)
 
     async def delivered(
         self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
@@ -234,31 +235,31 @@ class Queue:
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
-        return await self.database.read(partial(rows.children, job_id=job_id, index=index), once=True)
+        return await self.database.read(partial(lookup.children, job_id=job_id, index=index), once=True)
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         """Return the job that an interaction has made, None when it made none."""
         return await self.database.read(
-            partial(rows.of_interaction, interaction_id=interaction_id), once=True
+            partial(lookup.of_interaction, interaction_id=interaction_id), once=True
         )
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
-        return await self.database.read(partial(rows.of_message, message_id=message_id), once=True)
+        return await self.database.read(partial(lookup.of_message, message_id=message_id), once=True)
 
     async def places(self, job_id: str) -> set[tuple[int | None, int]]:
         """(guild or None, channel) of every message that shows the job."""
-        return await self.database.read(partial(rows.places, job_id=job_id), once=True)
+        return await self.database.read(partial(lookup.places, job_id=job_id), once=True)
 
     async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
         """The member's newest finished job that made pictures, and the index of its first."""
-        job = await self.database.read(partial(rows.last_picture, user_id=user_id), once=True)
+        job = await self.database.read(partial(lookup.last_picture, user_id=user_id), once=True)
         return None if job is None else (job, 0)
 
     async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
         """The member's own prompts that start with ``prefix``, newest first."""
         return await self.database.read(
-            partial(rows.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
+            partial(lookup.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
         )
 
     # Looking

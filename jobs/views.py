@@ -10,7 +10,7 @@ from typing import Any
 from core.events import Progress
 from core.job import Job
 from jobs.executor import Device
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 
 
 @dataclass(frozen=True)

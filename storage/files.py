@@ -33,6 +33,7 @@ class Files:
         return await asyncio.to_thread(self._put, data, media_type)
 
     async def get(self, sha256: str) -> bytes:
+        """Return a file's bytes. Raises StorageError when it is gone."""
         return await asyncio.to_thread(self._get, sha256)
 
     def path(self, sha256: str) -> Path:
@@ -43,6 +44,7 @@ class Files:
         return found
 
     def exists(self, sha256: str) -> bool:
+        """Return whether the file is there."""
         return self._find(sha256) is not None
 
     async def remove(self, sha256: str) -> bool:
@@ -65,6 +67,7 @@ class Files:
 
     @property
     def ballast(self) -> Path:
+        """The file that is given up when the disk is full."""
         return self.root / ".ballast"
 
     def create_ballast(self) -> bool:

@@ -16,7 +16,7 @@ from core.job import Job, Status, new_job_id
 from core.preferences import Preferences
 from core.requests import PICTURE_KINDS
 from storage.database import Database
-from storage.jobs import readable
+from storage.lookup import readable
 from storage.people import upsert
 from storage.schema import drafts, favourites, jobs, options, pictures, preferences
 
@@ -69,6 +69,7 @@ class Members:
         return await self._database.write(work)
 
     async def reset(self, user_id: int) -> None:
+        """Forget what the member has chosen."""
         await self._execute(sa.delete(preferences).where(preferences.c.user_id == user_id))
 
     async def options(self, user_id: int) -> dict[str, str]:
@@ -101,6 +102,7 @@ class Members:
         return await self._database.write(work)
 
     async def remove_option(self, user_id: int, name: str) -> bool:
+        """Remove an option of the member's own. Return False when there was none."""
         return (
             await self._execute(
                 sa.delete(options).where(options.c.user_id == user_id, options.c.name == name)
@@ -133,6 +135,7 @@ class Members:
         return await self._database.write(work)
 
     async def remove_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
+        """Keep these pictures of a job no more."""
         mine = (
             favourites.c.user_id == user_id,
             favourites.c.job_id == job_id,
@@ -160,6 +163,7 @@ class Members:
         ]
 
     async def count_favourites(self, user_id: int) -> int:
+        """Return how many pictures the member keeps."""
         statement = sa.select(sa.func.count()).select_from(favourites).where(favourites.c.user_id == user_id)
         return await self._scalar(statement)
 

@@ -28,6 +28,8 @@ class ModerationRow:
 
 @dataclass(frozen=True)
 class Strike:
+    """A rule that stopped somebody's words, and where. guild_id: None in direct messages."""
+
     at: datetime
     guild_id: int | None
     rule: str
@@ -76,6 +78,7 @@ def set_policy(connection: sa.Connection, guild_id: int | None, **values: str | 
 
 
 def words(connection: sa.Connection, guild_id: int | None) -> list[str]:
+    """Return a guild's own words and patterns (None: of direct messages), sorted."""
     statement = (
         sa.select(filter_words.c.pattern)
         .where(filter_words.c.guild_id == (guild_id or EVERYWHERE))
@@ -87,11 +90,13 @@ def words(connection: sa.Connection, guild_id: int | None) -> list[str]:
 def add_word(
     connection: sa.Connection, guild_id: int | None, pattern: str, *, actor_id: int, now: datetime
 ) -> None:
+    """Add a word or pattern to a guild's own."""
     values = {"guild_id": guild_id or EVERYWHERE, "pattern": pattern, "actor_id": actor_id, "created_at": now}
     connection.execute(upsert(connection, filter_words, values, {}))
 
 
 def remove_word(connection: sa.Connection, guild_id: int | None, pattern: str) -> bool:
+    """Remove a word. Return False when there was none."""
     place = filter_words.c.guild_id == (guild_id or EVERYWHERE)
     return bool(
         connection.execute(sa.delete(filter_words).where(place, filter_words.c.pattern == pattern)).rowcount
@@ -143,6 +148,7 @@ def pardon(connection: sa.Connection, user_id: int, guild_id: int | None) -> int
 
 
 def set_timeout(connection: sa.Connection, user_id: int, guild_id: int | None, until: datetime) -> None:
+    """Let the user ask for nothing there until then."""
     values = {"guild_id": guild_id or EVERYWHERE, "user_id": user_id, "until": until}
     connection.execute(upsert(connection, timeouts, values, {"until": until}))
 
@@ -166,9 +172,11 @@ def score(connection: sa.Connection, sha256: str, classifier: str) -> float | No
 
 
 def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: float) -> None:
+    """Keep how a picture was judged, 0..1."""
     values = {"classifier": classifier, "nsfw": nsfw}
     connection.execute(upsert(connection, picture_scores, {"sha256": sha256, **values}, values))
 
 
 def forget_scores(connection: sa.Connection, sha256s: Iterable[str]) -> None:
+    """Forget how these pictures were judged."""
     connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(list(sha256s))))

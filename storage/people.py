@@ -36,6 +36,8 @@ class Rules:
 
 
 def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
+    """Return the statement that inserts ``values``, or makes ``update`` of the row that has their key; no
+    ``update`` leaves it."""
     insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name]
     keys = [column.name for column in table.primary_key]
     statement = insert(table).values(**values)
@@ -47,6 +49,7 @@ def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], u
 
 
 def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: datetime) -> None:
+    """Note a person's name, and that they were here."""
     connection.execute(
         upsert(
             connection, users, {"id": user_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
@@ -55,6 +58,7 @@ def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: dateti
 
 
 def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> None:
+    """Note a guild's name, and that it is there."""
     connection.execute(
         upsert(
             connection, guilds, {"id": guild_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
@@ -75,6 +79,7 @@ def turns(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, int]:
 
 
 def last_turn(connection: sa.Connection) -> int:
+    """Return the number of the latest turn that anybody had, 0 before the first."""
     return connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0))).scalar_one()
 
 
@@ -147,6 +152,7 @@ def ban(
 
 
 def unban(connection: sa.Connection, user_id: int, guild_id: int | None) -> bool:
+    """End a ban in a guild (None: everywhere). Return False when there was none."""
     place = guild_id or EVERYWHERE
     return bool(
         connection.execute(
@@ -181,6 +187,7 @@ def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int
 
 
 def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -> None:
+    """Set what members with a role may have at once."""
     values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}
     connection.execute(
         upsert(connection, role_limits, {"guild_id": guild_id, "role_id": limit.role_id, **values}, values)
@@ -188,6 +195,7 @@ def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -
 
 
 def remove_role_limit(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
+    """Take a role's limits away. Return False when it had none."""
     statement = sa.delete(role_limits).where(
         role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id
     )

@@ -80,6 +80,7 @@ class Removed:
 
 
 def holdings(connection: sa.Connection, user_id: int) -> Holdings:
+    """Return how much there is of a person."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
 
     def count(column: sa.Column[Any], *conditions: Any) -> int:
@@ -255,6 +256,7 @@ def still_posted(connection: sa.Connection, limit: int = 100) -> list[tuple[int,
 
 
 def forget_posted(connection: sa.Connection, message_ids: Iterable[int]) -> None:
+    """Forget messages that are deleted on Discord."""
     connection.execute(sa.delete(unposted).where(unposted.c.message_id.in_(list(message_ids))))
 
 

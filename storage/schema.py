@@ -31,9 +31,11 @@ class UtcTimestamp(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> int | None:
+        """Return microseconds since 1970."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: int | None, dialect: Any) -> datetime | None:
+        """Return an aware time in UTC."""
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
@@ -124,6 +126,7 @@ jobs = sa.Table(
     sqlite_strict=True,
     sqlite_autoincrement=True,
 )
+IS_DISCORDS = jobs.c.surface == sa.literal_column(f"'{Surface.DISCORD}'")
 
 
 def _partial(name: str, condition: str, *columns: sa.Column[Any], unique: bool = False) -> sa.Index:

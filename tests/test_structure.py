@@ -41,27 +41,9 @@ NOT_YET: dict[str, set[str]] = {
     "long modules": {
         "demo.captions",
         "demo.drawing",
-        "jobs.dispatcher",
-        "storage.jobs",
     },
     "wide folders": {
         "demo",
-    },
-    "docstrings": {
-        "jobs.dispatcher",
-        "jobs.feed",
-        "jobs.order.estimate",
-        "jobs.order.waitlist",
-        "jobs.workers.local",
-        "jobs.workers.worker",
-        "storage.engine.sqlite_file",
-        "storage.files",
-        "storage.jobs",
-        "storage.members",
-        "storage.moderation",
-        "storage.people",
-        "storage.privacy",
-        "storage.schema",
     },
 }
 

@@ -16,7 +16,7 @@ from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest, ShortenRequest
 from jobs.views import Result
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.moderation.moderator import Moderator

@@ -18,7 +18,7 @@ import discord
 from core.job import Job
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.requests import ImagineRequest
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import GRID, PAN_SHARE, PANS
 

@@ -22,7 +22,7 @@ from core.requests import (
     VariationRequest,
 )
 from core.wording import prompt_of, references
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 from studio.asking.words import (
     code,
     duration,

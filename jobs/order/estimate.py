@@ -23,6 +23,7 @@ class Estimate:
         self._medians: dict[str, float] = {}
 
     def add(self, cost_key: str, seconds: float) -> None:
+        """Note that a job with ``cost_key`` took so many seconds of its device."""
         for key in _keys(cost_key):
             runs = self._runs.pop(key, None) or deque(maxlen=SAMPLES)
             runs.append(seconds)
@@ -48,6 +49,7 @@ class Shares:
         self._since: dict[str, float] = {}
 
     def begin(self, device: str, job_id: str, now: float) -> None:
+        """Note that a job shares ``device`` from now on."""
         self._spend(device, now)
         self._begun[device][job_id] = self._spent[device]
 

@@ -29,6 +29,7 @@ class _Tally:
         bisect.insort(self._turns[group.rank, len(group.jobs)], group.turn)
 
     def remove(self, group: Group) -> None:
+        """Take a job out and return it, None when it wasn't there."""
         key = group.rank, len(group.jobs)
         turns = self._turns[key]
         del turns[bisect.bisect_left(turns, group.turn)]
@@ -73,9 +74,11 @@ class Waitlist:
         return iter(self._jobs.values())
 
     def get(self, job_id: str) -> Waiting | None:
+        """Return a waiting job, None when it isn't waiting."""
         return self._jobs.get(job_id)
 
     def of_user(self, user_id: int) -> list[Waiting]:
+        """Return the waiting jobs of one member, by lane."""
         own = [
             job
             for lane in Lane
@@ -106,6 +109,7 @@ class Waitlist:
         self._put_in(group, now)
 
     def remove(self, job_id: str, now: float) -> Waiting | None:
+        """Take a job out and return it, None when it wasn't there."""
         job = self._jobs.pop(job_id, None)
         if job is None:
             return None
@@ -123,12 +127,14 @@ class Waitlist:
         return job
 
     def move_to_front(self, job_id: str, place: int, now: float) -> None:
+        """Put a waiting job before all others. ``place``: higher goes first."""
         job = self.remove(job_id, now)
         if job is not None:
             job.front = place
             self.add(job, now)
 
     def served(self, user_id: int) -> int:
+        """Return the number of the user's latest turn, 0 when they had none."""
         return self._served.get(user_id, 0)
 
     def set_served(self, user_id: int, turn: int, now: float) -> None:
@@ -158,6 +164,7 @@ class Waitlist:
         return fairness.next_job(self._front, self._turns, running, loaded, alone=alone)
 
     def order(self, now: float) -> Iterator[Waiting]:
+        """Yield all waiting jobs as they would start if nothing changed."""
         self._refresh(now)
         return fairness.order(self._front, self._turns)
 

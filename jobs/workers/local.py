@@ -31,25 +31,32 @@ class LocalExecutor:
 
     @property
     def devices(self) -> Sequence[Device]:
+        """What is known of each device, in order."""
         return tuple(worker.view for worker in self._workers.values())
 
     async def start(self, changed: Callable[[], None]) -> None:
+        """Start all workers. ``changed`` is called when slots or states change."""
         for worker in self._workers.values():
             worker.start(changed)
 
     async def stop(self) -> None:
+        """End all workers."""
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
 
     def free(self) -> Sequence[str]:
+        """Return the devices with free slots, once for each slot."""
         return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
 
     def has(self, job_id: str) -> bool:
+        """Return whether a worker has the job in hand."""
         return any(job_id in worker.runs for worker in self._workers.values())
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Run a job on a device and return how it ended; ``report`` hears of its progress."""
         return await self._workers[device].run(run, report)
 
     def cancel(self, job_id: str) -> None:
+        """Ask whichever worker has the job to stop it."""
         for worker in self._workers.values():
             worker.cancel(job_id)
 

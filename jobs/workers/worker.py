@@ -119,6 +119,7 @@ class Worker:
 
     @property
     def view(self) -> Device:
+        """What others see of this device and its worker."""
         state = "ready" if self._ready else "down" if self._stillborn >= DOWN_AFTER else "starting"
         ready = self._ready or Ready(self.config.device, 0, "", 0)
         return Device(
@@ -134,13 +135,16 @@ class Worker:
 
     @property
     def free_slots(self) -> int:
+        """How many more jobs it takes now."""
         return max(0, self._ready.slots - len(self.runs)) if self._ready and not self._stopping else 0
 
     def start(self, changed: Callable[[], None]) -> None:
+        """Begin to keep a process alive. ``changed`` is called when slots or state change."""
         self._changed = changed
         self._task = asyncio.create_task(self._supervise(), name=f"worker {self.name}")
 
     async def stop(self) -> None:
+        """Ask the process to end, and kill it when it takes too long."""
         self._stopping = True
         self._send(Quit())
         if self._task is not None:
@@ -152,6 +156,7 @@ class Worker:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def run(self, run: Run, report: Report) -> Outcome:
+        """Hand a run over and return how it ended; ``report`` hears of its progress."""
         if not self.free_slots:
             return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
         now = time.monotonic()
@@ -165,10 +170,12 @@ class Worker:
         )  # whoever stops waiting: the slot is taken until the worker answers
 
     def cancel(self, job_id: str) -> None:
+        """Ask the process to stop a job, if it has it."""
         if job_id in self.runs:
             self._send(Stop(job_id))
 
     def kill(self, why: str) -> None:
+        """End the process at once; ``why`` stands in the log."""
         if self.pid is not None and self._ended is not None and not self._ended.done():
             self._why = self._why or why
             self._process.kill()

@@ -101,6 +101,7 @@ def backups(database: Path, backup_dir: Path) -> list[Path]:
 
 
 def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
+    """Return the newest backup, None when there is none."""
     found = backups(database, backup_dir) if backup_dir else []
     return found[-1] if found else None
 

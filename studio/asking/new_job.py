@@ -12,7 +12,7 @@ from core.job import Job, Lane
 from core.limits import MAX_SEED
 from core.requests import GenerateRequest, Request
 from jobs.views import Result
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 
 
 def new_seed() -> int:

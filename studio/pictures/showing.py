@@ -10,7 +10,7 @@ from core.errors import ImageError
 from core.job import Job
 from core.requests import DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest
 from storage.files import Files
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility

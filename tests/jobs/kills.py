@@ -43,6 +43,7 @@ from jobs.queue import Queue
 from jobs.workers.local import LocalExecutor
 from storage import files as files_module
 from storage import jobs as rows
+from storage import lookup
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
@@ -246,7 +247,7 @@ def _bug(name: str | None) -> Iterator[None]:
     patches = {
         None: lambda: mock.patch.dict(_armed),
         "forgets what ran": lambda: mock.patch.object(rows, "recover", nothing),
-        "never says it twice": lambda: mock.patch.object(rows, "undelivered", nothing),
+        "never says it twice": lambda: mock.patch.object(lookup, "undelivered", nothing),
     }
     with patches[name]():
         yield

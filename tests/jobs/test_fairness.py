@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from core.job import Origin, Reply
-from storage import admission, people
+from storage import admission, lookup, people, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
 from tests.jobs.fairness import check, fill, measure, seeded
@@ -37,13 +37,13 @@ ASKED = replace(
 )
 Work = Callable[[sa.Connection], Any]
 STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that sends it
-    "the waiting jobs": rows.waiting,
-    "what is left to tell": rows.undelivered,
+    "the waiting jobs": lookup.waiting,
+    "what is left to tell": lookup.undelivered,
     "claim": lambda c: rows.claim(c, "j", token="t", device="cpu", now=NOW),
     "turn": lambda c: people.set_served(c, 1, 2),
     "turns": lambda c: people.turns(c, [1, 2]),
     "last turn": people.last_turn,
-    "finish": lambda c: rows.finish(c, "j", rows.StoredOutput(), token="t", now=NOW, run_seconds=1.0),
+    "finish": lambda c: rows.finish(c, "j", lookup.StoredOutput(), token="t", now=NOW, run_seconds=1.0),
     "fail": lambda c: rows.fail(c, "j", "No.", token="t", now=NOW),
     "retry": lambda c: rows.retry(c, "j", "No.", token="t", now=NOW),
     "give back": lambda c: rows.give_back(c, "j", token="t"),
@@ -55,15 +55,15 @@ STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that
     "to the front": lambda c: rows.set_front(c, "j"),
     "deliver": lambda c: rows.deliver(c, "j", message_id=1, channel_id=1, rung="edit", now=NOW),
     "what decides about a job": lambda c: admission.facts(c, ASKED),
-    "an interaction's job": lambda c: rows.of_interaction(c, 5),
-    "one job": lambda c: rows.get(c, "j"),
-    "a result": lambda c: rows.output(c, "j"),
-    "a message's job": lambda c: rows.of_message(c, 1),
-    "children": lambda c: rows.children(c, "j", 0),
-    "last picture": lambda c: rows.last_picture(c, 1),
-    "recent prompts": lambda c: rows.recent_prompts(c, 1, "a", limit=5),
-    "durations": rows.durations,
-    "files in use": lambda c: rows.files_of(c, ["a", "b"]),
+    "an interaction's job": lambda c: lookup.of_interaction(c, 5),
+    "one job": lambda c: lookup.get(c, "j"),
+    "a result": lambda c: lookup.output(c, "j"),
+    "a message's job": lambda c: lookup.of_message(c, 1),
+    "children": lambda c: lookup.children(c, "j", 0),
+    "last picture": lambda c: lookup.last_picture(c, 1),
+    "recent prompts": lambda c: lookup.recent_prompts(c, 1, "a", limit=5),
+    "durations": lookup.durations,
+    "files in use": lambda c: privacy.known_files(c, ["a", "b"]),
     "rules": lambda c: people.rules(c, 1, 3, [5]),
 }
 
@@ -134,5 +134,5 @@ async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
 
 
 def test_the_conditions_of_partial_indexes_are_written_into_the_statements() -> None:
-    text = str(rows.waiting_statement().compile(dialect=sqlite.dialect()))
+    text = str(lookup.waiting_statement().compile(dialect=sqlite.dialect()))
     assert "status = 'queued'" in text

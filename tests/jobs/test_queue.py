@@ -430,7 +430,9 @@ async def test_a_newcomer_gets_a_free_slot_at_once(tmp_path: Path) -> None:
 async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None:
     executor = HandExecutor({"cuda:0": 2})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)  # of the device, not of the clock
+        queue._dispatcher.positions.estimate.add(
+            "imagine|0x0x4s0|image", 10.0
+        )  # of the device, not of the clock
         running = await _together(queue, executor, 2)
         waiting = [(await ask(queue, user=user)).job.id for user in (3, 4, 5)]
         times = [view.eta for view in (await queue.snapshot()).waiting]
@@ -442,7 +444,7 @@ async def test_the_time_told_counts_a_shared_device_once(tmp_path: Path) -> None
 async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> None:
     executor = HandExecutor({"cuda:0": 8})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
         for _ in range(3):
             await ask(queue)
         await until(lambda: len(executor.held) == 3)
@@ -455,9 +457,9 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         ]  # three beside each other take 10 s each of the one device; then the first of those that waited
         assert [round(submitted.eta) for submitted in mine] == expected
         assert [round(view.eta) for view in (await queue.snapshot()).waiting] == expected
-        queue._dispatcher._told = {}
-        await queue._dispatcher._announce()
-        told = queue._dispatcher._told
+        queue._dispatcher.positions.told = {}
+        await queue._dispatcher.positions.announce_all()
+        told = queue._dispatcher.positions.told
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
 
 
@@ -465,17 +467,17 @@ async def test_a_waiting_job_of_a_member_who_may_run_none_holds_nobody_up(tmp_pa
     """Earlier versions took such jobs in."""
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
-        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
         await queue.pause(9)
         stuck = (await ask(queue, user=2)).job.id
         queue._dispatcher.waitlist.get(stuck).max_running = 0
         await queue.resume(9)
         submitted = await ask(queue)
         await until(lambda: submitted.job.id in executor.held)
-        assert queue._dispatcher.position(stuck).eta is not None
-        queue._dispatcher._told = {}
-        await queue._dispatcher._announce()
-        assert stuck in queue._dispatcher._told
+        assert queue._dispatcher.positions.position(stuck).eta is not None
+        queue._dispatcher.positions.told = {}
+        await queue._dispatcher.positions.announce_all()
+        assert stuck in queue._dispatcher.positions.told
 
 
 # Cancelling
@@ -646,7 +648,7 @@ async def test_everything_an_admin_does_leaves_an_audit_row(queue: Queue) -> Non
 
 async def test_the_snapshot_shows_who_waits_and_for_how_long(queue: Queue, executor: HandExecutor) -> None:
     for _ in range(3):
-        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 10.0)
     ran = (await ask(queue)).job.id
     await held(executor, ran)
     waiting = [(await ask(queue, user=user)).job.id for user in (2, 3)]

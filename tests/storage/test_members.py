@@ -10,7 +10,7 @@ from core.preferences import Preferences
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database
-from storage.jobs import StoredOutput, StoredPicture
+from storage.lookup import StoredOutput, StoredPicture
 from storage.members import Members
 from tests.storage.conftest import NOW, a_job, added
 

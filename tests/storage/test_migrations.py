@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 
 from core.job import Status, Surface
-from storage import jobs
+from storage import lookup
 from storage.database import open_database
 from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
@@ -77,8 +77,8 @@ async def test_a_migration_loses_no_row_of_any_table(tmp_path: Path, version: st
     _migrated(path, version)
     before = _fill(path)
     async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
-        job = await database.read(lambda c: jobs.get(c, "job"))
-        left = await database.read(lambda c: jobs.undelivered(c))
+        job = await database.read(lambda c: lookup.get(c, "job"))
+        left = await database.read(lambda c: lookup.undelivered(c))
     with closing(sqlite3.connect(path)) as connection:
         count = "SELECT count(*) FROM {}"
         after = {name: connection.execute(count.format(name)).fetchone()[0] for name in before}

@@ -35,7 +35,7 @@ from core.requests import ImagineRequest
 from jobs.feed import Wait
 from jobs.views import Result
 from storage.files import Files
-from storage.jobs import StoredPicture
+from storage.lookup import StoredPicture
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing

@@ -1,0 +1,141 @@
+"""Where waiting jobs stand and when they will start, told to those who watch them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+
+from core.events import Queued
+from jobs.active import ActiveJob
+from jobs.executor import Executor
+from jobs.feed import Feeds
+from jobs.order.estimate import Estimate, Line, Shares, until_start
+from jobs.order.fairness import Waiting
+from jobs.order.waitlist import Waitlist
+
+ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
+EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
+CHUNK = 50  # events between two breaths of the event loop
+
+
+class Positions:
+    """Reckons from the waiting list and what runs; changes neither."""
+
+    def __init__(
+        self,
+        waitlist: Waitlist,
+        running: Mapping[str, ActiveJob],
+        feeds: Feeds,
+        executor: Executor,
+        paused: Callable[[], bool],
+    ) -> None:
+        self.waitlist, self.running, self.feeds, self.executor = waitlist, running, feeds, executor
+        self.estimate, self.shares = Estimate(), Shares()
+        self._paused = paused
+        self._moved = asyncio.Event()
+        self.told: dict[str, Queued] = {}  # job → what was told last
+
+    def note_moved(self) -> None:
+        """Positions may have changed: tell them in the next round."""
+        self._moved.set()
+
+    def forget(self, job_id: str) -> None:
+        """The job doesn't wait any more."""
+        self.told.pop(job_id, None)
+
+    def announce(self, job_id: str) -> Queued | None:
+        """Tell one job where it stands, now."""
+        event = self.position(job_id)
+        if event is not None:
+            self.told[job_id] = event
+            self.feeds[job_id].publish(event)
+        return event
+
+    def position(self, job_id: str) -> Queued | None:
+        """Where a waiting job stands, None when it isn't waiting."""
+        waiting = self.waitlist.get(job_id)
+        if waiting is None:
+            return None
+        place = self.waitlist.position(waiting, monotonic())
+        return Queued(place, self._eta_of(waiting, place))
+
+    def _eta_of(self, waiting: Waiting, place: int) -> float | None:
+        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue.
+        Its member's limit counts, too."""
+        total = known = 0.0
+        for key, count in self.waitlist.by_cost.items():
+            seconds = self.estimate.seconds(key)
+            if seconds is not None:
+                total, known = total + count * seconds, known + count
+        if not known or self._paused():
+            return None
+        average, devices = total / known, len(self.executor.devices) or 1
+        lines = ((place, self._left()), (self.waitlist.own_place(waiting), self._left_of(waiting)))
+        return max(
+            until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines
+        )
+
+    def _left(self) -> list[float]:
+        """For each slot the seconds until it is free, shortest first."""
+        slots = sum(device.slots for device in self.executor.devices) or 1
+        left = sorted(self.remaining(live) or 0.0 for live in self.running.values())
+        return [0.0] * (slots - len(left)) + left[:slots]
+
+    def _left_of(self, waiting: Waiting) -> list[float]:
+        """The same for the slots that the job's member may have at once."""
+        left = sorted(
+            self.remaining(live) or 0.0
+            for live in self.running.values()
+            if live.waiting.user_id == waiting.user_id
+        )
+        slots = max(1, waiting.max_running)  # 0: rows from before such members were refused
+        return ([0.0] * (slots - len(left)) + left)[:slots]
+
+    def remaining(self, live: ActiveJob) -> float | None:
+        """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
+        elapsed, progress = monotonic() - live.began, live.progress
+        if progress is not None and progress.step >= 2:
+            return elapsed / progress.step * max(0, progress.total - progress.step)
+        expected = self.estimate.seconds(live.waiting.cost_key)
+        return None if expected is None else max(0.0, expected * self.shares.beside(live.device) - elapsed)
+
+    async def announce_for_ever(self) -> None:
+        """Tell positions whenever they have moved, in rounds with a pause between them."""
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            began = monotonic()
+            await self.announce_all()
+            await asyncio.sleep(max(ANNOUNCE_GAP, 10 * (monotonic() - began)))
+
+    async def announce_all(self) -> None:
+        """Tell each waiting job where it stands, if that has changed."""
+        told = self.told
+        self.told = now_told = {}
+        devices = len(self.executor.devices) or 1
+        everybody, members = Line(self._left(), devices), dict[int, Line]()
+        for place, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
+            seconds = self.estimate.seconds(waiting.cost_key)
+            if waiting.user_id not in members:
+                members[waiting.user_id] = Line(self._left_of(waiting), devices)
+            eta = max(everybody.next(seconds or 0.0), members[waiting.user_id].next(seconds or 0.0))
+            event = Queued(place, None if seconds is None or self._paused() else eta)
+            if place % CHUNK == 0:
+                await asyncio.sleep(0)
+            before = told.get(waiting.job_id)
+            if before is not None and not _worth_telling(before, event):
+                now_told[waiting.job_id] = before
+                continue
+            now_told[waiting.job_id] = event
+            feed = self.feeds.get(waiting.job_id)
+            if feed is not None and waiting.job_id in self.waitlist:
+                feed.publish(event)
+
+
+def _worth_telling(before: Queued, now: Queued) -> bool:
+    if before.position <= EXACT_POSITIONS or now.position <= EXACT_POSITIONS:
+        moved = before.position != now.position
+    else:
+        moved = abs(before.position - now.position) * 10 >= before.position
+    return moved or (before.eta is None) != (now.eta is None)
