@@ -38,9 +38,10 @@ def main(argv: list[str] | None = None) -> int:
         _spin()
     point_at(arguments.url)
     import host.app
+    import host.opening
 
     host.app.services = partial(host.app.services, target=WORKER)
-    host.app.Files = partial(host.app.Files, ballast_bytes=2**16)
+    host.opening.Files = partial(host.opening.Files, ballast_bytes=2**16)
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
