@@ -103,10 +103,45 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
 
     for family in FAMILIES:
         card = cards.make(family, {}, {})
-        (width, height), notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
+        (width, height), shape, notes = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
+        assert shape == aspect
         assert width % card.multiple == height % card.multiple == 0 and not notes
         assert 0.8 < width * height / card.native_size**2 < 1.25
         assert 0.8 < width / height / (aspect[0] / aspect[1]) < 1.25
+
+
+@pytest.mark.parametrize("aspect", [(3, 2), (2, 3), (21, 9), (9, 16), (4, 5), (14, 1), (97, 61)])
+def test_a_picture_has_exactly_the_shape_that_was_asked_for(aspect: tuple[int, int]) -> None:
+    from vision.drawing import task
+    from vision.families import FAMILIES
+    from vision.pictures import encode
+    from vision.weights import card as cards
+
+    for family in FAMILIES:
+        card = cards.make(family, {}, {})
+        size, shape, _ = task.choose_size(replace(REQUEST, aspect_ratio=aspect), card)
+        width, height = encode.largest(size, shape)
+        assert (
+            abs(width - height * aspect[0] / aspect[1]) <= 1
+            or abs(height - width * aspect[1] / aspect[0]) <= 1
+        )
+        if aspect in ((3, 2), (2, 3)):
+            assert width * aspect[1] == height * aspect[0], family.name
+        assert width <= size[0] and height <= size[1] and width * height > 0.8 * size[0] * size[1]
+
+
+@pytest.mark.parametrize("flags", [{}, {"tile": True}, {"hd": True}, {"draft": True}])
+def test_the_file_its_report_and_its_preview_have_the_shape(
+    flags: dict[str, bool], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
+    recorder = Recorder()
+    output = ask(models, replace(REQUEST, aspect_ratio=(3, 2), num_images=1, **flags), reporter=recorder)
+    size = opened(output.pictures[0]).size
+    assert size[0] * 2 == size[1] * 3 and size == (output.parameters["width"], output.parameters["height"])
+    assert size[0] == (639 if flags.get("hd") else 318)
+    first = Image.open(io.BytesIO(recorder.previews[0]))
+    assert first.width / first.height == pytest.approx(1.5, abs=0.01)
 
 
 def test_a_size_is_rounded_to_what_the_model_takes_and_that_is_said(models_of: Callable[..., Models]) -> None:

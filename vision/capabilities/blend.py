@@ -54,7 +54,7 @@ def prepare(
     request: BlendRequest, images: Sequence[Image.Image], captions: Sequence[str], model: ImageModel
 ) -> Task:
     """Return the task. All pictures count alike; the first one gives the shape, unless one was asked for."""
-    size, notes = drawing.choose_size(request, model.card, images[0].width / images[0].height)
+    size, shape, notes = drawing.choose_size(request, model.card, images[0].size)
     words = [text for text in (request.prompt.strip(), *captions) if text]
     described = replace(
         request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words)
@@ -70,7 +70,7 @@ def prepare(
         if captions
         else "No captioner is set up, so only the pictures' mean was used."
     )
-    task = drawing.prepare(described, model, mode, size, **given)
+    task = drawing.prepare(described, model, mode, size, shape=shape, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
     return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note))
 

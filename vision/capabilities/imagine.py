@@ -54,12 +54,12 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
         image_prompt.reference_pictures(request, images),
     )
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
-    size, notes = drawing.choose_size(request, model.card, first.width / first.height if first else 1.0)
+    size, shape, notes = drawing.choose_size(request, model.card, first.size if first else (1, 1))
     notes += image_prompt.ignored_pictures_notes(request)
     given: dict[str, Any] = {}
     if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
-        given = {"image": encode.resize(begin, size), "strength": strength}
+        given = {"image": encode.placed(begin, size, shape), "strength": strength}
         notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
     elif shown and model.adapter is not None:
         influence = max(one.influence for one in shown)
@@ -80,14 +80,15 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
         notes.append(image_prompt.mean_note(shown, model.name, given["strength"]))
     elif shown:
         notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
-    task = drawing.prepare(request, model, Mode.IMAGE if "image" in given else Mode.TEXT, size, **given)
+    mode = Mode.IMAGE if "image" in given else Mode.TEXT
+    task = drawing.prepare(request, model, mode, size, shape=shape, **given)
     return _hd(request, Task(task.generation, task.parameters, (*notes, *task.notes)), model)
 
 
 def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
     if not request.hd:
         return task
-    width, height = (2 * task.parameters[side] for side in ("width", "height"))
+    width, height = task.generation.finished_size(2 * model.card.output_scale)
     if not model.has(Mode.IMAGE) or max(width, height) > MAX_UPSCALED:
         why = (
             f"{width}x{height} px is over {MAX_UPSCALED} px a side"
@@ -101,9 +102,8 @@ def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
 
 
 def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
-    """Return the output: the pictures enlarged by the card's output scale, and encoded."""
-    return drawing.output(
-        task,
-        drawn,
-        [encode.enlarge(image, model.card.output_scale, task.generation.seamless) for image in drawn.images],
-    )
+    """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
+    encoded."""
+    shape, seamless = task.generation.shape, task.generation.seamless
+    large = (encode.enlarge(image, model.card.output_scale, seamless) for image in drawn.images)
+    return drawing.output(task, drawn, [encode.cut(image, shape, seamless) for image in large])

@@ -42,11 +42,10 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     start, notes = images[request.image], []
     if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
         start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
-    size, more = drawing.choose_size(request, model.card, start.width / start.height)
+    size, shape, more = drawing.choose_size(request, model.card, start.size)
     strength = model.card.variation[request.variation] if request.strength is None else request.strength
-    task = drawing.prepare(
-        request, model, Mode.IMAGE, size, image=encode.resize(start, size), strength=strength
-    )
+    image = encode.placed(start, size, shape)
+    task = drawing.prepare(request, model, Mode.IMAGE, size, image=image, shape=shape, strength=strength)
     return Task(
         task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes)
     )

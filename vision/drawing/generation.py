@@ -8,6 +8,7 @@ from PIL import Image
 
 from vision.drawing.parameters import TextSpec
 from vision.families import Mode
+from vision.pictures import encode
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Generation:
     that is run. loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
     most, None = all. seamless: opposite edges meet. references (TEXT): pictures that are shown to a model
     that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
-    decoded by the model's tiny decoder, if it has one.
+    decoded by the model's tiny decoder, if it has one. shape: (w, h) of the middle that the finished picture
+    keeps, as small whole numbers; None = the whole picture.
     """
 
     mode: Mode
@@ -46,6 +48,11 @@ class Generation:
     references: tuple[Image.Image, ...] = field(default=(), repr=False)
     reference_scale: float | None = None
     draft: bool = False
+    shape: tuple[int, int] | None = None
+
+    def finished_size(self, scale: int) -> tuple[int, int]:
+        """Return (w, h) in px of the finished picture, which is ``scale`` times as large as the drawn one."""
+        return encode.largest((self.width * scale, self.height * scale), self.shape)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def _in_tiles(
         mask_image=None,
         strength=strength,
         seamless=False,
+        shape=None,
         references=(),
         reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),

@@ -123,4 +123,4 @@ class StepCallback:
             predicted = latents
         g = self.generation
         unpacked = unpack(self.pipe, predicted, g.height, g.width)
-        return encode.preview(latent_map.pictures(unpacked))
+        return encode.preview(latent_map.pictures(unpacked), g.shape)

@@ -39,20 +39,20 @@ def seeds(request: GenerateRequest) -> tuple[int, ...]:
 
 
 def choose_size(
-    request: GenerateRequest, card: Card, default_aspect: float = 1.0
-) -> tuple[tuple[int, int], list[str]]:
-    """Return (w, h) at the model's scale, and notes. A size in the request is in px of the finished picture;
-    one side alone means a square.
+    request: GenerateRequest, card: Card, default: tuple[int, int] = (1, 1)
+) -> tuple[tuple[int, int], tuple[int, int] | None, list[str]]:
+    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes.
+
+    A size in the request is in px of the finished picture, and one side alone means a square. Without a size
+    the shape is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it.
 
     Raises UserError when it is over what the model can draw.
     """
     scale, step = card.output_scale, card.multiple
     if request.width is None and request.height is None:
-        aspect = request.aspect_ratio[0] / request.aspect_ratio[1] if request.aspect_ratio else default_aspect
-        return (
-            encode.size_for_area(aspect, card.native_size, max(step, card.native_size // 16 // step * step)),
-            [],
-        )
+        shape = request.aspect_ratio or default
+        step = max(step, card.native_size // 16 // step * step)
+        return encode.size_for_area(shape[0] / shape[1], card.native_size, step), shape, []
     width, height = request.width or request.height or 0, request.height or request.width or 0
     size = encode.round_to(width / scale, step), encode.round_to(height / scale, step)
     limit = card.max_area * card.native_size**2
@@ -63,10 +63,12 @@ def choose_size(
             " megapixels in all)."
         )
     got = size[0] * scale, size[1] * scale
-    return size, (
+    return (
+        size,
+        None,
         []
         if got == (width, height)
-        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."]
+        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."],
     )
 
 
@@ -89,7 +91,7 @@ def prepare(
     request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any
 ) -> Task:
     """Fill in what the request leaves open from the model's card. given: fields of the generation (strength,
-    image, mask_image, references)."""
+    image, mask_image, references, shape)."""
     card = model.card
     steps = parameters.steps(request, card)
     guidance, rescale, guidance_notes = parameters.guidance(request, card)
@@ -150,12 +152,13 @@ def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> 
 def _reported(request: GenerateRequest, model: ImageModel, generation: Generation) -> dict[str, Any]:
     """The parameters that are reported with the result, without those that are off."""
     card, strength = model.card, generation.strength
+    width, height = generation.finished_size(card.output_scale)
     reported = {
         "kind": request.kind,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt.strip(),
-        "width": generation.width * card.output_scale,
-        "height": generation.height * card.output_scale,
+        "width": width,
+        "height": height,
         "num_inference_steps": generation.num_inference_steps,
         "guidance_scale": generation.guidance_scale,
         "seed": request.seed,

@@ -27,6 +27,7 @@ PARAMETER_WORDS = {  # ours → the one in AUTOMATIC1111's line of parameters
     "model": "Model",
     "strength": "Denoising strength",
 }
+MAX_LOSS = 0.05  # of the area, that an exact shape may cost
 PREVIEW_SIDE = 320  # px of a preview's longer side
 
 
@@ -88,6 +89,48 @@ def wrapped(image: Image.Image, margin: int) -> Image.Image:
     )
 
 
+def largest(size: tuple[int, int], shape: tuple[int, int] | None) -> tuple[int, int]:
+    """Return (w, h) of the largest part of ``size`` (w, h) that has ``shape`` (w, h); None = all of it.
+
+    The part has exactly that shape where this costs at most MAX_LOSS of the area, else it has it within a
+    pixel.
+    """
+    if shape is None:
+        return size
+    common = math.gcd(*shape)
+    across, down = shape[0] // common, shape[1] // common
+    wide = min(size[0], round(size[1] * across / down))
+    near = wide, min(size[1], max(1, round(wide * down / across)))
+    times = min(size[0] // across, size[1] // down)
+    exact = times * across, times * down
+    return exact if exact[0] * exact[1] >= (1 - MAX_LOSS) * near[0] * near[1] else near
+
+
+def cut(image: Image.Image, shape: tuple[int, int] | None, seamless: bool = False) -> Image.Image:
+    """Return the middle of the picture that has ``shape`` (w, h); None = the whole picture.
+
+    seamless: opposite edges meet, so nothing is cut off and the whole picture is brought to that size.
+    """
+    width, height = size = largest(image.size, shape)
+    if size == image.size:
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    if not seamless:
+        return image.crop((left, top, left + width, top + height))
+    margin = min(8, *image.size)
+    box = (margin, margin, margin + image.width, margin + image.height)
+    return wrapped(image, margin).resize(size, Image.Resampling.LANCZOS, box)
+
+
+def placed(image: Image.Image, size: tuple[int, int], shape: tuple[int, int] | None) -> Image.Image:
+    """Return the picture so resized that ``cut`` to ``shape`` finds it whole in the middle of ``size`` (w,
+    h). Around it lies its mirror image."""
+    width, height = largest(size, shape)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    around = ((top, size[1] - height - top), (left, size[0] - width - left), (0, 0))
+    return Image.fromarray(np.pad(np.asarray(resize(image, (width, height))), around, mode="symmetric"))
+
+
 def size_for_area(aspect: float, side: int, multiple: int) -> tuple[int, int]:
     """Return (w, h) of about side² px with w / h near ``aspect``, both whole multiples of ``multiple``."""
     width, height = side * math.sqrt(aspect), side / math.sqrt(aspect)
@@ -133,13 +176,32 @@ def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: i
     return Picture(data, "image/png", image.width, image.height, seed)
 
 
-def preview(images: Sequence[Image.Image]) -> bytes:
+def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None) -> bytes:
     """Return a small JPEG of the sheet: it takes an eighth of WebP's time, and nobody looks for details in a
-    preview."""
-    joined = sheet(images)
+    preview.
+
+    shape: (w, h) that the finished pictures are cut to; None = they aren't.
+    """
+    joined = sheet([_middle(image, shape) for image in images])
     scale = PREVIEW_SIDE / max(joined.size)
     size = max(1, round(joined.width * scale)), max(1, round(joined.height * scale))
     return _encode(joined.resize(size, Image.Resampling.BILINEAR), "JPEG", quality=75)
+
+
+def _middle(image: Image.Image, shape: tuple[int, int] | None) -> Image.Image:
+    """Return the middle of a picture that is too small to be cut at whole px, enlarged."""
+    if shape is None or image.width * shape[1] == image.height * shape[0]:
+        return image
+    width = min(image.width, image.height * shape[0] / shape[1])
+    height = min(image.height, width * shape[1] / shape[0])
+    left, top, scale = (
+        (image.width - width) / 2,
+        (image.height - height) / 2,
+        PREVIEW_SIDE / max(width, height),
+    )
+    box = left, top, min(left + width, image.width), min(top + height, image.height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return image.resize(size, Image.Resampling.BILINEAR, box)
 
 
 def parameters_line(parameters: Mapping[str, Any]) -> str:

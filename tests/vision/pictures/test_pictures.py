@@ -99,3 +99,21 @@ def test_a_preview_is_a_small_jpeg_of_all_pictures() -> None:
         and sheet.getpixel((280, 40))[1] > 200
         and sheet.getpixel((40, 280))[2] > 200
     )
+
+
+@pytest.mark.parametrize("shape", [None, (3, 2), (9, 16), (97, 61)])
+def test_a_picture_that_was_placed_is_found_whole_by_the_cut(shape: tuple[int, int] | None) -> None:
+    size = (160, 104) if shape != (9, 16) else (104, 160)
+    source = Image.fromarray(random_pixels(*encode.largest(size, shape)))
+    placed = encode.placed(source, size, shape)
+    assert placed.size == size
+    assert (np.asarray(encode.cut(placed, shape)) == np.asarray(source)).all()
+
+
+def test_a_pattern_is_brought_to_its_shape_and_its_edges_still_meet() -> None:
+    across = np.cos(np.arange(160) / 160 * 2 * np.pi) * 120 + 128
+    pattern = Image.fromarray(np.repeat(np.repeat(across[None, :, None], 104, 0), 3, 2).astype(np.uint8))
+    cut = encode.cut(pattern, (3, 2), seamless=True)
+    line = np.asarray(cut, int)[50, :, 0]
+    assert cut.size == (156, 104) and abs(line[0] - line[-1]) <= 3
+    assert abs(line.min() - 8) <= 3 and line[0] > 240, "all of the pattern is there"
