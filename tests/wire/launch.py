@@ -25,7 +25,7 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "acknowledged": ("jobs.queue:Queue._submit", "before"),
     "row written": ("jobs.queue:Queue._submit", "after"),
     "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
-    "files saved": ("jobs.dispatcher:Dispatcher._save", "after"),
+    "files saved": ("jobs.saving:Saving.save", "after"),
     "job rendered": ("jobs.dispatcher:Dispatcher._rendered", "after"),
     "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
     "delivery noted": ("bot.delivery.follow:Delivery._finish", "after"),
