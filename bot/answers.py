@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -13,7 +14,7 @@ from bot.ui import messages
 from bot.ui.replies import SILENT, refuse, whisper
 from bot.wire.interactions import actor_of, reply_beside, reply_to
 from bot.wire.pending import PendingInteraction, PendingInteractions
-from bot.wire.transport import GARBLED
+from bot.wire.transport import FAILURES, GARBLED
 from core.errors import UserError
 from core.job import Job
 from studio.asking.new_job import NewJob
@@ -112,8 +113,9 @@ class Answers:
         actor = replace(actor_of(interaction), channel_id=message.channel.id)
         try:
             submitted = await self._studio.submit(actor, new, reply, key=press_key)
-        except UserError:
-            await message.delete()
+        except BaseException:
+            with suppress(discord.HTTPException, *FAILURES):
+                await message.delete()
             raise
         if submitted.duplicate:
             await message.delete()

@@ -11,7 +11,6 @@ is for the person. NotAllowedError, ImageError, PromptError and LimitError are s
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 
@@ -26,7 +25,7 @@ from jobs.views import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking import actions
-from studio.asking.canvas import GRID, zoom_sides
+from studio.asking.canvas import zoom_sides
 from studio.asking.completion import Completion
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, picture_of
@@ -35,6 +34,7 @@ from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.asking.words import caption_prompt, shorter_prompts
 from studio.authority import Action, Authority
+from studio.moderation.rules import Blocked
 from studio.own import Own
 from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
@@ -51,7 +51,7 @@ class Studio:
 
     def __init__(self, services: Services, kinds: Collection[str] = tuple(CAPABILITIES)) -> None:
         settings, queue, intake = services.settings, services.queue, services.intake
-        self._queue, self._intake, self._files = queue, intake, services.files
+        self._queue, self._intake = queue, intake
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
         self._rights = Rights(authority, queue, services.moderator)
@@ -134,7 +134,14 @@ class Studio:
         Raises PromptError, ImageError or NotAllowedError.
         """
         words = await self.words(actor, prompt, given)
-        return actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
+        new = actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
+        return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
+
+    async def _offers(self, job_id: str, prompt: Prompt) -> bool:
+        """Return whether ``prompt`` has the very words that a /describe or /shorten has found."""
+        result = await self._queue.result(job_id)
+        found = (*result.captions, *shorter_prompts(result.scores)) if result else ()
+        return prompt.text in (parse(caption_prompt(caption, None)).text for caption in found)
 
     async def take(self, actor: Actor, picture: Given) -> Source:
         """Return a picture to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
@@ -208,8 +215,9 @@ class Studio:
                 raise ImageError(actions.NEWER)
         return replace(new, lane=prompt.lane or chosen.lane or new.lane)
 
-    async def captions(self, actor: Actor, job_id: str) -> list[str]:
-        """Return the prompts that a /describe found, in the described picture's shape.
+    async def captions(self, actor: Actor, job_id: str) -> list[str | None]:
+        """Return the prompts that a /describe found, in the described picture's shape; None in place of one
+        that breaks a rule where the actor is.
 
         Raises ImageError or NotAllowedError.
         """
@@ -217,7 +225,8 @@ class Studio:
         if not isinstance(result.job.request, DescribeRequest):
             return []
         shape = await self._intake.shape(result.job.request.image)
-        return [caption_prompt(caption, shape) for caption in result.captions]
+        captions = await self._moderator.captions(result.captions, actor.place)
+        return [caption and caption_prompt(caption, shape) for caption in captions]
 
     async def shorter(self, actor: Actor, job_id: str) -> list[str]:
         """Return the shorter prompts of a /shorten. Raises ImageError or NotAllowedError."""
@@ -268,10 +277,21 @@ class Studio:
             surface=actor.surface,
             press_key=key,
         )
-        submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
+        try:
+            submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
+        except Blocked as stopped:
+            if await self._brought(actor, new, stopped):
+                await self._moderator.strike(origin, stopped.rule)
+            raise
         if actor.name:
             await self._queue.people.user_seen(actor.user_id, actor.name)
         return submitted
+
+    async def _brought(self, actor: Actor, new: NewJob, stopped: Blocked) -> bool:
+        """Return whether what a rule stopped is the actor's own: words they wrote, a picture they sent."""
+        if stopped.picture is None:
+            return new.own_words
+        return await self._queue.people.has_sent(actor.user_id, stopped.picture)
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return a job's row. Raises ImageError when there is none, NotAllowedError unless the actor may do
@@ -306,13 +326,11 @@ class Studio:
         result = await self.result(actor, job_id, Action.SHOW)
         return await self._showing.picture_in(actor.place, picture_of(result, index), result.job, limit)
 
-    async def numbered(self, actor: Actor, job_id: str, index: int) -> io.BytesIO:
-        """Return picture ``index`` (from 0) of a job with its numbered fields drawn over it, as WebP.
-
-        Raises ImageError or NotAllowedError.
-        """
+    async def numbered(self, actor: Actor, job_id: str, index: int) -> Shown:
+        """Return picture ``index`` (from 0) of a job with its numbered fields drawn over it, as WebP and as
+        it may be shown where the actor is. Raises ImageError or NotAllowedError."""
         result = await self.result(actor, job_id, Action.VARY)
-        return await self._intake.numbered(await self._files.get(picture_of(result, index).sha256), GRID)
+        return await self._showing.numbered_in(actor.place, picture_of(result, index), result.job)
 
     async def watch(self, actor: Actor, job_id: str) -> Watch:
         """Return the events of a job from now on, to its end. Raises ImageError or NotAllowedError."""

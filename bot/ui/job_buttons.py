@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +26,10 @@ from studio.asking.canvas import custom_sides, read_aspect, read_zoom, split_zoo
 from studio.asking.new_job import NewJob, picture_of
 from studio.asking.prompts import remix_text
 from studio.authority import Action
+from studio.moderation.rules import Visibility
 from studio.studio import Studio
+
+HELD_BACK = "A rule of this place holds back what was found in that picture."
 
 
 class JobButtons:
@@ -105,7 +109,9 @@ class JobButtons:
         captions = await self._studio.captions(actor_of(interaction), job.id)
         if index >= len(captions):
             raise UserError(f"There are {len(captions)} prompts; there is no number {index + 1}.")
-        await interaction.response.send_modal(windows.caption_window(job.id, index, captions[index]))
+        if (caption := captions[index]) is None:
+            raise UserError(HELD_BACK)
+        await interaction.response.send_modal(windows.caption_window(job.id, index, caption))
 
     async def _shortened(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         shorter = await self._studio.shorter(actor_of(interaction), job.id)
@@ -120,7 +126,14 @@ class JobButtons:
     async def _region(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Show the picture with numbered fields to its presser alone."""
         numbered = await self._studio.numbered(actor_of(interaction), job.id, index)
-        file = discord.File(numbered, f"fields-{job.id}.webp", description="the picture with numbered fields")
+        if numbered.data is None:
+            raise UserError("This picture isn't fit to be shown here, so its fields can't be either.")
+        veil = "SPOILER_" if numbered.visibility is Visibility.SPOILER else ""
+        file = discord.File(
+            io.BytesIO(numbered.data),
+            f"{veil}fields-{job.id}.webp",
+            description="the picture with numbered fields",
+        )
         text = (
             f"Choose the fields of picture {index + 1} that are drawn anew; then you can change its words."
             " Everything else stays as it is."
@@ -210,12 +223,16 @@ class JobButtons:
         actor = actor_of(interaction)
         chosen = await self._asking.preferences(actor)
         private = job.origin.private or chosen.stealth
-        captions = await self._studio.captions(actor, job.id)
+        found = await self._studio.captions(actor, job.id)
+        captions = {i: caption for i, caption in enumerate(found) if caption is not None}
         if not captions:
-            raise UserError(f"Job `{job.id}` has no prompts to imagine.")
+            raise UserError(HELD_BACK if found else f"Job `{job.id}` has no prompts to imagine.")
+        asked = await self._asking.each(actor, list(captions.values()))
         jobs = [
-            replace(new, parent=(job.id, i), lane=job.lane).chosen(chosen.lane, private=private)
-            for i, new in enumerate(await self._asking.each(actor, captions))
+            replace(new, parent=(job.id, i), lane=job.lane, own_words=False).chosen(
+                chosen.lane, private=private
+            )
+            for i, new in zip(captions, asked, strict=True)
         ]
         if not await self._answers.acknowledge(interaction, ephemeral=private):
             return

@@ -273,10 +273,11 @@ def details(
 _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
 
 
-def described(job: Job, captions: Sequence[str], aspect: tuple[int, int] | None = None) -> str:
-    """Return the numbered captions of /describe. ``aspect``: of the described picture."""
+def described(job: Job, captions: Sequence[str | None], aspect: tuple[int, int] | None = None) -> str:
+    """Return the numbered captions of /describe, None = held back. ``aspect``: of the described picture."""
     flag = f" --ar {aspect[0]}:{aspect[1]}" if aspect else ""
-    lines = [f"{_DIGITS[i]} {quote(caption, 400)}{flag}" for i, caption in enumerate(captions)]
+    texts = ("(held back)" if caption is None else f"{quote(caption, 400)}{flag}" for caption in captions)
+    lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
     return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
 
 

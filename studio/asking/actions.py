@@ -30,6 +30,7 @@ from jobs.views import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, source_of
 from studio.authority import Action
+from studio.moderation.rules import texts_of
 
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
 UPSCALES = {"up2s": (2, "subtle"), "up2c": (2, "creative"), "up4s": (4, "subtle"), "up4c": (4, "creative")}
@@ -109,7 +110,7 @@ def after_button(
 
 
 def _read(request: Request, job: Job, index: int) -> NewJob:
-    return NewJob(request, job.lane, (job.id, index), job.origin.private)
+    return NewJob(request, job.lane, (job.id, index), job.origin.private, own_words=False)
 
 
 def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
@@ -120,7 +121,7 @@ def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJo
     if not isinstance(request, ClassifyRequest | ShortenRequest):
         request = replace(request, seed=seed)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
-    return NewJob(request, job.lane, parent, job.origin.private)
+    return NewJob(request, job.lane, parent, job.origin.private, _adds_words(request, job.request))
 
 
 def in_hd(job: Job) -> NewJob:
@@ -257,7 +258,13 @@ def outpaint(
 
 def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
     prompt = words.prompt if words else Prompt()
-    return NewJob(request, prompt.lane or lane, source.parent, prompt.stealth or source.private)
+    own = source.request is None or _adds_words(request, source.request)
+    return NewJob(request, prompt.lane or lane, source.parent, prompt.stealth or source.private, own)
+
+
+def _adds_words(request: Request, before: Request) -> bool:
+    """Return whether a request has a text that the one it comes from has not."""
+    return not set(texts_of(request)) <= {"", *texts_of(before)}
 
 
 def _fields(

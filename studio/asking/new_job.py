@@ -25,12 +25,15 @@ class NewJob:
     """A request that is ready to be queued.
 
     parent: job id and index (from 0) of the picture that it is made from. private: only its asker sees it.
+    own_words: they are the asker's, not those of a job or caption that a button was pressed under; only one's
+    own words bring a strike.
     """
 
     request: Request
     lane: Lane = Lane.FAST
     parent: tuple[str, int] | None = None
     private: bool = False
+    own_words: bool = True
 
     def chosen(self, lane: Lane | None, *, private: bool = False) -> NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import NotAllowedError, StorageError
-from core.job import Job
+from core.job import Job, Origin
 from core.requests import GenerateRequest
 from storage import moderation as rows
 from storage import people, records
@@ -41,7 +41,6 @@ from studio.moderation.rules import (
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
-HELD_BACK = "(held back)"
 log = logging.getLogger(__name__)
 
 
@@ -79,8 +78,10 @@ class Moderator:
         rule = await self.judge_text(
             all_text(job.request), settings, words, adult=running if adult is None else adult
         )
+        picture = None
         if rule is None and not running:
-            rule = await self._judge_inputs(job, settings, bool(adult))
+            picture = await self._unfit_input(job, settings, bool(adult))
+            rule = Rule.PICTURE if picture else None
         if rule is None:
             if running and isinstance(job.request, GenerateRequest) and not shows_all(settings, bool(adult)):
                 self._check.get_ready()
@@ -92,14 +93,12 @@ class Moderator:
             origin.user_id,
             origin.guild_id,
         )
-        if not running:
-            await self._strike(job, rule, settings)
         advice = (
             " It may be asked for in an age-restricted channel."
             if settings.level == "standard" and rule is Rule.EXPLICIT
             else ""
         )
-        raise Blocked(rule, advice)
+        raise Blocked(rule, advice, picture)
 
     async def judge_text(
         self, text: str, settings: ModerationSettings, words: tuple[str, ...], *, adult: bool
@@ -137,10 +136,12 @@ class Moderator:
         roles = await self._directory.roles(origin.user_id, origin.guild_id)
         return frozenset(origin.roles) if roles is None else roles
 
-    async def _strike(self, job: Job, rule: Rule, settings: ModerationSettings) -> None:
-        """Note a strike, and a time-out after too many. Minors also get an audit row, for admins to see."""
-        origin, now = job.origin, datetime.now(UTC)
+    async def strike(self, origin: Origin, rule: Rule) -> None:
+        """Note a strike for somebody's own words or picture, and a time-out after too many. Minors also get
+        an audit row, for admins to see."""
+        now = datetime.now(UTC)
         try:
+            settings = await self.settings(origin.guild_id)
             work = partial(
                 rows.add_strike,
                 user_id=origin.user_id,
@@ -180,16 +181,15 @@ class Moderator:
 
     # Pictures
 
-    async def _judge_inputs(self, job: Job, settings: ModerationSettings, adult: bool) -> Rule | None:
-        """Check the input pictures, unless this place shows every picture anyway."""
+    async def _unfit_input(self, job: Job, settings: ModerationSettings, adult: bool) -> str | None:
+        """Return the SHA-256 of the first input picture that isn't fit; None also where this place shows
+        every picture anyway."""
         if shows_all(settings, adult):
             return None
         for sha256 in job.request.pictures:
             score = await self._score(sha256)
-            if score is None and settings.level == "strict":
-                return Rule.PICTURE
-            if score is not None and score >= THRESHOLDS[settings.level]:
-                return Rule.PICTURE
+            if settings.level == "strict" if score is None else score >= THRESHOLDS[settings.level]:
+                return sha256
         return None
 
     async def visibility(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Visibility:
@@ -227,15 +227,15 @@ class Moderator:
         except Unchecked:
             return False
 
-    async def captions(self, captions: Sequence[str], place: Place) -> list[str]:
-        """Return ``captions`` with HELD_BACK in place of those that break a rule of ``place``."""
+    async def captions(self, captions: Sequence[str], place: Place) -> list[str | None]:
+        """Return ``captions`` with None in place of those that break a rule of ``place``."""
         settings, words = (
             await self.settings(place.guild_id),
             await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True),
         )
         adult = bool(self._directory.age_restricted(place))
         return [
-            c if await self.judge_text(c, settings, tuple(words), adult=adult) is None else HELD_BACK
+            c if await self.judge_text(c, settings, tuple(words), adult=adult) is None else None
             for c in captions
         ]
 

@@ -12,6 +12,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from core.errors import NotAllowedError
 from core.parameters import names
@@ -43,14 +44,15 @@ class Visibility(enum.Enum):
 
 
 class Blocked(NotAllowedError):
-    """A rule stopped it. The text names the rule, never what was written."""
+    """A rule stopped it. The text names the rule, never what was written. ``picture``: the SHA-256 of the
+    input that broke it, None if it was the words."""
 
-    def __init__(self, rule: Rule, advice: str = "") -> None:
+    def __init__(self, rule: Rule, advice: str = "", picture: str | None = None) -> None:
         super().__init__(
             f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
             f" limits.{advice}"
         )
-        self.rule = rule
+        self.rule, self.picture = rule, picture
 
 
 def in_time_out(until: datetime) -> str:
@@ -93,7 +95,7 @@ def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | 
         return Rule.MINORS
     if level == "off":
         return None
-    if words and Terms(words).found_in(reading):
+    if words and _own_terms(words).found_in(reading):
         return Rule.WORDS
     if terms.EXPLICIT.found_in(reading) and not (adult and level == "standard"):
         return Rule.EXPLICIT
@@ -103,6 +105,12 @@ def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | 
         if terms.SUGGESTIVE.found_in(reading):
             return Rule.SUGGESTIVE
     return None
+
+
+@lru_cache(maxsize=64)
+def _own_terms(words: tuple[str, ...]) -> Terms:
+    """Compile a server's own patterns; 500 of them take 20 ms."""
+    return Terms(words)
 
 
 def texts_of(request: Request) -> Iterator[str]:

@@ -4,7 +4,6 @@ clean is stored by content hash."""
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import os
@@ -107,7 +106,7 @@ class Intake:
             answer = await self._child(data + await self._files.get(original), command, str(len(data)))
         return (await self._keep(mask.name, user_id, answer)).sha256
 
-    async def numbered(self, data: bytes, side: int) -> io.BytesIO:
+    async def numbered(self, data: bytes, side: int) -> bytes:
         """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
 
         Raises ImageError when it can't be read.
@@ -115,7 +114,7 @@ class Intake:
         header, body = await self._child(data, "numbered", str(side))
         if "error" in header:
             raise ImageError(f"The picture {header['error']}")
-        return io.BytesIO(body)
+        return body
 
     async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]) -> Taken:
         header, png = answer

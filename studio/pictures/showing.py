@@ -3,6 +3,7 @@ and never where moderation forbids it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from core.requests import DescribeRequest, GenerateRequest, OutpaintRequest, Reg
 from storage.files import Files
 from storage.lookup import StoredPicture
 from studio.actor import Place
+from studio.asking.canvas import GRID
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures import marks
@@ -47,7 +49,7 @@ class Showing:
 
         Raises StorageError when its file is gone.
         """
-        data = self._marked(await self._files.get(stored.sha256), stored.media_type, job)
+        data = await self._marked(await self._files.get(stored.sha256), stored.media_type, job)
         if len(data) <= limit:
             return Shown(data, stored.media_type)
         try:
@@ -55,7 +57,7 @@ class Showing:
         except ImageError as error:
             return Shown(None, stored.media_type, (str(error),))
         note = f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
-        return Shown(self._marked(data, media_type, job), media_type, (note,))
+        return Shown(await self._marked(data, media_type, job), media_type, (note,))
 
     async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` as it may be shown in ``place``: without data where that is forbidden.
@@ -67,18 +69,29 @@ class Showing:
             return Shown(None, stored.media_type, visibility=visibility)
         return replace(await self.picture(stored, job, limit), visibility=visibility)
 
+    async def numbered_in(self, place: Place, stored: StoredPicture, job: Job) -> Shown:
+        """Return a picture of ``job`` with its numbered fields drawn over it, as it may be shown in
+        ``place``. Raises ImageError when it can't be read, StorageError when its file is gone."""
+        visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        if visibility is Visibility.BLOCK:
+            return Shown(None, "image/webp", visibility=visibility)
+        drawn = await self._intake.numbered(await self._files.get(stored.sha256), GRID)
+        return Shown(await self._marked(drawn, "image/webp", job), "image/webp", visibility=visibility)
+
     async def preview(self, preview: bytes, job: Job, place: Place) -> bytes | None:
         """Return the JPEG of a job that still runs, or None where it may not be shown."""
         if not await self._moderator.shows_preview(preview, job, place):
             return None
         try:
-            return self._marked(preview, "image/jpeg", job)
+            return await self._marked(preview, "image/jpeg", job)
         except ValueError:
             log.warning("job %s: its preview is no JPEG", job.id)
             return None
 
-    def _marked(self, data: bytes, media_type: str, job: Job) -> bytes:
-        return marks.outgoing(data, media_type, source=self._digital_source(job), parameters=self._parameters)
+    async def _marked(self, data: bytes, media_type: str, job: Job) -> bytes:
+        """Mark a picture in a thread: the checksums of a large one take tens of milliseconds."""
+        source, parameters = self._digital_source(job), self._parameters
+        return await asyncio.to_thread(marks.outgoing, data, media_type, source=source, parameters=parameters)
 
     def _digital_source(self, job: Job) -> str | None:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and

@@ -5,6 +5,7 @@ import asyncio
 import discord
 import pytest
 
+from core.errors import StorageError
 from core.settings import DEMO
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
@@ -346,3 +347,15 @@ async def test_the_panel_shows_what_holds_also_where_nothing_was_chosen(studio: 
     await studio.alice.click(panel, label="Relax")
     await studio.alice.slash(studio.channel, "prefer suffix", new_value="--s 20")
     assert green(said(await studio.alice.slash(studio.channel, "settings"))) == ["Relax", "V: high variation"]
+
+
+async def test_a_failed_database_leaves_no_message_behind(studio: Studio, monkeypatch) -> None:
+    asked = await studio.alice.slash(studio.channel, "imagine", prompt="a {red, blue} boat")
+
+    async def down(*args: object, **named: object) -> None:
+        raise StorageError("the database failed")
+
+    monkeypatch.setattr(studio.built.queue, "submit", down)
+    result = await studio.alice.click(asked.response, label="Yes, 2 jobs")
+    assert studio.channel.history() == []
+    assert "Something went wrong" in result.followups[-1].content

@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bot.delivery.ladder import Ladder
+from core.errors import StorageError
 from storage import moderation, privacy, schema
 from storage.members import Members
 from studio.privacy import ORPHANS_KEPT, Retention
@@ -329,3 +330,14 @@ async def test_a_mention_in_a_dm_puts_no_word_into_the_log(studio: Studio, caplo
     await studio.env.settle()
     told = [f"{record.getMessage()} {record.exc_info}" for record in caplog.records]
     assert [line for line in told if "verysecretword" in line] == []
+
+
+async def test_a_deletion_that_fails_is_said(studio: Studio, monkeypatch) -> None:
+    asked = await studio.alice.slash(studio.channel, "privacy delete")
+
+    async def broken(user_id: int) -> None:
+        raise StorageError("the write-ahead log can't be emptied")
+
+    monkeypatch.setattr(studio.built.privacy, "delete", broken)
+    done = await studio.alice.click(asked.response, label="Delete everything")
+    assert "Something went wrong" in done.followups[-1].content

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from studio.pictures import marks
 from tests.security import hostile, metadata
@@ -46,3 +47,16 @@ def test_what_is_no_picture_is_not_sent(data: bytes) -> None:
     for kind in ("image/png", "image/webp", "image/jpeg", "image/gif"):
         with pytest.raises(ValueError):
             marks.outgoing(data, kind, source=marks.MADE, parameters=True)
+
+
+def test_parameters_are_left_out_where_the_host_wants_none() -> None:
+    """``parameters`` and ``atelier`` are the worker's texts; neither may leave."""
+    out = io.BytesIO()
+    texts = PngInfo()
+    texts.add_text("parameters", "a secret prompt")
+    texts.add_text("atelier", "{}")
+    Image.new("RGB", (8, 8)).save(out, "PNG", pnginfo=texts)
+    kept = Image.open(io.BytesIO(marks.outgoing(out.getvalue(), "image/png", source=None, parameters=True)))
+    assert kept.text == {"parameters": "a secret prompt", "atelier": "{}"}
+    bare = Image.open(io.BytesIO(marks.outgoing(out.getvalue(), "image/png", source=None, parameters=False)))
+    assert bare.text == {}
