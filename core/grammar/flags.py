@@ -4,6 +4,7 @@ and the docs read it."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.grammar.permutations import MAX_JOBS
@@ -107,9 +108,12 @@ SUPPORTED = tuple(flags_of(Prompt))
 FLAGS: tuple[Flag, ...] = (*SUPPORTED, *UNSUPPORTED)
 BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 
+_ONE_VERSION = "only the first of `--v` and `--niji` counts"
 _WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
     "style": "a style of Midjourney's own models; `--sref` with a number or a picture sets one here",
     "profile": "not yet, since nothing here learns styles; `--p` alone takes the style of your favourites",
+    "v": _ONE_VERSION,
+    "niji": _ONE_VERSION,
     Reach.SHAPE: "not here, where the picture and the button give the shape",
     Reach.FIRST: "not here; it acts on first pictures only",
     Reach.GRID: "not here; it acts on first pictures only",
@@ -139,8 +143,16 @@ def why_unsupported(typed: str) -> str:
     return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing here corresponds to it"
 
 
+def unknown(names: Sequence[str]) -> str:
+    """Return sentences that name flags which don't exist, with what their author may have meant."""
+    wrong = list(dict.fromkeys(names))[:5]
+    found = {name: suggestion(name) for name in wrong}
+    sentences = [f"There is no `--{short(name)}`.{found[name]}" for name in wrong]
+    return " ".join(sentences) + ("" if all(found.values()) else " `/help topic:flags` lists every flag.")
+
+
 def suggestion(name: str) -> str:
-    """Return " Did you mean `--seed`?" for the name of an unknown flag; else, which flags there are."""
+    """Return " Did you mean `--seed`?" for the name of an unknown flag; empty where nothing is like it."""
     joined = re.match(r"([a-z]+)([\d.:]+)$", name)
     if joined and joined[1] in BY_NAME:
         return f" Did you mean `--{joined[1]} {short(joined[2])}`, with a space?"
@@ -148,4 +160,4 @@ def suggestion(name: str) -> str:
         return " Custom Zoom under a picture takes it, and so does `/outpaint`."
     if name in _OTHER_NAMES:
         return f" Did you mean `--{_OTHER_NAMES[name]}`?"
-    return hint(name, BY_NAME, "--") or f" Known here: {', '.join('--' + f.name for f in SUPPORTED)}."
+    return hint(name, BY_NAME, "--")

@@ -16,18 +16,18 @@ from collections.abc import Container
 from typing import Any, NamedTuple
 
 from core.errors import PromptError
-from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, suggestion
-from core.grammar.quoting import escape, plain, shape
+from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, unknown
+from core.grammar.quoting import GLUED, escape, plain, shape
 from core.grammar.references import picture, write_weighted
-from core.grammar.spelling import closest, decimal, short
-from core.grammar.values import Words
+from core.grammar.spelling import closest, decimal, is_blank
+from core.grammar.values import Code, Name, Words
 from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
 from core.parameters import Flag
 
 __all__ = ["Prompt", "TypedFlag", "format_prompt", "parse", "split"]
 
 
-_FLAG = re.compile(r"(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])([^\s=]+)=?")
+_FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{GLUED}))([^\s=]+)=?")
 _WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
 
 
@@ -41,6 +41,8 @@ def parse(source: str) -> Prompt:
         raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
     body, flags = split(source)
     found: dict[str, Any] = {}
+    if wrong := [flag.name for flag in flags if flag.name not in BY_NAME]:
+        raise PromptError(unknown(wrong))
     for flag in flags:
         _take(found, flag.name, flag.text)
     images, text, parts = _words(body)
@@ -63,30 +65,44 @@ def split(source: str, own: Container[str] = ()) -> tuple[str, list[TypedFlag]]:
     """Return what stands before the flags of ``source``, and its flags; together they are ``source`` again.
 
     A double dash begins a flag, and so does a long dash before a name that is known, nearly known or ``own``.
+    Behind a word without a space, a dash begins one before a known name with a number that it takes.
     """
-    marks = []
-    for mark in _FLAG.finditer(shape(source)):
-        name = mark[2].lower().rstrip(",")
-        if mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75):
-            marks.append((mark.start(), mark.end(), name))
-    begins = [begin for begin, _, _ in marks] + [len(source)]
-    flags = [
-        TypedFlag(name, source[begin:end], source[end:following])
-        for (begin, end, name), following in zip(marks, begins[1:], strict=True)
-    ]
-    return source[: begins[0]], flags
+    flags: list[TypedFlag] = []
+    end = len(source)
+    for mark in reversed(list(_FLAG.finditer(shape(source)))):
+        name, text = mark[3].lower().rstrip(","), source[mark.end() : end]
+        if mark["glued"]:
+            begins = _takes(name, text)
+        else:
+            begins = (
+                mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75) is not None
+            )
+        if begins:
+            flags.append(TypedFlag(name, source[mark.start() : mark.end()], text))
+            end = mark.start()
+    return source[:end], flags[::-1]
+
+
+def _takes(name: str, text: str) -> bool:
+    """Return whether ``name`` is a flag with numbers among its values, and ``text`` is one of them."""
+    flag = BY_NAME.get(name)
+    if flag is None or isinstance(flag.value, Code | Name | Words):
+        return False
+    try:
+        return flag.value.read(name, " ".join(text.split()).rstrip(" ,")) is not None
+    except PromptError:
+        return False
 
 
 def _take(found: dict[str, Any], name: str, text: str) -> None:
     """Read one flag into ``found``. A value that is known but has no effect is kept as typed."""
-    flag = BY_NAME.get(name)
-    if flag is None:
-        raise PromptError(f"There is no `--{short(name)}`.{suggestion(name)}")
-    text = " ".join(text.split())
+    flag = BY_NAME[name]
+    text = "" if is_blank(text) else " ".join(text.split())
     if not isinstance(flag.value, Words):
         text = text.rstrip(" ,")
     value = _value(flag, name, text)
-    if flag.unsupported or value is None:
+    second = flag.field == "version" and found.get("version", value) != value
+    if flag.unsupported or value is None or second:
         typed = f"--{name} {text}".strip()
         found["unsupported"] = tuple(dict.fromkeys((*found.get("unsupported", ()), typed)))
     else:
@@ -124,7 +140,7 @@ def _parts(source: str, seen: str) -> Weighted:
         parts.append((plain(source[begin : mark.start()]), float(mark[1] or 1)))
         begin = mark.end()
     parts.append((plain(source[begin:]), 1.0))
-    return tuple((words, weight) for words, weight in parts if words)
+    return tuple((words, weight) for words, weight in parts if not is_blank(words))
 
 
 def _check_sum(prompt: Prompt) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+# a dash behind a word, as phones make it: "fish—ar 2:3"
+GLUED = r"(?<=[^\s\0\\])(?:--|[\u2014\u2013])(?=[A-Za-z]+[\s=]+[\d.])"
 _SPECIAL = r"\\,{}:\-\u2014\u2013\"\u201c<"
 _OPENING = r'(?<![^\s(\[{,:])"'
 _QUOTED = (
@@ -20,6 +22,7 @@ _TO_ESCAPE = re.compile(
     rf"|[{{}}\u201c]|{_OPENING}"
     r"|:(?=:)|(?<=http):(?=//)|(?<=https):(?=//)"
     r"|(?<!\S)(?:--|[\u2014\u2013])(?=[A-Za-z])"
+    rf"|{GLUED}"
     r"|(?<!\S)<(?=\d|https?:)",
     re.IGNORECASE,
 )

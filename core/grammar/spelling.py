@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
+
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs", "Mn", "Me")  # what shows nothing on its own
+_FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # letters and signs that are drawn as spaces
 
 
 def short(text: str) -> str:
     """Return at most 40 characters of a member's text, safe between backticks."""
     text = text.replace("`", "'")
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing in a text can be seen: it is empty, or all spaces and invisible characters."""
+    return all(c.isspace() or c in _FILLERS or unicodedata.category(c) in _INVISIBLE for c in text)
 
 
 def decimal(number: float) -> str:

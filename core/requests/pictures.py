@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from core.errors import UserError
 from core.grammar.references import Picture, Pictures, References, StyleCodes
+from core.grammar.spelling import is_blank
 from core.grammar.values import Whole
 from core.limits import (
     MAX_LABEL,
@@ -83,12 +84,12 @@ class ImagineRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.image_prompts) == 1 and not (
-            self.prompt.strip() or self.style_references or self.style_codes
+            not is_blank(self.prompt) or self.style_references or self.style_codes
         ):
             raise UserError(
                 "One picture alone makes no prompt: add words, another picture, or a style with `--sref`."
             )
-        if not self.prompt.strip() and not self.image_prompts:
+        if is_blank(self.prompt) and not self.image_prompts:
             raise UserError(
                 "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
             )

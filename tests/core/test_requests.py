@@ -95,6 +95,7 @@ def test_a_request_survives_json(request_) -> None:
     ("make", "words"),
     [
         (lambda: ImagineRequest(prompt="  "), "empty"),
+        (lambda: ImagineRequest(prompt="\u200b \u2060"), "empty"),
         (lambda: ImagineRequest(prompt="x" * 6000), "6,000"),
         (lambda: ImagineRequest(prompt="a", width=9000), "9000"),
         (lambda: VariationRequest(prompt="a"), "no picture"),
