@@ -108,7 +108,7 @@ class Atelier(commands.Bot):
         self.posts = Posts(services.showing, services.moderator, services.intake)
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
-        self.sharing = Sharing(queue, self.posts, members, transport, self.fetch_user, on_edit)
+        self.sharing = Sharing(queue, self.posts, members, transport, self.fetch_user, on_edit, wait)
         self.delivery = Delivery(
             queue,
             self.posts,

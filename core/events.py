@@ -8,10 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Queued:
-    """The job waits. ``position`` 1 runs next; ``eta``: seconds until it starts, None if unknown."""
+    """The job waits. ``position`` 1 runs next; ``eta``: seconds until it starts, None if unknown. ``held``:
+    an admin has paused the queue, so nothing starts."""
 
     position: int
     eta: float | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)

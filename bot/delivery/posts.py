@@ -70,23 +70,24 @@ class Posts:
     def __init__(self, showing: Showing, moderator: Moderator, intake: Intake) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
 
-    async def progress(self, job: Job, event: Event) -> Post | None:
-        """Return what to show while the job waits or runs; None when ``event`` changes nothing."""
+    async def progress(self, job: Job, event: Event, place: Place | None = None) -> Post | None:
+        """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
+        when ``event`` changes nothing."""
         view = buttons.while_running(job)
         match event:
-            case Queued(position, eta):
-                return Post(messages.waiting(job, position, eta), view=view)
+            case Queued():
+                return Post(messages.waiting(job, event), view=view)
             case Loading(model, fraction):
                 return Post(messages.loading(job, model, fraction), view=view)
             case Started():
                 return Post(messages.running(job, None), view=view)
             case Progress(step, total, preview):
-                picture = await self._preview(preview, job) if preview else None
+                picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
                 return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
         return None
 
-    async def _preview(self, preview: bytes, job: Job) -> Picture | None:
-        data = await self._showing.preview(preview, job, _asked_in(job))
+    async def _preview(self, preview: bytes, job: Job, place: Place) -> Picture | None:
+        data = await self._showing.preview(preview, job, place)
         return Picture(data, "preview.jpg", "preview") if data is not None else None
 
     async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:

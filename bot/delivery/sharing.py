@@ -6,14 +6,18 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 import discord
 
 from bot.delivery.posts import Post, Posts
+from bot.ui import buttons, messages
 from bot.wire.interactions import file_limit, place_of
 from bot.wire.transport import FAILURES, Transport
 from core.errors import AtelierError, UserError
+from core.events import Cancelled, Event, Failed, Paused, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job
+from jobs.feed import Wait
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.members import Members
@@ -21,6 +25,8 @@ from studio.actor import Place
 
 log = logging.getLogger(__name__)
 ANSWER_PATIENCE = 60.0  # seconds of pauses
+EDIT_EVERY = 1.5  # seconds between two edits of one answer
+LIVE_FOR = 840.0  # seconds; an answer can be edited for 15 minutes
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
 )
@@ -39,9 +45,11 @@ class Sharing:
         transport: Transport,
         find_user: Callable[[int], Awaitable[discord.User]],
         on_edit: Callable[[int], None] | None = None,
+        wait: Wait | None = None,
     ) -> None:
         self._queue, self._posts, self._members = queue, posts, members
         self._transport, self._find_user, self._on_edit = transport, find_user, on_edit
+        self._wait = wait
 
     async def answer(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with picture ``index`` (from 0) alone, full size; no device is
@@ -62,6 +70,24 @@ class Sharing:
         post = await self._posts.result(result, file_limit(interaction), place)
         sent = await post.answer(interaction)
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
+
+    async def bring_back_live(self, interaction: discord.Interaction, job: Job) -> None:
+        """Show in the answer of ``interaction`` (deferred) how a job waits and runs, and then its end, as
+        long as an answer can be edited."""
+        began, last_edit, place = monotonic(), float("-inf"), place_of(interaction)
+        async for event in self._queue.watch(job.id, self._wait):
+            now = monotonic()
+            if now > began + LIVE_FOR:
+                return
+            if isinstance(event, Rendered):
+                if (result := await self._queue.result(job.id)) is not None:
+                    await self.bring_back(interaction, result)
+            elif (post := _ended(job, event)) is not None:
+                await post.answer(interaction)
+            elif now >= last_edit + EDIT_EVERY:
+                last_edit = now
+                if (post := await self._posts.progress(job, event, place)) is not None:
+                    await post.answer(interaction)
 
     async def hand_over(
         self, user: discord.User | discord.Member, result: Result, indexes: Sequence[int] | None = None
@@ -105,6 +131,18 @@ class Sharing:
     async def _send(self, channel: discord.DMChannel, result: Result, post: Post, index: int | None) -> None:
         sent = await post.send_to(channel)
         await self._queue.add_view(result.job.id, sent.id, channel.id, None, index=index)
+
+
+def _ended(job: Job, event: Event) -> Post | None:
+    """Return the post of an end without a result; None for any other event."""
+    match event:
+        case Failed(message):
+            return Post(messages.failed(job, message), view=buttons.after_end(job))
+        case Cancelled():
+            return Post(messages.cancelled(job), view=buttons.after_end(job))
+        case Paused():
+            return Post(messages.paused(job))
+    return None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.events import Queued
 from core.grammar.prompt import format_prompt
 from core.job import Job, Lane
 from core.requests import (
@@ -110,10 +111,11 @@ def asked(request: Request, user_id: int) -> str:
     return fit(f"{_title(request, f'<@{user_id}>')} (Waiting to start)")
 
 
-def waiting(job: Job, position: int, eta: float | None) -> str:
-    """Return the text while the job waits at ``position`` (from 1). ``eta``: seconds until it starts."""
-    about = f", about {duration(eta)}" if eta is not None else ""
-    return fit(f"{title(job)} (Waiting to start, {ordinal(position)}{about})")
+def waiting(job: Job, queued: Queued) -> str:
+    """Return the text while the job waits."""
+    about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
+    about = ": an admin has paused the queue" if queued.held else about
+    return fit(f"{title(job)} (Waiting to start, {ordinal(queued.position)}{about})")
 
 
 def loading(job: Job, model: str, fraction: float | None) -> str:

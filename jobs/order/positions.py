@@ -58,7 +58,7 @@ class Positions:
         if waiting is None:
             return None
         place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(waiting, place))
+        return Queued(place, self._eta_of(waiting, place), self._paused())
 
     def _eta_of(self, waiting: Waiting, place: int) -> float | None:
         """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue.
@@ -120,7 +120,8 @@ class Positions:
             if waiting.user_id not in members:
                 members[waiting.user_id] = Line(self._left_of(waiting), devices)
             eta = max(everybody.next(seconds or 0.0), members[waiting.user_id].next(seconds or 0.0))
-            event = Queued(place, None if seconds is None or self._paused() else eta)
+            held = self._paused()
+            event = Queued(place, None if seconds is None or held else eta, held)
             if place % CHUNK == 0:
                 await asyncio.sleep(0)
             before = told.get(waiting.job_id)
@@ -138,4 +139,4 @@ def _worth_telling(before: Queued, now: Queued) -> bool:
         moved = before.position != now.position
     else:
         moved = abs(before.position - now.position) * 10 >= before.position
-    return moved or (before.eta is None) != (now.eta is None)
+    return moved or before.held != now.held or (before.eta is None) != (now.eta is None)

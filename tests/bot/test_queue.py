@@ -163,3 +163,36 @@ async def test_a_private_jobs_words_are_not_for_managers(studio: Studio) -> None
     await studio.built.queue.submit(ImagineRequest(prompt="a secret"), origin)
     shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
     assert "**Waiting** 1" in shown and "secret" not in shown
+
+
+async def test_members_are_told_of_a_pause_and_of_its_end(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    await studio.built.queue.pause(studio.mira.id)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    assert "(Waiting to start, 1st: an admin has paused the queue)" in studio.last().content
+    await studio.built.queue.resume(studio.mira.id)
+    for _ in range(200):
+        await studio.env.settle()
+        if studio.last().attachments:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("the job doesn't go on")
+
+
+async def test_show_of_a_job_that_isnt_over_follows_it_to_its_end(studio: Studio) -> None:
+    studio.hooks.wait = studio.outside
+    await studio.built.queue.pause(studio.mira.id)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    (job,) = (view.job for view in (await studio.built.queue.mine(studio.alice.id)).waiting)
+    shown = await studio.bob.slash(studio.channel, "show", job=job.id)
+    assert "(Waiting to start, 1st" in studio.last().content
+    await studio.built.queue.resume(studio.mira.id)
+    for _ in range(200):
+        await studio.env.settle()
+        if all(message.attachments for message in studio.channel.history()):
+            break
+        await asyncio.sleep(0.02)
+    live = next(m for m in studio.channel.history() if m.id == shown.response.id)
+    assert live.attachments and "(fast)" in live.content and len(studio.channel.history()) == 2
+    await studio.bob.click(live, label="U1")
+    assert "Image #1" in studio.last().content

@@ -18,6 +18,7 @@ from bot.cogs.own.privacy import DeleteButton
 from bot.ui import buttons, messages
 from bot.ui.windows import Submission
 from core.errors import UserError
+from core.events import Queued
 from core.grammar.prompt import parse
 from core.job import Job, Lane, Origin, Status
 from core.requests import ClassifyRequest
@@ -146,7 +147,7 @@ def texts_of(source: str) -> Iterator[str]:
     values = {"width": 64, "height": 64, "num_inference_steps": 4, "model": source[:60], "notes": []}
     yield from (
         messages.asked(made.request, 42),
-        messages.waiting(made, 3, 40.0),
+        messages.waiting(made, Queued(3, 40.0)),
         messages.finished(made, values),
         messages.single(made, 0, 42),
     )

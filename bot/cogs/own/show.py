@@ -24,7 +24,9 @@ class Show(commands.Cog):
         actor, job_id = actor_of(interaction), job.strip().lower()
         row, result = await self.bot.studio.made(actor, job_id, Action.SHOW)
         await interaction.response.defer(thinking=True, ephemeral=row.origin.private)
-        if result is None:
+        if not row.status.over:
+            await self.bot.sharing.bring_back_live(interaction, row)
+        elif result is None:
             await whisper(interaction, f"Job `{row.id}` has no result.")
         else:
             await self.bot.sharing.bring_back(interaction, result)
