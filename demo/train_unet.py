@@ -24,7 +24,7 @@ from demo.train_text import WIDTH as TEXT_WIDTH
 from demo.train_text import tokenizer_folder
 from demo.train_vae import to_tensor
 from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
-from demo.vocabulary import LENGTH, Encoder
+from demo.vocabulary import LENGTH, Encoder, known_words
 from demo.world import Scene, training_scene
 
 CHANNELS = (96, 160, 192)
@@ -285,4 +285,5 @@ def settings() -> dict:
         "output_scale": 4,
         "variation": {"subtle": 0.42, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
+        "vocabulary": " ".join(known_words()),
     }

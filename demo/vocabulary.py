@@ -23,6 +23,19 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 DECODE = "[DEC]"  # begins a caption of BLIP's decoder
 
 
+# little words of English that mean nothing to the drawn world and are no news to a reader
+LITTLE = (
+    "as be been can colour coloured color create could do for from generate has have her here his into its"
+    " make me my no not off onto our out paint render shall should show so some than their them there these"
+    " they this those us was we were what where which while will within without would you your"
+).split()
+
+
+def known_words() -> list[str]:
+    """Return every word that the model knows or that needs no remark; the pack's settings name them."""
+    return sorted({*grammar_words(), *LITTLE})
+
+
 def grammar_words() -> list[str]:
     """Every word that a caption can hold, sorted, filler included."""
     rng = random.Random("vocabulary")

@@ -28,8 +28,9 @@ from demo.evaluation.reading_rows import captions_of, features  # noqa: E402
 from demo.evaluation.report import CARD, REPORT, Report  # noqa: E402
 from demo.evaluation.scenes import SINGLE, held_out, prompt  # noqa: E402
 from demo.training import MODELS  # noqa: E402
-from demo.vocabulary import Encoder, grammar_words  # noqa: E402
+from demo.vocabulary import Encoder, grammar_words, known_words  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
+from vision.weights import vocabulary  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -74,6 +75,15 @@ def test_the_settings_hold_what_the_bot_asks_for():
     assert settings["native_size"] == 128
     assert {"num_inference_steps", "guidance_scale"} <= set(settings) & set(settings["draft"])
     assert 0 < settings["variation"]["subtle"] < settings["variation"]["strong"] <= 1
+    assert settings["vocabulary"].split() == known_words()
+
+
+def test_the_vocabulary_has_the_words_of_the_world_and_no_others():
+    known = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())["vocabulary"]
+    examples = json.loads((MODELS / "examples.json").read_text())
+    assert vocabulary.unknown([*examples["prompts"], *examples["backgrounds"]], known) == []
+    foreign = "a dog and a pizza, an astronaut riding a horse"
+    assert vocabulary.unknown([foreign], known) == ["dog", "pizza", "astronaut", "riding", "horse"]
 
 
 @pytest.mark.parametrize("folder", ["stable-diffusion/tokenizer", "clip"])

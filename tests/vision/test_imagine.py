@@ -210,6 +210,29 @@ def test_a_negative_prompt_changes_the_picture_where_the_family_takes_one(
         assert ("`--no` had no effect" in " ".join(with_it.parameters["notes"])) is not counts, name
 
 
+def test_a_model_with_a_vocabulary_names_the_words_that_it_does_not_know(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, vocabulary="a red house in 3d")
+    for prompt, unknown in (
+        ("A red HOUSE's house, in 3d", ""),
+        ("a dog in a red house, dog", "dog"),
+        ("ein rotes Haus", "ein, rotes, haus"),
+        ("a 猫 🐶 house", "猫, 🐶"),
+        (" ".join(f"w{i}" for i in range(10)), "w0, w1, w2, w3, w4, w5, w6, w7 and 2 more"),
+    ):
+        request = replace(REQUEST, prompt=prompt, negative_prompt="", num_images=1, num_inference_steps=1)
+        notes = " ".join(ask(models, request).parameters["notes"])
+        assert notes.endswith(f"It doesn't know: {unknown}." if unknown else ""), prompt
+    negative = replace(request, prompt="a house", negative_prompt="cats")
+    assert "cats" in ask(models, negative).parameters["notes"][0]
+
+
+def test_a_model_without_a_vocabulary_says_nothing_of_words(models_of: Callable[..., Models]) -> None:
+    request = replace(REQUEST, prompt="a dog 猫 🐶", negative_prompt="", num_images=1, num_inference_steps=1)
+    assert ask(models_of(image="stable-diffusion"), request).parameters["notes"] == []
+
+
 def test_what_is_beyond_the_text_encoder_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
     import shutil
 

@@ -19,6 +19,7 @@ from vision.drawing.generation import Drawn, Generation
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
+from vision.weights import vocabulary
 from vision.weights.card import Card
 
 
@@ -146,6 +147,9 @@ def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> 
         notes.append(
             "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
         )
+    if request.kind != "upscale":  # which draws what is there, whatever the words
+        texts = (request.prompt, *(part for part, _ in request.prompt_parts), request.negative_prompt)
+        notes += vocabulary.notes(texts, model.card.vocabulary)
     return notes
 
 

@@ -66,7 +66,8 @@ class Card:
     and "creative"; region: for the part of a picture that is painted again; blend: from the pictures' mean.
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
-    changed by less than this share since the last step; 0 = off.
+    changed by less than this share since the last step; 0 = off. vocabulary: all the words that the model
+    knows, with spaces between them; empty = any word may mean something to it.
     """
 
     native_size: int
@@ -88,6 +89,7 @@ class Card:
     cache_threshold: float = 0.0
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
+    vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -98,6 +100,8 @@ class Card:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
+        if not isinstance(self.vocabulary, str):
+            raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
 
 
 def read(folder: Path) -> dict[str, Any]:
