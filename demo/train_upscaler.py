@@ -129,7 +129,7 @@ def _tensor(pictures: list[np.ndarray]) -> torch.Tensor:
     return x.float().div(255).contiguous(memory_format=torch.channels_last)
 
 
-def train(steps: int = 6000):
+def train(steps: int = 2200):
     torch.manual_seed(0)
     model = Upscaler().to(device(), memory_format=torch.channels_last)
     run = Run("upscaler", model, Plan(steps, lr=1.5e-3, weight_decay=0.0, decay=0.6, ema=0.995))
@@ -146,7 +146,7 @@ def train(steps: int = 6000):
         edges = edge_difference(made, y)
         return 2 * apart + edges, {"apart": 255 * apart.item(), "edges": 255 * edges.item()}
 
-    run.train(loss, log_every=25, save_every=100)
+    run.train(loss, log_every=25, save_every=25)
     ship(run)
 
 
