@@ -49,8 +49,9 @@ TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-
 class Tree(app_commands.CommandTree[Any]):
     """A tree of commands with as many message menus as Discord takes.
 
-    Discord takes 15 (https://discord.com/developers/docs/interactions/application-commands#registering-a-command),
-    discord.py 2.7 counts to five.
+    Discord takes 15
+    (https://discord.com/developers/docs/interactions/application-commands#registering-a-command), discord.py
+    2.7 counts to five.
     """
 
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
@@ -81,13 +82,15 @@ class Atelier(commands.Bot):
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
         *,
+        on_identify: Callable[[], None] | None = None,
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         wait: Wait | None = None,
     ) -> None:
-        """servers: hosts that attachments are taken from. on_edit: called with the id of each message that
-        shows a job and was edited. on_delivered: called with each job whose end was told, and the rung that
-        took it. wait: every wait for a job goes through it."""
+        """servers: hosts that attachments are taken from. on_identify: called before a session with Discord
+        is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
+        edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
+        wait for a job goes through it."""
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
@@ -125,7 +128,7 @@ class Atelier(commands.Bot):
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self._uploads = UploadButtons(studio, self.get_partial_messageable)
-        self._resumed = False
+        self._on_identify, self._resumed = on_identify, False
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
 
@@ -143,6 +146,12 @@ class Atelier(commands.Bot):
         here = DiscordDirectory(self, {owner_id})
         self._attached.enter_context(self._services.directory.connected(here))
         await self.tree.sync_all()  # type: ignore[attr-defined]
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Count the identify before it is sent; discord.py waits before those that aren't the first."""
+        if self._on_identify is not None:
+            self._on_identify()
+        await super().before_identify_hook(shard_id, initial=initial)
 
     async def close(self) -> None:
         """Stop. Deliveries need this client's connection; what they leave is told by the next one."""

@@ -72,15 +72,22 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
     settings, queue, transport, studio = built.settings, built.queue, Transport(), Studio(built)
+    connections = Connections(settings.data_dir / "connections.json")
     metrics = Metrics(queue, lambda: transport.breaker.invalid)
 
     def make_client() -> Atelier:
-        return Atelier(built, studio, pending, transport, on_delivered=metrics.delivered)
+        return Atelier(
+            built,
+            studio,
+            pending,
+            transport,
+            on_identify=connections.note,
+            on_delivered=metrics.delivered,
+        )
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
-    connections = Connections(settings.data_dir / "connections.json")
     async with serve(metrics, queue, settings.metrics_port):
         await Serving(make_client, alerts, connections, queue, settings).until(stopping)
     return 0

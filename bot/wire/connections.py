@@ -1,42 +1,44 @@
-"""When to connect to Discord again: a back-off kept on disk, so that a crash loop can't burn the day's 1,000
-identifies.
+"""When to identify to Discord again: a budget kept on disk, so that a crash loop can't burn the day's 1,000
+identifies, while a person may restart as often as a person does.
 
-https://discord.com/developers/docs/events/gateway: 1,000 IDENTIFY calls in 24 hours, then the token is reset.
+https://discord.com/developers/docs/events/gateway#rate-limiting: at more than 1,000 IDENTIFY calls in 24
+hours Discord resets the token. Its other rule, one call in 5 seconds, discord.py keeps: it waits and asks
+again.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-DAY, DAILY = 86_400.0, 500  # seconds; connections in that time, half of what Discord allows
-RECENT, FREE = 600.0, 3  # seconds; connections in that time without a pause
-FIRST, MOST = 5.0, 300.0  # seconds
-log = logging.getLogger(__name__)
+DAY = 86_400.0  # seconds
+AT_ONCE = 250  # identifies that may be spent without a pause, after a day without any
+REFILL = 150.0  # seconds until one more may be spent: 250 + 576 in the first day, 576 in each after it
 
 
 class Connections:
-    """Remembers the times of connections in the file ``path``. ``clock``: seconds since 1970."""
+    """Remembers the times of identifies in the file ``path``. ``clock``: seconds since 1970."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path, self._clock = path, clock
 
     def pause(self) -> float:
-        """Return the seconds to wait before the next connection."""
+        """Return the seconds to wait before the next identify."""
         now, times = self._clock(), self._times()
-        if len(times) >= DAILY:
-            return max(MOST, times[-DAILY] + DAY - now)
-        recent = sum(1 for at in times if at > now - RECENT)
-        return 0.0 if recent < FREE else min(MOST, FIRST * 2 ** (recent - FREE))
+        left, before = float(AT_ONCE), 0.0
+        for at in times:
+            left = min(AT_ONCE, left + (at - before) / REFILL) - 1
+            before = at
+        left = min(AT_ONCE, left + (now - before) / REFILL)
+        return max(0.0, (1 - left) * REFILL)
 
     def note(self) -> None:
-        """Note that a connection is made now."""
+        """Note that an identify is sent now."""
         times = [*self._times(), self._clock()]
         temporary = self._path.with_suffix(".new")
-        temporary.write_text(json.dumps(times[-DAILY:]))
+        temporary.write_text(json.dumps(times))
         temporary.replace(self._path)
 
     def _times(self) -> list[float]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from time import monotonic
 
 import aiohttp
 import discord
@@ -27,6 +28,8 @@ LOST = (
     OSError,
     AttributeError,
 )
+FIRST_AGAIN, LAST_AGAIN = 1.0, 60.0  # seconds from a connection that failed to the next one
+HELD = 300.0  # seconds after which a connection that ends hasn't failed
 TOKEN_REFUSED = "Discord refuses DISCORD_TOKEN. Copy it again: developer portal, Bot, Reset Token."
 INTENTS_REFUSED = (
     "Discord refuses the intents; Atelier needs no privileged ones, so the library's defaults changed."
@@ -54,15 +57,19 @@ class Serving:
 
         Raises AtelierError when Discord refuses for good.
         """
+        again = 0.0  # seconds; longer after each connection that fails
         while not stopping.is_set():
-            pause = self._connections.pause()
+            pause = max(again, self._connections.pause())
             if pause:
                 log.warning("the next connection to Discord is made in %.0f s", pause)
             if await _is_set_within(stopping, pause):
                 return
-            self._connections.note()
+            began = monotonic()
             if await self._connect(stopping):
                 return
+            again = (
+                FIRST_AGAIN if monotonic() - began > HELD else min(LAST_AGAIN, max(FIRST_AGAIN, 2 * again))
+            )
 
     async def _connect(self, stopping: asyncio.Event) -> bool:
         """Serve with a new client until stopped (True), or until its connection fails (False)."""

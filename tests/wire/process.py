@@ -57,9 +57,6 @@ class BotProcess:
             raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")
 
     async def spawn(self, *options: str) -> None:
-        # A bot that connects often waits longer each time, so that a crash loop burns no identifies. Here
-        # crashes are the plan.
-        (self.folder / "connections.json").unlink(missing_ok=True)
         command = (sys.executable, "-m", "tests.wire.launch", self.discord.url, *self.options, *options)
         with self.log_file.open("ab") as log:
             self.started = time.monotonic()

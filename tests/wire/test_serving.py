@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.wire.connections import Connections
+from bot.wire.connections import AT_ONCE, Connections
 from bot.wire.serving import Serving
 from core.errors import AtelierError
 from core.settings import load
@@ -95,8 +97,8 @@ async def test_what_discord_refuses_for_good_ends_it(tmp_path: Path, error: Exce
 async def test_a_stop_during_a_pause_is_not_waited_for(tmp_path: Path) -> None:
     stopping = asyncio.Event()
     made = _Serving(tmp_path)
-    for _ in range(10):
-        made.connections.note()
+    times = [time.time()] * AT_ONCE
+    (tmp_path / "connections.json").write_text(json.dumps(times))
     assert made.connections.pause() > 60
     asyncio.get_running_loop().call_later(0.05, stopping.set)
     async with asyncio.timeout(5):
