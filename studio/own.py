@@ -117,15 +117,20 @@ class Own:
     # Pictures and jobs
 
     async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:
-        """Return favourite number ``offset`` (from 0, newest first), how many there are, and its job's result
-        unless that is gone. None when there is no such favourite."""
+        """Return favourite number ``offset`` (from 0, newest first), how many there are, and its result.
+
+        The result is None when it is gone, or shown nowhere that the actor can look; all is None when there
+        is no such favourite.
+        """
         await self._rights.check(actor, Action.MINE)
         found = await self._members.favourites(actor.user_id, limit=1, offset=offset)
         if not found:
             return None
         count = await self._members.count_favourites(actor.user_id)
         result = await self._queue.result(found[0].job_id)
-        return found[0], count, result if result and found[0].position < len(result.pictures) else None
+        there = result is not None and found[0].position < len(result.pictures)
+        seen = there and result is not None and await self._rights.sees(actor, result.job)
+        return found[0], count, result if seen else None
 
     async def toggle_favourite(self, actor: Actor, job_id: str, index: int) -> bool:
         """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now.

@@ -29,6 +29,7 @@ from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
+from studio.moderation import lookalikes
 
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
@@ -116,6 +117,7 @@ class Privacy:
             return rows.delete_person(connection, user_id, now=datetime.now(UTC))
 
         removed = await self._database.write(work)
+        lookalikes.read.cache_clear()  # it holds the last prompts of everybody
         deleted = await self._clear(removed)
         await self._database.scrub()
         log.info(

@@ -11,6 +11,7 @@ from jobs.queue import Queue
 from jobs.views import Result
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority
+from studio.directory import Directory
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
 
@@ -18,8 +19,11 @@ from studio.moderation.rules import in_time_out
 class Rights:
     """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows."""
 
-    def __init__(self, authority: Authority, queue: Queue, moderator: Moderator) -> None:
+    def __init__(
+        self, authority: Authority, queue: Queue, moderator: Moderator, directory: Directory
+    ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
+        self._directory = directory
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
@@ -33,6 +37,22 @@ class Rights:
         if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
+
+    async def sees(self, actor: Actor, job: Job) -> bool:
+        """Return whether the actor can look at a job's pictures now, wherever they ask: their own, what is
+        shown where they are, and what is shown in a channel that they can read."""
+        if job.origin.user_id == actor.user_id:
+            return True
+        shown = {Place(*place) for place in await self._queue.places(job.id)}
+        if self.authority.allows(replace(actor, barred=False), Action.SHOW, job, shown):
+            return True
+        if job.origin.private:
+            return False
+        places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
+        for place in places:
+            if place.guild_id is not None and await self._directory.can_read(actor.user_id, place):
+                return True
+        return False
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return the job's row if ``actor`` may do ``action`` to it.

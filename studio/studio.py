@@ -54,7 +54,7 @@ class Studio:
         self._queue, self._intake = queue, intake
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
-        self._rights = Rights(authority, queue, services.moderator)
+        self._rights = Rights(authority, queue, services.moderator, services.directory)
         self._members = Members(services.database)
         self._sources = Sources(queue, intake, self._rights)
         self._prompts = Prompts(self._members, settings, self._sources)

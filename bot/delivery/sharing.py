@@ -22,10 +22,13 @@ from jobs.queue import Queue
 from jobs.views import Result
 from storage.members import Members
 from studio.actor import Place
+from studio.asking.words import duration
+from studio.pace import Pace
 
 log = logging.getLogger(__name__)
 ANSWER_PATIENCE = 60.0  # seconds of pauses
 EDIT_EVERY = 1.5  # seconds between two edits of one answer
+MESSAGES, MESSAGE_EVERY = 20, 15.0  # direct messages asked for by one person at once; seconds for each more
 LIVE_FOR = 840.0  # seconds; an answer can be edited for 15 minutes
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
@@ -50,6 +53,7 @@ class Sharing:
         self._queue, self._posts, self._members = queue, posts, members
         self._transport, self._find_user, self._on_edit = transport, find_user, on_edit
         self._wait = wait
+        self._pace = Pace(MESSAGES, MESSAGE_EVERY)
 
     async def answer(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with picture ``index`` (from 0) alone, full size; no device is
@@ -97,6 +101,10 @@ class Sharing:
 
         Raises UserError when Discord refuses.
         """
+        count = max(1, len(result.pictures) if indexes is None else len(indexes))
+        for wait in (self._pace.take(user.id) for _ in range(count)):
+            if wait:
+                raise UserError(f"I have sent you many messages. Ask again in {duration(wait)}.")
         if not result.pictures:
             return await self.copy(user, result)
         with _refused(result):

@@ -50,6 +50,6 @@ class FavouritesPages:
         )
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            return Post(f"{text}\n-# Its picture is gone.", view=view)
+            return Post(f"{text}\n-# Its picture is gone, or shown nowhere that you can look.", view=view)
         limit, place = file_limit(interaction), place_of(interaction)
         return await self._posts.picture(result, kept.position, text, view, limit, place)

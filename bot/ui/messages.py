@@ -5,6 +5,7 @@ Each text fits a message, and nobody's words in it can act as markdown or mentio
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,6 +44,14 @@ _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
 def length(text: str) -> int:
     """Return the number of characters as Discord may count them at worst: in UTF-16 units."""
     return len(text) + sum(c > "\uffff" for c in text)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the beginning of ``text`` in at most ``limit`` UTF-16 units."""
+    if length(text) <= limit:
+        return text
+    sizes = itertools.accumulate(length(c) for c in text)
+    return "".join(c for c, size in zip(text, sizes, strict=True) if size <= limit)
 
 
 def quote(text: str, limit: int = 1200) -> str:
@@ -157,8 +166,8 @@ def cancelled(job: Job) -> str:
 
 
 def finished(job: Job, parameters: Mapping[str, Any], *, notes: Sequence[str] = ()) -> str:
-    """Return the final text of a picture job: its title, and below it the parameters and ``notes``."""
-    lines = [f"{title(job, done=True)} ({_speed(job)})", _parameters(job, parameters)]
+    """Return the final text of a picture job: its title, and below it its ids and ``notes``."""
+    lines = [f"{title(job, done=True)} ({_speed(job)})", _ids(job)]
     lines += [
         f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request), *notes)
     ]
@@ -169,23 +178,10 @@ def _speed(job: Job) -> str:
     return f"{_LANES[job.lane]}, stealth" if job.origin.private else _LANES[job.lane]
 
 
-def _parameters(job: Job, values: Mapping[str, Any]) -> str:
-    parts = []
-    if isinstance(job.request, GenerateRequest):
-        parts.append(f"seed {job.request.seed}")
-    if values.get("width") and values.get("height"):
-        parts.append(f"{values['width']}×{values['height']}")
-    if values.get("num_inference_steps"):
-        parts.append(f"{values['num_inference_steps']} steps")
-    if values.get("guidance_scale") is not None:
-        parts.append(f"cfg {values['guidance_scale']:g}")
-    if values.get("strength") is not None:
-        parts.append(f"strength {values['strength']:g}")
-    if values.get("sampler"):
-        parts.append(str(values["sampler"]))
-    if values.get("model"):
-        parts.append(quote(str(values["model"]), 60))
-    return f"-# {' · '.join([*parts, f'job {job.id}'])}"
+def _ids(job: Job) -> str:
+    """What a member needs to ask for the same once more; Details has every other value."""
+    seed = f"seed {job.request.seed} · " if isinstance(job.request, GenerateRequest) else ""
+    return f"-# {seed}job {job.id}"
 
 
 def single(job: Job, index: int, user_id: int) -> str:
@@ -247,7 +243,7 @@ def details(
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
     if isinstance(job.request, GenerateRequest):
         typed = format_prompt(prompt_of(job.request, seed=True)).replace("```", chr(39) * 3)
-        lines.append(f"**Prompt**\n```\n{typed[: MAX_CONTENT - 100]}\n```")
+        lines.append(f"**Prompt**\n```\n{cut(typed, MAX_CONTENT - 100)}\n```")
         named = references(job.request)
         if named:
             lines.append(
@@ -303,9 +299,9 @@ def fit(text: str) -> str:
 def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:
     """Join ``lines`` to texts of at most ``limit`` characters each, without breaking a line."""
     found = [""]
-    for line in (line[:limit] for line in lines):
+    for line in (cut(line, limit) for line in lines):
         joined = f"{found[-1]}\n{line}" if found[-1] else line
-        if len(joined) <= limit:
+        if length(joined) <= limit:
             found[-1] = joined
         else:
             found.append(line)

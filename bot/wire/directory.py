@@ -78,7 +78,9 @@ def readable(guild: discord.Guild, member: discord.Member, channel_id: int) -> b
     Never for a private thread: Discord doesn't tell who is in it. Who asks from inside sees it anyway.
     """
     channel = guild.get_channel_or_thread(channel_id)
-    if channel is None or (isinstance(channel, discord.Thread) and channel.is_private()):
+    if channel is None:
         return False
+    if isinstance(channel, discord.Thread) and (channel.is_private() or channel.parent is None):
+        return False  # a thread's rules are its channel's; that one isn't known yet
     allowed = channel.permissions_for(member)
     return allowed.view_channel and allowed.read_message_history

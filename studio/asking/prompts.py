@@ -14,7 +14,7 @@ from core.preferences import Preferences, prompts_of
 from core.requests import GenerateRequest, ImagineRequest
 from core.settings import Settings
 from core.wording import numbered, prompt_of, references, with_defaults
-from storage.members import Members
+from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
@@ -68,7 +68,7 @@ class Prompts:
         taken in as well. known: name → SHA-256 of pictures that the actor may use. Raises PromptError or
         ImageError for what can't be found, NotAllowedError for somebody else's picture.
         """
-        pairs = [await self._profile(actor.user_id, prompt) for prompt in prompts]
+        pairs = [await self._profile(actor, prompt) for prompt in prompts]
         ready = [prompt for prompt, _ in pairs]
         found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
@@ -121,7 +121,7 @@ class Prompts:
         style = Prompt(style_references=codes, style_weight=before.style_weight) if codes else Prompt()
         return [with_defaults(prompt, style) for prompt in prompts]
 
-    async def _profile(self, user_id: int, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
+    async def _profile(self, actor: Actor, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
         """Return ``--p`` as style references to the member's newest favourites, and their SHA-256."""
         if prompt.profile is None:
             return prompt, {}
@@ -129,7 +129,7 @@ class Prompts:
             return replace(
                 prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
             ), {}
-        kept = await self._members.favourites(user_id, limit=len(PROFILE))
+        kept = await self._favourites(actor)
         if not kept:
             raise PromptError(
                 "`--p` takes the style of your own favourites, and you have none yet: press ❤️ under pictures"
@@ -138,6 +138,14 @@ class Prompts:
         found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
         style = (*prompt.style_references, *((name, 1.0) for name in found))
         return replace(prompt, profile=None, style_references=style), found
+
+    async def _favourites(self, actor: Actor) -> list[Favourite]:
+        """Return the newest favourites that the actor can look at, as many as a profile takes."""
+        found: list[Favourite] = []
+        for favourite in await self._members.favourites(actor.user_id, limit=4 * len(PROFILE)):
+            if len(found) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
+                found.append(favourite)
+        return found
 
 
 def attached(pictures: Iterable[Readable]) -> dict[str, Given]:

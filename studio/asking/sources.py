@@ -58,6 +58,11 @@ class Sources:
         taken = await self._intake.take(picture, actor.user_id)
         return Source(taken.sha256, taken.width, taken.height)
 
+    async def is_seen(self, actor: Actor, job_id: str) -> bool:
+        """Return whether a job is there, and shown where the actor can look."""
+        job = await self._queue.job(job_id)
+        return job is not None and await self._rights.sees(actor, job)
+
     async def check_upload(self, actor: Actor) -> None:
         """Count one file of somebody's, before it is read.
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from bot.ui.buttons import BUTTONS
 from core.requests import OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest
+from studio.pace import Pace
 from tests.bot.conftest import Studio, open_studio, png
 
 MADE_HERE = (
@@ -539,3 +540,29 @@ async def test_a_button_of_a_newer_version_says_so(tmp_path) -> None:
 
 def test_every_button_has_a_look() -> None:
     assert all(look.label or look.emoji for look in BUTTONS.values())
+
+
+async def test_a_favourite_that_is_out_of_view_is_neither_shown_nor_a_style(studio: Studio) -> None:
+    message = await single(studio)
+    await press(studio, message, "favourite", studio.bob)
+    await press(studio, message, "favourite")
+    away = studio.bob.user
+    assert (await away.slash("favourites")).response.attachments  # a direct message; he can read the channel
+    studio.guild.remove_member(studio.bob)
+    page = (await away.slash("favourites")).response
+    assert not page.attachments and "nowhere that you can look" in page.content
+    refused = await away.slash("imagine", prompt="a boat --p")
+    assert "none yet" in refused.followups[-1].content
+    own = (await studio.alice.user.slash("favourites")).response
+    assert own.attachments
+
+
+async def test_so_many_direct_messages_at_once_and_no_more(studio: Studio, monkeypatch) -> None:
+    message = await single(studio)
+    monkeypatch.setattr(studio.bot.sharing, "_pace", Pace(1, 60.0))
+    await press(studio, message, "dm")
+    said = await press(studio, message, "dm")
+    assert "Ask again in" in said.followups[-1].content
+    assert len(studio.alice.user.dm_channel.history()) == 1
+    await studio.alice.react(message, "✉")
+    assert len(studio.alice.user.dm_channel.history()) == 1

@@ -16,6 +16,7 @@ from bot.delivery.ladder import Ladder
 from core.errors import StorageError
 from storage import moderation, privacy, schema
 from storage.members import Members
+from studio.moderation import lookalikes
 from studio.privacy import ORPHANS_KEPT, Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.security.deletion import canaries_in, lived
@@ -341,3 +342,27 @@ async def test_a_deletion_that_fails_is_said(studio: Studio, monkeypatch) -> Non
     monkeypatch.setattr(studio.built.privacy, "delete", broken)
     done = await studio.alice.click(asked.response, label="Delete everything")
     assert "Something went wrong" in done.followups[-1].content
+
+
+async def test_a_deletion_empties_the_memory_of_read_prompts(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, MODERATION="standard") as studio:
+        studio.built.moderator._check = Lenient()
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat of hers")
+        assert lookalikes.read.cache_info().currsize
+        await studio.built.privacy.delete(studio.alice.id)
+        assert lookalikes.read.cache_info().currsize == 0
+
+
+class Lenient:
+    """A classifier to whom every picture is fit."""
+
+    name = "lenient"
+
+    def get_ready(self) -> None:
+        """It is."""
+
+    async def score(self, data: bytes) -> float:
+        return 0.0
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,15 @@
+"""Texts of messages that depend on no client."""
+
+from bot.ui.messages import MAX_CONTENT, cut, length, pages
+
+
+def test_a_page_has_as_many_units_as_discord_takes() -> None:
+    """Discord counts in UTF-16: an emoji is two."""
+    lines = ["🌊" * 70] * 40 + ["🌊" * 1500]
+    found = pages(lines)
+    assert all(length(page) <= MAX_CONTENT for page in found)
+    assert "\n".join(found).count("🌊") == 70 * 40 + MAX_CONTENT // 2
+
+
+def test_a_text_is_cut_between_characters() -> None:
+    assert cut("a🌊b", 4) == "a🌊b" and cut("a🌊b", 3) == "a🌊" and cut("a🌊b", 2) == "a"
