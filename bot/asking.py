@@ -32,10 +32,14 @@ Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
 
 
 class Asking:
-    """Asks the studio on behalf of an interaction. ``links``: makes of attachments what the studio takes."""
+    """Asks the studio on behalf of an interaction. ``links``: makes of attachments what the studio takes.
+    ``shown_once``: waits until a job's message says something, and returns whether it does."""
 
-    def __init__(self, studio: Studio, answers: Answers, links: Links) -> None:
+    def __init__(
+        self, studio: Studio, answers: Answers, links: Links, shown_once: Callable[[str], Awaitable[bool]]
+    ) -> None:
         self._studio, self._answers, self.links = studio, answers, links
+        self._shown_once = shown_once
 
     async def preferences(self, actor: Actor) -> Preferences:
         """Return the actor's settings, or private ones when that takes too long: an answer to an interaction
@@ -107,10 +111,13 @@ class Asking:
         prompt = await self._studio.single(actor, text) if text else None
         private = chosen.stealth if prompt is None or prompt.stealth is None else prompt.stealth
 
+        taken: list[Source] = []
+
         async def built() -> NewJob:
             [picture] = self.links.attached([image]) if image else [None]
             name = await self.links.name_of(actor, named) if named else None
             source = await self._studio.source(actor, picture, name)
+            taken.append(source)
             words = None
             if prompt is not None:
                 words = await self._studio.words(actor, prompt, await self._given(actor, [prompt]))
@@ -118,7 +125,17 @@ class Asking:
             typed = prompt is not None and prompt.lane is not None
             return replace(new, lane=new.lane if typed else chosen.lane or new.lane)
 
-        return await self._answers.ask(interaction, built, private=private)
+        job = await self._answers.ask(interaction, built, private=private)
+        if job is not None and image is None and named is None:
+            await self._say_which(interaction, job, taken[0])
+        return job
+
+    async def _say_which(self, interaction: discord.Interaction, job: Job, source: Source) -> None:
+        """Say that the asker's last picture was taken, once the job's message says something: the first word
+        after an acknowledgement would take that message's place."""
+        if source.job is not None and await self._shown_once(job.id):
+            text = f"No picture was named, so this is your last one: `{source.job.id} {source.index + 1}`."
+            await add_whisper(interaction, text)
 
     async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
         """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""

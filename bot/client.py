@@ -38,6 +38,7 @@ from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
 from storage.members import Members
+from studio.asking.words import counted
 from studio.services import Services
 from studio.studio import Studio
 
@@ -123,7 +124,7 @@ class Atelier(commands.Bot):
         max_bytes = services.settings.max_upload_mb * 2**20
         self.links = Links(studio, lambda: self.http, max_bytes, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
-        self.asking = Asking(studio, self.answers, self.links)
+        self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
@@ -178,12 +179,12 @@ class Atelier(commands.Bot):
 
     async def on_ready(self) -> None:
         """Take up what an earlier process left; Discord says "ready" again after each lost connection."""
-        log.info("connected as %s, %d servers", self.user, len(self.guilds))
+        log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
         if not self._resumed:
             self._resumed = True
             count = await self.delivery.resume()
             if count:
-                log.info("%d jobs go on", count)
+                log.info("taken up: %s", counted(count, "job"))
             await apologise(self._pending, self._services.queue, self._ladder)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
 

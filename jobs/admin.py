@@ -69,6 +69,10 @@ class Admin:
         found = await self._database.read(work, once=True)
         return found.channels, found.roles
 
+    async def role_limits(self, guild_id: int) -> list[RoleLimit]:
+        """Return the limits of the guild's roles."""
+        return await self._database.read(partial(people.all_role_limits, guild_id=guild_id), once=True)
+
     async def set_role_limit(self, actor_id: int, guild_id: int, limit: RoleLimit) -> None:
         """Give members with a role limits of their own; who has several such roles has the best of each."""
         detail = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}

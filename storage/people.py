@@ -186,6 +186,15 @@ def disallow(connection: sa.Connection, guild_id: int, kind: str, target_id: int
     return bool(connection.execute(statement).rowcount)
 
 
+def all_role_limits(connection: sa.Connection, guild_id: int) -> list[RoleLimit]:
+    """Return every role's limits in a guild, by role id."""
+    columns = role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting
+    found = connection.execute(
+        sa.select(*columns).where(role_limits.c.guild_id == guild_id).order_by(role_limits.c.role_id)
+    )
+    return [RoleLimit(*row) for row in found]
+
+
 def set_role_limit(connection: sa.Connection, guild_id: int, limit: RoleLimit) -> None:
     """Set what members with a role may have at once."""
     values = {"user_running": limit.user_running, "user_waiting": limit.user_waiting}

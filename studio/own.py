@@ -199,10 +199,11 @@ class Own:
         await self._rights.check(actor, Action.PRIVACY)
         return await self._privacy.holdings(actor.user_id)
 
-    async def export(self, actor: Actor, limit: int) -> AsyncIterator[bytes]:
-        """Yield ZIP files of at most about ``limit`` bytes with everything that is kept of the actor."""
+    async def export(self, actor: Actor, limit: int, *, pictures: bool = True) -> AsyncIterator[bytes]:
+        """Yield ZIP files of at most about ``limit`` bytes with everything that is kept of the actor, or all
+        but the ``pictures``."""
         await self._rights.check(actor, Action.PRIVACY)
-        async for part in self._privacy.export(actor.user_id, limit):
+        async for part in self._privacy.export(actor.user_id, limit, pictures=pictures):
             yield part
 
     async def delete(self, actor: Actor) -> Deleted:

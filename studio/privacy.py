@@ -83,15 +83,16 @@ class Privacy:
         """Return what is kept of a person, in numbers."""
         return await self._database.read(partial(rows.holdings, user_id=user_id))
 
-    async def export(self, user_id: int, limit: int) -> AsyncIterator[bytes]:
-        """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then every picture."""
+    async def export(self, user_id: int, limit: int, *, pictures: bool = True) -> AsyncIterator[bytes]:
+        """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then (``pictures``) every
+        picture."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
         names = dict.fromkeys(
             row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table]
         )
         part = _Part()
         part.add("data.json", json.dumps(data, ensure_ascii=False, indent=1).encode(), squeeze=True)
-        for sha256 in names:
+        for sha256 in names if pictures else ():
             try:
                 picture, name = await self._files.get(sha256), self._files.path(sha256).name
             except StorageError:

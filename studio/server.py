@@ -84,11 +84,16 @@ class Server:
         guild_id = await self._enter(actor, Action.RULES)
         if self._rights.authority.is_host(user_id):
             raise UserError("The bot's owner can't be banned.")
+        if user_id == actor.user_id:
+            raise UserError("You can't ban yourself.")
         return await self._queue.admin.ban(actor.user_id, user_id, guild_id)
 
     async def unban(self, actor: Actor, user_id: int) -> bool:
-        """Lift a ban; False when there was none."""
-        return await self._queue.admin.unban(actor.user_id, user_id, await self._enter(actor, Action.RULES))
+        """Lift a ban; False, and nothing for the audit, when there was none."""
+        guild_id = await self._enter(actor, Action.RULES)
+        if user_id not in await self._queue.admin.banned(guild_id):
+            return False
+        return await self._queue.admin.unban(actor.user_id, user_id, guild_id)
 
     async def banned(self, actor: Actor) -> list[int]:
         """Return the ids of members who are banned here."""
@@ -107,6 +112,10 @@ class Server:
     async def allowed(self, actor: Actor) -> tuple[Collection[int], Collection[int]]:
         """Return ids of the listed channels and roles."""
         return await self._queue.admin.allowed(await self._enter(actor, Action.RULES))
+
+    async def role_limits(self, actor: Actor) -> list[RoleLimit]:
+        """Return the limits that roles have here."""
+        return await self._queue.admin.role_limits(await self._enter(actor, Action.RULES))
 
     async def set_role_limit(self, actor: Actor, limit: RoleLimit) -> None:
         """Give members with a role limits of their own."""

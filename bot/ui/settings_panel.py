@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.job import Lane
 from core.parameters import VERSIONS
 from core.preferences import STYLIZE, Preferences
+from studio.asking.prompts import model_of_version
 from studio.asking.words import code
 from studio.studio import Studio
 
@@ -90,8 +91,9 @@ class SettingsPanel:
             *((f"model {name}", name) for name in self._models),
         ]
         versions = [
-            (f"version {name}", f"Midjourney's version {name}, where there is one")
+            (f"version {name}", f"Midjourney's version {name}: the host's {model}")
             for name in (*VERSIONS[::-1], "niji")
+            if (model := model_of_version(name, self._models)) is not None
         ]
         return [*models, *versions]
 

@@ -3,7 +3,7 @@ braces, and the pictures that the words name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from core.errors import ImageError, PromptError
@@ -93,23 +93,10 @@ class Prompts:
         model = (
             _configured("model", prompt.model, settings.image_models)
             if prompt.model
-            else self._of_version(prompt.version)
+            else model_of_version(prompt.version, settings.image_models)
         )
         loras = tuple((_configured("lora", name, settings.loras), weight) for name, weight in prompt.loras)
         return replace(prompt, model=model, loras=loras)
-
-    def _of_version(self, version: str | None) -> str | None:
-        """Return the model that the host has named for a version of Midjourney's, if any: "6.1" → v6.1 or v6,
-        "niji 6" → niji6 or niji."""
-        if version is None:
-            return None
-        names = {name.lower(): name for name in self._settings.image_models}
-        wanted = (
-            [version.replace(" ", ""), "niji"]
-            if version.startswith("niji")
-            else [f"v{version}", f"v{version.partition('.')[0]}"]
-        )
-        return next((names[name] for name in wanted if name in names), None)
 
     async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
         """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""
@@ -146,6 +133,20 @@ class Prompts:
             if len(found) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
                 found.append(favourite)
         return found
+
+
+def model_of_version(version: str | None, models: Collection[str]) -> str | None:
+    """Return which of the host's ``models`` is named for a version of Midjourney's, if any: "6.1" → v6.1 or
+    v6, "niji 6" → niji6 or niji."""
+    if version is None:
+        return None
+    names = {name.lower(): name for name in models}
+    wanted = (
+        [version.replace(" ", ""), "niji"]
+        if version.startswith("niji")
+        else [f"v{version}", f"v{version.partition('.')[0]}"]
+    )
+    return next((names[name] for name in wanted if name in names), None)
 
 
 def attached(pictures: Iterable[Readable]) -> dict[str, Given]:

@@ -19,6 +19,9 @@ from core.wording import prompt_of
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")
 # Letters that look like nothing, and the variation selectors
 _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xE0100, 0xE01F0)}
+_LANDSCAPE = (Fraction(5, 4), Fraction(4, 3), Fraction(3, 2), Fraction(16, 9), Fraction(2), Fraction(21, 9))
+COMMON = (Fraction(1), *_LANDSCAPE, *(1 / ratio for ratio in _LANDSCAPE))  # aspect ratios that people type
+ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides are whole blocks of pixels
 SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
 
 
@@ -44,6 +47,11 @@ def ordinal(n: int) -> str:
     """Return "1st", "2nd", "3rd" …"""
     suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{suffix}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 job", "2 jobs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def duration(seconds: float) -> str:
@@ -117,6 +125,10 @@ def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
 def aspect_ratio(width: int, height: int) -> tuple[int, int] | None:
     """Return a picture's aspect ratio in small whole numbers, as close as /imagine can draw it; None for a
     square."""
+    near = Fraction(width, height)
+    common = min(COMMON, key=lambda ratio: abs(near / ratio - 1))
+    if abs(near / common - 1) <= ROUNDED:
+        return None if common == 1 else common.as_integer_ratio()
     near = min(
         max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT)
     )

@@ -160,6 +160,13 @@ async def test_a_version_is_the_model_that_the_host_has_named_so(
         assert ("the host has named none so" in studio.last().content) is (model is None)
 
 
+async def test_the_panel_offers_versions_that_are_there(tmp_path) -> None:
+    async with open_studio(tmp_path, IMAGE_MODELS=f"v6={DEMO / 'stable-diffusion'}") as studio:
+        panel = said(await studio.alice.slash(studio.channel, "settings"))
+        offered = [option["value"] for option in panel.components[0]["components"][0]["options"]]
+        assert offered == ["default", "model v6", "version 6.1", "version 6"]
+
+
 async def test_what_is_private_stays_with_its_author(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "stealth")
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a secret boat")

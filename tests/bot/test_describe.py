@@ -2,9 +2,10 @@
 
 import io
 
+import pytest
 from PIL import Image
 
-from studio.asking.words import aspect_ratio
+from studio.asking.words import aspect_ratio, counted
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
 
@@ -108,3 +109,23 @@ async def test_a_described_picture_of_ours_keeps_its_mark_and_one_from_outside_g
     assert b"trainedAlgorithmicMedia" in await studio.last().attachments[0].read()
     await studio.alice.slash(studio.channel, "describe", image=picture)
     assert b"trainedAlgorithmicMedia" not in await studio.last().attachments[0].read()
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        ((640, 416), (3, 2)),
+        ((416, 640), (2, 3)),
+        ((512, 512), None),
+        ((1000, 990), None),
+        ((1344, 768), (16, 9)),
+        ((700, 500), (7, 5)),
+        ((5000, 100), (14, 1)),
+    ],
+)
+def test_a_described_picture_has_the_ratio_that_was_typed(size, ratio) -> None:
+    assert aspect_ratio(*size) == ratio
+
+
+def test_numbers_are_counted_as_people_do() -> None:
+    assert [counted(n, "job") for n in range(3)] == ["0 jobs", "1 job", "2 jobs"]

@@ -105,7 +105,7 @@ async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Stu
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     assert strict.last().attachments
     audit = await strict.mira.slash(strict.channel, "studio audit")
-    assert f"pardon `{strict.alice.id}`" in audit.followups[-1].content
+    assert f"pardon <@{strict.alice.id}>" in audit.followups[-1].content
 
 
 async def _strikes(studio: Studio, member) -> list[str]:

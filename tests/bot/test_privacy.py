@@ -366,3 +366,11 @@ class Lenient:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+async def test_an_export_can_leave_the_pictures_out(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    result = await studio.alice.slash(studio.channel, "privacy export", pictures=False)
+    (file,) = result.response.attachments
+    with zipfile.ZipFile(io.BytesIO(await file.read())) as archive:
+        assert archive.namelist() == ["data.json"] and b"a boat" in archive.read("data.json")

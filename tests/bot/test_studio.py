@@ -53,7 +53,7 @@ async def test_every_change_leaves_a_row(studio: Studio) -> None:
     await _says(studio, studio.mira, "ban", user=studio.bob)
     await _says(studio, studio.mira, "allow", channel=studio.channel)
     told = await _says(studio, studio.mira, "audit")
-    assert f"<@{studio.mira.id}> ban `{studio.bob.id}`" in told and "allow channel" in told
+    assert f"<@{studio.mira.id}> ban <@{studio.bob.id}>" in told and "allow channel" in told
     rules = await _says(studio, studio.mira, "rules")
     assert f"<@{studio.bob.id}>" in rules and f"<#{studio.channel.id}>" in rules
 
@@ -98,3 +98,22 @@ async def test_imagine_all_beyond_a_limit_says_so_and_leaves_nothing_standing(
     assert ["telling number 1" in shown[0], "telling number 2" in shown[1]] == [True, True] and len(
         shown
     ) == 2
+
+
+async def test_rules_and_audit_name_limits_people_and_numbers(studio: Studio) -> None:
+    role = studio.guild.create_role("Patrons")
+    await studio.mira.slash(studio.channel, "studio limit", role=role, running=2, waiting=7)
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert f"<@&{role.id}> 2 running, 7 waiting" in rules
+    await studio.mira.slash(studio.channel, "studio unban", user=studio.bob)  # was never banned
+    await studio.mira.slash(studio.channel, "studio ban", user=studio.alice)
+    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    assert f"set role limit <@&{role.id}>: `user running 2, user waiting 7`" in audit
+    assert f"ban <@{studio.alice.id}>" in audit and "unban" not in audit
+
+
+async def test_a_manager_cannot_ban_herself(studio: Studio) -> None:
+    refused = await studio.mira.slash(studio.channel, "studio ban", user=studio.mira)
+    assert "can't ban yourself" in refused.followups[-1].content
+    await studio.mira.slash(studio.channel, "imagine", prompt="a boat")
+    assert studio.last().attachments

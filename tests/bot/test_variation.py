@@ -65,3 +65,12 @@ async def test_a_link_with_a_huge_number_gets_a_sentence(studio: Studio, number:
     source = f"https://discord.com/channels/{studio.guild.id}/1/{number}"
     result = await studio.alice.slash(studio.channel, "variation", source=source)
     assert "went wrong" not in (result.followups or [result.response])[-1].content
+
+
+async def test_a_command_without_a_picture_says_which_one_it_took(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    result = await studio.alice.slash(studio.channel, "variation")
+    assert any(f"your last one: `{job.id} " in m.content for m in result.followups), result.followups
+    result = await studio.alice.slash(studio.channel, "variation", source=f"{job.id} 2")
+    assert not [m for m in result.followups if m.ephemeral]

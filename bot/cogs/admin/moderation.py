@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
-from studio.asking.words import code
+from studio.asking.words import code, counted
 
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 
@@ -30,7 +30,7 @@ class Moderation(
     async def show(self, interaction: discord.Interaction) -> None:
         rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
         after = (
-            f"{rules.strikes} strikes in {rules.window} h bring a time-out of {rules.timeout} min"
+            f"{counted(rules.strikes, 'strike')} in {rules.window} h: a time-out of {rules.timeout} min"
             if rules.strikes
             else "none"
         )
@@ -89,7 +89,9 @@ class Moderation(
         )
         await whisper(
             interaction,
-            f"{strikes} strikes in {hours} h: {minutes} min." if strikes else "Strikes bring no time-outs.",
+            f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
+            if strikes
+            else "Strikes bring no time-outs.",
         )
 
     @app_commands.command(
@@ -131,13 +133,13 @@ class Moderation(
             f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found[:20]
         ]
         lines += [f"In a time-out until {discord.utils.format_dt(until, 'f')}."] if until else []
-        await whisper(interaction, "\n".join([f"<@{user.id}> has {len(found)} strikes.", *lines]))
+        await whisper(interaction, "\n".join([f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines]))
 
     @app_commands.command(description="Forget a member's strikes here and end their time-out")
     @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
         count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
-        await whisper(interaction, f"{count} strikes of <@{user.id}> are forgotten; they may use Atelier.")
+        await whisper(interaction, f"<@{user.id}> may use Atelier. Forgotten: {counted(count, 'strike')}.")
 
     @app_commands.command(description="Take nothing from a member for some minutes")
     @answers_privately

@@ -12,6 +12,8 @@ from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from storage.people import RoleLimit
+from storage.records import AuditRow
+from studio.asking.words import code, counted
 
 AUDIT_ROWS = 20
 
@@ -27,7 +29,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
         await whisper(
             interaction,
-            f"<@{user.id}> can't use Atelier here any more; {dropped} waiting jobs are cancelled.",
+            f"<@{user.id}> can't use Atelier here any more; {counted(dropped, 'waiting job')} cancelled.",
         )
 
     @app_commands.command(description="Lift a ban")
@@ -102,6 +104,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         actor = actor_of(interaction)
         channels, roles = await self.bot.studio.server.allowed(actor)
         banned = await self.bot.studio.server.banned(actor)
+        limits = await self.bot.studio.server.role_limits(actor)
         settings = self.bot.settings
         lines = (
             f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
@@ -110,6 +113,11 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
             (
                 f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
                 f" server** {settings.guild_waiting} waiting"
+            ),
+            *(
+                f"**Members with** <@&{limit.role_id}> {limit.user_running} running,"
+                f" {limit.user_waiting} waiting"
+                for limit in limits[:20]
             ),
         )
         await whisper(interaction, "\n".join(lines))
@@ -120,10 +128,26 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         rows = await self.bot.studio.server.audit(actor_of(interaction))
         lines = [
             f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
-            f" {row.action}{f' `{row.target}`' if row.target else ''}"
+            f" {row.action}{_target(row)}{_detail(row)}"
             for row in rows[:AUDIT_ROWS]
         ]
         await whisper(interaction, "\n".join(lines) or "Nothing was changed here yet.")
+
+
+def _target(row: AuditRow) -> str:
+    """What was changed, as Discord shows people, roles and channels by name."""
+    if not row.target:
+        return ""
+    if row.action in ("ban", "unban", "pardon", "time out"):
+        return f" <@{row.target}>"
+    if "role" in row.action:
+        return f" <@&{row.target}>"
+    return f" <#{row.target}>" if "channel" in row.action else f" `{row.target}`"
+
+
+def _detail(row: AuditRow) -> str:
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
+    return f": {code(said, 200)}" if said else ""
 
 
 def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):

@@ -10,7 +10,7 @@ from bot.client import Atelier
 from bot.ui.queue_view import answer, render
 from bot.ui.replies import answers_privately
 from bot.wire.interactions import actor_of
-from studio.asking.words import duration
+from studio.asking.words import counted, duration
 from studio.own import Info as Own
 
 
@@ -41,12 +41,13 @@ def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
             f" {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}"
         ),
         (
-            f"**This month** {_count(sum(month.jobs.values()), 'job')}, {_time(month.seconds)} of the device,"
-            f" {_count(month.pictures, 'picture')}"
+            f"**This month** {counted(sum(month.jobs.values()), 'job')},"
+            f" {_time(month.seconds)} of the device,"
+            f" {counted(month.pictures, 'picture')}"
         ),
         (
-            f"**Lifetime** {kinds}; {_time(ever.seconds)}, {_count(ever.pictures, 'picture')},"
-            f" {_count(ever.favourites, 'favourite')}"
+            f"**Lifetime** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
+            f" {counted(ever.favourites, 'favourite')}"
         ),
         f"**Limits** {running} jobs at once, {waiting} waiting (a role of yours may have other ones)",
     ]
@@ -54,10 +55,6 @@ def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
 
 def _time(seconds: float) -> str:
     return duration(seconds) if seconds else "0 s"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 async def setup(bot: Atelier) -> None:

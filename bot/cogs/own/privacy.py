@@ -78,11 +78,12 @@ class Privacy(
         await whisper(interaction, "\n".join(lines))
 
     @app_commands.command(description="A copy of everything that is kept of you")
+    @app_commands.describe(pictures="Off: only the rows, in one small file")
     @answers_privately
-    async def export(self, interaction: discord.Interaction) -> None:
+    async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
         limit = file_limit(interaction) - 100_000
         count = 0
-        async for part in self.bot.studio.own.export(actor_of(interaction), limit):
+        async for part in self.bot.studio.own.export(actor_of(interaction), limit, pictures=pictures):
             count += 1
             if count > MOST_PARTS:
                 await add_whisper(
@@ -91,7 +92,7 @@ class Privacy(
                 return
             file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
             if count == 1:
-                text = "Your data: the rows as JSON, and the pictures."
+                text = f"Your data: the rows as JSON{', and the pictures' if pictures else ''}."
                 await interaction.edit_original_response(
                     content=text, attachments=[file], allowed_mentions=SILENT
                 )
