@@ -210,7 +210,7 @@ async def open_database(address: str | Path, backup_dir: Path | None) -> AsyncIt
             with _our_errors():
                 async with engine.connect() as connection:
                     work = partial(migrate, path=path, backup_dir=backup_dir)
-                    await connection.run_sync(_run_one, work, WRITES)
+                    await connection.run_sync(work)
             database = Database(engine, path, backup_dir)
             try:
                 yield database

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,14 +15,21 @@ from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from storage.engine import sqlite_file
+from storage.engine.address import WRITES
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 log = logging.getLogger(__name__)
 
 
 def migrate(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
-    """Run what is missing in the open transaction of ``connection``. ``path`` of a SQLite file is backed up
-    first. StorageError for the schema of a newer Atelier."""
+    """Run what is missing in one transaction of ``connection``, which has none open. ``path`` of a SQLite
+    file is backed up first. StorageError for the schema of a newer Atelier, and for a migration that breaks
+    a link between rows: then nothing is changed."""
+    with _links_unenforced(connection), connection.execution_options(**WRITES).begin():
+        _upgrade(connection, path, backup_dir)
+
+
+def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
@@ -37,4 +46,39 @@ def migrate(connection: sa.Connection, path: Path | None, backup_dir: Path | Non
         sqlite_file.backup(path, backup_dir, label=f"before-{head}")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    _check_links(connection)
     log.info("database schema brought from %s to %s", current or "nothing", head)
+
+
+@contextmanager
+def _links_unenforced(connection: sa.Connection) -> Iterator[None]:
+    """Turn SQLite's foreign keys off within. A batch migration rebuilds a table and drops the old one: with
+    foreign keys on, that deletes every row that hangs on it. The pragma does nothing in a transaction, so it
+    goes to the driver, before one begins and after it ends (https://sqlite.org/lang_altertable.html#otheralter).
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    _set_foreign_keys(connection, "OFF")
+    try:
+        yield
+    finally:
+        _set_foreign_keys(connection, "ON")
+
+
+def _set_foreign_keys(connection: sa.Connection, value: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys={value}")
+    cursor.close()
+
+
+def _check_links(connection: sa.Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        tables = ", ".join(sorted({row[0] for row in broken}))
+        raise StorageError(
+            f"The migration would leave {len(broken)} rows of {tables} without the rows they belong to."
+            " Nothing was changed."
+        )

@@ -1,5 +1,6 @@
 """Every migration on a database that has rows in all its tables."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +10,11 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from core.errors import StorageError
 from core.job import Status, Surface
 from storage import lookup
 from storage.database import open_database
+from storage.engine import migrate
 from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.storage.conftest import url_of
@@ -98,3 +101,58 @@ def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
     path = tmp_path / "atelier.db"
     _migrated(path, VERSIONS[-1])
     assert set(_fill(path)) == set(metadata.tables)
+
+
+REBUILD = """
+from alembic import op
+import sqlalchemy as sa
+revision, down_revision, branch_labels, depends_on = "9999", {before!r}, None, None
+def upgrade():
+    with op.batch_alter_table("jobs") as batch:
+        batch.alter_column("file_limit", existing_type=sa.Integer(), nullable=True)
+"""
+
+
+def _add_migration(folder: Path, text: str) -> Path:
+    """The program's migrations and one more, in ``folder``."""
+    shutil.copytree(MIGRATIONS, folder)
+    (folder / "versions" / "9999_more.py").write_text(text)
+    return folder
+
+
+def _head() -> str:
+    return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
+
+
+async def test_a_rebuilt_table_keeps_what_hangs_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "atelier.db"
+    _migrated(path, "head")
+    before = _fill(path)
+    more = _add_migration(tmp_path / "migrations", REBUILD.format(before=_head()))
+    monkeypatch.setattr(migrate, "MIGRATIONS", more)
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+        enforced = await database.write(lambda c: c.exec_driver_sql("PRAGMA foreign_keys").scalar_one())
+    with closing(sqlite3.connect(path)) as connection:
+        after = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in before}  # noqa: S608
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert after == before
+    assert enforced == 1, "links are enforced again"
+
+
+async def test_a_migration_that_breaks_a_link_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "atelier.db"
+    _migrated(path, "head")
+    before = _fill(path)
+    rebuild = REBUILD.format(before=_head())
+    breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'
+    monkeypatch.setattr(migrate, "MIGRATIONS", _add_migration(tmp_path / "migrations", breaks))
+    with pytest.raises(StorageError, match="Nothing was changed"):
+        async with open_database(url_of(tmp_path), tmp_path / "backups"):
+            pass
+    with closing(sqlite3.connect(path)) as connection:
+        after = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in before}  # noqa: S608
+    assert after == before
