@@ -369,8 +369,9 @@ class Dispatcher:
 
     async def _retry(self, live: ActiveJob, message: str, *, uncounted: int = 0) -> None:
         live.waiting.alone, live.waiting.suspect = True, False
-        lease = {"job_id": live.job.id, "token": live.token}
-        work = partial(rows.retry, **lease, message=message, now=_now(), uncounted=uncounted)
+        work = partial(
+            rows.retry, job_id=live.job.id, token=live.token, message=message, now=_now(), uncounted=uncounted
+        )
         status = await self.saving.persist(work)
         if status is Status.FAILED:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
