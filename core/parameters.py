@@ -153,7 +153,7 @@ class Parameters:
         "",
         Flag(
             "no",
-            "what must not be there; the same as a part with weight -0.5",
+            "what to leave out; the same as a part with weight -0.5",
             "a red house --no trees, snow",
             Words(),
         ),
@@ -170,7 +170,8 @@ class Parameters:
         None,
         Flag(
             "stylize",
-            f"how strong the house style is; 100 is usual, over {STYLIZE_CAP} counts as {STYLIZE_CAP}",
+            f"how strong the house style is; the default is 100, and over {STYLIZE_CAP} counts as"
+            f" {STYLIZE_CAP}",
             "a red house --s 250",
             Whole(0, MAX_STYLIZE),
             ("s",),
@@ -179,10 +180,10 @@ class Parameters:
     )
     raw: bool = param(
         False,
-        Flag("raw", "less house style, closer to the words", "a red house --raw"),
+        Flag("raw", "no house style, closer to the words", "a red house --raw"),
         Flag(
             "style",
-            "`raw` is --raw; styles of Midjourney's are told of, not drawn",
+            "`raw` means --raw; Midjourney's own styles are not available here",
             "a red house --style raw",
             Style(STYLES),
         ),
@@ -198,7 +199,7 @@ class Parameters:
         None,
         Flag(
             "exp",
-            "more detail and contrast; high values go before --stylize",
+            "more detail and contrast; high values outweigh --stylize",
             "a red house --exp 20",
             Whole(0, 100),
         ),
@@ -207,28 +208,30 @@ class Parameters:
     )
     stop: int | None = param(
         None,
-        Flag("stop", "stop at this per cent of the way", "a red house --stop 70", Whole(10, 100)),
+        Flag("stop", "stop after this percentage of the steps", "a red house --stop 70", Whole(10, 100)),
         reported=True,
     )
     tile: bool = param(
-        False, Flag("tile", "a pattern whose opposite edges meet", "a red house --tile"), reported=True
+        False,
+        Flag("tile", "a seamless pattern whose opposite edges meet", "a red house --tile"),
+        reported=True,
     )
     quality: float | None = param(
         None,
         Flag(
             "quality",
-            f"time spent: {', '.join(map(decimal, QUALITIES))}",
+            f"how long to spend: {', '.join(map(decimal, QUALITIES))}",
             "a red house --q 2",
             OneNumberOf(QUALITIES),
             ("q",),
         ),
         reported=True,
     )
-    draft: bool = param(False, Flag("draft", "fewer steps, quicker and rougher", "a red house --draft"))
+    draft: bool = param(False, Flag("draft", "fewer steps: quicker and rougher", "a red house --draft"))
     hd: bool | None = param(
         None,
         Flag("hd", "a second pass at twice the size", "a red house --hd"),
-        Flag("sd", "no second pass, though your settings say --hd", "a red house --sd", Switch(False)),
+        Flag("sd", "no second pass, even if your settings include --hd", "a red house --sd", Switch(False)),
         reach=Reach.FIRST,
         unset=False,
         reported=True,
@@ -237,7 +240,8 @@ class Parameters:
         None,
         Flag(
             "iw",
-            f"image prompts against words; over {IMAGE_WEIGHT_CAP} counts as {IMAGE_WEIGHT_CAP}",
+            f"how much image prompts count against the words; over {IMAGE_WEIGHT_CAP} counts as"
+            f" {IMAGE_WEIGHT_CAP}",
             "<1> a red house --iw 2",
             Real(0, MAX_IMAGE_WEIGHT),
         ),
@@ -248,7 +252,7 @@ class Parameters:
         (),
         Flag(
             "sref",
-            "pictures whose style is taken, a style code, or `random`",
+            "pictures whose style to use, a style code, or `random`",
             "a red house --sref 1234",
             References(codes=True),
         ),
@@ -256,62 +260,74 @@ class Parameters:
     )
     style_weight: int | None = param(
         None,
-        Flag("sw", "how strong --sref is; 100 is usual", "a red house --sref 1234 --sw 300", Whole(0, 1000)),
+        Flag(
+            "sw",
+            "how strong --sref is; the default is 100",
+            "a red house --sref 1234 --sw 300",
+            Whole(0, 1000),
+        ),
         reported=True,
     )
     character_references: Weighted = param(
         (),
-        Flag("cref", "pictures of somebody who shall be in it", "a hero --cref <1>", References()),
+        Flag("cref", "pictures of a person or character to include", "a hero --cref <1>", References()),
         moderated=False,
     )
     character_weight: int | None = param(
         None,
-        Flag("cw", "how much of --cref; 0 is the face alone", "a hero --cref <1> --cw 0", Whole(0, 100)),
+        Flag(
+            "cw", "how much of --cref to use; 0 is only the face", "a hero --cref <1> --cw 0", Whole(0, 100)
+        ),
         reported=True,
     )
     omni_references: Weighted = param(
         (),
-        Flag("oref", "a picture of a thing that shall be in it", "a lake --oref <1>", References()),
+        Flag("oref", "a picture of a thing to include", "a lake --oref <1>", References()),
         moderated=False,
     )
     omni_weight: int | None = param(
         None,
-        Flag("ow", "how strong --oref is; 100 is usual", "a lake --oref <1> --ow 200", Whole(0, 1000)),
+        Flag("ow", "how strong --oref is; the default is 100", "a lake --oref <1> --ow 200", Whole(0, 1000)),
         reported=True,
     )
     loras: Weighted = param(
         (),
         Flag(
-            "lora", "a LoRA of the host's, with a weight from -2 to 2", "a red house --lora ink:0.8", Loras()
+            "lora",
+            "a LoRA that the host has set up, with a weight from -2 to 2",
+            "a red house --lora ink:0.8",
+            Loras(),
         ),
         moderated=False,
     )
     model: str | None = param(
-        None, Flag("model", "a model of the host's", "a red house --model v6", Name()), moderated=False
+        None,
+        Flag("model", "a model that the host has set up", "a red house --model v6", Name()),
+        moderated=False,
     )
     version: str | None = param(  # "7" or "niji 6": the model of Midjourney's that was asked for
         None,
         Flag(
             "v",
-            "Midjourney's version, where the host has named a model so",
+            "a version of Midjourney, if the host has given a model that name",
             "a red house --v 6",
             Choice(VERSIONS),
             ("version",),
         ),
         Flag(
             "niji",
-            "the anime model, where the host has named one so",
+            "the anime model, if the host has given a model that name",
             "a red house --niji 6",
             Choice(NIJI, prefix="niji "),
         ),
         moderated=False,
     )
     num_inference_steps: int | None = param(
-        None, Flag("steps", "denoising steps", "a red house --steps 20", Whole(1, 100))
+        None, Flag("steps", "number of denoising steps", "a red house --steps 20", Whole(1, 100))
     )
     guidance_scale: float | None = param(
         None,
-        Flag("cfg", "how strictly the words are followed", "a red house --cfg 4", Real(0, 30), ("guidance",)),
+        Flag("cfg", "how strictly to follow the words", "a red house --cfg 4", Real(0, 30), ("guidance",)),
     )
     sampler: str | None = param(
         None,
@@ -322,7 +338,7 @@ class Parameters:
         None,
         Flag(
             "strength",
-            "how far to move from the picture given first",
+            "how far to move away from the first picture",
             "<1> a red house --strength 0.4",
             Real(0, 1),
         ),

@@ -82,8 +82,8 @@ def check_suffix(text: str) -> str:
     prompt = parse(text)
     if prompt.text or prompt.parts or prompt.images or prompt.pictures or prompt.seed is not None:
         raise PromptError(
-            "A suffix takes flags only, such as `--ar 3:2 --s 250`, without words, pictures and --seed. Words"
-            " fit into an own option."
+            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures or --seed. Save words"
+            " with `/prefer option set` instead."
         )
     return text
 
@@ -100,7 +100,7 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
             " first."
         )
     if name in BY_NAME:
-        raise UserError(f"`--{name}` is a flag already; choose another name.")
+        raise UserError(f"`--{name}` is already a flag; choose another name.")
     value = " ".join((value or "").split())
     if len(value) > MAX_VALUE:
         raise UserError(f"The value has {len(value):,} characters; up to {MAX_VALUE:,} fit.")
@@ -139,6 +139,6 @@ def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -
     jobs = sum(prompt.repeat or 1 for prompt in found)
     if jobs > limit:
         raise PromptError(
-            f"Sets in braces and `--repeat` make {jobs} jobs together; up to {limit} fit in one go."
+            f"Sets in braces and `--repeat` make {jobs} jobs together; the limit is {limit} at once."
         )
     return found

@@ -53,28 +53,35 @@ def _set(
 class Settings:
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
-    discord_token: str = _set("", "bot token; empty = the sandbox in a browser", group="Discord", secret=True)
+    discord_token: str = _set(
+        "", "your bot's token; empty = run the sandbox in a browser", group="Discord", secret=True
+    )
     owner_ids: tuple[int, ...] = _set(
-        "", "user ids that may administer everywhere, besides the application's owner", ids, group="Discord"
+        "", "ids of users who may administer everything, as the application's owner may", ids, group="Discord"
     )
     home_guild_ids: tuple[int, ...] = _set(
         "",
-        "servers whose managers may pause the whole queue; empty = a bot's only server",
+        "servers whose managers may pause the queue for all; empty = the bot's server if it has only one",
         ids,
         group="Discord",
     )
 
-    data_dir: Path = _set("data", "folder of the database, pictures, backups and logs", path, group="Storage")
+    data_dir: Path = _set(
+        "data", "folder for the database, pictures, backups and logs", path, group="Storage"
+    )
     database_url: str = _set(
         "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
     )
     disk_floor_mb: int = _set(
-        "500", "no new job below this much free disk space, in MB", whole(0, 10**6), group="Storage"
+        "500",
+        "refuse new jobs when less disk space than this is free, in MB",
+        whole(0, 10**6),
+        group="Storage",
     )
 
     model_profile: str = _set(
         "demo",
-        "ready set of models: demo, small (4-8 GB card), large (16-24 GB card)",
+        "ready-made set of models: demo, small (4-8 GB card), large (16-24 GB card)",
         one_of(*PROFILES),
         group="Models",
     )
@@ -86,8 +93,7 @@ class Settings:
     )
     image_models: dict[str, str] = _set(
         "",
-        "more of them for --model: name=id@revision, …; one named v6 or niji is what --v 6 or --niji"
-        " asks for",
+        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it",
         named,
         group="Models",
     )
@@ -112,7 +118,7 @@ class Settings:
     )
     segment_model: str = _set(
         "",
-        "CLIPSeg, which finds things by words for /region; empty = CLIP finds them, more coarsely",
+        "CLIPSeg, which finds what a member names in /region; empty = use CLIP, which is less precise",
         group="Models",
     )
     ip_adapter: str = _set(
@@ -121,12 +127,18 @@ class Settings:
         group="Models",
     )
     allow_download: bool = _set(
-        "on", "fetch missing models from Hugging Face at first use", on_or_off, group="Models"
+        "on",
+        "download missing models from Hugging Face when they are first needed",
+        on_or_off,
+        group="Models",
     )
     hf_token: str = _set("", "Hugging Face token, for gated models", group="Models", secret=True)
 
     devices: tuple[str, ...] = _set(
-        "auto", "one worker each: auto, cpu, or cuda:0,cuda:1", device_list, group="Hardware"
+        "auto",
+        "devices to use, with a worker for each: auto, cpu, or cuda:0,cuda:1",
+        device_list,
+        group="Hardware",
     )
     dtype: str = _set(
         "auto",
@@ -136,83 +148,89 @@ class Settings:
     )
     offload: str = _set(
         "auto",
-        "weights on the CPU between steps: auto, none, model, sequential",
+        "keep weights in main memory between uses: auto, none, model, sequential",
         one_of("auto", "none", "model", "sequential"),
         group="Hardware",
     )
     cpu_threads: int = _set(
-        "0", "threads of a CPU worker; 0 = measured choice", whole(0, 256), group="Hardware"
+        "0", "threads of a CPU worker; 0 = measure and choose", whole(0, 256), group="Hardware"
     )
     compile: str = _set(
         "off",
-        "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; models load longer",
+        "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; slower to load",
         one_of("off", "auto", "on"),
         group="Hardware",
     )
     exact: bool = _set(
         "off",
-        "pictures that are the same bit for bit, whoever shares the pass they are drawn in; slower",
+        "make each picture identical bit for bit, even when jobs share the device; slower",
         on_or_off,
         group="Hardware",
     )
 
-    user_running: int = _set("3", "jobs of one member running at once", whole(1, 100), group="Limits")
-    user_waiting: int = _set("10", "jobs of one member waiting", whole(1, 10_000), group="Limits")
-    guild_waiting: int = _set("200", "jobs of one server waiting", whole(1, 100_000), group="Limits")
-    max_upload_mb: int = _set("10", "largest picture that is taken in, in MB", whole(1, 100), group="Limits")
+    user_running: int = _set("3", "most jobs that one member can have running", whole(1, 100), group="Limits")
+    user_waiting: int = _set(
+        "10", "most jobs that one member can have waiting", whole(1, 10_000), group="Limits"
+    )
+    guild_waiting: int = _set(
+        "200", "most jobs that one server can have waiting", whole(1, 100_000), group="Limits"
+    )
+    max_upload_mb: int = _set(
+        "10", "largest picture a member can upload, in MB", whole(1, 100), group="Limits"
+    )
 
     moderation: str = _set(
         "standard",
-        "where a server has set nothing: off, standard (sexual content only in age-restricted channels),"
-        " strict (nowhere)",
+        "level for servers that haven't set one: off, standard (sexual content only in age-restricted"
+        " channels), strict (nowhere)",
         one_of("off", "standard", "strict"),
         group="Moderation",
     )
     moderation_pictures: str = _set(
         "spoiler",
-        "standard: what becomes of pictures the classifier objects to: spoiler or block",
+        "what to do at level standard with pictures that the classifier flags: spoiler or block",
         one_of("spoiler", "block"),
         group="Moderation",
     )
     nsfw_model: str = _set(
         "",
-        "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which is installed",
+        "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier",
         group="Moderation",
     )
 
     ai_mark: bool = _set(
         "on",
-        "pictures say in their metadata that a model made them (IPTC); the EU asks for it",
+        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
         on_or_off,
         group="Privacy",
     )
     picture_parameters: bool = _set(
         "on",
-        "PNG files carry prompt, seed and settings, as other programs read them",
+        "save prompt, seed and settings in PNG files, where other programs can read them",
         on_or_off,
         group="Privacy",
     )
     retention_days: int = _set(
         "0",
-        "days that jobs and their pictures are kept; 0 = until their author deletes them",
+        "days to keep jobs and their pictures; 0 = until their author deletes them",
         whole(0, 36_500),
         group="Privacy",
     )
     upload_days: int = _set(
         "30",
-        "days that pictures people sent are kept while no job uses them",
+        "days to keep uploaded pictures that no job uses",
         whole(1, 36_500),
         group="Privacy",
     )
     backup_days: int = _set(
-        "14", "days that backups are kept, deleted data in them", whole(1, 3650), group="Privacy"
+        "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
     )
 
     log_level: str = _set(
         "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
     )
     grace_seconds: int = _set(
-        "20", "time to finish running jobs at shutdown, in seconds", whole(0, 600), group="Running"
+        "20", "seconds that running jobs get to finish at shutdown", whole(0, 600), group="Running"
     )
     metrics_port: int = _set(
         "0",
@@ -224,7 +242,7 @@ class Settings:
         "0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535), group="Running"
     )
     open_browser: bool = _set(
-        "on", "open the sandbox page where there is a desktop", on_or_off, group="Running"
+        "on", "open the sandbox page in the browser if there is a desktop", on_or_off, group="Running"
     )
 
     @property

@@ -116,7 +116,7 @@ def _named(weighted: Weighted, pictures: Mapping[str, str]) -> Weighted:
     named = tuple((what, weight) for what, weight in weighted if not is_style_code(what))
     for what, _ in named:
         if what not in pictures:
-            known = ", ".join(name for name in pictures if name.startswith("<")) or "none is given along"
+            known = ", ".join(name for name in pictures if name.startswith("<")) or "you attached none"
             raise PromptError(f"There is no picture `{short(what)}`: {known}.")
     return tuple((pictures[what], weight) for what, weight in named)
 

@@ -43,18 +43,18 @@ class Prompt(Parameters):
     )
     repeat: int | None = param(
         None,
-        Flag("repeat", "so many jobs", "a red house --r 4", Whole(1, MAX_JOBS), ("r",)),
+        Flag("repeat", "how many times to run the prompt", "a red house --r 4", Whole(1, MAX_JOBS), ("r",)),
     )
     lane: Lane | None = param(
         None,
         Flag("turbo", "first in the queue", "a red house --turbo", Switch(Lane.TURBO)),
         Flag("fast", "the normal queue", "a red house --fast", Switch(Lane.FAST)),
-        Flag("relax", "when nobody else waits", "a red house --relax", Switch(Lane.RELAX)),
+        Flag("relax", "run when nobody else is waiting", "a red house --relax", Switch(Lane.RELAX)),
     )
     stealth: bool | None = param(
         None,
-        Flag("stealth", "only you see it", "a red house --stealth"),
-        Flag("public", "everybody here sees it", "a red house --public", Switch(False)),
+        Flag("stealth", "only you can see it", "a red house --stealth"),
+        Flag("public", "everybody here can see it", "a red house --public", Switch(False)),
     )
 
     @property
@@ -72,10 +72,10 @@ def is_style_code(what: str) -> bool:
     return what.isdigit() or what == "random"
 
 
-_NO_FILMS = "not yet, since no model of films is set up here"
-_ONE_STYLE = "not here, where a style is read in one way"
-_OLD_UPSCALER = "gone, and the buttons Upscale do it"
-_OLD_MODEL = "gone with its model; `--model` chooses among the host's"
+_NO_FILMS = "not available yet: no video model is set up here"
+_ONE_STYLE = "not available here: there is only one way to read a style"
+_OLD_UPSCALER = "no longer exists; use the Upscale buttons"
+_OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
 
 
 def _unsupported(why: str, name: str, about: str, text: str = "", value: Value = SWITCH) -> Flag:
@@ -84,25 +84,25 @@ def _unsupported(why: str, name: str, about: str, text: str = "", value: Value =
 
 
 UNSUPPORTED = (
-    _unsupported(_NO_FILMS, "video", "a film"),
-    _unsupported(_NO_FILMS, "motion", "how much moves in a film", "low", Choice(("low", "high"))),
-    _unsupported(_NO_FILMS, "loop", "a film that ends as it begins"),
-    _unsupported(_NO_FILMS, "end", "the last picture of a film", "<1>", References()),
-    _unsupported(_NO_FILMS, "bs", "how many films", "1", Choice(("1", "2", "4"))),
+    _unsupported(_NO_FILMS, "video", "make a video"),
+    _unsupported(_NO_FILMS, "motion", "how much moves in a video", "low", Choice(("low", "high"))),
+    _unsupported(_NO_FILMS, "loop", "a video that loops"),
+    _unsupported(_NO_FILMS, "end", "the last frame of a video", "<1>", References()),
+    _unsupported(_NO_FILMS, "bs", "how many videos", "1", Choice(("1", "2", "4"))),
     Flag(
         "sv",
-        "which of Midjourney's readings of --sref",
+        "which version of --sref to use",
         "a red house --sref 1234 --sv 6",
         Choice(("1", "2", "3", "4", "5", "6")),
         unsupported=_ONE_STYLE,
         field="unsupported",
     ),
-    _unsupported(_OLD_UPSCALER, "uplight", "an upscaler of 2022"),
-    _unsupported(_OLD_UPSCALER, "upbeta", "an upscaler of 2022"),
-    _unsupported(_OLD_UPSCALER, "upanime", "an upscaler of 2022"),
-    _unsupported(_OLD_MODEL, "creative", "of a test model of 2022"),
-    _unsupported(_OLD_MODEL, "test", "a test model of 2022"),
-    _unsupported(_OLD_MODEL, "testp", "a test model of 2022"),
+    _unsupported(_OLD_UPSCALER, "uplight", "an upscaler from 2022"),
+    _unsupported(_OLD_UPSCALER, "upbeta", "an upscaler from 2022"),
+    _unsupported(_OLD_UPSCALER, "upanime", "an upscaler from 2022"),
+    _unsupported(_OLD_MODEL, "creative", "an option of a test model from 2022"),
+    _unsupported(_OLD_MODEL, "test", "a test model from 2022"),
+    _unsupported(_OLD_MODEL, "testp", "a test model from 2022"),
 )
 SUPPORTED = tuple(flags_of(Prompt))
 FLAGS: tuple[Flag, ...] = (*SUPPORTED, *UNSUPPORTED)
@@ -110,13 +110,13 @@ BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
 _WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
-    "style": "a style of Midjourney's own models; `--sref` with a number or a picture sets one here",
-    "profile": "not yet, since nothing here learns styles; `--p` alone takes the style of your favourites",
+    "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
+    "profile": "not available yet: nothing here learns styles. `--p` alone uses the style of your favourites",
     "v": _ONE_VERSION,
     "niji": _ONE_VERSION,
-    Reach.SHAPE: "not here, where the picture and the button give the shape",
-    Reach.FIRST: "not here; it acts on first pictures only",
-    Reach.GRID: "not here; it acts on first pictures only",
+    Reach.SHAPE: "not available here: the picture and the button set the shape",
+    Reach.FIRST: "not available here: it works only on new pictures",
+    Reach.GRID: "not available here: it works only on new pictures",
 }
 _OTHER_NAMES = {
     "width": "size",
@@ -136,11 +136,11 @@ def why_unsupported(typed: str) -> str:
     """Return the reason why a flag as typed, such as ``--style cute``, has no effect here."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
     if flag is None:  # of an older version
-        return "nothing here corresponds to it"
+        return "nothing like it exists here"
     if flag.unsupported:
         return flag.unsupported
     reach = parameters(Prompt)[flag.field].reach
-    return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing here corresponds to it"
+    return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
 
 
 def unknown(names: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def expand(source: str, limit: int = MAX_JOBS) -> list[str]:
     number = _count(tree)
     if number > limit:
         many = f"{number:,}" if number < 10**12 else f"more than 10^{len(str(number)) - 1}"
-        raise PromptError(f"The sets in braces make {many} prompts; up to {limit} fit in one go.")
+        raise PromptError(f"The sets in braces make {many} prompts; the limit is {limit} at once.")
     return [" ".join(text.split()) if len(tree.pieces) > 1 else text for text in _texts(tree)]
 
 
@@ -67,7 +67,7 @@ class _Tree:
 
     def open_set(self) -> None:
         if len(self.open_sets) == MAX_DEPTH:
-            raise PromptError(f"Sets in braces are nested more than {MAX_DEPTH} deep.")
+            raise PromptError(f"Sets in braces are nested more than {MAX_DEPTH} levels deep.")
         self.open_sets.append((self.current, [_Sequence()]))
         self.current = self.open_sets[-1][1][0]
 

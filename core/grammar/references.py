@@ -74,7 +74,7 @@ class References(Value):
             codes = ", a code or random" if self.codes else ""
             raise PromptError(
                 f"`--{flag}` has `{short(token)}`; it takes links to Discord attachments, or numbers such as"
-                f" `<1>` of pictures given along{codes}, each with `::2` if wanted."
+                f" `<1>` of pictures you attached{codes}, each with a weight such as `::2` if you like."
             )
         return found
 

@@ -285,7 +285,9 @@ class Name(Value):
     def read(self, flag: str, text: str) -> str:
         """Return the name as typed."""
         if not _NAME.fullmatch(text):
-            raise PromptError(f"`--{flag}` is `{short(text)}`; it takes a name that the host has set up.")
+            raise PromptError(
+                f"`--{flag}` is `{short(text)}`; it takes the name of a model that the host has set up."
+            )
         return text
 
 

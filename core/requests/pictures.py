@@ -87,7 +87,7 @@ class ImagineRequest(GenerateRequest):
             not is_blank(self.prompt) or self.style_references or self.style_codes
         ):
             raise UserError(
-                "One picture alone makes no prompt: add words, another picture, or a style with `--sref`."
+                "One picture alone isn't enough: add words, another picture, or a style with `--sref`."
             )
         if is_blank(self.prompt) and not self.image_prompts:
             raise UserError(
@@ -106,7 +106,7 @@ class VariationRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.image is None:
-            raise UserError("There is no picture to vary. Attach one, or name one that Atelier made.")
+            raise UserError("There is no picture to vary. Attach one, or choose one that Atelier made.")
         if self.variation not in ("subtle", "strong"):
             raise UserError(f"`strength` is {self.variation!r}; it takes subtle or strong.")
 
@@ -125,7 +125,7 @@ class OutpaintRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.image is None:
-            raise UserError("There is no picture to extend. Attach one, or name one that Atelier made.")
+            raise UserError("There is no picture to extend. Attach one, or choose one that Atelier made.")
         sides = (self.left, self.top, self.right, self.bottom)
         if min(sides) < 0 or max(sides) > MAX_SIDE or not any(sides):
             raise UserError("Nothing to add: choose a direction, a different aspect, or a zoom over 1.")
@@ -144,7 +144,7 @@ class UpscaleRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.image is None:
-            raise UserError("There is no picture to enlarge. Attach one, or name one that Atelier made.")
+            raise UserError("There is no picture to enlarge. Attach one, or choose one that Atelier made.")
         if self.factor not in (2, 4):
             raise UserError(f"`factor` is {self.factor}; it takes 2 or 4.")
         if self.mode not in ("subtle", "creative"):
@@ -168,9 +168,11 @@ class RegionRequest(GenerateRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.image is None:
-            raise UserError("There is no picture to change. Attach one, or name one that Atelier made.")
+            raise UserError("There is no picture to change. Attach one, or choose one that Atelier made.")
         if (self.mask_image is not None) + bool(self.boxes) + bool(self.region.strip()) != 1:
-            raise UserError("Say which part to draw anew in one way: a mask, fields of the grid, or words.")
+            raise UserError(
+                "Choose the part to redraw in one way only: a mask, fields of the grid, or words."
+            )
         if len(self.region) > MAX_LABEL:
             raise UserError(
                 f"The words for the part have {len(self.region)} characters; up to {MAX_LABEL} fit."

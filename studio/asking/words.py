@@ -75,7 +75,10 @@ def unsupported_notes(request: Request) -> list[str]:
         reasons.setdefault(why_unsupported(flag), []).append(code(flag))
     return [
         *_version_notes(request),
-        *(f"{', '.join(flags)}: {why}. The rest was done." for why, flags in reasons.items()),
+        *(
+            f"{', '.join(flags)}: {why}. Everything else in the prompt was used."
+            for why, flags in reasons.items()
+        ),
         *_limit_notes(request),
         *_weight_notes(request),
     ]
@@ -85,7 +88,7 @@ def _version_notes(request: GenerateRequest) -> Iterator[str]:
     """Say that a version of Midjourney's was asked for and that the host has no model of that name."""
     if request.version and not request.model:
         flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
-        yield f"`{flag}` is a model of Midjourney's; the host has named none so, and the usual one drew this."
+        yield f"`{flag}` isn't installed here; the default model was used."
 
 
 def _limit_notes(request: GenerateRequest) -> Iterator[str]:

@@ -42,7 +42,7 @@ async def test_no_makes_none_and_repeats_are_counted(studio: Studio) -> None:
 
 async def test_too_many_are_refused_at_once(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="{a,b}" * 700)
-    assert result.ephemeral and "up to 40 fit" in result.response.content
+    assert result.ephemeral and "the limit is 40" in result.response.content
 
 
 async def test_attached_pictures_can_be_named(studio: Studio, picture) -> None:
@@ -93,7 +93,7 @@ async def test_own_options_and_a_suffix_fill_in(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --mine")
     assert "no `--mine`" in said(result).content
     result = await studio.bob.slash(studio.channel, "prefer option set", option="ar", value="x")
-    assert "flag already" in said(result).content
+    assert "already a flag" in said(result).content
 
 
 async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
@@ -157,7 +157,9 @@ async def test_a_version_is_the_model_that_the_host_has_named_so(
     async with open_studio(tmp_path, IMAGE_MODELS=f"v6={demo},niji={demo}") as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt=f"a boat {typed}")
         assert (await job_of(studio, studio.last())).request.model == model
-        assert ("the host has named none so" in studio.last().content) is (model is None)
+        assert ("isn't installed here; the default model was used" in studio.last().content) is (
+            model is None
+        )
 
 
 async def test_the_panel_offers_versions_that_are_there(tmp_path) -> None:
@@ -293,7 +295,10 @@ async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
 
 async def test_unsupported_flags_are_told(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --video --v 6 --hd --tile")
-    assert "`--video`: not yet" in studio.last().content and "model of Midjourney's" in studio.last().content
+    assert (
+        "`--video`: not available yet" in studio.last().content
+        and "isn't installed here" in studio.last().content
+    )
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")
     assert "no model `big`" in said(result).content
 

@@ -28,7 +28,7 @@ def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
     assert (
         note.startswith(f"`--{flag.name}")
         and flag.unsupported in note
-        and note.endswith("The rest was done.")
+        and note.endswith("Everything else in the prompt was used.")
     )
     assert notes(words) == []
 
@@ -40,7 +40,7 @@ def test_flags_with_the_same_reason_share_a_sentence() -> None:
         "`--sv 4`",
         "`--style cute`",
     ]
-    assert "not yet" in found[0] and "Midjourney's own" in found[2]
+    assert "not available yet" in found[0] and "Midjourney's own" in found[2]
 
 
 def test_a_flag_that_an_older_version_kept_is_told_too() -> None:
@@ -68,7 +68,7 @@ def test_a_weight_without_what_it_weighs_is_told(flag: str, there: str) -> None:
 
 async def test_a_profile_code_is_told_and_the_rest_is_drawn(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat --p m123")
-    assert "`--profile m123`: not yet" in studio.last().content and studio.last().attachments
+    assert "`--profile m123`: not available yet" in studio.last().content and studio.last().attachments
 
 
 async def test_the_question_before_several_jobs_shows_what_differs(studio: Studio) -> None:

@@ -200,8 +200,8 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
         "--hd",
     )  # what stood there before is no new wish
     assert (
-        "`--ar 1:2`: not here" in studio.last().content
-        and "`--hd`: not here; it acts on first" in studio.last().content
+        "`--ar 1:2`: not available here" in studio.last().content
+        and "`--hd`: not available here: it works only on new" in studio.last().content
     )
     window = await press(studio, message, "strong")
     await studio.alice.submit_modal(window, {"prompt": "a boat --ar 1:2"})

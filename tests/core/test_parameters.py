@@ -45,7 +45,7 @@ assert request.glow == 5 and from_json("imagine", to_json(request)) == request
 assert prompt_of(request, seed=True) == prompt
 assert ImagineRequest(**fields_of(parse("a --glow 0"))) == ImagineRequest(**fields_of(parse("a")))
 assert with_defaults(parse("a"), parse("b --glow 3")).glow == 3
-assert "first pictures" in why_unsupported("--glow 5")
+assert "new pictures" in why_unsupported("--glow 5")
 for cls in (ImagineRequest, OutpaintRequest):
     assert "glow" in names(cls, lambda p: p.reported) and "glow" not in names(cls, lambda p: p.moderated)
 assert "glow" in _reaching(Reach.GRID) and "glow" not in _reaching(Reach.KEPT)

@@ -50,8 +50,8 @@ def test_preferences_survive_json(chosen: Preferences) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("blue --ar 3:2", "flags only"),
-        ("--sref <1>", "flags only"),
+        ("blue --ar 3:2", "only flags"),
+        ("--sref <1>", "only flags"),
         ("--zz", "--zz"),
         ("--s 1 " * 300, "1,000"),
     ],
@@ -65,7 +65,7 @@ def test_a_suffix_takes_flags_only(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("ar", "x", "flag already"),
+        ("ar", "x", "already a flag"),
         ("My Look", "x", "can't be a name"),
         ("9", "x", "can't be"),
         ("look", "--sede 5", "--seed"),
@@ -114,9 +114,9 @@ def test_sets_own_options_and_both_together() -> None:
 
 def test_jobs_are_counted_with_repeats() -> None:
     assert len(prompts_of("{a, b} --r 20", {})) == 2
-    with pytest.raises(PromptError, match="make 42 jobs together; up to 40"):
+    with pytest.raises(PromptError, match="make 42 jobs together; the limit is 40"):
         prompts_of("{a, b} --r 21", {})
-    with pytest.raises(PromptError, match="make 2 prompts; up to 1"):
+    with pytest.raises(PromptError, match="make 2 prompts; the limit is 1"):
         prompts_of("a --both", OPTIONS, limit=1)
 
 

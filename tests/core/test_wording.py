@@ -49,7 +49,7 @@ def test_a_picture_that_is_not_there_is_told() -> None:
         fields_of(parse("<4> a"), numbered(SHA))
     begun = ImagineRequest(**fields_of(parse("<2> <1> a boat --strength 0.4"), numbered(SHA)))
     assert (begun.image, begun.image_prompts, begun.strength) == (SHA[1], ((SHA[0], 1.0),), 0.4)
-    with pytest.raises(PromptError, match="none is given along"):
+    with pytest.raises(PromptError, match="you attached none"):
         fields_of(parse("a --sref <1>"))
 
 
