@@ -10,99 +10,99 @@ from core.grammar.spelling import hint
 from core.preferences import MAX_OPTIONS
 
 OVERVIEW = """**Atelier**
-`/imagine` four pictures from your words. **U** sends one alone, **V** varies it, 🔄 rolls again
-`/variation` · `/upscale` · `/region` · `/outpaint` from a picture you attach, or one made here
-`/blend` two to five pictures · `/describe` prompts from a picture · `/shorten` which words count · \
-`/classify` what is in it
-`/show` bring a job back · `/favourites` what you kept · `/info` your usage and jobs · `/queue mine`, \
-`/queue cancel`
-`/settings` and `/prefer` your own choices · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
-what is kept of you
-Reactions: ✉️ sends it to you, ❌ ends or deletes your own, ⭐ keeps it. A message's menu (Apps) has \
+`/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
+`/variation` · `/upscale` · `/region` · `/outpaint` start from a picture you attach, or one made here
+`/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
+that matter · `/classify` says what a picture shows
+`/show` brings a job back · `/favourites` shows the pictures you saved · `/info` shows your usage and jobs · \
+`/queue mine`, `/queue cancel`
+`/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
+shows what is stored about you
+Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
 Describe, Classify, Vary, Cancel and more.
-Send me a picture in a DM to do any of it without commands. `/help topic:prompt` tells how to write a \
-prompt, `/help topic:flags` every flag."""
+Send me a picture in a DM to get buttons for Describe, Classify, Vary and Outpaint. `/help topic:prompt` \
+explains how to write a prompt, `/help topic:flags` every flag."""
 
 GRAMMAR = f"""**How to write a prompt:** words first, flags last: `a red house in the snow --ar 3:2 --seed 5`
-**Weights** `field::2 river:: sky::-0.5` counts the field twice and wants no sky; the sum must be over 0. \
-`--no sky` is `sky::-0.5`
-**Sets** `a {{red, blue}} {{house, boat --ar 1:2}}` makes a job for each way, up to {MAX_JOBS}; you are \
-asked first. Sets nest, `\\,` is a plain comma
-**Pictures** attach them to `/imagine` and call them `<1>`, `<2>`: `<1>::2 <2> a boat --sref <1>`; or paste \
-a link to a Discord attachment first
-**Quotes** what stands in "double quotes" is never a flag; `\\` before `--`, `::`, `{{` or `}}` makes it \
-plain, too
-**Own options** `/prefer option set` lets `--mine` stand for words and flags, up to {MAX_OPTIONS} of them; \
-`/prefer suffix` adds flags to each prompt
-An em dash is `--`; of a flag given twice the first counts, but `--no`, `--sref`, `--cref`, `--oref` and \
-`--lora` add up."""
+**Weights** `field::2 river:: sky::-0.5` counts the field twice and leaves out the sky; the weights must add \
+up to more than 0. `--no sky` means `sky::-0.5`
+**Sets** `a {{red, blue}} {{house, boat --ar 1:2}}` makes a job for each combination, up to {MAX_JOBS}; I \
+ask you first. Sets can be nested, and `\\,` is an ordinary comma
+**Pictures** attach them to `/imagine` and refer to them as `<1>`, `<2>`: `<1>::2 <2> a boat --sref <1>`; or \
+start with a link to a Discord attachment
+**Quotes** nothing inside "double quotes" is a flag; write `\\` before `--`, `::`, `{{` or `}}` to use the \
+characters themselves
+**Your own options** `/prefer option set` makes `--mine` stand for words and flags; you can have up to \
+{MAX_OPTIONS}. `/prefer suffix` adds flags to every prompt
+An em dash counts as `--`. If you give a flag twice, the first one counts, except that `--no`, `--sref`, \
+`--cref`, `--oref` and `--lora` add up."""
 
 COMMANDS: dict[str, str] = {
     "imagine": (
-        "`/imagine prompt [image…]`: four pictures. `/imagine a red house --ar 3:2`. Attached pictures guide"
-        " it; with `--strength 0.4` it starts from the first. Under the four: **U** one alone, **V** four"
-        " like it, 🔄 the same anew."
+        "`/imagine prompt [image…]`: draws four pictures. `/imagine a red house --ar 3:2`. Attached pictures"
+        " guide it; with `--strength 0.4` it starts from the first. Under the four: **U** posts one on its"
+        " own, **V** makes four more like it, 🔄 tries again."
     ),
     "variation": (
-        "`/variation [image | source] [strength] [prompt]`: four pictures like one. "
+        "`/variation [image | source] [strength] [prompt]`: makes four pictures like one. "
         "`/variation source:abcd2345efgh 2 strength:subtle`"
     ),
     "outpaint": (
-        "`/outpaint [image | source] [direction | aspect | zoom] [prompt]`: more around a picture, itself"
-        " kept. `/outpaint aspect:16:9`"
+        "`/outpaint [image | source] [direction | aspect | zoom] [prompt]`: adds more around a picture and"
+        " keeps the picture itself. `/outpaint aspect:16:9`"
     ),
     "upscale": (
-        "`/upscale [image | source] [factor] [mode] [prompt]`: 2 or 4 times as wide. *subtle* keeps it,"
-        " *creative* redraws detail."
+        "`/upscale [image | source] [factor] [mode] [prompt]`: makes a picture 2 or 4 times as wide. *subtle*"
+        " keeps it as it is, *creative* redraws the detail."
     ),
     "region": (
-        "`/region prompt what|mask|fields [image | source]`: a part drawn anew, all else stays pixel by"
-        " pixel. `/region prompt:a blue boat what:the red boat`. The button **Vary (Region)** shows the"
-        " numbered fields."
+        "`/region prompt what|mask|fields [image | source]`: redraws a part of a picture and leaves every"
+        " other pixel alone. `/region prompt:a blue boat what:the red boat`. The button **Vary (Region)**"
+        " shows the numbered fields."
     ),
-    "blend": "`/blend image1 image2 [image3…5] [dimensions]`: four pictures between yours, without words.",
+    "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
     "describe": (
-        "`/describe image | link`: four prompts that could have made it. A number opens one to be changed; 🎉"
+        "`/describe image | link`: suggests four prompts for a picture. Press a number to edit one; 🎉"
         " imagines all."
     ),
     "shorten": (
-        "`/shorten prompt`: strong words bold, weak ones struck out, and shorter prompts by number. *Show"
-        " details* has the weights."
+        "`/shorten prompt`: shows strong words in bold, strikes out weak ones, and offers shorter prompts by"
+        " number. *Show details* shows the weights."
     ),
     "classify": (
-        "`/classify image | link [labels]`: what is in it. `/classify labels:cat, dog, boat` chooses among"
-        " your own words."
+        "`/classify image | link [labels]`: says what a picture shows. `/classify labels:cat, dog, boat`"
+        " chooses among your own words."
     ),
     "show": (
-        "`/show job`: brings one of your jobs back with live buttons, also into another channel. Its id"
-        " stands under every picture."
+        "`/show job`: brings one of your jobs back with working buttons, in any channel. You find its id"
+        " under every picture."
     ),
     "favourites": (
-        "`/favourites`: the pictures you kept with ❤️ or ⭐, one at a time. `--p` takes their style."
+        "`/favourites`: shows the pictures you saved with ❤️ or ⭐, one at a time. `--p` uses their style."
     ),
-    "info": "`/info`: what you used this month and ever, your modes and limits, and your jobs, linked.",
+    "info": "`/info`: shows your usage this month and in all, your modes and limits, and links to your jobs.",
     "settings": (
-        "`/settings`: model, RAW, Stylize, speed, Stealth, Remix, what V does, Sticky Style, DM results. A"
-        " flag you type goes first."
+        "`/settings`: sets your model, RAW, Stylize, speed, Stealth, Remix, what V does, Sticky Style and DM"
+        " results. A flag that you type overrides them."
     ),
     "prefer": (
-        "`/prefer option set mine cinematic --ar 3:2` makes `--mine`; without a value it is taken away;"
-        " `/prefer option list` shows them. `/prefer suffix --ar 3:2` adds flags to each prompt. `/prefer"
-        " remix`, `variability`, `auto_dm` switch on and off."
+        "`/prefer option set mine cinematic --ar 3:2` makes `--mine`; leave out the value to remove it."
+        " `/prefer option list` shows your options. `/prefer suffix --ar 3:2` adds flags to every prompt."
+        " `/prefer remix`, `variability` and `auto_dm` turn a setting on or off."
     ),
-    "fast": "`/fast`: your new jobs go into the normal queue; `--fast` for one job.",
-    "relax": "`/relax`: your new jobs wait until nobody else does; `--relax` for one job.",
-    "turbo": "`/turbo`: your new jobs go first; `--turbo` for one job.",
-    "stealth": "`/stealth`: only you see your new jobs, nobody else can use them; `--stealth` for one job.",
-    "public": "`/public`: everybody in the channel sees your new jobs; `--public` for one job.",
+    "fast": "`/fast`: puts your new jobs into the normal queue; `--fast` does so for one job.",
+    "relax": "`/relax`: lets everybody else's jobs go before your new ones; `--relax` does so for one job.",
+    "turbo": "`/turbo`: puts your new jobs first; `--turbo` does so for one job.",
+    "stealth": "`/stealth`: lets only you see and use your new jobs; `--stealth` does so for one job.",
+    "public": "`/public`: lets everybody in the channel see your new jobs; `--public` does so for one job.",
     "queue": (
-        "`/queue mine` your jobs, `/queue cancel` stops one, also a running one. For managers: show, pause,"
-        " resume, drain, clear, front."
+        "`/queue mine` shows your jobs; `/queue cancel` stops one, even while it runs. For managers: show,"
+        " pause, resume, drain, clear, front."
     ),
     "studio": "`/studio`: a server's rules, for managers: ban, unban, allow, disallow, limit, rules, audit.",
-    "moderation": "`/moderation`: what may be made and shown in a server, for managers.",
-    "privacy": "`/privacy show`, `export`, `delete`: what is kept of you, a copy, and its deletion.",
-    "help": "`/help [topic]`: this; a topic is *prompt*, *flags*, or a command.",
+    "moderation": "`/moderation`: sets what members may make and see in a server, for managers.",
+    "privacy": "`/privacy show`, `export`, `delete`: shows, copies or deletes what is stored about you.",
+    "help": "`/help [topic]`: shows this; a topic is *prompt*, *flags*, or a command.",
 }
 
 
@@ -120,7 +120,7 @@ def lines(topic: str | None) -> Sequence[str]:
         return [GRAMMAR]
     if name == "flags":
         return [
-            "**Flags**, at the end of a prompt; `<1>` is the first picture attached to it",
+            "**Flags** go at the end of a prompt; `<1>` is the first picture you attached",
             *(_flag_line(flag) for flag in FLAGS),
         ]
     if name in COMMANDS:
@@ -128,7 +128,7 @@ def lines(topic: str | None) -> Sequence[str]:
     flag = next((flag for flag in FLAGS if name in (flag.name, *flag.aliases)), None)
     if flag is not None:
         return [_flag_line(flag)]
-    return [f"There is no such topic.{hint(name, topics())} Topics: {', '.join(topics())}."]
+    return [f"There is no topic with that name.{hint(name, topics())} Topics: {', '.join(topics())}."]
 
 
 def _flag_line(flag) -> str:
