@@ -86,22 +86,28 @@ def _known_colours(scene: Scene) -> np.ndarray:
         colours = [*_between((12, 14, 48), (50, 48, 116)), (255, 248, 214)]
     else:
         colours = [*_between((86, 164, 242), (196, 228, 252)), (250, 252, 255)]
-    known = np.array(colours, float)
+    known = np.array(colours, np.float32)
     return known * 0.84 + 255 * 0.16 if scene.style == "watercolor" else known
+
+
+def _near(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """(H, W) bool: which pixels lie within NEAR of a colour, or of each row's (H, 1, 3)."""
+    apart = pixels - colour
+    return np.einsum("hwc,hwc->hw", apart, apart) < NEAR**2
 
 
 def _like_row_ends(pixels: np.ndarray) -> np.ndarray:
     """(H, W) bool: which pixels show about the colour that their row has at its left or right end."""
     margin = max(2, round(0.02 * pixels.shape[1]))
     ends = (np.median(end, axis=1)[:, None] for end in (pixels[:, :margin], pixels[:, -margin:]))
-    return np.logical_or.reduce([np.linalg.norm(pixels - end, axis=2) < NEAR for end in ends])
+    return np.logical_or.reduce([_near(pixels, end) for end in ends])
 
 
 def _like_background(pixels: np.ndarray, scene: Scene) -> np.ndarray:
     """(H, W) bool: which pixels show a colour of the drawn background or of their row's ends."""
     near = _like_row_ends(pixels)
     for colour in _known_colours(scene):
-        near |= np.linalg.norm(pixels - colour, axis=2) < NEAR
+        near |= _near(pixels, colour)
     return near
 
 
@@ -165,7 +171,7 @@ def templates() -> tuple[tuple[str, ...], np.ndarray]:
         scene = Scene((Group(1, "blue", name, "large"),), "center", "yellow", "flat")
         placed = [Placed(name, "blue", 0.5, 0.5, 0.4, 0)]
         picture = draw(scene, random.Random(0), (SIDE, SIDE), placed)
-        mask = _outline(_like_background(np.asarray(picture, float), scene))
+        mask = _outline(_like_background(np.asarray(picture, np.float32), scene))
         for scale in SCALES:
             for turn in TURNS:
                 names.append(name)
@@ -218,13 +224,13 @@ def _holes(pixels: np.ndarray, mask: np.ndarray, scene: Scene) -> float:
     group = scene.groups[0]
     x, y = (v.min() + np.ptp(v) / 2 for v in (xs, ys))
     placed = [Placed(group.object, group.colour, x / SIDE, y / SIDE, reach, 0)]
-    drawn = np.asarray(draw(scene, random.Random(0), (SIDE, SIDE), placed), float)
+    drawn = np.asarray(draw(scene, random.Random(0), (SIDE, SIDE), placed), np.float32)
     return float((_like_row_ends(pixels) & mask).sum() - (_like_row_ends(drawn) & mask).sum()) / mask.sum()
 
 
 def look(picture: Image.Image, scene: Scene) -> Form:
     """The form of the one thing that `scene` asks for, in a picture of any size."""
-    pixels = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), float)
+    pixels = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
     labels = pieces(_outline(_like_background(pixels, scene)))
     areas = np.bincount(labels.ravel())[1:]
     if not areas.size or areas.max() < SPECK * SIDE * SIDE:
