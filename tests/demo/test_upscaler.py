@@ -1,4 +1,4 @@
-"""The network that draws a decoded picture at 512 px: its sizes, and where it begins before it has learned."""
+"""The network that draws a decoded picture at 512 px: its sizes, and where it begins."""
 
 import pytest
 
