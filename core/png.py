@@ -1,4 +1,7 @@
-"""The bytes that every PNG file is made of: its signature and its chunks. https://www.w3.org/TR/png-3/#5DataRep"""
+"""The bytes that every PNG file is made of: its signature and its chunks.
+
+https://www.w3.org/TR/png-3/#5DataRep
+"""
 
 from __future__ import annotations
 

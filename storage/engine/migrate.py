@@ -54,7 +54,8 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
 def _links_unenforced(connection: sa.Connection) -> Iterator[None]:
     """Turn SQLite's foreign keys off within. A batch migration rebuilds a table and drops the old one: with
     foreign keys on, that deletes every row that hangs on it. The pragma does nothing in a transaction, so it
-    goes to the driver, before one begins and after it ends (https://sqlite.org/lang_altertable.html#otheralter).
+    goes to the driver, before one begins and after it ends.
+    https://sqlite.org/lang_altertable.html#otheralter
     """
     if connection.dialect.name != "sqlite":
         yield

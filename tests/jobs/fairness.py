@@ -245,7 +245,8 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
         claims.append(choosing[-1] + time.perf_counter() - began)
         return job
 
-    queue._dispatcher.choose, queue._dispatcher._claim = timed_choose, timed_claim  # type: ignore[method-assign]
+    dispatcher = queue._dispatcher
+    dispatcher.choose, dispatcher._claim = timed_choose, timed_claim  # type: ignore[method-assign]
     return choosing, claims
 
 

@@ -95,7 +95,8 @@ PIECES = (
 )
 PING = re.compile(r"(?<!\\)@(?:everyone|here)|(?<!\\)<(?:@[!&]?|#)\d+>")
 UNSEEN = re.compile(
-    "[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 ASKER = "<@42>"
 
@@ -225,7 +226,8 @@ def try_id(custom_id: str, value: Any) -> int:
             built = _now(item.from_custom_id(None, None, match))
             assert built.custom_id == custom_id, "another id"
     data = {"custom_id": custom_id, "components": [{"components": [{"custom_id": "prompt", "value": value}]}]}
-    Submission.of(SimpleNamespace(data=data, type=discord.InteractionType.modal_submit))  # type: ignore[arg-type]
+    sent = SimpleNamespace(data=data, type=discord.InteractionType.modal_submit)
+    Submission.of(sent)  # type: ignore[arg-type]
     return taken
 
 

@@ -37,6 +37,10 @@ SPECIAL = {  # where a check or a link asks for more than any value of the type
 KINDS = {"allowed": "role"}
 
 
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+
+
 def _migrated(path: Path, version: str) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     config = Config()
@@ -135,7 +139,7 @@ async def test_a_rebuilt_table_keeps_what_hangs_on_it(
     async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
         enforced = await database.write(lambda c: c.exec_driver_sql("PRAGMA foreign_keys").scalar_one())
     with closing(sqlite3.connect(path)) as connection:
-        after = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in before}  # noqa: S608
+        after = {name: _count(connection, name) for name in before}
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert after == before
     assert enforced == 1, "links are enforced again"
@@ -154,5 +158,5 @@ async def test_a_migration_that_breaks_a_link_changes_nothing(
         async with open_database(url_of(tmp_path), tmp_path / "backups"):
             pass
     with closing(sqlite3.connect(path)) as connection:
-        after = {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in before}  # noqa: S608
+        after = {name: _count(connection, name) for name in before}
     assert after == before

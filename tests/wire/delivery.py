@@ -204,7 +204,8 @@ async def open_bench(
             await client.login(TOKEN)
             queue = PlayedQueue(picture)
             intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
-            showing = Showing(files, intake, moderator, ai_mark=True, parameters=True)  # type: ignore[arg-type]
+            marks = {"ai_mark": True, "parameters": True}
+            showing = Showing(files, intake, moderator, **marks)  # type: ignore[arg-type]
             posts = Posts(showing, moderator, intake)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
