@@ -152,7 +152,7 @@ async def test_a_migration_that_breaks_a_link_changes_nothing(
     _migrated(path, "head")
     before = _fill(path)
     rebuild = REBUILD.format(before=_head())
-    breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'
+    breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'  # noqa: S608
     monkeypatch.setattr(migrate, "MIGRATIONS", _add_migration(tmp_path / "migrations", breaks))
     with pytest.raises(StorageError, match="Nothing was changed"):
         async with open_database(url_of(tmp_path), tmp_path / "backups"):

@@ -12,6 +12,7 @@ from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
 from core.grammar.permutations import MAX_JOBS, count, expand
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.grammar.quoting import escape, plain
+from core.grammar.spelling import is_blank
 from core.job import Lane
 from core.limits import MAX_PROMPT, MAX_SEED, QUALITIES
 from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
@@ -49,7 +50,7 @@ TEXTS = st.lists(st.sampled_from(TRICKY) | st.text(max_size=6), max_size=8).map(
     lambda words: " ".join(" ".join(words).split())
 )
 CLOSE = st.lists(st.sampled_from(TRICKY), max_size=8).map(lambda words: " ".join("".join(words).split()))
-WORDS = TEXTS | CLOSE
+WORDS = (TEXTS | CLOSE).filter(lambda text: not text or not is_blank(text))
 WEIGHTS = st.floats(-9, 9).map(lambda x: round(x, 3) + 0.0) | st.sampled_from([1.0, 2.0, 0.1, 1e-7, 1000.0])
 PICTURES = st.lists(st.tuples(st.sampled_from([LINK, "<1>", "<12>"]), WEIGHTS), max_size=3).map(tuple)
 STYLED = st.lists(st.tuples(st.sampled_from([LINK, "<2>", "77", "random"]), WEIGHTS), max_size=3).map(tuple)
