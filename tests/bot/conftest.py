@@ -31,6 +31,21 @@ KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
 
 
+class AllFit:
+    """A classifier to which every picture is fit to be shown."""
+
+    name = "all fit"
+
+    def get_ready(self) -> None:
+        """It always is."""
+
+    async def score(self, data: bytes) -> float:
+        return 0.0
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 @dataclass
 class Hooks:
     """What a test wants to be called with: ids of edited messages, delivered jobs with their rungs, and what
@@ -98,14 +113,13 @@ class Studio:
 async def open_studio(
     data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str
 ) -> AsyncIterator[Studio]:
-    """``target``: the worker's entry. ``settle``: seconds that an action may take. Moderation is off unless
-    ``settings`` say otherwise."""
+    """``target``: the worker's entry. ``settle``: seconds that an action may take. Every picture is fit
+    until a test gives the moderator another judge."""
     common = {
         "DATA_DIR": str(data_dir),
         "DEVICES": "cpu",
         "DISK_FLOOR_MB": "0",
         "GRACE_SECONDS": "2",
-        "MODERATION": "off",
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
     # A second is short on a busy machine, and then answers are private.
@@ -118,6 +132,7 @@ async def open_studio(
 async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncIterator[Studio]:
     data_dir = loaded.data_dir
     async with services(loaded, target=target) as built:
+        built.moderator._check = AllFit()
         pending = PendingInteractions(data_dir / "unanswered")
         hooks = Hooks()
         bot = hooks.client(built, pending)

@@ -80,9 +80,15 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         await press(studio, message, action)
         assert studio.last().id != before, action
         assert "❌" not in studio.last().content, studio.last().content
-    for action in ("region", "favourite", "details", "dm"):
+    for action, words in (
+        ("region", "Choose the fields"),
+        ("favourite", "Kept in your"),
+        ("details", "**Job**"),
+        ("dm", "in your direct messages"),
+    ):
         result = await press(studio, message, action)
-        assert result.ephemeral and (result.followups or result.response), action
+        told = [m.content for m in (*result.followups, result.response) if m]
+        assert result.ephemeral and any(words in text for text in told), (action, told)
     for action, title in (("remix", "Remix"), ("zoom", "Custom Zoom")):
         assert (await press(studio, message, action)).modal["title"] == title
     await press(studio, message, "delete")

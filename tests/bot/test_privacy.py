@@ -345,27 +345,11 @@ async def test_a_deletion_that_fails_is_said(studio: Studio, monkeypatch) -> Non
 
 
 async def test_a_deletion_empties_the_memory_of_read_prompts(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, MODERATION="standard") as studio:
-        studio.built.moderator._check = Lenient()
+    async with open_studio(tmp_path) as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a boat of hers")
         assert lookalikes.read.cache_info().currsize
         await studio.built.privacy.delete(studio.alice.id)
         assert lookalikes.read.cache_info().currsize == 0
-
-
-class Lenient:
-    """A classifier to whom every picture is fit."""
-
-    name = "lenient"
-
-    def get_ready(self) -> None:
-        """It is."""
-
-    async def score(self, data: bytes) -> float:
-        return 0.0
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 async def test_an_export_can_leave_the_pictures_out(studio: Studio) -> None:
