@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Set
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import discord
 
@@ -17,6 +18,7 @@ from jobs.queue import Queue
 
 WATCHED = ("jobs", "storage", "studio", "bot", "host")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again
+LOOK_AFTER = 3600.0  # seconds until the row of a kind that comes again is looked at
 QUIET = ("bot.alerts",)
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ class Alerts(logging.Handler):
         super().__init__(level=logging.ERROR)
         self._client, self._queue, self._owner_ids, self._redact = client, queue, owner_ids, redact
         self._loop = asyncio.get_running_loop()
-        self._seen: set[str] = set()
+        self._seen: dict[str, float] = {}  # kind → monotonic seconds when its row was last looked at
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Alerts:
@@ -58,9 +60,10 @@ class Alerts(logging.Handler):
         self._loop.call_soon_threadsafe(self._tell_once, kind, text)
 
     def _tell_once(self, kind: str, text: str) -> None:
-        if kind in self._seen:
+        now = monotonic()
+        if now < self._seen.get(kind, float("-inf")) + LOOK_AFTER:
             return
-        self._seen.add(kind)
+        self._seen[kind] = now
         task = asyncio.create_task(self._tell(kind, text))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -73,10 +76,11 @@ class Alerts(logging.Handler):
             told = await self._queue.people.user_flag(owner_id, key)
             if told and now - datetime.fromisoformat(told) < REMIND_AFTER:
                 continue
-            await self._queue.people.set_user_flag(owner_id, key, now.isoformat())
-            await self._send(owner_id, text)
+            if await self._send(owner_id, text):
+                await self._queue.people.set_user_flag(owner_id, key, now.isoformat())
 
-    async def _send(self, owner_id: int, text: str) -> None:
+    async def _send(self, owner_id: int, text: str) -> bool:
+        """Return whether the message was sent; one that wasn't is tried when the trouble comes again."""
         shown = text[:1500].replace("`", "")
         content = f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`"
         try:
@@ -84,3 +88,5 @@ class Alerts(logging.Handler):
             await user.send(content, allowed_mentions=SILENT)
         except (discord.HTTPException, *FAILURES) as error:
             log.warning("owner %s couldn't be told (%s)", owner_id, type(error).__name__)
+            return False
+        return True

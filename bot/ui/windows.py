@@ -17,6 +17,7 @@ import discord
 from bot.wire import private_api
 from core.limits import MAX_LABEL, MAX_PROMPT
 
+LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
 _OLD_CAPTION = re.compile(
     r"at:(?P<what>caption):(?P<job>[a-z2-9]{12}):(?P<index>[0-9])(?P<more>)"
@@ -27,7 +28,7 @@ class Window(discord.ui.Modal):
     """A window about a job's picture."""
 
     def __init__(self, title: str, what: str, job_id: str, index: int, more: str = "") -> None:
-        super().__init__(title=title[:45], custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=None)
+        super().__init__(title=title[:45], custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE)
 
     def add_text(
         self,
