@@ -25,6 +25,7 @@ from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application
 from studio.services import Services
+from tests.fresh import fresh_database
 from tests.studio.conftest import png
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
@@ -131,6 +132,7 @@ async def open_studio(
 @asynccontextmanager
 async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncIterator[Studio]:
     data_dir = loaded.data_dir
+    fresh_database(loaded.database)
     async with services(loaded, target=target) as built:
         built.moderator._check = AllFit()
         pending = PendingInteractions(data_dir / "unanswered")

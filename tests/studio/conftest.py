@@ -21,6 +21,7 @@ from studio.asking.prompts import jobs_of
 from studio.authority import Action
 from studio.services import Services
 from studio.studio import Studio
+from tests.fresh import fresh_database
 from tests.jobs.fake_worker import output_of, picture_of
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done, Run, Step
@@ -68,6 +69,7 @@ async def open_studio(folder: Path, **settings: str) -> AsyncIterator[Opened]:
     """Open a studio in ``folder``. Moderation is off unless ``settings`` say otherwise."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0", "MODERATION": "off"}
     loaded = load({**common, **settings}, folder / "none.env")
+    fresh_database(loaded.database)
     async with services(loaded, executor=AtOnce()) as built:
         yield Opened(Studio(built, KINDS), built)
 
