@@ -20,8 +20,10 @@ class Blend(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Four pictures between two to five of yours")
-    @app_commands.describe(image1="A picture", image2="Another one", dimensions="The shape; nothing: square")
+    @app_commands.command(description="Mix two to five pictures into four new ones")
+    @app_commands.describe(
+        image1="A picture", image2="Another one", dimensions="The shape; square if you leave it out"
+    )
     async def blend(
         self,
         interaction: discord.Interaction,

@@ -18,10 +18,10 @@ class Classify(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="What is in a picture, best guess first")
+    @app_commands.command(description="Say what a picture shows, best guess first")
     @app_commands.describe(
         image="The picture",
-        link="Or a link to a Discord attachment, or to a message of mine; or a job id and number",
+        link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
         labels=f"Your own labels, separated by commas, up to {MAX_LABELS}",
     )
     async def classify(
@@ -32,7 +32,7 @@ class Classify(commands.Cog):
         link: str | None = None,
     ) -> None:
         if (image is None) == (link is None):
-            raise UserError("Give a picture as `image`, or name one by `link`.")
+            raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 

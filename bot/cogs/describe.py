@@ -17,10 +17,10 @@ class Describe(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Four prompts inspired by a picture")
+    @app_commands.command(description="Suggest four prompts for a picture")
     @app_commands.describe(
         image="The picture to describe",
-        link="Or a link to a Discord attachment, or to a message of mine; or a job id and number",
+        link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
     )
     async def describe(
         self,
@@ -29,7 +29,7 @@ class Describe(commands.Cog):
         link: str | None = None,
     ) -> None:
         if (image is None) == (link is None):
-            raise UserError("Give a picture as `image`, or name one by `link`.")
+            raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         actor = actor_of(interaction)
         chosen = await self.bot.asking.preferences(actor)
 

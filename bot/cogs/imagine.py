@@ -15,16 +15,16 @@ class Imagine(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Four pictures from your words")
+    @app_commands.command(description="Draw four pictures from your words")
     @app_commands.describe(
         prompt=(
             "What you want to see; --ar 3:2, --no blue, --seed 5 and more go at the end (see /help"
             " topic:prompt)"
         ),
-        image="A picture to be used; the words can call it <1>, as in <1>::2 or --sref <1>",
-        image2="<2>",
-        image3="<3>",
-        image4="<4>",
+        image="A picture to use; refer to it as <1> in the prompt, as in <1>::2 or --sref <1>",
+        image2="Another picture, <2> in the prompt",
+        image3="Another picture, <3> in the prompt",
+        image4="Another picture, <4> in the prompt",
     )
     async def imagine(
         self,

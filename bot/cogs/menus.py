@@ -85,7 +85,7 @@ class Menus(commands.Cog):
     ) -> tuple[Job, int | None]:
         found = await self.bot.studio.job_of_message(actor_of(interaction), message.id, right)
         if found is None:
-            raise UserError("That message shows no job of mine.")
+            raise UserError("That message doesn't show one of my jobs.")
         return found
 
     async def _about(

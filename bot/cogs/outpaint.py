@@ -20,14 +20,14 @@ class Outpaint(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Extend a picture: to one side, to another shape, or all around")
+    @app_commands.command(description="Extend a picture to one side, to another shape, or all around")
     @app_commands.describe(
         image="The picture to extend",
-        source="Or a message link, or a job id with a number (nothing: your last picture)",
-        direction="Which side grows by half",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
+        direction="The side to extend by half",
         aspect="Or the shape to reach, such as 16:9",
         zoom="Or how far to zoom out",
-        prompt="What should be there",
+        prompt="What to draw there",
     )
     async def outpaint(
         self,
@@ -44,7 +44,7 @@ class Outpaint(commands.Cog):
         ]
         if len(given) > 1:
             raise UserError(
-                "Give one of `direction`, `aspect` and `zoom`; here are"
+                "Choose one of `direction`, `aspect` and `zoom`; here are"
                 f" {' and '.join(f'`{name}`' for name in given)}."
             )
         shape = read_aspect(aspect)

@@ -21,14 +21,14 @@ class Region(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Draw a part of a picture anew; everything else stays as it is")
+    @app_commands.command(description="Redraw a part of a picture and leave the rest as it is")
     @app_commands.describe(
-        prompt="What should be there",
-        what="The part in words: the red boat",
-        mask="Or black and white, white = the part; or the picture with the part erased or painted over",
+        prompt="What to draw there",
+        what="The part in words, such as: the red boat",
+        mask="Or a mask whose white marks the part, or the picture with the part erased or painted over",
         fields="Or fields of the numbered grid, such as 1 2 5 (the button Vary (Region) shows it)",
         image="The picture to change",
-        source="Or a message link, or a job id with a number (nothing: your last picture)",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
     )
     async def region(
         self,
@@ -41,7 +41,7 @@ class Region(commands.Cog):
         source: str | None = None,
     ) -> None:
         if sum(given is not None for given in (what, mask, fields)) != 1:
-            raise UserError("Say which part in one way: `what`, `mask` or `fields`.")
+            raise UserError("Choose the part in one way only: `what`, `mask` or `fields`.")
         cells = read_cells(fields)
 
         async def build(found: Source, words: PromptWithPictures | None) -> NewJob:

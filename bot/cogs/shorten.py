@@ -16,8 +16,8 @@ class Shorten(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Which words of a prompt count, and shorter prompts")
-    @app_commands.describe(prompt="The prompt; its flags are left out")
+    @app_commands.command(description="Find the words that matter in a prompt, and shorter prompts")
+    @app_commands.describe(prompt="The prompt; flags are ignored")
     async def shorten(self, interaction: discord.Interaction, prompt: str) -> None:
         actor = actor_of(interaction)
         words = (await self.bot.studio.single(actor, prompt)).text

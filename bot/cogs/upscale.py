@@ -20,7 +20,7 @@ class Upscale(commands.Cog):
     @app_commands.command(description="Enlarge a picture 2x or 4x")
     @app_commands.describe(
         image="The picture to enlarge",
-        source="Or a message link, or a job id with a number (nothing: your last picture)",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
         factor="How many times as wide and as high",
         mode="subtle keeps it, creative redraws detail",
         prompt="What it shows, for creative",

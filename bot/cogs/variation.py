@@ -17,10 +17,10 @@ class Variation(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Four pictures like an attached one, or like one that Atelier made")
+    @app_commands.command(description="Make four pictures like one you attach, or like one that Atelier made")
     @app_commands.describe(
         image="The picture to vary",
-        source="Or a message link, or a job id with a number (nothing: your last picture)",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
         strength="subtle stays close, strong moves away",
         prompt="New words for it",
     )

@@ -330,7 +330,7 @@ async def test_only_managers_moderate_and_every_change_is_on_record(strict: Stud
 
 async def test_a_manager_can_try_a_text(strict: Studio) -> None:
     told = await strict.mira.slash(strict.channel, "moderation test", text="a n u d e")
-    assert "Here: sexual content. In an age-restricted channel: let through." in told.followups[-1].content
+    assert "Here: sexual content. In an age-restricted channel: allowed." in told.followups[-1].content
 
 
 async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(strict: Studio) -> None:

@@ -20,12 +20,12 @@ Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 class Moderation(
     commands.GroupCog,
     name="moderation",
-    description="What may be made and shown in this server (Manage Server)",
+    description="What members may make and see in this server (Manage Server)",
 ):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="The rules that hold here")
+    @app_commands.command(description="Show the moderation rules of this server")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
@@ -37,19 +37,18 @@ class Moderation(
         lines = (
             f"**Level** {rules.level}",
             (
-                "**Pictures that the classifier objects to**"
+                "**Pictures that the classifier flags**"
                 f" {'block' if rules.level == 'strict' else rules.pictures}"
             ),
             f"**Time-outs** {after}",
             f"**Own words** {len(words)}",
-            "-# Sexual content with minors is stopped at every level.",
+            "-# Sexual content with minors is blocked at every level.",
         )
         await whisper(interaction, "\n".join(lines))
 
     @app_commands.command(
         description=(
-            "off, standard: sexual content only in age-restricted channels, strict: nowhere; default: the"
-            " host's"
+            "Allow sexual content: off (anywhere), standard (in age-restricted channels), strict (nowhere)"
         )
     )
     @answers_privately
@@ -60,9 +59,7 @@ class Moderation(
         rules = await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
         await whisper(interaction, f"The level here is {rules.level}.")
 
-    @app_commands.command(
-        description="What happens to pictures that the classifier objects to, at level standard"
-    )
+    @app_commands.command(description="Hide or block pictures that the classifier flags, at level standard")
     @answers_privately
     async def pictures(
         self, interaction: discord.Interaction, treatment: Literal["spoiler", "block", "default"]
@@ -72,9 +69,7 @@ class Moderation(
         await whisper(interaction, f"Such pictures: {rules.pictures}.")
 
     @app_commands.command(
-        description=(
-            "How many strikes within how many hours bring a time-out of how many minutes; 0 strikes: none"
-        )
+        description=("Give a time-out after this many strikes within this many hours; 0 strikes turns it off")
     )
     @answers_privately
     async def limits(
@@ -91,41 +86,43 @@ class Moderation(
             interaction,
             f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
             if strikes
-            else "Strikes bring no time-outs.",
+            else "Strikes no longer lead to time-outs.",
         )
 
     @app_commands.command(
-        description="Stop a word, a phrase, or a pattern such as knif*; look-alike spellings are caught too"
+        description="Block a word, a phrase, or a pattern such as knif*, look-alike spellings included"
     )
     @answers_privately
     async def add(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern = await self.bot.studio.server.add_word(actor_of(interaction), word)
-        await whisper(interaction, f"{code(pattern)} is on the list.")
+        await whisper(interaction, f"{code(pattern)} is now on the list.")
 
-    @app_commands.command(description="Take a word off the list")
+    @app_commands.command(description="Remove a word from the list")
     @answers_privately
     async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
         pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
-        await whisper(interaction, f"{code(pattern)} {'is off the list' if gone else 'was not on the list'}.")
+        await whisper(
+            interaction, f"{code(pattern)} {'is no longer on the list' if gone else 'was not on the list'}."
+        )
 
-    @app_commands.command(description="This server's own words")
+    @app_commands.command(description="Show this server's own list of words")
     @answers_privately
     async def words(self, interaction: discord.Interaction) -> None:
         _, found = await self.bot.studio.server.moderation(actor_of(interaction))
         await whisper(interaction, ", ".join(map(code, found)) or "The list is empty.")
 
     @app_commands.command(
-        description="Which rule would stop a text here; nothing is queued, no strike is noted"
+        description="Check which rule would block a text here, without queuing it or giving a strike"
     )
     @answers_privately
     async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
         plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
         await whisper(
             interaction,
-            f"Here: {plain or 'let through'}. In an age-restricted channel: {adult or 'let through'}.",
+            f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}.",
         )
 
-    @app_commands.command(description="A member's strikes of the last 90 days")
+    @app_commands.command(description="Show a member's strikes of the last 90 days")
     @answers_privately
     async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
         found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
@@ -135,13 +132,13 @@ class Moderation(
         lines += [f"In a time-out until {discord.utils.format_dt(until, 'f')}."] if until else []
         await whisper(interaction, "\n".join([f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines]))
 
-    @app_commands.command(description="Forget a member's strikes here and end their time-out")
+    @app_commands.command(description="Delete a member's strikes here and end their time-out")
     @answers_privately
     async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
         count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
         await whisper(interaction, f"<@{user.id}> may use Atelier. Forgotten: {counted(count, 'strike')}.")
 
-    @app_commands.command(description="Take nothing from a member for some minutes")
+    @app_commands.command(description="Stop a member from using Atelier here for some minutes")
     @answers_privately
     async def timeout(
         self,

@@ -18,19 +18,19 @@ from studio.asking.prompts import remix_text
 from studio.asking.words import plain
 
 
-class QueueCog(commands.GroupCog, name="queue", description="What runs and what waits"):
+class QueueCog(commands.GroupCog, name="queue", description="See and manage jobs that run or wait"):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Your own jobs, with their ids")
+    @app_commands.command(description="Show your own jobs and their ids")
     @answers_privately
     async def mine(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.own.jobs(actor_of(interaction))
         view, lines = CancelView(snapshot), render(snapshot, heading="Your jobs", show_user=False)
         await answer(interaction, lines, view if view.children else None)
 
-    @app_commands.command(description="Cancel a job, running or waiting")
-    @app_commands.describe(job="Its id; see /queue mine")
+    @app_commands.command(description="Cancel a running or waiting job")
+    @app_commands.describe(job="Its id, from /queue mine")
     @answers_privately
     async def cancel(self, interaction: discord.Interaction, job: str) -> None:
         await self.bot.answers.cancel(interaction, job.strip().lower())
@@ -44,41 +44,41 @@ class QueueCog(commands.GroupCog, name="queue", description="What runs and what 
             if current.lower() in (name := _name(job)).lower()
         ][:25]
 
-    @app_commands.command(description="Everything that runs and waits (Manage Server)")
+    @app_commands.command(description="Show all jobs that run or wait (Manage Server)")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         snapshot = await self.bot.studio.server.queue(actor_of(interaction))
         await answer(interaction, render(snapshot, heading="The queue", show_user=True))
 
-    @app_commands.command(description="Start no more jobs; running ones end (Manage Server)")
+    @app_commands.command(description="Start no more jobs, but finish the running ones (Manage Server)")
     async def pause(self, interaction: discord.Interaction) -> None:
-        text = "The queue is paused. Running jobs end, new ones wait. `/queue resume` goes on."
+        text = "The queue is paused. Running jobs finish, and new ones wait until you use `/queue resume`."
         await self._operate(interaction, self.bot.studio.server.pause, text)
 
-    @app_commands.command(description="Go on after a pause or a drain (Manage Server)")
+    @app_commands.command(description="Continue after a pause or a drain (Manage Server)")
     async def resume(self, interaction: discord.Interaction) -> None:
-        await self._operate(interaction, self.bot.studio.server.resume, "The queue goes on.")
+        await self._operate(interaction, self.bot.studio.server.resume, "The queue is running again.")
 
-    @app_commands.command(description="Take no new jobs, finish what is there (Manage Server)")
+    @app_commands.command(description="Accept no new jobs, but finish all that are queued (Manage Server)")
     async def drain(self, interaction: discord.Interaction) -> None:
-        text = "No new jobs are taken; what is there gets finished. `/queue resume` goes back."
+        text = "Atelier finishes the queued jobs but accepts no new ones until you use `/queue resume`."
         await self._operate(interaction, self.bot.studio.server.drain, text)
 
-    @app_commands.command(description="Drop waiting jobs (Manage Server)")
-    @app_commands.describe(user="Only this member's")
+    @app_commands.command(description="Cancel all waiting jobs (Manage Server)")
+    @app_commands.describe(user="Cancel only this member's jobs")
     @answers_privately
     async def clear(self, interaction: discord.Interaction, user: discord.User | None = None) -> None:
         count = await self.bot.studio.server.clear(actor_of(interaction), user.id if user else None)
         await whisper(interaction, f"{count} waiting {'job is' if count == 1 else 'jobs are'} cancelled.")
 
-    @app_commands.command(description="Let a waiting job run next (Manage Server)")
-    @app_commands.describe(job="Its id; see /queue show")
+    @app_commands.command(description="Run a waiting job next (Manage Server)")
+    @app_commands.describe(job="Its id, from /queue show")
     @answers_privately
     async def front(self, interaction: discord.Interaction, job: str) -> None:
         server = self.bot.studio.server
         found, moved = await server.move_to_front(actor_of(interaction), job.strip().lower())
         await whisper(
-            interaction, f"Job `{found}` runs next." if moved else f"Job `{found}` doesn't wait any more."
+            interaction, f"Job `{found}` runs next." if moved else f"Job `{found}` is no longer waiting."
         )
 
     @answers_privately

@@ -19,11 +19,13 @@ AUDIT_ROWS = 20
 
 
 @app_commands.guild_only()
-class StudioCog(commands.GroupCog, name="studio", description="Rules of this server (Manage Server)"):
+class StudioCog(
+    commands.GroupCog, name="studio", description="Who may use Atelier in this server (Manage Server)"
+):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Take nothing more from a member here; drops what they have waiting")
+    @app_commands.command(description="Ban a member from Atelier here and cancel their waiting jobs")
     @answers_privately
     async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
         dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
@@ -42,7 +44,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         )
 
     @app_commands.command(
-        description="Allow a channel or a role; as soon as one is listed, only listed ones may be used"
+        description="Allow Atelier only in listed channels or for listed roles, and add one to the list"
     )
     @answers_privately
     async def allow(
@@ -55,7 +57,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
         await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
 
-    @app_commands.command(description="Take a channel or a role off the list; an empty list allows all")
+    @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
     @answers_privately
     async def disallow(
         self,
@@ -71,10 +73,10 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         )
 
     @app_commands.command(
-        description="What members with a role may have running and waiting; the best of their roles counts"
+        description="Set how many jobs members with a role can have; their highest role limit applies"
     )
     @app_commands.describe(
-        running="Jobs at once, 0 to 100; leave both out to remove the role's limit",
+        running="Jobs running at once, 0 to 100; leave out both numbers to remove the limit",
         waiting="Jobs waiting, 0 to 10000",
     )
     @answers_privately
@@ -98,7 +100,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         )
         await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
 
-    @app_commands.command(description="The rules that hold here")
+    @app_commands.command(description="Show the rules of this server")
     @answers_privately
     async def rules(self, interaction: discord.Interaction) -> None:
         actor = actor_of(interaction)
@@ -122,7 +124,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
         )
         await whisper(interaction, "\n".join(lines))
 
-    @app_commands.command(description="Who changed what, newest first")
+    @app_commands.command(description="Show who changed what, newest first")
     @answers_privately
     async def audit(self, interaction: discord.Interaction) -> None:
         rows = await self.bot.studio.server.audit(actor_of(interaction))
@@ -131,7 +133,7 @@ class StudioCog(commands.GroupCog, name="studio", description="Rules of this ser
             f" {row.action}{_target(row)}{_detail(row)}"
             for row in rows[:AUDIT_ROWS]
         ]
-        await whisper(interaction, "\n".join(lines) or "Nothing was changed here yet.")
+        await whisper(interaction, "\n".join(lines) or "Nobody has changed anything here yet.")
 
 
 def _target(row: AuditRow) -> str:
@@ -152,7 +154,7 @@ def _detail(row: AuditRow) -> str:
 
 def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):
     if (channel is None) == (role is None):
-        raise UserError("Give a `channel` or a `role`, one of them.")
+        raise UserError("Choose either a `channel` or a `role`.")
     return ("channel", channel) if channel is not None else ("role", role)
 
 

@@ -14,7 +14,7 @@ class Favourites(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="The pictures you have kept")
+    @app_commands.command(description="Show the pictures you saved")
     @answers_privately
     async def favourites(self, interaction: discord.Interaction) -> None:
         await self.bot.favourites.show(interaction)

@@ -15,7 +15,7 @@ class Help(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="What there is, and how to write a prompt")
+    @app_commands.command(description="Show the commands, and how to write a prompt")
     @app_commands.describe(topic="prompt, flags, or the name of a command or flag")
     async def help(self, interaction: discord.Interaction, topic: str | None = None) -> None:
         first, *others = messages.pages(guide.lines(topic))

@@ -18,7 +18,7 @@ class Info(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Your usage, your modes, and your jobs")
+    @app_commands.command(description="Show your usage, your modes and your jobs")
     @answers_privately
     async def info(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.info(actor_of(interaction))

@@ -44,12 +44,12 @@ class DeleteButton(
 
 
 class Privacy(
-    commands.GroupCog, name="privacy", description="What is kept of you, a copy of it, and its deletion"
+    commands.GroupCog, name="privacy", description="See, copy or delete what Atelier stores about you"
 ):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="What is kept of you here, and for how long")
+    @app_commands.command(description="Show what Atelier stores about you, and for how long")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
         own = self.bot.studio.own
@@ -77,7 +77,7 @@ class Privacy(
         )
         await whisper(interaction, "\n".join(lines))
 
-    @app_commands.command(description="A copy of everything that is kept of you")
+    @app_commands.command(description="Get a copy of everything Atelier stores about you")
     @app_commands.describe(pictures="Off: only the rows, in one small file")
     @answers_privately
     async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
@@ -87,7 +87,7 @@ class Privacy(
             count += 1
             if count > MOST_PARTS:
                 await add_whisper(
-                    interaction, f"There is more than {MOST_PARTS} files; the host can hand you the rest."
+                    interaction, f"There is more than {MOST_PARTS} files; ask the host for the rest."
                 )
                 return
             file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
@@ -99,7 +99,7 @@ class Privacy(
             else:
                 await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
 
-    @app_commands.command(description="Delete everything that is kept of you, for good")
+    @app_commands.command(description="Permanently delete everything Atelier stores about you")
     @answers_privately
     async def delete(self, interaction: discord.Interaction) -> None:
         held = await self.bot.studio.own.holdings(actor_of(interaction))
@@ -117,7 +117,7 @@ class Privacy(
 @answers_privately
 async def _delete_now(bot: Atelier, interaction: discord.Interaction, user_id: int) -> None:
     if interaction.user.id != user_id:
-        raise NotAllowedError("This button is somebody else's.")
+        raise NotAllowedError("This button belongs to somebody else.")
     deleted = await bot.studio.own.delete(actor_of(interaction))
     left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
     rest = f" {left} messages are still to go and will be deleted by themselves." if left else ""

@@ -19,7 +19,7 @@ class Settings(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Your own settings for new prompts")
+    @app_commands.command(description="Change your settings for new prompts")
     @answers_privately
     async def settings(self, interaction: discord.Interaction) -> None:
         actor = actor_of(interaction)
@@ -29,15 +29,20 @@ class Settings(commands.Cog):
 
 
 class Prefer(
-    commands.GroupCog, name="prefer", description="Own options, a suffix, and other choices for your prompts"
+    commands.GroupCog,
+    name="prefer",
+    description="Your own options, a suffix, and other settings for your prompts",
 ):
-    option = app_commands.Group(name="option", description="Own --names that stand for words and flags")
+    option = app_commands.Group(
+        name="option", description="Your own options, such as --mine, that stand for words and flags"
+    )
 
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
     @option.command(
-        name="set", description="Let --name stand for words and flags; without a value, take it away"
+        name="set",
+        description="Make --mine, for example, stand for words and flags; leave out the value to remove it",
     )
     @app_commands.describe(
         option="Its name, such as mine",
@@ -54,14 +59,15 @@ class Prefer(
         else:
             await whisper(interaction, f"`--{name}` {'is taken away' if there else 'was not there'}.")
 
-    @option.command(name="list", description="Your own options")
+    @option.command(name="list", description="Show your own options")
     @answers_privately
     async def option_list(self, interaction: discord.Interaction) -> None:
         own = await self.bot.studio.own.options(actor_of(interaction))
         lines = [f"`--{name}` {code(value, 300)}" for name, value in own.items()]
         await whisper(
             interaction,
-            messages.pages(lines)[0] or "You have no own options. `/prefer option set` makes one.",
+            messages.pages(lines)[0]
+            or "You have no options of your own yet. `/prefer option set` makes one.",
         )
 
     @option_set.autocomplete("option")
@@ -75,7 +81,7 @@ class Prefer(
             if name.startswith(current.lower().lstrip("-"))
         ][:25]
 
-    @app_commands.command(description="Flags added to each new prompt; without a value, none")
+    @app_commands.command(description="Add flags to every new prompt; leave out the value to stop")
     @app_commands.describe(new_value="Such as --ar 3:2 --s 250")
     @answers_privately
     async def suffix(self, interaction: discord.Interaction, new_value: str | None = None) -> None:
@@ -90,7 +96,7 @@ class Prefer(
         )
 
     @app_commands.command(
-        description="On or off: a window to change the words before V, re-roll, zoom and pan"
+        description="Turn on or off: edit the words first when you press V, re-roll, zoom or pan"
     )
     async def remix(self, interaction: discord.Interaction) -> None:
         await self._toggle(
@@ -100,13 +106,13 @@ class Prefer(
             ("ask", "don't ask"),
         )
 
-    @app_commands.command(description="High or low: how far V moves from the picture")
+    @app_commands.command(description="Choose how far V moves away from the picture: high or low")
     @answers_privately
     async def variability(self, interaction: discord.Interaction) -> None:
         chosen = await self.bot.studio.own.toggle(actor_of(interaction), "strong")
         await whisper(interaction, f"V makes {'strong' if chosen.strong else 'subtle'} variations.")
 
-    @app_commands.command(description="On or off: finished jobs also come by direct message")
+    @app_commands.command(description="Turn on or off: get finished jobs by direct message too")
     async def auto_dm(self, interaction: discord.Interaction) -> None:
         await self._toggle(
             interaction,

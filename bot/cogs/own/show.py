@@ -18,8 +18,8 @@ class Show(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="Bring a job back, with live buttons")
-    @app_commands.describe(job="Its id; it stands under every picture")
+    @app_commands.command(description="Bring a job back with working buttons")
+    @app_commands.describe(job="Its id, which you find under every picture")
     async def show(self, interaction: discord.Interaction, job: str) -> None:
         actor, job_id = actor_of(interaction), job.strip().lower()
         row, result = await self.bot.studio.made(actor, job_id, Action.SHOW)

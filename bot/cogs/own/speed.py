@@ -14,9 +14,9 @@ from bot.wire.interactions import actor_of
 from core.job import Lane
 
 SAID = {
-    Lane.FAST: "New jobs go into the normal queue.",
-    Lane.RELAX: "New jobs wait until nobody else does; they don't hold up others.",
-    Lane.TURBO: "New jobs go before others.",
+    Lane.FAST: "Your new jobs go into the normal queue.",
+    Lane.RELAX: "Your new jobs run when nobody else is waiting, so that they hold up nobody.",
+    Lane.TURBO: "Your new jobs go before other people's.",
 }
 
 
@@ -24,31 +24,31 @@ class Speed(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
-    @app_commands.command(description="New jobs go into the normal queue")
+    @app_commands.command(description="Put your new jobs into the normal queue")
     async def fast(self, interaction: discord.Interaction) -> None:
         await self._set(interaction, SAID[Lane.FAST], lane=Lane.FAST)
 
-    @app_commands.command(description="New jobs wait until nobody else does")
+    @app_commands.command(description="Run your new jobs when nobody else is waiting")
     async def relax(self, interaction: discord.Interaction) -> None:
         await self._set(interaction, SAID[Lane.RELAX], lane=Lane.RELAX)
 
-    @app_commands.command(description="New jobs go first")
+    @app_commands.command(description="Put your new jobs first")
     async def turbo(self, interaction: discord.Interaction) -> None:
         await self._set(interaction, SAID[Lane.TURBO], lane=Lane.TURBO)
 
-    @app_commands.command(description="Only you see your new jobs")
+    @app_commands.command(description="Let only you see your new jobs")
     async def stealth(self, interaction: discord.Interaction) -> None:
         text = (
-            "Only you see your new jobs, and nobody else can use or bring back what they made. What is late"
-            " comes by direct message."
+            "Only you see your new jobs, and nobody else can use or bring back what they made. Late results"
+            " come by direct message."
         )
         await self._set(interaction, text, stealth=True)
 
-    @app_commands.command(description="Everybody in the channel sees your new jobs")
+    @app_commands.command(description="Let everybody in the channel see your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
         await self._set(
             interaction,
-            "Everybody in the channel sees your new jobs. What was private stays so.",
+            "Everybody in the channel sees your new jobs. Your earlier private jobs stay private.",
             stealth=False,
         )
 
