@@ -47,7 +47,7 @@ def check_limits(
         raise NotAllowedError(f"Atelier isn't allowed in this channel. It works in {places}.")
     if rules.roles and not rules.roles & set(origin.roles):
         names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
-        raise NotAllowedError(f"Atelier is kept for some roles here: {names}.")
+        raise NotAllowedError(f"Only members with these roles can use Atelier here: {names}.")
     if not allowed.user_running:
         raise LimitError(
             "Your roles may have 0 jobs running here, so none would ever start; the server's managers set"

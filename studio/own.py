@@ -96,7 +96,7 @@ class Own:
             return name, "", await self._members.remove_option(actor.user_id, name)
         if not await self._members.set_option(actor.user_id, name, text, most=MAX_OPTIONS):
             raise UserError(
-                f"You have {MAX_OPTIONS} options, as many as fit. Take one away first: `/prefer option set`"
+                f"You have {MAX_OPTIONS} options, which is the limit. Remove one first: `/prefer option set`"
                 " with its name and no value."
             )
         return name, text, True

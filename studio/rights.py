@@ -62,7 +62,7 @@ class Rights:
         job = await self._queue.job(job_id)
         if job is None:
             raise ImageError(
-                f"Job `{_readable(job_id)}` is gone, or never was; a job's id stands under its picture."
+                f"Job `{_readable(job_id)}` doesn't exist, or was deleted. A job's id is under its picture."
             )
         await self.check(actor, action, job)
         return job

@@ -153,7 +153,7 @@ class Server:
         guild_id = await self._enter(actor, Action.MODERATE)
         pattern = _pattern(word)
         if len(await self._moderator.words(guild_id)) >= MAX_WORDS:
-            raise UserError(f"The list is full: {MAX_WORDS} entries fit.")
+            raise UserError(f"The list is full: it holds up to {MAX_WORDS} entries.")
         await self._moderator.add_word(actor.user_id, guild_id, pattern)
         return pattern
 
@@ -183,7 +183,7 @@ class Server:
         """Take nothing from a member for so long; when that ends. Raises UserError for the bot's owner."""
         guild_id = await self._enter(actor, Action.MODERATE)
         if self._rights.authority.is_host(user_id):
-            raise UserError("The bot's owner can't be sent into a time-out.")
+            raise UserError("The bot's owner can't be given a time-out.")
         return await self._moderator.time_out(actor.user_id, user_id, guild_id, minutes)
 
     async def _enter(self, actor: Actor, action: Action) -> int:

@@ -198,7 +198,7 @@ class Studio:
         prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's.
         """
         if not await self._queue.people.has_sent(actor.user_id, sha256):
-            raise ImageError("That picture is gone; send it once more.")
+            raise ImageError("That picture is gone; send it again.")
         source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
         chosen = await self._members.preferences(actor.user_id)
         seed = source.next_seed if prompt.seed is None else prompt.seed
@@ -245,10 +245,10 @@ class Studio:
         """Return a draft's jobs. Raises UserError when it is gone, NotAllowedError for somebody else's."""
         found = await self._members.draft(draft_id)
         if found is None:
-            raise UserError("This question is gone; type the prompt again.")
+            raise UserError("This question has expired; type the prompt again.")
         author, content = found
         if author != actor.user_id:
-            raise NotAllowedError("Somebody else was asked this.")
+            raise NotAllowedError("This question was for somebody else.")
         return jobs_of([parse(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
 
     # Jobs

@@ -33,7 +33,7 @@ LIVE_FOR = 840.0  # seconds; an answer can be edited for 15 minutes
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
 )
-BUSY = "Discord doesn't take direct messages at the moment. Try again in a minute."
+BUSY = "Discord isn't accepting direct messages at the moment. Try again in a minute."
 
 
 class Sharing:

@@ -217,7 +217,7 @@ class RegionMenu(
             options=options,
             min_values=1,
             max_values=len(options),
-            placeholder="Fields to draw anew",
+            placeholder="Fields to redraw",
             row=0,
         )
         super().__init__(menu)

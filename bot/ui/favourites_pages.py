@@ -11,7 +11,7 @@ from bot.wire.interactions import actor_of, file_limit, place_of
 from core.errors import UserError
 from studio.studio import Studio
 
-EMPTY = "You have kept no pictures yet. Press ❤️ under one, or react to a message of mine with ⭐."
+EMPTY = "You have no favourites yet. Press ❤️ under a picture, or react to one of my messages with ⭐."
 
 
 class FavouritesPages:
@@ -50,6 +50,6 @@ class FavouritesPages:
         )
         view = buttons.for_favourite(kept.job_id, kept.position, offset, count)
         if result is None:
-            return Post(f"{text}\n-# Its picture is gone, or shown nowhere that you can look.", view=view)
+            return Post(f"{text}\n-# Its picture is gone, or only in places that you can't see.", view=view)
         limit, place = file_limit(interaction), place_of(interaction)
         return await self._posts.picture(result, kept.position, text, view, limit, place)

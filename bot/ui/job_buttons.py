@@ -29,7 +29,7 @@ from studio.authority import Action
 from studio.moderation.rules import Visibility
 from studio.studio import Studio
 
-HELD_BACK = "A rule of this place holds back what was found in that picture."
+HELD_BACK = "A rule of this server hides what was found in that picture."
 
 
 class JobButtons:
@@ -135,7 +135,7 @@ class JobButtons:
             description="the picture with numbered fields",
         )
         text = (
-            f"Choose the fields of picture {index + 1} that are drawn anew; then you can change its words."
+            f"Choose the fields of picture {index + 1} to redraw; then you can change its words."
             " Everything else stays as it is."
         )
         await interaction.edit_original_response(
@@ -198,7 +198,7 @@ class JobButtons:
         cells = windows.bits_cells(int(sent.more, 16)) if sent.more else ()
         what, files = sent.text("region"), sent.files.get("mask", ())
         if not cells and bool(what) == bool(files):
-            raise UserError("Say what is to be changed in words, or give a mask; one of them.")
+            raise UserError("Describe in words what to change, or attach a mask, but not both.")
         words = await self._asking.words(actor, sent.text("prompt"), job)
         if files and (upload := windows.uploaded(interaction, files[0])):
             [mask] = self._asking.links.attached([upload])
@@ -246,8 +246,8 @@ class JobButtons:
     @answers_privately
     async def _favourite(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         kept = await self._studio.own.toggle_favourite(actor_of(interaction), job.id, index)
-        text = "Kept in your `/favourites`. Once more takes it out."
-        await whisper(interaction, text if kept else "Taken out of your `/favourites`.")
+        text = "Saved to your `/favourites`. Press again to remove it."
+        await whisper(interaction, text if kept else "Removed from your `/favourites`.")
 
     @answers_privately
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -276,7 +276,7 @@ class JobButtons:
         """Send pictures of a job (None = all) to the asker of a deferred interaction. Raises UserError."""
         result = await self._studio.result(actor_of(interaction), job_id, Action.DM)
         await self._sharing.hand_over(interaction.user, result, indexes)
-        await whisper(interaction, "It is in your direct messages.")
+        await whisper(interaction, "I sent it to your direct messages.")
 
     async def _delete(self, interaction: discord.Interaction, *_: object) -> None:
         """Delete the message; the job stays, for ``/show``."""

@@ -35,7 +35,7 @@ from studio.asking.words import (
     unsupported_notes,
 )
 
-FORGOTTEN = "I was restarted before I could note this down. Please ask again."
+FORGOTTEN = "I was restarted before I could save this. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
 _MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@:-])")
@@ -144,7 +144,7 @@ def running(job: Job, percent: int | None) -> str:
 
 def paused(job: Job) -> str:
     """Return the text while the program restarts."""
-    return fit(f"{title(job)} (Paused: the studio restarts; this job goes on by itself afterwards)")
+    return fit(f"{title(job)} (Paused while the studio restarts; this job then continues by itself)")
 
 
 def failed(job: Job, reason: str) -> str:
@@ -218,7 +218,7 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
         f" <@{job.origin.user_id}>\n"
         f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
     )
-    return fit("\n\n".join([head, *lines]) + f"\n-# Click on a button to imagine one of them · job {job.id}")
+    return fit("\n\n".join([head, *lines]) + f"\n-# Press a button to imagine one of them · job {job.id}")
 
 
 def _marked(word: str, weight: float, strong: float, weak: float) -> str:

@@ -72,7 +72,7 @@ class SettingsPanel:
                 return {"model": name, "version": None}
             if kind == "version" and name in (*VERSIONS, "niji"):
                 return {"model": None, "version": name}
-        raise UserError("This setting belongs to another version of the studio; open `/settings` anew.")
+        raise UserError("This setting belongs to another version of the studio; open `/settings` again.")
 
     def _view(self, chosen: Preferences) -> discord.ui.View:
         """Return the panel; what holds now is green, also where nothing was chosen."""
@@ -87,7 +87,7 @@ class SettingsPanel:
 
     def _model_choices(self) -> list[tuple[str, str]]:
         models = [
-            ("default", "The studio's usual model"),
+            ("default", "The studio's default model"),
             *((f"model {name}", name) for name in self._models),
         ]
         versions = [
@@ -132,9 +132,5 @@ def _strength_buttons(chosen: Preferences) -> list[SettingButton]:
 
 
 def _text(chosen: Preferences) -> str:
-    suffix = (
-        f"\nSuffix {code(chosen.suffix, 300)} goes in the place of model, RAW and Stylize."
-        if chosen.suffix
-        else ""
-    )
-    return f"**Your settings** hold for your new prompts; a flag that you type goes before them.{suffix}"
+    suffix = f"\nSuffix {code(chosen.suffix, 300)} replaces model, RAW and Stylize." if chosen.suffix else ""
+    return f"**Your settings** apply to your new prompts; flags that you type override them.{suffix}"

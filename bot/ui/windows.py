@@ -94,13 +94,11 @@ def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> W
     window = Window("Vary (Region)", "region", job_id, index, f"{cell_bits(cells):x}" if cells else "")
     window.add_text("Prompt", "prompt", text, long=True, required=False)
     if not cells:
-        window.add_text(
-            "What is to be changed", "region", hint="the red boat", required=False, most=MAX_LABEL
-        )
+        window.add_text("What to change", "region", hint="the red boat", required=False, most=MAX_LABEL)
         window.add_upload(
             "Or a mask",
             "mask",
-            "Black and white, white = changed; or the picture with that part erased or painted over",
+            "White marks the part to change; or the picture with that part erased or painted over",
         )
     return window
 

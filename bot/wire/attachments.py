@@ -66,9 +66,9 @@ async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[]
     try:
         return await fetch()
     except discord.HTTPException as error:
-        raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it once more.") from error
+        raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it again.") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ImageError(f"Discord didn't hand over {short}. Send it once more.") from error
+        raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
 
 
 async def _read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:

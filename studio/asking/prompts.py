@@ -52,7 +52,7 @@ class Prompts:
         """
         prompts = await self.read(user_id, text, None)
         if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
-            raise PromptError("Only one prompt fits here: leave out sets in braces and `--repeat`.")
+            raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
         return prompts[0]
 
     async def with_pictures(
@@ -74,10 +74,12 @@ class Prompts:
         left = {name: one for name, one in (given or {}).items() if name not in found}
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
         if unknown := [name for name in links if name not in found and name not in left]:
-            raise ImageError(f"`{unknown[0][:100]}` leads nowhere; attach the picture itself.")
+            raise ImageError(
+                f"`{unknown[0][:100]}` doesn't lead to a picture I can use; attach the picture itself."
+            )
         if len(left) + len(found) > MAX_PICTURES:
             raise ImageError(
-                f"There are {len(left) + len(found)} pictures in this prompt; up to {MAX_PICTURES} fit."
+                f"There are {len(left) + len(found)} pictures in this prompt; the limit is {MAX_PICTURES}."
             )
         return ready, found | {name: await self.take(actor, one) for name, one in left.items()}
 
@@ -119,7 +121,7 @@ class Prompts:
         kept = await self._favourites(actor)
         if not kept:
             raise PromptError(
-                "`--p` takes the style of your own favourites, and you have none yet: press ❤️ under pictures"
+                "`--p` uses the style of your favourites, and you have none yet: press ❤️ under pictures"
                 " that you like."
             )
         found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
@@ -199,7 +201,7 @@ def _configured(kind: str, name: str, known: Mapping[str, str]) -> str:
     for one in known:
         if one.lower() == name.lower():
             return one
-    there = f"It takes {', '.join(known)}." if known else "The host has set none up."
+    there = f"It takes {', '.join(known)}." if known else "The host hasn't set up any."
     raise PromptError(
         f"There is no {kind} `{name}` here. {there}{hint(name.lower(), [one.lower() for one in known])}"
     )

@@ -43,7 +43,7 @@ class Sources:
         if last is None:
             mine = await self._queue.mine(actor.user_id)
             if mine.running or mine.waiting:
-                raise ImageError("Your first picture is still on its way. Try again when it is there.")
+                raise ImageError("Your first picture isn't finished yet. Try again when it is.")
             raise ImageError(
                 "You have no picture here yet. Attach one as `image`, or make one with `/imagine`."
             )
@@ -73,7 +73,7 @@ class Sources:
         await self._queue.check_room()
         if wait := self._uploads.take(actor.user_id):
             raise LimitError(
-                f"You have sent {UPLOADS} pictures in a short time; the next is taken in {duration(wait)}."
+                f"You have sent {UPLOADS} pictures in a short time. Send the next in {duration(wait)}."
             )
 
     async def named(self, actor: Actor, name: str) -> Source:
@@ -85,7 +85,7 @@ class Sources:
         match = _JOB.fullmatch(name)
         if match is None:
             raise UserError(
-                "`source` takes a link to a message of mine, or a job id with a number, such as"
+                "`source` takes a link to one of my messages, or a job id with a number, such as"
                 " `abcd2345efgh 2`."
             )
         job = await self._queue.job(match[1].lower())

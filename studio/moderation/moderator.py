@@ -94,7 +94,7 @@ class Moderator:
             origin.guild_id,
         )
         advice = (
-            " It may be asked for in an age-restricted channel."
+            " You may ask for it in an age-restricted channel."
             if settings.level == "standard" and rule is Rule.EXPLICIT
             else ""
         )

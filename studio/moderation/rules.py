@@ -49,7 +49,7 @@ class Blocked(NotAllowedError):
 
     def __init__(self, rule: Rule, advice: str = "", picture: str | None = None) -> None:
         super().__init__(
-            f"This was stopped by a rule: {rule}. Nothing was queued, and nothing counts against your"
+            f"A rule blocked this: {rule}. Nothing was queued, and nothing counts against your"
             f" limits.{advice}"
         )
         self.rule, self.picture = rule, picture

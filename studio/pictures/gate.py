@@ -122,15 +122,15 @@ def _open(data: bytes):
     except MemoryError:
         raise
     except Exception as error:  # parsers raise whatever they like
-        kind = "is a GIF" if data[:4] == b"GIF8" else "is no picture that can be read"
-        raise ValueError(f"{kind}; PNG, JPEG and WebP are taken.") from error
+        kind = "is a GIF" if data[:4] == b"GIF8" else "can't be read as a picture"
+        raise ValueError(f"{kind}; send PNG, JPEG or WebP.") from error
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError(
             f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are"
             " taken."
         )
     if min(picture.size) < MIN_SIDE:
-        raise ValueError(f"is {picture.width}×{picture.height} px; at least {MIN_SIDE} a side are needed.")
+        raise ValueError(f"is {picture.width}×{picture.height} px; each side must have at least {MIN_SIDE}.")
     if frames > 1:
         raise ValueError("is animated; send a still picture.")
     return picture
@@ -145,7 +145,7 @@ def _upright(picture):
     except MemoryError:
         raise
     except Exception as error:
-        raise ValueError("is damaged or cut off.") from error
+        raise ValueError("is damaged or incomplete.") from error
     try:
         return ImageOps.exif_transpose(picture)
     except MemoryError:

@@ -143,7 +143,7 @@ class Intake:
         try:
             head = await asyncio.to_thread(_read_head, self._files.path(sha256))
         except (OSError, LookupError) as error:
-            raise ImageError("That picture is gone; send it once more.") from error
+            raise ImageError("That picture is gone; send it again.") from error
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
 
     async def shape(self, sha256: str) -> tuple[int, int] | None:
@@ -187,7 +187,7 @@ class Intake:
         line, _, body = out.partition(b"\n")
         if not line:
             log.warning("picture process ended with %s", process.returncode)
-            return {"error": "takes too much time or memory to read; a smaller one may do."}, b""
+            return {"error": "takes too much time or memory to read; try a smaller one."}, b""
         return json.loads(line), body
 
 

@@ -59,12 +59,12 @@ def mask(given, data: bytes) -> tuple[dict[str, object], bytes]:
     paint = _erased(given, original.size) or _painted(given, original) or _two_tones(given, original.size)
     if paint is None:
         raise ValueError(
-            "is no mask: it takes black and white (white = changed), or this very picture with the part"
+            "isn't a mask: send black and white (white = change), or this same picture with the part"
             " erased or painted over in one strong colour."
         )
     covered = paint.histogram()[255] / (paint.width * paint.height)
     if covered < LEAST:
-        raise ValueError("marks nothing; paint what is to be changed white.")
+        raise ValueError("marks nothing; paint the part to change white.")
     out = io.BytesIO()
     paint.convert("RGB").save(out, "PNG", compress_level=1)
     return {"width": paint.width, "height": paint.height, "covered": covered}, out.getvalue()
@@ -84,11 +84,11 @@ def exact(given, data: bytes) -> tuple[dict[str, object], bytes]:
             f"has {given.width}×{given.height} px; a mask of this picture has {size[0]}×{size[1]} px."
         )
     if given.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in given.info:
-        raise ValueError("is transparent; a mask is black and white, white = changed.")
+        raise ValueError("is transparent; a mask is black and white; white marks what to change.")
     paint = given.convert("L").point(lambda value: 255 if value > 127 else 0)
     marked = paint.histogram()[255]
     if not marked:
-        raise ValueError("marks nothing; paint what is to be changed white.")
+        raise ValueError("marks nothing; paint the part to change white.")
     out = io.BytesIO()
     paint.convert("RGB").save(out, "PNG", compress_level=1)
     return {

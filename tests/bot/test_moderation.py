@@ -85,7 +85,7 @@ async def test_every_way_in_goes_through_the_gate(strict: Studio, picture) -> No
     described = strict.last()
     assert "(held back)" in described.content and "telling" not in described.content
     result = await strict.alice.click(described, label="Imagine all")
-    assert "holds back" in result.response.content
+    assert "hides" in result.response.content
 
 
 async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Studio, monkeypatch) -> None:
@@ -157,7 +157,7 @@ async def test_captions_that_break_a_rule_are_left_out_and_bring_no_strike(stric
     assert "word list" in _told(await strict.bob.submit_modal(window, sent))
     for action in ("caption:1", "all:0"):
         result = await strict.bob.click(described, custom_id=f"at:{job.id}:{action}")
-        assert "holds back" in result.response.content, action
+        assert "hides" in result.response.content, action
     assert await _strikes(strict, strict.bob) == []
 
 

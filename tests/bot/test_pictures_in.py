@@ -32,11 +32,11 @@ def _bomb() -> bytes:
     ("name", "data", "words"),
     [
         ("a.gif", png(form="GIF"), "is a GIF"),
-        ("a.png", b"just text", "no picture"),
+        ("a.png", b"just text", "read as a picture"),
         ("a.png", _bomb(), "100.0 megapixels; up to 16.8"),
         ("a.webp", _animated(), "animated"),
-        ("a.jpg", _half(), "damaged or cut off"),
-        ("a.tiff.png", png(form="TIFF"), "PNG, JPEG and WebP"),
+        ("a.jpg", _half(), "damaged or incomplete"),
+        ("a.tiff.png", png(form="TIFF"), "PNG, JPEG or WebP"),
         ("a.png", png(8, 8), "at least 16"),
     ],
     ids=["gif", "text", "bomb", "animated", "truncated", "tiff", "tiny"],
@@ -98,7 +98,7 @@ async def test_dm_buttons_work_after_a_restart(studio: Studio) -> None:
 async def test_a_dm_file_that_is_no_picture_gets_a_sentence(studio: Studio) -> None:
     dora = studio.newcomer()
     await studio.send_dm(dora, "", ("a.png", b"nothing"))
-    assert "no picture" in dora.dm_channel.history()[-1].content
+    assert "read as a picture" in dora.dm_channel.history()[-1].content
 
 
 async def _told_to_alice(studio: Studio, picture: tuple[str, bytes]) -> list[str]:
@@ -151,6 +151,6 @@ async def test_nothing_is_stored_on_a_full_disk(tmp_path, picture, monkeypatch) 
 async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, monkeypatch) -> None:
     monkeypatch.setattr(studio.bot.studio._sources, "_uploads", Pace(2, 60.0))
     await studio.send_dm(studio.alice.user, "", picture, picture, picture)
-    assert "next is taken in" in studio.alice.user.dm_channel.history()[-1].content
+    assert "Send the next in" in studio.alice.user.dm_channel.history()[-1].content
     await studio.send_dm(studio.bob.user, "", picture)
     assert "What shall I do" in studio.bob.user.dm_channel.history()[-1].content

@@ -222,7 +222,7 @@ async def test_flags_that_a_button_cannot_follow_are_told(studio: Studio) -> Non
         ({"zoom": "1"}, "Nothing to add"),
         ({"zoom": "2", "aspect": "wide"}, "16:9"),
         ({"zoom": "2", "prompt": "a --sede 1"}, "--seed"),
-        ({"zoom": "2", "prompt": "a {b, c}"}, "Only one prompt"),
+        ({"zoom": "2", "prompt": "a {b, c}"}, "You can use only one prompt"),
     ],
 )
 async def test_a_wrong_window_is_told_to_its_author(studio: Studio, values, words: str) -> None:
@@ -343,8 +343,8 @@ def masks(original: Image.Image) -> dict[str, bytes]:
     ("file", "words"),
     [
         (png(64, 64, (0, 0, 0)), "marks nothing"),
-        (png(64, 64, (90, 140, 40)), "is no mask"),
-        (b"x", "no picture"),
+        (png(64, 64, (90, 140, 40)), "isn't a mask"),
+        (b"x", "read as a picture"),
     ],
 )
 async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) -> None:
@@ -359,7 +359,7 @@ async def test_what_is_no_mask_is_told(studio: Studio, file: bytes, words: str) 
         panel.followups[-1] if panel.followups else panel.response, label="By words or with a mask"
     )
     said = await studio.alice.submit_modal(window, {"prompt": "a boat"})
-    assert "one of them" in said.followups[-1].content
+    assert "but not both" in said.followups[-1].content
 
 
 async def test_a_region_as_a_command(studio: Studio) -> None:
@@ -392,15 +392,15 @@ async def test_upscale_as_a_command(studio: Studio, picture) -> None:
 async def test_a_favourite_is_kept_shown_and_let_go(studio: Studio) -> None:
     message = await single(studio)
     said = await press(studio, message, "favourite", studio.bob)
-    assert "Kept" in said.followups[-1].content
+    assert "Saved" in said.followups[-1].content
     page = await studio.bob.slash(studio.channel, "favourites")
     shown = page.response or page.followups[-1]
     assert page.ephemeral and "1 of 1" in shown.content and "a boat" in shown.content and shown.attachments
     assert (
-        "kept no pictures" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
+        "no favourites yet" in (await studio.alice.slash(studio.channel, "favourites")).followups[-1].content
     )
     said = await press(studio, message, "favourite", studio.bob)
-    assert "Taken out" in said.followups[-1].content
+    assert "Removed" in said.followups[-1].content
 
 
 async def test_favourites_are_leafed_through(studio: Studio) -> None:
@@ -556,7 +556,7 @@ async def test_a_favourite_that_is_out_of_view_is_neither_shown_nor_a_style(stud
     assert (await away.slash("favourites")).response.attachments  # a direct message; he can read the channel
     studio.guild.remove_member(studio.bob)
     page = (await away.slash("favourites")).response
-    assert not page.attachments and "nowhere that you can look" in page.content
+    assert not page.attachments and "only in places that you can't see" in page.content
     refused = await away.slash("imagine", prompt="a boat --p")
     assert "none yet" in refused.followups[-1].content
     own = (await studio.alice.user.slash("favourites")).response

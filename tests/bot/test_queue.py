@@ -83,7 +83,7 @@ async def test_everybody_hears_of_a_queue_that_stands_still(studio: Studio) -> N
 
 async def test_a_job_that_is_gone_is_told(studio: Studio) -> None:
     result = await studio.alice.slash(studio.channel, "queue cancel", job="abcdefghjkmn")
-    assert "is gone" in result.followups[-1].content
+    assert "exist, or was deleted" in result.followups[-1].content
 
 
 async def test_limits_are_told_with_their_number(studio: Studio) -> None:

@@ -153,7 +153,7 @@ async def test_the_other_buttons_are_their_pressers_own(studio: Studio) -> None:
     draft = await studio.members.add_draft(studio.alice.id, {"prompts": ["a"], "pictures": {}, "count": 1})
     message = await posted(studio, buttons.DraftButton(draft, "yes"))
     result = await studio.bob.click(message, label="Yes")
-    assert "Somebody else was asked this" in said(result).content
+    assert "This question was for somebody else" in said(result).content
     upload = await studio.built.files.put(png(), "image/png")
     await studio.built.queue.people.note_upload(studio.alice.id, upload)
     message = await posted(studio, buttons.UploadButton(upload, "variation"))

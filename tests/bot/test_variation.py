@@ -33,7 +33,7 @@ async def test_of_a_message_link_and_of_a_job_id(studio: Studio) -> None:
     ("source", "words"),
     [
         ("https://discord.com/channels/99/1/2", "another server"),
-        ("https://example.com/a.png", "takes a link to a message"),
+        ("https://example.com/a.png", "takes a link to one of my messages"),
         ("abcdefghjkmn 1", "no job `abcdefghjkmn`"),
         ("hello", "takes a link"),
         (None, "no picture here yet"),

@@ -122,6 +122,6 @@ def mean_note(pictures: list[ReferencePicture], name: str, strength: float) -> s
     """Return a note that the model ``name`` began to draw at the pictures' mean, with ``strength``."""
     what = "the picture" if len(pictures) == 1 else "the mean of the pictures"
     return (
-        f"{name} can't be shown pictures ({_flags(pictures)}): drawing began at {what}, at strength"
+        f"{name} can't look at pictures ({_flags(pictures)}): drawing began at {what}, at strength"
         f" {strength:.2g}. Layout and colours come along, not style alone."
     )

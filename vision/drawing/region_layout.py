@@ -51,7 +51,7 @@ def checked(mask: Image.Image) -> Image.Image:
     """Return ``mask``. Raises UserError when there is nothing in it."""
     if mask.getbbox() is None:
         raise UserError(
-            "The part to draw anew is empty: a mask is white where the picture is to change, and a box lies"
+            "The part to redraw is empty: a mask is white where the picture is to change, and a box lies"
             " inside of the picture."
         )
     return mask
