@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import StorageError, UserError
-from core.events import Event, Failed, Loading, Output, Paused, Progress, Rendered, Started
+from core.events import Cancelled, Event, Failed, Loading, Output, Paused, Progress, Rendered, Started
 from core.job import Job, Status
 from core.requests import to_json
 from jobs.active import ActiveJob, Gate
@@ -33,7 +33,7 @@ from storage import lookup, people
 from storage.database import Database
 from storage.files import Files
 from storage.lookup import WaitingRow
-from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step
+from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
@@ -146,9 +146,7 @@ class Dispatcher:
         """The row is written: from now on it may be started any moment. ``served``: its user's latest
         turn."""
         now = monotonic()
-        age = max(
-            0.0, (_now() - row.created_at).total_seconds()
-        )  # the wall clock is asked once: it may jump later
+        age = max(0.0, (_now() - row.created_at).total_seconds())  # asked once: the wall clock may jump
         waiting = Waiting(
             row.id,
             row.seq,
@@ -213,13 +211,14 @@ class Dispatcher:
             raise
         finally:
             self.claiming = None
-        if job is None or job.id not in self.feeds:
-            return True  # cancelled in the meantime
+        if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
+            self._publish_end(waiting.job_id, Cancelled())
+            return True
         self._turn += 1
         self.waitlist.note_start(waiting, self._turn, monotonic())
         self._placement.note_start(device, waiting)
         live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic())
-        self.positions.shares.begin(device, job.id, live.began)
+        self.feeds[job.id].publish(Started())  # now: the task may begin after a cancel
         task = asyncio.create_task(self._run(live), name=f"job {job.id}")
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
@@ -263,7 +262,7 @@ class Dispatcher:
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
-            self.feeds[job.id].publish(Started())
+            self.positions.shares.begin(live.device, job.id, monotonic())
             try:
                 outcome = await self._on_device(live)
             finally:
@@ -274,6 +273,8 @@ class Dispatcher:
             await self._retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
+            if not self.stopping and job.id not in self.waitlist:
+                self._publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self.wake()
 
     async def _on_device(self, live: ActiveJob) -> Outcome:
@@ -288,6 +289,8 @@ class Dispatcher:
             )
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
+        if job.id not in self.feeds:  # cancelled before the executor knew of it
+            return Stopped(job.id)
         log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
         run = Run(job.id, job.request.kind, to_json(job.request), paths)
         live.handed = True

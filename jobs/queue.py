@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -144,6 +144,13 @@ class Queue:
     def note_changed(self, user_id: int, *job_ids: str) -> None:
         """Tell the person's news that rows of these jobs were changed elsewhere; without ids, any of them."""
         self._dispatcher.feeds.note(user_id, *job_ids)
+
+    def note_deleted(self, user_id: int, job_ids: Iterable[str]) -> None:
+        """Rows of the person's were deleted, these jobs among them: what of them isn't over ends now."""
+        for job_id in job_ids:
+            if job_id in self._dispatcher.feeds:
+                self._dispatcher.forget(job_id, Cancelled())
+        self.note_changed(user_id)
 
     def repeat(self, job_id: str) -> None:
         """Tell those who watch the job its latest event once more."""

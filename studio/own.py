@@ -139,7 +139,9 @@ class Own:
         """
         result = await self._rights.result(actor, job_id, Action.FAVOURITE)
         picture_of(result, index)
-        return await self._members.toggle_favourites(actor.user_id, job_id, [index])
+        kept = await self._members.toggle_favourites(actor.user_id, job_id, [index])
+        self._queue.note_changed(actor.user_id, job_id)
+        return kept
 
     async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
         """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
@@ -150,6 +152,7 @@ class Own:
         )  # else keeping a kept one would end it
         if wanted:
             await self._members.toggle_favourites(actor.user_id, job_id, wanted)
+            self._queue.note_changed(actor.user_id, job_id)
 
     async def remove_favourites_shown(self, actor: Actor, message_id: int) -> None:
         """Keep the pictures that a message shows no longer; nothing happens if it shows none."""
@@ -159,6 +162,7 @@ class Own:
             job, index = found
             wanted = await self._indexes(job.id, None if index is None else [index])
             await self._members.remove_favourites(actor.user_id, job.id, wanted)
+            self._queue.note_changed(actor.user_id, job.id)
 
     async def _indexes(self, job_id: str, indexes: Sequence[int] | None) -> list[int]:
         if indexes is not None:

@@ -118,6 +118,7 @@ class Privacy:
             return rows.delete_person(connection, user_id, now=datetime.now(UTC))
 
         removed = await self._database.write(work)
+        self._queue.note_deleted(user_id, removed.jobs)
         lookalikes.read.cache_clear()  # it holds the last prompts of everybody
         deleted = await self._clear(removed)
         await self._database.scrub()

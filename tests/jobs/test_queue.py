@@ -1,6 +1,8 @@
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,16 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
-from core.job import Lane, Origin, Status
+from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
 from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.executor import Lost
 from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.queue import Queue
+from storage import privacy
+from storage.database import open_database
+from storage.files import Files
 from storage.people import RoleLimit
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
 from tests.jobs.fake_worker import picture_of
@@ -524,6 +529,79 @@ async def test_finish_and_cancel_at_the_same_moment_agree(tmp_path: Path) -> Non
             assert await task == (Cancelled() if cancelled else Rendered())
             assert (await queue.job(job_id)).status is (Status.CANCELLED if cancelled else Status.RENDERED)
             await until(lambda: not queue._dispatcher.running)
+
+
+async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
+    tmp_path: Path, executor: HandExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_queue(tmp_path, executor) as queue:
+        await queue.pause(9)
+        job_id = (await ask(queue)).job.id
+        async with queue.database._writing:  # the writer waits with this first one in hand
+            holding = asyncio.create_task(queue.database.write(lambda connection: None))
+            await asyncio.sleep(0)
+            await until(lambda: not queue.database.waiting)
+            queue._dispatcher.paused = False
+            queue._dispatcher.wake()
+            await until(lambda: queue.database.waiting == 1)  # the claim
+            cancelling = asyncio.create_task(queue.cancel(job_id))
+            await until(lambda: queue.database.waiting == 2)
+        assert await cancelling
+        await holding
+        await until(lambda: not queue._dispatcher.running)
+        assert await ends(queue, job_id) == Cancelled()
+        assert executor.started == []
+        assert queue._dispatcher.positions.shares.beside("cpu") == 0
+        assert not len(queue._dispatcher.feeds)
+        assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
+    tmp_path: Path, executor: HandExecutor
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def gate(job: Job, running: bool) -> None:
+        if running:
+            asked.set()
+            await answer.wait()
+
+    async with open_database(tmp_path / "atelier.db", None) as database:
+        queue = Queue(database, Files(tmp_path / "pictures", ballast_bytes=4096), executor, LIMITS, gate=gate)
+        await queue.start()
+        job_id = (await ask(queue)).job.id
+        await asked.wait()
+        assert await queue.cancel(job_id)
+        answer.set()
+        await until(lambda: not queue._dispatcher.running or executor.started)
+        await queue.stop(0)
+    assert executor.started == []
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_job_whose_row_is_deleted_ends_for_its_watchers(
+    queue: Queue, executor: HandExecutor, runs: bool, told: bool
+) -> None:
+    if not runs:
+        await queue.pause(9)
+    job_id = (await ask(queue)).job.id
+    if runs:
+        await held(executor, job_id)
+    watching = asyncio.create_task(ends(queue, job_id))
+    await until(lambda: queue._dispatcher.feeds[job_id]._waiters)
+    now = datetime.now(UTC)
+    removed = await queue.database.write(partial(privacy.delete_person, user_id=1, now=now))
+    if told:
+        queue.note_deleted(1, removed.jobs)
+        assert await watching == Cancelled(), "at once"
+        assert executor.asked_to_stop == ({job_id} if runs else set())
+    if runs:
+        executor.end(done(executor, job_id))
+    else:
+        await queue.resume(9)
+    assert await watching == Cancelled()
+    assert not len(queue._dispatcher.feeds) and not len(queue._dispatcher.waitlist)
 
 
 # Administering
