@@ -497,9 +497,8 @@ def test_what_a_job_in_two_stages_has_left_is_told_in_steps(
     """Told in thousandths, it was taken for a job of a thousand steps, and whoever was due later came
     later."""
     models, left = models_of(image="stable-diffusion"), []
-    reporter = PipeReporter(
-        "hd", lambda message: None, SimpleNamespace(closing=False, stopped=lambda job_id: False), None
-    )
+    inbox = SimpleNamespace(check=lambda job_id: None)  # nobody stops the job
+    reporter = PipeReporter("hd", lambda message: None, inbox, None)
     request = ImagineRequest(prompt="a", seed=1, num_images=1, num_inference_steps=6, hd=True)
 
     def noted(self: Engine, waiting: list[Fiber]) -> list[Fiber]:
