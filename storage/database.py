@@ -23,12 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import StorageError
 from storage.engine import sqlite_file
-from storage.engine.address import ONCE, READERS, WRITES, create_engine, sqlite_path
+from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.migrate import migrate
 
 MAX_BATCH = 256  # functions in one commit
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
-SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0)  # seconds
+SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
@@ -113,13 +113,15 @@ class Database:
             raise StorageError("the write-ahead log can't be emptied: something reads from it without end")
 
     async def _empty_log(self) -> bool:
-        """Whether nobody was in the way."""
+        """Whether nobody was in the way. It waits for no reader: that would hold up every write."""
         with _our_errors():
             async with self._writing, self.engine.connect() as connection:
                 raw: Any = (await connection.get_raw_connection()).driver_connection
-                ((busy, *_),) = await raw.execute_fetchall(
-                    "PRAGMA wal_checkpoint(TRUNCATE)"  # outside of any transaction
-                )
+                await raw.execute_fetchall("PRAGMA busy_timeout=0")
+                try:  # outside of any transaction
+                    ((busy, *_),) = await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    await raw.execute_fetchall(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
         return not busy
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.people import upsert
+from storage.privacy import PAGE
 from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, strikes, timeouts
 
 
@@ -179,4 +180,6 @@ def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: flo
 
 def forget_scores(connection: sa.Connection, sha256s: Iterable[str]) -> None:
     """Forget how these pictures were judged."""
-    connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(list(sha256s))))
+    names = list(sha256s)
+    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):  # SQLite limits a list's length
+        connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(page)))

@@ -3,6 +3,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
+from storage import moderation
 from storage.database import Database, open_database
 from storage.engine import sqlite_file
 from storage.engine.migrate import MIGRATIONS
@@ -244,6 +246,29 @@ async def test_after_a_scrub_nothing_deleted_is_left_in_any_file(database: Datab
     await database.scrub()
     for path in database.path.parent.glob("atelier.db*"):
         assert b"canary-" not in path.read_bytes(), path.name
+
+
+async def test_a_scrub_that_waits_for_a_reader_holds_up_no_write(database: Database) -> None:
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM jobs").fetchone()
+        await added(database)
+        scrubbing = asyncio.create_task(database.scrub())
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(3):
+                await added(database)
+        assert not scrubbing.done()
+        reader.execute("COMMIT")
+    await scrubbing
+    assert not Path(f"{database.path}-wal").stat().st_size  # noqa: ASYNC240
+
+
+async def test_scores_of_more_pictures_than_a_statement_takes_are_forgotten(database: Database) -> None:
+    names = [f"{number:064x}" for number in range(250_001)]
+    await database.write(lambda c: moderation.set_score(c, names[-1], "nsfw", 0.5))
+    await database.write(lambda c: moderation.forget_scores(c, names))
+    assert await database.read(lambda c: moderation.score(c, names[-1], "nsfw")) is None
 
 
 async def test_a_database_that_refuses_is_a_storage_error(database: Database) -> None:
