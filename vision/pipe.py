@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LoadingModel, Quit, Run, Step, Stop
+from vision.protocol import LAST_STEP, LoadingModel, Quit, Run, Step, Stop
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 PREVIEW_EVERY = 0.5  # seconds
 LOADING_EVERY = 0.25  # seconds
-LAST_STEP = 3.0  # seconds a running step has to end once the worker is to exit
 
 
 class Inbox:

@@ -16,6 +16,8 @@ from enum import StrEnum
 
 from core.events import Output
 
+LAST_STEP = 3.0  # seconds a running step has to end once its worker is to exit
+
 
 @dataclass(frozen=True)
 class WorkerConfig:

@@ -24,6 +24,7 @@ from typing import Any
 from jobs.executor import Device, Lost, Outcome, Report
 from jobs.workers.child import begin
 from vision.protocol import (
+    LAST_STEP,
     Broke,
     Done,
     Fault,
@@ -52,7 +53,7 @@ class Timeouts:
     loading: float = 600.0  # after a report of loading, and until the first sign after a job was handed over
     forgotten: float = 3600.0  # without a sign from one job while the others go on
     ready: float = 300.0  # imports, on a slow disk
-    quit: float = 2.0
+    quit: float = LAST_STEP + 1.0  # a worker ends itself by then, its last step saved
     check: float = 1.0  # between two looks at the clock
 
 
@@ -190,7 +191,7 @@ class Worker:
             lived = False
             try:
                 lived = await self._live()
-            except OSError as error:  # no process could be started: out of memory, of file handles
+            except Exception as error:  # out of memory, file handles, threads: whatever it was, try again
                 self._problem = f"can't be started: {error}"
                 log.error("worker %s can't be started", self.name, exc_info=True)
             self._restarts += 1

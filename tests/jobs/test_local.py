@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -20,7 +22,7 @@ from jobs.workers import worker
 from jobs.workers.local import LocalExecutor
 from jobs.workers.worker import Timeouts
 from tests.jobs.conftest import until
-from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
+from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 
 TARGET = "tests.jobs.fake_worker:main"
 QUICK = Timeouts(step=1.0, factor=10, loading=2.0, ready=30, quit=1.0, check=0.05)
@@ -322,6 +324,27 @@ if __name__ == "__main__":
     await until(
         lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE, 5
     )
+
+
+async def test_a_worker_for_which_no_thread_could_be_started_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NoThread:
+        def __init__(self, **options: Any) -> None:
+            monkeypatch.setattr(worker, "threading", threading)  # the next one works
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker, "threading", SimpleNamespace(Thread=NoThread))
+    monkeypatch.setattr(worker, "START_PAUSES", (0.05,))
+    async with working() as executor:
+        assert isinstance(await go(executor, run_of(steps=1)), Done)
+        assert executor.devices[0].restarts == 1
+
+
+def test_a_worker_that_is_to_end_has_the_time_for_its_last_step() -> None:
+    assert Timeouts().quit > LAST_STEP
 
 
 def test_what_a_worker_process_imports_first_holds_no_torch() -> None:
