@@ -145,6 +145,12 @@ def unfinished(connection: sa.Connection, user_id: int) -> list[str]:
     )
 
 
+def jobs_of(connection: sa.Connection, user_id: int, limit: int) -> list[str]:
+    """The person's oldest jobs."""
+    mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
+    return list(connection.execute(mine.order_by(jobs.c.seq).limit(limit)).scalars())
+
+
 def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> Removed:
     """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
     next."""

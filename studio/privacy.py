@@ -1,6 +1,6 @@
 """What a member can see, export and delete of their data, and what expires by itself.
 
-Deleting goes: stop what runs, rows in one transaction, files, caches, the write-ahead log, then the messages
+Deleting goes: stop what runs, rows and files a page of jobs at a time, the write-ahead log, then the messages
 on Discord. A note on disk makes a restored backup forget again what was deleted after it.
 """
 
@@ -31,6 +31,7 @@ from storage.files import Files
 from storage.privacy import Holdings, Removed
 from studio.moderation import lookalikes
 
+JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
@@ -117,10 +118,17 @@ class Privacy:
             records.set_setting(connection, LAST_DELETION, noted_at)
             return rows.delete_person(connection, user_id, now=datetime.now(UTC))
 
-        removed = await self._database.write(work)
-        self._queue.note_deleted(user_id, removed.jobs)
-        lookalikes.read.cache_clear()  # it holds the last prompts of everybody
-        deleted = await self._clear(removed)
+        some = partial(rows.jobs_of, user_id=user_id, limit=JOBS_AT_ONCE)
+        parts: list[Deleted] = []
+        while len(ids := await self._database.read(some)) == JOBS_AT_ONCE:
+            page = partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC))
+            parts.append(await self._take_out(user_id, page))
+        parts.append(await self._take_out(user_id, work))  # last: only now the deletion is seen to the end
+        deleted = Deleted(
+            sum(part.jobs for part in parts),
+            sum(part.files for part in parts),
+            sum(part.messages for part in parts),
+        )
         await self._database.scrub()
         log.info(
             "a person's data was deleted: %d jobs, %d files, in %.1f s",
@@ -129,6 +137,13 @@ class Privacy:
             time.monotonic() - began,
         )
         return deleted
+
+    async def _take_out(self, user_id: int, work: Callable[[sa.Connection], Removed]) -> Deleted:
+        """Delete rows of a person in one transaction, then what they stood for."""
+        removed = await self._database.write(work)
+        self._queue.note_deleted(user_id, removed.jobs)
+        lookalikes.read.cache_clear()  # it holds the last prompts of everybody
+        return await self._clear(removed)
 
     async def _clear(self, removed: Removed) -> Deleted:
         """Delete what lies outside of the rows: files, scores, checkpoints."""
