@@ -259,12 +259,12 @@ def test_a_lora_that_is_not_what_was_pinned_is_not_read(models: dict[str, Models
     file = tmp_path / "ink.safetensors"
     file.write_bytes(Path(own.config.loras["a"]).read_bytes())
     own = Models(replace(own.config, loras={"ink": f"{file}@sha256:{trust.digest(file)}"}))
-    assert own.lora("ink", Reporter()) == file
+    assert own.loader.lora("ink", Reporter()) == file
     file.write_bytes(
         Path(own.config.models["image"]).joinpath("unet/diffusion_pytorch_model.safetensors").read_bytes()
     )
     with pytest.raises(ModelError, match="isn't what was pinned"):
-        own.lora("ink", Reporter())
+        own.loader.lora("ink", Reporter())
 
 
 def test_a_lora_folder_that_brings_code_is_not_read(models: dict[str, Models], tmp_path: Path) -> None:
@@ -272,4 +272,4 @@ def test_a_lora_folder_that_brings_code_is_not_read(models: dict[str, Models], t
     (tmp_path / "pytorch_lora_weights.safetensors").write_bytes(Path(own.config.loras["a"]).read_bytes())
     (tmp_path / "setup.py").write_text("")
     with pytest.raises(ModelError, match="its own code"):
-        Models(replace(own.config, loras={"ink": str(tmp_path)})).lora("ink", Reporter())
+        Models(replace(own.config, loras={"ink": str(tmp_path)})).loader.lora("ink", Reporter())
