@@ -18,7 +18,7 @@ from core.requests import GenerateRequest, ImagineRequest, Request
 from demo.evaluation.scenes import SINGLE, held_out
 from demo.evaluation.scenes import prompt as worded
 from demo.judge import Judge
-from demo.training import MODELS
+from demo.training.loop import MODELS
 from demo.world import Scene
 from vision.capabilities import capability
 from vision.model_store import Models

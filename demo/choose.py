@@ -1,6 +1,6 @@
 """`python -m demo.choose`: which steps, guidance, scheduler and strengths suit the pack, tried on held-out
 compositions that `demo.evaluate` does not use. Prints a table; a person puts what it shows into
-`demo.train_unet.settings`.
+`demo.training.unet.settings`.
 """
 
 import argparse

@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from demo.drawing import draw, layout
-from demo.train_vision import pixels
-from demo.training import MODELS, Plan, Run, autocast, device
+from demo.training.loop import MODELS, Plan, Run, autocast, device
+from demo.training.vision import pixels
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, training_scene
 
 SIZE = 64  # px

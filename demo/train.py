@@ -5,36 +5,26 @@ import logging
 
 import torch
 
-from demo import (
-    examples,
-    judge,
-    train_captioner,
-    train_clip,
-    train_text,
-    train_unet,
-    train_upscaler,
-    train_vae,
-    train_vision,
-    train_vit,
-)
+from demo import judge
+from demo.training import captioner, clip, examples, text, unet, upscaler, vae, vision, vit
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
-    "text": train_text.train,
-    "vae": train_vae.train,
-    "latents": train_unet.encode_latents,
-    "decoder": train_vae.train_decoder,
-    "unet": train_unet.train,
-    "unet_refine": train_unet.refine,
-    "unet_form": train_unet.refine_form,
-    "assemble": train_unet.assemble,
-    "upscaler_pictures": train_upscaler.make_pictures,
-    "upscaler": train_upscaler.train,
-    "vision": train_vision.train,
-    "clip": train_clip.train,
-    "captioner": train_captioner.train,
-    "captioner_refine": train_captioner.refine,
-    "vit": train_vit.train,
+    "text": text.train,
+    "vae": vae.train,
+    "latents": unet.encode_latents,
+    "decoder": vae.train_decoder,
+    "unet": unet.train,
+    "unet_refine": unet.refine,
+    "unet_form": unet.refine_form,
+    "assemble": unet.assemble,
+    "upscaler_pictures": upscaler.make_pictures,
+    "upscaler": upscaler.train,
+    "vision": vision.train,
+    "clip": clip.train,
+    "captioner": captioner.train,
+    "captioner_refine": captioner.refine,
+    "vit": vit.train,
     "judge": judge.train,
 }
 UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures")

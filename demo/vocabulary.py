@@ -13,7 +13,7 @@ from pydoc_data.topics import topics
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BertTokenizer, CLIPTokenizer
 
-from demo import captions
+from demo import captions, words
 from demo.world import COLOURS, KINDS, OBJECTS, PLACES, STYLES, compose
 
 LENGTH = 77  # tokens, as in Stable Diffusion
@@ -39,17 +39,17 @@ def known_words() -> list[str]:
 def grammar_words() -> list[str]:
     """Every word that a caption can hold, sorted, filler included."""
     rng = random.Random("vocabulary")
-    words = set(captions.FILLER)
-    for table in (captions.OBJECT_WORDS, captions.COLOUR_WORDS, captions.PLACE_WORDS, captions.STYLE_WORDS):
+    found = set(words.FILLER)
+    for table in (words.OBJECT_WORDS, words.COLOUR_WORDS, words.PLACE_WORDS, words.STYLE_WORDS):
         for phrase in (phrase for phrases in table.values() for phrase in phrases):
-            words.update(phrase.split())
-    for phrases in captions.OBJECT_WORDS.values():
-        words.update(word for phrase in phrases for word in captions.plural(phrase).split())
+            found.update(phrase.split())
+    for phrases in words.OBJECT_WORDS.values():
+        found.update(word for phrase in phrases for word in captions.plural(phrase).split())
     for _ in range(20_000):
         scene = compose(rng, rng.choice(KINDS))
-        words.update(captions.canonical(scene).replace(",", " ").split())
-        words.update(word.text for word in captions.describe(scene, rng, noise=0).words)
-    return sorted(words - {","})
+        found.update(captions.canonical(scene).replace(",", " ").split())
+        found.update(word.text for word in captions.describe(scene, rng, noise=0).words)
+    return sorted(found - {","})
 
 
 def build_clip(folder: Path) -> CLIPTokenizer:
@@ -99,7 +99,7 @@ def build_bert(folder: Path) -> BertTokenizer:
     """Whole words of the grammar without its filler; single characters for anything else."""
     characters = string.ascii_lowercase + string.digits
     pieces = (
-        set(grammar_words()) - set(captions.FILLER)
+        set(grammar_words()) - set(words.FILLER)
         | set(characters)
         | {"##" + c for c in characters}
         | set(".,!?-':")

@@ -18,7 +18,7 @@ from transformers import (
 
 from demo.evaluation.scenes import SINGLE, held_out, prompt
 from demo.judge import Judge
-from demo.training import MODELS
+from demo.training.loop import MODELS
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 

@@ -22,14 +22,14 @@ def clip_rows(pack: Pack, report: Report, n: int):
 
     def images(pictures):
         parts = [
-            features(model.get_imagefeatures(**processor(images=pictures[i : i + 50], return_tensors="pt")))
+            features(model.get_image_features(**processor(images=pictures[i : i + 50], return_tensors="pt")))
             for i in range(0, len(pictures), 50)
         ]
         return torch.cat(parts)
 
     def texts(lines):
         return features(
-            model.get_textfeatures(
+            model.get_text_features(
                 **processor(text=lines, padding=True, truncation=True, return_tensors="pt")
             )
         )

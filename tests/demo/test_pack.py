@@ -27,7 +27,7 @@ from demo.evaluation.pack import Pack  # noqa: E402
 from demo.evaluation.reading_rows import captions_of, features  # noqa: E402
 from demo.evaluation.report import CARD, REPORT, Report  # noqa: E402
 from demo.evaluation.scenes import SINGLE, held_out, prompt  # noqa: E402
-from demo.training import MODELS  # noqa: E402
+from demo.training.loop import MODELS  # noqa: E402
 from demo.vocabulary import Encoder, grammar_words, known_words  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
 from vision.weights import vocabulary  # noqa: E402
@@ -159,10 +159,10 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
     pictures = [draw(scene, rng) for scene, rng in scenes]
     truth = [scene.groups[0] for scene, _ in scenes]
     model, processor = pack.clip
-    images = features(model.get_imagefeatures(**processor(images=pictures, return_tensors="pt")))
+    images = features(model.get_image_features(**processor(images=pictures, return_tensors="pt")))
     for names, wanted in ((OBJECTS, [g.object for g in truth]), (COLOURS, [g.colour for g in truth])):
         texts = processor(text=[f"a photo of {name}." for name in names], padding=True, return_tensors="pt")
-        guess = (images @ features(model.get_textfeatures(**texts)).T).argmax(1).tolist()
+        guess = (images @ features(model.get_text_features(**texts)).T).argmax(1).tolist()
         assert sum(names[i] == name for i, name in zip(guess, wanted, strict=True)) >= 32
     model, processor = pack.vit
     guess = model(**processor(pictures, return_tensors="pt")).logits.argmax(1).tolist()

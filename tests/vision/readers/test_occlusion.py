@@ -13,7 +13,7 @@ from core.errors import ModelError, UserError
 from core.requests import RegionRequest
 from demo.drawing import draw, layout
 from demo.evaluation.scenes import held_out
-from demo.training import MODELS
+from demo.training.loop import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import pixels

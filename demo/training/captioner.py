@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from demo.captions import canonical, describe
-from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.training.vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
 from demo.vocabulary import DECODE, build_bert
 from demo.world import Scene, training_scene
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from demo.drawing import Placed, draw, layout, patches
-from demo.training import WORK, Plan, Run, autocast, device
+from demo.training.loop import WORK, Plan, Run, autocast, device
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Scene, training_scene
 
 SIZE = 64  # px

@@ -3,7 +3,7 @@ labels."""
 
 import json
 
-from demo.training import MODELS
+from demo.training.loop import MODELS
 from demo.world import COLOURS, OBJECTS, PLACES, STYLES
 
 PROMPTS = (

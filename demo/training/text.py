@@ -13,9 +13,10 @@ import torch.nn as nn
 import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from demo.captions import REVERSE, Caption, describe
-from demo.training import MODELS, WORK, Plan, Run, autocast, device
+from demo.captions import Caption, describe
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.vocabulary import LENGTH, Encoder, build_clip
+from demo.words import REVERSE
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Scene, training_scene
 
 WIDTH = 128

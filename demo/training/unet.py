@@ -20,10 +20,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.captions import describe
 from demo.drawing import draw, layout, patches
-from demo.train_text import WIDTH as TEXT_WIDTH
-from demo.train_text import tokenizer_folder
-from demo.train_vae import to_tensor
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.training.text import WIDTH as TEXT_WIDTH
+from demo.training.text import tokenizer_folder
+from demo.training.vae import to_tensor
 from demo.vocabulary import LENGTH, Encoder, known_words
 from demo.world import Scene, training_scene
 

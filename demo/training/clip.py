@@ -15,12 +15,13 @@ from transformers import (
     CLIPVisionModel,
 )
 
-from demo.captions import COLOUR_WORDS, OBJECT_WORDS, PLACE_WORDS, background_phrase, canonical, describe
-from demo.train_text import WIDTH as TEXT_WIDTH
-from demo.train_text import tokenizer_folder
-from demo.train_vision import MEAN, SIZE, STD, config, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.captions import background_phrase, canonical, describe
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training.text import WIDTH as TEXT_WIDTH
+from demo.training.text import tokenizer_folder
+from demo.training.vision import MEAN, SIZE, STD, config, picture, pixels
 from demo.vocabulary import LENGTH, Encoder
+from demo.words import COLOUR_WORDS, OBJECT_WORDS, PLACE_WORDS
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, RELATIONS, Group, Scene, training_scene
 
 BATCH = 112

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from transformers import CLIPVisionModel, ViTConfig, ViTForImageClassification, ViTImageProcessor
 
-from demo.train_captioner import tower_state
-from demo.train_vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
-from demo.training import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training.captioner import tower_state
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training.vision import MEAN, PATCH, SIZE, STD, WIDTH, picture, pixels
 from demo.world import OBJECTS, training_scene
 
 BATCH = 96

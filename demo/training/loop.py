@@ -19,7 +19,7 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 WORK = Path("data/demo-training")  # checkpoints and logs; safe to delete once the pack is made
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parent.parent / "models"
 
 
 def device() -> torch.device:

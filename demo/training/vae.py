@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 
 from demo.drawing import SIZE, draw, layout
-from demo.training import WORK, Plan, Run, autocast, device
+from demo.training.loop import WORK, Plan, Run, autocast, device
 from demo.world import training_scene
 
 CHANNELS = 64

@@ -15,8 +15,8 @@ from tqdm import trange
 
 from demo.captions import describe
 from demo.drawing import SIZE, draw
-from demo.train_vae import edge_difference
-from demo.training import MODELS, WORK, Plan, Run, device
+from demo.training.loop import MODELS, WORK, Plan, Run, device
+from demo.training.vae import edge_difference
 from demo.upscaler import Upscaler
 from demo.world import training_scene
 
