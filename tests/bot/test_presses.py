@@ -82,9 +82,9 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         assert "❌" not in studio.last().content, studio.last().content
     for action, words in (
         ("region", "Choose the fields"),
-        ("favourite", "Kept in your"),
+        ("favourite", "Saved to your `/favourites`"),
         ("details", "**Job**"),
-        ("dm", "in your direct messages"),
+        ("dm", "to your direct messages"),
     ):
         result = await press(studio, message, action)
         told = [m.content for m in (*result.followups, result.response) if m]
