@@ -57,7 +57,7 @@ class Linked:
         http = self._http()
         if type(http) is not HTTPClient:  # the simulator's: it has no connection
             return await http.get_from_cdn(self._url)
-        return await _read_at_most(private_api.session_of(http), self._url, self._max_bytes)
+        return await read_at_most(private_api.session_of(http), self._url, self._max_bytes)
 
 
 async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -71,8 +71,11 @@ async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[]
         raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
 
 
-async def _read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
-    """Read a file in pieces; discord.py reads it whole, however large it is."""
+async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
+    """Return a file of at most ``max_bytes``, read in pieces: discord.py reads it whole, however large it is.
+
+    Raises ImageError for a larger one, an expired link, or a redirect.
+    """
     async with session.get(url, allow_redirects=False) as response:
         if response.status in (403, 404):
             raise ImageError(

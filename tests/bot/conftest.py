@@ -26,25 +26,10 @@ from storage.members import Members
 from studio import studio as application
 from studio.services import Services
 from tests.fresh import fresh_database
-from tests.studio.conftest import png
+from tests.studio.conftest import AllFit, png
 
 KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
-
-
-class AllFit:
-    """A classifier to which every picture is fit to be shown."""
-
-    name = "all fit"
-
-    def get_ready(self) -> None:
-        """It always is."""
-
-    async def score(self, data: bytes) -> float:
-        return 0.0
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 @dataclass

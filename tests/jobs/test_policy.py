@@ -1,6 +1,7 @@
 import itertools
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -220,6 +221,14 @@ def test_a_refusal_names_its_limit(
 def test_within_the_limits_and_on_the_lists_one_may_ask() -> None:
     rules = Rules(channels=frozenset({2}), roles=frozenset({7, 8}))
     check_limits(ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=9, guild_waiting=199)
+
+
+@pytest.mark.parametrize("channel", [2, 5])
+def test_a_thread_is_on_the_list_with_its_channel(channel: int) -> None:
+    """In a thread of channel 2, whether the thread (5) or its channel is listed."""
+    thread = replace(ORIGIN, channel_id=5, parent_channel_id=2)
+    rules = Rules(channels=frozenset({channel}))
+    check_limits(thread, rules, Allowance(3, 10), Limits(), user_waiting=0, guild_waiting=0)
 
 
 def test_who_may_run_nothing_is_not_left_to_wait_for_ever() -> None:

@@ -121,6 +121,17 @@ async def test_the_same_press_is_one_job(opened: Opened) -> None:
     assert second.duplicate and second.job.id == first.job.id
 
 
+async def test_what_is_not_built_in_is_refused_and_not_queued(opened: Opened) -> None:
+    smaller = Studio(opened.services, {"imagine"})
+    source = await smaller.upload(ALICE, Sent(png()))
+    prompt = (await smaller.read(ALICE, "snow", None))[0]
+    new = await smaller.from_upload(ALICE, source.sha256, "describe", prompt)
+    with pytest.raises(UserError, match="/describe isn't built into this version yet. Nothing was queued"):
+        await smaller.submit(ALICE, new)
+    assert (await smaller.own.jobs(ALICE)).jobs == ()
+    await smaller.submit(ALICE, await smaller.imagine(ALICE, prompt))
+
+
 async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
     studio = opened.studio
     job = (await opened.drawn(ALICE)).job

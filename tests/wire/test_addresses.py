@@ -7,7 +7,7 @@ import pytest
 import yarl
 from aiohttp import web
 
-from bot.wire import addresses
+from bot.wire import addresses, attachments
 from bot.wire.attachments import Attached
 from core.errors import ImageError
 from tests.security import links
@@ -96,6 +96,16 @@ async def test_a_redirect_is_not_followed(server, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(addresses.ForeignHost, match="redirect"):
             await session.get(f"{address}/away")
     assert calls == ["/away"]
+
+
+async def test_a_linked_file_that_leads_elsewhere_is_not_fetched_from_there(server) -> None:
+    """Also without the trace that watches every connection."""
+    address, calls = server
+    async with aiohttp.ClientSession() as session:
+        assert await attachments.read_at_most(session, f"{address}/here", 100) == b"here"
+        with pytest.raises(ImageError, match="302"):
+            await attachments.read_at_most(session, f"{address}/away", 100)
+    assert calls == ["/here", "/away"]
 
 
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:

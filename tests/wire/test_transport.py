@@ -61,6 +61,14 @@ async def test_what_stays_wrong_is_not_tried_again(status: int) -> None:
         await _transport([]).attempt(_scripted(_error(status)), patience=60)
 
 
+async def test_an_open_breaker_makes_every_pause_half_a_minute_longer() -> None:
+    pauses: list[float] = []
+    transport = _transport(pauses)
+    transport.breaker = Breaker(limit=2)
+    await transport.attempt(_scripted(_error(429), _error(429), _error(429), "sent"), patience=600)
+    assert pauses[0] < 1 and all(30 < pause < 33 for pause in pauses[1:]), pauses
+
+
 async def test_patience_ends() -> None:
     with pytest.raises(discord.DiscordServerError):
         await _transport([]).attempt(_scripted(*[_error(503)] * 50), patience=10)

@@ -1,0 +1,75 @@
+"""What becomes of every row that names a person when they are deleted."""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage import privacy, schema
+from storage.database import Database
+from tests.storage.conftest import NOW, added
+
+ANN, BEN = 77, 88  # who is deleted, and who stays
+PEOPLE = ("user_id", "actor_id", "owner_id", "author_id")  # columns that name a person
+
+
+def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
+    """A row of every table that names people, and of those that hang on a job."""
+    made, sha256 = {"created_at": NOW, "job_id": job_id}, {"sha256": f"{user:064}"}
+    return {
+        "users": {"id": user, "name": "somebody"},
+        "uploads": {"user_id": user, "at": NOW, **sha256},
+        "preferences": {"user_id": user, "choices": "{}"},
+        "options": {"user_id": user, "name": "mine", "value": "in snow"},
+        "favourites": {"user_id": user, "position": 0, **made},
+        "drafts": {"user_id": user, "id": str(user), "content": "{}", "created_at": NOW},
+        "audit": {"at": NOW, "actor_id": user, "action": "pause"},
+        "bans": {"guild_id": 3, "user_id": user, "actor_id": user, "created_at": NOW},
+        "filter_words": {"guild_id": 3, "pattern": f"word{user}", "actor_id": user, "created_at": NOW},
+        "strikes": {"user_id": user, "guild_id": 3, "rule": "EXPLICIT", "at": NOW},
+        "timeouts": {"user_id": user, "guild_id": 3, "until": NOW + timedelta(hours=1)},
+        "pictures": {"job_id": job_id, "position": 0, "media_type": "image/png", **sha256}
+        | dict.fromkeys(("width", "height", "size"), 1),
+        "inputs": {"job_id": job_id, **sha256},
+        "messages": {"message_id": user, "channel_id": 2, **made},
+    }
+
+
+def _naming(user: int, connection: sa.Connection) -> set[str]:
+    """Columns that name the person, as "table.column"."""
+    columns = [c for table in schema.metadata.tables.values() for c in table.c]
+    naming = [c for c in columns if c.name in PEOPLE or c is schema.users.c.id]
+    return {
+        f"{c.table.name}.{c.name}"
+        for c in naming
+        if connection.scalar(sa.select(sa.func.count()).where(c == user))
+    }
+
+
+async def test_each_row_of_a_person_goes_or_loses_the_name_or_is_among_those_that_stay(
+    database: Database,
+) -> None:
+    for user in (ANN, BEN):
+        job = await added(database, user=user)
+        for name, row in _rows(user, job.id).items():
+            insert = sa.insert(schema.metadata.tables[name]).values(**row)
+            await database.write(lambda c, insert=insert: c.execute(insert) and None)
+    before = await database.read(lambda c: _naming(ANN, c))
+    handled = [*privacy.OWNED.values(), *privacy.NAMED.values(), *privacy.KEPT.values()]
+    assert before == {f"{c.table.name}.{c.name}" for c in handled}, "a new table needs a row above"
+    removed = await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
+    kept = {f"{c.table.name}.{c.name}" for c in privacy.KEPT.values()}
+    assert await database.read(lambda c: _naming(ANN, c)) == kept
+    assert await database.read(lambda c: _naming(BEN, c)) == before
+    assert removed.files == (f"{ANN:064}",) and removed.messages == ((2, ANN),)
+    for name in ("pictures", "inputs", "messages", *(table.name for table in privacy.NAMED)):
+        rows = sa.select(sa.func.count()).select_from(schema.metadata.tables[name])
+        left = await database.read(lambda c, rows=rows: c.scalar(rows))
+        assert left == (2 if name in {table.name for table in privacy.NAMED} else 1), name
+
+
+async def test_time_outs_that_are_over_go_with_their_person(database: Database) -> None:
+    over = {"user_id": ANN, "guild_id": 3, "until": NOW}
+    await database.write(lambda c: c.execute(sa.insert(schema.timeouts).values(**over)) and None)
+    await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
+    assert await database.read(lambda c: _naming(ANN, c)) == set()

@@ -1,0 +1,83 @@
+"""A moderator on a database of its own, with a judge and a directory that say what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database, open_database
+from storage.files import Files
+from studio.actor import Place
+from studio.directory import CurrentDirectory
+from studio.moderation.classifier import Unchecked
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import ModerationSettings
+from tests.fresh import fresh_database
+
+SERVER, CHANNEL, CELLAR = 3, 2, 18  # CELLAR: an age-restricted channel
+
+
+@dataclass
+class Judge:
+    """A classifier with a score for each picture's bytes; None: it can't read it."""
+
+    scores: dict[bytes, float | None] = field(default_factory=dict)
+    asked: list[bytes] = field(default_factory=list)
+    made_ready: int = 0
+    name: str = "test"
+
+    def get_ready(self) -> None:
+        """Count how often."""
+        self.made_ready += 1
+
+    async def score(self, data: bytes) -> float:
+        self.asked.append(data)
+        if (score := self.scores.get(data, 0.0)) is None:
+            raise Unchecked("no picture")
+        return score
+
+
+@dataclass
+class People(CurrentDirectory):
+    """A directory: the roles that members have now, and the places that can be told of."""
+
+    members: dict[int, frozenset[int]] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)  # channels of which nothing can be told
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def age_restricted(self, place: Place) -> bool | None:
+        return None if place.channel_id in self.unknown else place.channel_id == CELLAR
+
+    async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        assert guild_id == SERVER
+        return self.members.get(user_id)
+
+
+@dataclass
+class World:
+    """A moderator, and what it asks."""
+
+    moderator: Moderator
+    database: Database
+    files: Files
+    judge: Judge
+    people: People
+
+    async def picture(self, data: bytes, score: float | None) -> str:
+        """Store a picture that gets this score; its SHA-256."""
+        self.judge.scores[data] = score
+        return await self.files.put(data, "image/png")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    fresh_database(tmp_path / "atelier.db")
+    async with open_database(tmp_path / "atelier.db", None) as database:
+        files, judge, people = Files(tmp_path / "pictures", ballast_bytes=4096), Judge(), People()
+        moderator = Moderator(database, files, judge, ModerationSettings(), people)
+        yield World(moderator, database, files, judge, people)

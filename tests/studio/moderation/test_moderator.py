@@ -1,0 +1,352 @@
+"""What may be asked for and shown where, with the rows that decide it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+
+from core.errors import NotAllowedError, StorageError
+from core.job import Job, Origin
+from core.requests import ClassifyRequest, ImagineRequest, Request, ShortenRequest, VariationRequest
+from storage import moderation as rows
+from storage import people, records
+from storage.people import EVERYWHERE
+from studio.actor import Place
+from studio.moderation.rules import Blocked, ModerationSettings, Rule, Visibility, in_time_out
+from tests.storage.conftest import a_job
+from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
+
+ADMIN = 9
+NUDE, FINE, SEXY = "a nude", "a house", "a sexy dancer"
+HERE, THERE = Place(SERVER, CHANNEL), Place(SERVER, CELLAR)
+
+
+def job(request: Request | str = FINE, **origin: object) -> Job:
+    made = a_job(**origin)
+    return replace(made, request=ImagineRequest(prompt=request) if isinstance(request, str) else request)
+
+
+async def level(world: World, value: str, **more: object) -> None:
+    await world.moderator.set_policy(ADMIN, SERVER, level=value, **more)
+
+
+async def stopped(world: World, asked: Job, running: bool = False) -> Blocked:
+    with pytest.raises(Blocked) as caught:
+        await world.moderator.gate(asked, running)
+    return caught.value
+
+
+# Words
+
+
+async def test_sexual_words_are_for_age_restricted_channels(world: World) -> None:
+    error = await stopped(world, job(NUDE))
+    assert (error.rule, error.picture) == (Rule.EXPLICIT, None)
+    assert str(error).endswith("limits. You may ask for it in an age-restricted channel.")
+    await world.moderator.gate(job(NUDE, channel_id=CELLAR), False)
+    await world.moderator.gate(job(FINE), False)
+
+
+async def test_a_thread_is_what_its_channel_is(world: World) -> None:
+    await world.moderator.gate(job(NUDE, channel_id=77, parent_channel_id=CELLAR), False)
+    world.people.unknown.add(CHANNEL)
+    await world.moderator.gate(job(NUDE, channel_id=CELLAR, parent_channel_id=CHANNEL), False)
+    assert (await stopped(world, job(NUDE, channel_id=CHANNEL, parent_channel_id=77))).rule is Rule.EXPLICIT
+
+
+async def test_where_nothing_can_be_told_a_channel_counts_as_for_all_on_asking_and_as_asked_before_running(
+    world: World,
+) -> None:
+    world.people.unknown.add(CHANNEL)
+    assert (await stopped(world, job(NUDE))).rule is Rule.EXPLICIT
+    await world.moderator.gate(job(NUDE), True)
+
+
+async def test_a_server_s_rules_and_words_hold_there(world: World) -> None:
+    await world.moderator.add_word(ADMIN, SERVER, "clown*")
+    assert (await stopped(world, job("two clowns"))).rule is Rule.WORDS
+    await world.moderator.gate(job("two clowns", guild_id=4), False)
+    await level(world, "strict")
+    error = await stopped(world, job(SEXY, channel_id=CELLAR))
+    assert error.rule is Rule.SUGGESTIVE and str(error).endswith("limits.")
+    assert str(await stopped(world, job(NUDE))).endswith("limits."), "strict: it is allowed nowhere"
+    assert await world.moderator.remove_word(ADMIN, SERVER, "clown*")
+    assert not await world.moderator.remove_word(ADMIN, SERVER, "clown*")
+    await world.moderator.gate(job("two clowns"), False)
+    await level(world, "off")
+    await world.moderator.gate(job(NUDE), False)
+    await world.moderator.set_policy(ADMIN, SERVER, level=None)
+    assert await world.moderator.settings(SERVER) == ModerationSettings()
+
+
+async def test_a_long_text_is_read_by_the_same_rules(world: World) -> None:
+    await world.moderator.add_word(ADMIN, SERVER, "clown")
+    long = "a house " * 60
+    assert (await stopped(world, job(long + "with a clown"))).rule is Rule.WORDS
+    await world.moderator.gate(job(long + NUDE, channel_id=CELLAR), False)
+    assert (await stopped(world, job(long + NUDE))).rule is Rule.EXPLICIT
+    await level(world, "strict")
+    assert (await stopped(world, job(long + SEXY))).rule is Rule.SUGGESTIVE
+
+
+async def test_captions_that_break_a_rule_of_the_place_are_left_out(world: World) -> None:
+    await world.moderator.add_word(ADMIN, SERVER, "clown")
+    captions = (FINE, NUDE, "a clown")
+    assert await world.moderator.captions(captions, HERE) == [FINE, None, None]
+    assert await world.moderator.captions(captions, THERE) == [FINE, NUDE, None]
+    assert await world.moderator.captions(captions, Place(None, 5)) == [FINE, None, "a clown"]
+
+
+# Who
+
+
+async def test_nobody_asks_while_in_a_time_out(world: World) -> None:
+    until = await world.moderator.time_out(ADMIN, 1, SERVER, 5)
+    assert timedelta(minutes=4.9) < until - datetime.now(UTC) <= timedelta(minutes=5)
+    for running in (False, True):
+        with pytest.raises(NotAllowedError) as caught:
+            await world.moderator.gate(job(), running)
+        assert str(caught.value) == in_time_out(until)
+    await world.moderator.gate(job(user=2), False)
+    await world.moderator.gate(job(guild_id=4), False)
+    assert await world.moderator.time_out_ends(1, SERVER) == until
+    assert await world.moderator.time_out_ends(1, 4) is None
+    await world.database.write(
+        partial(rows.set_timeout, user_id=1, guild_id=SERVER, until=datetime.now(UTC) - timedelta(minutes=1))
+    )
+    assert await world.moderator.time_out_ends(1, SERVER) is None
+    await world.moderator.gate(job(), False)
+
+
+@pytest.mark.parametrize("server", [SERVER, EVERYWHERE])
+async def test_who_was_banned_meanwhile_runs_nothing(world: World, server: int) -> None:
+    now = datetime.now(UTC)
+    await world.database.write(
+        partial(people.ban, user_id=1, guild_id=server or None, actor_id=ADMIN, now=now)
+    )
+    with pytest.raises(NotAllowedError, match="blocked you after you asked; this job was not run"):
+        await world.moderator.gate(job(), True)
+    await world.moderator.gate(job(user=2), True)
+
+
+async def test_whose_roles_no_longer_allow_it_runs_nothing(world: World) -> None:
+    await world.database.write(partial(people.allow, guild_id=SERVER, kind="role", target_id=7))
+    with pytest.raises(NotAllowedError, match="roles no longer allow Atelier here; this job was not run"):
+        await world.moderator.gate(job(roles=()), True)
+    await world.moderator.gate(job(roles=(7,)), True)  # nothing can be told: the roles on asking count
+    world.people.members[1] = frozenset({8})
+    with pytest.raises(NotAllowedError):
+        await world.moderator.gate(job(roles=(7,)), True)
+    world.people.members[1] = frozenset({7, 8})
+    await world.moderator.gate(job(roles=()), True)
+    await world.moderator.gate(job(guild_id=None), True)
+
+
+# Strikes
+
+
+async def strikes(world: World, count: int, origin: Origin, rule: Rule = Rule.EXPLICIT) -> None:
+    """As many strikes, an hour apart, the last of them now."""
+    now = datetime.now(UTC)
+    for number in range(count - 1, 0, -1):
+        at = now - timedelta(hours=number)
+        await world.database.write(
+            partial(
+                rows.add_strike,
+                user_id=origin.user_id,
+                guild_id=origin.guild_id,
+                rule=rule.name,
+                now=at,
+                apart=at - timedelta(seconds=1),
+            )
+        )
+    await world.moderator.strike(origin, rule)
+
+
+async def test_as_many_strikes_as_the_server_says_bring_a_time_out_as_long_as_it_says(world: World) -> None:
+    await world.moderator.set_policy(ADMIN, SERVER, strikes=2, timeout=30)
+    origin = job().origin
+    await world.moderator.strike(origin, Rule.EXPLICIT)
+    found, until = await world.moderator.strikes(1, SERVER)
+    assert [strike.rule for strike in found] == ["EXPLICIT"] and until is None
+    await world.moderator.strike(origin, Rule.EXPLICIT)  # of the same command: within ten seconds
+    assert len((await world.moderator.strikes(1, SERVER))[0]) == 1
+    await strikes(world, 2, replace(origin, user_id=2))
+    found, until = await world.moderator.strikes(2, SERVER)
+    assert len(found) == 2 and timedelta(minutes=29) < until - datetime.now(UTC) <= timedelta(minutes=30)
+    assert await world.moderator.strikes(2, 4) == ([], None)
+    assert await world.moderator.pardon(ADMIN, 2, SERVER) == 2
+    assert await world.moderator.strikes(2, SERVER) == ([], None)
+
+
+async def test_only_strikes_within_the_window_count(world: World) -> None:
+    await world.moderator.set_policy(ADMIN, SERVER, strikes=3, window=2)
+    await strikes(world, 3, job().origin)  # the first was two hours ago
+    assert (await world.moderator.strikes(1, SERVER))[1] is None
+    await world.moderator.set_policy(ADMIN, SERVER, window=3)
+    await strikes(world, 3, job(user=2).origin)
+    assert (await world.moderator.strikes(2, SERVER))[1] is not None
+
+
+async def test_where_no_number_of_strikes_counts_there_is_no_time_out(world: World) -> None:
+    await world.moderator.set_policy(ADMIN, SERVER, strikes=0)
+    await strikes(world, 5, job().origin)
+    assert (await world.moderator.strikes(1, SERVER))[1] is None
+
+
+async def test_strikes_of_more_than_90_days_ago_are_not_shown(world: World) -> None:
+    for days in (89, 91):
+        at = datetime.now(UTC) - timedelta(days=days)
+        await world.database.write(
+            partial(rows.add_strike, user_id=1, guild_id=SERVER, rule="GORE", now=at, apart=at)
+        )
+    assert len((await world.moderator.strikes(1, SERVER))[0]) == 1
+
+
+async def audited(world: World) -> list[records.AuditRow]:
+    return await world.database.read(partial(records.audit_rows, limit=20))
+
+
+async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World) -> None:
+    await world.moderator.strike(job().origin, Rule.EXPLICIT)
+    assert await audited(world) == []
+    await world.moderator.strike(job(user=2).origin, Rule.MINORS)
+    [row] = await audited(world)
+    assert (row.actor_id, row.action, row.guild_id) == (2, f"stopped: {Rule.MINORS}", SERVER)
+    assert abs(row.at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_a_strike_that_cannot_be_written_stops_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(work: object) -> None:
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(world.database, "write", refuse)
+    await world.moderator.strike(job().origin, Rule.EXPLICIT)
+
+
+async def test_every_change_of_an_admin_s_is_on_record(world: World) -> None:
+    moderator = world.moderator
+    await moderator.set_policy(ADMIN, SERVER, level="strict", strikes=None)
+    await moderator.add_word(ADMIN, SERVER, "clown")
+    assert await moderator.words(SERVER) == ["clown"] and await moderator.words(4) == []
+    await moderator.remove_word(ADMIN, SERVER, "clown")
+    await moderator.time_out(ADMIN, 1, SERVER, 5)
+    await moderator.pardon(ADMIN, 1, SERVER)
+    rows_ = sorted(await audited(world), key=lambda row: row.at)
+    assert [(row.action, row.target, dict(row.detail)) for row in rows_] == [
+        ("set moderation", None, {"level": "strict", "strikes": None}),
+        ("add filter word", None, {"pattern": "clown"}),
+        ("remove filter word", None, {"pattern": "clown"}),
+        ("time out", "1", {"minutes": 5}),
+        ("pardon", "1", {}),
+    ]
+    assert {(row.actor_id, row.guild_id) for row in rows_} == {(ADMIN, SERVER)}
+    assert all(abs(row.at - datetime.now(UTC)) < timedelta(minutes=1) for row in rows_)
+
+
+# Pictures
+
+
+async def test_an_unfit_picture_is_not_worked_on(world: World) -> None:
+    bad, fine = await world.picture(b"bad", 0.8), await world.picture(b"fine", 0.79)
+    await world.moderator.gate(job(ClassifyRequest(image=fine)), False)
+    error = await stopped(world, job(ClassifyRequest(image=bad)))
+    assert (error.rule, error.picture) == (Rule.PICTURE, bad) and str(error).endswith("limits.")
+    await world.moderator.gate(job(ClassifyRequest(image=bad)), True)  # it was looked at on asking
+    await world.moderator.gate(job(ClassifyRequest(image=bad), channel_id=CELLAR), False)
+    await level(world, "strict")
+    assert (await stopped(world, job(ClassifyRequest(image=bad), channel_id=CELLAR))).picture == bad
+    assert (await stopped(world, job(ClassifyRequest(image=fine)))).picture == fine
+
+
+async def test_a_picture_that_cannot_be_judged_is_refused_where_rules_are_strict(world: World) -> None:
+    odd = await world.picture(b"odd", None)
+    gone = "e" * 64  # no such file
+    for sha256 in (odd, gone):
+        await world.moderator.gate(job(ClassifyRequest(image=sha256)), False)
+    await level(world, "strict")
+    for sha256 in (odd, gone):
+        assert (await stopped(world, job(ClassifyRequest(image=sha256)))).picture == sha256
+
+
+async def test_a_picture_is_judged_once_by_each_classifier(world: World) -> None:
+    sha256 = await world.picture(b"one", 0.3)
+    for _ in range(2):
+        assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SHOW
+    assert world.judge.asked == [b"one"]
+    world.judge.name, world.judge.scores[b"one"] = "another", 0.9
+    assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SPOILER
+    assert await world.database.read(partial(rows.score, sha256=sha256, classifier="another")) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("level_", "pictures", "channel", "score", "visibility"),
+    [
+        ("standard", "spoiler", CHANNEL, 0.79, Visibility.SHOW),
+        ("standard", "spoiler", CHANNEL, 0.8, Visibility.SPOILER),
+        ("standard", "block", CHANNEL, 0.8, Visibility.BLOCK),
+        ("standard", "block", CELLAR, 1.0, Visibility.SHOW),
+        ("standard", "spoiler", CHANNEL, None, Visibility.SHOW),
+        ("strict", "spoiler", CHANNEL, 0.49, Visibility.SHOW),
+        ("strict", "spoiler", CHANNEL, 0.5, Visibility.BLOCK),
+        ("strict", "spoiler", CELLAR, 0.5, Visibility.BLOCK),
+        ("strict", "spoiler", CHANNEL, None, Visibility.BLOCK),
+        ("off", "block", CHANNEL, 1.0, Visibility.SHOW),
+    ],
+)
+async def test_a_picture_is_shown_as_the_rules_of_the_place_say(
+    world: World, level_: str, pictures: str, channel: int, score: float | None, visibility: Visibility
+) -> None:
+    await level(world, level_, pictures=pictures)
+    several = (await world.picture(b"fine", 0.0), await world.picture(b"this one", score))
+    assert await world.moderator.visibility(several, job(), Place(SERVER, channel)) is visibility
+
+
+@pytest.mark.parametrize("level_", ["off", "standard"])
+async def test_beside_words_about_a_minor_a_doubtful_picture_is_shown_nowhere(
+    world: World, level_: str
+) -> None:
+    await level(world, level_)
+    doubtful, fine = await world.picture(b"doubtful", 0.5), await world.picture(b"fine", 0.49)
+    child = job("a child at a lake")
+    for place in (HERE, THERE):
+        assert await world.moderator.visibility((fine, doubtful), child, place) is Visibility.BLOCK
+        assert await world.moderator.visibility((fine,), child, place) is Visibility.SHOW
+        assert await world.moderator.visibility((doubtful,), job(), place) is Visibility.SHOW
+
+
+async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world: World) -> None:
+    world.judge.scores |= {b"bad": 0.8, b"fine": 0.79, b"odd": None}
+
+    async def seen(preview: bytes, asked: Job | None = None, place: Place = HERE) -> bool:
+        return await world.moderator.shows_preview(preview, asked or job(), place)
+
+    assert [await seen(data) for data in (b"bad", b"fine", b"odd")] == [False, True, False]
+    assert await seen(b"bad", place=THERE)
+    assert not await seen(b"fine", job("a child at a lake"), THERE)
+    await level(world, "off")
+    assert await seen(b"bad") and await seen(b"bad", place=THERE)
+    await level(world, "strict")
+    assert not await seen(b"fine") and not await seen(b"fine", place=THERE)
+
+
+@pytest.mark.parametrize(
+    ("request_", "running", "channel", "ready"),
+    [
+        (ImagineRequest(prompt=FINE), True, CHANNEL, 1),
+        (VariationRequest(prompt=FINE, image="a" * 64), True, CHANNEL, 1),
+        (ImagineRequest(prompt=FINE), False, CHANNEL, 0),
+        (ImagineRequest(prompt=FINE), True, CELLAR, 0),  # nothing is judged there
+        (ShortenRequest(prompt="a red house"), True, CHANNEL, 0),
+    ],
+)
+async def test_the_classifier_is_made_ready_for_what_will_be_judged(
+    world: World, request_: Request, running: bool, channel: int, ready: int
+) -> None:
+    await world.moderator.gate(job(request_, channel_id=channel), running)
+    assert world.judge.made_ready == ready

@@ -1,0 +1,181 @@
+"""The table of rights asked with rows: who is barred, where a job is shown, and what is told to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from core.errors import ImageError, NotAllowedError
+from core.job import Job
+from studio.actor import Actor, Place
+from studio.authority import TABLE, Action, Authority
+from studio.directory import CurrentDirectory
+from studio.moderation.rules import in_time_out
+from studio.rights import Rights
+from tests.storage.conftest import a_job
+
+HOST, AUTHOR, OTHER = 9, 1, 2
+HERE, ABROAD, STUDIO, LOUNGE, DIRECT = 3, 4, 2, 22, 50
+UNTIL = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+MEMBER = Actor(OTHER, HERE, STUDIO)
+MANAGER = Actor(OTHER, HERE, STUDIO, manages=True)
+
+
+@dataclass
+class Rows(CurrentDirectory):
+    """What the queue, the moderator and the directory say."""
+
+    banned: set[tuple[int, int | None]] = field(default_factory=set)
+    timed_out: set[tuple[int, int | None]] = field(default_factory=set)
+    shown: set[tuple[int | None, int]] = field(default_factory=set)
+    readable: set[tuple[int, Place]] = field(default_factory=set)
+    known: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    @property
+    def admin(self) -> Rows:
+        return self
+
+    async def barred(self, user_id: int, guild_id: int | None) -> bool:
+        return (user_id, guild_id) in self.banned
+
+    async def time_out_ends(self, user_id: int, guild_id: int | None) -> datetime | None:
+        return UNTIL if (user_id, guild_id) in self.timed_out else None
+
+    async def places(self, job_id: str) -> set[tuple[int | None, int]]:
+        return self.shown if any(job.id == job_id for job in self.known) else set()
+
+    async def can_read(self, user_id: int, place: Place) -> bool:
+        return (user_id, place) in self.readable
+
+    async def job(self, job_id: str) -> Job | None:
+        return next((job for job in self.known if job.id == job_id), None)
+
+    async def result(self, job_id: str) -> SimpleNamespace | None:
+        job = await self.job(job_id)
+        return None if job is None or job.origin.private else SimpleNamespace(job=job)
+
+    def rights(self) -> Rights:
+        return Rights(Authority(self, {HOST}), self, self, self)
+
+    def asked(self, **origin: object) -> Job:
+        self.known.append(job := a_job(**origin))
+        return job
+
+
+@pytest.fixture
+def rows() -> Rows:
+    return Rows()
+
+
+async def refused(awaitable: Awaitable[object]) -> str:
+    with pytest.raises(NotAllowedError) as caught:
+        await awaitable
+    return str(caught.value)
+
+
+async def test_the_banned_are_told_so_and_keep_what_is_theirs(rows: Rows) -> None:
+    rights = rows.rights()
+    rows.banned = {(OTHER, HERE)}
+    assert await refused(rights.check(MEMBER, Action.ASK)) == TABLE[Action.ASK].reason
+    await rights.check(MEMBER, Action.PRIVACY)
+    await rights.check(replace(MEMBER, guild_id=ABROAD), Action.ASK)
+    await rights.check(replace(MEMBER, user_id=7), Action.ASK)
+    await rights.check(replace(MEMBER, user_id=7, barred=True), Action.ASK)  # the rows decide, not the actor
+    own = rows.asked(user=OTHER)
+    await rights.check(MEMBER, Action.CANCEL, own)
+    assert await refused(rights.check(MEMBER, Action.SHOW, own)) == TABLE[Action.ASK].reason
+
+
+async def test_a_time_out_is_told_with_its_end_and_takes_no_right_over_others(rows: Rows) -> None:
+    rights = rows.rights()
+    rows.timed_out = {(OTHER, HERE)}
+    assert await refused(rights.check(MEMBER, Action.ASK)) == in_time_out(UNTIL)
+    assert await refused(rights.check(MANAGER, Action.SETTINGS)) == in_time_out(UNTIL)
+    await rights.check(MANAGER, Action.QUEUE)
+    await rights.check(MEMBER, Action.MINE)
+    await rights.check(replace(MEMBER, guild_id=ABROAD), Action.ASK)
+    await rights.check(replace(MEMBER, user_id=7), Action.ASK)
+    job = rows.asked(user=AUTHOR)
+    assert await refused(rights.check(MEMBER, Action.VARY, job)) == in_time_out(UNTIL)
+    await rights.check(MANAGER, Action.FRONT, job)
+    rows.banned = {(OTHER, HERE)}  # the ban is what counts
+    assert await refused(rights.check(MEMBER, Action.ASK)) == TABLE[Action.ASK].reason
+
+
+async def test_what_is_shown_in_a_channel_is_open_to_those_who_read_it(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR, channel_id=LOUNGE)
+    assert await refused(rights.check(MEMBER, Action.VARY, job)) == TABLE[Action.VARY].reason
+    await rights.check(replace(MEMBER, channel_id=LOUNGE), Action.VARY, job)
+    rows.shown = {(HERE, STUDIO)}
+    await rights.check(MEMBER, Action.VARY, job)
+    assert await refused(rights.check(MEMBER, Action.CANCEL, job)) == TABLE[Action.CANCEL].reason
+    rows.timed_out = {(OTHER, HERE)}
+    assert await refused(rights.check(MEMBER, Action.VARY, job)) == in_time_out(UNTIL)
+    await rights.check(replace(MANAGER, channel_id=5), Action.CANCEL, job)
+
+
+async def test_a_reason_fits_who_is_refused(rows: Rows) -> None:
+    rights = rows.rights()
+    assert await refused(rights.check(MEMBER, Action.OPERATE)) == TABLE[Action.QUEUE].reason
+    assert await refused(rights.check(MANAGER, Action.OPERATE)) == TABLE[Action.OPERATE].reason
+    assert await refused(rights.check(MEMBER, Action.QUEUE)) == TABLE[Action.QUEUE].reason
+    rows.banned = {(OTHER, HERE)}
+    assert await refused(rights.check(MEMBER, Action.CANCEL, rows.asked())) == TABLE[Action.CANCEL].reason
+
+
+async def test_one_s_own_and_what_is_shown_or_readable_can_be_seen(rows: Rows) -> None:
+    rights = rows.rights()
+    job = rows.asked(user=AUTHOR, channel_id=LOUNGE)
+    rows.banned = {(AUTHOR, HERE), (OTHER, HERE)}  # also while banned
+    assert await rights.sees(Actor(AUTHOR, ABROAD, 7), job)
+    assert not await rights.sees(MEMBER, job) and not await rights.sees(Actor(HOST, ABROAD, 7), job)
+    assert await rights.sees(Actor(OTHER, HERE, LOUNGE, barred=True), job)
+    rows.shown = {(HERE, STUDIO), (None, DIRECT)}
+    assert await rights.sees(MEMBER, job) and await rights.sees(Actor(OTHER, None, DIRECT), job)
+    assert not await rights.sees(Actor(7, None, 8), job)
+
+
+@pytest.mark.parametrize("place", [Place(HERE, LOUNGE), Place(HERE, STUDIO)], ids=["asked", "shown"])
+async def test_what_a_channel_shows_that_somebody_can_read_is_seen_from_anywhere(
+    rows: Rows, place: Place
+) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR, channel_id=LOUNGE)
+    rows.shown = {(HERE, STUDIO)}
+    from_afar = Actor(OTHER, None, 77)
+    assert not await rights.sees(from_afar, job)
+    rows.readable = {(OTHER, place)}
+    assert await rights.sees(from_afar, job) and not await rights.sees(Actor(7, None, 77), job)
+    private = rows.asked(user=AUTHOR, channel_id=LOUNGE, private=True)
+    assert not await rights.sees(from_afar, private)
+
+
+async def test_a_direct_message_is_nothing_that_others_can_read(rows: Rows) -> None:
+    job = rows.asked(user=AUTHOR, guild_id=None, channel_id=DIRECT)
+    rows.readable = {(OTHER, Place(None, DIRECT))}
+    assert not await rows.rights().sees(Actor(OTHER, HERE, STUDIO), job)
+
+
+async def test_a_job_is_handed_out_to_whom_it_may(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR)
+    private = rows.asked(user=AUTHOR, private=True)
+    assert await rights.job(MEMBER, job.id, Action.SHOW) is job
+    assert (await rights.result(MEMBER, job.id, Action.SHOW)).job is job
+    for asked in (rights.job, rights.result):
+        assert await refused(asked(MEMBER, private.id, Action.SHOW)) == TABLE[Action.SHOW].reason
+    with pytest.raises(ImageError, match=f"^Job `{private.id}` has no result.$"):
+        await rights.result(Actor(AUTHOR, HERE, STUDIO), private.id, Action.SHOW)
+
+
+async def test_a_job_that_is_not_there_is_named_without_markdown(rows: Rows) -> None:
+    with pytest.raises(ImageError) as caught:
+        await rows.rights().job(MEMBER, "`@ever`-yone 1234567890123456", Action.SHOW)
+    assert str(caught.value) == (
+        "Job `everyone123456789012` doesn't exist, or was deleted. A job's id is under its picture."
+    )
