@@ -60,6 +60,10 @@ kill-test: setup
 soak: setup
 	$(BIN)/python -m tests.vision.soak $(ARGS)
 
+# How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
+quantize-check: setup
+	$(BIN)/python -m tests.vision.quantized
+
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)
 

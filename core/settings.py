@@ -87,8 +87,8 @@ class Settings:
     )
     image_model: str = _set(
         "",
-        "text-to-image: Hugging Face id@revision, folder, or .safetensors file (@sha256:… pins it); empty:"
-        " the profile's",
+        "text-to-image: Hugging Face id@revision, folder, .safetensors or .gguf file (@sha256:… pins it);"
+        " empty: the profile's",
         group="Models",
     )
     image_models: dict[str, str] = _set(
@@ -150,6 +150,12 @@ class Settings:
         "auto",
         "keep weights in main memory between uses: auto, none, model, sequential",
         one_of("auto", "none", "model", "sequential"),
+        group="Hardware",
+    )
+    quantize: str = _set(
+        "auto",
+        "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs atelier[quantize]",
+        one_of("auto", "off", "int8", "fp8", "nf4"),
         group="Hardware",
     )
     cpu_threads: int = _set(
@@ -304,6 +310,8 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")
+    if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
+        problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
     for name in ("image_models", "loras", "tiny_vaes"):
         for key, spec in read.get(name, {}).items():
             if problem := _model_problem(spec):
@@ -320,10 +328,12 @@ def _model_problem(spec: str) -> str | None:
     if spec.startswith(("/", "./", "../", "~")) or path.suffix:
         if path.suffix in (".ckpt", ".pt", ".pth", ".bin", ".pkl"):
             return "only .safetensors files are loaded; this format can run code."
-        if spec.startswith(("/", "./", "../", "~")) or path.suffix == ".safetensors":
+        if spec.startswith(("/", "./", "../", "~")) or path.suffix in (".safetensors", ".gguf"):
             return "no such file or folder."
     if spec.count("/") != 1 or " " in spec:
-        return "takes a Hugging Face id such as owner/name@revision, a folder, or a .safetensors file."
+        return (
+            "takes a Hugging Face id such as owner/name@revision, a folder, or a .safetensors or .gguf file."
+        )
     return None
 
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from core.errors import AtelierError
 from core.settings import Settings
+from vision import memory_plan
 from vision.weights import describe, trust
+from vision.weights import sizes as weight_sizes
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
     "discord.py": "2.7.1",
@@ -55,8 +58,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield _versions()
     yield _disk(settings)
     yield asyncio.run(_database(settings))
-    yield from _devices(settings)
+    found = describe.probe_devices()
+    yield from _devices(settings, found)
     yield from _models(settings)
+    yield from _plans(settings, found)
     yield asyncio.run(_discord(settings))
 
 
@@ -128,8 +133,7 @@ async def _database(settings: Settings) -> Check:
         )
 
 
-def _devices(settings: Settings) -> Iterator[Check]:
-    found = describe.probe_devices()
+def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     if not found:
         yield Check(
             "Device",
@@ -194,6 +198,35 @@ def _models(settings: Settings) -> Iterator[Check]:
                 f"{text}: {info.problem}",
                 f"correct {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
             )
+
+
+def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
+    """Say how the usual image model is held on each card that is used."""
+    info = describe.describe_models({"image": settings.models["image"]}, settings.data_dir / "cache")[0]
+    cards = [
+        entry
+        for entry in found
+        if entry["device"].startswith("cuda") and {"auto", "cuda", entry["device"]} & set(settings.devices)
+    ]
+    if info.problem or not cards:
+        return
+    sizes = weight_sizes.sizes(Path(info.path), 4 if settings.dtype == "float32" else 2)
+    for entry in cards:
+        try:
+            plan = memory_plan.choose(
+                entry["device"],
+                entry["free"],
+                sizes,
+                quantize=settings.quantize,
+                offload=settings.offload,
+                installed=(installed := memory_plan.installed(entry["device"])),
+            )
+        except AtelierError as error:
+            yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
+            continue
+        ok = True if plan.offload == "none" or "int8" in installed else None
+        fix = "pip install 'atelier[quantize]': quantised, more of it fits"
+        yield Check("Memory", ok, f"{info.name} on {entry['device']}: {plan}", fix)
 
 
 async def _discord(settings: Settings) -> Check:

@@ -38,6 +38,7 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             ip_adapter=settings.ip_adapter,
             tiny_vaes=settings.tiny_vaes,
             compile=settings.compile,
+            quantize=settings.quantize,
         )
         for device in await asyncio.to_thread(devices, settings.devices)
     ]

@@ -1,4 +1,4 @@
-"""What a device can do: its name and memory, the dtype and offloading that fit it, and which exceptions mean
+"""What a device can do: its name and memory, the dtype that fits it, and which exceptions mean
 what."""
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import torch
 
 log = logging.getLogger(__name__)
 
-# weights × this must fit, or they are offloaded: activations, the decoder and the allocator's slack want room
-MARGIN = 1.25
 SMALL_MODEL = (
     200 * 2**20
 )  # bytes of weights; below, a second CPU thread costs more in barriers than it brings
@@ -60,17 +58,6 @@ def choose_dtype(device: str, setting: str) -> torch.dtype:
     if device.startswith("cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16 if device.startswith(("cuda", "xpu")) else torch.float16
-
-
-def choose_offload(device: str, setting: str, weights: int) -> str:
-    """Return "none", "model" or "sequential". setting "auto": weights stay on the device when ``weights``
-    bytes fit with a margin, else "model". A CPU never offloads."""
-    if device == "cpu" or device.startswith("mps"):
-        return "none"
-    if setting != "auto":
-        return setting
-    free, _ = memory(device)
-    return "none" if weights * MARGIN < free else "model"
 
 
 def choose_threads(setting: int, weights: int) -> int:

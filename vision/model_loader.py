@@ -6,23 +6,25 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.errors import ModelError, UserError, first_line
-from vision import devices
+from vision import devices, memory_plan
 from vision.image_model import compiled
 from vision.image_model.load import load as load_image_model
 from vision.image_model.model import ImageModel
+from vision.memory_plan import Plan
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.reporter import Reporter
 from vision.weights import card as cards
-from vision.weights import contents, hub, local, sources, trust
+from vision.weights import contents, hub, local, sizes, sources, trust
+from vision.weights.sizes import Sizes
 from vision.weights.sources import ModelSource
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,16 @@ Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 @dataclass(frozen=True)
 class FoundModel:
-    """A model whose files are on this machine and have been checked. bytes: of its weights in memory."""
+    """A model whose files are on this machine and have been checked.
+
+    bytes: of its weights in memory, if it has the device to itself. sizes: of an image model, by kind of
+    quantising.
+    """
 
     name: str
     path: Path
     bytes: int
+    sizes: Mapping[str, Sizes] = field(default_factory=dict)
 
 
 class ModelLoader:
@@ -56,14 +63,29 @@ class ModelLoader:
         self.tiny_problems: dict[str, str] = {}
         self._cache = Path(config.cache_dir)
 
-    def find(self, source: ModelSource, report: Report) -> FoundModel:
-        """Return where a model's files lie, fetched if need be.
+    def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
+        """Return where the files of a model for ``role`` lie, fetched if need be.
 
         Raises ModelError when it can't be had, or its files aren't what they should be.
         """
         path = self._path(source, report)
         local.verify(source, path, self._cache)
-        return FoundModel(source.name, path, contents.bytes_in_memory(path, self.dtype.itemsize))
+        if role != "image":
+            return FoundModel(source.name, path, sizes.bytes_in_memory(path, self.dtype.itemsize))
+        found = sizes.sizes(path, self.dtype.itemsize)
+        plan = self._plan(found, devices.memory(self.device)[1])
+        return FoundModel(source.name, path, found[plan.quantize].total, found)
+
+    def _plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
+        """Return how an image model of these sizes is held where ``free`` bytes are."""
+        return memory_plan.choose(
+            self.device,
+            free,
+            found,
+            quantize=self.config.quantize,
+            offload=self.config.offload,
+            installed=memory_plan.installed(self.device),
+        )
 
     def load(
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
@@ -91,12 +113,15 @@ class ModelLoader:
         return model
 
     def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+        plan = self._plan(found.sizes, devices.memory(self.device)[0])
+        if plan != Plan():
+            log.info("%s is held %s", found.name, plan)
         model = load_image_model(
             found.path,
             found.name,
             device=self.device,
             dtype=self.dtype,
-            offload=devices.choose_offload(self.device, self.config.offload, found.bytes),
+            plan=plan,
             offline=not self.config.allow_download,
             report=report,
             find_lora=self.lora,

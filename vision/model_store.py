@@ -14,6 +14,7 @@ from core.errors import ModelError, UserError
 from vision import devices
 from vision.engine import Fiber
 from vision.image_model.model import ImageModel
+from vision.memory_plan import MARGIN
 from vision.model_loader import FoundModel, ModelLoader, Progress
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
@@ -129,7 +130,7 @@ class Models:
         try:
             source = sources.parse(spec)
             report = Progress(source.name, reporter)
-            found = reporter.in_thread(lambda: self.loader.find(source, report), loading=True)
+            found = reporter.in_thread(lambda: self.loader.find(source, report, role), loading=True)
             self._take_arrived()
             if key in self._held:  # a job that was stopped while it loaded has left it behind
                 return
@@ -162,7 +163,7 @@ class Models:
         margin. Returns False when they don't fit yet."""
 
         def fits() -> bool:
-            return not self._held or weights * devices.MARGIN <= devices.memory(self.device)[0]
+            return not self._held or weights * MARGIN <= devices.memory(self.device)[0]
 
         for key in [key for key, held in self._held.items() if not held.in_use()]:
             if fits():

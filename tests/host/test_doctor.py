@@ -51,6 +51,20 @@ def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warne
     assert "slower in" not in examine(cards, DEVICES=devices)[1]
 
 
+def test_each_card_is_told_how_the_image_model_is_held(examine) -> None:
+    text = examine(cards=2)[1]
+    assert text.count("stable-diffusion on cuda:") == 2 and "as it is, all of it on the device" in text
+    text = examine(cards=2, QUANTIZE="int8", OFFLOAD="model", DEVICES="cuda:0")[1]
+    assert text.count("quantised to int8, each part on the device while it is needed") == 1
+    assert "stable-diffusion on" not in examine(cards=1, DEVICES="cpu")[1]
+
+
+def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vision.memory_plan.installed", lambda device: frozenset())
+    status, text = examine(cards=1, QUANTIZE="nf4")
+    assert status == 1 and "QUANTIZE=nf4 can't be had here" in text and "or set QUANTIZE=auto" in text
+
+
 def test_a_folder_of_data_that_cannot_be_written_to_is_wrong(examine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, text = examine(DATA_DIR=str(tmp_path / "file"))

@@ -38,7 +38,7 @@ from vision.engine import Call, Engine, Fiber, passes
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import contents
+from vision.weights import sizes
 
 NEAR = 3  # of 255
 STUCK = 120.0  # seconds without anything happening
@@ -223,7 +223,7 @@ class Soak:
 def _memory(models: Models, largest: float):
     """A device that has room for the ``largest``-fold of the largest model's weights."""
     sizes = [
-        contents.bytes_in_memory(Path(spec), models.dtype.itemsize)
+        sizes.bytes_in_memory(Path(spec), models.dtype.itemsize)
         for spec in (*models.config.models.values(), *models.config.image_models.values())
     ]
     room = round(largest * max(sizes))

@@ -17,7 +17,7 @@ from vision.engine import Engine, Fiber
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import contents
+from vision.weights import sizes
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     more = {"xl": str(folders["stable-diffusion-xl"]), "twin": str(tmp_path / "twin")}
     made = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1, image_models=more))
     size = {
-        held: contents.bytes_in_memory(Path(held), made.dtype.itemsize)
+        held: sizes.bytes_in_memory(Path(held), made.dtype.itemsize)
         for held in (*specs.values(), *more.values())
     }
     room = 1.3 * max(size.values())

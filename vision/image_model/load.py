@@ -1,4 +1,4 @@
-"""Loads an image model from a folder or a single file."""
+"""Loads an image model from a folder or a single file, quantised where the plan says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from core.errors import ModelError, first_line
 from vision.engine import cache
 from vision.engine.denoiser import denoiser_of
 from vision.families import Family
+from vision.image_model import quantize
 from vision.image_model.model import FindLora, ImageModel
+from vision.memory_plan import Plan
 from vision.weights import config_files, contents, identify
 
 log = logging.getLogger(__name__)
@@ -26,39 +28,64 @@ def load(
     *,
     device: str,
     dtype: torch.dtype,
-    offload: str,
+    plan: Plan,
     offline: bool,
     report: Callable[[float], None],
     find_lora: FindLora | None = None,
 ) -> ImageModel:
     """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
 
-    offload: none, model or sequential. offline: fetch nothing, also no configuration of a single file.
-    report: gets 0.9 once the weights are read. find_lora: see Loras.
+    plan: whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras.
     """
     family, card = identify.family_and_card(path)
     try:
-        pipe = (
-            _from_folder(family, path, dtype) if path.is_dir() else _from_file(family, path, dtype, offline)
-        )
+        pipe = _pipeline(family, path, dtype, plan.quantize, offline)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         if "out of memory" in str(error).lower():
             raise
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     report(0.9)
-    if offload == "sequential":
+    if plan.offload == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)
-    elif offload == "none":
+    elif plan.offload == "none":
         pipe.to(device)
     if card.cache_threshold and not cache.enable(denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
-    return ImageModel(name, family, card, pipe, device, offload, contents.identity(path), find_lora)
+    identity = f"{contents.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora)
 
 
-def _from_folder(family: Family, folder: Path, dtype: torch.dtype) -> Any:
-    """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one."""
-    contents.check_folder(folder)
+def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline: bool) -> Any:
+    """The text-to-image pipeline of folder or file ``path``. kind: off, int8, fp8 or nf4."""
+    config = quantize.configuration(path, kind, dtype)
+    if path.is_dir():
+        contents.check_folder(path)
+        return _from_folder(family, path, dtype, config)
+    folder = contents.gguf_folder(path)
+    if folder is None:
+        return _from_file(family, path, dtype, offline)
+    contents.check_file(path)
+    return _from_folder(family, folder, dtype, config, transformer=_gguf_transformer(path, folder, dtype))
+
+
+def _gguf_transformer(file: Path, folder: Path, dtype: torch.dtype) -> Any:
+    """The transformer in ``file``, with the configuration of the pipeline in ``folder``."""
+    name = config_files.read_json(folder / "model_index.json")[contents.GGUF_PART][1]
+    return getattr(diffusers, name).from_single_file(
+        str(file),
+        config=str(folder),
+        subfolder=contents.GGUF_PART,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
+        dtype=dtype,
+        local_files_only=True,
+    )
+
+
+def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
+    """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
+    that are loaded already."""
     masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
     return _class(family, family.inpaint if masks else family.text).from_pretrained(
         folder,
@@ -67,6 +94,8 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype) -> Any:
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
+        **({} if config is None else {"quantization_config": config}),
+        **parts,
     )
 
 

@@ -14,13 +14,17 @@ from vision.weights.config_files import read_json
 from vision.weights.sources import PICKLES
 
 MAX_HEADER = 100 * 10**6  # bytes; the safetensors format's own limit
+GGUF, GGUF_PART = ".gguf", "transformer"  # of such a file's name; the part of a pipeline that it holds
 FLOAT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # dtype in a header → bytes
 
 
-def missing_files(folder: Path) -> list[str]:
-    """Return the names of what the folder's own indexes list and it lacks."""
+def missing_files(folder: Path, without: str | None = None) -> list[str]:
+    """Return the names of what the folder's own indexes list and it lacks. without: a part whose weights
+    aren't needed."""
     missing = []
     for index in folder.rglob("*.safetensors.index.json"):
+        if index.parent.name == without:
+            continue
         shards = set(read_json(index).get("weight_map", {}).values())
         missing += [
             f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()
@@ -30,15 +34,34 @@ def missing_files(folder: Path) -> list[str]:
             part = folder / name
             if not part.is_dir():
                 missing.append(name + "/")
-            elif (part / "config.json").is_file() and not any(part.glob("*.safetensors")):
+            elif name != without and (part / "config.json").is_file() and not any(part.glob("*.safetensors")):
                 missing.append(f"{name}/*.safetensors")  # a config.json is a model's; others have other names
     if not missing and not any(folder.rglob("*.safetensors")):
         missing.append("*.safetensors")
     return missing
 
 
-def check_folder(folder: Path) -> None:
-    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work."""
+def check_file(path: Path) -> None:
+    """Raise ModelError with a sentence if the single file ``path`` is damaged, or a GGUF file lacks the rest
+    of its model beside it."""
+    if path.suffix != GGUF:
+        header(path)
+        return
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":  # https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+            raise ModelError(f"{path.name} isn't a GGUF file, or it is damaged.")
+    folder = gguf_folder(path)
+    if folder is None:
+        raise ModelError(
+            f"{path.name} holds a transformer alone: put the model's folder (model_index.json, text encoder,"
+            f" decoder) beside it, with the name {path.stem}."
+        )
+    check_folder(folder, without=GGUF_PART)
+
+
+def check_folder(folder: Path, without: str | None = None) -> None:
+    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work. without:
+    a part whose weights aren't needed."""
     if not folder.is_dir():
         raise ModelError(f"{folder.name}: no such folder.")
     trust.check_contents(folder)
@@ -51,7 +74,7 @@ def check_folder(folder: Path) -> None:
         raise ModelError(
             f"{folder.name} has only pickled weights, which can run code; convert them to safetensors."
         )
-    if missing := missing_files(folder):
+    if missing := missing_files(folder, without):
         raise ModelError(f"{folder.name} is incomplete: {', '.join(missing[:3])} missing.")
     for path in weights:
         header(path)
@@ -105,6 +128,12 @@ def config_folder(path: Path) -> Path | None:
     return folder if (folder / "model_index.json").is_file() else None
 
 
+def gguf_folder(path: Path) -> Path | None:
+    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``; None for any
+    other file."""
+    return config_folder(path) if path.suffix == GGUF else None
+
+
 def variant(folder: Path) -> str | None:
     """Return "fp16" if some component has only files of that variant, else None. Takes diffusers'
     ``variant``."""
@@ -120,22 +149,14 @@ def size(path: Path) -> int:
     return sum(p.stat().st_size for p in weight_files(path))
 
 
-def bytes_in_memory(path: Path, itemsize: int) -> int:
-    """Return the bytes that the weights of ``path`` take once their floats are cast to ``itemsize`` bytes
-    each."""
-    total = 0
-    for file in weight_files(path):
-        for name, entry in header(file).items():
-            if name != "__metadata__":
-                begin, end = entry["data_offsets"]
-                stored = FLOAT_SIZES.get(entry["dtype"])
-                total += (end - begin) * itemsize // stored if stored else end - begin
-    return total
-
-
 def weight_files(path: Path) -> list[Path]:
-    """Return the safetensors files of folder or file ``path``, in a fixed order."""
-    return [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+    """Return the files of weights that loading folder or file ``path`` reads, in a fixed order: safetensors,
+    and the one GGUF file."""
+    if path.is_dir():
+        return sorted(path.rglob("*.safetensors"))
+    folder = gguf_folder(path)
+    beside = () if folder is None else folder.rglob("*.safetensors")
+    return [path, *sorted(file for file in beside if file.parent.name != GGUF_PART)]
 
 
 def identity(path: Path) -> str:

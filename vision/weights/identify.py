@@ -9,7 +9,7 @@ from vision.families import FAMILIES, Family
 from vision.weights import card as cards
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
-from vision.weights.contents import config_folder, header
+from vision.weights.contents import config_folder, gguf_folder, header
 
 
 def family_of_folder(folder: Path) -> Family:
@@ -40,8 +40,9 @@ def family_of_file(path: Path) -> Family:
 def family_and_card(path: Path) -> tuple[Family, Card]:
     """Return family and card of the image model in folder or file ``path``. Raises ModelError like the above,
     or when ``atelier.json`` can't be used."""
-    family = family_of_folder(path) if path.is_dir() else family_of_file(path)
-    folder = path if path.is_dir() else config_folder(path)
+    folder = path if path.is_dir() else gguf_folder(path)
+    family = family_of_folder(folder) if folder is not None else family_of_file(path)
+    folder = folder or config_folder(path)
     if folder is None:
         return family, cards.make(family, {}, {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {

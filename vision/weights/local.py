@@ -21,7 +21,7 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
     if path.is_dir():
         contents.check_folder(path)
     else:
-        contents.header(path)
+        contents.check_file(path)
     check_pin(source, path, cache_dir)
 
 

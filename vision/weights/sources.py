@@ -1,5 +1,5 @@
 """How a model is named in the settings: a Hugging Face id at a revision (``owner/name@commit``), a local
-folder, or one ``.safetensors`` file. Reads no weights."""
+folder, or one ``.safetensors`` or ``.gguf`` file. Reads no weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from core.errors import ModelError
 from vision.weights import trust
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
+ONE_FILE = (".safetensors", ".gguf")  # formats of which one file may be named; they hold data only
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -54,7 +55,7 @@ def parse(spec: str) -> ModelSource:
         return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
     if path.suffix.lower() in PICKLES:
         raise ModelError(f"{path.name}: only .safetensors files are loaded; this format can run code.")
-    if path.suffix == ".safetensors":
+    if path.suffix in ONE_FILE:
         return ModelSource(spec, "file", path=path.resolve(), digest=digest)
     hub_id, _, revision = spec.partition("@")
     is_path = spec.startswith((".", "/", "~"))
@@ -63,5 +64,5 @@ def parse(spec: str) -> ModelSource:
     if is_path:
         return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
     raise ModelError(
-        f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors file."
+        f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors or .gguf file."
     )
