@@ -17,6 +17,7 @@ from core.job import Lane
 from core.wording import with_defaults
 
 MAX_OPTIONS = 20  # https://docs.midjourney.com/hc/en-us/articles/32894521590669-Discord-Command-List
+DASHES = "-\u2014\u2013"  # that a flag begins with, braces written out
 MAX_VALUE = 1000  # characters of an option, and of the suffix
 STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}  # Midjourney's four buttons
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -107,6 +108,11 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
     if value and "{" not in value:
         parse(value)
     return name, value
+
+
+def may_name_options(source: str) -> bool:
+    """Return whether ``source`` can have a flag, and with it an own option; plain words can't."""
+    return any(dash in source for dash in DASHES)
 
 
 def spell_out(source: str, options: Mapping[str, str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.job import Job
-from storage.people import Rules, fact, rules_facts, to_rules
+from storage.people import RULES, Rules, fact, rules_asked, to_rules
 from storage.schema import KEYED, PRESSED, QUEUED, jobs, users
 
 
@@ -31,40 +32,42 @@ class Facts:
 def facts(connection: sa.Connection, job: Job) -> Facts:
     """What decides about ``job``, which isn't written yet."""
     origin = job.origin
-    parts = [
-        *(fact("same", text=jobs.c.id).where(*conditions) for conditions in _same(job)),
-        *rules_facts(origin.user_id, origin.guild_id, origin.roles),
-        _count_waiting("user", jobs.c.user_id == origin.user_id),
-        fact("served", users.c.served).where(users.c.id == origin.user_id),
-    ]
-    if origin.guild_id is not None:
-        parts.append(_count_waiting("guild", jobs.c.guild_id == origin.guild_id))
-    if job.parent_id is not None:
-        parts.append(fact("parent").where(jobs.c.id == job.parent_id))
-    found = connection.execute(sa.union_all(*parts)).all()
+    asked = {
+        **rules_asked(origin.user_id, origin.guild_id, origin.roles),
+        "interaction": job.reply.interaction_id,
+        "request_key": origin.request_key,
+        "press_key": origin.press_key,
+        "parent": job.parent_id,
+    }
+    found = connection.execute(_FACTS, asked).all()
     numbers = {row.what: row.a for row in found}
     return Facts(
         same_id=next((row.text for row in found if row.what == "same"), None),
         rules=to_rules(found),
         user_waiting=numbers["user"],
-        guild_waiting=numbers.get("guild", 0),
+        guild_waiting=numbers["guild"],
         served=numbers.get("served", 0),
         has_parent="parent" in numbers,
     )
 
 
-def _same(job: Job) -> list[tuple[sa.ColumnElement[bool] | sa.TextClause, ...]]:
-    """Conditions for the job that the same asking has made, strongest first."""
-    origin, reply, known = job.origin, job.reply, list[tuple[sa.ColumnElement[bool] | sa.TextClause, ...]]()
-    if reply.interaction_id is not None:
-        known.append((jobs.c.interaction_id == reply.interaction_id,))
-    if origin.request_key is not None:
-        mine = (jobs.c.user_id == origin.user_id, jobs.c.request_key == origin.request_key)
-        known.append((*mine, sa.text(KEYED)))
-    if origin.press_key is not None:
-        known.append((jobs.c.press_key == origin.press_key, sa.text(PRESSED)))
-    return known
+def _same(*conditions: sa.ColumnElement[bool] | sa.TextClause) -> sa.Select[Any]:
+    """The job that the same asking has made."""
+    return fact("same", text=jobs.c.id).where(*conditions)
 
 
-def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[tuple[str, str, int, int, int]]:
+def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return fact(what, sa.func.count()).select_from(jobs).where(owner, sa.text(QUEUED))
+
+
+_USER: sa.BindParameter[int] = sa.bindparam("user")
+_FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
+    _same(jobs.c.interaction_id == sa.bindparam("interaction")),  # strongest first
+    _same(jobs.c.user_id == _USER, jobs.c.request_key == sa.bindparam("request_key"), sa.text(KEYED)),
+    _same(jobs.c.press_key == sa.bindparam("press_key"), sa.text(PRESSED)),
+    *RULES,
+    _count_waiting("user", jobs.c.user_id == _USER),
+    _count_waiting("guild", jobs.c.guild_id == sa.bindparam("guild")),
+    fact("served", users.c.served).where(users.c.id == _USER),
+    fact("parent").where(jobs.c.id == sa.bindparam("parent")),
+)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from core.errors import StorageError
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.migrate import migrate
+from storage.engine.sqlite_driver import run_sync
 
 MAX_BATCH = 256  # functions in one commit
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
@@ -134,8 +135,8 @@ class Database:
 
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         with _our_errors():
-            async with self._readers, self.engine.connect() as connection:
-                return await connection.run_sync(_run_one, work, options)
+            async with self._readers, aclosing(await self.engine.connect()) as connection:
+                return await run_sync(connection, _run_one, work, options)
 
     async def _write_for_ever(self) -> None:
         while self.waiting or not self._closed:
@@ -172,8 +173,8 @@ class Database:
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         with _our_errors():
-            async with self._writing, self.engine.connect() as connection:
-                return await connection.run_sync(_run_one, partial(_run_all, batch), WRITES)
+            async with self._writing, aclosing(await self.engine.connect()) as connection:
+                return await run_sync(connection, _run_one, partial(_run_all, batch), WRITES)
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:

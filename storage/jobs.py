@@ -35,6 +35,7 @@ MAX_ATTEMPTS = 3  # the table's check has the same number
 
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
 _NO_LEASE = {"lease_token": None}
+_ADD = sa.insert(jobs).returning(*WAITING)
 
 
 def _over(now: datetime) -> dict[str, Any]:
@@ -50,37 +51,35 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
     """Write a queued job and the pictures it needs. IntegrityError when its interaction, request
     key or button press is there already."""
     origin, reply = job.origin, job.reply
-    statement = (
-        sa.insert(jobs)
-        .values(
-            id=job.id,
-            kind=job.request.kind,
-            request=to_json(job.request),
-            prompt=getattr(job.request, "prompt", None),
-            cost_key=cost_key,
-            status=job.status.value,
-            lane=job.lane.value,
-            max_running=max_running,
-            user_id=origin.user_id,
-            channel_id=origin.channel_id,
-            guild_id=origin.guild_id,
-            surface=origin.surface.value,
-            request_key=origin.request_key,
-            press_key=origin.press_key,
-            private=int(origin.private),
-            roles=json.dumps(origin.roles),
-            interaction_id=reply.interaction_id,
-            interaction_token=reply.interaction_token,
-            application_id=reply.application_id,
-            message_id=reply.message_id,
-            file_limit=reply.file_limit,
-            parent_id=job.parent_id,
-            parent_index=job.parent_index,
-            created_at=job.created_at,
-        )
-        .returning(*WAITING)
-    )
-    row = connection.execute(statement).one()
+    row = connection.execute(
+        _ADD,
+        {
+            "id": job.id,
+            "kind": job.request.kind,
+            "request": to_json(job.request),
+            "prompt": getattr(job.request, "prompt", None),
+            "cost_key": cost_key,
+            "status": job.status.value,
+            "lane": job.lane.value,
+            "max_running": max_running,
+            "user_id": origin.user_id,
+            "channel_id": origin.channel_id,
+            "guild_id": origin.guild_id,
+            "surface": origin.surface.value,
+            "request_key": origin.request_key,
+            "press_key": origin.press_key,
+            "private": int(origin.private),
+            "roles": json.dumps(origin.roles),
+            "interaction_id": reply.interaction_id,
+            "interaction_token": reply.interaction_token,
+            "application_id": reply.application_id,
+            "message_id": reply.message_id,
+            "file_limit": reply.file_limit,
+            "parent_id": job.parent_id,
+            "parent_index": job.parent_index,
+            "created_at": job.created_at,
+        },
+    ).one()
     if job.request.pictures:
         connection.execute(
             sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)]

@@ -20,6 +20,14 @@ from storage.lookup import readable
 from storage.people import upsert
 from storage.schema import drafts, favourites, jobs, options, pictures, preferences
 
+# Built once: an interaction waits for them
+_CHOICES = sa.select(preferences.c.choices).where(preferences.c.user_id == sa.bindparam("user"))
+_OPTIONS = (
+    sa.select(options.c.name, options.c.value)
+    .where(options.c.user_id == sa.bindparam("user"))
+    .order_by(options.c.name)
+)
+
 
 @dataclass(frozen=True)
 class Favourite:
@@ -50,17 +58,14 @@ class Members:
 
     async def preferences(self, user_id: int) -> Preferences:
         """What the member has chosen, or the defaults."""
-        statement = sa.select(preferences.c.choices).where(preferences.c.user_id == user_id)
-        text = await self._scalar(statement)
+        text = await self._scalar(_CHOICES, {"user": user_id})
         return Preferences.of_json(text) if text else Preferences()
 
     async def change(self, user_id: int, **values: Any) -> Preferences:
         """Change those of the preferences that are named; what they are then."""
 
         def work(connection: sa.Connection) -> Preferences:
-            text = _scalar(
-                connection, sa.select(preferences.c.choices).where(preferences.c.user_id == user_id)
-            )
+            text = _scalar(connection, _CHOICES, {"user": user_id})
             new = (Preferences.of_json(text) if text else Preferences()).changed(**values)
             choices = {"choices": new.to_json()}
             connection.execute(upsert(connection, preferences, {"user_id": user_id, **choices}, choices))
@@ -74,12 +79,7 @@ class Members:
 
     async def options(self, user_id: int) -> dict[str, str]:
         """Own --names, in order."""
-        statement = (
-            sa.select(options.c.name, options.c.value)
-            .where(options.c.user_id == user_id)
-            .order_by(options.c.name)
-        )
-        return {row.name: row.value for row in await self._rows(statement)}
+        return {row.name: row.value for row in await self._rows(_OPTIONS, {"user": user_id})}
 
     async def set_option(self, user_id: int, name: str, value: str, *, most: int) -> bool:
         """Set it; False when there are ``most`` others already."""
@@ -246,11 +246,11 @@ class Members:
         found = await self._rows(statement)
         return readable(found[0]) if found else None
 
-    async def _rows(self, statement: Any) -> list[sa.Row[Any]]:
-        return await self._database.read(partial(_rows, statement=statement), once=True)
+    async def _rows(self, statement: Any, asked: dict[str, Any] | None = None) -> list[sa.Row[Any]]:
+        return await self._database.read(partial(_rows, statement=statement, asked=asked), once=True)
 
-    async def _scalar(self, statement: Any) -> Any:
-        return await self._database.read(partial(_scalar, statement=statement), once=True)
+    async def _scalar(self, statement: Any, asked: dict[str, Any] | None = None) -> Any:
+        return await self._database.read(partial(_scalar, statement=statement, asked=asked), once=True)
 
     async def _execute(self, statement: Any) -> int:
         def work(connection: sa.Connection) -> int:
@@ -259,9 +259,11 @@ class Members:
         return await self._database.write(work)
 
 
-def _rows(connection: sa.Connection, statement: Any) -> list[sa.Row[Any]]:
-    return list(connection.execute(statement))
+def _rows(
+    connection: sa.Connection, statement: Any, asked: dict[str, Any] | None = None
+) -> list[sa.Row[Any]]:
+    return list(connection.execute(statement, asked))
 
 
-def _scalar(connection: sa.Connection, statement: Any) -> Any:
-    return connection.execute(statement).scalar_one_or_none()
+def _scalar(connection: sa.Connection, statement: Any, asked: dict[str, Any] | None = None) -> Any:
+    return connection.execute(statement, asked).scalar_one_or_none()

@@ -48,18 +48,30 @@ class Standing:
 
 def standing(connection: sa.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
     """Policy, words and time-out in one statement: an interaction waits for it."""
-    place = guild_id or EVERYWHERE
+    asked = {"user": user_id, "place": guild_id or EVERYWHERE, "now": now}
+    found = connection.execute(_STANDING, asked).all()
+    words = tuple(row.pattern for row in found if row.pattern is not None)
+    return Standing(_to_row(found[0]), words, found[0].until)
+
+
+def _standing_statement() -> sa.Select[Any]:
+    place: sa.BindParameter[int] = sa.bindparam("place")
     one = sa.select(sa.literal_column("1").label("one")).subquery()
-    timed_out = (timeouts.c.guild_id == place, timeouts.c.user_id == user_id, timeouts.c.until > now)
+    timed_out = (
+        timeouts.c.guild_id == place,
+        timeouts.c.user_id == sa.bindparam("user"),
+        timeouts.c.until > sa.bindparam("now"),
+    )
     joined = (
         one.outerjoin(policies, policies.c.guild_id == place)
         .outerjoin(timeouts, sa.and_(*timed_out))
         .outerjoin(filter_words, filter_words.c.guild_id == place)
     )
-    statement = sa.select(policies, timeouts.c.until, filter_words.c.pattern).select_from(joined)
-    found = connection.execute(statement.order_by(filter_words.c.pattern)).all()
-    words = tuple(row.pattern for row in found if row.pattern is not None)
-    return Standing(_to_row(found[0]), words, found[0].until)
+    columns = sa.select(policies, timeouts.c.until, filter_words.c.pattern)
+    return columns.select_from(joined).order_by(filter_words.c.pattern)
+
+
+_STANDING = _standing_statement()
 
 
 def policy(connection: sa.Connection, guild_id: int | None) -> ModerationRow:

@@ -101,7 +101,7 @@ def rules(
     connection: sa.Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
 ) -> Rules:
     """The rules of a guild (None: of direct messages) for a member with these roles; one statement."""
-    return to_rules(connection.execute(sa.union_all(*rules_facts(user_id, guild_id, role_ids))).all())
+    return to_rules(connection.execute(_ALL_RULES, rules_asked(user_id, guild_id, role_ids)).all())
 
 
 def fact(
@@ -117,18 +117,35 @@ def fact(
     )
 
 
-def rules_facts(user_id: int, guild_id: int | None, role_ids: Iterable[int]) -> list[sa.Select[Any]]:
-    """What ``to_rules`` makes the rules of."""
-    places = {EVERYWHERE, guild_id or EVERYWHERE}
-    parts = [fact("banned", bans.c.guild_id).where(bans.c.user_id == user_id, bans.c.guild_id.in_(places))]
-    if guild_id is not None:
-        for kind in ("channel", "role"):
-            listed = (allowed.c.guild_id == guild_id, allowed.c.kind == kind)
-            parts.append(fact(kind, allowed.c.target_id).where(*listed))
-        limits = fact("limit", role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting)
-        mine = role_limits.c.role_id.in_(list(role_ids))
-        parts.append(limits.where(role_limits.c.guild_id == guild_id, mine))
-    return parts
+def rules_asked(user_id: int, guild_id: int | None, role_ids: Iterable[int]) -> dict[str, Any]:
+    """The parameters of ``RULES``."""
+    place = guild_id or EVERYWHERE
+    return {"user": user_id, "place": place, "guild": guild_id, "roles": list(role_ids)}
+
+
+def _listed(kind: str) -> sa.Select[Any]:
+    in_guild = allowed.c.guild_id == sa.bindparam("guild")
+    return fact(kind, allowed.c.target_id).where(in_guild, allowed.c.kind == sa.literal_column(f"'{kind}'"))
+
+
+def _limits() -> sa.Select[Any]:
+    columns = role_limits.c.role_id, role_limits.c.user_running, role_limits.c.user_waiting
+    mine = role_limits.c.role_id.in_(sa.bindparam("roles", expanding=True))
+    return fact("limit", *columns).where(role_limits.c.guild_id == sa.bindparam("guild"), mine)
+
+
+# What ``to_rules`` makes the rules of. Statements that an interaction waits for are built once: building one
+# takes longer than running it
+RULES = (
+    fact("banned", bans.c.guild_id).where(
+        bans.c.user_id == sa.bindparam("user"),
+        bans.c.guild_id.in_([sa.literal(EVERYWHERE, Int64), sa.bindparam("place", type_=Int64)]),
+    ),
+    _listed("channel"),
+    _listed("role"),
+    _limits(),
+)
+_ALL_RULES = sa.union_all(*RULES)
 
 
 def to_rules(facts: Iterable[sa.Row[Any]]) -> Rules:

@@ -1,18 +1,30 @@
 """aiosqlite's connection, less its hops between threads.
 
 aiosqlite sends each call to the connection's thread. SQLAlchemy makes four for a statement (open a cursor,
-execute, fetch all, close) and one for each commit. Here a statement is one, and what there is nothing to do
-for is none.
+execute, fetch all, close) and one for each commit, and while both cores are busy every one of them waits for
+a core. Here a whole function on rows goes to that thread, BEGIN and COMMIT included, and what it calls there
+is done at once: one hop for a transaction.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+T = TypeVar("T")
+
+
+async def run_sync(connection: AsyncConnection, function: Callable[..., T], *arguments: Any) -> T:
+    """``AsyncConnection.run_sync``, of SQLite in a single hop to the connection's thread."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    running = connection.run_sync(function, *arguments)
+    return await (driver.run_through(running) if isinstance(driver, Connection) else running)
 
 
 def connect(database: str, **options: Any) -> Connection:
@@ -24,6 +36,17 @@ def connect(database: str, **options: Any) -> Connection:
 
 class Connection(aiosqlite.Connection):
     """A connection whose cursors are ``Cursor``."""
+
+    async def run_through(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` in the connection's thread to its end. It may wait for nothing but this connection."""
+        result: T = await self._execute(_run_through, work)
+        return result
+
+    async def _execute(self, fn: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call ``fn`` in the connection's thread: at once for a caller that is in it."""
+        if threading.get_ident() == self._thread.ident:
+            return fn(*arguments, **named)
+        return await super()._execute(fn, *arguments, **named)
 
     def cursor(self) -> Cursor:  # type: ignore[override]
         """A cursor for any number of statements, one after the other."""
@@ -79,3 +102,13 @@ class Cursor:
             self._rows = cursor.fetchall()
             self.description = cursor.description
             self.rowcount, self.lastrowid = cursor.rowcount, cursor.lastrowid
+
+
+def _run_through(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise RuntimeError("a transaction may wait for nothing but its connection")

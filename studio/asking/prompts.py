@@ -10,7 +10,7 @@ from core.errors import ImageError, PromptError
 from core.grammar.prompt import Prompt, format_prompt
 from core.grammar.spelling import hint
 from core.job import Job
-from core.preferences import Preferences, prompts_of
+from core.preferences import Preferences, may_name_options, prompts_of
 from core.requests import GenerateRequest, ImagineRequest
 from core.settings import Settings
 from core.wording import numbered, prompt_of, references, with_defaults
@@ -38,7 +38,8 @@ class Prompts:
         chosen: the member's settings, used where the words say nothing; None leaves them out. Raises
         PromptError, which says what is wrong.
         """
-        prompts = prompts_of(text, await self._members.options(user_id))
+        own = await self._members.options(user_id) if may_name_options(text) else {}
+        prompts = prompts_of(text, own)
         if chosen is not None:
             prompts = [with_defaults(prompt, chosen.defaults) for prompt in prompts]
             if chosen.sticky:

@@ -10,7 +10,7 @@ from core.errors import PromptError, UserError
 from core.grammar.flags import BY_NAME
 from core.grammar.prompt import Prompt, parse
 from core.job import Lane
-from core.preferences import Preferences, check_option, check_suffix, prompts_of, spell_out
+from core.preferences import Preferences, check_option, check_suffix, may_name_options, prompts_of, spell_out
 from core.wording import with_defaults
 
 OPTIONS = {
@@ -124,3 +124,9 @@ def test_no_option_can_hide_a_flag() -> None:
     for name in BY_NAME:
         with pytest.raises(UserError):
             check_option(name, "x")
+
+
+def test_plain_words_name_no_option_and_whatever_names_one_is_seen() -> None:
+    assert not may_name_options("a cat, 3 of them: {cat, dog}::2")
+    for text in ("a cat --fine", "a cat \u2014fine", "a cat {-,-}-fine", "a cat\u2013fine 2"):
+        assert may_name_options(text), text

@@ -3,16 +3,20 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.util import await_only as await_
 
 from core.errors import StorageError
 from storage import moderation
@@ -59,6 +63,41 @@ async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everyt
     )
     assert [type(result) for result in results] == [type(None), ValueError, type(None)]
     assert await _count(database) == 2
+
+
+async def test_a_transaction_is_one_trip_to_the_databases_thread(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips, threads = [], set[int]()
+    send = aiosqlite.Connection._execute
+
+    async def count(connection: aiosqlite.Connection, function: Any, *arguments: Any, **named: Any) -> Any:
+        trips.append(function)
+        return await send(connection, function, *arguments, **named)
+
+    def several(connection: sa.Connection) -> int:
+        threads.add(threading.get_ident())
+        connection.execute(sa.text("INSERT INTO settings VALUES (:k, '1')"), [{"k": "a"}, {"k": "b"}])
+        return connection.scalar(sa.text("SELECT count(*) FROM settings"))
+
+    assert await _count(database) == 0  # the connection is there
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", count)
+    assert await database.write(several) == 2 and len(trips) == 1
+    assert await _count(database) == 2 and len(trips) == 2
+    await asyncio.gather(*(_put(database, str(n)) for n in range(20)))
+    assert len(trips) == 3
+    assert threading.get_ident() not in threads
+
+
+async def test_a_transaction_that_waits_for_something_else_is_refused_whole(database: Database) -> None:
+    def waits(connection: sa.Connection) -> None:
+        connection.execute(sa.text("INSERT INTO settings VALUES ('half', '1')"))
+        await_(asyncio.sleep(0))
+
+    with pytest.raises(RuntimeError, match="nothing but its connection"):
+        await database.write(waits)
+    await _put(database, "whole")
+    assert await _count(database) == 1
 
 
 async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: Database) -> None:
