@@ -115,13 +115,13 @@ def denoise(
 ) -> Any:
     """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
     the family's pipeline decodes itself."""
-    g, card, negative = generation, model.card, generation.negative_prompt or None
+    g, card, family = generation, model.card, model.family
+    negative = g.negative_prompt or family.usual_negative or None
     given = {
         "prompt": g.prompt,
         "width": g.width,
         "height": g.height,
         "num_inference_steps": g.num_inference_steps,
-        "guidance_scale": g.guidance_scale,
         "num_images_per_prompt": len(generators),
         "strength": g.strength,
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
@@ -129,10 +129,11 @@ def denoise(
         "guidance_rescale": g.guidance_rescale,
         "true_cfg_scale": card.true_cfg_scale if negative and card.negative == "true_cfg" else None,
         "generator": generators,
-        "output_type": "latent" if model.family.unpack else "pil",
+        family.guidance_argument: g.guidance_scale,
+        "output_type": "latent" if family.unpack else "pil",
         "callback_on_step_end": on_step,
         **_picture_arguments(model, g, len(generators)),
-        **(model.family.extra or {}),
+        **(family.extra or {}),
         **_text_arguments(model, pipe, g, on_step),
     }
     return pipe(**arguments(pipe, given)).images

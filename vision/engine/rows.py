@@ -21,6 +21,7 @@ ROWS = frozenset(  # one entry for each row
         "timestep_cond",
         "attention_mask",
         "encoder_attention_mask",
+        "encoder_hidden_states_mask",
         "added_cond_kwargs",
         "cap_feats",
         "adapters",
@@ -96,6 +97,8 @@ def _empty(value: Any) -> bool:
 
 
 def _same(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):  # img_shapes: the sizes of what the rows show
+        return tuple(map(_same, value))
     return value if isinstance(value, (bool, int, float, str)) else ("?", id(value))
 
 

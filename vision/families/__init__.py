@@ -7,6 +7,7 @@ from vision.families import (
     flux,
     flux2_klein,
     other,
+    qwen_image,
     stable_diffusion,
     stable_diffusion_3,
     stable_diffusion_xl,
@@ -21,6 +22,7 @@ FAMILIES: tuple[Family, ...] = (
     flux.FAMILY,
     z_image.FAMILY,
     flux2_klein.FAMILY,
+    qwen_image.FAMILY,
     other.FAMILY,
 )
 

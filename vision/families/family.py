@@ -53,6 +53,9 @@ class Family:
     against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the
     text-to-image pipeline is shown beside the words. adapts: an IP-Adapter may be attached. file_keys: a
     single file with one of these in a tensor's name is of this family.
+
+    guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt
+    where none is given, for pipelines that draw with guidance only if there is one.
     """
 
     name: str
@@ -79,6 +82,8 @@ class Family:
     references: int = 0
     adapts: bool = False
     file_keys: tuple[str, ...] = ()
+    guidance_argument: str = "guidance_scale"
+    usual_negative: str = ""
 
     def pipeline(self, mode: Mode) -> str | None:
         """Return the name of the diffusers class for ``mode``, or None."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.errors import AtelierError
 from vision import devices
-from vision.image_model import seamless
+from vision.image_model import frames, seamless
 from vision.image_model.model import ImageModel
 from vision.pictures import pixels
 
@@ -60,14 +60,14 @@ def _decode_as(vae: Any, latents: torch.Tensor, dtype: torch.dtype) -> torch.Ten
         vae.to(dtype)
     try:
         try:
-            return vae.decode(latents.to(dtype), return_dict=False)[0]
+            return frames.decode(vae, latents.to(dtype))
         except Exception as error:
             if not devices.is_out_of_memory(error) or not hasattr(vae, "enable_tiling"):
                 raise
         log.warning("out of memory in the decoder, decoding in tiles from now on")
         devices.release()
         vae.enable_tiling()
-        return vae.decode(latents.to(dtype), return_dict=False)[0]
+        return frames.decode(vae, latents.to(dtype))
     finally:
         if dtype != before:
             vae.to(before)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from PIL import Image
 
+from vision.image_model import frames
+
 
 @dataclass(frozen=True)
 class LatentMap:
@@ -28,10 +30,7 @@ class LatentMap:
         soft = torch.nn.functional.interpolate(patches[:8], size=128, mode="bilinear")
         hard = torch.nn.functional.interpolate(patches[8:], size=128, mode="nearest")
         rgb = torch.cat([soft, hard])  # (16, 3, 128, 128)
-        encoded = vae.encode((rgb * 2 - 1).to(device, vae.dtype))
-        latents = (
-            (encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()).float().cpu()
-        )  # (16, C, h, w)
+        latents = frames.encode(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu()  # (16, C, h, w)
         small = torch.nn.functional.interpolate(rgb, size=latents.shape[-2:], mode="area")
         x = latents.permute(0, 2, 3, 1).flatten(0, 2)  # (N, C)
         y = small.permute(0, 2, 3, 1).flatten(0, 2)  # (N, 3)

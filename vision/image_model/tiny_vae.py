@@ -13,6 +13,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from core.errors import ModelError
+from vision.image_model import frames
 from vision.weights import contents
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def check(folder: Path, pipe: Any) -> None:
     """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
     ``pipe``."""
     config = contents.tiny_config(folder)
-    if hasattr(pipe.vae, "bn"):
+    if hasattr(pipe.vae, "bn") or frames.is_video(pipe.vae):
         raise ModelError(
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
             " reads them."

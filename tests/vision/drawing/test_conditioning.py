@@ -21,7 +21,7 @@ from vision.drawing.conditioning import Conditioning, Encoded
 from vision.drawing.parameters import TextSpec
 from vision.model_store import Models
 
-WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein")]
+WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
 EVERYTHING = ImagineRequest(
     prompt="a red house, a cat",
     prompt_parts=(("a red house", 3.0), ("a cat", 1.0), ("fog", -0.5)),
@@ -126,7 +126,7 @@ def test_each_parameter_changes_the_picture(name: str, change: str, models_of: C
     assert not [note for note in changed.parameters["notes"] if "no effect" in note]
 
 
-@pytest.mark.parametrize("name", sorted({"z-image", "flux2-klein"}))
+@pytest.mark.parametrize("name", sorted({"z-image", "flux2-klein", "qwen-image"}))
 def test_a_family_that_reads_sentences_says_what_has_no_effect(
     name: str, models_of: Callable[..., Models]
 ) -> None:

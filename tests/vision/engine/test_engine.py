@@ -124,15 +124,10 @@ def plain(model: ImageModel, generation: Generation) -> list[torch.Tensor]:
     around its steps."""
     pipe, g = model.pipeline(generation.mode), generation
     pipe.scheduler = model.scheduler(g.sampler)
-    given = {
-        name: getattr(g, name)
-        for name in ("prompt", "num_inference_steps", "guidance_scale", "width", "height")
-    }
-    given |= (
-        {"negative_prompt": g.negative_prompt}
-        if g.negative_prompt and model.card.negative == "prompt"
-        else {}
-    )
+    given = {name: getattr(g, name) for name in ("prompt", "num_inference_steps", "width", "height")}
+    given[model.family.guidance_argument] = g.guidance_scale
+    negative = g.negative_prompt or model.family.usual_negative
+    given |= {"negative_prompt": negative} if negative and model.card.negative == "prompt" else {}
     given |= (
         {"negative_prompt": g.negative_prompt, "true_cfg_scale": 4.0}
         if g.negative_prompt and model.card.negative == "true_cfg"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core.errors import JobCancelled, ModelError
@@ -72,6 +73,20 @@ def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(
     alone = ask(models, replace(request_, seed=9, num_images=1), source).pictures[0]
     assert apart(four.pictures[2], alone) <= SAME
     assert apart(four.pictures[2], four.pictures[1]) > 20, "another seed must be another picture"
+
+
+def test_qwen_image_is_guided_and_decoded_as_by_diffusers_own_pipeline(
+    models_of: Callable[..., Models], folders: dict[str, Path]
+) -> None:
+    from diffusers import QwenImagePipeline
+
+    drawn = ask(models_of(image="qwen-image"), ImagineRequest(prompt="a red house", seed=7, num_images=1))
+    pipe = QwenImagePipeline.from_pretrained(folders["qwen-image"])
+    pipe.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(7)
+    call = {"negative_prompt": " ", "true_cfg_scale": 4.0, "num_inference_steps": 4, "generator": generator}
+    picture = pipe("a red house", width=64, height=64, **call).images[0]
+    assert np.abs(np.asarray(picture, np.int16) - pixels(drawn.pictures[0])).max() <= SAME
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

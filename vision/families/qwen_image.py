@@ -1,0 +1,31 @@
+"""Qwen-Image: a large flow transformer on the latents of a video decoder, with a vision-language model for
+text."""
+
+from vision.families.family import Family
+
+
+def unpack(pipe, latents, height, width):
+    """Return packed latents (B, h·w/4, 4·C) as (B, C, h, w), times their deviation, plus their mean."""
+    frames = pipe._unpack_latents(latents, height, width, pipe.vae_scale_factor)  # (B, C, 1, h, w)
+    config = pipe.vae.config
+    mean, std = (latents.new_tensor(getattr(config, name)) for name in ("latents_mean", "latents_std"))
+    return frames[:, :, 0] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+
+
+FAMILY = Family(
+    name="qwen-image",
+    title="Qwen-Image",
+    pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
+    text="QwenImagePipeline",
+    image="QwenImageImg2ImgPipeline",
+    inpaint="QwenImageInpaintPipeline",
+    native_size=1328,
+    multiple=16,
+    num_inference_steps=50,
+    guidance_scale=4.0,
+    draft_steps=20,
+    # its model card: real guidance by true_cfg_scale, away from one space
+    guidance_argument="true_cfg_scale",
+    usual_negative=" ",
+    unpack=unpack,
+)
