@@ -49,7 +49,7 @@ class Asking:
                 return await self._studio.own.preferences(actor)
         except TimeoutError:
             log.warning("the preferences of user %d came too late", actor.user_id)
-            return Preferences(stealth=True)
+            return Preferences(private=True)
 
     async def imagine(
         self,
@@ -68,7 +68,7 @@ class Asking:
         chosen = await self.preferences(actor)
         prompts = await self._studio.read(actor, text, chosen, attached=len(files))
         if parent and parent[0].origin.private:
-            prompts = [replace(prompt, stealth=True) for prompt in prompts]
+            prompts = [replace(prompt, private=True) for prompt in prompts]
         if sum(prompt.repeat or 1 for prompt in prompts) > 1:
             await self._offer(interaction, prompts, files)
             return None
@@ -78,7 +78,7 @@ class Asking:
             came_from = (parent[0].id, parent[1]) if parent else None
             return await self._studio.imagine(actor, prompts[0], given, came_from)
 
-        return await self._answers.ask(interaction, build, private=bool(prompts[0].stealth))
+        return await self._answers.ask(interaction, build, private=bool(prompts[0].private))
 
     async def _given(
         self, actor: Actor, prompts: Sequence[Prompt], files: Sequence[discord.Attachment] = ()
@@ -109,7 +109,7 @@ class Asking:
         actor = actor_of(interaction)
         chosen = await self.preferences(actor)
         prompt = await self._studio.single(actor, text) if text else None
-        private = chosen.stealth if prompt is None or prompt.stealth is None else prompt.stealth
+        private = chosen.private if prompt is None or prompt.private is None else prompt.private
 
         taken: list[Source] = []
 

@@ -20,6 +20,7 @@ MAX_OPTIONS = 20  # https://docs.midjourney.com/hc/en-us/articles/32894521590669
 DASHES = "-\u2014\u2013"  # that a flag begins with, braces written out
 MAX_VALUE = 1000  # characters of an option, and of the suffix
 STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}  # Midjourney's four buttons
+_RENAMED = {"stealth": "private"}  # fields of rows that older versions stored
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -32,7 +33,7 @@ class Preferences:
     """
 
     lane: Lane | None = None
-    stealth: bool = False
+    private: bool = False
     remix: bool = False
     strong: bool = True
     auto_dm: bool = False
@@ -51,13 +52,15 @@ class Preferences:
             if self.suffix
             else Prompt(raw=self.raw, stylize=self.stylize, model=self.model, version=self.version)
         )
-        return with_defaults(own, Prompt(lane=self.lane, stealth=self.stealth or None))
+        return with_defaults(own, Prompt(lane=self.lane, private=self.private or None))
 
     @classmethod
     def of_json(cls, text: str) -> Preferences:
-        """Return the preferences that ``to_json`` wrote; fields of other versions are left out."""
+        """Return the preferences that ``to_json`` wrote, also in an older version; fields that this one
+        doesn't know are left out."""
         known = {f.name for f in fields(cls)}
-        data = {name: value for name, value in json.loads(text).items() if name in known}
+        stored = {_RENAMED.get(name, name): value for name, value in json.loads(text).items()}
+        data = {name: value for name, value in stored.items() if name in known}
         return cls(**data | {"lane": Lane(data["lane"]) if data.get("lane") else None})
 
     def to_json(self) -> str:

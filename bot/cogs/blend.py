@@ -44,7 +44,7 @@ class Blend(commands.Cog):
             shape = SHAPES[dimensions] if dimensions else None
             return actions.blend(images, shape, seed=new_seed()).chosen(chosen.lane)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.private)
 
 
 async def setup(bot: Atelier) -> None:

@@ -44,7 +44,7 @@ class Classify(commands.Cog):
             request = ClassifyRequest(image=source.sha256, labels=asked)
             return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.private)
 
 
 def split_labels(text: str | None) -> tuple[str, ...]:

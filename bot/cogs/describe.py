@@ -38,7 +38,7 @@ class Describe(commands.Cog):
             request = DescribeRequest(image=source.sha256, seed=new_seed())
             return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.private)
 
 
 async def setup(bot: Atelier) -> None:

@@ -99,7 +99,7 @@ class Menus(commands.Cog):
         actor = actor_of(interaction)
         chosen = await self.bot.asking.preferences(actor)
         found = await self.bot.studio.job_of_message(actor, message.id, right)
-        private = chosen.stealth or (found is not None and found[0].origin.private)
+        private = chosen.private or (found is not None and found[0].origin.private)
 
         async def built() -> NewJob:
             source = await self._source(actor, message, found, right)

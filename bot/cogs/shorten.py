@@ -27,7 +27,7 @@ class Shorten(commands.Cog):
         async def build() -> NewJob:
             return NewJob(request).chosen(chosen.lane)
 
-        await self.bot.answers.ask(interaction, build, private=chosen.stealth)
+        await self.bot.answers.ask(interaction, build, private=chosen.private)
 
 
 async def setup(bot: Atelier) -> None:

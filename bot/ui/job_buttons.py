@@ -96,7 +96,7 @@ class JobButtons:
         build: Callable[[], Awaitable[NewJob]],
     ) -> None:
         """Queue with the presser's own speed, and privately if the presser or the parent is private."""
-        private = job.origin.private or chosen.stealth
+        private = job.origin.private or chosen.private
 
         async def built() -> NewJob:
             return (await build()).chosen(chosen.lane, private=private)
@@ -222,7 +222,7 @@ class JobButtons:
         """Make each caption a job of its own; the first answers here, the others in messages of their own."""
         actor = actor_of(interaction)
         chosen = await self._asking.preferences(actor)
-        private = job.origin.private or chosen.stealth
+        private = job.origin.private or chosen.private
         found = await self._studio.captions(actor, job.id)
         captions = {i: caption for i, caption in enumerate(found) if caption is not None}
         if not captions:

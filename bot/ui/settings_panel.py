@@ -22,10 +22,11 @@ from studio.studio import Studio
 TOGGLES = {
     "raw": "RAW",
     "remix": "Remix",
-    "stealth": "Stealth",
+    "private": "Stealth",
     "sticky": "Sticky Style",
     "auto_dm": "DM results",
 }
+_RENAMED = {"stealth": "private"}  # settings on the buttons of older panels
 
 
 class SettingsPanel:
@@ -56,6 +57,7 @@ class SettingsPanel:
 
     def _change(self, now: Preferences, setting: str, value: str) -> dict[str, Any]:
         """Return the change that a press stands for; pressing what is chosen takes it back."""
+        setting = _RENAMED.get(setting, setting)
         if setting in TOGGLES:
             return {setting: not getattr(now, setting)}
         if setting == "lane" and value in list(Lane):

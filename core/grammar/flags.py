@@ -51,7 +51,7 @@ class Prompt(Parameters):
         Flag("fast", "the normal queue", "a red house --fast", Switch(Lane.FAST)),
         Flag("relax", "run when nobody else is waiting", "a red house --relax", Switch(Lane.RELAX)),
     )
-    stealth: bool | None = param(
+    private: bool | None = param(
         None,
         Flag("stealth", "only you can see it", "a red house --stealth"),
         Flag("public", "everybody here can see it", "a red house --public", Switch(False)),

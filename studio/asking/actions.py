@@ -149,7 +149,7 @@ def imagine_prompt(
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
     request = ImagineRequest(**given)
     return NewJob(
-        request, prompt.lane or Lane.FAST, parent, private if prompt.stealth is None else prompt.stealth
+        request, prompt.lane or Lane.FAST, parent, private if prompt.private is None else prompt.private
     )
 
 
@@ -259,7 +259,7 @@ def outpaint(
 def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
     prompt = words.prompt if words else Prompt()
     own = source.request is None or _adds_words(request, source.request)
-    return NewJob(request, prompt.lane or lane, source.parent, prompt.stealth or source.private, own)
+    return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
 
 
 def _adds_words(request: Request, before: Request) -> bool:

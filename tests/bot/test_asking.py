@@ -1,10 +1,11 @@
-"""Sets, own options, settings, stealth, reactions and message menus, as members use them."""
+"""Sets, own options, settings, privacy, reactions and message menus, as members use them."""
 
 import asyncio
 
 import discord
 import pytest
 
+from bot.ui.buttons import SettingButton
 from core.errors import StorageError
 from core.settings import DEMO
 from tests.bot.conftest import Studio, open_studio
@@ -106,6 +107,14 @@ async def test_the_panel_changes_ones_own_settings(studio: Studio) -> None:
     await studio.alice.click(panel, label="Reset Settings")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert "**a boat**" in studio.last().content
+
+
+async def test_a_button_of_an_older_panel_changes_what_it_did(studio: Studio) -> None:
+    view = discord.ui.View(timeout=None)
+    view.add_item(SettingButton("stealth", "toggle", "Stealth"))
+    await studio.bot.get_channel(studio.channel.id).send("an older panel", view=view)
+    await studio.alice.click(studio.last(), label="Stealth")
+    assert (await studio.members.preferences(studio.alice.id)).private
 
 
 @pytest.mark.parametrize(

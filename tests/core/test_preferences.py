@@ -22,13 +22,13 @@ OPTIONS = {
 
 
 def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
-    chosen = Preferences(raw=True, stylize=250, lane=Lane.RELAX, stealth=True)
-    assert chosen.defaults == Prompt(raw=True, stylize=250, lane=Lane.RELAX, stealth=True)
+    chosen = Preferences(raw=True, stylize=250, lane=Lane.RELAX, private=True)
+    assert chosen.defaults == Prompt(raw=True, stylize=250, lane=Lane.RELAX, private=True)
     assert replace(chosen, suffix="--ar 3:2").defaults == Prompt(
-        aspect_ratio=(3, 2), lane=Lane.RELAX, stealth=True
+        aspect_ratio=(3, 2), lane=Lane.RELAX, private=True
     )
     assert with_defaults(parse("a --s 5 --public"), chosen.defaults) == Prompt(
-        text="a", stylize=5, raw=True, lane=Lane.RELAX, stealth=False
+        text="a", stylize=5, raw=True, lane=Lane.RELAX, private=False
     )
 
 
@@ -36,7 +36,7 @@ def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
     st.builds(
         Preferences,
         lane=st.none() | st.sampled_from(Lane),
-        stealth=st.booleans(),
+        private=st.booleans(),
         stylize=st.none() | st.integers(0, 1000),
         suffix=st.sampled_from(["", "--ar 3:2"]),
         strong=st.booleans(),
@@ -45,6 +45,7 @@ def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
 def test_preferences_survive_json(chosen: Preferences) -> None:
     assert Preferences.of_json(chosen.to_json()) == chosen
     assert Preferences.of_json('{"of_a_newer_version": 1}') == Preferences()
+    assert Preferences.of_json('{"stealth": true}') == Preferences(private=True), "of an older one"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_what_was_typed_goes_before_a_members_defaults(prompt: str, defaults: st
 def test_every_field_of_a_prompt_has_its_place() -> None:
     """A field forgotten here would be dropped silently: each changes the request, or is the bot's own
     affair."""
-    own = {"text", "images", "repeat", "lane", "stealth", "profile", "pictures"}
+    own = {"text", "images", "repeat", "lane", "private", "profile", "pictures"}
     plain = fields_of(Prompt(text="a"))
     changes = {
         "parts": (("a", 2.0),),

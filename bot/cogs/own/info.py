@@ -38,7 +38,7 @@ def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
     return [
         (
             f"**<@{user}>** · {speed} ·"
-            f" {'stealth' if chosen.stealth else 'public'}{' · remix' if chosen.remix else ''}"
+            f" {'stealth' if chosen.private else 'public'}{' · remix' if chosen.remix else ''}"
         ),
         (
             f"**This month** {counted(sum(month.jobs.values()), 'job')},"

@@ -42,14 +42,14 @@ class Speed(commands.Cog):
             "Only you see your new jobs, and nobody else can use or bring back what they made. Late results"
             " come by direct message."
         )
-        await self._set(interaction, text, stealth=True)
+        await self._set(interaction, text, private=True)
 
     @app_commands.command(description="Let everybody in the channel see your new jobs")
     async def public(self, interaction: discord.Interaction) -> None:
         await self._set(
             interaction,
             "Everybody in the channel sees your new jobs. Your earlier private jobs stay private.",
-            stealth=False,
+            private=False,
         )
 
     @answers_privately

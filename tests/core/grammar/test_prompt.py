@@ -95,7 +95,7 @@ OPTIONAL = {
     "strength": st.floats(0, 1),
     "repeat": st.integers(1, MAX_JOBS),
     "lane": st.sampled_from(Lane),
-    "stealth": st.booleans(),
+    "private": st.booleans(),
     "unsupported": UNSUPPORTED,
 }
 FIELDS = st.fixed_dictionaries({}, optional=OPTIONAL)
@@ -218,9 +218,9 @@ def test_no_input_takes_long(mean: str) -> None:
         ("a --style raw", Prompt(text="a", raw=True)),
         (
             "a --raw --tile --hd --turbo --stealth",
-            Prompt(text="a", raw=True, tile=True, hd=True, lane=Lane.TURBO, stealth=True),
+            Prompt(text="a", raw=True, tile=True, hd=True, lane=Lane.TURBO, private=True),
         ),
-        ("a --sd --public --niji", Prompt(text="a", hd=False, stealth=False, version="niji")),
+        ("a --sd --public --niji", Prompt(text="a", hd=False, private=False, version="niji")),
         ("a --niji 6 --v 7", Prompt(text="a", version="niji 6", unsupported=("--v 7",))),
         ("a --version 6 --niji", Prompt(text="a", version="6", unsupported=("--niji",))),
         ("a --v 6 --version 6", Prompt(text="a", version="6")),
