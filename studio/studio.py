@@ -20,6 +20,7 @@ from core.grammar.prompt import Prompt, format_prompt, parse
 from core.job import Job, Origin, Reply
 from core.preferences import Preferences
 from core.requests import ClassifyRequest, DescribeRequest
+from core.requests.base import Answer
 from jobs.feed import Watch
 from jobs.views import Result, Submitted
 from storage.members import Members
@@ -216,15 +217,16 @@ class Studio:
         return replace(new, lane=prompt.lane or chosen.lane or new.lane)
 
     async def captions(self, actor: Actor, job_id: str) -> list[str | None]:
-        """Return the prompts that a /describe found, in the described picture's shape; None in place of one
-        that breaks a rule where the actor is.
+        """Return the captions that a job found, as prompts in the described picture's shape; None in place
+        of one that breaks a rule where the actor is.
 
         Raises ImageError or NotAllowedError.
         """
         result = await self.result(actor, job_id, Action.IMAGINE)
-        if not isinstance(result.job.request, DescribeRequest):
+        request = result.job.request
+        if request.answer is not Answer.CAPTIONS:
             return []
-        shape = await self._intake.shape(result.job.request.image)
+        shape = await self._intake.shape(request.pictures[0]) if request.pictures else None
         captions = await self._moderator.captions(result.captions, actor.place)
         return [caption and caption_prompt(caption, shape) for caption in captions]
 

@@ -1,5 +1,5 @@
-"""A new thing to ask for is one file in each folder and one line in each of two tuples: tried with a toy in a
-copy of the program."""
+"""A new thing to ask for is one file in each folder and one line in each of two tuples: tried with toys in a
+copy of the program, one for each kind of answer: pictures, captions, weights of words, labels."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from core.settings import ROOT
 
 COPIED = ("core", "storage", "vision", "jobs", "studio", "bot", "host", "docs", "tests", "pyproject.toml")
 
-FILES = {
+MIRROR = {
     "core/requests/mirror.py": '''"""The request of the toy."""
 
 from dataclasses import dataclass
@@ -114,14 +114,126 @@ def test_it_is_stored_as_json_and_the_worker_finds_it() -> None:
     assert output.parameters == {"prompt": "cba", "size": (3, 2)}
 ''',
 }
-LINES = {  # file → before what, the line, and the import that it needs
+READING = {  # toys that answer in words or scores
+    "riddle": {
+        "answer": "CAPTIONS",
+        "fields": "    topic: str\n    image: str | None = param(None, value=Picture(), moderated=False)\n",
+        "options": "topic: str",
+        "made": "RiddleRequest(topic=topic)",
+        "asked": {"topic": "a boat"},
+        "shown": ("Riddle - ", "a picture, telling number 2"),
+    },
+    "rhythm": {
+        "answer": "WEIGHTS",
+        "fields": "    prompt: str\n",
+        "options": "prompt: str",
+        "made": "RhythmRequest(prompt=prompt)",
+        "asked": {"prompt": "a red house by the sea"},
+        "shown": ("Rhythm - ", "house", "Press a button"),
+    },
+    "colours": {
+        "answer": "LABELS",
+        "fields": "    names: tuple[str, ...] = ()\n",
+        "options": "names: str",
+        "made": "ColoursRequest(names=tuple(names.split()))",
+        "asked": {"names": "red blue"},
+        "shown": ("Colours - ", "**house** 50.0%"),
+    },
+}
+REQUEST = '''"""The request of a toy that answers in {answer}."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.grammar.references import Picture
+from core.parameters import param
+from core.requests.base import Answer, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class {name}Request(Request):
+    """Ask for {answer}."""
+
+    kind: ClassVar[str] = "{kind}"
+    answer: ClassVar[Answer] = Answer.{answer}
+    role: ClassVar[str] = "caption"
+{fields}'''
+CAPABILITY = '''"""A toy in the worker."""
+
+from core.events import Output
+
+
+def run(request, images, models, reporter):
+    """See vision.capabilities."""
+    return Output(captions=("one",), scores=(("one", 1.0),))
+'''
+COG = '''"""/{kind}: a toy in Discord."""
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from core.requests.{kind} import {name}Request
+from studio.asking.new_job import NewJob
+
+
+class {name}(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Ask for {answer}")
+    async def {kind}(self, interaction: discord.Interaction, {options}) -> None:
+        async def build() -> NewJob:
+            return NewJob({made})
+
+        await self.bot.answers.ask(interaction, build)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog({name}(bot))
+'''
+TEST = '''"""A toy in Discord, and in the order of the queue."""
+
+from jobs.order.cost import cost_key
+from tests.bot.conftest import Studio
+
+
+async def test_a_member_is_answered_and_asks_again(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "{kind}", **{asked})
+    first = studio.last()
+    assert all(words in first.content for words in {shown}), first.content
+    job, _ = await studio.built.queue.job_of_message(first.id)
+    assert cost_key(job.request) == "{kind}||caption"
+    pressed = [child.label for row in first.components for child in row.children]
+    if "Imagine all" in pressed:  # of captions
+        await studio.alice.click(first, label="Imagine all")
+        assert "telling number" in studio.last().content and studio.last().attachments
+'''
+TEMPLATES = {
+    "core/requests/{kind}.py": REQUEST,
+    "vision/capabilities/{kind}.py": CAPABILITY,
+    "bot/cogs/{kind}.py": COG,
+    "tests/bot/test_{kind}.py": TEST,
+}
+NAMES = ("mirror", *READING)
+LINES = {  # file → before what, the line of each toy, and the import that it needs
     "core/requests/__init__.py": (
         "REQUESTS: tuple[type[Request], ...] = (\n",
-        "    MirrorRequest,\n",
-        "from core.requests.mirror import MirrorRequest\n",
+        "    {name}Request,\n",
+        "from core.requests.{kind} import {name}Request\n",
     ),
-    "bot/cogs/__init__.py": ("EXTENSIONS = (\n", '    "bot.cogs.mirror",\n', ""),
+    "bot/cogs/__init__.py": ("EXTENSIONS = (\n", '    "bot.cogs.{kind}",\n', ""),
 }
+
+
+def _reading_toys() -> dict[str, str]:
+    """Files of the toys that answer in words or scores."""
+    return {
+        path.format(kind=kind): text.format(kind=kind, name=kind.title(), **values)
+        for kind, values in READING.items()
+        for path, text in TEMPLATES.items()
+    }
 
 
 def _copy(to: Path) -> None:
@@ -147,21 +259,19 @@ def _add(file: Path, before: str, line: str, imported: str) -> None:
 
 def test_a_new_capability_is_a_file_in_each_folder_and_a_line_in_two_tuples(tmp_path: Path) -> None:
     _copy(tmp_path)
-    for name, text in FILES.items():
+    for name, text in (MIRROR | _reading_toys()).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    for name, change in LINES.items():
-        _add(tmp_path / name, *change)
-    tests = [
-        "tests/bot/test_mirror.py",
-        "tests/test_structure.py",
-        "-k",
-        "mirror or extensions or capability",
-    ]
+    for name, (before, *lines) in LINES.items():
+        for kind in NAMES:
+            line, imported = (text.format(kind=kind, name=kind.title()) for text in lines)
+            _add(tmp_path / name, before, line, imported)
+    tests = [*(f"tests/bot/test_{kind}.py" for kind in NAMES), "tests/test_structure.py"]
+    chosen = " or ".join((*NAMES, "extensions", "capability"))
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", chosen],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "6 passed" in run.stdout
+    assert "9 passed" in run.stdout

@@ -14,7 +14,7 @@ from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
-from core.requests import ClassifyRequest, DescribeRequest, ShortenRequest
+from core.requests.base import Answer
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
@@ -69,6 +69,12 @@ class Posts:
 
     def __init__(self, showing: Showing, moderator: Moderator, intake: Intake) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
+        self._made = {
+            Answer.PICTURES: self._drawn,
+            Answer.CAPTIONS: self._described,
+            Answer.WEIGHTS: self._shortened,
+            Answer.LABELS: self._classified,
+        }
 
     async def progress(self, job: Job, event: Event, place: Place | None = None) -> Post | None:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
@@ -93,16 +99,8 @@ class Posts:
     async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
         """Return the final message of ``result``, its picture in at most ``file_limit`` bytes. It is to be
         shown in ``place``; None: where it was asked for."""
-        job, request = result.job, result.job.request
-        place = place or _asked_in(job)
-        if isinstance(request, DescribeRequest):
-            return await self._described(result, request, file_limit, place)
-        if isinstance(request, ShortenRequest):
-            count = len(shorter_prompts(result.scores))
-            return Post(messages.shortened(job, result.scores), view=buttons.for_shortened(job, count))
-        if isinstance(request, ClassifyRequest):
-            return await self._classified(result, file_limit)
-        return await self._drawn(result, file_limit, place)
+        job = result.job
+        return await self._made[job.request.answer](result, file_limit, place or _asked_in(job))
 
     async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
         """The grid, or the only picture."""
@@ -114,25 +112,35 @@ class Posts:
         content = messages.finished(job, result.parameters, notes=shown.notes)
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
 
-    async def _classified(self, result: Result, limit: int) -> Post:
-        """The best guess above the chart; a chart needs no moderation."""
-        stored = result.grid if result.grid is not None else result.pictures[0]
-        content = messages.classified(result.job, result.scores, str(result.parameters.get("model", "")))
-        return Post(content, _attached(await self._showing.picture(stored, result.job, limit), result.job))
+    async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
+        """The words by their weight, and shorter prompts to choose from."""
+        job, scores = result.job, result.scores
+        count = len(shorter_prompts(scores))
+        return Post(messages.shortened(job, scores), view=buttons.for_shortened(job, count))
 
-    async def _described(self, result: Result, request: DescribeRequest, limit: int, place: Place) -> Post:
-        """The captions under the picture they describe; without the picture if it is gone, too large, or
-        may not be shown."""
+    async def _classified(self, result: Result, limit: int, place: Place) -> Post:
+        """The best guess, above the chart if there is one; a chart needs no moderation."""
+        job, chart = result.job, result.grid
+        content = messages.classified(job, result.scores, str(result.parameters.get("model", "")))
+        shown = None if chart is None else await self._showing.picture(chart, job, limit)
+        return Post(content, None if shown is None else _attached(shown, job))
+
+    async def _described(self, result: Result, limit: int, place: Place) -> Post:
+        """The captions under the picture they describe; without the picture if there is none, or it is gone,
+        too large, or may not be shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
         post = Post(messages.described(job, captions), view=buttons.for_captions(job, len(captions)))
+        if not job.request.pictures:
+            return post
+        described = job.request.pictures[0]
         try:
-            size = await self._intake.size(request.image)
-            stored = StoredPicture(request.image, "image/png", *size, None, 0, 0)
+            size = await self._intake.size(described)
+            stored = StoredPicture(described, "image/png", *size, None, 0, 0)
             picture = _attached(await self._showing.picture(stored, job, limit), job)
         except (ImageError, StorageError):
             return post
-        visibility = await self._moderator.visibility((request.image,), job, place)
+        visibility = await self._moderator.visibility((described,), job, place)
         if visibility is Visibility.BLOCK:
             return post
         content = messages.described(job, captions, aspect_ratio(*size))

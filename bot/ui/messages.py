@@ -19,7 +19,6 @@ from core.requests import (
     OutpaintRequest,
     RegionRequest,
     Request,
-    ShortenRequest,
     UpscaleRequest,
     VariationRequest,
 )
@@ -83,8 +82,8 @@ def title(job: Job, *, done: bool = False) -> str:
 
 def _title(request: Request, user: str, done: bool = False) -> str:
     if not isinstance(request, GenerateRequest):
-        prompt = f"{_bold(request.prompt)} - " if isinstance(request, ShortenRequest) else ""
-        return f"{prompt}{request.kind.title()} - {user}"
+        prompt = getattr(request, "prompt", "")
+        return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
     match request:
         case VariationRequest(remix=remix, variation=amount):
             kind = f"{'Remix' if remix else 'Variations'} ({amount.title()}) by "
@@ -214,8 +213,7 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     marked = " ".join(_marked(quote(word, 60), weight, strong, weak) for word, weight in scores)
     lines = [f"{_DIGITS[i]} {quote(text, 200)}" for i, text in enumerate(shorter_prompts(scores))]
     head = (
-        "Shorten -"
-        f" <@{job.origin.user_id}>\n"
+        f"{job.request.kind.title()} - <@{job.origin.user_id}>\n"
         f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
     )
     return fit("\n\n".join([head, *lines]) + f"\n-# Press a button to imagine one of them · job {job.id}")

@@ -6,6 +6,7 @@ whoever keeps or deletes files go by ``Request.pictures``.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,14 +15,26 @@ from core.limits import MAX_PROMPT
 from core.parameters import parameters
 
 
+class Answer(enum.Enum):
+    """What a request is answered with, so that every door knows how to show it."""
+
+    PICTURES = "pictures"
+    CAPTIONS = "captions"  # prompts that could have made its picture
+    WEIGHTS = "weights"  # how much each word of its prompt weighs
+    LABELS = "labels"  # what its picture shows, with probabilities; a chart may come along
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """Base of all requests. A changed copy (``dataclasses.replace``) is a new request.
 
-    Raises UserError for a value that its author can correct, ValueError for a picture that isn't a SHA-256.
+    role: of the configured model that does the work. Raises UserError for a value that its author can
+    correct, ValueError for a picture that isn't a SHA-256.
     """
 
     kind: ClassVar[str]
+    answer: ClassVar[Answer]
+    role: ClassVar[str]
 
     def __post_init__(self) -> None:
         for name, parameter in parameters(type(self)).items():
@@ -34,6 +47,15 @@ class Request:
         known = parameters(type(self))
         found = (known[name].value.pictures(getattr(self, name)) for name in known)
         return tuple(dict.fromkeys(sha256 for several in found for sha256 in several))
+
+    def model_or_role(self) -> str:
+        """Return the name of the model that the request asks for, or the role whose configured model does
+        the work."""
+        return self.role
+
+    def size(self) -> str:
+        """Return how much work it is: requests of the same kind, size and model take about the same time."""
+        return ""
 
 
 def check_length(prompt: str) -> None:

@@ -24,7 +24,7 @@ from core.limits import (
     Weighted,
 )
 from core.parameters import SEED, Parameters, Reach, param
-from core.requests.base import Request, check_length
+from core.requests.base import Answer, Request, check_length
 
 SIDE = Whole(MIN_SIDE, MAX_SIDE, " px")
 COUNT = Whole(1, 4)
@@ -41,6 +41,8 @@ class GenerateRequest(Parameters, Request):
     weights below 0 too. style_codes: ``--sref 1234``, a style drawn from a number, the same each time.
     """
 
+    answer: ClassVar[Answer] = Answer.PICTURES
+    role: ClassVar[str] = "image"
     prompt: str
     prompt_parts: Weighted = param((), reported=True)
     width: int | None = param(None, value=SIDE, reach=Reach.SHAPE)
@@ -57,6 +59,15 @@ class GenerateRequest(Parameters, Request):
         check_length(self.prompt)
         super().__post_init__()
         self._check_parts()
+
+    def model_or_role(self) -> str:
+        """Return the model that the prompt names, or else the role."""
+        return self.model or self.role
+
+    def size(self) -> str:
+        """Return width x height x pictures, and the steps; 0 stands for the model's own."""
+        steps = "draft" if self.draft else self.num_inference_steps or 0
+        return f"{self.width or 0}x{self.height or 0}x{self.num_images}s{steps}"
 
     def _check_parts(self) -> None:
         if len(self.prompt_parts) > MAX_PARTS:

@@ -10,7 +10,7 @@ from core.grammar.references import Picture
 from core.grammar.values import Whole
 from core.limits import MAX_LABEL, MAX_LABELS
 from core.parameters import SEED, param
-from core.requests.base import Request, check_length
+from core.requests.base import Answer, Request, check_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class ShortenRequest(Request):
     """
 
     kind: ClassVar[str] = "shorten"
+    answer: ClassVar[Answer] = Answer.WEIGHTS
+    role: ClassVar[str] = "clip"
     prompt: str
 
     def __post_init__(self) -> None:
@@ -28,15 +30,25 @@ class ShortenRequest(Request):
         if len(self.prompt.split()) < 2:
             raise UserError("There is nothing to shorten: the prompt has one word at most.")
 
+    def size(self) -> str:
+        """Return the number of words: each is left out once."""
+        return str(len(self.prompt.split()))
+
 
 @dataclass(frozen=True, kw_only=True)
 class DescribeRequest(Request):
     """Write ``num_captions`` different prompts that could have made ``image``."""
 
     kind: ClassVar[str] = "describe"
+    answer: ClassVar[Answer] = Answer.CAPTIONS
+    role: ClassVar[str] = "caption"
     image: str = param(MISSING, value=Picture(), moderated=False)
     num_captions: int = param(4, value=Whole(1, 8))
     seed: int = param(0, value=SEED)
+
+    def size(self) -> str:
+        """Return the number of captions."""
+        return str(self.num_captions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +56,8 @@ class ClassifyRequest(Request):
     """Score how well each label fits ``image``; without labels, the classifier's best ``top_k``."""
 
     kind: ClassVar[str] = "classify"
+    answer: ClassVar[Answer] = Answer.LABELS
+    role: ClassVar[str] = "vit"
     image: str = param(MISSING, value=Picture(), moderated=False)
     labels: tuple[str, ...] = ()
     top_k: int = 5
@@ -57,3 +71,11 @@ class ClassifyRequest(Request):
         for label in self.labels:
             if not label.strip() or len(label) > MAX_LABEL:
                 raise UserError(f"A label takes 1 to {MAX_LABEL} characters; one has {len(label.strip())}.")
+
+    def model_or_role(self) -> str:
+        """Return who compares a picture with words, or else who knows classes of its own."""
+        return "clip" if self.labels else self.role
+
+    def size(self) -> str:
+        """Return the number of labels."""
+        return str(len(self.labels))

@@ -21,7 +21,6 @@ from core.requests import (
     OutpaintRequest,
     RegionRequest,
     Request,
-    ShortenRequest,
     UpscaleRequest,
     VariationRequest,
 )
@@ -118,7 +117,7 @@ def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJo
     request: Any = job.request
     if words is not None and isinstance(request, GenerateRequest):
         request = replace(request, **_worded(request, words))
-    if not isinstance(request, ClassifyRequest | ShortenRequest):
+    if "seed" in parameters(type(request)):
         request = replace(request, seed=seed)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
     return NewJob(request, job.lane, parent, job.origin.private, _adds_words(request, job.request))

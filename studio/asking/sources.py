@@ -6,7 +6,7 @@ import re
 
 from core.errors import ImageError, LimitError, UserError
 from core.job import ID_LENGTH, Job
-from core.requests import GenerateRequest
+from core.requests.base import Answer
 from jobs.queue import Queue
 from jobs.views import Result
 from studio.actor import Actor
@@ -100,7 +100,7 @@ class Sources:
         picture, UserError when it has several and none is named.
         """
         await self._rights.check(actor, action, job)
-        if not isinstance(job.request, GenerateRequest):
+        if job.request.answer is not Answer.PICTURES:
             raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
         result = await self._queue.result(job.id)
         if result is None or not result.pictures:

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import NotAllowedError, StorageError
 from core.job import Job, Origin
-from core.requests import GenerateRequest
+from core.requests.base import Answer
 from storage import moderation as rows
 from storage import people, records
 from storage.database import Database
@@ -83,7 +83,7 @@ class Moderator:
             picture = await self._unfit_input(job, settings, bool(adult))
             rule = Rule.PICTURE if picture else None
         if rule is None:
-            if running and isinstance(job.request, GenerateRequest) and not shows_all(settings, bool(adult)):
+            if running and job.request.answer is Answer.PICTURES and not shows_all(settings, bool(adult)):
                 self._check.get_ready()
             return
         log.warning(

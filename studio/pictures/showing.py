@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from core.errors import ImageError
 from core.job import Job
-from core.requests import DescribeRequest, GenerateRequest, OutpaintRequest, RegionRequest
+from core.requests import OutpaintRequest, RegionRequest
+from core.requests.base import Answer
 from storage.files import Files
 from storage.lookup import StoredPicture
 from studio.actor import Place
@@ -97,7 +98,7 @@ class Showing:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
         described pictures that come from no job."""
         request = job.request
-        described = isinstance(request, DescribeRequest) and job.parent_id is not None
-        if not self._ai_mark or not (described or isinstance(request, GenerateRequest)):
+        described = request.answer is Answer.CAPTIONS and job.parent_id is not None
+        if not self._ai_mark or not (described or request.answer is Answer.PICTURES):
             return None
         return marks.EXTENDED if isinstance(request, (OutpaintRequest, RegionRequest)) else marks.MADE

@@ -18,15 +18,14 @@ from PIL import Image
 from core.events import Output, Picture
 from core.requests import (
     ClassifyRequest,
-    DescribeRequest,
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
     RegionRequest,
-    ShortenRequest,
     UpscaleRequest,
     from_json,
 )
+from core.requests.base import Answer
 from vision.protocol import Broke, Done, Fault, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
 
 SIDE = 64
@@ -74,18 +73,20 @@ def _run(conn, run: Run, stops: set[str]):
 
 
 def _output(request, paths) -> Output:
-    if isinstance(request, DescribeRequest):
+    if request.answer is Answer.CAPTIONS:
+        count = getattr(request, "num_captions", 2)
         return Output(
-            captions=tuple(f"a picture, telling number {i + 1}" for i in range(request.num_captions)),
+            captions=tuple(f"a picture, telling number {i + 1}" for i in range(count)),
             parameters={"model": "pretend"},
         )
-    if isinstance(request, ClassifyRequest):
-        labels = request.labels or ("house", "cat", "tree")
+    if request.answer is Answer.LABELS:
+        labels = getattr(request, "labels", ()) or ("house", "cat", "tree")
         scores = tuple(
             (label, (len(labels) - i) / sum(range(1, len(labels) + 1))) for i, label in enumerate(labels)
         )
-        return Output(grid=_picture(_plain(3), None), scores=scores, parameters={"model": "pretend"})
-    if isinstance(request, ShortenRequest):
+        chart = _picture(_plain(3), None) if isinstance(request, ClassifyRequest) else None
+        return Output(grid=chart, scores=scores, parameters={"model": "pretend"})
+    if request.answer is Answer.WEIGHTS:
         words = request.prompt.split()
         return Output(
             scores=tuple((word, len(word) / max(map(len, words))) for word in words),

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from core.errors import LimitError, NotAllowedError
 from core.job import Lane, Origin
-from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest
+from core.requests import (
+    ClassifyRequest,
+    DescribeRequest,
+    ImagineRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+)
 from jobs.limits import Allowance, Limits, allowance, check_limits
 from jobs.order import fairness
 from jobs.order.cost import cost_key, model_of
@@ -259,9 +266,32 @@ def test_jobs_that_take_equally_long_have_the_same_key() -> None:
             DescribeRequest(image=picture),
             ClassifyRequest(image=picture),
             ClassifyRequest(image=picture, labels=("a", "b")),
+            ShortenRequest(prompt="a red house"),
         )
     ]
-    assert models == ["image", "odd|name", "caption", "vit", "clip"]
+    assert models == ["image", "odd|name", "caption", "vit", "clip", "clip"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "key"),
+    [
+        (ImagineRequest(prompt="a"), "imagine|0x0x4s0|image"),
+        (
+            ImagineRequest(
+                prompt="a", width=1024, height=768, num_images=1, num_inference_steps=30, model="m"
+            ),
+            "imagine|1024x768x1s30|m",
+        ),
+        (ImagineRequest(prompt="a", num_inference_steps=30, draft=True), "imagine|0x0x4sdraft|image"),
+        (UpscaleRequest(prompt="a", image="a" * 64), "upscale|0x0x1s0|image"),
+        (DescribeRequest(image="a" * 64, num_captions=3), "describe|3|caption"),
+        (ClassifyRequest(image="a" * 64), "classify|0|vit"),
+        (ClassifyRequest(image="a" * 64, labels=("a", "b")), "classify|2|clip"),
+        (ShortenRequest(prompt="a red house"), "shorten|3|clip"),
+    ],
+)
+def test_a_cost_key_is_kind_size_and_model(request_: Request, key: str) -> None:
+    assert cost_key(request_) == key
 
 
 def test_an_estimate_is_the_median_of_such_jobs_or_of_the_nearest_kind() -> None:

@@ -15,6 +15,7 @@ from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
+from tests.fresh import fresh_database
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 REPLY = {field.name for field in fields(Reply)}
@@ -27,6 +28,7 @@ def url_of(folder: Path) -> str:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    fresh_database(url_of(tmp_path))
     async with open_database(url_of(tmp_path), tmp_path / "backups") as opened:
         yield opened
 
