@@ -134,6 +134,8 @@ class Studio:
 
         Raises PromptError, ImageError or NotAllowedError.
         """
+        if parent is not None:
+            await self._rights.job(actor, parent[0], Action.IMAGINE)
         words = await self.words(actor, prompt, given)
         new = actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
         return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
@@ -196,8 +198,10 @@ class Studio:
     async def from_upload(self, actor: Actor, sha256: str, action: str, prompt: Prompt) -> NewJob:
         """Return the job that button ``action`` under a picture that the actor sent stands for.
 
-        prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's.
+        prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's,
+        or for a button that there isn't, NotAllowedError for a barred person.
         """
+        await self.check(actor, Action.ASK)
         if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError("That picture is gone; send it again.")
         source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
@@ -237,7 +241,9 @@ class Studio:
     # Several jobs at once: a question that is kept until it is answered
 
     async def draft(self, actor: Actor, prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> str:
-        """Keep what would become several jobs of the actor's until they confirm it; return its id."""
+        """Keep what would become several jobs of the actor's until they confirm it; return its id. Raises
+        NotAllowedError for a barred person."""
+        await self.check(actor, Action.ASK)
         count = sum(prompt.repeat or 1 for prompt in prompts)
         texts = [format_prompt(prompt) for prompt in prompts]
         content = {"prompts": texts, "pictures": dict(pictures), "count": count}

@@ -31,7 +31,8 @@ class Sources:
     async def find(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
         """Return the given picture, the one called ``named`` ("abcd2345efgh 2"), or else the actor's last.
 
-        Raises UserError with what is wrong and what is taken, NotAllowedError for somebody else's picture.
+        Raises UserError with what is wrong and what is taken, ImageError for who has none, NotAllowedError
+        for somebody else's picture.
         """
         if picture is not None and named:
             raise UserError("Give `image` or `source`, not both.")

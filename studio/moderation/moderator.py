@@ -65,8 +65,8 @@ class Moderator:
     # Words
 
     async def gate(self, job: Job, running: bool) -> None:
-        """Raise NotAllowedError unless a job may be queued, or (``running``) still may run: rules, bans and
-        roles may have changed since it was asked for."""
+        """Raise NotAllowedError (Blocked, if a rule is broken) unless a job may be queued, or (``running``)
+        still may run: rules, bans and roles may have changed since it was asked for."""
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
         standing = await self._standing(job, running)

@@ -1,0 +1,180 @@
+"""Every public method of the studio checks the right of its actor itself: each is called, found by
+introspection, by somebody from elsewhere and by somebody who is banned."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import ImageError, NotAllowedError
+from core.grammar.prompt import Prompt
+from storage.people import RoleLimit
+from studio.actor import Actor
+from studio.asking.new_job import NewJob, source_of
+from studio.asking.regions import Regions
+from studio.authority import Action
+from studio.own import Own
+from studio.server import Server
+from studio.studio import Studio
+from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
+
+STRANGER = Actor(7, 20, 200)  # of another server
+MESSAGE = 5  # shows Alice's job
+PARTS: dict[type, Callable[[Studio], Any]] = {
+    Studio: lambda studio: studio,
+    Own: lambda studio: studio.own,
+    Server: lambda studio: studio.server,
+    Regions: lambda studio: studio.regions,
+}
+METHODS = [
+    (kind, name)
+    for kind in PARTS
+    for name, method in vars(kind).items()
+    if inspect.isfunction(method)
+    and not name.startswith("_")
+    and "actor" in inspect.signature(method).parameters
+]
+NAMING = {"job", "job_id", "message_id", "draft_id", "sha256", "named", "parent"}  # somebody's thing
+
+# What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
+# they are asked for.
+KEPT_BY_THE_BANNED = {
+    "Studio.read",
+    "Studio.single",
+    "Studio.drafted",
+    "Own.preferences",
+    "Own.options",
+    "Own.suggestions",
+    "Own.first_hint",
+    "Own.favourite",
+    "Own.remove_favourites_shown",
+    "Own.recent",
+    "Own.jobs",
+    "Own.info",
+    "Own.holdings",
+    "Own.export",
+    "Own.delete",
+    "Server.cancellable",  # tells only of what the actor may cancel
+}
+OPEN_TO_STRANGERS = {
+    "Own.remove_favourites_shown",  # takes one's own mark off what a message shows
+    "Server.cancellable",
+}
+
+
+@dataclass
+class World:
+    """A studio where Alice has drawn and sent something, and Bob has been banned since he asked."""
+
+    opened: Opened
+    values: dict[str, Any]  # of arguments, by name
+    bobs: dict[str, Any]  # what is Bob's own
+    special: dict[str, dict[str, Any]]  # of those that mean something else in one method
+
+    async def call(self, kind: type, name: str, actor: Actor) -> None:
+        method = getattr(PARTS[kind](self.opened.studio), name)
+        values = self.values | self.special.get(name, {})
+        known = [p for p in inspect.signature(method).parameters.values() if p.name in values]
+        by_place = [values[p.name] for p in known if p.kind is p.POSITIONAL_OR_KEYWORD]
+        by_name = {p.name: values[p.name] for p in known if p.kind is p.KEYWORD_ONLY}
+        made = method(actor, *by_place, **by_name)
+        if inspect.isasyncgen(made):
+            await anext(made)
+        else:
+            await made
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_studio(tmp_path) as opened:
+        studio = opened.studio
+        result = await opened.drawn(ALICE)
+        job, prompt = result.job, Prompt(text="a boat", images=(("<1>", 1.0),))
+        sent = await studio.upload(ALICE, Sent(png(31, 31)))
+        await opened.services.queue.add_view(job.id, MESSAGE, ALICE.channel_id, ALICE.guild_id)
+        values = {
+            "job": job,
+            "job_id": job.id,
+            "message_id": MESSAGE,
+            "draft_id": await studio.draft(ALICE, [Prompt(text="a boat")], {}),
+            "sha256": sent.sha256,
+            "source": source_of(result, 0),
+            "named": f"{job.id} 1",
+            "action": Action.VARY,
+            "index": 0,
+            "indexes": [0],
+            "text": "a boat",
+            "chosen": None,
+            "prompt": prompt,
+            "prompts": [prompt],
+            "given": {"<1>": Sent(png())},
+            "parent": (job.id, 0),
+            "picture": Sent(png()),
+            "pictures": {},
+            "mask": png(),
+            "new": NewJob(job.request),
+            "current": "a",
+            "offset": 0,
+            "limit": 10**7,
+            "name": "raw",
+            "value": "in snow",
+            "user_id": ALICE.user_id,
+            "target_id": 1,
+            "role_id": 1,
+            "minutes": 5,
+            "word": "clown",
+        }
+        special = {
+            "source": {"picture": None},
+            "from_button": {"action": "vary"},
+            "from_upload": {"action": "describe"},
+            "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
+            "allow": {"kind": "role"},
+            "disallow": {"kind": "role"},
+            "ask_with_file": {"mask": Sent(png())},
+            "marked": {"mask": Sent(png())},
+            "export": {"pictures": False},
+        }
+        await opened.drawn(BOB)
+        bobs = {
+            "sha256": (await studio.upload(BOB, Sent(png(30, 30)))).sha256,
+            "draft_id": await studio.draft(BOB, [Prompt(text="a boat")], {}),
+        }
+        await studio.server.ban(MIRA, BOB.user_id)
+        yield World(opened, values, bobs, special)
+
+
+async def _granted(world: World, actor: Actor, methods: list[tuple[type, str]]) -> set[str]:
+    """Those of ``methods`` that don't refuse the actor, by right or because it isn't theirs to know of."""
+    granted = set()
+    for kind, name in methods:
+        try:
+            await world.call(kind, name, actor)
+        except NotAllowedError:
+            continue
+        except ImageError as error:
+            assert actor == STRANGER and name == "from_upload" and "gone" in str(error), (name, error)
+            continue
+        granted.add(f"{kind.__name__}.{name}")
+    return granted
+
+
+async def test_who_is_banned_is_refused_all_but_what_is_their_own(world: World) -> None:
+    assert len(METHODS) > 50
+    world.values |= world.bobs
+    assert await _granted(world, BOB, METHODS) == KEPT_BY_THE_BANNED
+
+
+async def test_who_is_not_there_is_refused_what_is_somebody_elses(world: World) -> None:
+    naming = [
+        (kind, name)
+        for kind, name in METHODS
+        if NAMING & set(inspect.signature(getattr(kind, name)).parameters) or kind is Server
+    ]
+    assert len(naming) > 35
+    assert await _granted(world, STRANGER, naming) == OPEN_TO_STRANGERS
