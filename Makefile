@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak quantize-check model-sizes
 
 setup: $(STAMP)
 
@@ -63,6 +63,10 @@ soak: setup
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
 quantize-check: setup
 	$(BIN)/python -m tests.vision.quantized
+
+# The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
+model-sizes: setup
+	$(BIN)/python -m docs.model_sizes
 
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)

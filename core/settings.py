@@ -18,6 +18,11 @@ from core.setting_values import device_list, ids, named, on_or_off, one_of, path
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo" / "models"
 
+READERS = {
+    "CLIP_MODEL": "google/siglip2-base-patch16-224@75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    "CAPTION_MODEL": "HuggingFaceTB/SmolVLM2-500M-Video-Instruct@7b375e1b73b11138ff12fe22c8f2822d8fe03467",
+    "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
+}
 PROFILES: dict[str, dict[str, str]] = {
     "demo": {
         "IMAGE_MODEL": str(DEMO / "stable-diffusion"),
@@ -26,16 +31,21 @@ PROFILES: dict[str, dict[str, str]] = {
         "VIT_MODEL": str(DEMO / "vit"),
     },
     "small": {
-        "IMAGE_MODEL": "stable-diffusion-v1-5/stable-diffusion-v1-5@451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-        "CLIP_MODEL": "google/siglip-base-patch16-224@7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
-        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-256M-Instruct@7e3e67edbbed1bf9888184d9df282b700a323964",
-        "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
+        "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
+        **READERS,
+    },
+    "medium": {
+        "IMAGE_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
+        **READERS,
     },
     "large": {
-        "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
-        "CLIP_MODEL": "openai/clip-vit-large-patch14@32bd64288804d66eefd0ccbe215aa642df71cc41",
-        "CAPTION_MODEL": "HuggingFaceTB/SmolVLM-500M-Instruct@a7da5b986cb59b408707209984f360a5f4ad7e47",
-        "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
+        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
+        **READERS,
+    },
+    "xlarge": {
+        "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
+        **READERS,
+        "CAPTION_MODEL": "Qwen/Qwen3-VL-2B-Instruct@89644892e4d85e24eaac8bacfd4f463576704203",
     },
 }
 
@@ -81,7 +91,7 @@ class Settings:
 
     model_profile: str = _set(
         "demo",
-        "ready-made set of models: demo, small (4-8 GB card), large (16-24 GB card)",
+        "models for a card: demo (none), small (8 GB), medium (12), large (16), xlarge (24)",
         one_of(*PROFILES),
         group="Models",
     )

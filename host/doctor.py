@@ -159,7 +159,7 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
         yield Check(
             "Device",
             None,
-            "no GPU: the small and large profiles take minutes a picture",
+            "no GPU: every profile but demo takes minutes a picture",
             "use MODEL_PROFILE=demo, or a machine with a GPU",
         )
     if settings.dtype == "float16" and (names == {"cpu"} or "cpu" in settings.devices):

@@ -652,6 +652,81 @@ def idefics3():
     )
 
 
+def smolvlm():
+    """(model, processor): SmolVLM2's architecture."""
+    from transformers import (
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+
+    older, processor = idefics3()
+    text, token = older.config.text_config.to_dict(), older.config.image_token_id
+    config = SmolVLMConfig(image_token_id=token, scale_factor=2, vision_config=VISION, text_config=text)
+    sizes = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+    return SmolVLMForConditionalGeneration(config), SmolVLMProcessor(
+        SmolVLMImageProcessor(**sizes),
+        processor.tokenizer,
+        SmolVLMVideoProcessor(**sizes),
+        image_seq_len=4,
+        chat_template=CHAT,
+    )
+
+
+def qwen3_vl():
+    """(model, processor): a picture as patches, as many as it has room for."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    tokenizer = bpe_tokenizer(*marks)
+    start, end, image, video = map(tokenizer.convert_tokens_to_ids, marks)
+    text = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "vocab_size": len(tokenizer) + 4,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    look = {
+        "depth": 2,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_heads": 2,
+        "patch_size": 8,
+        "out_hidden_size": 16,
+        "num_position_embeddings": 16,
+        "deepstack_visual_indexes": [0],
+    }
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=look,
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    patches = {"patch_size": 8, "temporal_patch_size": 2, "merge_size": 2}
+    room = {"size": {"shortest_edge": 256, "longest_edge": 4096}}
+    return Qwen3VLForConditionalGeneration(config), Qwen3VLProcessor(
+        Qwen2VLImageProcessor(**patches, **room),
+        tokenizer,
+        Qwen3VLVideoProcessor(**patches, **room),
+        chat_template=CHAT.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+
+
 def vit(
     labels: tuple[str, ...] = ("tabby, tabby cat", "espresso", "missile", "boat", "star", "tree", "house"),
 ):
@@ -669,6 +744,8 @@ READERS: dict[str, Callable] = {
     "blip": blip,
     "llava": llava,
     "idefics3": idefics3,
+    "smolvlm": smolvlm,
+    "qwen3-vl": qwen3_vl,
     "vit": vit,
     "clipseg": clipseg,
 }
@@ -685,7 +762,7 @@ def build(root: Path) -> dict[str, Path]:
             part.save_pretrained(folders[name])
         if name in IMAGE_MODELS:
             (folders[name] / "atelier.json").write_text(json.dumps(CARD))
-        elif name in ("blip", "llava", "idefics3"):
+        elif name in ("blip", "llava", "idefics3", "smolvlm", "qwen3-vl"):
             (folders[name] / "atelier.json").write_text(json.dumps({"max_new_tokens": 8}))
     return folders
 

@@ -14,7 +14,7 @@ from vision.model_store import Models
 from vision.readers.captioner import Captioner, content, tidy
 
 
-@pytest.mark.parametrize("name", ["blip", "llava", "idefics3"])
+@pytest.mark.parametrize("name", ["blip", "llava", "idefics3", "smolvlm", "qwen3-vl"])
 def test_four_captions_are_four_different_ones_and_repeat_with_the_seed(
     name: str, models_of: Callable[..., Models]
 ) -> None:

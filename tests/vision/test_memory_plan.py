@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import ModelError
+from core.settings import PROFILES, ROOT
 from vision.memory_plan import Plan, choose
 from vision.weights.sizes import Sizes
 
@@ -70,3 +71,27 @@ def test_a_processor_keeps_weights_as_they_are_unless_told_otherwise() -> None:
 def test_a_kind_whose_library_is_missing_is_refused_with_what_to_install() -> None:
     with pytest.raises(ModelError, match=r"QUANTIZE=int8 .*atelier\[quantize\]"):
         choose("cuda:0", 40 * GB, LARGE, quantize="int8")
+
+
+def _tables() -> tuple[dict[str, dict[str, Sizes]], list[list[str]]]:
+    """Of docs/models.md: model → its sizes, and the rows of the profiles."""
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in (ROOT / "docs" / "models.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+    ]
+    models = {}
+    for row in rows[rows.index(next(r for r in rows if r[2] == "weights, billions")) + 2 :]:
+        pairs = [[round(float(gb) * GB) for gb in cell.split(",")] for cell in row[4:7] if cell]
+        models[row[0]] = {
+            kind: Sizes(*pair) for kind, pair in zip(("off", "int8", "nf4"), pairs, strict=False)
+        }
+    return models, [row for row in rows if row[0].strip("`") in PROFILES and row[1].endswith("GB")]
+
+
+def test_each_profile_is_held_on_its_card_as_the_page_says() -> None:
+    models, profiles = _tables()
+    assert [row[0].strip("`") for row in profiles] == [name for name in PROFILES if name != "demo"]
+    for _, card, model, _, said in profiles:
+        free = round((float(card.split()[0]) - 0.5) * 2**30)  # half a GiB is the desktop's and CUDA's own
+        assert choose("cuda:0", free, models[model], installed=ALL) == Plan(said, "none"), model

@@ -4,7 +4,7 @@ files. Loads no torch."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from vision.weights.config_files import read_json
 DENOISERS = ("transformer", "unet")  # folders of a pipeline's denoiser
 # kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
 QUANTIZED = {"int8": 1.0, "fp8": 1.0, "nf4": 0.5 + 4 / 64}
-KEPT = ("embed", "shared", "lm_head", "norm")  # in names of matrices that the libraries leave as they are
+# in names of matrices that the libraries leave as they are: they look words up, or come last
+KEPT = ("embed_tokens", "shared", "lm_head", "relative_attention_bias")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class Tensor:
     """Bytes of one tensor in memory. weights: how many it has, if it is a matrix that may be quantised."""
 
     part: str
@@ -58,12 +59,17 @@ def quantizable_parts(path: Path) -> tuple[str, ...]:
 def sizes(path: Path, itemsize: int) -> dict[str, Sizes]:
     """Return kind of quantising, "off" among them → what the image model in ``path`` takes when its other
     floats have ``itemsize`` bytes each. Raises ModelError for a damaged file."""
-    parts = quantizable_parts(path)
-    kinds = {"off": 0.0, **(QUANTIZED if parts else {})}
+    return of_tensors(_tensors(path, itemsize), quantizable_parts(path))
+
+
+def of_tensors(tensors: Iterable[Tensor], quantizable: Collection[str]) -> dict[str, Sizes]:
+    """Return kind of quantising, "off" among them → what these tensors take. quantizable: parts that can be
+    quantised; without any, "off" is the only kind."""
+    kinds = {"off": 0.0, **(QUANTIZED if quantizable else {})}
     found = {kind: Counter[str]() for kind in kinds}
-    for tensor in _tensors(path, itemsize):
+    for tensor in tensors:
         for kind, per_weight in kinds.items():
-            quantized = per_weight and tensor.weights and tensor.part in parts
+            quantized = per_weight and tensor.weights and tensor.part in quantizable
             found[kind][tensor.part] += round(tensor.weights * per_weight) if quantized else tensor.bytes
     return {kind: Sizes(sum(parts.values()), max(parts.values(), default=0)) for kind, parts in found.items()}
 
@@ -74,22 +80,24 @@ def bytes_in_memory(path: Path, itemsize: int) -> int:
     return sum(tensor.bytes for tensor in _tensors(path, itemsize))
 
 
-def _tensors(path: Path, itemsize: int) -> Iterator[_Tensor]:
+def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
     for file in contents.weight_files(path):
         if file.suffix == contents.GGUF:  # it stays as it is, and is unpacked where it is needed
-            yield _Tensor(DENOISERS[0], file.stat().st_size)
+            yield Tensor(DENOISERS[0], file.stat().st_size)
             continue
         for name, entry in contents.header(file).items():
             if name != "__metadata__":
                 part = name.partition(".")[0] if file == path else file.parent.name
-                yield _tensor(part, name, entry, itemsize)
+                begin, end = entry["data_offsets"]
+                stored = contents.FLOAT_SIZES.get(entry["dtype"])
+                yield (
+                    float_tensor(part, name, (end - begin) // stored, len(entry["shape"]), itemsize)
+                    if stored
+                    else Tensor(part, end - begin)
+                )
 
 
-def _tensor(part: str, name: str, entry: dict, itemsize: int) -> _Tensor:
-    begin, end = entry["data_offsets"]
-    stored = contents.FLOAT_SIZES.get(entry["dtype"])
-    if not stored:
-        return _Tensor(part, end - begin)
-    count = (end - begin) // stored
-    is_matrix = len(entry["shape"]) == 2 and name.endswith(".weight") and not any(k in name for k in KEPT)
-    return _Tensor(part, count * itemsize, count if is_matrix else 0)
+def float_tensor(part: str, name: str, count: int, dimensions: int, itemsize: int) -> Tensor:
+    """Return what ``count`` floats of ``itemsize`` bytes, called ``name`` in their part, are to a model."""
+    is_matrix = dimensions == 2 and name.endswith(".weight") and not any(kept in name for kept in KEPT)
+    return Tensor(part, count * itemsize, count if is_matrix else 0)

@@ -3,6 +3,7 @@ files. All families: ``python -m tests.vision.quantized``."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,26 @@ def test_a_quantised_model_draws_nearly_the_same_and_comes_back_from_disk(
         found = quantized.distance(folders[name], kind, tmp_path)
     assert 0 < found.mean < NEAR[kind]
     assert found.back <= 1
+
+
+@pytest.mark.parametrize("name", ["stable-diffusion-3", "z-image", "qwen-image"])
+def test_the_matrices_that_are_counted_as_quantised_are_those_that_become_so(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    pipe = models_of(folders[name], tmp_path, "int8").get("image")._base
+    for part in sizes.quantizable_parts(folders[name]):
+        made = {n for n, w in getattr(pipe, part).named_parameters() if type(w).__name__ == "Int8Tensor"}
+        header = contents.header(next((folders[name] / part).glob("*.safetensors")))
+        header.pop("__metadata__", None)
+        counted = {
+            n for n, entry in header.items() if sizes.float_tensor(part, n, 1, len(entry["shape"]), 4).weights
+        }
+        assert {_inner(n) for n in counted} == {_inner(n) for n in made}
+
+
+def _inner(name: str) -> str:
+    """A tensor's name without the outer modules of language models, which files name differently."""
+    return re.sub(r"^(model\.)?(language_model\.)?", "", name)
 
 
 def test_nf4_without_a_card_is_refused_with_its_reason(folders: dict[str, Path], tmp_path: Path) -> None:
