@@ -2,10 +2,10 @@
 has left; no tensors, no clock.
 
 A newcomer's first step goes at once, so that there is something to see; then short jobs go first, because
-that makes the mean wait shortest (shortest remaining processing time). Others join the batch while that is
-worth it. No job ends later than PATIENCE times what first come, first served would have given, where a delay
-of UNNOTICED counts as nothing: a pass after which that couldn't be kept any more gives way to the jobs that
-are due first, in as wide a pass as their due dates allow.
+that makes the mean wait shortest (shortest remaining processing time), and of jobs alike the one that came
+first. Others join the batch while that is worth it. No job ends later than PATIENCE times what first come,
+first served would have given, where a delay of UNNOTICED counts as nothing: a pass after which that couldn't
+be kept any more gives way to the jobs that are due first, in as wide a pass as their due dates allow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Candidate:
 
     key: only jobs with equal ones can share a pass. rows: of its step. steps_left: this one included. due_at:
     seconds on the same clock as ``now``. is_new: it had no pass yet. between: seconds of its own work after
-    each pass. after: seconds of its own work when its passes are over, above all decoding.
+    each pass. after: seconds of its own work when its passes are over, above all decoding. alike: jobs with
+    equal ones have the same to do from their first step to their last; None = like no other.
     """
 
     key: Hashable
@@ -39,6 +40,7 @@ class Candidate:
     is_new: bool = False
     between: float = 0.0
     after: float = 0.0
+    alike: Hashable = None
 
 
 class DueDates:
@@ -105,7 +107,8 @@ def choose(
 ) -> list[int]:
     """Return the indices into ``candidates`` of the jobs in the next pass, at least one.
 
-    seconds: (key, rows) → of a pass. max_rows: key → rows that fit into one pass.
+    candidates: in the order of their coming. seconds: (key, rows) → of a pass. max_rows: key → rows that fit
+    into one pass.
     """
     plan = _Plan(candidates, seconds, max_rows, now)
     # 1. The quickest job and those that may join it, if that makes nobody late.
@@ -141,14 +144,22 @@ class _Plan:
         self.work = [
             job.steps_left * step + job.after for job, step in zip(candidates, self.step, strict=True)
         ]
-        self.by_due_date = sorted(range(len(candidates)), key=lambda i: candidates[i].due_at)
+        self.due_at = _monotone_due_dates(candidates)
+        self.by_due_date = sorted(range(len(candidates)), key=lambda i: (self.due_at[i], i))
 
     def quickest_first(self) -> list[int]:
-        """All jobs: a newcomer, else the one with the least work; then the one due first, because run alone
-        later it would delay all others; then the rest by their work."""
-        order = sorted(
-            range(len(self.candidates)), key=lambda i: (not self.candidates[i].is_new, self.work[i], i)
-        )
+        """All jobs: a newcomer, else the one with the least work, of jobs alike the earliest; then the one
+        due first, because run alone later it would delay all others; then the rest by their work.
+
+        What is left after the passes is estimated for each job from what it did before them. Taken as it is,
+        a job that was quick there would go behind all those alike that come later.
+        """
+        jobs, after = self.candidates, _least_after(self.candidates)
+        work = [
+            job.steps_left * step + after[i]
+            for i, (job, step) in enumerate(zip(jobs, self.step, strict=True))
+        ]
+        order = sorted(range(len(jobs)), key=lambda i: (not jobs[i].is_new, work[i], i))
         order[1:] = sorted(order[1:], key=lambda i: i != self.by_due_date[0])
         return order
 
@@ -176,7 +187,7 @@ class _Plan:
                 end += self.work[i]
             elif jobs[i].steps_left > 1:
                 end += self.work[i] - self.step[i]
-            worst = max(worst, end - jobs[i].due_at)
+            worst = max(worst, end - self.due_at[i])
         return worst
 
     def least_late(self, in_turn: Sequence[int]) -> tuple[float, int]:
@@ -197,6 +208,28 @@ class _Plan:
         while count < len(in_turn) and MARGIN * self.seconds(key, sum(rows[: count + 1])) <= most:
             count += 1
         return count
+
+
+def _monotone_due_dates(candidates: Sequence[Candidate]) -> list[float]:
+    """Return the due dates, of jobs alike none later than that of one that came after it.
+
+    A date is a multiple of a job's own time in the line, so a later job can be due first. First come, first
+    served keeps the earlier dates, too: there the job ends before the one whose date it takes.
+    """
+    least: dict[Hashable, float] = {}
+    due_dates = [job.due_at for job in candidates]
+    for i, job in reversed(list(enumerate(candidates))):
+        if job.alike is not None:
+            due_dates[i] = least[job.alike] = min(job.due_at, least.get(job.alike, float("inf")))
+    return due_dates
+
+
+def _least_after(candidates: Sequence[Candidate]) -> list[float]:
+    """Return for each job the least that one alike has to do after its passes."""
+    least: dict[Hashable, float] = {}
+    for job in candidates:
+        least[job.alike] = min(job.after, least.get(job.alike, float("inf")))
+    return [job.after if job.alike is None else least[job.alike] for job in candidates]
 
 
 def _batch_size(rows: Sequence[int], jobs: int, seconds: Callable[[int], float], max_rows: int) -> int:

@@ -246,6 +246,7 @@ class Engine:
             is_new=not fiber.passes,
             between=self.durations.between(fiber.pass_kind),
             after=self._seconds_after_passes(fiber),
+            alike=(fiber.pass_kind, fiber.total),
         )
 
     def _set_due_date(self, fiber: Fiber, now: float) -> None:

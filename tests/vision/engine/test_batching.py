@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -251,6 +251,19 @@ def test_what_does_not_fit_stays_out_but_one_always_goes() -> None:
 def test_a_newcomers_first_step_goes_at_once() -> None:
     waiting = [Candidate("a", 1, 3), Candidate("a", 1, 50, is_new=True)]
     assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 8, 0.0) == [1]
+
+
+def test_of_jobs_alike_the_first_goes_first_whatever_is_guessed_of_its_end() -> None:
+    waiting = [Candidate("a", 1, 11, after=after, alike="grid") for after in (3.0, 2.0, 1.0)]
+    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [0]
+
+
+def test_of_jobs_alike_the_first_goes_first_when_time_presses() -> None:
+    """The line was reckoned too long when the first one came, so that the second is due before it."""
+    waiting = [Candidate("a", 1, 11, due_at=due, alike="grid") for due in (60.0, 2.0)]
+    assert choose(waiting, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [0]
+    unlike = [replace(job, alike=None) for job in waiting]
+    assert choose(unlike, lambda key, rows: saturated(rows), lambda key: 1, 0.0) == [1]
 
 
 def test_a_job_that_is_late_goes_first_and_alone_where_company_costs_time() -> None:

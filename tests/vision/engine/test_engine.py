@@ -554,6 +554,32 @@ def test_a_long_job_of_a_kind_that_nobody_knows_yet_is_not_put_off_for_ever() ->
     assert ends and ends[0] <= PATIENCE * 20 + 4, "one short job was before it"
 
 
+def test_equal_jobs_end_in_the_order_in_which_they_came() -> None:
+    """What is left to do is estimated from what a job did before its passes: one that was quick there had
+    more left, and let every later one pass."""
+    timed, ended, preparing = Timed(), [], iter((0.4, 0.1, 0.3, 0.4, 0.5, 0.4, 0.6, 0.5, 0.4, 0.7))
+    engine = timed.engine("step")
+    passes = timed.job("step", 12)
+
+    def work(fiber: Fiber) -> None:
+        timed.now += next(preparing)
+        passes(fiber)
+        timed.now += 0.5
+
+    def begin(name: int) -> None:
+        engine.begin(str(name), work, done=lambda result, error: ended.append(name))
+
+    begin(0)
+    engine.run()  # now it is known what a job does outside of its passes
+    begun = 0
+    while begun < 9 or engine.fibers:
+        while begun < 9 and len(engine.fibers) < 3:
+            begun += 1
+            begin(begun)
+        engine.tick()
+    assert ended == list(range(10))
+
+
 def test_what_a_job_did_that_was_stopped_half_way_says_nothing_about_others() -> None:
     timed = Timed()
     engine = timed.engine("step")
