@@ -16,7 +16,7 @@ import discord
 
 from bot.delivery.ladder import JobMessage, Ladder, Unreachable
 from bot.delivery.posts import Post, Posts
-from bot.delivery.rations import FirstWords, Ration, Rations
+from bot.delivery.rations import Postponed, Ration, Rations
 from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
@@ -56,7 +56,8 @@ class Delivery:
         self._followed: dict[str, _Followed] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._rations = rations or Rations.usual()
-        self._first_words = FirstWords(self._rations.first_words, queue.repeat)
+        self._first_words = Postponed(self._rations.first_words, queue.repeat, newest_first=True)
+        self._places = Postponed(self._rations.place_in_queue, queue.repeat)
 
     def follow(self, job: Job, *, resumed: bool = False) -> None:
         """Follow ``job`` to its end, once however often it is asked for. ``resumed``: an earlier process
@@ -71,6 +72,7 @@ class Delivery:
     def _forget(self, job_id: str) -> None:
         self._tasks.pop(job_id, None)
         self._first_words.discard(job_id)
+        self._places.discard(job_id)
         self._followed.pop(job_id).spoken.set()
 
     async def shown_once(self, job_id: str) -> bool:
@@ -90,6 +92,7 @@ class Delivery:
     async def close(self, grace: float = 10.0) -> None:
         """Let the last edits go out for ``grace`` seconds, then stop."""
         self._first_words.close()
+        self._places.close()
         tasks = list(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
@@ -128,25 +131,35 @@ class Delivery:
                 case _:
                     await self._progress(job, followed, event)
 
-    # Progress: dropped when it comes too often or fails
+    # Progress: dropped when it comes too often or fails, for the next comes soon. What is said to those who
+    # wait comes later instead: it may be the last for long.
 
     async def _progress(self, job: Job, followed: _Followed, event: Event) -> None:
         """Show ``event``, unless the last edit, or those of other messages, are too recent."""
         now, stage = monotonic(), type(event).__name__
-        gap = EDIT_EVERY if stage == followed.stage else NEWS_AFTER
-        if followed.gone or now < followed.last_edit + gap:
+        again_at = followed.last_edit + (EDIT_EVERY if stage == followed.stage else NEWS_AFTER)
+        if followed.gone:
             return
-        ration = self._ration(event, followed)
-        if now < ration.free_at():
-            if ration is self._rations.first_words:
-                self._first_words.add(job.id)
-                followed.spoken.set()  # nobody is to wait for that
+        if isinstance(event, Queued):
+            if not self._may_tell_place(job.id, followed, now, again_at):
+                return
+        elif now < max(again_at, self._rations.progress.free_at()):
             return
         post = await self._posts.progress(job, event)
         if post is not None and (post.content != followed.content or post.picture is not None):
-            ration.take(now)
+            self._ration(event, followed).take(now)
             followed.stage = stage
             await self._show(job, followed, post)
+
+    def _may_tell_place(self, job_id: str, followed: _Followed, now: float, again_at: float) -> bool:
+        """Return whether a waiting job's message may be edited now; if not, it will be later."""
+        postponed = self._places if followed.stage else self._first_words
+        if now >= again_at and postponed.has_room(job_id, now):
+            return True
+        postponed.add(job_id, again_at)
+        if postponed is self._first_words:
+            followed.spoken.set()  # nobody is to wait for that
+        return False
 
     def _ration(self, event: Event, followed: _Followed) -> Ration:
         if not isinstance(event, Queued):

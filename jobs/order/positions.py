@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
@@ -15,6 +16,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.waitlist import Waitlist
 
 ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
+COUNT_DOWN = 5.0  # s: how far the time until a start is off, at least, before it is told again
 EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
 CHUNK = 50  # events between two breaths of the event loop
 
@@ -101,9 +103,12 @@ class Positions:
         return None if expected is None else max(0.0, expected * self.shares.beside(live.device) - elapsed)
 
     async def announce_for_ever(self) -> None:
-        """Tell positions whenever they have moved, in rounds with a pause between them."""
+        """Tell positions whenever they have moved, and times as they run down, in rounds with a pause
+        between them."""
         while True:
-            await self._moved.wait()
+            counting = bool(self.waitlist) and not self._paused()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), COUNT_DOWN if counting else None)
             self._moved.clear()
             began = monotonic()
             await self.announce_all()
@@ -139,4 +144,6 @@ def _worth_telling(before: Queued, now: Queued) -> bool:
         moved = before.position != now.position
     else:
         moved = abs(before.position - now.position) * 10 >= before.position
-    return moved or before.held != now.held or (before.eta is None) != (now.eta is None)
+    if before.eta is None or now.eta is None:
+        return moved or before.held != now.held or (before.eta is None) != (now.eta is None)
+    return moved or abs(before.eta - now.eta) >= max(COUNT_DOWN, before.eta / 5)

@@ -17,6 +17,7 @@ from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.executor import Lost
 from jobs.feed import Wait
 from jobs.limits import Limits
+from jobs.order import positions
 from jobs.queue import Queue
 from storage import privacy
 from storage.database import open_database
@@ -465,6 +466,21 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
         await queue._dispatcher.positions.announce_all()
         told = queue._dispatcher.positions.told
         assert [round(told[submitted.job.id].eta) for submitted in mine] == expected
+
+
+async def test_the_time_told_runs_down_while_nothing_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "COUNT_DOWN", 0.1)
+    executor = HandExecutor({"cuda:0": 1})
+    async with open_queue(tmp_path, executor) as queue:
+        queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 5.0)
+        await held(executor, (await ask(queue)).job.id)
+        watch, times = queue.watch((await ask(queue)).job.id), []
+        async with asyncio.timeout(20):
+            while len(times) < 3:
+                times.append((await anext(watch)).eta)
+        assert times == sorted(times, reverse=True) and times[2] <= 5.0 * 0.8**2 + 0.1
 
 
 async def test_a_waiting_job_of_a_member_who_may_run_none_holds_nobody_up(tmp_path: Path) -> None:

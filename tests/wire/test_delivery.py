@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from bot.delivery import follow, ladder
-from bot.delivery.rations import FirstWords, Ration, Rations
+from bot.delivery.rations import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
@@ -141,6 +141,29 @@ async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(benc
     for job_id in scripts:
         bench.delivery.follow(bench.queue.jobs[job_id])
     await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+
+
+@pytest.mark.alone
+async def test_everybody_in_a_queue_that_has_moved_learns_the_new_place(bench: Bench) -> None:
+    """All places move at one moment, and the ration lets one message be edited then."""
+    scripts, latest = {}, {}
+    bench.queue.repeat = lambda job_id: scripts[job_id].tell(latest[job_id])
+    bench.delivery = bench.another(Rations(Ration(1e9), Ration(1e9), place_in_queue=Ration(10.0)))
+    for number in range(6):
+        script = Script()
+        job = bench.queue.add(bench.origin("edit", number), script.watch)
+        scripts[job.id], latest[job.id] = script, Queued(number + 11)
+        bench.delivery.follow(job)
+        script.tell(latest[job.id])
+    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+    for number, (job_id, script) in enumerate(scripts.items()):
+        latest[job_id] = Queued(number + 1)
+        script.tell(latest[job_id])
+    places = {"1st", "2nd", "3rd", "4th", "5th", "6th"}
+    await bench.discord.until(
+        lambda: {place for place in places if any(f", {place}" in text for text in _texts(bench))} == places,
+        15,
+    )
 
 
 @pytest.mark.alone
@@ -294,7 +317,7 @@ async def test_a_delivery_that_broke_down_is_taken_up_again(
 async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out() -> None:
     ration, repeated = Ration(rate=4.0), []
     ration.take(monotonic())
-    words = FirstWords(ration, repeated.append)
+    words = Postponed(ration, repeated.append, newest_first=True)
     words.add("ended")
     saying = asyncio.create_task(words.run())
     await asyncio.sleep(0.05)
