@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from bot.client import Atelier
 from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
+from core.job import Job
 from core.settings import Settings
 from studio.services import Services
 from studio.studio import Studio
@@ -41,16 +42,30 @@ class Page:
 
 
 async def serve_sandbox(
-    built: Services, pending: PendingInteractions, stopping: asyncio.Event, page: Page
+    built: Services,
+    pending: PendingInteractions,
+    stopping: asyncio.Event,
+    page: Page,
+    *,
+    on_delivered: Callable[[Job, str], None] = lambda job, rung: None,
 ) -> int:
-    """Serve the page until ``stopping`` is set."""
+    """Serve the page until ``stopping`` is set; what runs then still ends on it. ``on_delivered``: see
+    Delivery."""
     edits = Edits()
 
     def outside(awaitable: Awaitable[Any]) -> Awaitable[Any]:
         """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
         return env.external_wait(awaitable, reason="the queue")
 
-    client = Atelier(built, Studio(built), pending, servers=SIMULATED, on_edit=edits.note, wait=outside)
+    client = Atelier(
+        built,
+        Studio(built),
+        pending,
+        servers=SIMULATED,
+        on_edit=edits.note,
+        wait=outside,
+        on_delivered=on_delivered,
+    )
     env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = create_world(env, page)
@@ -64,9 +79,9 @@ async def serve_sandbox(
                 await _send_uploads(env, viewers[0], page.uploads)
                 _announce(preview.url, built.settings)
                 await stopping.wait()
+                await built.queue.stop(built.settings.grace_seconds)  # first: nothing more may start
+                await client.delivery.close()
                 drawing.cancel()
-            await built.queue.stop(built.settings.grace_seconds)
-            await client.delivery.close()
     finally:
         await env.shutdown()
     return 0

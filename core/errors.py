@@ -11,6 +11,7 @@ AtelierError
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
 └── StorageError         database or files can't be used
+    └── DatabaseInUse    another Atelier has the database open
 """
 
 
@@ -60,6 +61,10 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
+
+
+class DatabaseInUse(StorageError):
+    """Another Atelier has the database open."""
 
 
 def first_line(error: BaseException) -> str:

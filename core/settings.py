@@ -6,6 +6,7 @@ Each field of ``Settings`` has its help in its metadata, from which ``make env-e
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -292,7 +293,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
         **_dotenv(env_file if env_file is not None else Path(".env")),
         **(os.environ if environ is None else environ),
     }
-    problems, read = [], {}
+    problems, read = misspelt(_dotenv(env_file if env_file is not None else Path(".env"))), {}
     for item in fields(Settings):
         name = item.name.upper()
         raw = (values.get(name) or item.metadata["default"]).strip()
@@ -304,6 +305,16 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     if problems:
         raise SettingsError(problems)
     return Settings(**read)
+
+
+def misspelt(values: Mapping[str, str]) -> list[str]:
+    """Return a line for each name that is none of the settings but looks like one."""
+    known = [item.name.upper() for item in fields(Settings)]
+    lines = []
+    for name in values:
+        if name not in known and (near := difflib.get_close_matches(name.upper(), known, 1, cutoff=0.85)):
+            lines.append(f"{name}: there is no such setting; did you mean {near[0]}?")
+    return lines
 
 
 def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
@@ -340,6 +351,9 @@ def _model_problem(spec: str) -> str | None:
             return "only .safetensors files are loaded; this format can run code."
         if spec.startswith(("/", "./", "../", "~")) or path.suffix in (".safetensors", ".gguf"):
             return "no such file or folder."
+    owner = spec.partition("/")[0]
+    if "/" in spec and (owner in ("models", "checkpoints", "weights", "loras") or Path(owner).is_dir()):
+        return "no such folder."
     if spec.count("/") != 1 or " " in spec:
         return (
             "takes a Hugging Face id such as owner/name@revision, a folder, or a .safetensors or .gguf file."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from bot.wire.serving import Serving
 from bot.wire.transport import Transport
 from core.settings import Settings
 from host import garbage
+from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, serve
 from host.opening import running, services
@@ -26,6 +28,7 @@ from studio.studio import Studio
 if TYPE_CHECKING:
     from bot.sandbox import Page
 
+log = logging.getLogger(__name__)
 # seconds; the event loop gets the interpreter from a thread that computes after this time, not after 5 ms
 SWITCH_INTERVAL = 0.0005
 
@@ -44,13 +47,17 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
         garbage.configure_gc()
         collecting = garbage.collect_when_idle(lambda: built.queue.unfinished > 0)
         unanswered = settings.data_dir / "unanswered"
-        async with running(collecting, "garbage"):
+        async with running(collecting, "garbage"), running(_report_models(settings), "models"):
             with closing(PendingInteractions(unanswered)) as pending:
                 if sandbox is not None:
-                    from bot.sandbox import serve_sandbox
-
-                    return await serve_sandbox(built, pending, stopping, sandbox)
+                    return await _serve_sandbox(built, pending, stopping, sandbox)
                 return await _serve_discord(built, pending, stopping)
+
+
+async def _report_models(settings: Settings) -> None:
+    """Log each model that can't be used, before a member finds out."""
+    for line in await asyncio.to_thread(model_problems, settings):
+        log.error("%s", line)
 
 
 def _on_signals(stopping: asyncio.Event) -> None:
@@ -60,7 +67,7 @@ def _on_signals(stopping: asyncio.Event) -> None:
     def stop() -> None:
         if stopping.is_set():
             os._exit(130)  # workers end when their pipe closes; the rows say what has to go on
-        print("Stopping; running jobs may end first. Once more to stop at once.", flush=True)
+        print("Stopping once the running jobs are done. Press Ctrl+C again to stop at once.", flush=True)
         stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,6 +75,16 @@ def _on_signals(stopping: asyncio.Event) -> None:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+
+
+async def _serve_sandbox(
+    built: Services, pending: PendingInteractions, stopping: asyncio.Event, page: Page
+) -> int:
+    from bot.sandbox import serve_sandbox  # here: not everybody has the simulator
+
+    metrics = Metrics(built.queue, lambda: 0)
+    async with serve(metrics, built.queue, built.settings.metrics_port):
+        return await serve_sandbox(built, pending, stopping, page, on_delivered=metrics.delivered)
 
 
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:

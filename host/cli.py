@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a sub-command. Return the exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong
     settings or usage, 130 interrupted."""
     arguments = _parser().parse_args(argv)
-    from core.settings import load
+    from core.settings import load, misspelt
 
     try:
         settings = load()
@@ -27,6 +28,8 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    for line in misspelt(os.environ):
+        print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
         return _COMMANDS[arguments.command or "run"](settings, arguments)
     except AtelierError as error:
@@ -60,10 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
     commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
-    commands.add_parser(
+    restore = commands.add_parser(
         "restore",
         help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
     )
+    restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -130,9 +134,23 @@ def _backup(settings, arguments) -> int:
 def _restore(settings, arguments) -> int:
     from storage.engine import sqlite_file
 
-    used = sqlite_file.restore(_database_file(settings), settings.data_dir / "backups")
-    print(f"{used.name} is in its place; the damaged file lies beside it. `atelier run` starts again.")
+    file, backups = _database_file(settings), settings.data_dir / "backups"
+    newest = sqlite_file.newest_backup(file, backups)
+    if newest is not None and not arguments.yes and sqlite_file.is_sound(file):
+        print(f"{file} is sound. {newest.name} would replace it, without what was made since then.")
+        if not _confirmed("Replace it?"):
+            print("Nothing was changed. `atelier restore --yes` doesn't ask.")
+            return 1
+    used = sqlite_file.restore(file, backups)
+    print(
+        f"{used.name} is now the database; the file before it was kept beside it. `atelier run` starts again."
+    )
     return 0
+
+
+def _confirmed(question: str) -> bool:
+    """Ask at the terminal; without one the answer is no."""
+    return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 _COMMANDS = {

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from core.errors import AtelierError
+from core.errors import AtelierError, DatabaseInUse
 from core.settings import Settings
 from vision import memory_plan
 from vision.weights import describe, trust
@@ -56,8 +56,9 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield _python()
     yield _versions()
-    yield _disk(settings)
-    yield asyncio.run(_database(settings))
+    disk = _disk(settings)
+    yield disk
+    yield asyncio.run(_database(settings, disk))
     found = describe.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
@@ -117,20 +118,18 @@ def _disk(settings: Settings) -> Check:
     return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", fix)
 
 
-async def _database(settings: Settings) -> Check:
+async def _database(settings: Settings, disk: Check) -> Check:
     from storage.database import open_database
 
     try:
         async with open_database(settings.database, settings.data_dir / "backups"):
             address = str(settings.database)
             return Check("Database", True, address.rpartition("@")[2] if "://" in address else address)
+    except DatabaseInUse:
+        return Check("Database", True, "in use: Atelier is running")
     except AtelierError as error:
-        return Check(
-            "Database",
-            False,
-            str(error),
-            "is Atelier running already? Else look at DATABASE_URL and DATA_DIR/backups",
-        )
+        fix = "look at DATABASE_URL; `atelier restore` puts the newest sound backup of DATA_DIR/backups back"
+        return Check("Database", False, str(error), fix if disk.ok else disk.fix)
 
 
 def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
@@ -189,15 +188,33 @@ def _models(settings: Settings) -> Iterator[Check]:
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem:
             yield Check("Model", True, text)
-        elif info.kind == "hub" and settings.allow_download:
-            yield Check("Model", None, f"{text} {info.problem}")
+        elif _is_fetched_later(info, settings):
+            yield Check("Model", None, f"{text} {info.problem}; the first job that needs it downloads it")
         else:
-            yield Check(
-                "Model",
-                False,
-                f"{text}: {info.problem}",
-                f"correct {_setting(info.role)}, or set ALLOW_DOWNLOAD=on",
-            )
+            yield Check("Model", False, f"{text}: {info.problem.rstrip('.')}", _model_fix(info))
+
+
+def _is_fetched_later(info: describe.ModelInfo, settings: Settings) -> bool:
+    return info.kind == "hub" and not info.path and settings.allow_download
+
+
+def _model_fix(info: describe.ModelInfo) -> str:
+    if info.kind != "hub":
+        return f"correct {_setting(info.role)}"
+    if info.path:
+        return f"delete {info.path} and let it be downloaded again"
+    return f"set ALLOW_DOWNLOAD=on, or download it once with `hf download {info.name}`"
+
+
+def model_problems(settings: Settings) -> list[str]:
+    """Return a line for each configured model that no job will be able to use, with its fix, from a look at
+    its files."""
+    infos = describe.describe_models(configured(settings), settings.data_dir / "cache")
+    return [
+        f"{_setting(info.role)}: {info.name}: {info.problem.rstrip('.')}; {_model_fix(info)}"
+        for info in infos
+        if info.problem and not _is_fetched_later(info, settings)
+    ]
 
 
 def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
@@ -250,7 +267,7 @@ async def _discord(settings: Settings) -> Check:
             "Discord",
             False,
             f"not reached ({type(error).__name__})",
-            "is there a network? https://discordstatus.com tells of outages",
+            "check the network; https://discordstatus.com shows whether Discord is down",
         )
 
 
@@ -259,7 +276,7 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
     that pins its contents. Return the exit status: 1 if a model has a problem."""
     cache = settings.data_dir / "cache"
     infos = describe.describe_models(configured(settings), cache)
-    fetchable = {i.role for i in infos if i.kind == "hub" and i.problem and settings.allow_download}
+    fetchable = {info.role for info in infos if info.problem and _is_fetched_later(info, settings)}
     tried = {}
     if load:
         here = {i.role: i.spec for i in infos if not i.problem}

@@ -230,9 +230,15 @@ class Worker:
                 await asyncio.to_thread(self._process.join, 10)
             await asyncio.to_thread(reader.join, 10)
             reason = f"{self._why or reason}, {_exit_words(self._process.exitcode)}"
-            log.log(
-                logging.INFO if self._stopping else logging.WARNING, "worker %s ended: %s", self.name, reason
-            )
+            if self._stopping and self._why is None:
+                log.info("worker %s has ended, as it was asked to", self.name)
+            else:
+                log.log(
+                    logging.INFO if self._stopping else logging.WARNING,
+                    "worker %s ended: %s",
+                    self.name,
+                    reason,
+                )
             self._problem = None if self._stopping else reason
             self._lose_all(reason)
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.errors import StorageError
+from core.errors import DatabaseInUse, StorageError
 
 KEEP_BACKUPS = 5
 log = logging.getLogger(__name__)
@@ -28,13 +28,14 @@ class ProcessLock:
         self._lock = FileLock(database.with_name(database.name + ".lock"), timeout=0, thread_local=False)
 
     def acquire(self) -> None:
-        """StorageError when another process holds it, or the folder can't be written to."""
+        """Take the lock. Raises DatabaseInUse when another process holds it, StorageError when the folder
+        can't be written to."""
         try:
             self._database.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
             self._holder.write_text(str(os.getpid()))
         except Timeout as error:
-            raise StorageError(
+            raise DatabaseInUse(
                 f"Another Atelier (process {self._read_holder()}) is using {self._database}. Stop it first,"
                 " or set another DATA_DIR."
             ) from error
@@ -57,6 +58,8 @@ class ProcessLock:
 
 def check(database: Path, backup_dir: Path | None) -> None:
     """``PRAGMA quick_check``. StorageError for a damaged file; it says which backup to go back to."""
+    if not database.is_file():  # SQLite would make one
+        raise StorageError(f"There is no database at {database}.")
     try:
         with closing(sqlite3.connect(database, timeout=5)) as connection:
             first = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -106,8 +109,17 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
     return found[-1] if found else None
 
 
+def is_sound(database: Path) -> bool:
+    """Return whether the file is there and undamaged."""
+    try:
+        check(database, None)
+    except StorageError:
+        return False
+    return True
+
+
 def restore(database: Path, backup_dir: Path) -> Path:
-    """Put the newest sound backup in the file's place; the damaged file stays beside it. Returns the backup
+    """Put the newest sound backup in the file's place; the old file stays beside it. Return the backup
     used."""
     lock = ProcessLock(database)
     lock.acquire()
@@ -127,9 +139,10 @@ def restore(database: Path, backup_dir: Path) -> Path:
 
 def _swap_in(candidate: Path, database: Path) -> None:
     """The log and index of the old file go with it: applied to another file they would damage that one."""
+    word = "replaced" if is_sound(database) else "damaged"
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
-            os.replace(f"{database}{suffix}", f"{database}.damaged-{stamp}{suffix}")
+            os.replace(f"{database}{suffix}", f"{database}.{word}-{stamp}{suffix}")
     with closing(sqlite3.connect(candidate)) as source, closing(sqlite3.connect(database)) as copy:
         source.backup(copy)

@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,9 +24,10 @@ from host.app import services
 from tests.bot.conftest import WORKER
 
 
-def _start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def _start(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
+        **more,
         "DATA_DIR": str(tmp_path),
         "OPEN_BROWSER": "off",
         "DISCORD_TOKEN": "",
@@ -52,10 +54,14 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: Path) -> None:
-    with _start(tmp_path) as process:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with _start(tmp_path, METRICS_PORT=str(port)) as process:
         try:
             with urllib.request.urlopen(_address(process), timeout=20) as page:
                 assert page.status == 200
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as metrics:
+                assert b"atelier_queue_depth" in metrics.read()
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) == 0
         finally:

@@ -61,6 +61,23 @@ def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
     assert load({}, file) == load({}, NOWHERE)
 
 
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("USER_WAITNG=4\nDISCORD_TOKN=x\nCOMPOSE_PROJECT_NAME=mine\n")
+    with pytest.raises(SettingsError) as caught:
+        load({}, env_file)
+    assert caught.value.problems == [
+        "USER_WAITNG: there is no such setting; did you mean USER_WAITING?",
+        "DISCORD_TOKN: there is no such setting; did you mean DISCORD_TOKEN?",
+    ]
+
+
+def test_a_folder_that_is_not_there_is_no_hugging_face_id() -> None:
+    for spec in ("models/nothere", "tests/nothere"):
+        with pytest.raises(SettingsError, match="no such folder"):
+            load({"IMAGE_MODEL": spec}, Path("/nonexistent/.env"))
+
+
 def test_a_secret_does_not_show_when_settings_are_printed() -> None:
     token = "A" * 26 + "." + "B" * 6 + "." + "C" * 38
     settings = load({"DISCORD_TOKEN": token}, NOWHERE)

@@ -1,6 +1,7 @@
 """Sub-commands that a host types: backup and restore."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ def _atelier(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str
         cwd=ROOT,
         env=environment,
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         timeout=60,
     )
@@ -39,6 +41,17 @@ async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(
     assert restored.returncode == 0, restored.stderr
     async with open_database(settings.database, tmp_path / "backups"):
         pass
+
+
+def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "atelier.db").close()
+    assert _atelier(tmp_path, "backup").returncode == 0
+    before = (tmp_path / "atelier.db").stat().st_ino
+    asked = _atelier(tmp_path, "restore")
+    assert asked.returncode == 1 and "is sound" in asked.stdout and "Nothing was changed" in asked.stdout
+    assert (tmp_path / "atelier.db").stat().st_ino == before and not list(tmp_path.glob("*.replaced-*"))
+    assert _atelier(tmp_path, "restore", "--yes").returncode == 0
+    assert list(tmp_path.glob("atelier.db.replaced-*")) and not list(tmp_path.glob("*.damaged-*"))
 
 
 @pytest.mark.parametrize("name", ["what?now", "a#b", "50%25", "a b"])

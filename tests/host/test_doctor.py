@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from core.settings import ROOT
 from core.settings import load as load_settings
 from host.cli import main
-from host.doctor import doctor
+from host.doctor import doctor, model_problems
 from vision.weights import describe
 
 
@@ -68,7 +71,45 @@ def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.Mo
 def test_a_folder_of_data_that_cannot_be_written_to_is_wrong(examine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     status, text = examine(DATA_DIR=str(tmp_path / "file"))
-    assert status == 1 and "set DATA_DIR to a folder you may write to" in text and text.count("WRONG") == 2
+    assert status == 1 and text.count("WRONG") == 2
+    assert text.count("→ set DATA_DIR to a folder you may write to") == 2, "the database has no other trouble"
+
+
+def test_a_bot_that_runs_is_no_trouble(examine, tmp_path: Path) -> None:
+    holder = "from pathlib import Path; from storage.engine.sqlite_file import ProcessLock; import sys;"
+    holder += (
+        "lock = ProcessLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path / "atelier.db")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout and running.stdin and running.stdout.readline() == b"held\n"
+        status, text = examine()
+        running.stdin.close()
+    assert status == 0 and "in use: Atelier is running" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice", "not_said"),
+    [
+        ({"IMAGE_MODEL": "{}"}, "correct IMAGE_MODEL", "ALLOW_DOWNLOAD"),
+        ({"MODEL_PROFILE": "small", "ALLOW_DOWNLOAD": "off"}, "set ALLOW_DOWNLOAD=on, or", "first job"),
+    ],
+)
+def test_each_models_fix_would_help(
+    examine, tmp_path: Path, settings: dict[str, str], advice: str, not_said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    status, text = examine(**{name: value.format(tmp_path / "empty") for name, value in settings.items()})
+    assert status == 1 and advice in text and not_said not in text
+
+
+def test_the_start_names_models_that_nobody_can_use(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    nowhere = Path("/nonexistent/.env")
+    settings = load_settings({"DATA_DIR": str(tmp_path), "IMAGE_MODEL": str(tmp_path / "empty")}, nowhere)
+    (line,) = model_problems(settings)
+    assert line.startswith("IMAGE_MODEL: ") and line.endswith("; correct IMAGE_MODEL")
+    assert model_problems(load_settings({"DATA_DIR": str(tmp_path), "MODEL_PROFILE": "small"}, nowhere)) == []
 
 
 def test_the_bot_does_not_start_without_a_folder_to_write_to(

@@ -292,6 +292,15 @@ async def test_stop_ends_every_process_and_run(monkeypatch: pytest.MonkeyPatch) 
         assert not psutil.pid_exists(pid)
 
 
+async def test_a_worker_that_ends_on_demand_is_not_said_to_have_died(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="jobs.workers.worker")
+    async with working():
+        caplog.clear()
+    assert [record.getMessage() for record in caplog.records] == ["worker cpu has ended, as it was asked to"]
+
+
 async def test_stop_while_starting_leaves_no_process() -> None:
     executor = LocalExecutor([config()], target=TARGET, timeouts=QUICK)
     await executor.start(lambda: None)

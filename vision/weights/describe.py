@@ -20,10 +20,7 @@ from vision.weights import contents, identify, local, sources
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
 
-MISSING = {
-    "hub": "isn't downloaded yet; the first job that needs it fetches it.",
-    "local": "no such file or folder.",
-}
+MISSING = {"hub": "isn't downloaded yet", "local": "no such file or folder"}
 ENDED_EARLY = "the process that tried it ended early; the log above may say why."
 
 
