@@ -109,7 +109,8 @@ class Posts:
         several = len(pictures) > 1
         view = buttons.for_grid(job, len(pictures)) if several else buttons.for_single(job, 0, stored)
         shown = await self._showing.picture(stored, job, limit)
-        content = messages.finished(job, result.parameters, notes=shown.notes)
+        shape = aspect_ratio(pictures[0].width, pictures[0].height)
+        content = messages.finished(job, result.parameters, notes=shown.notes, shape=shape)
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
@@ -148,9 +149,9 @@ class Posts:
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
-        job = result.job
-        content = messages.single(job, index, user_id)
-        view = buttons.for_single(job, index, result.pictures[index])
+        job, stored = result.job, result.pictures[index]
+        content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
+        view = buttons.for_single(job, index, stored)
         return await self.picture(result, index, content, view, limit, place)
 
     async def picture(

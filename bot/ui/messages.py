@@ -74,13 +74,16 @@ def _ended(pieces: list[str], limit: int) -> str:
     return "".join(pieces).rstrip() + "…"
 
 
-def title(job: Job, *, done: bool = False) -> str:
+Shape = tuple[int, int] | None  # of a picture: its aspect ratio, None for a square
+
+
+def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
     """Return what was asked and by whom, in Midjourney's words for each kind: "**a house --ar 3:2** -
-    <@1>"."""
-    return _title(job.request, f"<@{job.origin.user_id}>", done)
+    <@1>". ``shape``: of the result."""
+    return _title(job.request, f"<@{job.origin.user_id}>", done, shape)
 
 
-def _title(request: Request, user: str, done: bool = False) -> str:
+def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
     if not isinstance(request, GenerateRequest):
         prompt = getattr(request, "prompt", "")
         return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
@@ -99,7 +102,7 @@ def _title(request: Request, user: str, done: bool = False) -> str:
             kind = f"Blend of {len(images)} by "
         case _:
             kind = ""
-    return f"{_bold(prompt_text(request))} - {kind}{user}"
+    return f"{_bold(prompt_text(request, shape))} - {kind}{user}"
 
 
 def _bold(text: str) -> str:
@@ -133,12 +136,11 @@ def loading(job: Job, model: str, fraction: float | None) -> str:
 
 
 def running(job: Job, percent: int | None) -> str:
-    """Return the text while the job runs; None: before its first step."""
-    return fit(
-        f"{title(job)} ({percent}%) ({_LANES[job.lane]})"
-        if percent is not None
-        else f"{title(job)} (Starting)"
-    )
+    """Return the text while the job runs; None: before its first step. After its last one the pictures are
+    still decoded, checked and sent."""
+    if percent is None:
+        return fit(f"{title(job)} (Starting)")
+    return fit(f"{title(job)} ({'Finishing' if percent >= 100 else f'{percent}%'}) ({_LANES[job.lane]})")
 
 
 def paused(job: Job) -> str:
@@ -164,9 +166,12 @@ def cancelled(job: Job) -> str:
     return fit(f"{title(job)} (Cancelled)\n-# job {job.id}")
 
 
-def finished(job: Job, parameters: Mapping[str, Any], *, notes: Sequence[str] = ()) -> str:
-    """Return the final text of a picture job: its title, and below it its ids and ``notes``."""
-    lines = [f"{title(job, done=True)} ({_speed(job)})", _ids(job)]
+def finished(
+    job: Job, parameters: Mapping[str, Any], *, notes: Sequence[str] = (), shape: Shape = None
+) -> str:
+    """Return the final text of a picture job, whose pictures have ``shape``: its title, and below it its ids
+    and ``notes``."""
+    lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", _ids(job)]
     lines += [
         f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request), *notes)
     ]
@@ -183,9 +188,10 @@ def _ids(job: Job) -> str:
     return f"-# {seed}job {job.id}"
 
 
-def single(job: Job, index: int, user_id: int) -> str:
-    """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button."""
-    text = prompt_text(job.request) if isinstance(job.request, GenerateRequest) else ""
+def single(job: Job, index: int, user_id: int, *, shape: Shape = None) -> str:
+    """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button. ``shape``: of
+    the picture."""
+    text = prompt_text(job.request, shape) if isinstance(job.request, GenerateRequest) else ""
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
     detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
     return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
@@ -216,7 +222,8 @@ def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
         f"{job.request.kind.title()} - <@{job.origin.user_id}>\n"
         f"{marked if len(marked) <= 1000 else marked[:1000].rpartition(' ')[0] + ' …'}"
     )
-    return fit("\n\n".join([head, *lines]) + f"\n-# Press a button to imagine one of them · job {job.id}")
+    tail = "Press a button to imagine one of them" if lines else "There is nothing to leave out"
+    return fit("\n\n".join([head, *lines]) + f"\n-# {tail} · job {job.id}")
 
 
 def _marked(word: str, weight: float, strong: float, weak: float) -> str:

@@ -20,7 +20,7 @@ from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, unknown
 from core.grammar.quoting import GLUED, escape, plain, shape
 from core.grammar.references import picture, write_weighted
 from core.grammar.spelling import closest, decimal, is_blank
-from core.grammar.values import Code, Name, Words
+from core.grammar.values import Code, Name, Switch, Words
 from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
 from core.parameters import Flag
 
@@ -65,7 +65,8 @@ def split(source: str, own: Container[str] = ()) -> tuple[str, list[TypedFlag]]:
     """Return what stands before the flags of ``source``, and its flags; together they are ``source`` again.
 
     A double dash begins a flag, and so does a long dash before a name that is known, nearly known or ``own``.
-    Behind a word without a space, a dash begins one before a known name with a number that it takes.
+    Behind a word without a space, a dash begins one before a known name with a number that it takes, and
+    before the name of a switch behind which nothing but flags comes.
     """
     flags: list[TypedFlag] = []
     end = len(source)
@@ -84,10 +85,13 @@ def split(source: str, own: Container[str] = ()) -> tuple[str, list[TypedFlag]]:
 
 
 def _takes(name: str, text: str) -> bool:
-    """Return whether ``name`` is a flag with numbers among its values, and ``text`` is one of them."""
+    """Return whether ``name`` is a switch and ``text`` is empty, or a flag with numbers among its values and
+    ``text`` is one of them."""
     flag = BY_NAME.get(name)
     if flag is None or isinstance(flag.value, Code | Name | Words):
         return False
+    if is_blank(text):
+        return isinstance(flag.value, Switch)
     try:
         return flag.value.read(name, " ".join(text.split()).rstrip(" ,")) is not None
     except PromptError:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
-# a dash behind a word, as phones make it: "fish—ar 2:3"
-GLUED = r"(?<=[^\s\0\\])(?:--|[\u2014\u2013])(?=[A-Za-z]+[\s=]+[\d.])"
+# a dash behind a word, as phones make it: "fish—ar 2:3", or "fish—tile" at the end of the words
+GLUED = (
+    r"(?<=[^\s\0\\])(?:--|[\u2014\u2013])"
+    r"(?=[A-Za-z]+(?:[\s=]+[\d.]|\s*$|\s+(?:--|[\u2014\u2013])[A-Za-z]))"
+)
 _SPECIAL = r"\\,{}:\-\u2014\u2013\"\u201c<"
 _OPENING = r'(?<![^\s(\[{,:])"'
 _QUOTED = (

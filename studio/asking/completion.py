@@ -1,5 +1,9 @@
-"""What is offered while a prompt is typed: one's recent prompts, names of flags and own options, the values
-of the flag at its end."""
+"""What is offered while a prompt is typed: in an empty field one's recent prompts and examples, behind a
+double dash the names of flags and own options, and the values of the flag at its end.
+
+Whoever presses Enter while something is offered picks the first of it instead of sending the prompt. So free
+words are never completed, and neither is what is complete.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +50,21 @@ class Completion:
     async def prompts(self, user_id: int, current: str) -> list[str]:
         """Return at most MOST prompts of at most LONGEST characters that go on from ``current``."""
         current = current[:4000].lstrip()
-        if end := _END.match(current):
+        if not current:
+            texts = await self._beginnings(user_id)
+        elif end := _END.match(current):
             texts = await self._endings(user_id, end)
         else:
-            jobs = await self._members.recent(user_id, current, limit=15)
-            # without those that name pictures by number: the numbers would name nothing
-            recent = [remix_text(job) for job in jobs if not pictures_of(job)]
-            texts = list(dict.fromkeys((*recent, *self._hints.suggest(current))))
+            texts = []
+        if current in texts:
+            return []
         return [text for text in texts if 0 < len(text) <= LONGEST][:MOST]
+
+    async def _beginnings(self, user_id: int) -> list[str]:
+        jobs = await self._members.recent(user_id, limit=15)
+        # without those that name pictures by number: the numbers would name nothing
+        recent = [remix_text(job) for job in jobs if not pictures_of(job)]
+        return list(dict.fromkeys((*recent, *self._hints.prompts)))
 
     async def _endings(self, user_id: int, end: re.Match[str]) -> list[str]:
         before, flag = end["before"], end["flag"]

@@ -28,11 +28,6 @@ class Hints:
         data = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
 
-    def suggest(self, current: str, limit: int = 25) -> list[str]:
-        """Return the example prompts that hold every word typed so far; all of them for an empty field."""
-        words = current.lower().split()
-        return [text for text in self.prompts if all(word in text.lower() for word in words)][:limit]
-
     def text(self) -> str:
         """Return a word about the demo models, with examples to try."""
         examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from core.grammar.flags import why_unsupported
 from core.grammar.prompt import Prompt, format_prompt
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
-from core.requests import GenerateRequest, Request
+from core.requests import (
+    GenerateRequest,
+    OutpaintRequest,
+    RegionRequest,
+    Request,
+    UpscaleRequest,
+    VariationRequest,
+)
 from core.wording import prompt_of
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
@@ -22,6 +30,12 @@ _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c
 _LANDSCAPE = (Fraction(5, 4), Fraction(4, 3), Fraction(3, 2), Fraction(16, 9), Fraction(2), Fraction(21, 9))
 COMMON = (Fraction(1), *_LANDSCAPE, *(1 / ratio for ratio in _LANDSCAPE))  # aspect ratios that people type
 ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides are whole blocks of pixels
+FROM_A_PICTURE = (OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest)  # as is their shape
+ARTICLES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "no"))
+LITTLE_WORDS = ARTICLES | frozenset(
+    "above after against along among and around as at before behind below beneath beside between by for from"
+    " in inside into like near of off on onto or over through to towards under up with without".split()
+)
 SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
 
 
@@ -61,9 +75,15 @@ def duration(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
 
 
-def prompt_text(request: GenerateRequest) -> str:
-    """Return the prompt as its user would type it, without the values that the model chose."""
-    return format_prompt(prompt_of(request))
+def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) -> str:
+    """Return the prompt as its user would type it, without the values that the model chose.
+
+    shape: aspect ratio of the pictures; it is told where they took it from another picture or a button.
+    """
+    prompt = prompt_of(request)
+    if isinstance(request, FROM_A_PICTURE) and shape is not None:
+        prompt = replace(prompt, aspect_ratio=shape, size=None)
+    return format_prompt(prompt)
 
 
 def unsupported_notes(request: Request) -> list[str]:
@@ -114,15 +134,49 @@ def _weight_notes(request: GenerateRequest) -> Iterator[str]:
 
 def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
     """Return up to five shorter prompts, each shorter than the one before. They consist of the words with the
-    highest weights, in the prompt's order. ``scores``: (word, weight)."""
-    order = sorted(range(len(scores)), key=lambda i: -scores[i][1])
-    found: dict[str, None] = {}
+    highest weights, in the prompt's order. ``scores``: (word, weight).
+
+    Words that mean nothing alone ("in the") stay with those behind them, as long as one of those stays; and
+    so does the last word of such a phrase, which the others describe.
+    """
+    phrases = _phrases([word for word, _ in scores])
+    order = sorted((i for _, content in phrases for i in content), key=lambda i: -scores[i][1])
+    found: dict[str, int] = {}
     for share in SHORTER:
-        kept = sorted(order[: max(1, round(share * len(scores)))])
+        kept = _whole_phrases(phrases, set(order[: max(1, round(share * len(order)))]), scores)
         text = " ".join(scores[i][0] for i in kept).strip(" ,.;:")
-        if text and len(kept) < len(scores):
-            found.setdefault(text)
+        if text and len(kept) < min(found.values(), default=len(scores)):
+            found[text] = len(kept)
     return list(found)
+
+
+def _phrases(words: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+    """Return (little words, words behind them) of each phrase, as indices. A phrase ends at a comma or before
+    a little word; little words at the very end belong to none."""
+    phrases: list[tuple[list[int], list[int]]] = []
+    ended = True
+    for i, word in enumerate(words):
+        little = word.lower() in LITTLE_WORDS
+        if ended or (little and phrases[-1][1]):
+            phrases.append(([], []))
+        phrases[-1][0 if little else 1].append(i)
+        ended = word[-1] in ",.;:!?"
+    return [phrase for phrase in phrases if phrase[1]]
+
+
+def _whole_phrases(
+    phrases: Sequence[tuple[list[int], list[int]]], kept: set[int], scores: Sequence[tuple[str, float]]
+) -> list[int]:
+    """Return the indices of ``kept`` and of what goes with them. A preposition goes with the phrase before
+    it."""
+    out: list[int] = []
+    follows = False
+    for little, content in phrases:
+        mine = [i for i in content if i in kept or (i == content[-1] and kept & set(content))]
+        if mine:
+            out += [i for i in little if follows or scores[i][0].lower() in ARTICLES] + mine
+        follows = bool(mine)
+    return out
 
 
 def aspect_ratio(width: int, height: int) -> tuple[int, int] | None:

@@ -320,6 +320,12 @@ async def test_prompts_are_completed(studio: Studio) -> None:
     assert all(len(text) <= 100 for text in await offered(""))
 
 
+async def test_enter_sends_what_is_complete(studio: Studio) -> None:
+    """Where anything is offered Enter picks it, and the prompt isn't sent."""
+    for text in ("a boat --tile", "a boat --v 6", "a boat --draft"):
+        assert await studio.alice.autocomplete(studio.channel, "imagine", "prompt", text) == []
+
+
 async def test_a_refused_prompt_comes_back_to_be_copied(studio: Studio) -> None:
     typed = "a boat {by, at} sea ``` --stylise 200"
     refused = said(await studio.alice.slash(studio.channel, "imagine", prompt=typed))
@@ -344,8 +350,7 @@ async def test_recent_prompts_whose_pictures_are_gone_are_not_offered(studio: St
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat of old")
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat like this --sref <1>", image=picture)
     offered = [
-        choice["value"]
-        for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a boat")
+        choice["value"] for choice in await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "")
     ]
     assert "a boat of old" in offered and not any("<1>" in text for text in offered)
 

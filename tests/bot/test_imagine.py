@@ -173,12 +173,15 @@ async def test_a_picture_too_large_for_discord_is_sent_smaller_and_says_so(tmp_p
         assert post.picture.name.endswith(".png") and "Sent as" not in post.content
 
 
-async def test_recent_prompts_are_offered_while_typing(studio: Studio) -> None:
+async def test_recent_prompts_are_offered_in_an_empty_field_only(studio: Studio) -> None:
+    """Free words are sent as they stand: Enter would pick what is offered instead."""
     await studio.alice.slash(studio.channel, "imagine", prompt="a purple elephant")
-    offered = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a purple")
+    offered = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "")
     assert "a purple elephant" in [choice["value"] for choice in offered]
-    others = await studio.bob.autocomplete(studio.channel, "imagine", "prompt", "a purple elephant")
+    others = await studio.bob.autocomplete(studio.channel, "imagine", "prompt", "")
     assert "a purple elephant" not in [choice["value"] for choice in others]
+    for typed in ("a purple", "a purple elephant", "a red house in the snow"):
+        assert await studio.alice.autocomplete(studio.channel, "imagine", "prompt", typed) == []
 
 
 async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio) -> None:

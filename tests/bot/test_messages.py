@@ -1,6 +1,10 @@
 """Texts of messages that depend on no client."""
 
-from bot.ui.messages import MAX_CONTENT, cut, length, pages
+from datetime import UTC, datetime
+
+from bot.ui.messages import MAX_CONTENT, cut, length, pages, running
+from core.job import Job, Lane, Origin, Status
+from core.requests import ImagineRequest
 
 
 def test_a_page_has_as_many_units_as_discord_takes() -> None:
@@ -13,3 +17,9 @@ def test_a_page_has_as_many_units_as_discord_takes() -> None:
 
 def test_a_text_is_cut_between_characters() -> None:
     assert cut("a🌊b", 4) == "a🌊b" and cut("a🌊b", 3) == "a🌊" and cut("a🌊b", 2) == "a"
+
+
+def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
+    request = ImagineRequest(prompt="a boat", seed=1)
+    job = Job("a", request, Origin(1, 2, 3), Status.RUNNING, Lane.FAST, datetime.now(UTC))
+    assert "(99%) (fast)" in running(job, 99) and "(Finishing) (fast)" in running(job, 100)

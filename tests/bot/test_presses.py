@@ -169,6 +169,7 @@ async def test_custom_zoom_takes_words_a_shape_and_a_factor(studio: Studio) -> N
         32,
     )  # 96 px high, so 192 wide
     assert (request.prompt, request.negative_prompt) == ("a boat at sea", "trees")
+    assert "--ar 2:1" in studio.last().content, "the title tells the shape that came of it"
 
 
 async def test_custom_zoom_takes_its_flags_among_the_words_as_midjourney_does(studio: Studio) -> None:

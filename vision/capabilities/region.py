@@ -10,6 +10,7 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from core.events import Output
+from core.grammar.spelling import short
 from core.requests import RegionRequest
 from vision.drawing import region_layout
 from vision.drawing import task as drawing
@@ -20,6 +21,7 @@ from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures import encode
+from vision.pictures.places import place_of
 from vision.readers import occlusion
 from vision.reporter import Reporter
 
@@ -63,7 +65,7 @@ def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter)
         matcher = models.get("clip", reporter)
     except ModelError as error:
         raise UserError(
-            "No model that finds things by words is set up here; use a mask or fields of the grid."
+            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
         ) from error
     text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
     return occlusion.find(
@@ -84,8 +86,9 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
     else:
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, layout.size, **given)
-    if request.region and (box := mask.getbbox()):
-        notes = (*notes, f"Found by the words: {box[0]}, {box[1]} to {box[2]}, {box[3]} px.")
+    if request.region:
+        found = f"Redrawn: what “{short(request.region)}” seems to be, {place_of(mask)}."
+        notes = (*notes, f"{found} If that is the wrong part, choose it by `mask` or `fields`.")
     parameters = {
         **task.parameters,
         "width": image.width,

@@ -48,8 +48,8 @@ class Segmenter:
         likely = self.probabilities(image, words)
         if float(likely.max()) < self.threshold:
             raise UserError(
-                "Nothing in the picture fits these words; name it otherwise, or use a mask or fields of the"
-                " grid."
+                "Nothing in the picture fits these words. Try other words, or choose the part by `mask` or"
+                " `fields`."
             )
         small = Image.fromarray((likely * 255).round().byte().numpy())
         large = small.resize(image.size, Image.Resampling.BILINEAR).point(

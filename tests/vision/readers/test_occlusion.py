@@ -19,6 +19,7 @@ from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import pixels
 from vision.capabilities import region
 from vision.model_store import Models
+from vision.pictures.places import place_of
 from vision.protocol import WorkerConfig
 from vision.readers import occlusion
 
@@ -49,9 +50,30 @@ def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) 
 
 def test_what_hangs_apart_is_left_out() -> None:
     lost = np.zeros((8, 8))
-    lost[1, 1], lost[6, 6] = 1.0, 0.8
+    lost[1, 1], lost[6, 6] = 1.0, 0.5
     found = np.asarray(occlusion.mask(lost, (80, 80)))
     assert found[15, 15] == 255 and found[65, 65] == 0
+
+
+def test_words_that_fit_two_places_are_refused() -> None:
+    lost = np.zeros((8, 8))
+    lost[1, 1], lost[6, 6] = 1.0, 0.8
+    with pytest.raises(UserError, match="the upper left and the lower right"):
+        occlusion.mask(lost, (80, 80))
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ((0, 0, 20, 20), "upper left, 4 %"),
+        ((40, 40, 60, 60), "middle, 4 %"),
+        ((40, 80, 60, 100), "bottom, 4 %"),
+    ],
+)
+def test_a_part_is_told_in_words(box: tuple[int, int, int, int], words: str) -> None:
+    mask = Image.new("L", (100, 100))
+    mask.paste(255, box)
+    assert place_of(mask) == f"in the {words} of the picture"
 
 
 def test_words_that_nothing_fits_are_told() -> None:
@@ -60,11 +82,8 @@ def test_words_that_nothing_fits_are_told() -> None:
 
 
 def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
-    models, hits, overlaps = (
-        Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1)),
-        [],
-        [],
-    )
+    models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
+    hits, overlaps, refused = [], [], 0
     for scene, _ in held_out(12, {"pair": 1}, "finding"):
         chance = random.Random(repr(scene))
         placed = layout(scene, chance)
@@ -73,9 +92,13 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
         if group.count > 1:
             continue
         thing = next(one for one in placed if one.group == 0)
-        found = np.asarray(
-            region.by_words(image, f"a {group.colour} {group.object}", models, Recorder()), bool
-        )
+        try:
+            mask = region.by_words(image, f"a {group.colour} {group.object}", models, Recorder())
+        except UserError as error:
+            assert "may mean" in str(error)
+            refused += 1
+            continue
+        found = np.asarray(mask, bool)
         left, top, right, bottom = (
             int(np.clip(value, 0, 1) * 128)
             for value in (
@@ -89,7 +112,10 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
         truth[top:bottom, left:right] = True
         hits.append(found[int(thing.y * 127), int(thing.x * 127)])
         overlaps.append((found & truth).sum() / (found | truth).sum())
-    assert len(hits) >= 8 and np.mean(hits) >= 0.8 and np.mean(overlaps) > 0.4, (hits, overlaps)
+    assert refused <= 1 and len(hits) >= 7 and np.mean(hits) >= 0.9 and np.mean(overlaps) > 0.4, (
+        hits,
+        overlaps,
+    )
 
 
 def test_clipseg_is_loaded_and_used_where_it_is_configured(models_of: Callable[..., Models]) -> None:
@@ -106,7 +132,7 @@ def test_clipseg_is_loaded_and_used_where_it_is_configured(models_of: Callable[.
         image,
     )
     changed = np.abs(pixels(output.pictures[0]) - np.asarray(image, np.int16)).max(-1)
-    assert changed[mask == 0].max() == 0 and "Found by the words" in output.parameters["notes"][0]
+    assert changed[mask == 0].max() == 0 and "what “a cat” seems to be" in output.parameters["notes"][0]
     segmenter.threshold = 1.1
     with pytest.raises(UserError, match="Nothing in the picture"):
         segmenter.mask(image, "a cat")
