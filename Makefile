@@ -20,9 +20,10 @@ run: setup
 	@$(BIN)/python -m bot
 
 # Two at a time; a test marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0 for one after the other.
+# Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
 TESTERS ?= 2
 test: setup
-	$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
