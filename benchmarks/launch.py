@@ -120,16 +120,11 @@ class _Thread:
 
 
 def _work_in_a_thread() -> None:
-    import multiprocessing
-
     import jobs.workers.worker
     import vision.worker
 
-    real = multiprocessing.get_context("spawn")
-    context = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
-    jobs.workers.worker.multiprocessing = SimpleNamespace(
-        get_context=lambda name: context, parent_process=lambda: None
-    )
+    real = jobs.workers.worker.PROCESSES
+    jobs.workers.worker.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
     vision.worker.signal = SimpleNamespace(
         signal=lambda *_: None, SIGINT=0, SIG_IGN=0
     )  # signals belong to the main thread

@@ -57,6 +57,9 @@ class Timeouts:
     check: float = 1.0  # between two looks at the clock
 
 
+PROCESSES = multiprocessing.get_context(
+    "spawn"
+)  # whole and clean: a fork would share the bot's files and locks
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0)  # after 1, 2, … deaths in a row
 START_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # … before it was ever ready
 DOWN_AFTER = 3  # deaths in a row before it was ready
@@ -205,10 +208,9 @@ class Worker:
     async def _live(self) -> bool:
         """One life of the process; whether it ever became ready."""
         loop = asyncio.get_running_loop()
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe(duplex=True)
+        self._connection, theirs = PROCESSES.Pipe(duplex=True)
         arguments = (self.target, theirs, self.config)
-        self._process = context.Process(
+        self._process = PROCESSES.Process(
             target=begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
         )
         self._why, self._memory_faults, self._ended = None, 0, loop.create_future()

@@ -3,6 +3,7 @@ server."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from jobs.feed import Wait
 from storage.members import Members
 from studio import studio as application
 from studio.services import Services
+from tests.forks import forks
 from tests.fresh import fresh_database
 from tests.studio.conftest import AllFit, png
 
@@ -108,8 +110,11 @@ async def open_studio(
         "GRACE_SECONDS": "2",
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
-    # A second is short on a busy machine, and then answers are private.
-    with mock.patch("bot.asking.PATIENCE", 60.0):
+    with contextlib.ExitStack() as patches:
+        # A second is short on a busy machine, and then answers are private.
+        patches.enter_context(mock.patch("bot.asking.PATIENCE", 60.0))
+        if target == WORKER:
+            patches.enter_context(mock.patch("jobs.workers.worker.PROCESSES", forks()))
         async with _opened_studio(loaded, target, settle) as opened:
             yield opened
 

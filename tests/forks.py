@@ -1,0 +1,28 @@
+"""Processes forked from one that has imported the libraries, which takes most of the time of what a test asks
+of a process.
+
+Where a start as such is tested or timed, nothing is forked.
+"""
+
+import functools
+import multiprocessing
+from multiprocessing.context import ForkServerContext
+
+IMPORTED = (
+    "aiohttp.web",
+    "aiosqlite",
+    "alembic.command",
+    "discord.ext.commands",
+    "jobs.workers.child",
+    "prometheus_client",
+    "sqlalchemy.ext.asyncio",
+    "tests.bot.pretend_worker",
+)
+
+
+@functools.cache
+def forks() -> ForkServerContext:
+    """Return where to get such processes; the one they are forked from ends with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))
+    return context
