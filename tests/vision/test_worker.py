@@ -7,9 +7,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,7 @@ from tests import tiny
 from tests.vision.conftest import SHA
 from tests.vision.families.test_families import SAME, apart
 from vision import worker
+from vision.drawing.checkpoint import Pace
 from vision.protocol import (
     Broke,
     Done,
@@ -68,18 +71,27 @@ class Running:
         return heard, message
 
 
-def start(specs: dict[str, str], tmp_path: Path, **config) -> Running:
+def start(
+    specs: dict[str, str], tmp_path: Path, *, method: str = "fork", pace: Pace | None = None, **config: Any
+) -> Running:
+    """A worker on ``specs``. One that is forked has its modules from here: importing them takes ten times as
+    long as what most tests ask of it."""
     picture = tmp_path / "picture.png"
     tiny.picture(96, 64).save(picture)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
-    process = context.Process(
-        target=worker.main,
-        args=(theirs, WorkerConfig("cpu", specs, str(tmp_path / "cache"), cpu_threads=1, **config)),
-    )
+    given = WorkerConfig("cpu", specs, str(tmp_path / "cache"), cpu_threads=1, **config)
+    main = partial(_forked, ours) if method == "fork" else worker.main
+    process = context.Process(target=main, args=(theirs, given, pace))
     process.start()
     theirs.close()
     return Running(process, ours, {SHA: str(picture)})
+
+
+def _forked(parents: Connection, *arguments: Any) -> None:
+    """Let go of the parent's end, so that its loss is noticed, and be a worker."""
+    parents.close()
+    worker.main(*arguments)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +99,8 @@ def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     roles = {"image": "stable-diffusion", "clip": "clip", "caption": "blip", "vit": "vit"}
     specs = {role: str(folders[name]) for role, name in roles.items()}
     others = {"other": "/nowhere/at-all"}
-    made = start(specs, tmp_path_factory.mktemp("worker"), allow_download=False, image_models=others)
+    folder = tmp_path_factory.mktemp("worker")
+    made = start(specs, folder, method="spawn", allow_download=False, image_models=others)
     ready = made.receive()
     assert (
         isinstance(ready, Ready)

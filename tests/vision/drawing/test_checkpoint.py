@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import shutil
 import time
@@ -23,7 +22,7 @@ from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.drawing.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
-from vision import worker
+from tests.vision.test_worker import start as start_worker
 from vision.drawing import checkpoint
 from vision.drawing.checkpoint import Checkpoint, Pace
 from vision.model_store import Models
@@ -386,22 +385,8 @@ def test_what_is_left_over_is_swept_after_a_day(tmp_path: Path) -> None:
 
 
 def start(folder: Path, tmp_path: Path) -> Running:
-    picture = tmp_path / "picture.png"
-    tiny.picture(96, 64).save(picture)
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    config = WorkerConfig(
-        "cpu",
-        {"image": str(folder)},
-        str(tmp_path / "cache"),
-        cpu_threads=1,
-        image_models={"lost": "/nowhere/at-all"},
-    )
-    process = context.Process(target=worker.main, args=(theirs, config, EAGER))
-    process.start()
-    theirs.close()
-    made = Running(process, ours, {SHA: str(picture)})
-    assert ours.poll(2 * PATIENCE), "the worker doesn't start"
+    others = {"lost": "/nowhere/at-all"}
+    made = start_worker({"image": str(folder)}, tmp_path, pace=EAGER, image_models=others)
     assert isinstance(made.receive(), Ready)
     return made
 

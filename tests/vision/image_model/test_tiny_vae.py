@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from tests.vision.conftest import ask
 from tests.vision.drawing.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.drawing.test_generate import tamper
 from tests.vision.families.test_families import pixels
-from vision import startup
+from vision import probe, startup
 from vision.families import Mode
 from vision.image_model.decode import BlankPicture
 from vision.model_store import Models
@@ -186,7 +188,12 @@ def test_a_pinned_one_is_taken(make, tmp_path: Path) -> None:
     assert models.get("image").tiny_decoder is not None
 
 
-def test_the_list_of_models_shows_and_tries_them(folders: dict[str, Path], tmp_path: Path, capsys) -> None:
+def test_the_list_of_models_shows_and_tries_them(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     good, bad = save(tmp_path / "good"), save(tmp_path / "bad", channels=16)
     environment = {
         "IMAGE_MODEL": str(folders["stable-diffusion"]),
@@ -205,6 +212,14 @@ def test_the_list_of_models_shows_and_tries_them(folders: dict[str, Path], tmp_p
         "no family sdxl" in infos["tiny sdxl"].problem and "stable-diffusion-xl" in infos["tiny sdxl"].problem
     )
     del configured["tiny sdxl"]
+
+    def probed(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
+        """What another process would have said; that there is one is tested in tests/vision/weights."""
+        probe.main(arguments)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+    monkeypatch.setattr(describe, "_probe", probed)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     tried = describe.try_models(configured, tmp_path)
     assert tried.keys() == configured.keys()
     assert [tried[role] for role in ("image", "image xl", "tiny stable-diffusion")] == ["", "", ""]
