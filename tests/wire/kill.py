@@ -197,12 +197,17 @@ class Killer:
 
 
 async def run(
-    folder: Path, points: list[str], *options: str, seed: int = 1, settle: float = SETTLE
+    folder: Path,
+    points: list[str],
+    *options: str,
+    seed: int = 1,
+    settle: float = SETTLE,
+    process: type[BotProcess] = BotProcess,
 ) -> Report:
     """One kill for each of ``points``. ``options``: of ``tests.wire.launch``, for every life."""
     began = time.monotonic()
     async with Discord() as discord:
-        bot = BotProcess(discord, folder, *options)
+        bot = process(discord, folder, *options)
         killer = Killer(discord, bot, seed)
         try:
             for point in points:

@@ -4,7 +4,7 @@ does to the job."""
 from pathlib import Path
 
 from tests.wire.discord import FAULTS, GUILD, Call, Discord
-from tests.wire.process import BotProcess
+from tests.wire.forked import ForkedBot
 
 CHANNEL = GUILD + 1
 UNSEEN = ("429 from Cloudflare",)  # refused for certain: nobody would see an answer
@@ -12,7 +12,7 @@ GARBLED = ("truncated", "wrong content type")
 
 
 async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tmp_path: Path) -> None:
-    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+    async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         hits: dict[str, str] = {}
         discord.fault = lambda call: (
             hits.pop(call.path.split("/")[3], None) if call.path.endswith("/callback") else None
@@ -39,7 +39,7 @@ def _finals(discord: Discord, user_id: int) -> int:
 async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_message(
     tmp_path: Path,
 ) -> None:
-    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+    async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         twice = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
         discord.tell(twice)
         late = discord.slash("imagine", CHANNEL, 501, prompt="a red house")

@@ -13,7 +13,7 @@ from PIL import Image
 from bot.client import UNEXPECTED
 from studio.asking.actions import RIGHTS
 from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Interaction, Message
-from tests.wire.process import BotProcess
+from tests.wire.forked import ForkedBot
 
 CHANNEL, ALICE = GUILD + 1, 77
 MODAL, UPDATES = (
@@ -106,7 +106,7 @@ def said(discord: Screen, made: Interaction) -> str:
     )
 
 
-async def left_behind(discord: Screen, bot: BotProcess) -> list[Part]:
+async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     """One of each kind of message."""
     made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --ar 3:2")
     await discord.until(lambda: made.message and "job " in made.message.content)
@@ -135,7 +135,7 @@ async def left_behind(discord: Screen, bot: BotProcess) -> list[Part]:
 
 
 async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_path: Path) -> None:
-    async with Screen() as discord, BotProcess(discord, tmp_path, USER_RUNNING="50") as bot:
+    async with Screen() as discord, ForkedBot(discord, tmp_path, USER_RUNNING="50") as bot:
         old = await left_behind(discord, bot)
         actions = {part.custom_id.split(":")[2] for part in old if part.custom_id.startswith("at:")}
         assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING and {part.custom_id[:2] for part in old} == {
@@ -186,7 +186,7 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
 
 
 async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_path: Path) -> None:
-    async with Screen() as discord, BotProcess(discord, tmp_path, USER_RUNNING="50") as bot:
+    async with Screen() as discord, ForkedBot(discord, tmp_path, USER_RUNNING="50") as bot:
         made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --stealth")
         await discord.until(
             lambda: made.message and made.message.components and "job " in made.message.content

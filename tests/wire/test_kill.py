@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.wire import kill
 from tests.wire.discord import GUILD, Discord
-from tests.wire.process import BotProcess
+from tests.wire.forked import ForkedBot
 
 CHANNEL = GUILD + 1
 
@@ -13,22 +13,22 @@ CHANNEL = GUILD + 1
 async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(
     tmp_path: Path,
 ) -> None:
-    """Eighteen kills; with those of tests/jobs/test_kills.py there are fifty."""
+    """Eighteen kills; with those of tests/jobs/test_kills.py there are thirty-four."""
     points = ["worker", *dict.fromkeys(kill.POINTS)][:18]
-    report = await kill.run(tmp_path, points)
+    report = await kill.run(tmp_path, points, process=ForkedBot)
     assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], [])
     assert report.cut_off and report.kills.total() == 18 and report.jobs >= 30
     assert report.results + report.failures == report.jobs
 
 
 async def test_the_count_sees_a_bot_that_forgets_after_a_start_what_it_owes(tmp_path: Path) -> None:
-    report = await kill.run(tmp_path, ["job rendered"], "--no-resume", settle=4)
+    report = await kill.run(tmp_path, ["job rendered"], "--no-resume", settle=4, process=ForkedBot)
     assert report.lost and not report.doubled
 
 
 async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: Path) -> None:
     async with Discord() as discord:
-        bot = BotProcess(discord, tmp_path)
+        bot = ForkedBot(discord, tmp_path)
         await bot.start("--crash=message stands")
         asked = discord.slash("imagine", CHANNEL, 77, prompt="a red house")
         asked.born -= 20 * 60  # its token is refused: the result goes to the channel
@@ -50,7 +50,7 @@ async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: 
 
 
 async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: Path) -> None:
-    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+    async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
         await discord.until(lambda: asked.message and "Waiting" in asked.message.content)
         discord.forbidden.add(CHANNEL)
@@ -70,7 +70,7 @@ async def test_a_result_that_nobody_could_be_sent_is_brought_by_show(tmp_path: P
 
 
 async def test_a_gateway_that_drops_in_the_middle_of_a_job_costs_nothing(tmp_path: Path) -> None:
-    async with Discord() as discord, BotProcess(discord, tmp_path) as bot:
+    async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         asked = discord.slash("imagine", CHANNEL, 77, prompt="a slow red house")
         await discord.until(lambda: asked.message and "%" in asked.message.content)
         await discord.drop_gateways(4000)

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from tests.wire.discord import GUILD, Discord
-from tests.wire.process import BotProcess
+from tests.wire.forked import ForkedBot
 
 CHANNEL = GUILD + 1
 FASTER = 360.0  # an hour of the delivery's pauses in ten seconds
@@ -28,7 +28,7 @@ def _finals(discord: Discord, user_id: int) -> int:
 async def test_a_bot_whose_first_connection_is_refused_comes_up_by_itself(tmp_path: Path) -> None:
     discord = Discord()
     discord.port = _free_port()
-    bot = BotProcess(discord, tmp_path)
+    bot = ForkedBot(discord, tmp_path)
     try:
         await bot.spawn()
         await discord.until(lambda: "no connection to Discord" in bot.log, 30, every=0.1)
@@ -43,7 +43,7 @@ async def test_a_bot_whose_first_connection_is_refused_comes_up_by_itself(tmp_pa
 async def test_results_outlive_an_hour_without_discord(tmp_path: Path) -> None:
     """The tokens are dead by then: the results go to the channel, once each."""
     people = range(500, 506)
-    async with Discord() as discord, BotProcess(discord, tmp_path, f"--haste={FASTER}") as bot:
+    async with Discord() as discord, ForkedBot(discord, tmp_path, f"--haste={FASTER}") as bot:
         made = [
             discord.slash("imagine", CHANNEL, person, prompt="a slow river" if person % 2 else "a red house")
             for person in people
