@@ -318,15 +318,10 @@ def measure(
 def _start(folder: Path, chance: random.Random, kind: str | None, bug: str | None) -> subprocess.Popen[bytes]:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
     occurrence = chance.randrange(3)
-    words = [
-        sys.executable,
-        "-m",
-        "tests.jobs.kills",
-        "--serve",
-        str(folder),
-        "--occurrence",
-        str(occurrence),
-    ]
+    entry = (
+        "from tests.jobs.kills import main; main()"  # as -m, each of its workers would import it all again
+    )
+    words = [sys.executable, "-c", entry, "--serve", str(folder), "--occurrence", str(occurrence)]
     words += ["--point", kind] if kind in POINTS else []
     words += ["--bug", bug] if bug else []
     with (folder / "stderr.txt").open("wb") as stderr:
