@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
-import webbrowser
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +19,6 @@ from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
-from core.settings import Settings
 from studio.services import Services
 from studio.studio import Studio
 
@@ -41,16 +37,24 @@ class Page:
     uploads: tuple[Path, ...] = ()
 
 
+Announce = Callable[[str, Mapping[str, int]], None]
+
+
 async def serve_sandbox(
     built: Services,
+    studio: Studio,
     pending: PendingInteractions,
     stopping: asyncio.Event,
     page: Page,
+    announce: Announce,
     *,
     on_delivered: Callable[[Job, str], None] = lambda job, rung: None,
 ) -> int:
-    """Serve the page until ``stopping`` is set; what runs then still ends on it. ``on_delivered``: see
-    Delivery."""
+    """Serve the page until ``stopping`` is set; what runs then still ends on it.
+
+    announce: is told the page's address and who is in it, name → user id, as soon as it is there.
+    on_delivered: see Delivery.
+    """
     edits = Edits()
 
     def outside(awaitable: Awaitable[Any]) -> Awaitable[Any]:
@@ -59,7 +63,7 @@ async def serve_sandbox(
 
     client = Atelier(
         built,
-        Studio(built),
+        studio,
         pending,
         servers=SIMULATED,
         on_edit=edits.note,
@@ -77,7 +81,7 @@ async def serve_sandbox(
             ) as preview:
                 drawing = asyncio.create_task(Redraw(preview, edits).run())
                 await _send_uploads(env, viewers[0], page.uploads)
-                _announce(preview.url, built.settings)
+                announce(preview.url, {viewer.name: viewer.id for viewer in viewers})
                 await stopping.wait()
                 await built.queue.stop(built.settings.grace_seconds)  # first: nothing more may start
                 await client.delivery.close()
@@ -166,12 +170,3 @@ class Redraw:
         if "published_revision" not in body or age < SETTLED:
             return body
         return {**body, "published_revision": private_api.preview_revision(self._preview, context_id)}
-
-
-def _announce(url: str, settings: Settings) -> None:
-    print(f"\nAtelier's sandbox: {url}\nOpen it in a browser; Ctrl+C stops.\n", flush=True)
-    desktop = (
-        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if settings.open_browser and desktop:
-        webbrowser.open(url)

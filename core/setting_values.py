@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 _ID = re.compile(r"\d{1,20}", re.ASCII)
@@ -65,6 +67,26 @@ def device_list(value: str) -> tuple[str, ...]:
         if name not in ("auto", "cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
             raise ValueError("takes auto, or devices such as cpu, cuda:0,cuda:1")
     return parts or ("auto",)
+
+
+def public_address(value: str) -> str:
+    """Return the address of a site, without a path; empty for none."""
+    found = urlsplit(value.rstrip("/"))
+    whole_site = found.scheme in ("http", "https") and found.hostname and not found.path and not found.query
+    if value and (not whole_site or found.username is not None):
+        raise ValueError("takes an address such as https://studio.example.org, without a path")
+    return value.rstrip("/").lower()
+
+
+def addresses(value: str) -> tuple[str, ...]:
+    """Return IP addresses, separated by commas."""
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    for part in parts:
+        try:
+            ip_address(part)
+        except ValueError:
+            raise ValueError("takes IP addresses separated by commas, such as 127.0.0.1,::1") from None
+    return parts
 
 
 def named(value: str) -> dict[str, str]:

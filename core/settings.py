@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
-from core.setting_values import device_list, ids, named, on_or_off, one_of, path, text, whole
+from core.setting_values import (
+    addresses,
+    device_list,
+    ids,
+    named,
+    on_or_off,
+    one_of,
+    path,
+    public_address,
+    text,
+    whole,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo" / "models"
@@ -243,6 +254,30 @@ class Settings:
         "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
     )
 
+    web_port: int = _set(
+        "0",
+        "port of the studio on the web; 0 = off (the sandbox takes a free one)",
+        whole(0, 65535),
+        group="Web",
+    )
+    web_host: str = _set("127.0.0.1", "address that the studio on the web listens on", group="Web")
+    public_url: str = _set(
+        "",
+        "where the world finds the studio on the web, such as https://studio.example.org; empty = only this"
+        " machine",
+        public_address,
+        group="Web",
+    )
+    trusted_proxies: tuple[str, ...] = _set(
+        "127.0.0.1,::1",
+        "addresses of proxies whose X-Forwarded-For is believed",
+        addresses,
+        group="Web",
+    )
+    session_days: int = _set(
+        "30", "days that a browser stays signed in without a visit", whole(1, 180), group="Web"
+    )
+
     log_level: str = _set(
         "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
     )
@@ -326,6 +361,12 @@ def _cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[st
     if token and (len(token) < 10 or any(c.isspace() for c in token)):
         problems.append(
             "DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token."
+        )
+    host, public = read.get("web_host", ""), read.get("public_url", "")
+    if host not in ("127.0.0.1", "::1", "localhost") and not public.startswith("https://"):
+        problems.append(
+            f"WEB_HOST={host}: other machines may come only by https. Set PUBLIC_URL to the https:// address"
+            " of the proxy in front."
         )
     for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL", "SEGMENT_MODEL"):
         problem = _model_problem(values.get(name, "").strip())

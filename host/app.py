@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import sys
-from contextlib import closing
+import webbrowser
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
@@ -60,6 +63,19 @@ async def _report_models(settings: Settings) -> None:
         log.error("%s", line)
 
 
+@asynccontextmanager
+async def open_web(built: Services, studio: Studio) -> AsyncIterator[None]:
+    """Serve the studio on the web while the block runs, if the host has given it a port."""
+    if not built.settings.web_port:
+        yield
+        return
+    from web.server import serve as serve_web
+
+    async with serve_web(built, studio, port=built.settings.web_port) as opened:
+        print(f"Atelier on the web: {opened.url}", flush=True)
+        yield
+
+
 def _on_signals(stopping: asyncio.Event) -> None:
     """The first SIGINT or SIGTERM asks for an orderly stop, the second one is not waited for."""
     loop = asyncio.get_running_loop()
@@ -80,11 +96,40 @@ def _on_signals(stopping: asyncio.Event) -> None:
 async def _serve_sandbox(
     built: Services, pending: PendingInteractions, stopping: asyncio.Event, page: Page
 ) -> int:
+    """Serve the studio on the web for the sandbox's people, and a simulated Discord beside it."""
     from bot.sandbox import serve_sandbox  # here: not everybody has the simulator
+    from web.server import serve as serve_web
 
-    metrics = Metrics(built.queue, lambda: 0)
-    async with serve(metrics, built.queue, built.settings.metrics_port):
-        return await serve_sandbox(built, pending, stopping, page, on_delivered=metrics.delivered)
+    studio, people, discord = Studio(built), dict[str, int](), list[str]()
+    metrics, port = Metrics(built.queue, lambda: 0), built.settings.web_port
+
+    def elsewhere() -> str | None:
+        return discord[0] if discord else None
+
+    web = serve_web(built, studio, port=port, local=lambda: people, elsewhere=elsewhere)
+    async with serve(metrics, built.queue, built.settings.metrics_port), web as opened:
+
+        def announce(url: str, viewers: Mapping[str, int]) -> None:
+            people.update(viewers)
+            discord.append(url)
+            address = opened.local_address(secrets.token_urlsafe(32))
+            _announce(address, url, built.settings)
+
+        return await serve_sandbox(
+            built, studio, pending, stopping, page, announce, on_delivered=metrics.delivered
+        )
+
+
+def _announce(studio: str, discord: str, settings: Settings) -> None:
+    print(f"\nAtelier's studio: {studio}\nAtelier's sandbox: {discord}", flush=True)
+    print(
+        "The first is the studio in your browser, the second a simulated Discord. Ctrl+C stops.\n", flush=True
+    )
+    desktop = (
+        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if settings.open_browser and desktop:
+        webbrowser.open(studio)
 
 
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
@@ -105,6 +150,6 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
-    async with serve(metrics, queue, settings.metrics_port):
+    async with serve(metrics, queue, settings.metrics_port), open_web(built, studio):
         await Serving(make_client, alerts, connections, queue, settings).until(stopping)
     return 0

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from core.errors import StorageError
@@ -19,14 +20,17 @@ from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import newest_backup
 from storage.files import Files
+from storage.sessions import Sessions
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
+from studio.pictures.thumbnails import Thumbnails
 from studio.privacy import Privacy, Retention
 from studio.services import Services
+from studio.web_links import WebLinks
 
 log = logging.getLogger(__name__)
 BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
@@ -46,7 +50,8 @@ async def services(
         database = await stack.enter_async_context(
             open_database(settings.database, settings.data_dir / "backups")
         )
-        files, directory = Files(settings.data_dir / "pictures"), CurrentDirectory()
+        derived = settings.data_dir / "cache" / "derived"
+        files, directory = Files(settings.data_dir / "pictures", derived=derived), CurrentDirectory()
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
@@ -61,10 +66,14 @@ async def services(
         await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
-        showing = Showing(
-            files, intake, moderator, ai_mark=settings.ai_mark, parameters=settings.picture_parameters
+        thumbnails = Thumbnails(files)
+        stack.push_async_callback(thumbnails.close)
+        marks = {"ai_mark": settings.ai_mark, "parameters": settings.picture_parameters}
+        showing = Showing(files, intake, moderator, thumbnails, **marks)
+        links = WebLinks(Sessions(database, timedelta(days=settings.session_days)))
+        yield Services(
+            settings, database, files, queue, moderator, privacy, intake, showing, directory, links
         )
-        yield Services(settings, database, files, queue, moderator, privacy, intake, showing, directory)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -22,11 +22,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 class Files:
     """The picture store under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file for a full
-    disk."""
+    disk. ``derived``: folder of what was made from files and can be made again; it goes with its file."""
 
-    def __init__(self, root: Path, *, ballast_bytes: int = BALLAST_BYTES) -> None:
+    def __init__(
+        self, root: Path, *, ballast_bytes: int = BALLAST_BYTES, derived: Path | None = None
+    ) -> None:
         self.root = root
         self.ballast_bytes = ballast_bytes
+        self._derived = derived or root.parent / "cache" / "derived"
 
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing."""
@@ -50,6 +53,14 @@ class Files:
     async def remove(self, sha256: str) -> bool:
         """Delete the file; False when there was none. The caller knows that no row needs it any more."""
         return await asyncio.to_thread(self._remove, sha256)
+
+    async def get_derived(self, sha256: str, name: str) -> bytes | None:
+        """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""
+        return await asyncio.to_thread(self._get_derived, self._derived_path(sha256, name))
+
+    async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
+        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
+        await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
 
     def all(self) -> Iterator[str]:
         """The SHA-256 of every stored file, in no order. Reads the whole tree: run it in a thread."""
@@ -131,7 +142,33 @@ class Files:
         found = self._find(sha256)
         if found is not None:
             found.unlink(missing_ok=True)
+        self._remove_derived(sha256)
         return found is not None
+
+    def _derived_path(self, sha256: str, name: str) -> Path:
+        return self._derived / self._folder(sha256).relative_to(self.root) / f"{sha256}.{name}"
+
+    def _get_derived(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def _put_derived(self, sha256: str, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError:  # it can be made again
+            temporary.unlink(missing_ok=True)
+        if self._find(sha256) is None:  # removed while this was being made
+            self._remove_derived(sha256)
+
+    def _remove_derived(self, sha256: str) -> None:
+        folder = self._derived_path(sha256, "").parent
+        for path in folder.glob(f"{sha256}.*") if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
 
     def _folder(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):

@@ -29,6 +29,8 @@ from storage.schema import (
     options,
     pictures,
     preferences,
+    sessions,
+    sign_ins,
     strikes,
     timeouts,
     unposted,
@@ -46,6 +48,8 @@ OWNED = {  # deleted; what hangs on a job goes with it
     options: options.c.user_id,
     favourites: favourites.c.user_id,
     drafts: drafts.c.user_id,
+    sessions: sessions.c.user_id,
+    sign_ins: sign_ins.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -126,7 +130,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         for table, column in OWNED.items()
         if table.name not in selections
     }
-    hidden = {"interaction_token", "lease_token", "actor_id"}
+    hidden = {"interaction_token", "lease_token", "actor_id", "token_hash"}
     return {
         name: [
             {k: _plain(v) for k, v in row._mapping.items() if k not in hidden}

@@ -69,15 +69,11 @@ jobs = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("request", sa.Text, nullable=False),  # JSON of core.requests
     sa.Column("prompt", sa.Text),  # the request's words, for completion and search
-    sa.Column(
-        "cost_key", sa.Text, nullable=False
-    ),  # kind, model and size: jobs with the same key take the same time
+    sa.Column("cost_key", sa.Text, nullable=False),  # kind, model, size: what decides how long it takes
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("lane", sa.Text, nullable=False),
     sa.Column("front", Int64),  # moved to the front by an admin; the highest is first
-    sa.Column(
-        "max_running", Int64, nullable=False
-    ),  # of this user's jobs at once, as their roles allowed on asking
+    sa.Column("max_running", Int64, nullable=False),  # of this user at once, by their roles on asking
     # origin
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("channel_id", Int64, nullable=False),  # 0 = none, on the web
@@ -164,15 +160,13 @@ pictures = sa.Table(
     sqlite_strict=True,
 )
 
-inputs = (
-    sa.Table(  # files that a job's request names: with pictures, all there is to know about who needs a file
-        "inputs",
-        metadata,
-        sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("sha256", sa.Text, primary_key=True),
-        sa.Index("inputs_sha256", "sha256"),
-        sqlite_strict=True,
-    )
+inputs = sa.Table(  # files that a request names: with pictures, all there is to know of who needs a file
+    "inputs",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Index("inputs_sha256", "sha256"),
+    sqlite_strict=True,
 )
 
 messages = sa.Table(
@@ -193,12 +187,8 @@ users = sa.Table(
     metadata,
     sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
-    sa.Column(
-        "served", Int64, nullable=False, server_default="0"
-    ),  # number of the latest turn; 0 = never had one
-    sa.Column(
-        "flags", sa.Text, nullable=False, server_default="{}"
-    ),  # JSON, small things such as "saw this hint"
+    sa.Column("served", Int64, nullable=False, server_default="0"),  # number of the latest turn, 0 = none
+    sa.Column("flags", sa.Text, nullable=False, server_default="{}"),  # JSON, such as "saw this hint"
     sa.Column("seen_at", UtcTimestamp),
     sa.Index("users_served", "served"),
     sqlite_strict=True,
@@ -380,5 +370,30 @@ unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose
     sa.Column("message_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("channel_id", Int64, nullable=False),
     sa.Column("at", UtcTimestamp, nullable=False),
+    sqlite_strict=True,
+)
+
+sessions = sa.Table(  # browsers that are signed in on the web
+    "sessions",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of the cookie's value
+    sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # as the door that signed them in knew it
+    sa.Column("label", sa.Text, nullable=False),  # of the browser
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("seen_at", UtcTimestamp, nullable=False),
+    sa.Index("sessions_user", "user_id", "created_at"),
+    sqlite_strict=True,
+)
+
+sign_ins = sa.Table(  # links that make one session each
+    "sign_ins",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcTimestamp, nullable=False),
+    sa.Index("sign_ins_user", "user_id"),
     sqlite_strict=True,
 )

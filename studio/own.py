@@ -21,6 +21,7 @@ from studio.asking.new_job import picture_of
 from studio.authority import Action
 from studio.privacy import Deleted, Privacy, Retention
 from studio.rights import Rights
+from studio.web_links import WebLinks
 
 _HINT = "demo_hint"
 
@@ -46,8 +47,9 @@ class Own:
         privacy: Privacy,
         completion: Completion,
         hints: Hints,
+        web: WebLinks,
     ) -> None:
-        self._rights, self._members, self._queue = rights, members, queue
+        self._rights, self._members, self._queue, self._web = rights, members, queue, web
         self._privacy, self._completion, self._hints = privacy, completion, hints
 
     # Settings and options
@@ -143,6 +145,20 @@ class Own:
         self._queue.note_changed(actor.user_id, job_id)
         return kept
 
+    async def keep(self, actor: Actor, job_id: str, index: int) -> None:
+        """Make picture ``index`` (from 0) of a job a favourite; nothing happens if it is one.
+
+        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
+        """
+        picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
+        await self.add_favourites(actor, job_id, [index])
+
+    async def let_go(self, actor: Actor, job_id: str, index: int) -> None:
+        """Make picture ``index`` (from 0) of a job no favourite any more; nothing happens if it is none."""
+        await self._rights.check(actor, Action.MINE)
+        await self._members.remove_favourites(actor.user_id, job_id, [index])
+        self._queue.note_changed(actor.user_id, job_id)
+
     async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
         """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.FAVOURITE)
@@ -190,6 +206,24 @@ class Own:
             await self._members.usage(actor.user_id, month),
             await self._queue.mine(actor.user_id),
         )
+
+    # The web
+
+    async def web_link(self, actor: Actor) -> str:
+        """Return a link that signs the actor in on the web, once and soon.
+
+        Raises UserError while the web is closed, NotAllowedError for a barred person.
+        """
+        await self._rights.check(actor, Action.ASK)
+        link = await self._web.new(actor.user_id, actor.name)
+        if link is None:
+            raise UserError("The studio on the web isn't open here. The host opens it with `WEB_PORT`.")
+        return link
+
+    async def sign_out(self, actor: Actor) -> int:
+        """End all sessions of the actor's on the web; return how many there were."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._web.sessions.end(actor.user_id)
 
     # Data
 

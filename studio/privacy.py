@@ -109,6 +109,11 @@ class Privacy:
         """Delete everything of a person except what ``storage.privacy`` says stays."""
         return await self._delete(user_id, await asyncio.to_thread(self._note, user_id))
 
+    async def delete_job(self, user_id: int, job_id: str) -> Deleted:
+        """Delete one job of a person, its pictures and its messages; stop it if it isn't over."""
+        await self._queue.cancel(job_id)
+        return await self._take_out(user_id, partial(rows.delete_jobs, ids=[job_id], now=datetime.now(UTC)))
+
     async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()
         for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):

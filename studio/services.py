@@ -13,6 +13,7 @@ from studio.moderation.moderator import Moderator
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
 from studio.privacy import Privacy
+from studio.web_links import WebLinks
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,4 @@ class Services:
     intake: Intake
     showing: Showing
     directory: CurrentDirectory
+    web: WebLinks

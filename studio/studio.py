@@ -4,9 +4,10 @@
     submitted = await studio.submit(actor, new)
     async for event in await studio.watch(actor, submitted.job.id): ...
 
-Every method takes an actor and checks its right itself. ``own`` has one's own things, ``server`` what
-managers decide, ``regions`` masks. What is raised is a UserError unless a docstring says otherwise: its text
-is for the person. NotAllowedError, ImageError, PromptError and LimitError are some.
+Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
+pictures, ``server`` what managers decide, ``regions`` masks. What is raised is a UserError unless a
+docstring says otherwise: its text is for the person. NotAllowedError, ImageError, PromptError and LimitError
+are some.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from core.job import Job, Origin, Reply
 from core.preferences import Preferences
 from core.requests import ClassifyRequest, DescribeRequest
 from core.requests.base import Answer
-from jobs.feed import Watch
+from jobs.feed import News, Watch
 from jobs.views import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
@@ -35,10 +36,12 @@ from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.asking.words import caption_prompt, shorter_prompts
 from studio.authority import Action, Authority
+from studio.gallery import Gallery
 from studio.moderation.rules import Blocked
 from studio.own import Own
 from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
+from studio.privacy import Deleted
 from studio.rights import Rights
 from studio.server import Server
 from studio.services import Services
@@ -52,7 +55,7 @@ class Studio:
 
     def __init__(self, services: Services, kinds: Collection[str] = tuple(CAPABILITIES)) -> None:
         settings, queue, intake = services.settings, services.queue, services.intake
-        self._queue, self._intake = queue, intake
+        self._queue, self._intake, self._privacy = queue, intake, services.privacy
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
         self._rights = Rights(authority, queue, services.moderator, services.directory)
@@ -61,8 +64,11 @@ class Studio:
         self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
+        self.gallery = Gallery(self._rights, services.database, queue, services.showing)
         self.regions = Regions(self._rights, self._sources, intake)
-        self.own = Own(self._rights, self._members, queue, services.privacy, completion, self.hints)
+        self.own = Own(
+            self._rights, self._members, queue, services.privacy, completion, self.hints, services.web
+        )
         self.server = Server(self._rights, queue, services.moderator)
 
     @property
@@ -159,6 +165,13 @@ class Studio:
         """Keep a picture that the actor sends, to be worked on later. Raises ImageError when it isn't taken,
         NotAllowedError for a barred person, LimitError after too many or on a full disk."""
         return await self._sources.given(actor, picture)
+
+    async def uploaded(self, actor: Actor, sha256: str) -> str:
+        """Return the SHA-256 of a picture that the actor has sent. Raises ImageError for any other."""
+        await self.check(actor, Action.ASK)
+        if not await self._queue.people.has_sent(actor.user_id, sha256):
+            raise ImageError("That picture is gone; send it again.")
+        return sha256
 
     async def source(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
         """Return the file, the picture called ``named``, or the actor's last one. Raises UserError."""
@@ -267,9 +280,16 @@ class Studio:
             raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
 
     async def submit(
-        self, actor: Actor, new: NewJob, reply: Reply | None = None, *, key: str | None = None
+        self,
+        actor: Actor,
+        new: NewJob,
+        reply: Reply | None = None,
+        *,
+        key: str | None = None,
+        once: str | None = None,
     ) -> Submitted:
-        """Queue a job. reply: where Discord's answer goes. key: the same unfinished press is one job.
+        """Queue a job. reply: where Discord's answer goes. key: the same unfinished press is one job. once:
+        the same request of the actor's is one job for good.
 
         The queue checks bans, time-outs, lists and limits as it writes the row. Raises LimitError,
         NotAllowedError or UserError, in plain words and with the limit.
@@ -283,6 +303,7 @@ class Studio:
             actor.roles,
             private=new.private,
             surface=actor.surface,
+            request_key=once,
             press_key=key,
         )
         try:
@@ -305,6 +326,10 @@ class Studio:
         """Return a job's row. Raises ImageError when there is none, NotAllowedError unless the actor may do
         ``action`` to it."""
         return await self._rights.job(actor, job_id, action)
+
+    async def is_seen(self, actor: Actor, job_id: str) -> bool:
+        """Return whether a job is there and shown where the actor can look."""
+        return await self._sources.is_seen(actor, job_id)
 
     async def job_of_message(
         self, actor: Actor, message_id: int, action: Action
@@ -344,11 +369,22 @@ class Studio:
         """Return the events of a job from now on, to its end. Raises ImageError or NotAllowedError."""
         return self._queue.watch((await self.job(actor, job_id, Action.SHOW)).id)
 
+    def news(self, actor: Actor, since: int = 0) -> News:
+        """Return what is new about the actor's jobs since the point that the last news ended at. Cheap: it
+        may be asked several times a second."""
+        self._rights.authority.check(actor, Action.MINE)
+        return self._queue.news(actor.user_id, since)
+
     async def cancel(self, actor: Actor, job_id: str) -> tuple[Job, bool]:
         """Stop a job that waits or runs; its row, and False when it was over. Raises ImageError or
         NotAllowedError."""
         job = await self.job(actor, job_id, Action.CANCEL)
         return job, await self._queue.cancel(job.id)
+
+    async def delete(self, actor: Actor, job_id: str) -> Deleted:
+        """Delete a job with its pictures and messages, for good. Raises ImageError or NotAllowedError."""
+        job = await self.job(actor, job_id, Action.DELETE)
+        return await self._privacy.delete_job(job.origin.user_id, job.id)
 
 
 def _right(action: str) -> Action:

@@ -19,6 +19,7 @@ MAY_NOT_LOAD = {  # package → libraries that importing all of its modules neve
     "jobs": {"discord", "aiohttp", "torch", "numpy"},
     "studio": {"discord", "aiohttp", "starlette", "jinja2", "torch", "diffusers", "transformers"},
     "bot": {"starlette", "jinja2", "torch", "diffusers", "transformers", "numpy"},
+    "web": {"discord", "simcord", "torch", "diffusers", "transformers", "numpy", "PIL"},
     "host": {"torch", "diffusers", "transformers", "numpy"},
 }
 MAY_NOT_IMPORT = MAY_NOT_LOAD | {"vision": {"discord", "aiohttp", "sqlalchemy"}}  # anywhere in a module
@@ -32,9 +33,10 @@ DOCUMENTED = (
     "jobs",
     "studio",
     "bot",
+    "web",
     "host",
 )  # every public name has a docstring
-COMING = {"web"}  # packages of the layers that are not there yet
+COMING: set[str] = set()  # packages of the layers that are not there yet
 
 # What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.
 NOT_YET: dict[str, set[str]] = {}

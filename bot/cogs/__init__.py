@@ -19,6 +19,7 @@ EXTENSIONS = (
     "bot.cogs.own.settings",
     "bot.cogs.own.speed",
     "bot.cogs.own.info",
+    "bot.cogs.own.web",
     "bot.cogs.own.favourites",
     "bot.cogs.reactions",
     "bot.cogs.menus",

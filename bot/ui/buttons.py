@@ -16,11 +16,9 @@ from typing import Any
 import discord
 
 from core.job import Job
-from core.limits import MAX_SIDE, MAX_UPSCALED
-from core.requests import ImagineRequest
 from storage.lookup import StoredPicture
-from studio.asking.actions import UPSCALES, ZOOMS
-from studio.asking.canvas import GRID, PAN_SHARE, PANS
+from studio.asking import offers
+from studio.asking.canvas import GRID
 
 Secondary, Success, Danger = (
     discord.ButtonStyle.secondary,
@@ -321,24 +319,7 @@ def for_grid(job: Job, count: int) -> discord.ui.View:
 
 def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order."""
-    side = max(picture.width, picture.height)
-    upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
-    zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
-    grows = side <= MAX_SIDE  # else no canvas around it fits
-    pans = [
-        name
-        for name in PANS
-        if grows
-        and (picture.width if name in ("left", "right") else picture.height) * (1 + PAN_SHARE) <= MAX_SIDE
-    ]
-    square = ("square",) if picture.width != picture.height and grows else ()
-    rows = (
-        (*upscales, *(("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ())),
-        ("subtle", "strong", "region", "remix", "again"),
-        (*zooms, *(("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()), *square),
-        (*pans, "favourite"),
-        ("describe", "classify", "details", "dm", "delete"),
-    )
+    rows = offers.for_picture(job, picture)
     return view_of(
         *(JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions)
     )

@@ -19,6 +19,7 @@ from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures import marks
 from studio.pictures.intake import Intake
+from studio.pictures.thumbnails import SIZES, Thumbnails
 
 log = logging.getLogger(__name__)
 MARK_BYTES = 2000  # the most that the mark adds to a picture
@@ -40,10 +41,17 @@ class Showing:
     ``parameters``: they keep the prompt and settings that the worker wrote into them."""
 
     def __init__(
-        self, files: Files, intake: Intake, moderator: Moderator, *, ai_mark: bool, parameters: bool
+        self,
+        files: Files,
+        intake: Intake,
+        moderator: Moderator,
+        thumbnails: Thumbnails,
+        *,
+        ai_mark: bool,
+        parameters: bool,
     ) -> None:
         self._files, self._intake, self._moderator = files, intake, moderator
-        self._ai_mark, self._parameters = ai_mark, parameters
+        self._thumbnails, self._ai_mark, self._parameters = thumbnails, ai_mark, parameters
 
     async def picture(self, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` in at most ``limit`` bytes, encoded anew if the original is larger.
@@ -78,6 +86,33 @@ class Showing:
             return Shown(None, "image/webp", visibility=visibility)
         drawn = await self._intake.numbered(await self._files.get(stored.sha256), GRID)
         return Shown(await self._marked(drawn, "image/webp", job), "image/webp", visibility=visibility)
+
+    async def visibility(self, place: Place, stored: StoredPicture, job: Job) -> Visibility:
+        """Return how a picture of ``job`` may be shown in ``place``."""
+        return await self._moderator.visibility((stored.sha256,), job, place)
+
+    async def thumbnail_in(
+        self, place: Place, stored: StoredPicture, job: Job, side: int, *, veiled: bool
+    ) -> Shown:
+        """Return a picture of ``job`` as WebP with a longer side of at most ``side`` px, as it may be shown
+        in ``place``: without data where that is forbidden.
+
+        veiled: blur what ``place`` wants hidden until somebody asks for it. Raises ImageError when it can't
+        be read, StorageError when its file is gone.
+        """
+        visibility = await self.visibility(place, stored, job)
+        if visibility is Visibility.BLOCK:
+            return Shown(None, "image/webp", visibility=visibility)
+        hidden = veiled and visibility is Visibility.SPOILER
+        data = await self._thumbnails.get(stored.sha256, side, veiled=hidden)
+        return Shown(await self._marked(data, "image/webp", job), "image/webp", visibility=visibility)
+
+    async def small(self, sha256: str) -> bytes:
+        """Return a picture that somebody sent as WebP of at most 256 px, for them alone.
+
+        Raises ImageError when it can't be read, StorageError when its file is gone.
+        """
+        return await self._thumbnails.get(sha256, SIZES[0])
 
     async def preview(self, preview: bytes, job: Job, place: Place) -> bytes | None:
         """Return the JPEG of a job that still runs, or None where it may not be shown."""

@@ -19,10 +19,11 @@ from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.storage.conftest import url_of
 
-VERSIONS = ("0001", "0003", "0004", "0005")
+VERSIONS = ("0001", "0003", "0004", "0005", "0006")
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
     "lane": "fast",
+    "surface": "discord",
     "kind": "imagine",
     "attempts": 1,
     "lease_token": None,

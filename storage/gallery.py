@@ -1,0 +1,160 @@
+"""Rows of somebody's pictures, a page at a time: newest job first, its pictures in their own order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.job import Job, Status
+from storage.lookup import StoredPicture, readable
+from storage.schema import GRID, favourites, jobs, pictures
+
+MOST = 200  # pictures of a page, and nodes of a lineage
+_DAY = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A picture's place: the number of its job's arrival, and its own from 0."""
+
+    seq: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.seq}-{self.position}"
+
+    @classmethod
+    def of(cls, text: str) -> Cursor:
+        """Return the cursor that ``str`` wrote. Raises ValueError."""
+        seq, _, position = text.partition("-")
+        return cls(int(seq), int(position))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a gallery, with the job that made it. favourite: of whoever looks."""
+
+    job: Job
+    picture: StoredPicture
+    cursor: Cursor
+    favourite: bool
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which pictures of a person are meant. words: all of them stand in the prompt, in any case. kind: of
+    request. since, until: when the job was asked for, the latter excluded."""
+
+    words: tuple[str, ...] = ()
+    kind: str | None = None
+    favourite: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def tiles(
+    connection: sa.Connection, user_id: int, wanted: Filter, *, before: Cursor | None = None, limit: int
+) -> list[Tile]:
+    """Return the person's pictures that come after ``before``, or the newest."""
+    kept = sa.and_(
+        favourites.c.user_id == user_id,
+        favourites.c.job_id == pictures.c.job_id,
+        favourites.c.position == pictures.c.position,
+    )
+    joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+    joined = joined.join(favourites, kept, isouter=not wanted.favourite)
+    made: tuple[Any, ...] = (*jobs.c, *(column.label(f"picture_{column.name}") for column in pictures.c))
+    statement: sa.Select[Any] = (
+        sa.select(*made, favourites.c.created_at.label("kept_at"))
+        .select_from(joined)
+        .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *_conditions(wanted))
+        .order_by(jobs.c.seq.desc(), pictures.c.position)
+        .limit(min(limit, MOST))
+    )
+    if before is not None:
+        later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
+        statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
+    return [
+        Tile(job, _picture(row), Cursor(row.seq, row.picture_position), row.kept_at is not None)
+        for row in connection.execute(statement)
+        if (job := readable(row))
+    ]
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
+    if wanted.kind is not None:
+        found.append(jobs.c.kind == wanted.kind)
+    if wanted.since is not None:
+        found.append(jobs.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(jobs.c.created_at < wanted.until)
+    return found
+
+
+def _picture(row: sa.Row[Any]) -> StoredPicture:
+    return StoredPicture(
+        row.picture_sha256,
+        row.picture_media_type,
+        row.picture_width,
+        row.picture_height,
+        row.picture_seed,
+        row.picture_position,
+        row.picture_size,
+    )
+
+
+def months(connection: sa.Connection, user_id: int) -> list[tuple[str, int]]:
+    """Return ("2026-11", pictures asked for in that month, UTC), the newest first."""
+    day = sa.type_coerce(jobs.c.created_at, sa.BigInteger) // sa.literal_column(str(_DAY), sa.BigInteger)
+    per_day = (
+        sa.select(day.label("day"), sa.func.count().label("made"))
+        .select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id))
+        .where(jobs.c.user_id == user_id, pictures.c.position > GRID)
+        .group_by(sa.text("day"))
+    )
+    counted: dict[str, int] = {}
+    for row in connection.execute(per_day):
+        counted[_month(row.day)] = counted.get(_month(row.day), 0) + row.made
+    return sorted(counted.items(), reverse=True)
+
+
+def _month(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m")
+
+
+def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Job]:
+    """Return the person's newest jobs that are over, whatever came of them."""
+    statement = (
+        sa.select(jobs)
+        .where(jobs.c.user_id == user_id, jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value)))
+        .order_by(jobs.c.seq.desc())
+        .limit(limit)
+    )
+    return [job for row in connection.execute(statement) if (job := readable(row))]
+
+
+def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:
+    """Return the jobs that were made from picture ``index`` (from 0) of a job, in order, at most ``MOST``."""
+    statement = (
+        sa.select(jobs)
+        .where(
+            jobs.c.parent_id.is_not(None),
+            jobs.c.parent_id == job_id,
+            sa.func.coalesce(jobs.c.parent_index, 0) == index,
+        )
+        .order_by(jobs.c.seq)
+        .limit(MOST)
+    )
+    return [job for row in connection.execute(statement) if (job := readable(row))]
+
+
+def kept(connection: sa.Connection, user_id: int, job_id: str) -> set[int]:
+    """Return which pictures (from 0) of a job the person keeps."""
+    mine = sa.select(favourites.c.position).where(
+        favourites.c.user_id == user_id, favourites.c.job_id == job_id
+    )
+    return set(connection.execute(mine).scalars())

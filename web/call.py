@@ -1,0 +1,157 @@
+"""A call as handlers see it, what they answer, and the line of the table that leads to one."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from studio.actor import Actor
+from studio.services import Services
+from studio.studio import Studio
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in. actor: as whom they ask and look. session: the id of their session."""
+
+    name: str
+    session: str
+    actor: Actor
+
+    @property
+    def user_id(self) -> int:
+        """Their id."""
+        return self.actor.user_id
+
+
+class Body(enum.Enum):
+    """What a route takes."""
+
+    NONE = "nothing"
+    JSON = "application/json"
+    FORM = "application/x-www-form-urlencoded"
+    PICTURE = "a picture"
+
+
+class Bucket(enum.Enum):
+    """What a call counts as, with how many of it a person may make in a minute."""
+
+    READ = 600
+    BYTES = 3000
+    ASK = 20
+    UPLOAD = 30
+    CHANGE = 240
+    SIGN_IN = 10
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
+    routes for everybody. body: a mapping for JSON and forms, bytes for a picture."""
+
+    studio: Studio
+    services: Services
+    person: Person | None
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks."""
+        assert self.person is not None, "a route for everybody asked for its actor"
+        return self.person.actor
+
+
+@dataclass(frozen=True)
+class Json:
+    """An answer of data."""
+
+    data: Any = None
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Html:
+    """A page of ``web/templates``, with its values."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A picture. own: it may be kept by the person's browser for good. name: it is to be saved as that."""
+
+    data: bytes = field(repr=False)
+    media_type: str = "application/octet-stream"
+    own: bool = False
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class SeeOther:
+    """The page to go on with after a form."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A new session: its token becomes the cookie, then the page ``path`` if there is one."""
+
+    token: str
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class SignedOut:
+    """The session has ended: the cookie goes."""
+
+    path: str | None = None
+
+
+Answer = Json | Html | Bytes | SeeOther | SignedIn | SignedOut
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """A line of the table. everybody: nobody has to be signed in. limit: bytes of the body.
+
+    path: {job} is a job's id, {n} the number of a picture from 1.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    body: Body = Body.NONE
+    bucket: Bucket = Bucket.READ
+    everybody: bool = False
+    limit: int = 64 * 1024
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a person reads the answer in a browser, an error included."""
+        return is_page(self.path)
+
+
+def is_page(path: str) -> bool:
+    """Return whether a person reads what is answered at ``path``; of others, a program does."""
+    return not path.startswith(("/api/", "/files/", "/previews/", "/static/"))
+
+
+class Refused(Exception):
+    """A call that isn't answered. ``detail`` is a sentence for the person; ``retry_after`` in seconds."""
+
+    def __init__(self, status: HTTPStatus, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.retry_after = status, detail, retry_after
+
+
+GONE = Refused(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")

@@ -1,0 +1,280 @@
+"""From an HTTP request to a call and from an answer to a response, in one order for every route: host,
+origin, session, bucket, size, body, handler."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import jinja2
+from aiohttp import web
+
+from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from studio.services import Services
+from studio.studio import Studio
+from web import guard
+from web.call import (
+    GONE,
+    Answer,
+    Body,
+    Bytes,
+    Call,
+    Html,
+    Json,
+    Person,
+    Refused,
+    Route,
+    SeeOther,
+    SignedIn,
+    SignedOut,
+    is_page,
+)
+from web.handlers.pages import Pages
+from web.people import Visitors
+from web.static_files import StaticFiles
+
+PACKED_FROM = 1400  # characters, about what one packet carries
+BODY_TIME = 60.0  # seconds for a body to arrive
+SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
+HEADERS_KEPT = ("User-Agent", "X-Name")
+_STATUS = {
+    NotAllowedError: HTTPStatus.FORBIDDEN,
+    LimitError: HTTPStatus.TOO_MANY_REQUESTS,
+    ImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every call needs."""
+
+    studio: Studio
+    services: Services
+    visitors: Visitors
+    pages: Pages
+    static: StaticFiles
+    templates: jinja2.Environment
+    addresses: guard.Addresses
+    buckets: guard.Buckets
+    trusted: tuple[str, ...] = ()
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; the prefix binds it to this very host.
+
+        https://www.rfc-editor.org/rfc/rfc6265#section-4.1.2 and rfc6265bis, "__Host-" prefix.
+        """
+        return "__Host-atelier"
+
+
+async def answer(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
+    """Return the response to a request for ``route``, errors included."""
+    person: Person | None = None
+    try:
+        _check(context, request)
+        person = await visitor(context, request)
+        if person is None and not route.everybody:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
+        who = f"s:{person.user_id}" if person else f"a:{_peer(context, request)}"
+        context.buckets.take(route.bucket, who)
+        body = await _body(route, request)
+        headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
+        call = Call(
+            context.studio,
+            context.services,
+            person,
+            dict(request.match_info),
+            dict(request.query),
+            body,
+            headers,
+        )
+        return _response(context, await _handled(route, call))
+    except (Refused, UserError, StorageError) as error:
+        return _problem(context, route, person, _refusal(error))
+
+
+async def _handled(route: Route, call: Call) -> Answer:
+    """Return the handler's answer. A job that the person may not see looks like one that never was."""
+    try:
+        return await route.handler(call)
+    except (ImageError, NotAllowedError) as error:
+        job_id = call.path.get("job")
+        if job_id is not None and not await call.studio.is_seen(call.actor, job_id):
+            raise GONE from error
+        raise
+
+
+def _check(context: Context, request: web.Request) -> None:
+    guard.check_host(context.addresses, request.headers.get("Host", ""))
+    guard.check_origin(context.addresses, request.method, request.headers)
+
+
+async def visitor(context: Context, request: web.Request) -> Person | None:
+    """Return who a request comes from, None for nobody who is signed in."""
+    token = request.cookies.get(context.cookie, "")
+    return await context.visitors.find(token) if 0 < len(token) <= 100 else None
+
+
+def _peer(context: Context, request: web.Request) -> str:
+    return guard.peer(request.remote, request.headers.get("X-Forwarded-For"), context.trusted)
+
+
+async def _body(route: Route, request: web.Request) -> Any:
+    """Return what a request carries as its route takes it. Raises Refused."""
+    if route.body is Body.NONE:
+        return None
+    sent = request.content_type
+    if route.body in (Body.JSON, Body.FORM) and sent != route.body.value:
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"This takes {route.body.value}, not {sent}.")
+    data = await _read(request, route.limit)
+    if route.body is Body.PICTURE:
+        return data
+    try:
+        text = data.decode()
+        if route.body is Body.FORM:
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+        parsed = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The body can't be read.") from error
+    if not isinstance(parsed, dict):
+        raise Refused(HTTPStatus.BAD_REQUEST, "The body takes a JSON object.")
+    return parsed
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """Return a body of at most ``limit`` bytes; nothing larger is ever kept."""
+    too_large = Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"That is too much: up to {limit:,} bytes fit.")
+    if (request.content_length or 0) > limit:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > limit:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError as error:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
+    return b"".join(parts)
+
+
+def _response(context: Context, found: Answer) -> web.Response:
+    match found:
+        case Json(data, status):
+            text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
+            kind = None if text is None else "application/json"
+            return web.Response(
+                text=text, status=status, content_type=kind, headers=_headers(context, "data")
+            )
+        case Html(template, values, status):
+            return _page(context, template, values, status)
+        case Bytes():
+            return _bytes(context, found)
+        case SeeOther(path):
+            return _see_other(context, path)
+        case SignedIn(token, path):
+            return _signed(context, path, token)
+        case SignedOut(path):
+            return _signed(context, path, None)
+
+
+def _headers(context: Context, kind: str, *, own: bool = False) -> dict[str, str]:
+    return guard.headers_for(kind, context.addresses, own=own)
+
+
+def _page(context: Context, template: str, values: Mapping[str, Any], status: int) -> web.Response:
+    entry = f"pages/{template.removesuffix('.html')}.js"
+    shown = {"static": context.static.prefix, "modules": context.static.modules(entry), **values}
+    text = context.templates.get_template(template).render(shown)
+    headers = _headers(context, "page")
+    return _packed(web.Response(text=text, status=status, content_type="text/html", headers=headers))
+
+
+def _packed(response: web.Response) -> web.Response:
+    """Compress a text that is worth it; it holds no secret that somebody else's words stand beside."""
+    if response.text and len(response.text) > PACKED_FROM:
+        response.enable_compression()
+    return response
+
+
+def _bytes(context: Context, found: Bytes) -> web.Response:
+    headers = _headers(context, "bytes", own=found.own) | {"Content-Type": found.media_type}
+    if found.name is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{quote(found.name)}"'
+    return web.Response(body=found.data, headers=headers)
+
+
+def _see_other(context: Context, path: str) -> web.Response:
+    headers = _headers(context, "data") | {"Location": path}
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def _signed(context: Context, path: str | None, token: str | None) -> web.Response:
+    """Set or take away the cookie. A new token for each session: one that was known before is no use."""
+    response = (
+        _see_other(context, path)
+        if path
+        else web.Response(status=HTTPStatus.NO_CONTENT, headers=_headers(context, "data"))
+    )
+    age = SESSION_DAYS * 86_400 if token else 0
+    response.set_cookie(
+        context.cookie,
+        token or "",
+        max_age=age,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _refusal(error: Exception) -> Refused:
+    """Return an error as the person reads it. What they may not see looks like what never was."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, StorageError):
+        log.error("the database can't answer: %s", error)
+        return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The studio is busy with itself. Try again soon.", 5.0)
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_REQUEST)
+    return Refused(status, str(error))
+
+
+def _problem(context: Context, route: Route, person: Person | None, refused: Refused) -> web.Response:
+    """Return a refusal; a stranger who opens a page is led to where people sign in."""
+    if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
+        return _see_other(context, "/in")
+    return refusal(context, route.path, refused, person)
+
+
+def refusal(context: Context, path: str, refused: Refused, person: Person | None = None) -> web.Response:
+    """Return a refusal as a page, or as RFC 9457 has it where programs read the answer."""
+    shape: dict[str, Any] = {
+        "status": refused.status.value,
+        "title": refused.status.phrase,
+        "detail": refused.detail,
+    }
+    wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
+    if is_page(path):
+        frame = context.pages.frame(person, "problem")
+        values = {**frame, **shape, "next": {"href": "/", "label": "Back to the studio"}}
+        page = _page(context, "problem.html", values, refused.status)
+        page.headers.update(wait)
+        return page
+    if refused.retry_after is not None:
+        shape["retry_after"] = round(refused.retry_after, 1)
+    return web.Response(
+        text=json.dumps(shape, ensure_ascii=False),
+        status=refused.status,
+        content_type="application/problem+json",
+        headers=_headers(context, "data") | wait,
+    )

@@ -1,0 +1,64 @@
+"""Reads values out of a body or an address, strictly: what is wrong is named with what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from core.errors import UserError
+from studio.pictures.intake import InMemory
+from web.call import GONE, Call
+
+MOST_PICTURES = 64  # of one job
+LONGEST_KEY = 100
+T = TypeVar("T")
+
+
+def field(body: Any, name: str, kind: type[T]) -> T | None:
+    """Return a value of a JSON object or form, None when it isn't there. Raises UserError for another
+    type."""
+    value = body.get(name) if isinstance(body, Mapping) else None
+    if value is not None and not isinstance(value, kind):
+        raise UserError(f"`{name}` takes {_SPOKEN.get(kind, kind.__name__)}.")
+    return value
+
+
+_SPOKEN: dict[type, str] = {str: "a text", list: "a list", int: "a whole number", bool: "true or false"}
+
+
+def text_of(body: Any, name: str) -> str:
+    """Return a text that has to be there. Raises UserError."""
+    value = field(body, name, str)
+    if value is None:
+        raise UserError(f"`{name}` is missing.")
+    return value
+
+
+def names_of(body: Any, name: str, most: int) -> list[str]:
+    """Return a list of at most ``most`` texts, empty when it isn't there. Raises UserError."""
+    values = field(body, name, list) or []
+    if len(values) > most or not all(isinstance(value, str) and len(value) <= 80 for value in values):
+        raise UserError(f"`{name}` takes a list of up to {most} texts.")
+    return values
+
+
+def key_of(body: Any) -> str | None:
+    """Return the key that makes asking again harmless, if there is one. Raises UserError."""
+    key = field(body, "key", str)
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise UserError(f"`key` takes 1 to {LONGEST_KEY} characters.")
+    return None if key is None else f"web:{key}"
+
+
+def number_of(text: str) -> int:
+    """Return the number of a picture, from 1. Raises Refused for what can't be one."""
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:4]) <= MOST_PICTURES:
+        raise GONE
+    return int(text[:4])
+
+
+def sent_picture(call: Call) -> InMemory:
+    """Return the picture that a call carries, under the name that it gives it."""
+    name = unquote(call.headers.get("X-Name", ""))[:200] or "picture"
+    return InMemory(name, bytes(call.body or b""))

@@ -1,0 +1,144 @@
+"""What stands before every route: whose host is meant, where the call comes from, how many there were, and
+the headers that keep an answer in its place.
+
+Sources: https://fetch.spec.whatwg.org/#http-origin, https://www.w3.org/TR/CSP3/,
+https://w3c.github.io/webappsec-trusted-types/.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from web.call import Bucket, Refused
+
+MINUTE = 60.0  # seconds
+BUCKETS_KEPT = 20_000
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SAFE = ("GET", "HEAD")
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types lit-html",
+    )
+)
+BYTES_POLICY = "default-src 'none'; sandbox"
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The origins that are ours: this machine's own at ``port``, and the one that the world sees, if any."""
+
+    port: int
+    public: str = ""  # such as https://studio.example.org
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The values of Host that are ours."""
+        local = {f"{name}:{self.port}" for name in LOOPBACK}
+        return frozenset(local | ({urlsplit(self.public).netloc.lower()} if self.public else set()))
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The values of Origin that are ours."""
+        local = {f"http://{name}:{self.port}" for name in LOOPBACK}
+        return frozenset(local | ({self.public.lower().rstrip("/")} if self.public else set()))
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by https."""
+        return self.public.startswith("https://")
+
+
+def check_host(addresses: Addresses, host: str) -> None:
+    """Raise Refused unless the call is for a host of ours: a name that somebody else points at this machine
+    must not read it (DNS rebinding)."""
+    if host.lower() not in addresses.hosts:
+        raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "This studio isn't known by that address.")
+
+
+def check_origin(addresses: Addresses, method: str, headers: Mapping[str, str]) -> None:
+    """Raise Refused unless a call that changes something comes from a page of ours.
+
+    It must carry an Origin that is ours; browsers send it with every such request.
+    """
+    if method in SAFE:
+        return
+    same_site = headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+    if headers.get("Origin", "").lower() not in addresses.origins or not same_site:
+        raise Refused(HTTPStatus.FORBIDDEN, "This can only be asked from a page of this studio.")
+
+
+class Buckets:
+    """Counts calls by who makes them, in the minute that began with their first one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: dict[tuple[Bucket, str], tuple[float, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def take(self, bucket: Bucket, who: str) -> None:
+        """Count a call. Raises Refused with the seconds to wait after too many."""
+        now = self._clock()
+        began, count = self._counts.get((bucket, who), (now, 0))
+        if now - began >= MINUTE:
+            began, count = now, 0
+        if count >= bucket.value:
+            wait = MINUTE - (now - began)
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"That was a lot in a short time. Try again in {wait:.0f} s.",
+                retry_after=wait,
+            )
+        self._counts[(bucket, who)] = began, count + 1
+        if len(self._counts) > BUCKETS_KEPT:
+            self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Drop the minutes that are over; of the others, the oldest beyond the bound."""
+        kept = {key: value for key, value in self._counts.items() if now - value[0] < MINUTE}
+        self._counts = dict(list(kept.items())[-BUCKETS_KEPT:])
+
+
+def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[str, str]:
+    """Return the headers of an answer. kind: "page", "data", or "bytes" (``own``: of one's own job)."""
+    found = dict(HEADERS)
+    if kind == "bytes":
+        found["Content-Security-Policy"] = BYTES_POLICY
+        age = "31536000, immutable" if own else "300"
+        found["Cache-Control"] = f"private, max-age={age}"
+    else:
+        found["Content-Security-Policy"] = PAGE_POLICY if kind == "page" else BYTES_POLICY
+        found["Cache-Control"] = "private, no-store"
+    if addresses.secure:
+        found["Strict-Transport-Security"] = "max-age=31536000"
+    return found
+
+
+def peer(remote: str | None, forwarded: str | None, trusted: Iterable[str]) -> str:
+    """Return the address that a call comes from. forwarded: X-Forwarded-For, believed from ``trusted``
+    proxies only, and of it only what the nearest proxy has added."""
+    if remote in set(trusted) and forwarded:
+        return forwarded.rpartition(",")[2].strip()
+    return remote or ""

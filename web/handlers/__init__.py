@@ -1,0 +1,1 @@
+"""What each route does: coroutines of a call, which never see the HTTP request."""

@@ -1,0 +1,75 @@
+"""Bytes of pictures: originals, small copies, previews. Each is checked against its job, like everything."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from core.errors import StorageError
+from studio.authority import Action
+from studio.moderation.rules import Visibility
+from studio.pictures.showing import Shown
+from studio.pictures.thumbnails import SIZES
+from web.call import GONE, Answer, Bytes, Call, Refused
+from web.fields import number_of
+
+LIMIT = 2**31  # bytes of an original; a browser takes any
+EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
+BLOCKED = "This picture isn't fit to be shown here."
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+async def original(call: Call) -> Answer:
+    """Return a picture as it was made, with the marks that the host wants."""
+    job_id, number = call.path["job"], number_of(call.path["n"])
+    shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
+    name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
+    return Bytes(_data(shown), shown.media_type, await _is_own(call, job_id), name)
+
+
+async def small(call: Call) -> Answer:
+    """Return a small copy of a picture; number 0 is a job's chart. A spoiler is blurred until ?plain=1."""
+    side = int(call.path["side"])
+    if side not in SIZES:
+        raise GONE
+    number = 0 if call.path["n"] == "0" else number_of(call.path["n"])
+    veiled = call.query.get("plain") != "1"
+    job_id = call.path["job"]
+    found = call.studio.gallery.thumbnail(call.actor, job_id, number - 1, side, veiled=veiled)
+    shown = await _found(found)
+    keep = shown.visibility is Visibility.SHOW and await _is_own(call, job_id)
+    return Bytes(_data(shown), shown.media_type, keep)
+
+
+async def preview(call: Call) -> Answer:
+    """Return the newest preview of a job that runs; the number in the address only makes it new."""
+    found = await call.studio.gallery.preview(call.actor, call.path["job"])
+    if found is None:
+        raise GONE
+    return Bytes(found, "image/jpeg")
+
+
+async def sent(call: Call) -> Answer:
+    """Return a small copy of a picture that the person has sent."""
+    if not _SHA256.fullmatch(call.path["sha256"]):
+        raise GONE
+    data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"]))
+    return Bytes(data, "image/webp", own=True)
+
+
+async def _is_own(call: Call, job_id: str) -> bool:
+    job = await call.studio.job(call.actor, job_id, Action.SHOW)
+    return job.origin.user_id == call.actor.user_id
+
+
+async def _found(asked):
+    try:
+        return await asked
+    except StorageError as error:
+        raise GONE from error
+
+
+def _data(shown: Shown) -> bytes:
+    if shown.data is None:
+        raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
+    return shown.data

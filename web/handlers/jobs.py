@@ -1,0 +1,184 @@
+"""Jobs: asked for, watched, made from others, stopped, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from core.errors import UserError
+from core.job import Job
+from jobs.views import JobView, Result
+from studio.asking.new_job import NewJob
+from studio.asking.prompts import Given, jobs_of, pictures_of
+from studio.authority import Action
+from web import shapes
+from web.call import GONE, Answer, Call, Json, SeeOther
+from web.fields import field, key_of, names_of, number_of, sent_picture, text_of
+
+NEWEST = 20  # finished jobs of the stream
+MOST_PICTURES = 8  # that come along with a prompt
+
+
+async def ask(call: Call) -> Answer:
+    """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
+    new, kept = await _asked(call)
+    if kept is not None:
+        return Json(kept, HTTPStatus.CONFLICT)
+    submitted = await call.studio.submit(call.actor, new[0], once=key_of(call.body))
+    return Json({"jobs": [await one(call, submitted.job)]}, HTTPStatus.ACCEPTED)
+
+
+async def ask_by_form(call: Call) -> Answer:
+    """Queue what the prompt of a page without scripts asks for; several at once, up to a prompt's limit."""
+    new, kept = await _asked(call)
+    for made in await call.studio.drafted(call.actor, kept["draft"]) if kept else new:
+        await call.studio.submit(call.actor, made)
+    return SeeOther("/")
+
+
+async def _asked(call: Call) -> tuple[list[NewJob], dict[str, Any] | None]:
+    """Return the jobs of a prompt, and a question to be answered first when there are several."""
+    studio, actor = call.studio, call.actor
+    named = names_of(call.body, "pictures", MOST_PICTURES)
+    chosen = await studio.own.preferences(actor)
+    prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
+    given: dict[str, Given] = {}
+    known: dict[str, str] = {}
+    for number, name in enumerate(named, 1):
+        if len(name) == 64:
+            known[f"<{number}>"] = await studio.uploaded(actor, name)
+        else:
+            given[f"<{number}>"] = name
+    ready, found = await studio.with_pictures(actor, prompts, given, known)
+    new = jobs_of(ready, found)
+    if len(new) == 1:
+        return new, None
+    draft = await studio.draft(actor, ready, found)
+    return new, {"draft": draft, "count": len(new), "detail": f"This prompt makes {len(new)} jobs."}
+
+
+async def confirm(call: Call) -> Answer:
+    """Queue the jobs of a question that the person says yes to; where a limit ends it, say how far it got."""
+    studio, actor, draft_id = call.studio, call.actor, call.path["draft"]
+    jobs: list[Job] = []
+    new = await studio.drafted(actor, draft_id)
+    for number, made in enumerate(new):
+        try:
+            submitted = await studio.submit(actor, made, once=f"draft:{draft_id}:{number}")
+        except UserError as error:
+            if not jobs:
+                raise
+            shown = [await one(call, job) for job in jobs]
+            detail = f"{len(jobs)} of {len(new)} are queued. {error}"
+            return Json({"jobs": shown, "detail": detail}, HTTPStatus.ACCEPTED)
+        jobs.append(submitted.job)
+    return Json({"jobs": [await one(call, job) for job in jobs]}, HTTPStatus.ACCEPTED)
+
+
+async def act(call: Call) -> Answer:
+    """Queue what a button under a picture makes."""
+    job = await _acted(call)
+    return Json({"jobs": [await one(call, job)]}, HTTPStatus.ACCEPTED)
+
+
+async def act_by_form(call: Call) -> Answer:
+    """Do the same for a page without scripts."""
+    await _acted(call)
+    return SeeOther("/")
+
+
+async def _acted(call: Call) -> Job:
+    studio, actor, job_id, action = call.studio, call.actor, call.path["job"], call.path["action"]
+    if action not in shapes.LABELS:
+        raise GONE
+    index = number_of(call.path["n"]) - 1
+    text = field(call.body, "words", str)
+    words = None
+    if text is not None and text.strip():
+        known = pictures_of(await studio.job(actor, job_id, Action.REMIX))
+        words = await studio.words(actor, await studio.single(actor, text), known=known)
+    chosen = await studio.own.preferences(actor)
+    new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
+    made = new.chosen(chosen.lane, private=chosen.stealth)
+    return (await studio.submit(actor, made, once=key_of(call.body))).job
+
+
+async def cancel(call: Call) -> Answer:
+    """Stop a job that waits or runs."""
+    _, stopped = await call.studio.cancel(call.actor, call.path["job"])
+    return Json({"stopped": stopped})
+
+
+async def cancel_by_form(call: Call) -> Answer:
+    """Stop a job, from a page without scripts."""
+    await call.studio.cancel(call.actor, call.path["job"])
+    return SeeOther("/")
+
+
+async def delete(call: Call) -> Answer:
+    """Delete a job with its pictures, for good."""
+    await call.studio.delete(call.actor, call.path["job"])
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def delete_by_form(call: Call) -> Answer:
+    """Delete a job, from a page without scripts."""
+    await call.studio.delete(call.actor, call.path["job"])
+    return SeeOther("/pictures")
+
+
+async def show(call: Call) -> Answer:
+    """Return one job with its pictures."""
+    job = await call.studio.job(call.actor, call.path["job"], Action.SHOW)
+    return Json(await one(call, job))
+
+
+async def stream_of(call: Call) -> Answer:
+    """Return the person's live jobs, then their newest finished ones."""
+    return Json({"jobs": await stream(call)})
+
+
+async def stream(call: Call) -> list[dict[str, Any]]:
+    """Return the person's live jobs in the order of their turns, then the newest finished ones."""
+    live = await call.studio.own.jobs(call.actor)
+    ids = {view.job.id for view in live.jobs}
+    over = [job for job in await call.studio.gallery.newest(call.actor, NEWEST) if job.id not in ids]
+    views = [await one(call, view.job, view, held=live.paused) for view in live.jobs]
+    return [*views, *[await one(call, job) for job in over]]
+
+
+async def one(call: Call, job: Job, view: JobView | None = None, *, held: bool = False) -> dict[str, Any]:
+    """Return a job as the person sees it; they may see it."""
+    studio, actor = call.studio, call.actor
+    if view is None and not job.status.over:
+        live = await studio.own.jobs(actor)
+        held = live.paused
+        view = next((found for found in live.jobs if found.job.id == job.id), None)
+    result: Result | None = None
+    if job.status.over:
+        _, result = await studio.made(actor, job.id, Action.SHOW)
+    pictures = _pictures(result)
+    visible = await studio.gallery.visibility(actor, job, pictures) if pictures else ()
+    kept = await studio.gallery.kept(actor, job.id) if pictures else ()
+    return shapes.job(job, actor.user_id, view, result, visible, kept, held=held)
+
+
+def _pictures(result: Result | None) -> Sequence[Any]:
+    """Return the pictures of a result, or the chart of one that has none."""
+    if result is None:
+        return ()
+    return result.pictures or ((result.grid,) if result.grid else ())
+
+
+async def complete(call: Call) -> Answer:
+    """Return whole prompts that go on from what is typed."""
+    found = await call.studio.own.suggestions(call.actor, call.query.get("text", ""))
+    return Json({"suggestions": [{"text": text, "label": text} for text in found]})
+
+
+async def upload(call: Call) -> Answer:
+    """Keep a picture that the person sends."""
+    source = await call.studio.upload(call.actor, sent_picture(call))
+    shape = {"sha256": source.sha256, "width": source.width, "height": source.height}
+    return Json(shape | {"thumb": f"/files/uploads/{source.sha256}.webp"}, HTTPStatus.CREATED)

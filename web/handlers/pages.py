@@ -1,0 +1,182 @@
+"""The pages: each is whole as HTML, and its script only adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.job import Job
+from core.requests import PICTURE_KINDS, GenerateRequest
+from jobs.views import Result
+from storage.lookup import StoredPicture
+from studio.asking.new_job import picture_of
+from studio.asking.prompts import remix_text
+from studio.authority import Action
+from web import shapes
+from web.call import Answer, Call, Html, Person, SeeOther
+from web.fields import number_of
+from web.handlers import gallery, jobs
+from web.handlers.settings import SettingsForm
+from web.people import Visitors
+
+EXAMPLES = 6
+HIDDEN = ("notes", "prompt", "kind", "image", "model")  # of a result's parameters; shown in another way
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A page that every page leads to."""
+
+    href: str
+    label: str
+    key: str
+
+
+TABS = (
+    Tab("/", "Create", "c"),
+    Tab("/pictures", "Pictures", "p"),
+    Tab("/queue", "Queue", "q"),
+    Tab("/settings", "Settings", "s"),
+)
+
+
+class Pages:
+    """Handlers of the pages. elsewhere: what else of this studio is open, such as a simulated Discord."""
+
+    def __init__(
+        self, visitors: Visitors, settings: SettingsForm, elsewhere: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._visitors, self._settings, self._elsewhere = visitors, settings, elsewhere
+
+    async def create(self, call: Call) -> Answer:
+        """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
+        if call.person is None:
+            return SeeOther("/in")
+        values = {
+            "jobs": await jobs.stream(call),
+            "prompt": call.query.get("prompt", "")[:4000],
+            "hints": list(call.studio.hints.prompts[:EXAMPLES]),
+        }
+        return self._page(call, "create", values)
+
+    async def pictures(self, call: Call) -> Answer:
+        """A page of the person's pictures."""
+        page = await gallery.find(call)
+        months = await call.studio.gallery.months(call.actor)
+        older = gallery.address(call.query, before=str(page.older)) if page.older else None
+        values = {
+            "pictures": await gallery.tiles(call, page),
+            "older": older,
+            "newer": gallery.address(call.query) if call.query.get("before") else None,
+            "months": [
+                {"month": month, "pictures": count, "href": gallery.address(call.query, month=month)}
+                for month, count in months
+            ],
+            "filters": {name: call.query.get(name, "") for name in ("q", "kind", "favourite", "month")},
+            "kinds": list(PICTURE_KINDS),
+        }
+        return self._page(call, "pictures", values)
+
+    async def picture(self, call: Call) -> Answer:
+        """One picture with all that is known of it."""
+        studio, index = call.studio, number_of(call.path["n"]) - 1
+        result = await studio.result(call.actor, call.path["job"], Action.SHOW)
+        stored = picture_of(result, index)
+        shape = await jobs.one(call, result.job)
+        lineage = await studio.gallery.lineage(call.actor, result.job.id, index)
+        values = {
+            "job": shape,
+            "picture": shape["pictures"][index],
+            "facts": _facts(result, stored),
+            "parent": _link(*lineage.parent) if lineage.parent else None,
+            "children": [_link(child, 0) for child in lineage.children],
+            "actions": shapes.actions_of(result.job, stored),
+        }
+        return self._page(call, "picture", values)
+
+    async def queue(self, call: Call) -> Answer:
+        """The person's jobs that run or wait."""
+        live = await call.studio.own.jobs(call.actor)
+        shown = [await jobs.one(call, view.job, view, held=live.paused) for view in live.jobs]
+        values = {"jobs": shown, "total_waiting": live.total_waiting, "paused": live.paused}
+        return self._page(call, "queue", values)
+
+    async def settings(self, call: Call) -> Answer:
+        """The person's settings for new jobs."""
+        now = await call.studio.own.preferences(call.actor)
+        return self._page(call, "settings", {"fields": self._settings.values(now)})
+
+    async def sessions(self, call: Call) -> Answer:
+        """Where the person is signed in."""
+        assert call.person is not None
+        found = await self._visitors.sessions.of(call.person.user_id)
+        current = call.person.session
+        shown = [
+            {
+                "id": session.id,
+                "label": session.label,
+                "created": session.created_at.isoformat(),
+                "seen": session.seen_at.isoformat(),
+                "current": session.id == current,
+            }
+            for session in found
+        ]
+        return self._page(call, "sessions", {"sessions": shown})
+
+    async def keys(self, call: Call) -> Answer:
+        """The shortcuts."""
+        return self._page(call, "keys", {})
+
+    async def sign_in(self, call: Call) -> Answer:
+        """Where a link signs somebody in."""
+        return self._page(call, "in", {})
+
+    def _page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
+        return Html(f"{name}.html", {**self.frame(call.person, name), **values})
+
+    def frame(self, person: Person | None, name: str) -> dict[str, Any]:
+        """Return the values that every page has."""
+        elsewhere = self._elsewhere()
+        return {
+            "page": name,
+            "person": person and {"name": person.name, "id": str(person.user_id), "guest": False},
+            "nav": [{"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in TABS],
+            "other": elsewhere and {"name": "Discord", "discord": elsewhere},
+        }
+
+
+def _of(name: str, tab: Tab) -> bool:
+    """Return whether a page belongs to a tab."""
+    return {"create": "/", "picture": "/pictures"}.get(name, f"/{name}") == tab.href
+
+
+def _link(job: Job, index: int) -> dict[str, Any]:
+    number = index + 1
+    drawn = isinstance(job.request, GenerateRequest)
+    return {
+        "href": f"/pictures/{job.id}/{number}",
+        "thumb": f"/files/{job.id}/{number}/256.webp" if drawn and job.status.over else None,
+        "label": remix_text(job) or job.request.kind,
+    }
+
+
+def _facts(result: Result, stored: StoredPicture) -> list[dict[str, str]]:
+    """Return what is known of a picture: names and values for a list."""
+    job, used = result.job, result.parameters
+    facts = {
+        "Prompt": remix_text(job),
+        "Made by": f"/{job.request.kind}",
+        "Model": str(used.get("model", "")),
+        "Seed": "" if stored.seed is None else str(stored.seed),
+        "Size": f"{stored.width} × {stored.height} px, {stored.size / 1024:.0f} kB",
+        "Job": f"{job.id} {stored.index + 1}",
+        "Asked": job.created_at.strftime("%d %B %Y, %H:%M UTC"),
+        "Speed": job.lane.value,
+    }
+    others = {
+        name.replace("_", " ").capitalize(): str(value)
+        for name, value in used.items()
+        if name not in HIDDEN and value not in (None, "", [], False)
+    }
+    return [{"name": name, "value": value} for name, value in (facts | others).items() if value]

@@ -1,0 +1,143 @@
+"""What is new, sent to every open tab: one task that wakes eight times a second, encodes each person's news
+once, and lets nobody wait for a browser that doesn't read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from studio.studio import Studio
+from web import shapes
+from web.call import Person
+
+EVERY = 0.125  # seconds
+AT_A_TIME = 20  # sockets in one turn of the event loop
+MOST, MOST_OF_ONE = 300, 8  # sockets
+FULL, PATIENCE = 64 * 1024, 5.0  # bytes that wait for a browser, and seconds until it is let go
+CHECK_EVERY = 60.0  # seconds; a session that has ended closes its sockets by then
+HEARTBEAT = 20.0  # seconds
+SIGNED_OUT, TOO_SLOW, TOO_MANY = 4401, 4408, 4429
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Tab:
+    """An open socket. at: the point that its news end at. full_since: when its browser stopped reading."""
+
+    socket: web.WebSocketResponse
+    request: web.Request
+    person: Person
+    token: str
+    at: int
+    checked: float
+    full_since: float | None = None
+    closing: asyncio.Task[object] | None = field(default=None, repr=False)
+
+
+class Hub:
+    """Keeps the sockets. ``find``: who holds a session's token, None when it has ended."""
+
+    def __init__(self, studio: Studio, find: Callable[[str], Awaitable[Person | None]]) -> None:
+        self._studio, self._find = studio, find
+        self._tabs: set[_Tab] = set()
+        self._closing: set[asyncio.Task[object]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tabs)
+
+    async def serve(self, request: web.Request, person: Person, token: str) -> web.StreamResponse:
+        """Keep a socket open until its browser leaves."""
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=4096)
+        await socket.prepare(request)
+        own = sum(tab.person.user_id == person.user_id for tab in self._tabs)
+        if len(self._tabs) >= MOST or own >= MOST_OF_ONE:
+            await socket.close(code=TOO_MANY, message=b"too many tabs are open")
+            return socket
+        now = asyncio.get_running_loop().time()
+        tab = _Tab(socket, request, person, token, self._studio.news(person.actor).at, now)
+        self._tabs.add(tab)
+        try:
+            async for message in socket:
+                if message.type in (WSMsgType.CLOSE, WSMsgType.ERROR):
+                    break
+        finally:
+            self._tabs.discard(tab)
+        return socket
+
+    async def run(self) -> None:
+        """Send news until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(EVERY)
+                await self._turn()
+        finally:
+            await asyncio.gather(*(tab.socket.close(code=WSCloseCode.GOING_AWAY) for tab in list(self._tabs)))
+
+    async def _turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        encoded: dict[tuple[int, int], tuple[int, str | None]] = {}
+        for count, tab in enumerate(list(self._tabs), 1):
+            if count % AT_A_TIME == 0:
+                await asyncio.sleep(0)
+            if now - tab.checked > CHECK_EVERY:
+                tab.checked = now
+                self._later(self._check(tab))
+            if self._is_full(tab, now):
+                continue
+            key = (tab.person.user_id, tab.at)
+            if key not in encoded:
+                encoded[key] = self._news(tab)
+            tab.at, text = encoded[key]
+            if text is not None and not tab.socket.closed:
+                await self._send(tab, text)
+
+    def _news(self, tab: _Tab) -> tuple[int, str | None]:
+        """Return the point that a person's news end at, and the news as JSON if there are any."""
+        news = self._studio.news(tab.person.actor, tab.at)
+        if not news.live and not news.changed and news.complete:
+            return news.at, None
+        jobs = [shapes.event(job_id, event) for job_id, event in news.live.items()]
+        message: dict[str, Any] = {"jobs": jobs, "changed": sorted(news.changed), "complete": news.complete}
+        return news.at, json.dumps(message, separators=(",", ":"))
+
+    def _is_full(self, tab: _Tab, now: float) -> bool:
+        """Return whether a browser doesn't read what was sent; let it go when that lasts."""
+        transport = tab.request.transport
+        if transport is None or transport.get_write_buffer_size() <= FULL:
+            tab.full_since = None
+            return False
+        if tab.full_since is None:
+            tab.full_since = now
+        elif now - tab.full_since > PATIENCE:
+            self._tabs.discard(tab)
+            transport.abort()  # a goodbye would wait as well
+        return True
+
+    async def _send(self, tab: _Tab, text: str) -> None:
+        try:
+            await tab.socket.send_str(text)
+        except (ConnectionError, RuntimeError):  # it has just left
+            self._tabs.discard(tab)
+
+    async def _check(self, tab: _Tab) -> None:
+        if await self._find(tab.token) is None:
+            self._tabs.discard(tab)
+            await tab.socket.close(code=SIGNED_OUT, message=b"signed out")
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work, name="check a session")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def end(self, user_id: int, session: str | None = None) -> None:
+        """Close the sockets of a person's session that has ended, or of all of theirs."""
+        for tab in [t for t in self._tabs if t.person.user_id == user_id]:
+            if session in (None, tab.person.session):
+                self._tabs.discard(tab)
+                self._later(tab.socket.close(code=SIGNED_OUT, message=b"signed out"))

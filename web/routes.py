@@ -1,0 +1,82 @@
+"""The table of all routes. What isn't here isn't served."""
+
+from __future__ import annotations
+
+from core.settings import Settings
+from web.call import Body, Bucket, Route
+from web.handlers import files, gallery, jobs
+from web.handlers.pages import Pages
+from web.handlers.settings import SettingsForm
+from web.handlers.sign_in import SignIn
+
+LIVE = "/api/live"  # the one route that isn't a question and an answer
+JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
+ID = "{session:[a-z2-9]{12}}"
+
+
+def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
+    """Return every route."""
+    return (*_pages(pages), *_forms(form, signing), *_api(settings, form, signing), *_bytes())
+
+
+def _pages(pages: Pages) -> tuple[Route, ...]:
+    return (
+        Route("GET", "/", pages.create, everybody=True),
+        Route("GET", "/in", pages.sign_in, everybody=True),
+        Route("GET", "/pictures", pages.pictures),
+        Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
+        Route("GET", "/queue", pages.queue),
+        Route("GET", "/settings", pages.settings),
+        Route("GET", "/sessions", pages.sessions),
+        Route("GET", "/keys", pages.keys),
+    )
+
+
+def _forms(form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
+    """What pages without scripts send; each answers with a page to go on with."""
+    ask, change = Bucket.ASK, Bucket.CHANGE
+    return (
+        Route("POST", "/", jobs.ask_by_form, Body.FORM, ask),
+        Route("POST", f"/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.act_by_form, Body.FORM, ask),
+        Route("POST", f"/jobs/{JOB}/cancel", jobs.cancel_by_form, Body.FORM, change),
+        Route("POST", f"/jobs/{JOB}/delete", jobs.delete_by_form, Body.FORM, change),
+        Route("POST", f"/favourites/{JOB}/{NUMBER}", gallery.toggle_by_form, Body.FORM, change),
+        Route("POST", "/settings", form.change_by_form, Body.FORM, change),
+        Route("POST", f"/sessions/{ID}/end", signing.end_other_by_form, Body.FORM, change),
+        Route("POST", "/sign-out", signing.end_by_form, Body.FORM, change),
+    )
+
+
+def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
+    ask, change, upload = Bucket.ASK, Bucket.CHANGE, settings.max_upload_mb * 2**20
+    return (
+        Route("POST", "/api/sign-in/look", signing.look, Body.JSON, Bucket.SIGN_IN, everybody=True),
+        Route("POST", "/api/session", signing.begin, Body.JSON, Bucket.SIGN_IN, everybody=True),
+        Route("DELETE", "/api/session", signing.end, bucket=change),
+        Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
+        Route("GET", "/api/jobs", jobs.stream_of),
+        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask),
+        Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask),
+        Route("GET", f"/api/jobs/{JOB}", jobs.show),
+        Route("DELETE", f"/api/jobs/{JOB}", jobs.delete, bucket=change),
+        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change),
+        Route("POST", f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.act, Body.JSON, ask),
+        Route("GET", "/api/complete", jobs.complete),
+        Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
+        Route("GET", "/api/pictures", gallery.pictures),
+        Route("GET", "/api/months", gallery.months),
+        Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
+        Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
+        Route("GET", "/api/settings", form.show),
+        Route("PATCH", "/api/settings", form.change, Body.JSON, change),
+    )
+
+
+def _bytes() -> tuple[Route, ...]:
+    read = Bucket.BYTES
+    return (
+        Route("GET", f"/files/{JOB}/{NUMBER}", files.original, bucket=read),
+        Route("GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
+        Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
+    )

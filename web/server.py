@@ -1,0 +1,177 @@
+"""Opens the studio on the web and closes it again, in the bot's own process and loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from aiohttp import web
+
+from core.errors import AtelierError
+from studio.services import Services
+from studio.studio import Studio
+from web import guard
+from web.call import GONE, Bucket, Refused, Route
+from web.dispatch import Context, answer, refusal, visitor
+from web.handlers.pages import Pages
+from web.handlers.settings import SettingsForm
+from web.handlers.sign_in import SignIn
+from web.live import Hub
+from web.people import Visitors
+from web.routes import LIVE, table
+from web.static_files import StaticFiles
+
+TEMPLATES = Path(__file__).parent / "templates"
+KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Web:
+    """The open studio on the web. url: where people come in."""
+
+    url: str
+    visitors: Visitors
+
+    def local_address(self, capability: str) -> str:
+        """Return an address that signs in whoever opens it on this machine."""
+        self.visitors.open_locally(capability)
+        return f"{self.url}/in#{capability}"
+
+
+@asynccontextmanager
+async def serve(
+    services: Services,
+    studio: Studio,
+    *,
+    port: int,
+    local: Callable[[], Mapping[str, int]] = dict,
+    elsewhere: Callable[[], str | None] = lambda: None,
+) -> AsyncIterator[Web]:
+    """Serve the studio while the block runs. port: 0 = a free one.
+
+    local: people who may come in by ``Web.local_address``, name → user id. elsewhere: the address of a
+    simulated Discord beside it. Raises AtelierError when the port is taken.
+    """
+    settings = services.settings
+    visitors = Visitors(services.web.sessions, lambda: dict(local()))
+    hub = Hub(studio, visitors.find)
+    form = SettingsForm(tuple(settings.image_models))
+    pages = Pages(visitors, form, elsewhere)
+    listening = _listen(settings.web_host, port)
+    port = listening.getsockname()[1]
+    addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
+    context = Context(
+        studio,
+        services,
+        visitors,
+        pages,
+        StaticFiles(),
+        _templates(),
+        addresses,
+        guard.Buckets(),
+        settings.trusted_proxies,
+    )
+    app = _application(context, hub, table(settings, pages, form, SignIn(visitors)))
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True)
+    await runner.setup()
+    await web.SockSite(runner, listening).start()
+    sending = asyncio.create_task(hub.run(), name="web news")
+    opened = Web(addresses.public or f"http://127.0.0.1:{port}", visitors)
+    try:
+        with services.web.opened(opened.url):
+            yield opened
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await runner.cleanup()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise AtelierError(
+            f"WEB_PORT={port}: the studio can't be opened on {host}, port {port}: {error.strerror}."
+        ) from error
+    return listening
+
+
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _application(context: Context, hub: Hub, routes: tuple[Route, ...]) -> web.Application:
+    app = web.Application(middlewares=[_last_resort(context)])
+    for route in routes:
+        app.router.add_route(route.method, route.path, partial(answer, context, route))
+    app.router.add_get("/static/{version}/{name:.+}", partial(_static, context))
+    app.router.add_get(LIVE, partial(_live, context, hub))
+    return app
+
+
+def _last_resort(context: Context) -> Any:
+    """Return the middleware that answers what no route takes, and what nobody foresaw, in plain words."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                raise
+            refused = GONE
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:
+            log.exception("an unexpected error at %s", request.match_info.route.resource)
+            refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong.")
+        return refusal(context, request.path, refused)
+
+    return middleware
+
+
+async def _static(context: Context, request: web.Request) -> web.StreamResponse:
+    """A file of the front end. An older version's address gets the current file, and isn't kept."""
+    file = context.static.get(request.match_info["name"])
+    if file is None:
+        return refusal(context, request.path, GONE)
+    headers = guard.headers_for("page", context.addresses) | {"Content-Type": file.media_type}
+    if request.match_info["version"] == context.static.version:
+        headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return web.Response(body=file.packed, headers=headers)
+    return web.Response(body=file.data, headers=headers)
+
+
+async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamResponse:
+    """The socket. Its Origin is checked before it opens: a browser sends cookies to it from any page."""
+    try:
+        guard.check_host(context.addresses, request.headers.get("Host", ""))
+        guard.check_origin(context.addresses, "SOCKET", request.headers)
+        person = await visitor(context, request)
+        if person is None:
+            raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first.")
+        context.buckets.take(Bucket.CHANGE, f"s:{person.user_id}")
+    except Refused as error:
+        return refusal(context, request.path, error)
+    return await hub.serve(request, person, request.cookies[context.cookie])

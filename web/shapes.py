@@ -1,0 +1,206 @@
+"""Jobs and pictures as pages and the live socket read them: plain values for JSON and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
+from core.job import Job
+from core.requests import GenerateRequest
+from core.wording import prompt_of
+from jobs.views import JobView, Result
+from storage.gallery import Tile
+from storage.lookup import StoredPicture
+from studio.asking import offers
+from studio.asking.prompts import remix_text
+from studio.moderation.rules import Visibility
+
+LONGEST_ALT = 200  # characters
+
+
+@dataclass(frozen=True)
+class Label:
+    """How an action is called. words: it takes new words."""
+
+    text: str
+    words: bool = False
+
+
+GROUPS = ("Upscale", "Vary", "Extend", "Pan", "Read")
+LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as buttons
+    "up2s": Label("2× subtle"),
+    "up2c": Label("2× creative"),
+    "up4s": Label("4× subtle"),
+    "up4c": Label("4× creative"),
+    "hd": Label("Run as HD"),
+    "subtle": Label("Subtle"),
+    "strong": Label("Strong"),
+    "remix": Label("Remix", words=True),
+    "again": Label("Try again"),
+    "zoom20": Label("Zoom out 2×"),
+    "zoom15": Label("Zoom out 1.5×"),
+    "square": Label("Make square"),
+    "left": Label("Left"),
+    "right": Label("Right"),
+    "up": Label("Up"),
+    "down": Label("Down"),
+    "describe": Label("Describe"),
+    "classify": Label("Classify"),
+}
+# Those that a page does by other means: a picture has a page of its own, which shows its details and saves
+# it; captions go into the prompt bar; cancelling, deleting and keeping have routes of their own.
+ELSEWHERE = frozenset(
+    (
+        "upscale",
+        "vary",
+        "details",
+        "dm",
+        "caption",
+        "all",
+        "short",
+        "weights",
+        "cancel",
+        "delete",
+        "favourite",
+    )
+)
+# Those that wait for the editor.
+WAITING = frozenset(("region", "zoom"))
+
+
+def actions_of(job: Job, picture: StoredPicture) -> list[dict[str, Any]]:
+    """Return what can be made from a picture, as buttons in groups."""
+    groups = zip(GROUPS, offers.for_picture(job, picture), strict=True)
+    return [_action(action, group) for group, names in groups for action in names if action in LABELS]
+
+
+def actions_of_job(job: Job) -> list[dict[str, Any]]:
+    """Return what can be done with a job as a whole, as buttons."""
+    return [_action(action, "Job") for action in offers.for_job(job) if action in LABELS]
+
+
+def _action(action: str, group: str) -> dict[str, Any]:
+    label = LABELS[action]
+    return {"action": action, "label": label.text, "group": group, "words": label.words}
+
+
+def alt_text(job: Job, number: int | None = None) -> str:
+    """Return what a picture shows, for people who can't see it: its prompt, cut at a word."""
+    words = job.request.prompt if isinstance(job.request, GenerateRequest) else ""
+    if not words and isinstance(job.request, GenerateRequest):
+        words = prompt_of(job.request).text
+    if len(words) > LONGEST_ALT:
+        words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
+    named = words or f"A picture of /{job.request.kind}"
+    return named if number is None else f"{named} (picture {number})"
+
+
+def picture(
+    job: Job, stored: StoredPicture, visibility: Visibility, kept: Collection[int] = ()
+) -> dict[str, Any]:
+    """Return a picture of a job. kept: which of the job's pictures (from 0) are the reader's favourites."""
+    number = stored.index + 1
+    files = f"/files/{job.id}/{number}"
+    return {
+        "n": number,
+        "width": stored.width,
+        "height": stored.height,
+        "seed": stored.seed,
+        "favourite": stored.index in kept,
+        "visibility": visibility.value,
+        "href": f"/pictures/{job.id}/{number}",
+        "original": files,
+        "thumb": f"{files}/512.webp",
+        "small": f"{files}/256.webp",
+        "alt": alt_text(job, number) if number else alt_text(job),
+        "actions": actions_of(job, stored) if number else [],
+    }
+
+
+def job(
+    row: Job,
+    reader: int,
+    view: JobView | None = None,
+    result: Result | None = None,
+    visible: Sequence[Visibility] = (),
+    kept: Collection[int] = (),
+    *,
+    held: bool = False,
+) -> dict[str, Any]:
+    """Return a job as ``reader`` (a user id) sees it. view: while it is live. visible: one for each picture
+    of ``result``, then one for its chart if there is one. held: the queue is paused."""
+    progress = view.progress if view else None
+    shown = list(result.pictures) if result else []
+    chart = result.grid if result and not shown else None
+    parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if row.parent_id else None
+    return {
+        "id": row.id,
+        "kind": row.request.kind,
+        "prompt": remix_text(row),
+        "status": row.status.value,
+        "over": row.status.over,
+        "created": row.created_at.isoformat(),
+        "private": row.origin.private,
+        "mine": row.origin.user_id == reader,
+        "surface": row.origin.surface.value,
+        "parent": parent,
+        "error": row.error,
+        "position": view.position if view else None,
+        "eta": view.eta if view else None,
+        "held": held and view is not None and view.position > 0,
+        "step": progress.step if progress else None,
+        "total": progress.total if progress else None,
+        "preview": _preview(row.id, progress),
+        "loading": None,
+        "pictures": [picture(row, one, seen, kept) for one, seen in zip(shown, visible, strict=False)],
+        "grid": picture(row, chart, visible[-1]) if chart and visible else None,
+        "captions": list(result.captions) if result else [],
+        "scores": [list(score) for score in result.scores] if result else [],
+        "notes": list(result.parameters.get("notes", ())) if result else [],
+        "actions": actions_of_job(row),
+    }
+
+
+def _preview(job_id: str, progress: Progress | None) -> str | None:
+    return f"/previews/{job_id}/{progress.step}" if progress and progress.preview else None
+
+
+def tile(found: Tile, visibility: Visibility) -> dict[str, Any]:
+    """Return a picture of a gallery."""
+    shape = picture(found.job, found.picture, visibility)
+    return {
+        "job": found.job.id,
+        "seq": found.cursor.seq,
+        "kind": found.job.request.kind,
+        "prompt": remix_text(found.job),
+        "created": found.job.created_at.isoformat(),
+        "mine": True,
+        **{name: shape[name] for name in ("n", "width", "height", "visibility", "href", "small", "thumb")},
+        "alt": shape["alt"],
+        "favourite": found.favourite,
+    }
+
+
+def event(job_id: str, happened: Event) -> dict[str, Any]:
+    """Return what happened to a job, for the live socket."""
+    found: dict[str, Any] = {"id": job_id}
+    match happened:
+        case Queued(position, eta, held):
+            return found | {"state": "queued", "position": position, "eta": eta, "held": held}
+        case Started():
+            return found | {"state": "started"}
+        case Loading(model, fraction):
+            return found | {"state": "loading", "model": model, "fraction": fraction}
+        case Progress(step, total):
+            address = _preview(job_id, happened)
+            return found | {"state": "progress", "step": step, "total": total, "preview": address}
+        case Rendered():
+            return found | {"state": "rendered"}
+        case Failed(message):
+            return found | {"state": "failed", "error": message}
+        case Cancelled():
+            return found | {"state": "cancelled"}
+        case Paused():
+            return found | {"state": "paused"}

@@ -1,0 +1,81 @@
+"""The front end's own files, compressed once into memory, under an address that changes when they do."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "static"
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+_IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"';]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """One file. packed: gzip, None where that saves nothing."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+    packed: bytes | None = field(repr=False)
+
+
+class StaticFiles:
+    """All files under ``folder`` that a browser may read."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES)
+        self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+        digest = hashlib.sha256()
+        for name, file in self._files.items():
+            digest.update(name.encode() + b"\0" + file.data)
+        self.version = digest.hexdigest()[:12]
+
+    @property
+    def prefix(self) -> str:
+        """Where pages find the files, such as /static/0123456789ab."""
+        return f"/static/{self.version}"
+
+    def get(self, name: str) -> StaticFile | None:
+        """Return a file by its path inside the folder."""
+        return self._files.get(name)
+
+    def modules(self, entry: str) -> list[str]:
+        """Return ``entry`` and every module that it imports, directly or not, for the browser to fetch at
+        once. Nothing for a module that isn't there."""
+        found: dict[str, None] = {}
+        todo = [entry] if entry in self._files else []
+        while todo:
+            name = todo.pop()
+            if name in found or name not in self._files:
+                continue
+            found[name] = None
+            source = self._files[name].data.decode()
+            todo += [_joined(name, target) for target in _IMPORT.findall(source)]
+        return list(found)
+
+
+def _read(path: Path) -> StaticFile:
+    data = path.read_bytes()
+    packed = gzip.compress(data, 9, mtime=0)
+    return StaticFile(TYPES[path.suffix], data, packed if len(packed) < len(data) * 0.9 else None)
+
+
+def _joined(importer: str, target: str) -> str:
+    """Return the path that ``target`` means in module ``importer``."""
+    parts = importer.split("/")[:-1]
+    for piece in target.split("/"):
+        if piece == "..":
+            parts = parts[:-1]
+        elif piece != ".":
+            parts.append(piece)
+    return "/".join(parts)
