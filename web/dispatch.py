@@ -192,7 +192,7 @@ def _headers(context: Context, kind: str, *, own: bool = False) -> dict[str, str
 
 
 def _page(context: Context, template: str, values: Mapping[str, Any], status: int) -> web.Response:
-    entry = f"pages/{template.removesuffix('.html')}.js"
+    entry = f"js/{template.removesuffix('.html')}.js"
     shown = {"static": context.static.prefix, "modules": context.static.modules(entry), **values}
     text = context.templates.get_template(template).render(shown)
     headers = _headers(context, "page")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from studio.pace import Pace
 from web.call import Bucket, Refused
 
 MINUTE = 60.0  # seconds
-BUCKETS_KEPT = 20_000
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SAFE = ("GET", "HEAD")
 PAGE_POLICY = "; ".join(
@@ -89,36 +89,22 @@ def check_origin(addresses: Addresses, method: str, headers: Mapping[str, str]) 
 
 
 class Buckets:
-    """Counts calls by who makes them, in the minute that began with their first one."""
+    """Counts calls by who makes them: as many at once as the bucket holds, then evenly over a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._counts: dict[tuple[Bucket, str], tuple[float, int]] = {}
+        self._paces = {bucket: Pace[str](bucket.value, MINUTE / bucket.value, clock) for bucket in Bucket}
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return sum(map(len, self._paces.values()))
 
     def take(self, bucket: Bucket, who: str) -> None:
         """Count a call. Raises Refused with the seconds to wait after too many."""
-        now = self._clock()
-        began, count = self._counts.get((bucket, who), (now, 0))
-        if now - began >= MINUTE:
-            began, count = now, 0
-        if count >= bucket.value:
-            wait = MINUTE - (now - began)
+        if wait := self._paces[bucket].take(who):
             raise Refused(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"That was a lot in a short time. Try again in {wait:.0f} s.",
+                f"That was a lot in a short time. Try again in {max(1, round(wait))} s.",
                 retry_after=wait,
             )
-        self._counts[(bucket, who)] = began, count + 1
-        if len(self._counts) > BUCKETS_KEPT:
-            self._forget(now)
-
-    def _forget(self, now: float) -> None:
-        """Drop the minutes that are over; of the others, the oldest beyond the bound."""
-        kept = {key: value for key, value in self._counts.items() if now - value[0] < MINUTE}
-        self._counts = dict(list(kept.items())[-BUCKETS_KEPT:])
 
 
 def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[str, str]:

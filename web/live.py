@@ -135,9 +135,9 @@ class Hub:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def end(self, user_id: int, session: str | None = None) -> None:
-        """Close the sockets of a person's session that has ended, or of all of theirs."""
-        for tab in [t for t in self._tabs if t.person.user_id == user_id]:
-            if session in (None, tab.person.session):
+    def end(self, user_id: int, session: str) -> None:
+        """Close the sockets of a person's session that has ended."""
+        for tab in list(self._tabs):
+            if (tab.person.user_id, tab.person.session) == (user_id, session):
                 self._tabs.discard(tab)
                 self._later(tab.socket.close(code=SIGNED_OUT, message=b"signed out"))

@@ -72,6 +72,20 @@ class Visitors:
             return None if name is None else await self.sessions.begin(people[name], name, label)
         return await self.sessions.sign_in(token, label)
 
+    def others(self, person: Person) -> list[str]:
+        """Return the local people whom a local person can become, by name; nobody else becomes anybody."""
+        people = self._local()
+        if person.user_id not in people.values():
+            return []
+        return [name for name, user_id in people.items() if user_id != person.user_id]
+
+    async def become(self, person: Person, who: str, label: str) -> str | None:
+        """End a local person's session and return the token of one as ``who``; None for nobody else."""
+        if who not in self.others(person):
+            return None
+        await self.sessions.end(person.user_id, person.session)
+        return await self.sessions.begin(self._local()[who], who, label)
+
     async def find(self, token: str) -> Person | None:
         """Return who holds a session, None when it has ended."""
         session = await self.sessions.find(token)

@@ -81,7 +81,7 @@ async def serve(
         guard.Buckets(),
         settings.trusted_proxies,
     )
-    app = _application(context, hub, table(settings, pages, form, SignIn(visitors)))
+    app = _application(context, hub, table(settings, pages, form, SignIn(visitors, hub.end)))
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True)
     await runner.setup()
     await web.SockSite(runner, listening).start()

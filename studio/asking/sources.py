@@ -26,7 +26,7 @@ class Sources:
 
     def __init__(self, queue: Queue, intake: Intake, rights: Rights) -> None:
         self._queue, self._intake, self._rights = queue, intake, rights
-        self._uploads = Pace(UPLOADS, UPLOAD_EVERY)
+        self._uploads = Pace[int](UPLOADS, UPLOAD_EVERY)
 
     async def find(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
         """Return the given picture, the one called ``named`` ("abcd2345efgh 2"), or else the actor's last.

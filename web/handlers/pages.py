@@ -38,6 +38,8 @@ TABS = (
     Tab("/pictures", "Pictures", "p"),
     Tab("/queue", "Queue", "q"),
     Tab("/settings", "Settings", "s"),
+    Tab("/sessions", "Sessions", ""),
+    Tab("/keys", "Shortcuts", "?"),
 )
 
 
@@ -137,12 +139,18 @@ class Pages:
 
     def frame(self, person: Person | None, name: str) -> dict[str, Any]:
         """Return the values that every page has."""
-        elsewhere = self._elsewhere()
+        others = self._visitors.others(person) if person else []
+        address = self._elsewhere()
         return {
             "page": name,
-            "person": person and {"name": person.name, "id": str(person.user_id), "guest": False},
+            "person": person
+            and {
+                "name": person.name,
+                "id": str(person.user_id),
+                "guest": person.name == "guest" and bool(others),
+            },
             "nav": [{"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in TABS],
-            "other": elsewhere and {"name": "Discord", "discord": elsewhere},
+            "other": {"name": others[0], "discord": address} if others and address else None,
         }
 
 

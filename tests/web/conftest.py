@@ -1,0 +1,113 @@
+"""The studio on the web over real sockets, with an executor that draws at once and people who sign in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from studio.actor import Actor
+from tests.studio.conftest import Opened, open_studio
+from web.server import Web, serve
+
+YOU, GUEST, OTHER = 1, 2, 3
+COOKIE = "__Host-atelier"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.body)
+
+
+class Browser:
+    """Somebody's browser: it keeps a cookie and names the page that it is on."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, cookie: str | None = None) -> None:
+        self.http, self.url, self.cookie = http, url, cookie
+
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str | None] | None = None, **kw: Any
+    ) -> Answered:
+        sent: dict[str, str | None] = {"Origin": self.url, **(headers or {})}
+        if self.cookie:
+            sent["Cookie"] = f"{COOKIE}={self.cookie}"
+        kept = {name: value for name, value in sent.items() if value is not None}
+        async with self.http.request(
+            method, self.url + path, headers=kept, allow_redirects=False, **kw
+        ) as answer:
+            return Answered(answer.status, answer.headers.copy(), await answer.read())
+
+    async def get(self, path: str, **kw: Any) -> Answered:
+        return await self.ask("GET", path, **kw)
+
+    async def post(self, path: str, body: Any = None, **kw: Any) -> Answered:
+        return await self.ask("POST", path, json={} if body is None else body, **kw)
+
+    async def sign_in(self, token: str, who: str | None = None) -> Answered:
+        answer = await self.post("/api/session", {"token": token, **({"who": who} if who else {})})
+        if answer.status == 204:
+            self.cookie = answer.headers["Set-Cookie"].split("=", 1)[1].split(";")[0]
+        return answer
+
+
+@dataclass
+class Site:
+    """An open studio with its web, and somebody called "you" who is signed in there."""
+
+    opened: Opened
+    web: Web
+    http: aiohttp.ClientSession
+    you: Browser
+
+    def stranger(self) -> Browser:
+        return Browser(self.http, self.web.url)
+
+    async def person(self, user_id: int, name: str = "somebody") -> Browser:
+        sessions = self.opened.services.web.sessions
+        return Browser(self.http, self.web.url, await sessions.begin(user_id, name, "a test"))
+
+    async def drawn(self, browser: Browser, prompt: str = "a red house") -> dict[str, Any]:
+        """A finished job that a browser has asked for."""
+        asked = await browser.post("/api/jobs", {"prompt": prompt})
+        assert asked.status == 202, asked.body
+        [job] = asked.data["jobs"]
+        await self.finished(job["id"])
+        return (await browser.get(f"/api/jobs/{job['id']}")).data
+
+    async def finished(self, job_id: str) -> None:
+        found = await self.opened.services.queue.job(job_id)
+        assert found is not None
+        async for _ in await self.opened.studio.watch(Actor(found.origin.user_id, None), job_id):
+            pass
+
+
+@asynccontextmanager
+async def open_site(folder: Path, **settings: str) -> AsyncIterator[Site]:
+    async with open_studio(folder, **settings) as opened:
+        local = {"you": YOU, "guest": GUEST}
+        async with serve(opened.services, opened.studio, port=0, local=lambda: local) as web:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+                site = Site(opened, web, http, Browser(http, web.url))
+                address = web.local_address("a-capability")
+                assert (await site.you.sign_in(address.partition("#")[2])).status == 204
+                yield site
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as found:
+        yield found

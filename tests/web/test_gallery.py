@@ -1,0 +1,96 @@
+"""Pictures page by page, filtered, by month; favourites; small copies."""
+
+import io
+
+from PIL import Image
+
+from tests.web.conftest import OTHER
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(site) -> None:
+    jobs = [await site.drawn(site.you, f"house number {n}") for n in range(3)]
+    await site.drawn(await site.person(OTHER), "somebody else's house")
+    wanted = [(job["id"], n) for job in reversed(jobs) for n in (1, 2, 3, 4)]
+    found, before = [], ""
+    while True:
+        page = (await site.you.get(f"/api/pictures?limit=5{before}")).data
+        found += [(tile["job"], tile["n"]) for tile in page["pictures"]]
+        if page["older"] is None:
+            break
+        before = f"&before={page['older']}"
+    assert found == wanted
+
+
+async def test_filters_narrow_what_is_shown(site) -> None:
+    house = await site.drawn(site.you, "a red house")
+    await site.drawn(site.you, "a blue 100% boat_")
+    await site.you.ask("PUT", f"/api/favourites/{house['id']}/2")
+    await site.you.ask("PUT", f"/api/favourites/{house['id']}/2")
+
+    async def shown(query: str) -> list[str]:
+        tiles = (await site.you.get(f"/api/pictures?{query}")).data["pictures"]
+        return [f"{tile['prompt']} {tile['n']}" for tile in tiles]
+
+    assert await shown("q=HOUSE+red") == [f"a red house {n}" for n in (1, 2, 3, 4)]
+    assert await shown("q=100%25") == [f"a blue 100% boat_ {n}" for n in (1, 2, 3, 4)]
+    assert await shown("q=h_use") == []
+    assert await shown("favourite=1") == ["a red house 2"]
+    assert len(await shown("kind=imagine")) == 8 and await shown("kind=blend") == []
+    assert await shown("month=2001-01") == []
+    month = house["created"][:7]
+    assert len(await shown(f"month={month}")) == 8
+    assert (await site.you.get("/api/months")).data == {"months": [{"month": month, "pictures": 8}]}
+    await site.you.ask("DELETE", f"/api/favourites/{house['id']}/2")
+    assert await shown("favourite=1") == []
+
+
+async def test_filters_that_mean_nothing_are_named(site) -> None:
+    for query, said in (
+        ("kind=foo", "imagine"),
+        ("month=2026-13", "such as 2026-11"),
+        ("before=x", "`older`"),
+        ("limit=0", "1 to 200"),
+        ("limit=999", "1 to 200"),
+    ):
+        answer = await site.you.get(f"/api/pictures?{query}")
+        assert answer.status == 400 and said in answer.data["detail"], query
+
+
+async def test_small_copies_are_small_and_originals_whole(site) -> None:
+    job = await site.drawn(site.you)
+    small = await site.you.get(f"/files/{job['id']}/1/256.webp")
+    with Image.open(io.BytesIO(small.body)) as picture:
+        assert picture.format == "WEBP" and max(picture.size) <= 256
+    whole = await site.you.get(f"/files/{job['id']}/1?download=1")
+    assert whole.headers["Content-Disposition"] == f'attachment; filename="{job["id"]}-1.png"'
+    with Image.open(io.BytesIO(whole.body)) as picture:
+        assert picture.size == (job["pictures"][0]["width"], job["pictures"][0]["height"])
+    assert b"trainedAlgorithmicMedia" in whole.body and b"trainedAlgorithmicMedia" in small.body
+    for path in ("/1/300.webp", "/9", "/0", "/99/256.webp"):
+        assert (await site.you.get(f"/files/{job['id']}{path}")).status in (404, 422), path
+
+
+async def test_a_picture_shows_where_it_comes_from(site) -> None:
+    job = await site.drawn(site.you)
+    made = await site.you.post(f"/api/jobs/{job['id']}/2/subtle")
+    child = made.data["jobs"][0]
+    await site.finished(child["id"])
+    assert child["parent"] == {"job": job["id"], "n": 2}
+    assert f"/pictures/{child['id']}/1" in (await site.you.get(f"/pictures/{job['id']}/2")).body.decode()
+    assert f"/pictures/{job['id']}/2" in (await site.you.get(f"/pictures/{child['id']}/1")).body.decode()
+    assert f"/pictures/{child['id']}/1" not in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+
+
+async def test_settings_are_those_of_discord(site) -> None:
+    before = await site.you.get("/api/settings")
+    assert {field["name"] for field in before.data["fields"]} >= {"lane", "remix", "stealth", "suffix"}
+    changed = await site.you.ask(
+        "PATCH", "/api/settings", json={"lane": "relax", "stylize": "250", "remix": True}
+    )
+    assert changed.status == 200
+    from studio.actor import Actor
+
+    now = await site.opened.studio.own.preferences(Actor(1, None))
+    assert (now.lane, now.stylize, now.remix) == ("relax", 250, True)
+    for body in ({"foo": 1}, {"lane": "warp"}, {"suffix": "words"}, {"lane": 7}):
+        assert (await site.you.ask("PATCH", "/api/settings", json=body)).status == 400, body

@@ -1,0 +1,188 @@
+"""What stands before every route: host, origin, session, size, number of calls; and the headers behind it."""
+
+import pytest
+
+from tests.web.conftest import YOU
+from web.call import Body, Bucket, Refused
+from web.guard import PAGE_POLICY, Addresses, Buckets, peer
+from web.handlers.pages import Pages
+from web.handlers.settings import SettingsForm
+from web.handlers.sign_in import SignIn
+from web.routes import table
+
+ADDRESSES = Addresses(8080, "https://studio.example.org")
+
+
+def routes(site):
+    form, visitors = SettingsForm(()), site.web.visitors
+    return table(site.opened.services.settings, Pages(visitors, form), form, SignIn(visitors))
+
+
+def address_of(route, job="abcd2345efgh") -> str:
+    given = {
+        "job": job,
+        "n": "1",
+        "side": "256",
+        "action": "subtle",
+        "step": "1",
+        "session": job,
+        "draft": job,
+    }
+    parts = []
+    for part in route.path.split("/"):
+        while "{" in part:
+            name = part.split("{", 1)[1].split(":")[0]
+            end = (
+                part.rindex("}") + 1
+                if part.count("{") > 1 and ":" in part
+                else part.index("}", part.index("{"))
+            )
+            depth, at = 0, part.index("{")
+            for at_end, letter in enumerate(part[at:], at):
+                depth += (letter == "{") - (letter == "}")
+                if depth == 0:
+                    end = at_end + 1
+                    break
+            part = part[:at] + ("a" * 64 if name == "sha256" else given[name]) + part[end:]
+        parts.append(part)
+    return "/".join(parts)
+
+
+def sent(route):
+    if route.body is Body.FORM:
+        return {"data": {"prompt": "a red house"}}
+    return {"json": {}} if route.body is Body.JSON else {}
+
+
+async def test_a_page_of_another_site_can_change_nothing(site) -> None:
+    before = (await site.you.get("/api/jobs")).data
+    changing = [route for route in routes(site) if route.method != "GET"]
+    assert len(changing) > 15
+    for route in changing:
+        for origin in (
+            None,
+            "null",
+            "http://evil.example",
+            site.web.url.replace("127.0.0.1", "127.0.0.2"),
+            site.web.url + "0",
+        ):
+            answer = await site.you.ask(
+                route.method, address_of(route), headers={"Origin": origin}, **sent(route)
+            )
+            assert answer.status == 403, (route, origin)
+    crossing = {"Sec-Fetch-Site": "cross-site"}
+    assert (await site.you.post("/api/jobs", {"prompt": "a house"}, headers=crossing)).status == 403
+    assert (await site.you.get("/api/jobs")).data == before
+
+
+async def test_another_name_for_this_machine_reads_nothing(site) -> None:
+    for route in routes(site):
+        if route.method == "GET":
+            answer = await site.you.get(address_of(route), headers={"Host": "evil.example"})
+            assert answer.status == 421, route
+
+
+async def test_a_stranger_gets_nothing_but_the_way_in(site) -> None:
+    for route in routes(site):
+        answer = await site.stranger().ask(route.method, address_of(route), **sent(route))
+        if route.everybody:
+            assert answer.status in (200, 303, 400, 404), route
+        elif route.is_page and route.method == "GET":
+            assert (answer.status, answer.headers["Location"]) == (303, "/in"), route
+        else:
+            assert answer.status == 401, route
+
+
+async def test_every_answer_has_the_headers_that_keep_it_in_its_place(site) -> None:
+    job = await site.drawn(site.you)
+    for route in routes(site):
+        if route.method != "GET":
+            continue
+        answer = await site.you.get(address_of(route, job["id"]))
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", route
+        policy = answer.headers["Content-Security-Policy"]
+        html = answer.headers.get("Content-Type", "").startswith("text/html")
+        assert policy == (PAGE_POLICY if html else "default-src 'none'; sandbox"), route
+        cached = answer.headers["Cache-Control"]
+        own = route.path.startswith("/files/") and answer.status == 200
+        assert cached == ("private, max-age=31536000, immutable" if own else "private, no-store"), route
+
+
+async def test_pages_hold_no_script_and_no_style_of_their_own(site) -> None:
+    job = await site.drawn(site.you, 'a house <script>alert(1)</script> "quoted"')
+    for path in (
+        "/",
+        "/pictures",
+        f"/pictures/{job['id']}/1",
+        "/queue",
+        "/settings",
+        "/sessions",
+        "/keys",
+        "/in",
+        "/none",
+    ):
+        text = (await site.you.get(path)).body.decode()
+        assert "<script>" not in text and " style=" not in text and "onclick" not in text, path
+        for piece in text.split("<script")[1:]:
+            head = piece.partition(">")[0]
+            assert "src=" in head or 'type="application/json"' in head, path
+        assert "http://" not in text.replace(site.web.url, "").replace("http://www.w3.org", ""), path
+
+
+async def test_bodies_that_are_too_large_or_of_another_kind_are_refused(site) -> None:
+    large = "x" * 70_000
+    assert (await site.you.post("/api/jobs", {"prompt": large})).status == 413
+    wrong = await site.you.ask("POST", "/api/jobs", data="{}", headers={"Content-Type": "text/plain"})
+    assert wrong.status == 415
+    for text in ("{", "[]", "7", '"a"', "[" * 5000):
+        answer = await site.you.ask(
+            "POST", "/api/jobs", data=text, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status == 400, text[:10]
+
+
+def test_buckets_let_so_many_through_and_forget() -> None:
+    now = [0.0]
+    buckets = Buckets(lambda: now[0])
+    for _ in range(Bucket.ASK.value):
+        buckets.take(Bucket.ASK, "you")
+    buckets.take(Bucket.ASK, "other")
+    with pytest.raises(Refused) as refused:
+        buckets.take(Bucket.ASK, "you")
+    assert refused.value.status == 429 and refused.value.retry_after == 60 / Bucket.ASK.value
+    now[0] = 60 / Bucket.ASK.value
+    buckets.take(Bucket.ASK, "you")
+    for number in range(25_000):
+        buckets.take(Bucket.READ, str(number))
+    now[0] = 120.0
+    for bucket in Bucket:
+        buckets.take(bucket, "you")
+    assert len(buckets) == len(Bucket)
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "found"),
+    [
+        ("127.0.0.1", "9.9.9.9, 8.8.8.8", "8.8.8.8"),
+        ("7.7.7.7", "9.9.9.9", "7.7.7.7"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        (None, "9.9.9.9", ""),
+    ],
+)
+def test_only_a_proxy_of_ours_says_where_a_call_comes_from(remote, forwarded, found) -> None:
+    assert peer(remote, forwarded, ("127.0.0.1",)) == found
+
+
+def test_hosts_and_origins_of_ours() -> None:
+    assert "studio.example.org" in ADDRESSES.hosts and "localhost:8080" in ADDRESSES.hosts
+    assert "https://studio.example.org" in ADDRESSES.origins
+    assert "http://studio.example.org" not in ADDRESSES.origins
+    assert ADDRESSES.secure and not Addresses(8080).secure
+
+
+async def test_too_many_prompts_are_told_how_long_to_wait(site) -> None:
+    browser = await site.person(YOU + 50)
+    for _ in range(Bucket.ASK.value):
+        await browser.post("/api/jobs", {"prompt": ""})
+    answer = await browser.post("/api/jobs", {"prompt": ""})
+    assert answer.status == 429 and int(answer.headers["Retry-After"]) > 0

@@ -1,0 +1,123 @@
+"""Jobs asked on the web: one or several, with pictures, from others, stopped and deleted."""
+
+import pytest
+
+from studio.asking.actions import RIGHTS
+from tests.studio.conftest import png
+from tests.web.conftest import OTHER
+from web import shapes
+
+
+async def test_a_prompt_becomes_a_job_that_is_delivered_by_this_door_alone(site) -> None:
+    job = await site.drawn(site.you, "a red house --ar 3:2")
+    assert job["status"] == "delivered" and job["surface"] == "web" and len(job["pictures"]) == 4
+    assert job["prompt"] == "a red house --ar 3:2"
+    assert await site.opened.services.queue.undelivered() == []
+
+
+async def test_the_same_key_makes_one_job_for_good(site) -> None:
+    first = await site.you.post("/api/jobs", {"prompt": "a house", "key": "k1"})
+    await site.finished(first.data["jobs"][0]["id"])
+    again = await site.you.post("/api/jobs", {"prompt": "a house", "key": "k1"})
+    assert again.data["jobs"][0]["id"] == first.data["jobs"][0]["id"]
+    other = await (await site.person(OTHER)).post("/api/jobs", {"prompt": "a house", "key": "k1"})
+    assert other.data["jobs"][0]["id"] != first.data["jobs"][0]["id"]
+
+
+async def test_several_jobs_are_asked_about_first(site) -> None:
+    asked = await site.you.post("/api/jobs", {"prompt": "a {red, blue} house"})
+    assert asked.status == 409 and asked.data["count"] == 2
+    queued = await site.you.post(f"/api/drafts/{asked.data['draft']}")
+    assert queued.status == 202
+    assert [job["prompt"] for job in queued.data["jobs"]] == ["a red house", "a blue house"]
+    again = await site.you.post(f"/api/drafts/{asked.data['draft']}")
+    assert [job["id"] for job in again.data["jobs"]] == [job["id"] for job in queued.data["jobs"]]
+    assert (await (await site.person(OTHER)).post(f"/api/drafts/{asked.data['draft']}")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "`prompt` is missing"),
+        ({"prompt": 7}, "takes a text"),
+        ({"prompt": ""}, "The prompt is empty"),
+        ({"prompt": "a house --ar 90:1"}, "--ar"),
+        ({"prompt": "a house", "pictures": ["x"] * 9}, "up to 8"),
+        ({"prompt": "a house", "pictures": ["a" * 64]}, "send it again"),
+        ({"prompt": "a house", "key": ""}, "1 to 100"),
+    ],
+)
+async def test_what_is_wrong_is_named_and_nothing_is_queued(site, body, said) -> None:
+    answer = await site.you.post("/api/jobs", body)
+    assert 400 <= answer.status < 500 and said in answer.data["detail"]
+    assert (await site.you.get("/api/jobs")).data["jobs"] == []
+
+
+async def test_a_picture_comes_along_with_a_prompt(site) -> None:
+    kept = await site.you.ask(
+        "POST", "/api/uploads", data=png(), headers={"Content-Type": "image/png", "X-Name": "my%20cat.png"}
+    )
+    assert kept.status == 201 and (kept.data["width"], kept.data["height"]) == (64, 48)
+    assert (await site.you.get(kept.data["thumb"])).headers["Content-Type"] == "image/webp"
+    stranger = await site.person(OTHER)
+    assert (await stranger.get(kept.data["thumb"])).status == 422
+    asked = await site.you.post("/api/jobs", {"prompt": "a house", "pictures": [kept.data["sha256"]]})
+    assert asked.status == 202
+    stolen = await stranger.post("/api/jobs", {"prompt": "a house", "pictures": [kept.data["sha256"]]})
+    assert stolen.status == 422
+
+
+async def test_what_is_no_picture_is_refused_by_its_name(site) -> None:
+    answer = await site.you.ask(
+        "POST", "/api/uploads", data=b"no picture", headers={"Content-Type": "image/png", "X-Name": "a.png"}
+    )
+    assert answer.status == 422 and "`a.png`" in answer.data["detail"]
+
+
+async def test_every_button_makes_its_job(site) -> None:
+    job = await site.drawn(site.you)
+    made = set()
+    for action in job["pictures"][0]["actions"]:
+        body = {"words": "a blue house"} if action["words"] else {}
+        answer = await site.you.post(f"/api/jobs/{job['id']}/1/{action['action']}", body)
+        if answer.status == 202:
+            made.add(action["action"])
+            await site.finished(answer.data["jobs"][0]["id"])
+        else:
+            assert answer.status == 429, answer.body
+    assert {"subtle", "strong", "remix", "again", "up2s", "left", "zoom20", "describe", "classify"} <= made
+
+
+async def test_a_button_asks_what_the_right_asks(site) -> None:
+    job = await site.drawn(site.you)
+    stranger = await site.person(OTHER)
+    gone = await stranger.get("/api/jobs/abcdabcdabcd")
+    for path in (
+        f"/api/jobs/{job['id']}",
+        f"/files/{job['id']}/1",
+        f"/files/{job['id']}/1/256.webp",
+        f"/previews/{job['id']}/1",
+    ):
+        answer = await stranger.get(path)
+        assert (answer.status, answer.body) == (404, gone.body), path
+    for path in (f"/api/jobs/{job['id']}/1/subtle", f"/api/jobs/{job['id']}/cancel"):
+        answer = await stranger.post(path)
+        assert (answer.status, answer.body) == (404, gone.body), path
+    assert (await stranger.ask("DELETE", f"/api/jobs/{job['id']}")).status == 404
+    assert (await stranger.ask("PUT", f"/api/favourites/{job['id']}/1")).status == 404
+    assert (await site.you.get(f"/api/jobs/{job['id']}")).status == 200
+
+
+async def test_a_deleted_job_is_gone_with_its_pictures(site) -> None:
+    job = await site.drawn(site.you)
+    files = site.opened.services.files
+    assert (await site.you.get(f"/files/{job['id']}/1/256.webp")).status == 200
+    assert list(files.root.parent.glob("cache/derived/**/*.webp"))
+    assert (await site.you.ask("DELETE", f"/api/jobs/{job['id']}")).status == 204
+    assert (await site.you.get(f"/api/jobs/{job['id']}")).status == 404
+    assert list(files.all()) == [] and not list(files.root.parent.glob("cache/derived/**/*.webp"))
+
+
+def test_a_page_offers_every_action_that_the_table_of_rights_has() -> None:
+    assert set(shapes.LABELS) | shapes.ELSEWHERE | shapes.WAITING == set(RIGHTS)
+    assert not set(shapes.LABELS) & (shapes.ELSEWHERE | shapes.WAITING)
