@@ -1,0 +1,54 @@
+// One WebSocket a tab. It comes back by itself, and a banner says when it is away.
+
+/** @import {News} from "../types.js" */
+
+const FIRST = 500; // ms until the first new try
+const LONGEST = 15_000;
+const SILENT = 3000; // ms away before the banner shows
+const SIGNED_OUT = 4401;
+
+/**
+ * ms to wait before try number `tries`, from 0: doubled each time, and spread so that not all tabs come at once.
+ * @param {number} tries
+ * @param {number} [chance]  0 to 1
+ */
+export const pause = (tries, chance = Math.random()) => Math.min(LONGEST, FIRST * 2 ** tries) * (0.75 + chance / 2);
+
+/**
+ * @param {(news: News) => void} onNews
+ * @param {() => void} onBack  the socket was away: read again what may have been missed
+ */
+export function live(onNews, onBack) {
+  let tries = 0;
+  let missed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let silence;
+
+  const open = () => {
+    const socket = new WebSocket(new URL("/api/live", location.href.replace(/^http/, "ws")));
+    socket.onopen = () => {
+      tries = 0;
+      clearTimeout(silence);
+      silence = undefined;
+      tell(false);
+      if (missed) onBack();
+      missed = false;
+    };
+    socket.onmessage = (event) => onNews(/** @type {News} */ (JSON.parse(event.data)));
+    socket.onclose = (event) => {
+      if (event.code === SIGNED_OUT) return location.assign("/in");
+      missed = true;
+      silence ??= setTimeout(() => tell(true), SILENT);
+      setTimeout(open, pause(tries++));
+    };
+  };
+  open();
+}
+
+/** @param {boolean} away */
+function tell(away) {
+  const banner = document.getElementById("banner");
+  if (!banner || banner.hidden === !away) return;
+  banner.textContent = away ? "The studio doesn't answer. Your jobs go on; this page comes back by itself." : "";
+  banner.hidden = !away;
+}

@@ -1,0 +1,173 @@
+// Draws the cells that are seen, whatever the number of pictures, and moves the focus among them by keys.
+import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { repeat } from "../../vendor/lit-html/directives/repeat.js";
+import { oncePerFrame } from "../core/page.js";
+import { layoutOf, placeOf, rowsIn, segmentHeights } from "./layout.js";
+import { tileCell } from "./tile.js";
+
+/** @import {Layout} from "./layout.js" */
+/** @import {Selection} from "./selection.js" */
+/** @import {Source} from "./source.js" */
+/** @import {TileTools} from "./tile.js" */
+
+const AHEAD = 2; // rows drawn above and below what is seen
+
+export class Grid {
+  /**
+   * @param {HTMLElement} place
+   * @param {Source} source
+   * @param {Selection} selection
+   * @param {TileTools} tools
+   */
+  constructor(place, source, selection, tools) {
+    this.place = place;
+    this.source = source;
+    this.selection = selection;
+    this.tools = tools;
+    /** The cell that Tab comes to. */
+    this.current = 0;
+    this.track = document.createElement("div");
+    this.window = document.createElement("ul");
+    this.window.className = "tiles window";
+    this.window.setAttribute("aria-label", "Pictures");
+    place.replaceChildren(this.track);
+    this.track.append(this.window);
+    this.heights = "";
+    this.layout = /** @type {Layout} */ (layoutOf(source.total, 1, 1));
+    this.draw = oncePerFrame(() => this.#draw());
+    addEventListener("scroll", this.draw, { passive: true });
+    new ResizeObserver(() => this.#resized()).observe(place);
+    this.window.addEventListener("keydown", (event) => this.#key(event));
+    this.window.addEventListener("focusin", (event) => this.#focused(event));
+  }
+
+  /** @param {Source} source */
+  show(source) {
+    this.source = source;
+    this.current = 0;
+    this.draw();
+  }
+
+  /** The place of the first cell that is seen. */
+  get first() {
+    return Math.max(0, Math.round(this.#top() / this.layout.pitch)) * this.layout.columns;
+  }
+
+  /** @param {number} index */
+  scrollTo(index) {
+    const row = Math.floor(index / this.layout.columns);
+    scrollTo({ top: index ? row * this.layout.pitch + this.#offset() : 0, behavior: "instant" });
+    this.#draw();
+  }
+
+  /** px of the gallery's top in the document, less what the prompt bar covers. */
+  #offset() {
+    const bar = document.querySelector(".bar-place")?.getBoundingClientRect().height ?? 0;
+    return this.place.getBoundingClientRect().top + scrollY - bar;
+  }
+
+  #top() {
+    return Math.max(0, scrollY - this.#offset());
+  }
+
+  #resized() {
+    const first = this.first;
+    this.#measure();
+    if (first) this.scrollTo(first);
+    this.draw();
+  }
+
+  /** The style sheet chooses the columns; read them off. */
+  #measure() {
+    const style = getComputedStyle(this.window);
+    const columns = style.gridTemplateColumns.split(" ").length;
+    const side = (this.window.clientWidth - (columns - 1) * parseFloat(style.columnGap)) / columns;
+    this.layout = layoutOf(this.source.total, columns, side + parseFloat(style.rowGap));
+  }
+
+  #draw() {
+    this.#measure();
+    this.#segments();
+    const { columns } = this.layout;
+    const [begin, end] = rowsIn(this.layout, this.#top(), innerHeight, AHEAD);
+    const [first, last] = [begin * columns, Math.min(end * columns, this.source.total)];
+    this.#place(begin);
+    this.source.want(first, last);
+    const indexes = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
+    const current = Math.min(Math.max(this.current, first), Math.max(first, last - 1));
+    render(html`${repeat(indexes, (index) => index, (index) => this.#cell(index, index === current))}`, this.window);
+  }
+
+  /**
+   * @param {number} index
+   * @param {boolean} current
+   */
+  #cell(index, current) {
+    const tile = this.source.at(index);
+    const state = { chosen: Boolean(tile && this.selection.has(tile)), current, total: this.source.isOpen ? null : this.source.total };
+    return tileCell(tile, index, state, this.tools);
+  }
+
+  #segments() {
+    const heights = segmentHeights(this.layout);
+    if (heights.join() === this.heights) return;
+    this.heights = heights.join();
+    const boxes = heights.map((height) => {
+      const box = document.createElement("div");
+      box.className = "segment";
+      box.style.height = `${height}px`;
+      return box;
+    });
+    this.track.replaceChildren(...boxes);
+    this.#place(0);
+  }
+
+  /** @param {number} row */
+  #place(row) {
+    const { segment, top } = placeOf(this.layout, row);
+    const box = this.track.children[segment] ?? this.track;
+    if (this.window.parentElement !== box) moveInto(box, this.window);
+    this.window.style.transform = `translateY(${top}px)`;
+  }
+
+  /** @param {FocusEvent} event */
+  #focused({ target }) {
+    const cell = target instanceof Element ? target.closest("[data-index]") : null;
+    if (!cell) return;
+    this.current = Number(cell.getAttribute("data-index"));
+    this.draw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const { columns } = this.layout;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity }[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    this.focus(Math.max(0, Math.min(this.source.total - 1, this.current + step)));
+  }
+
+  /** @param {number} index */
+  focus(index) {
+    this.current = index;
+    const row = Math.floor(index / this.layout.columns) * this.layout.pitch;
+    const top = this.#top();
+    const room = innerHeight - (document.querySelector(".bar-place")?.clientHeight ?? 0) - this.layout.pitch;
+    if (row < top) scrollTo({ top: row + this.#offset(), behavior: "instant" });
+    else if (row > top + room) scrollTo({ top: row - room + this.#offset(), behavior: "instant" });
+    this.#draw();
+    const link = this.window.querySelector(`[data-index="${index}"] a`);
+    if (link instanceof HTMLElement) link.focus({ preventScroll: true });
+  }
+}
+
+/**
+ * Move an element without losing the focus inside it, where the browser can.
+ * @param {Element} box
+ * @param {Element} child
+ */
+function moveInto(box, child) {
+  const focused = document.activeElement;
+  box.append(child);
+  if (focused instanceof HTMLElement && child.contains(focused)) focused.focus({ preventScroll: true });
+}

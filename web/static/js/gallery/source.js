@@ -1,0 +1,177 @@
+// The pictures by their place in the order, read in pages when somebody looks at that place.
+import { readPictures } from "../core/api.js";
+import { complain } from "../core/toasts.js";
+import { blocksOf, find, startOf, total } from "./blocks.js";
+
+/** @import {Month, Tile} from "../types.js" */
+
+/** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null}} Filters */
+
+export const PAGE = 100; // tiles a request
+const KEPT = 150; // pages
+const AT_ONCE = 2; // requests
+
+/** @param {Filters} filters */
+export function queryOf({ q, kind, favourite, month }) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ q, kind, favourite: favourite ? "1" : "", month })) if (value) query.set(name, value);
+  return query;
+}
+
+export class Source {
+  /**
+   * @param {Filters} filters
+   * @param {Month[] | null} months
+   * @param {() => void} onChange
+   * @param {Tile[]} [first]  what the page came with
+   */
+  constructor(filters, months, onChange, first = []) {
+    this.filters = filters;
+    this.blocks = blocksOf(months, first.length || PAGE);
+    this.onChange = onChange;
+    this.first = first;
+    /** @type {Map<string, Tile[]>} by "block:page", the ones used last at the end */
+    this.pages = new Map();
+    /** @type {Map<string, string>} where a page begins, for those that follow a known one */
+    this.cursors = new Map();
+    /** @type {Map<string, Promise<void>>} */
+    this.loading = new Map();
+    /** @type {string[]} */
+    this.wanted = [];
+    this.failed = false;
+  }
+
+  get total() {
+    return total(this.blocks);
+  }
+
+  get isOpen() {
+    return this.blocks.some(({ open }) => open);
+  }
+
+  /**
+   * @param {number} index
+   * @returns {Tile | undefined}  undefined = not read yet
+   */
+  at(index) {
+    const { number, offset } = find(this.blocks, index);
+    const page = this.pages.get(`${number}:${Math.floor(offset / PAGE)}`);
+    return page ? page[offset % PAGE] : this.first[index];
+  }
+
+  /**
+   * Read what lies between two places, if nobody wants something else meanwhile.
+   * @param {number} begin
+   * @param {number} end
+   */
+  want(begin, end) {
+    const keys = new Set();
+    for (let index = begin; index < end; index += PAGE) keys.add(this.#key(index));
+    if (end > begin) keys.add(this.#key(end - 1));
+    this.wanted = [...keys].filter((key) => !this.pages.has(key));
+    this.#next();
+  }
+
+  /**
+   * Read all between two places, however many pages that takes.
+   * @param {number} begin
+   * @param {number} end
+   */
+  async ensure(begin, end) {
+    for (let index = begin; index < end; index += 1) {
+      if (!this.at(index)) await this.#load(this.#key(index));
+    }
+  }
+
+  /** @param {string} job */
+  forget(job) {
+    for (const [key, tiles] of this.pages) {
+      const kept = tiles.filter((tile) => tile.job !== job);
+      const block = this.blocks[Number(key.split(":")[0])];
+      if (block) block.count -= tiles.length - kept.length;
+    }
+    this.first = [];
+    this.pages.clear();
+    this.cursors.clear();
+    this.onChange();
+  }
+
+  /** @param {number} index */
+  #key(index) {
+    const { number, offset } = find(this.blocks, index);
+    return `${number}:${Math.floor(offset / PAGE)}`;
+  }
+
+  #next() {
+    while (this.loading.size < AT_ONCE) {
+      const key = this.wanted.find((one) => !this.loading.has(one) && !this.pages.has(one));
+      if (key === undefined) return;
+      this.#load(key).then(
+        () => this.#next(),
+        (error) => this.#failed(error),
+      );
+    }
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    this.wanted = [];
+    if (!this.failed) complain(error);
+    this.failed = true;
+    setTimeout(() => (this.failed = false), 5000);
+  }
+
+  /** @param {string} key */
+  #load(key) {
+    const running = this.loading.get(key);
+    if (running) return running;
+    const load = this.#read(key).finally(() => this.loading.delete(key));
+    this.loading.set(key, load);
+    return load;
+  }
+
+  /** @param {string} key */
+  async #read(key) {
+    const [number = 0, page = 0] = key.split(":").map(Number);
+    const query = queryOf(this.filters);
+    const block = this.blocks[number];
+    const cursor = this.cursors.get(key);
+    if (block?.month) query.set("month", block.month);
+    if (cursor) query.set("before", cursor);
+    else if (page) query.set("skip", String(page * PAGE));
+    query.set("limit", String(PAGE));
+    const { pictures, older } = await readPictures(query);
+    this.pages.set(key, pictures);
+    if (older) this.cursors.set(`${number}:${page + 1}`, older);
+    this.#measure(number, page, pictures.length, older !== null);
+    this.#trim();
+    this.onChange();
+  }
+
+  /**
+   * Correct a block's count by what was really there.
+   * @param {number} number
+   * @param {number} page
+   * @param {number} read
+   * @param {boolean} more
+   */
+  #measure(number, page, read, more) {
+    const block = this.blocks[number];
+    if (!block) return;
+    const end = page * PAGE + read;
+    if (!more || read < PAGE) [block.count, block.open] = [end, false];
+    else if (block.open) block.count = Math.max(block.count, end + PAGE);
+  }
+
+  #trim() {
+    for (const key of this.pages.keys()) {
+      if (this.pages.size <= KEPT) return;
+      if (!this.wanted.includes(key)) this.pages.delete(key);
+    }
+  }
+
+  /** @param {number} number */
+  startOf(number) {
+    return startOf(this.blocks, number);
+  }
+}

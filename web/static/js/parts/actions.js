@@ -1,0 +1,108 @@
+// What a press on an action does, whatever page it is on: ask what must be asked, tell the server, say what came of it.
+import { cancel, confirmDraft, favour, press, Problem, remove, send } from "../core/api.js";
+import { counted } from "../core/text.js";
+import { complain, toast } from "../core/toasts.js";
+import { askWords, confirmed } from "./dialog.js";
+
+/** @import {Action, Job, Picture} from "../types.js" */
+
+/** What a page does with new jobs and with one that is gone. */
+/** @typedef {{added: (jobs: Job[]) => void, gone: (id: string) => void}} Sink */
+
+/**
+ * @param {Job} job
+ * @param {number} n  from 1; 0 = the job as a whole
+ * @param {Action} action
+ * @param {Sink} sink
+ * @param {string} [typed]  new words, where the page has a field for them
+ */
+export async function act(job, n, action, sink, typed) {
+  try {
+    if (action.action === "cancel") return await stop(job);
+    if (action.action === "delete") return await destroy(job, sink);
+    const words = action.words ? (typed ?? (await askWords(action.label, job.prompt))) : undefined;
+    if (words === null) return;
+    sink.added(await press(job.id, n, action.action, words));
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** @param {Job} job */
+async function stop(job) {
+  const { stopped } = /** @type {{stopped: boolean}} */ (await cancel(job.id));
+  toast(stopped ? "Stopped" : "It was done already");
+}
+
+/**
+ * @param {Job} job
+ * @param {Sink} sink
+ */
+async function destroy(job, sink) {
+  const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
+  if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
+  await remove(job.id);
+  sink.gone(job.id);
+  toast("Deleted");
+}
+
+/**
+ * Ask for what a prompt says; when it stands for several jobs, only after a question. Returns the new jobs,
+ * null when nothing was asked for in the end. Raises Problem.
+ * @param {string} prompt
+ * @param {string[]} pictures
+ * @returns {Promise<Job[] | null>}
+ */
+export async function ask(prompt, pictures) {
+  const key = crypto.randomUUID();
+  try {
+    return await send(prompt, pictures, key).catch((error) => again(error, () => send(prompt, pictures, key)));
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
+    const count = Number(error.body.count);
+    if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
+    return confirmDraft(String(error.body.draft));
+  }
+}
+
+/**
+ * An answer that got lost is worth one more try: the key keeps the jobs from being made twice.
+ * @template T
+ * @param {unknown} error
+ * @param {() => Promise<T>} work
+ */
+function again(error, work) {
+  if (error instanceof Problem && error.status === 0) return work();
+  throw error;
+}
+
+/**
+ * @param {string} job
+ * @param {Pick<Picture, "n" | "favourite">} picture
+ * @param {() => void} onChange
+ */
+export async function toggleFavourite(job, picture, onChange) {
+  picture.favourite = !picture.favourite;
+  onChange();
+  try {
+    await favour(job, picture.n, picture.favourite);
+  } catch (error) {
+    picture.favourite = !picture.favourite;
+    onChange();
+    complain(error);
+  }
+}
+
+/**
+ * Put text on the clipboard; where that is forbidden (http on another machine), offer it to be copied by hand.
+ * @param {string} text
+ * @param {string} what
+ */
+export async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(`${what} copied`);
+  } catch {
+    await askWords("Copy this", text);
+  }
+}

@@ -1,0 +1,95 @@
+// The pictures that go with the next prompt: added, dropped or pasted, uploaded one after the other.
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { upload } from "../core/api.js";
+import { icon } from "../core/page.js";
+import { complain } from "../core/toasts.js";
+
+/** `id`: what the server knows it by, once it is there. */
+/** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean}} Attachment */
+
+const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/;
+
+export class Attachments {
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    this.place = place;
+    /** @type {Attachment[]} */
+    this.all = [];
+    /** @type {Promise<unknown>} the server takes one upload of a person at a time */
+    this.before = Promise.resolve();
+  }
+
+  /** @param {Iterable<File>} files */
+  addFiles(files) {
+    for (const file of files) if (file.type.startsWith("image/")) this.#addFile(file);
+  }
+
+  /** @param {File} file */
+  #addFile(file) {
+    const id = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => sha256);
+    this.before = id.catch(() => {});
+    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: false });
+  }
+
+  /**
+   * One of the studio's own pictures.
+   * @param {string} job
+   * @param {number} n
+   */
+  addOwn(job, n) {
+    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `picture ${n}`, id: Promise.resolve(`${job} ${n}`), there: true });
+  }
+
+  /**
+   * What was dropped or pasted. Returns whether there was a picture in it.
+   * @param {DataTransfer | null} data
+   */
+  take(data) {
+    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
+    if (job && n) this.addOwn(job, Number(n));
+    else this.addFiles(files);
+    return Boolean(job) || files.length > 0;
+  }
+
+  /** What the server knows them by. Waits for what is on its way; raises Problem when one isn't taken. */
+  ids() {
+    return Promise.all(this.all.map(({ id }) => id));
+  }
+
+  clear() {
+    for (const one of [...this.all]) this.#remove(one);
+  }
+
+  /** @param {Attachment} one */
+  #add(one) {
+    this.all.push(one);
+    this.#draw();
+    one.id.then(
+      () => {
+        one.there = true;
+        this.#draw();
+      },
+      (error) => {
+        complain(error);
+        this.#remove(one);
+      },
+    );
+  }
+
+  /** @param {Attachment} one */
+  #remove(one) {
+    this.all = this.all.filter((other) => other !== one);
+    if (one.thumb.startsWith("blob:")) URL.revokeObjectURL(one.thumb);
+    this.#draw();
+  }
+
+  #draw() {
+    const box = (/** @type {Attachment} */ one) => html`<span class="attached">
+      <img src=${one.thumb} alt=${one.name}>
+      ${one.there ? nothing : html`<progress aria-label="Uploading ${one.name}"></progress>`}
+      <button class="icon-button" type="button" aria-label="Remove ${one.name}" @click=${() => this.#remove(one)}>${icon("close")}</button>
+    </span>`;
+    render(this.all.length ? html`${this.all.map(box)}` : nothing, this.place);
+  }
+}

@@ -1,0 +1,131 @@
+// The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
+import { element, unhide } from "../core/page.js";
+import { withFlag } from "../core/text.js";
+import { complain } from "../core/toasts.js";
+import { ask } from "./actions.js";
+import { Attachments } from "./attachments.js";
+import { Completion } from "./completion.js";
+import { flagPanel } from "./flag-panel.js";
+import { History } from "./history.js";
+
+/** @import {Job, Picture} from "../types.js" */
+
+export class Bar {
+  /**
+   * @param {string[]} prompts  of earlier, newest first
+   * @param {(jobs: Job[]) => void} onSent
+   */
+  constructor(prompts, onSent) {
+    this.form = element("bar", HTMLFormElement);
+    this.field = element("bar-prompt", HTMLTextAreaElement);
+    this.onSent = onSent;
+    this.history = new History(prompts);
+    this.attachments = new Attachments(element("bar-pictures", HTMLElement));
+    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.put(text));
+    this.sending = false;
+    this.#listen();
+    flagPanel(element("bar-flags", HTMLElement), this.field);
+    unhide("bar-add", "bar-flags");
+    if (this.field.value) this.put(this.field.value);
+  }
+
+  #listen() {
+    const file = element("bar-file", HTMLInputElement);
+    this.field.addEventListener("keydown", (event) => this.#key(event));
+    this.field.addEventListener("paste", (event) => this.attachments.take(event.clipboardData) && event.preventDefault());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    file.addEventListener("change", () => {
+      this.attachments.addFiles(file.files ?? []);
+      file.value = "";
+    });
+    this.#drops();
+  }
+
+  #drops() {
+    const over = (/** @type {boolean} */ on) => this.form.classList.toggle("over", on);
+    addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list")) return;
+      event.preventDefault();
+      over(true);
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
+    addEventListener("drop", (event) => {
+      over(false);
+      if (this.attachments.take(event.dataTransfer)) event.preventDefault();
+    });
+  }
+
+  /**
+   * Show a prompt, ready to be changed.
+   * @param {string} prompt
+   */
+  put(prompt) {
+    this.field.value = prompt;
+    this.field.focus({ preventScroll: false });
+    this.field.setSelectionRange(prompt.length, prompt.length);
+    this.field.scrollTop = this.field.scrollHeight;
+  }
+
+  /** @param {string} flag  without dashes */
+  addFlag(flag) {
+    const [name = flag, ...value] = flag.split(" ");
+    this.put(withFlag(this.field.value, [name], value.join(" ")));
+  }
+
+  /**
+   * @param {string} job
+   * @param {Picture} picture
+   */
+  attach(job, picture) {
+    this.attachments.addOwn(job, picture.n);
+    this.field.focus();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.isComposing || this.completion.key(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      return this.form.requestSubmit();
+    }
+    const earlier = this.history.move(this.field.value, event.key);
+    if (earlier === null) return;
+    event.preventDefault();
+    this.put(earlier);
+  }
+
+  async #send() {
+    const prompt = this.field.value.trim();
+    if (this.sending || (!prompt && !this.attachments.all.length)) return;
+    this.completion.close();
+    this.#busy(true);
+    try {
+      const jobs = await ask(prompt, await this.attachments.ids());
+      if (jobs) this.#sent(prompt, jobs);
+    } catch (error) {
+      complain(error);
+    }
+    this.#busy(false);
+    this.field.focus();
+  }
+
+  /**
+   * @param {string} prompt
+   * @param {Job[]} jobs
+   */
+  #sent(prompt, jobs) {
+    this.history.add(prompt);
+    this.attachments.clear();
+    this.field.value = "";
+    this.onSent(jobs);
+  }
+
+  /** @param {boolean} on */
+  #busy(on) {
+    this.sending = on;
+    this.form.setAttribute("aria-busy", String(on));
+  }
+}

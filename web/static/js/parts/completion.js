@@ -1,0 +1,118 @@
+// Suggestions under a text field: the field keeps the focus, the list follows its keys.
+import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { complete } from "../core/api.js";
+
+/** @import {Suggestion} from "../types.js" */
+
+const PAUSE = 120; // ms of not typing before the server is asked
+
+export class Completion {
+  /**
+   * @param {HTMLTextAreaElement} field
+   * @param {HTMLElement} list  with role=listbox
+   * @param {(text: string) => void} onTake
+   */
+  constructor(field, list, onTake) {
+    this.field = field;
+    this.list = list;
+    this.onTake = onTake;
+    /** @type {Suggestion[]} */
+    this.found = [];
+    /** Which one is marked; -1 = none yet, so that Enter still sends. */
+    this.at = -1;
+    /** @type {AbortController | undefined} */
+    this.asking = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
+    field.setAttribute("aria-autocomplete", "list");
+    field.setAttribute("aria-controls", list.id);
+    field.setAttribute("aria-haspopup", "listbox");
+    field.addEventListener("input", () => this.#typed());
+    field.addEventListener("blur", () => this.close());
+  }
+
+  get isOpen() {
+    return this.found.length > 0;
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.asking?.abort();
+    this.#show([]);
+  }
+
+  /**
+   * Act on a key of the field. Returns whether the key was ours.
+   * @param {KeyboardEvent} event
+   */
+  key(event) {
+    if (!this.isOpen || event.isComposing) return false;
+    if (event.key === "ArrowDown") this.#mark(this.at + 1);
+    else if (event.key === "ArrowUp") this.#mark(this.at - 1);
+    else if (event.key === "Escape") this.close();
+    else if (event.key === "Tab" && !event.shiftKey) this.#take(Math.max(this.at, 0));
+    else if (event.key === "Enter" && !event.shiftKey && this.at >= 0) this.#take(this.at);
+    else return false;
+    event.preventDefault();
+    return true;
+  }
+
+  #typed() {
+    clearTimeout(this.timer);
+    this.asking?.abort();
+    const { value, selectionEnd } = this.field;
+    if (!value.trim() || selectionEnd !== value.length) return this.#show([]);
+    this.timer = setTimeout(() => this.#ask(value), PAUSE);
+  }
+
+  /** @param {string} text */
+  async #ask(text) {
+    this.asking = new AbortController();
+    try {
+      const found = await complete(text, this.asking.signal);
+      if (this.field.value === text && document.activeElement === this.field) this.#show(found.filter((one) => one.text !== text));
+    } catch {
+      // Typing goes on without suggestions.
+    }
+  }
+
+  /** @param {number} index */
+  #take(index) {
+    const chosen = this.found[index];
+    this.close();
+    if (chosen) this.onTake(chosen.text);
+  }
+
+  /** @param {number} index */
+  #mark(index) {
+    this.at = (index + this.found.length) % this.found.length;
+    this.#draw();
+    this.list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Suggestion[]} found */
+  #show(found) {
+    this.found = found;
+    this.at = -1;
+    this.list.hidden = !found.length;
+    this.#draw();
+  }
+
+  #draw() {
+    const option = (/** @type {Suggestion} */ one, /** @type {number} */ index) => html`<li
+      role="option" id="suggestion-${index}" aria-selected=${index === this.at}
+      @pointerdown=${(/** @type {Event} */ event) => event.preventDefault()} @click=${() => this.#take(index)}>${label(one)}</li>`;
+    render(this.found.map(option), this.list);
+    if (this.at >= 0) this.field.setAttribute("aria-activedescendant", `suggestion-${this.at}`);
+    else this.field.removeAttribute("aria-activedescendant");
+  }
+}
+
+/**
+ * "--ar: what it does" in two columns, everything else in one.
+ * @param {Suggestion} one
+ */
+function label({ label }) {
+  const [, flag, what] = /^(--\S+?):? +(.+)$/.exec(label) ?? [];
+  return flag && what ? html`<span>${flag}</span><span class="muted">${what}</span>` : html`<span>${label}</span>`;
+}

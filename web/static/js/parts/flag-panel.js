@@ -1,0 +1,76 @@
+// The parameters that are set most, as controls that write their flags into the prompt. The prompt stays the truth.
+import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { flagValue, withFlag } from "../core/text.js";
+
+const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9"];
+const RANGES = /** @type {const} */ ([
+  { label: "Stylize", names: ["stylize", "s"], most: 1000, usual: 100 },
+  { label: "Chaos", names: ["chaos", "c"], most: 100, usual: 0 },
+  { label: "Weird", names: ["weird", "w"], most: 3000, usual: 0 },
+]);
+const SWITCHES = /** @type {const} */ ([
+  { label: "Raw", names: ["raw"] },
+  { label: "HD", names: ["hd"] },
+  { label: "Draft", names: ["draft"] },
+  { label: "Tile", names: ["tile"] },
+  { label: "Stealth", names: ["stealth"] },
+]);
+
+/**
+ * Let `button` open the panel over `field`.
+ * @param {HTMLElement} button
+ * @param {HTMLTextAreaElement} field
+ */
+export function flagPanel(button, field) {
+  const panel = document.createElement("div");
+  panel.className = "flag-panel menu";
+  panel.popover = "auto";
+  panel.role = "dialog";
+  panel.setAttribute("aria-label", "Parameters");
+  button.after(panel);
+  const draw = () => render(controls(field.value, set), panel);
+  const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
+    field.value = withFlag(field.value, [...names], value);
+    draw();
+  };
+  button.addEventListener("click", () => {
+    draw();
+    panel.togglePopover({ source: button });
+    panel.querySelector("button")?.focus({ preventScroll: true });
+  });
+  panel.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(panel.matches(":popover-open"))));
+}
+
+/**
+ * @param {string} prompt
+ * @param {(names: readonly string[], value: string | null) => void} set
+ */
+function controls(prompt, set) {
+  const shape = flagValue(prompt, ["ar", "aspect"]) ?? "1:1";
+  return html`<fieldset><legend>Shape</legend><div class="shapes">${SHAPES.map((one) => shapeButton(one, one === shape, () => set(["ar", "aspect"], one === "1:1" ? null : one)))}</div></fieldset>
+    ${RANGES.map(({ label, names, most, usual }) => {
+      const value = Number(flagValue(prompt, [...names]) ?? usual);
+      const change = (/** @type {Event} */ event) => {
+        const typed = Number(/** @type {HTMLInputElement} */ (event.target).value);
+        set(names, typed === usual ? null : String(typed));
+      };
+      return html`<label class="range"><span>${label}</span><output>${value}</output><input type="range" min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
+    })}
+    <div class="chips">${SWITCHES.map(({ label, names }) => {
+      const on = flagValue(prompt, [...names]) !== null;
+      return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(names, on ? null : "")}>${label}</button>`;
+    })}</div>`;
+}
+
+/**
+ * @param {string} shape
+ * @param {boolean} on
+ * @param {() => void} choose
+ */
+function shapeButton(shape, on, choose) {
+  const [w = 1, h = 1] = shape.split(":").map(Number);
+  const scale = 18 / Math.max(w, h);
+  return html`<button type="button" class="shape" aria-pressed=${on} @click=${choose}>
+    <svg viewBox="-10 -10 20 20" aria-hidden="true"><rect x=${(-w * scale) / 2} y=${(-h * scale) / 2} width=${w * scale} height=${h * scale} rx="1.5" fill="none" stroke="currentColor" stroke-width="1.5"></rect></svg>${shape}
+  </button>`;
+}

@@ -1,0 +1,121 @@
+// A job as an article: its pictures, its prompt, how far it is, what can be done with it.
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { icon } from "../core/page.js";
+import { ago, capital, duration, split } from "../core/text.js";
+import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
+
+/** @import {LiveJob} from "../core/jobs.js" */
+/** @import {Tools} from "./cells.js" */
+/** @import {Action} from "../types.js" */
+
+/**
+ * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
+ * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ */
+
+/**
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+export function jobCard(job, tools) {
+  const waits = !job.over && !job.pictures.length && drawsPictures(job);
+  const wordless = !job.pictures.length && !waits;
+  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
+    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : reading(job, tools)}
+    <div class="job-side">
+      ${words(job, tools)} ${told(job, tools)}
+      ${job.notes.map((note) => html`<p class="muted small">${note}</p>`)}
+      ${job.over ? meta(job) : nothing} ${actions(job, tools)}
+    </div>
+  </article>`;
+}
+
+/**
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+function words(job, tools) {
+  const { words, flags } = split(job.prompt);
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
+    ${flags.length
+      ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
+      : nothing}`;
+}
+
+/**
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+function told(job, tools) {
+  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${job.error}</p></div>`;
+  if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
+  return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
+}
+
+/** @param {LiveJob} job */
+function progress(job) {
+  if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
+  const [text, share] = step(job);
+  return html`<p>${text}</p>
+    ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
+}
+
+/** @param {LiveJob} job */
+export function waiting(job) {
+  if (job.paused) return "The studio restarts; this goes on by itself";
+  if (job.held) return "On hold: the queue is paused";
+  const eta = job.eta ? `, about ${duration(job.eta)}` : "";
+  return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
+}
+
+/**
+ * @param {LiveJob} job
+ * @returns {[string, number | null]} what to say, and the share that is done
+ */
+export function step(job) {
+  if (job.status === "rendered") return ["Almost there", 1];
+  if (job.loading) {
+    const share = job.fraction ?? null;
+    return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
+  }
+  if (!job.total) return ["Starting", null];
+  const share = (job.step ?? 0) / job.total;
+  return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
+}
+
+/** @param {LiveJob} job */
+function meta(job) {
+  return html`<p class="meta">
+    <time datetime=${job.created}>${ago(job.created)}</time>
+    ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
+    ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
+  </p>`;
+}
+
+/**
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+function actions(job, tools) {
+  return html`<div class="job-actions">
+    ${job.actions.map((action) => html`<button class="button quiet small" type="button" @click=${() => tools.act(job, action)}>${action.label}</button>`)}
+    ${job.over && job.prompt ? html`<button class="button quiet small" type="button" @click=${() => tools.use(job.prompt)}>${job.error ? "Change the prompt" : "Use prompt"}</button>` : nothing}
+  </div>`;
+}
+
+/**
+ * What was read from a picture: captions of /describe, labels of /classify.
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+function reading(job, tools) {
+  if (!job.captions.length && !job.scores.length) return nothing;
+  return html`<div class="reading">
+    ${job.captions.length
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
+      : nothing}
+    ${job.scores.length
+      ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
+      : nothing}
+  </div>`;
+}

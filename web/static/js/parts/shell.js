@@ -1,0 +1,49 @@
+// What every page has: the theme's button, the sandbox's other person, shortcuts to the pages.
+import { signIn } from "../core/api.js";
+import { shortcuts } from "../core/shortcuts.js";
+import { setTheme, theme, THEMES } from "../core/theme.js";
+import { complain } from "../core/toasts.js";
+
+const ICONS = { system: "auto", light: "sun", dark: "moon" };
+const PAGES = { c: "/", p: "/pictures", q: "/queue", s: "/settings" };
+
+function themeButton() {
+  const button = document.getElementById("theme");
+  if (!button) return;
+  const show = () => {
+    const use = button.querySelector("use");
+    use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${ICONS[theme()]}`);
+    button.setAttribute("aria-label", `Theme: ${theme()}. Change it`);
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length] ?? "system");
+    show();
+  });
+  show();
+}
+
+function otherPerson() {
+  const button = document.querySelector("[data-become]");
+  if (!(button instanceof HTMLElement)) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    signIn({ who: button.dataset.become ?? "" }).then(() => location.assign("/"), complain);
+  });
+}
+
+/** @param {KeyboardEvent} event */
+function toPrompt(event) {
+  event.preventDefault();
+  const field = document.getElementById("bar-prompt");
+  if (field) field.focus();
+  else location.assign("/#prompt");
+}
+
+export function startPage() {
+  themeButton();
+  otherPerson();
+  shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });
+  for (const [key, href] of Object.entries(PAGES)) shortcuts({ [`g ${key}`]: () => location.assign(href) });
+  if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
+}

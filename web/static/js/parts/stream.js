@@ -1,0 +1,79 @@
+// A page's stream of jobs: draws the cards again when the server tells something new.
+import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { repeat } from "../../vendor/lit-html/directives/repeat.js";
+import { Jobs } from "../core/jobs.js";
+import { live } from "../core/live.js";
+import { element, oncePerFrame } from "../core/page.js";
+import { complain, toast } from "../core/toasts.js";
+import { act, copy, toggleFavourite } from "./actions.js";
+import { jobCard } from "./job-card.js";
+import { openMenu } from "./menu.js";
+import { keepTrail } from "../viewer/trail.js";
+
+/** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
+/** @import {LiveJob} from "../core/jobs.js" */
+/** @import {Bar} from "./bar.js" */
+/** @import {Action, Job, Picture} from "../types.js" */
+
+export class Stream {
+  /**
+   * @param {Job[]} jobs
+   * @param {Bar} bar
+   * @param {() => TemplateResult} empty  shown while there is no job
+   * @param {(job: Job) => boolean} [belongs]
+   */
+  constructor(jobs, bar, empty, belongs) {
+    this.place = element("jobs", HTMLElement);
+    this.bar = bar;
+    this.empty = empty;
+    this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
+    this.tools = {
+      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => act(job, 0, action, this),
+      use: (/** @type {string} */ prompt) => bar.put(prompt),
+      flag: (/** @type {string} */ flag) => bar.addFlag(flag),
+      favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
+      menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
+    };
+    this.place.replaceChildren();
+    this.draw();
+    live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
+    this.place.addEventListener("click", () => keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
+  }
+
+  draw() {
+    const jobs = this.jobs.all;
+    render(jobs.length ? html`${repeat(jobs, (job) => job.id, (job) => jobCard(job, this.tools))}` : this.empty(), this.place);
+  }
+
+  /** @param {Job[]} jobs */
+  added(jobs) {
+    this.jobs.add(jobs);
+    const top = scrollY < 200;
+    if (!top) toast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { press: { label: "Show", work: () => scrollTo({ top: 0 }) } });
+  }
+
+  /** @param {string} id */
+  gone(id) {
+    this.jobs.drop(id);
+  }
+
+  /**
+   * @param {Event} event
+   * @param {LiveJob} job
+   * @param {Picture} picture
+   */
+  #menu(event, job, picture) {
+    const names = [...new Set(picture.actions.map(({ group }) => group))];
+    const groups = names.map((name) => ({
+      name,
+      items: picture.actions.filter(({ group }) => group === name).map((action) => ({ label: action.label, work: () => act(job, picture.n, action, this) })),
+    }));
+    const own = [
+      { label: "Open", icon: "expand", href: picture.href },
+      { label: "Download", icon: "download", href: `${picture.original}?download=1`, download: true },
+      ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copy(String(picture.seed), "Seed") }]),
+      { label: "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
+    ];
+    openMenu(/** @type {HTMLElement} */ (event.currentTarget), `Actions for picture ${picture.n}`, [...groups, { name: "Picture", items: own }]);
+  }
+}

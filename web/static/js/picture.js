@@ -1,0 +1,111 @@
+// One picture: what is known of it, what can be done with it, what comes before and after.
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { live } from "./core/live.js";
+import { element, icon, pageData } from "./core/page.js";
+import { shortcuts } from "./core/shortcuts.js";
+import { complain } from "./core/toasts.js";
+import { act, copy, toggleFavourite } from "./parts/actions.js";
+import { Announcer } from "./parts/announce.js";
+import { startPage } from "./parts/shell.js";
+import { commandOf } from "./viewer/command.js";
+import { Compare } from "./viewer/compare.js";
+import { around } from "./viewer/trail.js";
+
+/** @import {Action, Job, Picture} from "./types.js" */
+
+/** @typedef {{href: string, thumb: string, label: string}} Kin */
+
+const { job, picture, parent, actions } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[]}} */ (pageData());
+const stage = element("stage", HTMLElement);
+const announcer = new Announcer();
+const { before, after, back } = around(location.pathname, job.pictures.map(({ href }) => href));
+const leave = back ?? "/pictures";
+
+/** The address of a picture's bytes, from that of its page. */
+const bytesOf = (/** @type {string} */ href) => href.replace(/^\/pictures\//, "/files/");
+
+/** @param {string | undefined} href */
+function go(href) {
+  if (href) location.replace(href); // so that Back leads to where the way began
+}
+
+function edges() {
+  const edge = (/** @type {string | undefined} */ href, /** @type {string} */ look, /** @type {string} */ name, /** @type {string} */ label) =>
+    href ? html`<button class="icon-button edge ${look}" type="button" aria-label=${label} title=${label} @click=${() => go(href)}>${icon(name)}</button>` : nothing;
+  const place = document.createElement("div");
+  place.className = "edges";
+  stage.append(place);
+  render(html`${edge(before, "before", "left", "Previous picture")}${edge(after, "after", "right", "Next picture")}`, place);
+  for (const href of [after, before]) if (href) new Image().src = bytesOf(href);
+}
+
+function hearts() {
+  const button = element("heart", HTMLButtonElement);
+  const press = () => toggleFavourite(job.id, picture, () => button.setAttribute("aria-pressed", String(picture.favourite)));
+  button.form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    press();
+  });
+  return press;
+}
+
+function comparing() {
+  const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: `Picture ${n}` }));
+  if (parent) others.unshift({ src: bytesOf(parent.href), label: "Made from" });
+  if (!others.length || picture.visibility === "block") return null;
+  const place = element("tools", HTMLElement);
+  const draw = (/** @type {boolean} */ on) =>
+    render(html`<button class="icon-button" type="button" title="Compare" aria-label="Compare" aria-pressed=${on} @click=${() => compare.toggle()}>${icon("compare")}</button>`, place);
+  const compare = new Compare(stage, others, draw);
+  draw(false);
+  return compare;
+}
+
+function copies() {
+  const all = [
+    { label: "Copy prompt", what: "Prompt", text: job.prompt },
+    { label: "Copy seed", what: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
+    { label: "Copy as command", what: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
+    { label: "Copy job id", what: "Job id", text: job.id },
+  ].filter(({ text }) => text);
+  const place = document.createElement("div");
+  place.className = "job-actions";
+  element("copies", HTMLElement).append(place);
+  render(all.map(({ label, what, text }) => html`<button class="button quiet small" type="button" @click=${() => copy(text, what)}>${label}</button>`), place);
+}
+
+/** @param {SubmitEvent} event */
+function onAction(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(form.action) ?? [];
+  const action = actions.find((one) => one.action === name);
+  if (!action) return;
+  event.preventDefault();
+  const words = action.words ? String(new FormData(form).get("words")) : undefined;
+  form.closest("details")?.removeAttribute("open");
+  act(job, Number(n), action, { added: (jobs) => announcer.added(jobs), gone: () => location.replace(leave) }, words);
+}
+
+function download() {
+  const link = document.querySelector(".about-head a[download]");
+  if (link instanceof HTMLElement) link.click();
+}
+
+const close = element("close", HTMLAnchorElement);
+close.href = leave;
+edges();
+copies();
+const like = hearts();
+const compare = comparing();
+element("actions", HTMLElement).addEventListener("submit", onAction);
+live((news) => announcer.take(news).catch(complain), () => {});
+startPage();
+shortcuts({
+  ArrowLeft: () => go(before),
+  ArrowRight: () => go(after),
+  l: like,
+  c: () => compare?.toggle(),
+  d: () => download(),
+  p: () => copy(job.prompt, "Prompt"),
+  Escape: () => (compare?.on ? compare.toggle() : location.assign(leave)),
+});

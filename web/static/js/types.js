@@ -1,0 +1,94 @@
+// What the server's JSON holds, as types for the other modules.
+
+/** @typedef {{action: string, label: string, group: string, words: boolean}} Action */
+/** @typedef {"show" | "spoiler" | "block"} Visibility */
+
+/**
+ * @typedef {object} Picture
+ * @property {number} n  from 1
+ * @property {number} width  px
+ * @property {number} height  px
+ * @property {number | null} seed
+ * @property {boolean} favourite
+ * @property {Visibility} visibility
+ * @property {string} href
+ * @property {string} original
+ * @property {string} thumb  512 px
+ * @property {string} small  256 px
+ * @property {string} alt
+ * @property {Action[]} actions
+ */
+
+/** @typedef {"queued" | "running" | "rendered" | "delivered" | "failed" | "cancelled"} Status */
+
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} kind
+ * @property {string} prompt  as typed, with flags
+ * @property {Status} status
+ * @property {boolean} over
+ * @property {string} created  ISO 8601
+ * @property {boolean} private
+ * @property {boolean} mine
+ * @property {"discord" | "web"} surface
+ * @property {{job: string, n: number} | null} parent
+ * @property {string | null} error
+ * @property {number | null} position
+ * @property {number | null} eta  seconds
+ * @property {boolean} held
+ * @property {number | null} step
+ * @property {number | null} total
+ * @property {string | null} preview  address of a sheet of all pictures
+ * @property {string | null} loading  name of the model
+ * @property {Picture[]} pictures
+ * @property {Picture | null} grid  chart of /classify
+ * @property {string[]} captions
+ * @property {[string, number][]} scores
+ * @property {string[]} notes
+ * @property {Action[]} actions  of the job as a whole
+ * @property {number} [count]  pictures to come
+ * @property {number} [width]  px of each
+ * @property {number} [height]
+ */
+
+/**
+ * @typedef {object} Tile
+ * @property {string} job
+ * @property {number} n
+ * @property {number} seq
+ * @property {string} kind
+ * @property {string} prompt
+ * @property {string} created
+ * @property {number} width
+ * @property {number} height
+ * @property {boolean} favourite
+ * @property {Visibility} visibility
+ * @property {string} href
+ * @property {string} small
+ * @property {string} thumb
+ * @property {string} alt
+ * @property {boolean} mine
+ */
+
+/** @typedef {{month: string, pictures: number}} Month */
+/** @typedef {{text: string, label: string}} Suggestion */
+
+/**
+ * @typedef {object} State  the newest state of a live job
+ * @property {string} id
+ * @property {"queued" | "started" | "loading" | "progress" | "rendered" | "failed" | "cancelled" | "paused"} state
+ * @property {number | null} [position]
+ * @property {number | null} [eta]
+ * @property {boolean} [held]
+ * @property {number | null} [step]
+ * @property {number | null} [total]
+ * @property {string | null} [preview]
+ * @property {string | null} [model]
+ * @property {number | null} [fraction]
+ * @property {string | null} [error]
+ */
+
+/** @typedef {{jobs: State[], changed: string[], complete: boolean}} News */
+
+export {};
