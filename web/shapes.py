@@ -49,6 +49,7 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "describe": Label("Describe"),
     "classify": Label("Classify"),
 }
+OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
 # Those that a page does by other means: a picture has a page of its own, which shows its details and saves
 # it; captions go into the prompt bar; cancelling, deleting and keeping have routes of their own.
 ELSEWHERE = frozenset(
@@ -78,11 +79,11 @@ def actions_of(job: Job, picture: StoredPicture) -> list[dict[str, Any]]:
 
 def actions_of_job(job: Job) -> list[dict[str, Any]]:
     """Return what can be done with a job as a whole, as buttons."""
-    return [_action(action, "Job") for action in offers.for_job(job) if action in LABELS]
+    return [_action(action, "Job") for action in offers.for_job(job) if action in LABELS | OF_A_JOB]
 
 
 def _action(action: str, group: str) -> dict[str, Any]:
-    label = LABELS[action]
+    label = (LABELS | OF_A_JOB)[action]
     return {"action": action, "label": label.text, "group": group, "words": label.words}
 
 
