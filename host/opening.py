@@ -20,7 +20,7 @@ from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import newest_backup
 from storage.files import Files
-from storage.sessions import Sessions
+from storage.web.sessions import Sessions
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError
-from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
+from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
 from jobs.active import Gate, open_gate
@@ -151,11 +151,6 @@ class Queue:
             if job_id in self._dispatcher.feeds:
                 self._dispatcher.forget(job_id, Cancelled())
         self.note_changed(user_id)
-
-    def preview(self, job_id: str) -> bytes | None:
-        """Return the newest preview (JPEG) of a job that runs, None when there is none."""
-        latest = getattr(self._dispatcher.feeds.get(job_id), "latest", None)
-        return latest.preview if isinstance(latest, Progress) else None
 
     def repeat(self, job_id: str) -> None:
         """Tell those who watch the job its latest event once more."""

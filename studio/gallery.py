@@ -10,6 +10,7 @@ from functools import partial
 from time import monotonic
 
 from core.errors import ImageError
+from core.events import Progress
 from core.job import Job
 from jobs.queue import Queue
 from storage import gallery as rows
@@ -138,5 +139,7 @@ class Gallery:
         """Return the newest preview of a job that runs, as JPEG; None when there is none, or none that may
         be shown where the actor is. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
-        preview = self._queue.preview(job_id)
-        return None if preview is None else await self._showing.preview(preview, job, actor.place)
+        latest = self._queue.news(job.origin.user_id).live.get(job_id)
+        if not isinstance(latest, Progress) or latest.preview is None:
+            return None
+        return await self._showing.preview(latest.preview, job, actor.place)

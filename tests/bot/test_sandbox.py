@@ -1,8 +1,6 @@
 """The two ways a newcomer starts it, as processes of their own."""
 
 import asyncio
-import contextlib
-import io
 import os
 import signal
 import socket
@@ -10,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import discord
@@ -21,6 +20,7 @@ from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load
 from host.app import services
+from studio.studio import Studio
 from tests.bot.conftest import WORKER
 
 
@@ -44,12 +44,15 @@ def _start(tmp_path: Path, *arguments: str, **more: str) -> subprocess.Popen[str
     )
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    lines = []
+def _addresses(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """The studio's address in a browser, and the simulated Discord's."""
+    lines, studio = [], ""
     for line in process.stdout:
         lines.append(line)
+        if "studio: http://127.0.0.1:" in line:
+            studio = line.split("studio: ")[1].strip()
         if "sandbox: http://127.0.0.1:" in line:
-            return line.split("sandbox: ")[1].strip()
+            return studio, line.split("sandbox: ")[1].strip()
     raise AssertionError("no address:\n" + "".join(lines))
 
 
@@ -58,8 +61,10 @@ def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: P
         port = free.getsockname()[1]
     with _start(tmp_path, METRICS_PORT=str(port)) as process:
         try:
-            with urllib.request.urlopen(_address(process), timeout=20) as page:
-                assert page.status == 200
+            studio, discord = _addresses(process)
+            for address in (studio, discord):
+                with urllib.request.urlopen(address, timeout=20) as page:
+                    assert page.status == 200
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as metrics:
                 assert b"atelier_queue_depth" in metrics.read()
             process.send_signal(signal.SIGTERM)
@@ -82,19 +87,6 @@ def test_each_run_has_the_same_people_and_new_ids() -> None:
     assert len({run[2] for run in runs}) == 3
 
 
-class Told(io.StringIO):
-    """What is printed; ``address`` is set once the page's is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.address = asyncio.Event()
-
-    def write(self, text: str) -> int:
-        if "sandbox: http" in text:
-            self.address.set()
-        return super().write(text)
-
-
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
     channel, [you, _] = create_world(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
@@ -108,15 +100,24 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
         reply = Reply(5, "a token of yesterday", 6)
         job = (await built.queue.submit(ImagineRequest(prompt="a boat"), origin, reply)).job
         pending = PendingInteractions(tmp_path / "unanswered")
-        stopping, told = asyncio.Event(), Told()
-        with contextlib.redirect_stdout(told):
-            serving = asyncio.create_task(serve_sandbox(built, pending, stopping, Page()))
-            await asyncio.wait(
-                (serving, asyncio.ensure_future(told.address.wait())),
-                timeout=30,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        assert told.address.is_set() and not serving.done()
+        stopping, opened = asyncio.Event(), asyncio.Event()
+        people: dict[str, int] = {}
+
+        def announce(url: str, viewers: Mapping[str, int]) -> None:
+            assert url.startswith("http://127.0.0.1:")
+            people.update(viewers)
+            opened.set()
+
+        serving = asyncio.create_task(
+            serve_sandbox(built, Studio(built), pending, stopping, Page(), announce)
+        )
+        await asyncio.wait(
+            (serving, asyncio.ensure_future(opened.wait())),
+            timeout=30,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert opened.is_set() and not serving.done()
+        assert people["you"] == you.id and set(people) == {"you", "guest"}
         await built.queue.resume(you.id)
         for _ in range(400):
             if (await built.queue.job(job.id)).status is Status.DELIVERED:

@@ -23,6 +23,9 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "options": {"user_id": user, "name": "mine", "value": "in snow"},
         "favourites": {"user_id": user, "position": 0, **made},
         "drafts": {"user_id": user, "id": str(user), "content": "{}", "created_at": NOW},
+        "sessions": {"token_hash": str(user), "id": str(user), "user_id": user, "name": "", "label": ""}
+        | dict.fromkeys(("created_at", "seen_at"), NOW),
+        "sign_ins": {"token_hash": str(user), "user_id": user, "name": "", "expires_at": NOW},
         "audit": {"at": NOW, "actor_id": user, "action": "pause"},
         "bans": {"guild_id": 3, "user_id": user, "actor_id": user, "created_at": NOW},
         "filter_words": {"guild_id": 3, "pattern": f"word{user}", "actor_id": user, "created_at": NOW},

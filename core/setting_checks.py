@@ -1,0 +1,61 @@
+"""Checks of settings that need more than one value, or a look at the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each setting that is wrong beside the others, or names what isn't there.
+
+    read: settings by field, those that could be read. values: their texts by name.
+    """
+    problems = []
+    url = read.get("database_url", "")
+    if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
+    token = read.get("discord_token", "")
+    if token and (len(token) < 10 or any(c.isspace() for c in token)):
+        problems.append(
+            "DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token."
+        )
+    host, public = read.get("web_host", ""), read.get("public_url", "")
+    if host not in ("127.0.0.1", "::1", "localhost") and not public.startswith("https://"):
+        problems.append(
+            f"WEB_HOST={host}: other machines may come only by https. Set PUBLIC_URL to the https:// address"
+            " of the proxy in front."
+        )
+    for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL", "SEGMENT_MODEL"):
+        problem = _model_problem(values.get(name, "").strip())
+        if problem:
+            problems.append(f"{name}={values[name].strip()}: {problem}")
+    if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
+        problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
+    for name in ("image_models", "loras", "tiny_vaes"):
+        for key, spec in read.get(name, {}).items():
+            if problem := _model_problem(spec):
+                problems.append(f"{name.upper()}, {key}={spec}: {problem}")
+    return problems
+
+
+def _model_problem(spec: str) -> str | None:
+    """Return why ``spec`` can't name a model, or None. Only ``atelier models`` knows whether it loads."""
+    spec = spec.partition("@sha256:")[0]
+    path = Path(spec).expanduser()
+    if not spec or path.exists():
+        return None
+    if spec.startswith(("/", "./", "../", "~")) or path.suffix:
+        if path.suffix in (".ckpt", ".pt", ".pth", ".bin", ".pkl"):
+            return "only .safetensors files are loaded; this format can run code."
+        if spec.startswith(("/", "./", "../", "~")) or path.suffix in (".safetensors", ".gguf"):
+            return "no such file or folder."
+    owner = spec.partition("/")[0]
+    if "/" in spec and (owner in ("models", "checkpoints", "weights", "loras") or Path(owner).is_dir()):
+        return "no such folder."
+    if spec.count("/") != 1 or " " in spec:
+        return (
+            "takes a Hugging Face id such as owner/name@revision, a folder, or a .safetensors or .gguf file."
+        )
+    return None

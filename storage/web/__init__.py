@@ -1,0 +1,1 @@
+"""Rows that only the studio on the web has."""
