@@ -53,7 +53,7 @@ class Sharing:
         self._queue, self._posts, self._members = queue, posts, members
         self._transport, self._find_user, self._on_edit = transport, find_user, on_edit
         self._wait = wait
-        self._pace = Pace(MESSAGES, MESSAGE_EVERY)
+        self._pace = Pace[int](MESSAGES, MESSAGE_EVERY)
 
     async def answer(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with picture ``index`` (from 0) alone, full size; no device is

@@ -83,7 +83,7 @@ async def test_a_picture_shows_where_it_comes_from(site) -> None:
 
 async def test_settings_are_those_of_discord(site) -> None:
     before = await site.you.get("/api/settings")
-    assert {field["name"] for field in before.data["fields"]} >= {"lane", "remix", "stealth", "suffix"}
+    assert {field["name"] for field in before.data["fields"]} >= {"lane", "remix", "private", "suffix"}
     changed = await site.you.ask(
         "PATCH", "/api/settings", json={"lane": "relax", "stylize": "250", "remix": True}
     )

@@ -100,7 +100,7 @@ async def _acted(call: Call) -> Job:
         words = await studio.words(actor, await studio.single(actor, text), known=known)
     chosen = await studio.own.preferences(actor)
     new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
-    made = new.chosen(chosen.lane, private=chosen.stealth)
+    made = new.chosen(chosen.lane, private=chosen.private)
     return (await studio.submit(actor, made, once=key_of(call.body))).job
 
 

@@ -46,7 +46,7 @@ def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
         Field("raw", "Raw", "Draw what the words say, with less of the model's own taste.", "switch"),
         Field("remix", "Remix", "Ask for new words before each variation.", "switch"),
         Field("strong", "Strong variations", "Vary changes a lot; off, it changes little.", "switch"),
-        Field("stealth", "Private", "Nobody else sees what you ask for from now on.", "switch"),
+        Field("private", "Private", "Nobody else sees what you ask for from now on.", "switch"),
         Field("sticky", "Sticky style", "Use the codes of your last --sref again.", "switch"),
         Field(
             "auto_dm", "Send results to me", "Discord sends your results to your direct messages.", "switch"
