@@ -15,6 +15,7 @@ from bot.ui.replies import SILENT, refuse, whisper
 from bot.wire.interactions import actor_of, reply_beside, reply_to
 from bot.wire.pending import PendingInteraction, PendingInteractions
 from bot.wire.transport import FAILURES, GARBLED
+from bot.wire.unanswered import Unanswered
 from core.errors import UserError
 from core.job import Job
 from studio.asking.new_job import NewJob
@@ -32,6 +33,11 @@ class Answers:
 
     def __init__(self, studio: Studio, pending: PendingInteractions, follow: Callable[[Job], None]) -> None:
         self._studio, self._pending, self._follow = studio, pending, follow
+        self._unanswered = Unanswered()
+
+    def note(self, interaction: discord.Interaction) -> None:
+        """An interaction came in: jobs are queued when it has its first answer."""
+        self._unanswered.add(interaction)
 
     async def ask(
         self,
@@ -41,7 +47,8 @@ class Answers:
         press_key: str | None = None,
         private: bool = False,
     ) -> Job | None:
-        """Acknowledge at once (``private``: for the asker alone), build the request, queue and follow it.
+        """Acknowledge at once (``private``: for the asker alone); then, when others are acknowledged as well,
+        build the request, queue and follow it.
 
         Returns the job, or None when there is none: whatever goes wrong is said to the asker.
         """
@@ -50,6 +57,7 @@ class Answers:
         ):
             if not await self.acknowledge(interaction, ephemeral=private):
                 return None
+            await self._unanswered.none_left()
             try:
                 new = await build()
                 new = replace(new, private=new.private or private)
@@ -140,6 +148,8 @@ class Answers:
                 return True
             log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
             return False
+        finally:
+            self._unanswered.answered(interaction)
         return True
 
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:

@@ -235,6 +235,7 @@ class Atelier(commands.Bot):
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
+        self.answers.note(interaction)
         submission = Submission.of(interaction)
         if submission is not None:
             await self.answers.guarded(interaction, self.job_buttons.on_window(interaction, submission))

@@ -1,0 +1,82 @@
+"""In a crowd everybody is acknowledged before the first job is queued."""
+
+import asyncio
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from bot.answers import Answers
+from bot.wire.unanswered import DUE, Unanswered
+
+
+class Response:
+    """What an interaction's first answer goes through: held until it is let go."""
+
+    def __init__(self, order: list[str], name: str) -> None:
+        self.order, self.name = order, name
+        self.go, self.done = asyncio.Event(), False
+
+    def is_done(self) -> bool:
+        return self.done
+
+    async def defer(self, **_: Any) -> None:
+        await self.go.wait()
+        self.done = True
+        self.order.append(f"{self.name} acknowledged")
+
+
+@dataclass(eq=False)
+class Pressed:
+    response: Response
+    id: int = 1
+    application_id: int = 2
+    token: str = "t"
+
+
+def _answers() -> Answers:
+    pending = SimpleNamespace(kept=lambda note: nullcontext())
+    return Answers(SimpleNamespace(), pending, lambda job: None)
+
+
+async def test_jobs_are_built_when_the_whole_crowd_is_acknowledged() -> None:
+    answers, order = _answers(), list[str]()
+    crowd = [Pressed(Response(order, name), number) for number, name in enumerate("abc")]
+
+    async def build(name: str) -> Any:
+        order.append(f"{name} built")
+        raise asyncio.CancelledError  # that was all
+
+    tasks = []
+    for pressed in crowd:
+        answers.note(pressed)
+        tasks.append(asyncio.create_task(answers.ask(pressed, lambda p=pressed: build(p.response.name))))
+    for pressed in crowd:
+        pressed.response.go.set()
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*tasks, return_exceptions=True)
+    acknowledged = [order.index(f"{name} acknowledged") for name in "abc"]
+    assert max(acknowledged) < min(order.index(f"{name} built") for name in "abc")
+
+
+async def test_nobody_waits_long_for_one_who_is_never_answered() -> None:
+    now = [0.0]
+    unanswered = Unanswered(lambda: now[0])
+    unanswered.add(Pressed(Response([], "a")))
+    await asyncio.wait_for(unanswered.none_left(patience=0.01), 5)
+    assert len(unanswered) == 1
+    now[0] = DUE
+    await unanswered.none_left(patience=60)
+    assert not len(unanswered)
+
+
+async def test_who_is_answered_elsewhere_is_waited_for_no_more() -> None:
+    unanswered = Unanswered()
+    pressed = Pressed(Response([], "a"))
+    unanswered.add(pressed)
+    waiting = asyncio.create_task(unanswered.none_left(patience=60))
+    await asyncio.sleep(0)
+    pressed.response.done = True
+    unanswered.add(Pressed(pressed.response))  # it is answered already
+    await asyncio.wait_for(waiting, 5)
+    assert not len(unanswered)
