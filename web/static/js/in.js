@@ -33,7 +33,6 @@ function offer(name) {
     <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
     <button class="button" type="button" @click=${spend}>Sign in as ${name}</button>
     <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
-  panel.querySelector("button")?.focus();
 }
 
 /** @param {unknown} error */

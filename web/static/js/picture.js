@@ -6,6 +6,7 @@ import { shortcuts } from "./core/shortcuts.js";
 import { complain } from "./core/toasts.js";
 import { act, copy, toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
+import { openMenu } from "./parts/menu.js";
 import { startPage } from "./parts/shell.js";
 import { commandOf } from "./viewer/command.js";
 import { Compare } from "./viewer/compare.js";
@@ -63,15 +64,16 @@ function comparing() {
 
 function copies() {
   const all = [
-    { label: "Copy prompt", what: "Prompt", text: job.prompt },
-    { label: "Copy seed", what: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
-    { label: "Copy as command", what: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
-    { label: "Copy job id", what: "Job id", text: job.id },
+    { label: "Prompt", text: job.prompt },
+    { label: "Seed", text: picture.seed === null ? "" : String(picture.seed) },
+    { label: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
+    { label: "Job id", text: job.id },
   ].filter(({ text }) => text);
-  const place = document.createElement("div");
-  place.className = "job-actions";
+  const items = all.map(({ label, text }) => ({ label, work: () => copy(text, label) }));
+  const place = document.createElement("span");
   element("copies", HTMLElement).append(place);
-  render(all.map(({ label, what, text }) => html`<button class="button quiet small" type="button" @click=${() => copy(text, what)}>${label}</button>`), place);
+  const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
+  render(html`<button class="button quiet small" type="button" aria-haspopup="menu" aria-expanded="false" @click=${open}>${icon("copy")}Copy</button>`, place);
 }
 
 /** @param {SubmitEvent} event */

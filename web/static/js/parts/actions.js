@@ -2,7 +2,8 @@
 import { cancel, confirmDraft, favour, press, Problem, remove, send } from "../core/api.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
-import { askWords, confirmed } from "./dialog.js";
+
+const questions = () => import("./dialog.js"); // asked seldom, so loaded when it is
 
 /** @import {Action, Job, Picture} from "../types.js" */
 
@@ -20,7 +21,7 @@ export async function act(job, n, action, sink, typed) {
   try {
     if (action.action === "cancel") return await stop(job);
     if (action.action === "delete") return await destroy(job, sink);
-    const words = action.words ? (typed ?? (await askWords(action.label, job.prompt))) : undefined;
+    const words = action.words ? (typed ?? (await (await questions()).askWords(action.label, job.prompt))) : undefined;
     if (words === null) return;
     sink.added(await press(job.id, n, action.action, words));
   } catch (error) {
@@ -40,6 +41,7 @@ async function stop(job) {
  */
 async function destroy(job, sink) {
   const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
+  const { confirmed } = await questions();
   if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
   await remove(job.id);
   sink.gone(job.id);
@@ -60,6 +62,7 @@ export async function ask(prompt, pictures) {
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
+    const { confirmed } = await questions();
     if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
     return confirmDraft(String(error.body.draft));
   }
@@ -103,6 +106,6 @@ export async function copy(text, what) {
     await navigator.clipboard.writeText(text);
     toast(`${what} copied`);
   } catch {
-    await askWords("Copy this", text);
+    await (await questions()).askWords("Copy this", text);
   }
 }

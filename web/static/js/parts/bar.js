@@ -5,7 +5,6 @@ import { complain } from "../core/toasts.js";
 import { ask } from "./actions.js";
 import { Attachments } from "./attachments.js";
 import { Completion } from "./completion.js";
-import { flagPanel } from "./flag-panel.js";
 import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
@@ -24,7 +23,8 @@ export class Bar {
     this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.put(text));
     this.sending = false;
     this.#listen();
-    flagPanel(element("bar-flags", HTMLElement), this.field);
+    const flags = element("bar-flags", HTMLElement);
+    flags.addEventListener("click", async () => (await import("./flag-panel.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
     if (this.field.value) this.put(this.field.value);
   }

@@ -1,6 +1,7 @@
 // The parameters that are set most, as controls that write their flags into the prompt. The prompt stays the truth.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { flagValue, withFlag } from "../core/text.js";
+import { place } from "./menu.js";
 
 const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9"];
 const RANGES = /** @type {const} */ ([
@@ -16,29 +17,37 @@ const SWITCHES = /** @type {const} */ ([
   { label: "Stealth", names: ["stealth"] },
 ]);
 
+/** @type {HTMLElement | undefined} */
+let panel;
+
 /**
- * Let `button` open the panel over `field`.
+ * Open or close the panel of `button`, which writes into `field`.
  * @param {HTMLElement} button
  * @param {HTMLTextAreaElement} field
  */
-export function flagPanel(button, field) {
-  const panel = document.createElement("div");
-  panel.className = "flag-panel menu";
-  panel.popover = "auto";
-  panel.role = "dialog";
-  panel.setAttribute("aria-label", "Parameters");
-  button.after(panel);
-  const draw = () => render(controls(field.value, set), panel);
+export function togglePanel(button, field) {
+  const box = (panel ??= made(button));
   const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
     field.value = withFlag(field.value, [...names], value);
     draw();
   };
-  button.addEventListener("click", () => {
-    draw();
-    panel.togglePopover({ source: button });
-    panel.querySelector("button")?.focus({ preventScroll: true });
-  });
-  panel.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(panel.matches(":popover-open"))));
+  const draw = () => render(controls(field.value, set), box);
+  draw();
+  box.togglePopover({ source: button });
+  place(box, button);
+  box.querySelector("button")?.focus({ preventScroll: true });
+}
+
+/** @param {HTMLElement} button */
+function made(button) {
+  const box = document.createElement("div");
+  box.className = "flag-panel menu";
+  box.popover = "auto";
+  box.role = "dialog";
+  box.setAttribute("aria-label", "Parameters");
+  box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
+  button.after(box);
+  return box;
 }
 
 /**

@@ -21,9 +21,9 @@ export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && drawsPictures(job);
   const wordless = !job.pictures.length && !waits;
   return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
-    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : reading(job, tools)}
+    ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
     <div class="job-side">
-      ${words(job, tools)} ${told(job, tools)}
+      ${words(job, tools)} ${reading(job, tools)} ${told(job, tools)}
       ${job.notes.map((note) => html`<p class="muted small">${note}</p>`)}
       ${job.over ? meta(job) : nothing} ${actions(job, tools)}
     </div>
@@ -97,11 +97,19 @@ function meta(job) {
  * @param {CardTools} tools
  */
 function actions(job, tools) {
+  const own = job.over && job.prompt;
   return html`<div class="job-actions">
-    ${job.actions.map((action) => html`<button class="button quiet small" type="button" @click=${() => tools.act(job, action)}>${action.label}</button>`)}
-    ${job.over && job.prompt ? html`<button class="button quiet small" type="button" @click=${() => tools.use(job.prompt)}>${job.error ? "Change the prompt" : "Use prompt"}</button>` : nothing}
+    ${job.actions.map((action) => (action.action === "delete" ? nothing : html`<button class="button quiet small" type="button" @click=${() => tools.act(job, action)}>${action.label}</button>`))}
+    ${own ? html`<button class="button quiet small" type="button" @click=${() => tools.use(job.prompt)}>${job.error ? "Change the prompt" : "Use prompt"}</button>` : nothing}
+    ${job.actions.map((action) => (action.action === "delete" ? bin(() => tools.act(job, action), action.label) : nothing))}
   </div>`;
 }
+
+/**
+ * @param {() => void} work
+ * @param {string} label
+ */
+const bin = (work, label) => html`<button class="icon-button" type="button" title=${label} aria-label=${label} @click=${work}>${icon("trash")}</button>`;
 
 /**
  * What was read from a picture: captions of /describe, labels of /classify.

@@ -74,7 +74,7 @@ function choose(one) {
  * @param {HTMLElement} box
  * @param {HTMLElement} button
  */
-function place(box, button) {
+export function place(box, button) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = box;
   const below = at.bottom + 4 + height <= innerHeight - EDGE;

@@ -7,7 +7,6 @@ import { element, oncePerFrame } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
 import { act, copy, toggleFavourite } from "./actions.js";
 import { jobCard } from "./job-card.js";
-import { openMenu } from "./menu.js";
 import { keepTrail } from "../viewer/trail.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
@@ -62,7 +61,9 @@ export class Stream {
    * @param {LiveJob} job
    * @param {Picture} picture
    */
-  #menu(event, job, picture) {
+  async #menu(event, job, picture) {
+    const button = /** @type {HTMLElement} */ (event.currentTarget);
+    const { openMenu } = await import("./menu.js");
     const names = [...new Set(picture.actions.map(({ group }) => group))];
     const groups = names.map((name) => ({
       name,
@@ -74,6 +75,6 @@ export class Stream {
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copy(String(picture.seed), "Seed") }]),
       { label: "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
-    openMenu(/** @type {HTMLElement} */ (event.currentTarget), `Actions for picture ${picture.n}`, [...groups, { name: "Picture", items: own }]);
+    openMenu(button, `Actions for picture ${picture.n}`, [...groups, { name: "Picture", items: own }]);
   }
 }

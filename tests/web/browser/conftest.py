@@ -1,0 +1,73 @@
+"""A real Chromium for the tests of the web studio's pages: skipped where there is none, failed in CI."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+ROOT = Path(__file__).resolve().parents[3]
+STATIC = ROOT / "web" / "static"
+UNITS = ROOT / "tests" / "web" / "js"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'; trusted-types lit-html"
+)
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"{what} is missing, so no page is opened")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser():
+    """Chromium as the distribution ships it, one for all tests."""
+    try:
+        from playwright.async_api import async_playwright
+    except ImportError:
+        _missing("playwright (pip install playwright)")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        _missing("Chromium (apt-get install chromium)")
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(executable_path=path)
+        yield found
+        await found.close()
+
+
+async def _blank(request: web.Request) -> web.Response:
+    page = '<!doctype html><html lang="en"><title>units</title><link rel="icon" href="/static/favicon.svg">'
+    return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def units():
+    """The address of the static files, the unit tests and an empty page under the studio's policy."""
+    app = web.Application()
+    app.add_routes([web.get("/", _blank), web.static("/static", STATIC), web.static("/units", UNITS)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert site._server is not None
+    yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser):
+    """A fresh page. Fails its test when anything reached the console, so every test also tests the policy."""
+    context = await browser.new_context(
+        locale="en-GB", timezone_id="UTC", viewport={"width": 1280, "height": 800}
+    )
+    opened, wrong = await context.new_page(), []
+    opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    yield opened
+    await context.close()
+    assert wrong == []

@@ -1,0 +1,109 @@
+"""The shape of the front end, held without a browser: size, imports, vendored files, types."""
+
+import gzip
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.web.browser.conftest import ROOT, STATIC
+
+MAX_LINES = 300
+MODULES = {path.resolve(): path.read_text() for path in sorted((STATIC / "js").rglob("*.js"))}
+_IMPORT = re.compile(r'^(?:import|export) (?:[^"@;]*? from )?"(\.[^"]+)"', re.M)
+CREATE = ("app.css", "theme.js", "icons.svg", "favicon.svg", "fonts/inter-latin.woff2")
+GALLERY = (*CREATE, "gallery.css")
+
+
+def imports(path: Path) -> list[Path]:
+    return [(path.parent / found).resolve() for found in _IMPORT.findall(path.read_text())]
+
+
+def graph_of(entry: Path) -> set[Path]:
+    seen: set[Path] = set()
+    todo = [entry.resolve()]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += imports(path)
+    return seen
+
+
+def sent(entry: str, others: tuple[str, ...]) -> int:
+    """Return the bytes that a page's files are on the wire."""
+    files = [*graph_of(STATIC / "js" / entry), *(STATIC / name for name in others)]
+    return sum(
+        len(data) if path.suffix == ".woff2" else len(gzip.compress(data, 9))
+        for path in files
+        for data in [path.read_bytes()]
+    )
+
+
+def test_no_module_is_longer_than_its_reader_is_patient() -> None:
+    assert len(MODULES) > 30
+    assert {path.name for path, text in MODULES.items() if text.count("\n") > MAX_LINES} == set()
+
+
+def test_every_import_leads_to_a_file() -> None:
+    assert {
+        f"{path.name}: {found}" for path in MODULES for found in imports(path) if not found.is_file()
+    } == set()
+
+
+def test_modules_import_in_one_direction() -> None:
+    done: set[Path] = set()
+
+    def visit(path: Path, way: tuple[Path, ...]) -> None:
+        assert path not in way, " → ".join(step.name for step in (*way, path))
+        if path not in done:
+            for found in imports(path):
+                visit(found, (*way, path))
+            done.add(path)
+
+    for path in MODULES:
+        visit(path, ())
+
+
+def test_every_module_says_first_what_it_is_for() -> None:
+    assert {path.name for path, text in MODULES.items() if not text.startswith("// ")} == set()
+
+
+def test_what_a_page_loads_is_small() -> None:
+    assert sent("create.js", CREATE) <= 60_000
+    assert sent("pictures.js", GALLERY) <= 70_000
+
+
+def test_vendored_files_are_those_that_were_published() -> None:
+    folder = STATIC / "vendor" / "lit-html"
+    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    found = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
+    }
+    assert found == sums
+
+
+def test_no_module_or_page_writes_markup_from_text() -> None:
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+    forbidden = re.compile(markup + r"|\|\s*safe\b|\son\w+=\"|style=\"")
+    pages = {path: path.read_text() for path in (ROOT / "web" / "templates").glob("*.html")}
+    assert {path.name for path, text in (MODULES | pages).items() if forbidden.search(text)} == set()
+
+
+def test_types_hold_without_any() -> None:
+    assert {
+        path.name for path, text in MODULES.items() if re.search(r"@\w+ \{[^}]*\bany\b|@ts-", text)
+    } == set()
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.skip("Node is missing")
+    checker = [npx, "--offline", "--yes", "-p", "typescript@7.0.2", "tsc"]
+    if subprocess.run([*checker, "--version"], capture_output=True).returncode:
+        pytest.skip("npm has no typescript 7.0.2 here (npx -y -p typescript@7.0.2 tsc --version)")
+    run = subprocess.run([*checker, "-p", str(STATIC)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout

@@ -1,0 +1,43 @@
+import { render } from "/static/vendor/lit-html/lit-html.js";
+import { jobCard } from "/static/js/parts/job-card.js";
+import { commandOf } from "/static/js/viewer/command.js";
+import { equal, holds } from "./assert.js";
+
+const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;
+const nothing = () => {};
+const TOOLS = { act: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
+const JOB = {
+  id: "abc", kind: "imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
+  error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], notes: [HOSTILE], actions: [],
+};
+
+/** @param {object} more */
+function drawn(more) {
+  const place = document.createElement("div");
+  render(jobCard({ ...JOB, ...more }, TOOLS), place);
+  return place;
+}
+
+export function a_hostile_prompt_is_text_wherever_it_stands() {
+  for (const more of [{}, { error: HOSTILE, over: true, status: "failed" }, { captions: [HOSTILE], kind: "describe", over: true }, { scores: [[HOSTILE, 0.5]], kind: "classify", over: true }]) {
+    const place = drawn(more);
+    equal([place.querySelectorAll("[onerror], script").length, window.hit], [0, undefined]);
+    holds(place.textContent.includes("onerror"), "the words are gone");
+  }
+}
+
+export function the_boxes_have_their_shape_before_there_is_a_picture() {
+  const boxes = [...drawn({}).querySelectorAll(".sizer")].map((box) => box.getAttribute("viewBox"));
+  equal(boxes, Array(4).fill("0 0 3 2"));
+  equal(drawn({ kind: "upscale", count: 1, width: 1024, height: 768 }).querySelector(".sizer").getAttribute("viewBox"), "0 0 1024 768");
+}
+
+export function each_box_shows_its_part_of_the_sheet() {
+  const parts = [...drawn({ status: "running", shown: "/previews/abc/4" }).querySelectorAll(".sheet")].map((part) => part.className.replace(/\s+/g, " ").trim());
+  equal(parts, ["sheet of-4", "sheet of-4 right", "sheet of-4 low", "sheet of-4 right low"]);
+}
+
+export function a_command_carries_the_seed_once() {
+  equal(commandOf({ prompt: "a boat" }, 7), "/imagine prompt:a boat --seed 7");
+  equal(commandOf({ prompt: "a boat --seed 3" }, 7), "/imagine prompt:a boat --seed 3");
+}
