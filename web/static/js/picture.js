@@ -4,7 +4,7 @@ import { live } from "./core/live.js";
 import { element, icon, pageData } from "./core/page.js";
 import { shortcuts } from "./core/shortcuts.js";
 import { complain } from "./core/toasts.js";
-import { act, copy, toggleFavourite } from "./parts/actions.js";
+import { act, copy, destroy, toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
 import { openMenu } from "./parts/menu.js";
 import { startPage } from "./parts/shell.js";
@@ -21,6 +21,7 @@ const stage = element("stage", HTMLElement);
 const announcer = new Announcer();
 const { before, after, back } = around(location.pathname, job.pictures.map(({ href }) => href));
 const leave = back ?? "/pictures";
+const sink = { added: (/** @type {Job[]} */ jobs) => announcer.added(jobs), gone: () => location.replace(leave) };
 
 /** The address of a picture's bytes, from that of its page. */
 const bytesOf = (/** @type {string} */ href) => href.replace(/^\/pictures\//, "/files/");
@@ -79,13 +80,17 @@ function copies() {
 /** @param {SubmitEvent} event */
 function onAction(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
+  if (form.action.endsWith("/delete")) {
+    event.preventDefault();
+    return void destroy(job, sink);
+  }
   const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(form.action) ?? [];
   const action = actions.find((one) => one.action === name);
   if (!action) return;
   event.preventDefault();
   const words = action.words ? String(new FormData(form).get("words")) : undefined;
   form.closest("details")?.removeAttribute("open");
-  act(job, Number(n), action, { added: (jobs) => announcer.added(jobs), gone: () => location.replace(leave) }, words);
+  act(job, Number(n), action, sink, words);
 }
 
 function download() {

@@ -12,7 +12,7 @@ import { Gallery } from "./gallery/gallery.js";
 const data = /** @type {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null}} */ (pageData());
 
 const announcer = new Announcer();
-const bar = new Bar([], (jobs) => announcer.added(jobs));
+const bar = new Bar(null, (jobs) => announcer.added(jobs));
 const gallery = new Gallery(data, announcer);
 shortcuts({
   l: () => gallery.like(),

@@ -10,7 +10,7 @@ import { Stream } from "./parts/stream.js";
 
 const { jobs } = /** @type {{jobs: Job[]}} */ (pageData());
 
-const bar = new Bar([], (sent) => stream.added(sent));
+const bar = new Bar(null, (sent) => stream.added(sent));
 const empty = () =>
   emptyState("check", "Nothing of yours is waiting", "What you ask for, here or in Discord, shows up here until it is done.", html`<a class="button" href="/">Create</a>`);
 const stream = new Stream(jobs, bar, empty, (job) => !job.over);

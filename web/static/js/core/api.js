@@ -83,17 +83,21 @@ export const readJob = async (id) => /** @type {Job} */ (await ask(`/api/jobs/${
  */
 export const send = async (prompt, pictures, key) => jobsOf(await change("POST", "/api/jobs", { prompt, pictures, key }));
 
-/** @param {string} draft */
-export const confirmDraft = async (draft) => jobsOf(await change("POST", `/api/drafts/${draft}`, {}));
+/**
+ * Queue the jobs of a question. `detail`: why it isn't all of them.
+ * @param {string} draft
+ */
+export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: string}} */ (await change("POST", `/api/drafts/${draft}`, {}));
 
 /**
  * @param {string} job
- * @param {number} n  from 1; 0 = the job as a whole
+ * @param {number} n  from 1; 1 too for the job as a whole
  * @param {string} action
- * @param {string} [words]
+ * @param {string | undefined} words
+ * @param {string} key  lets the server see that a second try is the same wish
  */
-export const press = async (job, n, action, words) =>
-  jobsOf(await change("POST", `/api/jobs/${job}/${n}/${action}`, words === undefined ? {} : { words }));
+export const press = async (job, n, action, words, key) =>
+  jobsOf(await change("POST", `/api/jobs/${job}/${n}/${action}`, words === undefined ? { key } : { key, words }));
 
 /** @param {string} job */
 export const cancel = (job) => change("POST", `/api/jobs/${job}/cancel`, {});

@@ -4,8 +4,12 @@
 
 const FIRST = 500; // ms until the first new try
 const LONGEST = 15_000;
+const SETTLED = 300; // ms open until it counts as back: a full house closes at once
 const SILENT = 3000; // ms away before the banner shows
 const SIGNED_OUT = 4401;
+const TOO_MANY = 4429;
+const AWAY = "The studio doesn't answer. Your jobs go on; this page comes back by itself.";
+const CROWDED = "Too many tabs are open for this one to stay live. Close some; it comes back by itself.";
 
 /**
  * ms to wait before try number `tries`, from 0: doubled each time, and spread so that not all tabs come at once.
@@ -23,32 +27,37 @@ export function live(onNews, onBack) {
   let missed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let silence;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let calm;
 
   const open = () => {
     const socket = new WebSocket(new URL("/api/live", location.href.replace(/^http/, "ws")));
     socket.onopen = () => {
-      tries = 0;
-      clearTimeout(silence);
-      silence = undefined;
-      tell(false);
       if (missed) onBack();
       missed = false;
+      calm = setTimeout(() => {
+        tries = 0;
+        clearTimeout(silence);
+        silence = undefined;
+        tell("");
+      }, SETTLED);
     };
     socket.onmessage = (event) => onNews(/** @type {News} */ (JSON.parse(event.data)));
     socket.onclose = (event) => {
       if (event.code === SIGNED_OUT) return location.assign("/in");
       missed = true;
-      silence ??= setTimeout(() => tell(true), SILENT);
+      clearTimeout(calm);
+      silence ??= setTimeout(() => tell(event.code === TOO_MANY ? CROWDED : AWAY), SILENT);
       setTimeout(open, pause(tries++));
     };
   };
   open();
 }
 
-/** @param {boolean} away */
-function tell(away) {
+/** @param {string} text  "" = all is well */
+function tell(text) {
   const banner = document.getElementById("banner");
-  if (!banner || banner.hidden === !away) return;
-  banner.textContent = away ? "The studio doesn't answer. Your jobs go on; this page comes back by itself." : "";
-  banner.hidden = !away;
+  if (!banner || banner.textContent === text) return;
+  banner.textContent = text;
+  banner.hidden = !text;
 }

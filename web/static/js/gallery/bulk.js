@@ -32,7 +32,7 @@ export class Bulk {
     render(
       html`<div class="chosen-bar" role="toolbar" aria-label="Selected pictures">
         <p role="status">${tiles.length.toLocaleString("en")} selected</p>
-        <button class="icon-button ${liked ? "liked" : ""}" type="button" title=${liked ? "No favourites any more" : "Favourite"} aria-label=${liked ? "No favourites any more" : "Favourite"} @click=${() => this.like(!liked)}>${icon("heart")}</button>
+        <button class="icon-button ${liked ? "liked" : ""}" type="button" title=${liked ? "Remove from favourites" : "Favourite"} aria-label=${liked ? "Remove from favourites" : "Favourite"} @click=${() => this.like(!liked)}>${icon("heart")}</button>
         <button class="icon-button" type="button" title="Download" aria-label="Download" @click=${() => this.#download(tiles)}>${icon("download")}</button>
         <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => this.remove()}>${icon("trash")}</button>
         <button class="icon-button" type="button" title="Select none" aria-label="Select none" @click=${() => this.clear()}>${icon("close")}</button>
@@ -53,7 +53,7 @@ export class Bulk {
       await favour(tile.job, tile.n, on);
       tile.favourite = on;
     });
-    toast(on ? `${counted(done, "favourite")} more` : `${counted(done, "favourite")} less`);
+    toast(on ? `${counted(done, "favourite")} added` : `${counted(done, "favourite")} taken back`);
     this.page.changed();
   }
 

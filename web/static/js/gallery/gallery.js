@@ -77,7 +77,8 @@ export class Gallery {
    */
   #source(filters, first) {
     const { q, kind, favourite, month } = filters;
-    const months = q || kind || favourite ? null : this.months.filter((one) => !month || one.month === month);
+    const counted = !(q || kind || favourite) && this.months.length > 0;
+    const months = counted ? this.months.filter((one) => !month || one.month === month) : null;
     return new Source(filters, months, () => this.draw(), first);
   }
 

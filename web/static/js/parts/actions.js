@@ -12,40 +12,47 @@ const questions = () => import("./dialog.js"); // asked seldom, so loaded when i
 
 /**
  * @param {Job} job
- * @param {number} n  from 1; 0 = the job as a whole
+ * @param {number} n  from 1; 1 too for the job as a whole
  * @param {Action} action
  * @param {Sink} sink
  * @param {string} [typed]  new words, where the page has a field for them
  */
 export async function act(job, n, action, sink, typed) {
   try {
-    if (action.action === "cancel") return await stop(job);
-    if (action.action === "delete") return await destroy(job, sink);
     const words = action.words ? (typed ?? (await (await questions()).askWords(action.label, job.prompt))) : undefined;
     if (words === null) return;
-    sink.added(await press(job.id, n, action.action, words));
+    sink.added(await press(job.id, n, action.action, words, crypto.randomUUID()));
   } catch (error) {
     complain(error);
   }
 }
 
 /** @param {Job} job */
-async function stop(job) {
-  const { stopped } = /** @type {{stopped: boolean}} */ (await cancel(job.id));
-  toast(stopped ? "Stopped" : "It was done already");
+export async function stop(job) {
+  try {
+    const { stopped } = /** @type {{stopped: boolean}} */ (await cancel(job.id));
+    toast(stopped ? "Stopped" : "It was done already");
+  } catch (error) {
+    complain(error);
+  }
 }
 
 /**
+ * Delete a job, after a question.
  * @param {Job} job
  * @param {Sink} sink
  */
-async function destroy(job, sink) {
+export async function destroy(job, sink) {
   const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
   const { confirmed } = await questions();
   if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
-  await remove(job.id);
-  sink.gone(job.id);
-  toast("Deleted");
+  try {
+    await remove(job.id);
+    sink.gone(job.id);
+    toast("Deleted");
+  } catch (error) {
+    complain(error);
+  }
 }
 
 /**
@@ -64,7 +71,9 @@ export async function ask(prompt, pictures) {
     const count = Number(error.body.count);
     const { confirmed } = await questions();
     if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
-    return confirmDraft(String(error.body.draft));
+    const { jobs, detail } = await confirmDraft(String(error.body.draft));
+    if (detail) toast(detail, { bad: true });
+    return jobs;
   }
 }
 

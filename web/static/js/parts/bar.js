@@ -1,4 +1,5 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
+import { readJobs } from "../core/api.js";
 import { element, unhide } from "../core/page.js";
 import { withFlag } from "../core/text.js";
 import { complain } from "../core/toasts.js";
@@ -11,14 +12,15 @@ import { History } from "./history.js";
 
 export class Bar {
   /**
-   * @param {string[]} prompts  of earlier, newest first
+   * @param {string[] | null} prompts  of earlier, newest first; null = read them when somebody asks for one
    * @param {(jobs: Job[]) => void} onSent
    */
   constructor(prompts, onSent) {
     this.form = element("bar", HTMLFormElement);
     this.field = element("bar-prompt", HTMLTextAreaElement);
     this.onSent = onSent;
-    this.history = new History(prompts);
+    this.history = new History(prompts ?? []);
+    this.knowsEarlier = prompts !== null;
     this.attachments = new Attachments(element("bar-pictures", HTMLElement));
     this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.put(text));
     this.sending = false;
@@ -91,10 +93,21 @@ export class Bar {
       event.preventDefault();
       return this.form.requestSubmit();
     }
+    if (!this.knowsEarlier && event.key === "ArrowUp" && !this.field.value) return void this.#readEarlier();
     const earlier = this.history.move(this.field.value, event.key);
     if (earlier === null) return;
     event.preventDefault();
     this.put(earlier);
+  }
+
+  async #readEarlier() {
+    this.knowsEarlier = true;
+    try {
+      this.history = new History((await readJobs()).filter(({ mine }) => mine).map(({ prompt }) => prompt));
+      this.put(this.history.move(this.field.value, "ArrowUp") ?? this.field.value);
+    } catch (error) {
+      complain(error);
+    }
   }
 
   async #send() {

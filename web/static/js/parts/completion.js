@@ -101,7 +101,7 @@ export class Completion {
   #draw() {
     const option = (/** @type {Suggestion} */ one, /** @type {number} */ index) => html`<li
       role="option" id="suggestion-${index}" aria-selected=${index === this.at}
-      @pointerdown=${(/** @type {Event} */ event) => event.preventDefault()} @click=${() => this.#take(index)}>${label(one)}</li>`;
+      @pointerdown=${(/** @type {Event} */ event) => event.preventDefault()} @click=${() => this.#take(index)}>${label(one, this.field.value)}</li>`;
     render(this.found.map(option), this.list);
     if (this.at >= 0) this.field.setAttribute("aria-activedescendant", `suggestion-${this.at}`);
     else this.field.removeAttribute("aria-activedescendant");
@@ -109,10 +109,12 @@ export class Completion {
 }
 
 /**
- * "--ar: what it does" in two columns, everything else in one.
+ * A suggestion with what is typed already set back, and "--ar: what it does" in two columns.
  * @param {Suggestion} one
+ * @param {string} typed
  */
-function label({ label }) {
+function label({ label }, typed) {
   const [, flag, what] = /^(--\S+?):? +(.+)$/.exec(label) ?? [];
-  return flag && what ? html`<span>${flag}</span><span class="muted">${what}</span>` : html`<span>${label}</span>`;
+  if (flag && what) return html`<span>${flag}</span><span class="muted">${what}</span>`;
+  return label.startsWith(typed) ? html`<span><span class="typed">${typed}</span>${label.slice(typed.length)}</span>` : html`<span>${label}</span>`;
 }

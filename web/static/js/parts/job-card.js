@@ -10,7 +10,7 @@ import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
 
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
- * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
+ * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
  */
 
 /**
@@ -97,19 +97,19 @@ function meta(job) {
  * @param {CardTools} tools
  */
 function actions(job, tools) {
-  const own = job.over && job.prompt;
+  if (!job.over) return html`<div class="job-actions">${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
-    ${job.actions.map((action) => (action.action === "delete" ? nothing : html`<button class="button quiet small" type="button" @click=${() => tools.act(job, action)}>${action.label}</button>`))}
-    ${own ? html`<button class="button quiet small" type="button" @click=${() => tools.use(job.prompt)}>${job.error ? "Change the prompt" : "Use prompt"}</button>` : nothing}
-    ${job.actions.map((action) => (action.action === "delete" ? bin(() => tools.act(job, action), action.label) : nothing))}
+    ${job.actions.map((action) => button(action.label, () => tools.act(job, action)))}
+    ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
+    <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
 }
 
 /**
- * @param {() => void} work
  * @param {string} label
+ * @param {() => void} work
  */
-const bin = (work, label) => html`<button class="icon-button" type="button" title=${label} aria-label=${label} @click=${work}>${icon("trash")}</button>`;
+const button = (label, work) => html`<button class="button quiet small" type="button" @click=${work}>${label}</button>`;
 
 /**
  * What was read from a picture: captions of /describe, labels of /classify.

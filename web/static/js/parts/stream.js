@@ -5,8 +5,9 @@ import { Jobs } from "../core/jobs.js";
 import { live } from "../core/live.js";
 import { element, oncePerFrame } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
-import { act, copy, toggleFavourite } from "./actions.js";
+import { act, copy, destroy, stop, toggleFavourite } from "./actions.js";
 import { jobCard } from "./job-card.js";
+import { tellTab } from "./tab-title.js";
 import { keepTrail } from "../viewer/trail.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
@@ -27,7 +28,9 @@ export class Stream {
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
     this.tools = {
-      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => act(job, 0, action, this),
+      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => act(job, 1, action, this),
+      stop,
+      remove: (/** @type {LiveJob} */ job) => destroy(job, this),
       use: (/** @type {string} */ prompt) => bar.put(prompt),
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
@@ -41,6 +44,7 @@ export class Stream {
 
   draw() {
     const jobs = this.jobs.all;
+    tellTab(jobs);
     render(jobs.length ? html`${repeat(jobs, (job) => job.id, (job) => jobCard(job, this.tools))}` : this.empty(), this.place);
   }
 
