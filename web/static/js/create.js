@@ -19,4 +19,5 @@ const empty = () =>
     html`<div class="hints">${hints.map((hint) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => { event.preventDefault(); bar.put(hint); }}>${hint}</a>`)}</div>`,
   );
 const stream = new Stream(jobs, bar, empty);
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload begins anew
 startPage();

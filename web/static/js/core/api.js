@@ -69,6 +69,9 @@ function change(method, path, body) {
 /** @param {unknown} body */
 const jobsOf = (body) => /** @type {{jobs: Job[]}} */ (body).jobs;
 
+/** A new name for a wish, so that the server sees when it comes a second time. */
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+
 /** @returns {Promise<Job[]>} live ones first */
 export const readJobs = async () => jobsOf(await ask("/api/jobs", {}));
 

@@ -5,6 +5,7 @@ import { keep, kept } from "./kept.js";
 
 const PAUSE = 1200; // ms between the keys of a sequence
 const FIELD = "input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]";
+const SLIDER = "input[type=range]"; // takes arrows, but no letters
 
 /** @type {Keys} */
 const known = {};
@@ -29,7 +30,7 @@ function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return;
   if (document.querySelector("dialog[open], [popover]:popover-open")) return;
   const isLetter = event.key.length === 1;
-  if (isLetter && !lettersOn()) return;
+  if (isLetter ? !lettersOn() : event.target instanceof Element && event.target.matches(SLIDER) && event.key !== "Escape") return;
   const sequence = Date.now() - at < PAUSE ? `${before} ${event.key}` : "";
   const work = known[sequence] ?? known[event.key];
   [before, at] = [event.key, Date.now()];

@@ -20,9 +20,19 @@ export function toast(text, { bad = false, link, press } = {}) {
   const close = button("×", () => box.remove());
   close.setAttribute("aria-label", "Close");
   box.append(close);
-  while (place.childElementCount >= MOST) place.firstElementChild?.remove();
+  while (place.querySelectorAll(".toast").length >= MOST) place.querySelector(".toast")?.remove();
   place.append(box);
   stay(box, bad ? 2 * STAYS : STAYS);
+}
+
+/**
+ * Let screen readers say it; nothing is shown.
+ * @param {string} text
+ */
+export function say(text) {
+  const said = Object.assign(document.createElement("p"), { className: "sr", textContent: text });
+  document.getElementById("toasts")?.append(said);
+  setTimeout(() => said.remove(), STAYS);
 }
 
 /**

@@ -11,6 +11,8 @@ import { tileCell } from "./tile.js";
 /** @import {TileTools} from "./tile.js" */
 
 const AHEAD = 2; // rows drawn above and below what is seen
+const RUSH = 0.6; // of the window's height that lie between two frames when somebody flies past
+const REST = 90; // ms without such a leap until pictures are drawn again
 
 export class Grid {
   /**
@@ -33,6 +35,9 @@ export class Grid {
     place.replaceChildren(this.track);
     this.track.append(this.window);
     this.heights = "";
+    this.lastTop = scrollY;
+    /** @type {ReturnType<typeof setTimeout> | undefined} while somebody flies past */
+    this.rush = undefined;
     this.layout = /** @type {Layout} */ (layoutOf(source.total, 1, 1));
     this.draw = oncePerFrame(() => this.#draw());
     addEventListener("scroll", this.draw, { passive: true });
@@ -55,6 +60,8 @@ export class Grid {
 
   /** @param {number} index */
   scrollTo(index) {
+    this.#measure();
+    this.#segments();
     const row = Math.floor(index / this.layout.columns);
     scrollTo({ top: index ? row * this.layout.pitch + this.#offset() : 0, behavior: "instant" });
     this.#draw();
@@ -92,7 +99,8 @@ export class Grid {
     const [begin, end] = rowsIn(this.layout, this.#top(), innerHeight, AHEAD);
     const [first, last] = [begin * columns, Math.min(end * columns, this.source.total)];
     this.#place(begin);
-    this.source.want(first, last);
+    this.#pace();
+    if (this.rush === undefined) this.source.want(first, last);
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
     const current = Math.min(Math.max(this.current, first), Math.max(first, last - 1));
     render(html`${repeat(indexes, (index) => index, (index) => this.#cell(index, index === current))}`, this.window);
@@ -103,9 +111,21 @@ export class Grid {
    * @param {boolean} current
    */
   #cell(index, current) {
-    const tile = this.source.at(index);
+    const tile = this.rush === undefined ? this.source.at(index) : undefined;
     const state = { chosen: Boolean(tile && this.selection.has(tile)), current, total: this.source.isOpen ? null : this.source.total };
     return tileCell(tile, index, state, this.tools);
+  }
+
+  /** Boxes are enough for whoever flies past; what they stop at is drawn. */
+  #pace() {
+    const leap = Math.abs(scrollY - this.lastTop) > RUSH * innerHeight;
+    this.lastTop = scrollY;
+    if (!leap) return;
+    clearTimeout(this.rush);
+    this.rush = setTimeout(() => {
+      this.rush = undefined;
+      this.draw();
+    }, REST);
   }
 
   #segments() {

@@ -36,6 +36,7 @@ export class Scale {
     /** @type {Block[]} */
     this.blocks = [];
     this.at = 0;
+    this.drawn = "";
     this.place = document.createElement("nav");
     this.place.className = "scale";
     this.place.setAttribute("aria-label", "Months");
@@ -53,18 +54,29 @@ export class Scale {
     this.at = index;
     this.place.hidden = blocks.length < 2;
     if (this.place.hidden) return;
-    const height = this.place.clientHeight;
     const here = blocks[find(blocks, index).number]?.month ?? "";
+    const height = this.place.clientHeight;
+    const state = `${here} ${height} ${blocks.length} ${total(blocks)}`;
+    if (state !== this.drawn) this.#labels(here, height);
+    this.drawn = state;
+    const top = `${(index / (total(blocks) || 1)) * height}px`;
+    for (const mark of this.place.querySelectorAll("span")) mark.style.top = top;
+  }
+
+  /**
+   * @param {string} here  the month that is seen
+   * @param {number} height
+   */
+  #labels(here, height) {
+    const { blocks } = this;
     const shown = labels(blocks, height);
     render(
-      html`${shown.map((one) => html`<a href="#${one.month}" class=${one.isYear ? "year" : ""} aria-label=${monthName(one.month)} aria-current=${one.month === here ? "true" : nothing}
+      html`${shown.map((one) => html`<a href="#${one.month}" class=${one.isYear ? "year" : ""} aria-label="${SHORT.format(new Date(`${one.month}-15`))} ${one.year}" aria-current=${one.month === here ? "true" : nothing}
           @click=${(/** @type {Event} */ event) => this.#go(event, one.month)}>${one.isYear ? one.year : SHORT.format(new Date(`${one.month}-15`))}</a>`)}
         <span class="thumb"></span><span class="bubble" aria-hidden="true">${monthName(here)}</span>`,
       this.place,
     );
     for (const [number, link] of this.place.querySelectorAll("a").entries()) link.style.top = `${shown[number]?.top ?? 0}px`;
-    const top = `${(index / (total(blocks) || 1)) * height}px`;
-    for (const mark of this.place.querySelectorAll("span")) mark.style.top = top;
   }
 
   /**

@@ -1,5 +1,5 @@
 // What a press on an action does, whatever page it is on: ask what must be asked, tell the server, say what came of it.
-import { cancel, confirmDraft, favour, press, Problem, remove, send } from "../core/api.js";
+import { cancel, confirmDraft, favour, newKey, press, Problem, remove, send } from "../core/api.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
 
@@ -21,7 +21,7 @@ export async function act(job, n, action, sink, typed) {
   try {
     const words = action.words ? (typed ?? (await (await questions()).askWords(action.label, job.prompt))) : undefined;
     if (words === null) return;
-    sink.added(await press(job.id, n, action.action, words, crypto.randomUUID()));
+    sink.added(await press(job.id, n, action.action, words, newKey()));
   } catch (error) {
     complain(error);
   }
@@ -63,7 +63,7 @@ export async function destroy(job, sink) {
  * @returns {Promise<Job[] | null>}
  */
 export async function ask(prompt, pictures) {
-  const key = crypto.randomUUID();
+  const key = newKey();
   try {
     return await send(prompt, pictures, key).catch((error) => again(error, () => send(prompt, pictures, key)));
   } catch (error) {

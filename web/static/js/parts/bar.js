@@ -28,6 +28,7 @@ export class Bar {
     const flags = element("bar-flags", HTMLElement);
     flags.addEventListener("click", async () => (await import("./flag-panel.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
+    this.field.required = false; // pictures alone may do
     if (this.field.value) this.put(this.field.value);
   }
 

@@ -48,7 +48,7 @@ export class Completion {
   key(event) {
     if (!this.isOpen || event.isComposing) return false;
     if (event.key === "ArrowDown") this.#mark(this.at + 1);
-    else if (event.key === "ArrowUp") this.#mark(this.at - 1);
+    else if (event.key === "ArrowUp") this.#mark(Math.max(this.at, 0) - 1);
     else if (event.key === "Escape") this.close();
     else if (event.key === "Tab" && !event.shiftKey) this.#take(Math.max(this.at, 0));
     else if (event.key === "Enter" && !event.shiftKey && this.at >= 0) this.#take(this.at);

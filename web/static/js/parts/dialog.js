@@ -19,8 +19,8 @@ function question(title, content, yes) {
       <h2 id="question">${title}</h2>
       ${content}
       <div class="dialog-foot">
-        <button class="button quiet" value="no" formnovalidate>Back</button>
-        <button class="button ${yes.bad ? "bad" : ""}" value="yes">${yes.label}</button>
+        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>Back</button>
+        <button class="button ${yes.bad ? "bad" : ""}" value="yes" ?autofocus=${!yes.bad}>${yes.label}</button>
       </div>
     </form>`,
     dialog,

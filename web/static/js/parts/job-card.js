@@ -22,10 +22,10 @@ export function jobCard(job, tools) {
   const wordless = !job.pictures.length && !waits;
   return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
-    <div class="job-side">
-      ${words(job, tools)} ${reading(job, tools)} ${told(job, tools)}
+    <div class="job-words">${words(job, tools)} ${reading(job, tools)} ${told(job, tools)}</div>
+    <div class="job-foot">
       ${job.notes.map((note) => html`<p class="muted small">${note}</p>`)}
-      ${job.over ? meta(job) : nothing} ${actions(job, tools)}
+      ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
   </article>`;
 }
@@ -83,13 +83,17 @@ export function step(job) {
   return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
 }
 
-/** @param {LiveJob} job */
-function meta(job) {
-  return html`<p class="meta">
+/**
+ * @param {LiveJob} job
+ * @param {CardTools} tools
+ */
+function meta(job, tools) {
+  return html`<div class="meta">
     <time datetime=${job.created}>${ago(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
-  </p>`;
+    <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => tools.remove(job)}>${icon("trash")}</button>
+  </div>`;
 }
 
 /**
@@ -101,7 +105,6 @@ function actions(job, tools) {
   return html`<div class="job-actions">
     ${job.actions.map((action) => button(action.label, () => tools.act(job, action)))}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
-    <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
 }
 

@@ -6,14 +6,16 @@ import { live } from "../core/live.js";
 import { element, oncePerFrame } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
 import { act, copy, destroy, stop, toggleFavourite } from "./actions.js";
+import { tellDone } from "./done.js";
 import { jobCard } from "./job-card.js";
-import { tellTab } from "./tab-title.js";
 import { keepTrail } from "../viewer/trail.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Bar} from "./bar.js" */
 /** @import {Action, Job, Picture} from "../types.js" */
+
+const MINUTE = 60_000; // ms
 
 export class Stream {
   /**
@@ -38,13 +40,14 @@ export class Stream {
     };
     this.place.replaceChildren();
     this.draw();
+    setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
     live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
     this.place.addEventListener("click", () => keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
   }
 
   draw() {
     const jobs = this.jobs.all;
-    tellTab(jobs);
+    tellDone(jobs);
     render(jobs.length ? html`${repeat(jobs, (job) => job.id, (job) => jobCard(job, this.tools))}` : this.empty(), this.place);
   }
 
@@ -58,6 +61,7 @@ export class Stream {
   /** @param {string} id */
   gone(id) {
     this.jobs.drop(id);
+    this.bar.field.focus({ preventScroll: true });
   }
 
   /**
