@@ -8,6 +8,8 @@ import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
 /** @import {Tools} from "./cells.js" */
 /** @import {Action} from "../types.js" */
 
+const OWN = ["cancel", "delete"]; // shown in places of their own
+
 /**
  * What a card calls. `use`: put a prompt into the bar; `flag`: add one flag to what is there.
  * @typedef {Tools & {act: (job: LiveJob, action: Action) => void, stop: (job: LiveJob) => void, remove: (job: LiveJob) => void, use: (prompt: string) => void, flag: (flag: string) => void}} CardTools
@@ -103,7 +105,7 @@ function meta(job, tools) {
 function actions(job, tools) {
   if (!job.over) return html`<div class="job-actions">${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
-    ${job.actions.map((action) => button(action.label, () => tools.act(job, action)))}
+    ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
   </div>`;
 }
