@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak quantize-check model-sizes
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes
 
 setup: $(STAMP)
 
@@ -56,6 +56,11 @@ fault-test: setup
 kill-test: setup
 	$(BIN)/python -m tests.jobs.kills $(ARGS)
 	$(BIN)/python -m tests.wire.kill $(ARGS)
+
+# The studio on the web in a real Chromium, which has to be installed (apt-get install chromium).
+browser-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
+	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
 
 # About 4 minutes. ARGS="--mixes 500 --exact --dtype bfloat16".
 soak: setup
