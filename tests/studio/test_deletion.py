@@ -1,5 +1,11 @@
+import io
+import json
+import threading
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,6 +16,29 @@ from studio import privacy
 from studio.privacy import Deleted, Privacy, Retention
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import added
+
+
+async def test_rows_become_json_in_a_thread_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def dumps(data: Any, **options: Any) -> str:
+        threads.append(threading.get_ident())
+        return json.dumps(data, **options)
+
+    monkeypatch.setattr(privacy, "json", SimpleNamespace(dumps=dumps))
+    async with open_database(tmp_path / "atelier.db", None) as database:
+        files = Files(tmp_path / "pictures", ballast_bytes=4096)
+        job = await added(database, user=1)
+        queue = Queue(database, files, HandExecutor())
+        places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
+        [part] = [
+            part async for part in Privacy(queue, database, files, Retention(), **places).export(1, 10**6)
+        ]
+    data = json.loads(zipfile.ZipFile(io.BytesIO(part)).read("data.json"))
+    assert [row["id"] for row in data["jobs"]] == [job.id]
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
