@@ -35,7 +35,29 @@ MAX_ATTEMPTS = 3  # the table's check has the same number
 
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
 _NO_LEASE = {"lease_token": None}
+_JOB = jobs.c.id == sa.bindparam("job")
+# Statements of every job's life are built once: building one takes longer than running it
 _ADD = sa.insert(jobs).returning(*WAITING)
+_CLAIM = (
+    sa.update(jobs)
+    .where(_JOB, _IS_QUEUED, jobs.c.attempts < MAX_ATTEMPTS)
+    .values(status=Status.RUNNING.value, attempts=jobs.c.attempts + 1)
+    .returning(*jobs.c)
+)
+_DELIVER = (
+    sa.update(jobs)
+    .where(
+        _JOB,
+        sa.text(UNDELIVERED),
+        jobs.c.status.in_((Status.RENDERED.value, Status.FAILED.value, Status.CANCELLED.value)),
+    )
+    .values(
+        status=sa.case((jobs.c.status == Status.RENDERED.value, Status.DELIVERED.value), else_=jobs.c.status),
+        interaction_token=None,
+        message_id=sa.func.coalesce(sa.bindparam("message", type_=jobs.c.message_id.type), jobs.c.message_id),
+    )
+    .returning(jobs.c.guild_id)
+)
 
 
 def _over(now: datetime) -> dict[str, Any]:
@@ -90,26 +112,11 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
 # Running
 
 
-def claim_statement(job_id: str, *, token: str, device: str, now: datetime) -> sa.Update:
-    """Return the statement that moves a queued job to running under ``token``."""
-    return (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, _IS_QUEUED, jobs.c.attempts < MAX_ATTEMPTS)
-        .values(
-            status=Status.RUNNING.value,
-            attempts=jobs.c.attempts + 1,
-            lease_token=token,
-            device=device,
-            started_at=now,
-        )
-    )
-
-
 def claim(connection: sa.Connection, job_id: str, *, token: str, device: str, now: datetime) -> Job | None:
     """queued → running under ``token``; None when somebody else was quicker. UnreadableJob when that's what
     it is."""
-    statement = claim_statement(job_id, token=token, device=device, now=now).returning(*jobs.c)
-    row = connection.execute(statement).one_or_none()
+    new = {"lease_token": token, "device": device, "started_at": now}
+    row = connection.execute(_CLAIM, {"job": job_id, **new}).one_or_none()
     return None if row is None else to_job(row)
 
 
@@ -277,25 +284,8 @@ def deliver(
 ) -> bool:
     """rendered → delivered; of a failed or cancelled job, that the person was told. False when that had been
     noted before, or the job has gone: then its message is noted, to be deleted."""
-    statement = (
-        sa.update(jobs)
-        .where(
-            jobs.c.id == job_id,
-            sa.text(UNDELIVERED),
-            jobs.c.status.in_((Status.RENDERED.value, Status.FAILED.value, Status.CANCELLED.value)),
-        )
-        .values(
-            status=sa.case(
-                (jobs.c.status == Status.RENDERED.value, Status.DELIVERED.value), else_=jobs.c.status
-            ),
-            delivered_at=now,
-            rung=rung,
-            interaction_token=None,
-            message_id=sa.func.coalesce(message_id, jobs.c.message_id),
-        )
-        .returning(jobs.c.guild_id)
-    )
-    row = connection.execute(statement).one_or_none()
+    told = {"delivered_at": now, "rung": rung}
+    row = connection.execute(_DELIVER, {"job": job_id, "message": message_id, **told}).one_or_none()
     if message_id is not None and channel_id is not None:
         if row is not None:
             _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)

@@ -80,11 +80,12 @@ WAITING = (
     jobs.c.created_at,
     jobs.c.attempts,
 )
+_ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))  # built once, asked for all the time
 
 
 def get(connection: sa.Connection, job_id: str) -> Job | None:
     """Return a job, None when there is none. Raises UnreadableJob."""
-    row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id))
+    row = connection.execute(_ONE, {"job": job_id}).first()
     return None if row is None else to_job(row)
 
 
