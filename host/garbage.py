@@ -2,7 +2,7 @@
 
 A full collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find that one
 object in two hundred is garbage. So what is loaded at the start is frozen, young objects are collected in
-small portions as they come (2 ms at most), and a full collection waits for a moment in which nothing is
+small portions as they come (10 ms at most), and a full collection waits for a moment in which nothing is
 queued or running, an hour at most.
 """
 
@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 
-YOUNG, PORTIONS, NEVER = 2_000, 10, 10**9  # objects, collections of the younger generation
+YOUNG, PORTIONS, NEVER = 2_000, 3, 10**9  # objects, collections of the younger generation
 LOOK_EVERY = 10.0  # seconds
 IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, at least and at most
 log = logging.getLogger(__name__)
