@@ -92,6 +92,8 @@ class Atelier(commands.Bot):
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
         wait for a job goes through it."""
+        transport, trace = transport or Transport(), addresses.trace()
+        transport.breaker.watch(trace)
         intents = discord.Intents.none()
         intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
         super().__init__(
@@ -99,7 +101,7 @@ class Atelier(commands.Bot):
             intents=intents,
             help_command=None,
             allowed_mentions=SILENT,
-            http_trace=addresses.trace(),
+            http_trace=trace,
             tree_cls=Tree,
             allowed_contexts=app_commands.AppCommandContext(
                 guild=True, dm_channel=True, private_channel=False
@@ -108,7 +110,7 @@ class Atelier(commands.Bot):
         )
         self.settings, self.studio = services.settings, studio
         self._services, self._pending = services, pending
-        transport, queue = transport or Transport(), services.queue
+        queue = services.queue
         self.posts = Posts(services.showing, services.moderator, services.intake)
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)

@@ -4,7 +4,8 @@ bans.
 discord.py 2.7.1 raises at once on connection resets, closed connections, and on 503 and 520 from bot routes;
 a result must outlive those. An answer that can't be read (cut off, or of a content type that discord.py hands
 on as plain text) may mean that the call was carried out. Only idempotent calls go through ``attempt``: edits,
-and sends with an enforced nonce.
+and sends with an enforced nonce. The breaker counts every answer of Discord's, whoever asked: also those that
+discord.py deals with itself, such as a 429 after which it waits, and those of acknowledgements and whispers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 INVALID_WINDOW = 600.0  # seconds; Discord bans an address at 10,000 invalid requests in 10 minutes
 INVALID_LIMIT = 500  # 5 % of that
+# The scope of a 429 that Discord doesn't count, since others filled that limit:
+# https://discord.com/developers/docs/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans
+SHARED = "shared"
 # What discord.py raises over an answer that isn't the JSON it expects
 GARBLED = (AttributeError, KeyError, TypeError, ValueError)
 GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
@@ -45,6 +50,16 @@ class Breaker:
     ) -> None:
         self._limit, self._window, self._clock = limit, window, clock
         self._times: deque[float] = deque()
+
+    def watch(self, trace: aiohttp.TraceConfig) -> None:
+        """Count every answer in a session with ``trace``."""
+        trace.on_request_end.append(self._on_answer)
+
+    async def _on_answer(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
+    ) -> None:
+        if request.response.headers.get("X-RateLimit-Scope") != SHARED:
+            self.count(request.response.status)
 
     def count(self, status: int) -> None:
         """Count the HTTP status of an answer, if it is an invalid one."""
@@ -83,7 +98,6 @@ class Transport:
             try:
                 return await call()
             except discord.HTTPException as error:
-                self.breaker.count(error.status)
                 if error.status != 429 and error.status < 500:
                     raise
                 failure: Exception = error

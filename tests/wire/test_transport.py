@@ -3,6 +3,7 @@
 import aiohttp
 import discord
 import pytest
+from aiohttp import web
 
 from bot.wire.transport import Breaker, Transport
 
@@ -65,7 +66,13 @@ async def test_an_open_breaker_makes_every_pause_half_a_minute_longer() -> None:
     pauses: list[float] = []
     transport = _transport(pauses)
     transport.breaker = Breaker(limit=2)
-    await transport.attempt(_scripted(_error(429), _error(429), _error(429), "sent"), patience=600)
+    answer = _scripted(_error(429), _error(429), _error(429), "sent")
+
+    async def counted() -> str:
+        transport.breaker.count(429)  # as the trace of the client's session does
+        return await answer()
+
+    await transport.attempt(counted, patience=600)
     assert pauses[0] < 1 and all(30 < pause < 33 for pause in pauses[1:]), pauses
 
 
@@ -82,3 +89,34 @@ def test_the_breaker_opens_at_its_limit_and_closes_with_time() -> None:
     assert breaker.open
     now[0] = 11
     assert not breaker.open
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "counted"),
+    [
+        (429, {"X-RateLimit-Scope": "user"}, 1),
+        (429, {}, 1),  # of Cloudflare
+        (429, {"X-RateLimit-Scope": "shared"}, 0),
+        (401, {}, 1),
+        (403, {}, 1),
+        (404, {}, 0),
+        (200, {}, 0),
+    ],
+)
+async def test_the_breaker_counts_each_answer_whoever_asked(
+    status: int, headers: dict[str, str], counted: int
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=status, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    trace, breaker = aiohttp.TraceConfig(), Breaker()
+    breaker.watch(trace)
+    async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+        await session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    await runner.cleanup()
+    assert breaker.invalid == counted
