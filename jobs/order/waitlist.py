@@ -13,6 +13,7 @@ from core.job import Lane
 from jobs.order import fairness
 from jobs.order.fairness import Group, Waiting
 
+TURNS_KEPT = 10_000  # members
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
@@ -138,8 +139,12 @@ class Waitlist:
         return self._served.get(user_id, 0)
 
     def set_served(self, user_id: int, turn: int, now: float) -> None:
-        """The user's latest turn was number ``turn``."""
+        """The user's latest turn was number ``turn``. Their row has it too, and whoever adds a job tells it
+        again, so the turns of those who had theirs long ago can be forgotten."""
+        self._served.pop(user_id, None)
         self._served[user_id] = turn
+        if len(self._served) > TURNS_KEPT:
+            del self._served[next(iter(self._served))]
         for lane in Lane:
             group = self._take_out(user_id, lane)
             if group is not None:

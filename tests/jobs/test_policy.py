@@ -22,7 +22,7 @@ from jobs.order import fairness
 from jobs.order.cost import cost_key, model_of
 from jobs.order.estimate import Estimate, Shares, until_start
 from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
-from jobs.order.waitlist import Waitlist
+from jobs.order.waitlist import TURNS_KEPT, Waitlist
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)
@@ -357,3 +357,12 @@ def test_a_job_starts_when_enough_others_have_ended(
     place: int, left: list[float], ahead: float, devices: int, seconds: float
 ) -> None:
     assert until_start(place, left, ahead, devices) == seconds
+
+
+def test_turns_of_long_ago_are_forgotten_and_the_latest_kept() -> None:
+    waitlist = Waitlist()
+    for user in range(1, TURNS_KEPT + 6):
+        waitlist.set_served(user, user, 0.0)
+    waitlist.set_served(6, TURNS_KEPT + 6, 0.0)
+    waitlist.set_served(TURNS_KEPT + 6, TURNS_KEPT + 7, 0.0)
+    assert [waitlist.served(user) for user in (5, 6, 7, 8)] == [0, TURNS_KEPT + 6, 0, 8]
