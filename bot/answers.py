@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
-import aiohttp
 import discord
 
 from bot.ui import messages
 from bot.ui.replies import SILENT, refuse, whisper
-from bot.wire.interactions import actor_of, reply_beside, reply_to
+from bot.wire.interactions import acknowledge, actor_of, came_too_late, reply_beside, reply_to
 from bot.wire.pending import PendingInteraction, PendingInteractions
-from bot.wire.transport import FAILURES, GARBLED
+from bot.wire.transport import FAILURES
 from bot.wire.unanswered import Unanswered
 from core.errors import UserError
 from core.job import Job
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 UNEXPECTED = (
     "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 )
-ACKNOWLEDGED = 40060  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 
 
 class Answers:
@@ -76,7 +74,10 @@ class Answers:
             await work
         except UserError as error:
             await refuse(interaction, error)
-        except Exception:
+        except Exception as error:
+            if came_too_late(error):
+                log.warning("interaction %s came too late", interaction.id)
+                return
             log.exception("interaction %s failed", interaction.id)
             await whisper(interaction, UNEXPECTED)
 
@@ -130,27 +131,12 @@ class Answers:
         self._follow(submitted.job)
 
     async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
-        """Defer, unless it was answered already. Return False when Discord has given the interaction up, so
-        that nobody would see an answer.
-
-        A lost answer to the defer may mean that it arrived: the job goes on, and is delivered by whichever
-        rung then holds.
-        """
-        if interaction.response.is_done():
-            return True
+        """Defer, as ``bot.wire.interactions.acknowledge`` does; return False when nobody would see an
+        answer."""
         try:
-            await interaction.response.defer(thinking=True, ephemeral=ephemeral)
-        except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
-        except discord.HTTPException as error:
-            # acknowledged by a try whose answer was lost, or by a replay, whose row is there already
-            if error.code == ACKNOWLEDGED:
-                return True
-            log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
-            return False
+            return await acknowledge(interaction, ephemeral=ephemeral)
         finally:
             self._unanswered.answered(interaction)
-        return True
 
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
         """Stop a job and say so; the interaction was deferred. Raises ImageError or NotAllowedError."""

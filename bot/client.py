@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,8 +33,9 @@ from bot.ui.windows import Submission
 from bot.wire import addresses, private_api
 from bot.wire.attachments import Links
 from bot.wire.directory import DiscordDirectory
-from bot.wire.interactions import press_key
+from bot.wire.interactions import came_too_late, press_key
 from bot.wire.pending import PendingInteractions
+from bot.wire.session import KeptSession
 from bot.wire.transport import GONE, Transport
 from core.errors import UserError
 from core.job import Job
@@ -71,6 +74,18 @@ class Tree(app_commands.CommandTree[Any]):
                 self.remove_command(name, type=discord.AppCommandType.message)
             await self.sync()
 
+    def digest(self) -> str:
+        """Return what tells whether the commands are the same as at another time."""
+        commands = [command.to_dict(self) for command in self.get_commands()]
+        return hashlib.sha256(json.dumps(commands, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def wanted_intents() -> discord.Intents:
+    """Return which events Discord shall send; none of them is privileged."""
+    intents = discord.Intents.none()
+    intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
+    return intents
+
 
 class Atelier(commands.Bot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
@@ -82,23 +97,25 @@ class Atelier(commands.Bot):
         pending: PendingInteractions,
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
+        session: KeptSession | None = None,
         *,
         on_identify: Callable[[], None] | None = None,
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         wait: Wait | None = None,
     ) -> None:
-        """servers: hosts that attachments are taken from. on_identify: called before a session with Discord
+        """servers: hosts that attachments are taken from. session: the gateway's, resumed and kept; without
+        it each client begins one of its own. on_identify: called before a session with Discord
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
         wait for a job goes through it."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.breaker.watch(trace)
-        intents = discord.Intents.none()
-        intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
+        if session is not None:
+            session.watch(trace)
         super().__init__(
             command_prefix=commands.when_mentioned,
-            intents=intents,
+            intents=wanted_intents(),
             help_command=None,
             allowed_mentions=SILENT,
             http_trace=trace,
@@ -109,7 +126,7 @@ class Atelier(commands.Bot):
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         )
         self.settings, self.studio = services.settings, studio
-        self._services, self._pending = services, pending
+        self._services, self._pending, self.kept_session = services, pending, session
         queue = services.queue
         self.posts = Posts(services.showing, services.moderator, services.intake)
         self._ladder = Ladder(self, queue, transport, on_edit)
@@ -131,7 +148,7 @@ class Atelier(commands.Bot):
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self._uploads = UploadButtons(studio, self.get_partial_messageable)
-        self._on_identify, self._resumed = on_identify, False
+        self._on_identify, self._taken_up = on_identify, False
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
 
@@ -148,10 +165,42 @@ class Atelier(commands.Bot):
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
         here = DiscordDirectory(self, {owner_id})
         self._attached.enter_context(self._services.directory.connected(here))
-        await self.tree.sync_all()  # type: ignore[attr-defined]
+        await self._register_commands()
+
+    async def _register_commands(self) -> None:
+        """Register the commands, unless the session that will be resumed began with the same ones."""
+        session, tree = self.kept_session, self.tree
+        assert isinstance(tree, Tree)
+        if session is None:
+            await tree.sync_all()
+        elif not session.take_up(self.user.id if self.user else 0, tree.digest()):
+            await tree.sync_all()
+            session.registered()
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """Connect to the gateway until closed; with a kept session as it was left, caches included."""
+        session = self.kept_session
+        if session is None:
+            await super().connect(reconnect=reconnect)
+            return
+        private_api.connect_by(private_api.KeptWebSocket)
+        await private_api.fill_caches(self, session.events)
+        tending = asyncio.create_task(session.tend(self._is_connected), name="gateway session")
+        try:
+            await super().connect(reconnect=reconnect)
+        finally:
+            tending.cancel()
+
+    def _is_connected(self) -> bool:
+        return self.ws is not None and self.ws.open
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Count the identify before it is sent; discord.py waits before those that aren't the first."""
+        """Count the identify before it is sent; discord.py waits before those that aren't the first.
+
+        Raises BudgetSpent when there were too many.
+        """
+        if self.kept_session is not None:
+            self.kept_session.forget()
         if self._on_identify is not None:
             self._on_identify()
         await super().before_identify_hook(shard_id, initial=initial)
@@ -180,15 +229,25 @@ class Atelier(commands.Bot):
         return True
 
     async def on_ready(self) -> None:
-        """Take up what an earlier process left; Discord says "ready" again after each lost connection."""
+        """Take up what an earlier process left. "Ready" comes again after each lost session; before a kept
+        one is resumed, discord.py says it of its caches alone."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
-        if not self._resumed:
-            self._resumed = True
+        if not self._taken_up:
+            self._taken_up = True
             count = await self.delivery.resume()
             if count:
                 log.info("taken up: %s", counted(count, "job"))
-            await apologise(self._pending, self._services.queue, self._ladder)
             self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
+        if self.kept_session is None or not self.kept_session.resuming:
+            await self._apologise()
+
+    async def on_resumed(self) -> None:
+        """Discord has told again all that was missed; what it didn't tell is lost."""
+        log.info("the session with Discord is resumed")
+        await self._apologise()
+
+    async def _apologise(self) -> None:
+        await apologise(self._pending, self._services.queue, self._ladder)
 
     async def on_message(self, message: discord.Message) -> None:
         """Take no commands from messages: discord.py would log the first word after a mention of the bot."""
@@ -250,6 +309,8 @@ class Atelier(commands.Bot):
             await refuse(interaction, cause)
         elif isinstance(cause, app_commands.CheckFailure):
             await whisper(interaction, "You may not use this command here.")
+        elif came_too_late(cause):
+            log.warning("interaction %s came too late", interaction.id)
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
             await whisper(interaction, UNEXPECTED)

@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 from bot.alerts import Alerts
-from bot.client import Atelier
+from bot.client import Atelier, wanted_intents
 from bot.wire.connections import Connections
 from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
+from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
 from core.settings import Settings
 from host import garbage
@@ -135,6 +136,12 @@ def _announce(studio: str, discord: str, settings: Settings) -> None:
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
     settings, queue, transport, studio = built.settings, built.queue, Transport(), Studio(built)
     connections = Connections(settings.data_dir / "connections.json")
+    session = KeptSession(
+        settings.data_dir / "gateway-session",
+        settings.discord_token,
+        wanted_intents().value,
+        on_told_again=pending.take_over,
+    )
     metrics = Metrics(queue, lambda: transport.breaker.invalid)
 
     def make_client() -> Atelier:
@@ -143,7 +150,8 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
             studio,
             pending,
             transport,
-            on_identify=connections.note,
+            session=session,
+            on_identify=connections.spend,
             on_delivered=metrics.delivered,
         )
 
@@ -151,5 +159,5 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     async with serve(metrics, queue, settings.metrics_port), open_web(built, studio):
-        await Serving(make_client, alerts, connections, queue, settings).until(stopping)
+        await Serving(make_client, alerts, connections, session, queue, settings).until(stopping)
     return 0

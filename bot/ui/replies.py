@@ -12,6 +12,7 @@ import discord
 
 from bot.ui.messages import MAX_CONTENT, fit, length
 from bot.ui.windows import Submission
+from bot.wire.interactions import acknowledge
 from bot.wire.transport import FAILURES
 from core.errors import NotAllowedError, UserError
 from studio.asking.words import visible
@@ -67,8 +68,8 @@ def answers_privately(command: C) -> C:
 
     @wraps(command)
     async def acknowledged(cog: Any, interaction: discord.Interaction, *args: Any, **kwargs: Any) -> None:
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await command(cog, interaction, *args, **kwargs)
+        if await acknowledge(interaction, ephemeral=True):
+            await command(cog, interaction, *args, **kwargs)
 
     # discord.py reads the parameters' types as names of the wrapper's own module, which is this one
     acknowledged.__signature__ = signature(command, eval_str=True)  # type: ignore[attr-defined]

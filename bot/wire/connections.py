@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 DAY = 86_400.0  # seconds
 AT_ONCE = 250  # identifies that may be spent without a pause, after a day without any
 REFILL = 150.0  # seconds until one more may be spent: 250 + 576 in the first day, 576 in each after it
+CLOSE_ENOUGH = 1.0  # seconds that an identify may come early, since a sleep isn't exact
+
+
+class BudgetSpent(Exception):
+    """An identify that has to wait."""
 
 
 class Connections:
@@ -26,20 +31,22 @@ class Connections:
 
     def pause(self) -> float:
         """Return the seconds to wait before the next identify."""
-        now, times = self._clock(), self._times()
-        left, before = float(AT_ONCE), 0.0
-        for at in times:
-            left = min(AT_ONCE, left + (at - before) / REFILL) - 1
-            before = at
-        left = min(AT_ONCE, left + (now - before) / REFILL)
-        return max(0.0, (1 - left) * REFILL)
+        return self._pause_after(self._times())
 
-    def note(self) -> None:
-        """Note that an identify is sent now."""
-        times = [*self._times(), self._clock()]
+    def spend(self) -> None:
+        """Note that an identify is sent now. Raises BudgetSpent when it may not be."""
+        times = self._times()
+        if self._pause_after(times) > CLOSE_ENOUGH:
+            raise BudgetSpent("there were too many identifies")
         temporary = self._path.with_suffix(".new")
-        temporary.write_text(json.dumps(times))
+        temporary.write_text(json.dumps([*times, self._clock()]))
         temporary.replace(self._path)
+
+    def _pause_after(self, times: Sequence[float]) -> float:
+        left, before = float(AT_ONCE), 0.0
+        for at in (*times, self._clock()):
+            left, before = min(AT_ONCE, left + (at - before) / REFILL) - 1, at
+        return max(0.0, -left * REFILL)
 
     def _times(self) -> list[float]:
         """Times of the last day, oldest first; those after now don't count: the clock was put back."""

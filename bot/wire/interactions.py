@@ -1,12 +1,54 @@
-"""What the studio needs to know of an interaction: who asks, where, and how large a file may be there."""
+"""An interaction: acknowledging it in time, and what the studio needs to know of it: who asks, where, and how
+large a file may be there."""
 
 from __future__ import annotations
 
+import logging
+
+import aiohttp
 import discord
 
+from bot.wire import private_api
 from bot.wire.directory import reader
+from bot.wire.session import KeptSession
+from bot.wire.transport import GARBLED
 from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
+
+# https://discord.com/developers/docs/topics/opcodes-and-status-codes
+UNKNOWN, ACKNOWLEDGED = 10062, 40060
+log = logging.getLogger(__name__)
+
+
+async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
+    """Defer, unless it was answered already. Return False when Discord has given the interaction up, so that
+    nobody would see an answer.
+
+    A lost answer to the defer may mean that it arrived: what was asked is done, and shown by whichever way
+    then holds. One that was acknowledged before was so by a try whose answer was lost, of this process or of
+    one that was killed then: nothing has been done about it yet.
+    """
+    if interaction.response.is_done():
+        return True
+    try:
+        await interaction.response.defer(thinking=True, ephemeral=ephemeral)
+        return True
+    except (discord.DiscordServerError, *GARBLED, aiohttp.ClientError, OSError, TimeoutError) as error:
+        log.warning("interaction %s: acknowledged or not (%s)", interaction.id, type(error).__name__)
+    except discord.HTTPException as error:
+        if error.code != ACKNOWLEDGED:
+            log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
+            return False
+    session: KeptSession | None = getattr(interaction.client, "kept_session", None)
+    if session is not None:
+        session.settle(interaction.id)
+    private_api.mark_deferred(interaction)
+    return True
+
+
+def came_too_late(error: BaseException) -> bool:
+    """Return whether ``error`` says that Discord takes no first answer any more, which nobody can mend."""
+    return isinstance(error, discord.HTTPException) and error.code in (UNKNOWN, ACKNOWLEDGED)
 
 
 def actor_of(interaction: discord.Interaction) -> Actor:

@@ -50,6 +50,10 @@ class PendingInteractions:
         left, self._left = self._left, ()
         return left
 
+    def take_over(self, interaction_id: int) -> None:
+        """Leave an interaction of an earlier process to whoever does it in this one."""
+        self._left = tuple(note for note in self._left if note.interaction_id != interaction_id)
+
     def note(self, pending: PendingInteraction) -> None:
         """Note an interaction that is about to be acknowledged."""
         text = json.dumps(asdict(pending)).encode()

@@ -6,13 +6,16 @@ A new version may change these without notice; ``tests/wire/test_private_api.py`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import discord
+import discord.client
 from discord import app_commands
+from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, handle_message_parameters
 from discord.webhook.async_ import async_context
 
@@ -63,6 +66,76 @@ def attachment(interaction: discord.Interaction, data: Mapping[str, Any]) -> dis
     """Make the attachment that ``data`` of a submitted window describes; discord.py gives it only to the
     window that was opened, which doesn't survive a restart."""
     return discord.Attachment(data=data, state=interaction._state)  # type: ignore[arg-type]
+
+
+def mark_deferred(interaction: discord.Interaction) -> None:
+    """Let discord.py know that an interaction shows "thinking …" although the defer's answer was lost or went
+    to an earlier process; what is said next would else be refused as a second first answer."""
+    interaction.response._response_type = discord.InteractionResponseType.deferred_channel_message
+
+
+class SessionKeeper(Protocol):
+    """Keeps a gateway session beyond one process."""
+
+    def offer(self) -> dict[str, Any]:
+        """Return what is known of a session to resume: arguments of ``DiscordWebSocket.from_client``."""
+
+    def receive(
+        self, sequence: int, name: str, payload: dict[str, Any], parse: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Hand an event on to ``parse``, or not."""
+
+
+class KeptWebSocket(DiscordWebSocket):
+    """A gateway connection whose session outlives the process.
+
+    discord.py begins every process with an identify and closes with 1000, which ends the session; it offers
+    no way to change either, or to see an event with its number.
+    """
+
+    @classmethod
+    async def from_client(
+        cls, client: discord.Client, *, initial: bool = False, **options: Any
+    ) -> KeptWebSocket:
+        """Connect; the first time, resume what the client's keeper has to offer."""
+        keeper: SessionKeeper | None = getattr(client, "kept_session", None)
+        if keeper is not None and initial:
+            options |= keeper.offer()
+        made = await super().from_client(client, initial=initial, **options)
+        if keeper is not None:
+            parsers = made._discord_parsers
+            made._discord_parsers = {
+                name: partial(made._receive, keeper, name, parse) for name, parse in parsers.items()
+            }
+        return made
+
+    def _receive(
+        self, keeper: SessionKeeper, name: str, parse: Callable[[Any], None], payload: dict[str, Any]
+    ) -> None:
+        keeper.receive(self.sequence or 0, name, payload, parse)
+
+    async def close(self, code: int = 4000) -> None:
+        """Close, but never with 1000: the session shall go on without us."""
+        await super().close(4000 if code == 1000 else code)
+
+
+def connect_by(websocket: type[DiscordWebSocket]) -> None:
+    """Let discord.py make its gateway connections by ``websocket``."""
+    discord.client.DiscordWebSocket = websocket  # type: ignore[misc]
+
+
+async def fill_caches(client: discord.Client, events: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Let ``client`` take in the events that a session began with, as if they came now.
+
+    After READY discord.py waits 2 s for the last server; here it comes at once.
+    """
+    state = client._connection
+    patience, state.guild_ready_timeout = state.guild_ready_timeout, 0.2
+    for name, payload in events:
+        state.parsers[name](payload)
+        await asyncio.sleep(0)
+    if state._ready_task is not None:
+        state._ready_task.add_done_callback(lambda _: setattr(state, "guild_ready_timeout", patience))
 
 
 def wrap_preview_action(

@@ -12,13 +12,15 @@ import aiohttp
 import discord
 
 from bot.client import Atelier
-from bot.wire.connections import Connections
+from bot.wire.connections import BudgetSpent, Connections
+from bot.wire.session import KeptSession
 from core.errors import AtelierError
 from core.settings import Settings
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
-# What a connection that can't be made or kept raises; the AttributeError is discord.py's own when the very
+# What a connection that can't be made or kept raises; BudgetSpent when a session is refused that was to be
+# resumed, and an identify has to wait; the AttributeError is discord.py's own when the very
 # first connection is refused
 LOST = (
     discord.HTTPException,
@@ -27,6 +29,7 @@ LOST = (
     aiohttp.ClientError,
     OSError,
     AttributeError,
+    BudgetSpent,
 )
 FIRST_AGAIN, LAST_AGAIN = 1.0, 60.0  # seconds from a connection that failed to the next one
 HELD = 300.0  # seconds after which a connection that ends hasn't failed
@@ -45,21 +48,23 @@ class Serving:
         make_client: Callable[[], Atelier],
         beside: Callable[[Atelier], AbstractContextManager[object]],
         connections: Connections,
+        session: KeptSession,
         queue: Queue,
         settings: Settings,
     ) -> None:
-        self._make_client, self._beside, self._connections = make_client, beside, connections
+        self._make_client, self._beside = make_client, beside
+        self._connections, self._session = connections, session
         self._queue, self._settings = queue, settings
 
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
-        that fails, after pauses that outlive the process.
+        that fails, and resumes the last session or, after pauses that outlive the process, begins one.
 
         Raises AtelierError when Discord refuses for good.
         """
         again = 0.0  # seconds; longer after each connection that fails
         while not stopping.is_set():
-            pause = max(again, self._connections.pause())
+            pause = max(again, 0.0 if self._session.load() else self._connections.pause())
             if pause:
                 log.warning("the next connection to Discord is made in %.0f s", pause)
             if await _is_set_within(stopping, pause):

@@ -130,10 +130,12 @@ class Discord:
         self.dms: dict[int, int] = {}  # user id → channel id
         self.commands: dict[str, dict[str, Any]] = {}
         self.faults_done: dict[str, int] = {}
+        self.session_life = 180.0  # seconds that a session can be resumed after its connection is lost
         self.identifies = self.resumes = 0
+        self.close_codes: list[int | None] = []
         self._nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self._gateways: set[_Gateway] = set()
-        self._sessions: dict[str, list[str]] = {}
+        self._sessions: dict[str, _Session] = {}
         self._numbers = itertools.count(1)
         self._waiters: set[asyncio.Future[None]] = set()
         self._runner: web.AppRunner | None = None
@@ -515,7 +517,7 @@ class Discord:
                     await self._said(gateway, json.loads(message.data))
         finally:
             writer.cancel()
-            self._gateways.discard(gateway)
+            self._lose(gateway)
             self._notify()
         return socket_
 
@@ -528,7 +530,7 @@ class Discord:
                     await gateway.socket.close(code=4004)
                     return
                 gateway.session = f"session-{next(self._numbers)}"
-                self._sessions[gateway.session] = []
+                self._sessions[gateway.session] = _Session()
                 self._send(
                     gateway.session,
                     "READY",
@@ -544,37 +546,70 @@ class Discord:
                 self._send(gateway.session, "GUILD_CREATE", _guild())
                 self.identifies += 1
             case 6:
-                missed = self._sessions.get(said["d"]["session_id"])
-                if missed is None:
-                    gateway.op(9, False)
-                    return
-                gateway.session = said["d"]["session_id"]
-                for text in missed[said["d"]["seq"] :]:
-                    gateway.queue.put_nowait(text)
-                self._send(gateway.session, "RESUMED", {})
-                self.resumes += 1
+                self._resume(gateway, said["d"])
         self._notify()
 
+    def _resume(self, gateway: _Gateway, said: dict[str, Any]) -> None:
+        """Tell again what came after the sequence number that the bot names."""
+        session = self._sessions.get(said["session_id"])
+        if session is None or said["token"] != TOKEN or session.lost < time.monotonic() - self.session_life:
+            gateway.op(9, False)
+            return
+        gateway.session, session.lost = said["session_id"], float("inf")
+        for text in session.events[said["seq"] :]:
+            gateway.queue.put_nowait(text)
+        self._send(gateway.session, "RESUMED", {})
+        self.resumes += 1
+
     def _send(self, session: str, event: str, payload: dict[str, Any]) -> None:
-        log = self._sessions[session]
-        log.append(json.dumps({"op": 0, "t": event, "s": len(log) + 1, "d": payload}))
+        events = self._sessions[session].events
+        events.append(json.dumps({"op": 0, "t": event, "s": len(events) + 1, "d": payload}))
         for gateway in self._gateways:
             if gateway.session == session:
-                gateway.queue.put_nowait(log[-1])
+                gateway.queue.put_nowait(events[-1])
 
     def _dispatch(self, event: str, payload: dict[str, Any]) -> None:
-        """To every connected session; one whose bot was killed hears nothing any more."""
-        for session in {gateway.session for gateway in self._gateways} - {None}:
+        """To every session that lives, connected or not."""
+        too_old = time.monotonic() - self.session_life
+        self._sessions = {name: one for name, one in self._sessions.items() if one.lost >= too_old}
+        for session in self._sessions:
             self._send(session, event, payload)
+
+    def dispatch(self, event: str, payload: dict[str, Any]) -> None:
+        """Tell the bot of something that changed, now or when it resumes."""
+        self._dispatch(event, payload)
+
+    def _lose(self, gateway: _Gateway) -> None:
+        """A connection has ended: its session goes on for a while, unless it was closed for good."""
+        self._gateways.discard(gateway)
+        self.close_codes.append(gateway.socket.close_code)
+        session = self._sessions.get(gateway.session or "")
+        if session is not None and all(other.session != gateway.session for other in self._gateways):
+            session.lost = time.monotonic()
+            if gateway.socket.close_code in (1000, 1001):
+                del self._sessions[gateway.session]
 
     @property
     def connected(self) -> bool:
         return any(gateway.session for gateway in self._gateways)
 
+    @property
+    def sessions_begun(self) -> int:
+        """How often the bot has begun or resumed a session."""
+        return self.identifies + self.resumes
+
     async def drop_gateways(self, code: int = 4000) -> None:
         """Close every connection; 4000 may be resumed."""
         for gateway in list(self._gateways):
             await gateway.socket.close(code=code)
+
+
+@dataclass
+class _Session:
+    """What was told in a session, for one that resumes it. ``lost``: monotonic seconds."""
+
+    events: list[str] = field(default_factory=list)
+    lost: float = float("inf")
 
 
 class _Gateway:

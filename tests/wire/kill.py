@@ -49,8 +49,9 @@ SETTLE = 60.0  # seconds without any job's end after the last kill, until what h
 
 @dataclass
 class Report:
-    """What became of every interaction. ``back``: seconds from a kill of the bot to an acknowledged
-    interaction, of a worker to a result."""
+    """What became of every interaction. ``back``: seconds from a kill of the bot to the next acknowledged
+    interaction, of a worker to a result. ``missed_*``: of the interactions sent at the moment of a kill,
+    of which the next life is told."""
 
     kills: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)  # points that were not reached: killed a little later
@@ -65,6 +66,10 @@ class Report:
     silent: list[int] = field(
         default_factory=list
     )  # of these, whom the next life could have told so, and didn't
+    missed_taken: int = 0
+    missed_late: int = 0  # the bot was not back within Discord's 3 s
+    identifies: int = 0
+    resumes: int = 0
     bot_back: list[float] = field(default_factory=list)
     worker_back: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -77,6 +82,7 @@ class Killer:
         self.discord, self.bot, self.dice = discord, bot, random.Random(seed)
         self.report = Report()
         self.asked: list[Interaction] = []
+        self.missed: list[Interaction] = []  # sent when the bot had just been killed
         self._users = iter(range(50_000, 10**6))
 
     def ask(self, prompt: str, *, refused: bool = False) -> Interaction:
@@ -93,13 +99,14 @@ class Killer:
         killed = time.monotonic()
         await self.bot.start(*crash)
         first = self.ask("a red house")
+        waiting = [first, *self.missed[-1:]]
         if (
             point not in ("before acknowledgement", "after acknowledgement", "acknowledged", "row written")
             and self.report.kills
         ):
-            await self.discord.until(lambda: first.acknowledged or self.bot._gone())
-            if first.acknowledged:
-                self.report.bot_back.append(first.acknowledged - killed)
+            await self.discord.until(lambda: any(one.acknowledged for one in waiting) or self.bot._gone())
+            if taken := [one.acknowledged for one in waiting if one.acknowledged]:
+                self.report.bot_back.append(min(taken) - killed)
         for _ in range(self.dice.randint(1, 3)):
             self.ask(self.dice.choice(PROMPTS))
         self.ask("a slow river" if "progress" in point else "a red house", refused="channel" in point)
@@ -111,6 +118,7 @@ class Killer:
             await asyncio.sleep(self.dice.uniform(0, 1.0))
         await self.bot.kill()
         self.report.kills[point] += 1
+        self.missed.append(self.ask("a red house"))
 
     async def _kill_worker(self) -> None:
         """In the middle of the work; then until a result comes."""
@@ -187,6 +195,9 @@ class Killer:
         )
         report.lost = [job_id for job_id, _, _ in rows.values() if not finals[job_id]]
         report.doubled = [job_id for job_id, _, _ in rows.values() if finals[job_id] > 1]
+        report.identifies, report.resumes = self.discord.identifies, self.discord.resumes
+        report.missed_taken = sum(made.acknowledged is not None for made in self.missed)
+        report.missed_late = len(self.missed) - report.missed_taken
         cut_off = [made for made in self.asked if made.acknowledged and made.id not in rows]
         report.cut_off = len(cut_off)
         lives = [made for made in cut_off if time.time() - made.born < TOKEN_LIFE.total_seconds()]
@@ -239,6 +250,10 @@ def main() -> int:
         f" {report.results} results, {report.failures} honest failures, {len(report.lost)} lost,"
         f" {len(report.doubled)} doubled; {report.cut_off} cut off between acknowledgement and row,"
         f" {len(report.silent)} of them not told"
+    )
+    print(
+        f"{report.identifies} identify, {report.resumes} resumes; sent at the moment of a kill:"
+        f" {report.missed_taken} taken by the next life, {report.missed_late} too late for Discord"
     )
     print(*report.stories, sep="\n")
     print("kills:", dict(report.kills), "not reached:", report.missed)

@@ -17,6 +17,8 @@ import psutil
 from core.settings import ROOT
 from tests.wire.discord import TOKEN, Discord
 
+WITHOUT = {"PYTHONDONTWRITEBYTECODE"}  # compiling all modules at each start would double its time
+
 
 class BotProcess:
     """``async with BotProcess(discord, folder) as bot``. The folder keeps its data over all of its lives."""
@@ -26,7 +28,7 @@ class BotProcess:
         self.process: asyncio.subprocess.Process | None = None
         self.started = 0.0  # monotonic
         self._env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in WITHOUT},
             "DISCORD_TOKEN": TOKEN,
             "DATA_DIR": str(folder),
             "DEVICES": "cpu",
@@ -49,9 +51,9 @@ class BotProcess:
         """A new life; returns when it is connected. ``options``: of ``tests.wire.launch``, for this life
         only."""
         await self.spawn(*options)
-        before = self.discord.identifies
+        before = self.discord.sessions_begun
         await self.discord.until(
-            lambda: self._gone() or self.discord.identifies > before and self.discord.connected, 60
+            lambda: self._gone() or self.discord.sessions_begun > before and self.discord.connected, 60
         )
         if self._gone():
             raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")

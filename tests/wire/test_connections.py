@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.wire.connections import AT_ONCE, DAY, Connections
+from bot.wire.connections import AT_ONCE, DAY, BudgetSpent, Connections
 
 LIMIT = 1000  # Discord's, in 24 hours
 
@@ -18,7 +18,7 @@ def test_a_person_may_restart_as_often_as_a_person_does(tmp_path: Path) -> None:
     for _ in range(100):  # in ten minutes, each a new process
         connections = Connections(tmp_path / "c.json", _clock(now))
         pauses.append(connections.pause())
-        connections.note()
+        connections.spend()
         now[0] += 6
     assert set(pauses) == {0.0}
 
@@ -29,7 +29,7 @@ def test_days_of_crashes_never_reach_discords_limit(tmp_path: Path, uptime: floa
     while now[0] < 1_000_000.0 + 1.5 * DAY:
         connections = Connections(tmp_path / "c.json", _clock(now))
         now[0] += connections.pause()
-        connections.note()
+        connections.spend()
         times.append(now[0])
         now[0] += uptime
     within = [sum(1 for t in times if at - DAY < t <= at) for at in times[:: max(1, len(times) // 50)]]
@@ -41,3 +41,11 @@ def test_a_damaged_or_future_record_does_not_stop_the_start(tmp_path: Path, cont
     path = tmp_path / "c.json"
     path.write_text(content)
     assert Connections(path, lambda: 1000.0).pause() == 0
+
+
+def test_an_identify_beyond_the_budget_is_not_sent(tmp_path: Path) -> None:
+    connections = Connections(tmp_path / "c.json", lambda: 1_000_000.0)
+    for _ in range(AT_ONCE):
+        connections.spend()
+    with pytest.raises(BudgetSpent):
+        connections.spend()

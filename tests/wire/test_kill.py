@@ -19,6 +19,7 @@ async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is
     assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], [])
     assert report.cut_off and report.kills.total() == 18 and report.jobs >= 30
     assert report.results + report.failures == report.jobs
+    assert (report.identifies, report.resumes) == (1, 18)
 
 
 async def test_the_count_sees_a_bot_that_forgets_after_a_start_what_it_owes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import discord
 import pytest
 from discord import app_commands
+from discord.gateway import DiscordWebSocket
 from discord.http import MultipartParameters, handle_message_parameters
 from discord.webhook import async_
 from simcord.preview import Preview
@@ -43,6 +44,20 @@ PARTS = {
         _arguments(handle_message_parameters) >= {"content", "attachments", "view", "allowed_mentions"}
     ),
     "http.MultipartParameters": lambda: {"payload", "multipart", "files"} <= set(MultipartParameters._fields),
+    "Interaction.response._response_type": lambda: "_response_type" in discord.InteractionResponse.__slots__,
+    "client.DiscordWebSocket": lambda: issubclass(discord.client.DiscordWebSocket, DiscordWebSocket),
+    "Client.ws": lambda: _client().ws is None,
+    "DiscordWebSocket.from_client": lambda: (
+        _arguments(DiscordWebSocket.from_client)
+        >= {"client", "initial", "gateway", "session", "sequence", "resume"}
+    ),
+    "DiscordWebSocket._discord_parsers": lambda: (
+        "ws._discord_parsers = client._connection.parsers" in inspect.getsource(DiscordWebSocket.from_client)
+    ),
+    "DiscordWebSocket.close(code)": lambda: _arguments(DiscordWebSocket.close) == {"self", "code"},
+    "ConnectionState.parsers": lambda: {"READY", "GUILD_CREATE"} <= set(_client()._connection.parsers),
+    "ConnectionState.guild_ready_timeout": lambda: _client()._connection.guild_ready_timeout > 0,
+    "ConnectionState._ready_task": lambda: _client()._connection._ready_task is None,
     "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
     "simcord: Preview._get_page": lambda: _arguments(Preview._get_page) == {"self", "context_id"},
 }

@@ -13,8 +13,9 @@ from typing import Any
 import discord
 import pytest
 
-from bot.wire.connections import AT_ONCE, Connections
+from bot.wire.connections import AT_ONCE, BudgetSpent, Connections
 from bot.wire.serving import Serving
+from bot.wire.session import KeptSession
 from core.errors import AtelierError
 from core.settings import load
 from tests.wire.discord import TOKEN
@@ -61,6 +62,7 @@ class _Serving:
             lambda: next(clients),  # type: ignore[arg-type,return-value]
             lambda client: nullcontext(),
             self.connections,
+            KeptSession(folder / "gateway-session", TOKEN, 1),
             queue,
             settings,
         )
@@ -104,3 +106,22 @@ async def test_a_stop_during_a_pause_is_not_waited_for(tmp_path: Path) -> None:
     async with asyncio.timeout(5):
         await made.serving.until(stopping)
     assert made.steps == []
+
+
+async def test_a_session_to_resume_is_not_kept_waiting_by_the_budget_of_identifies(tmp_path: Path) -> None:
+    stopping = asyncio.Event()
+    made = _Serving(tmp_path, stopping.set)
+    (tmp_path / "connections.json").write_text(json.dumps([time.time()] * AT_ONCE))
+    session = KeptSession(tmp_path / "gateway-session", TOKEN, 1)
+    session.receive(1, "READY", {"session_id": "s", "user": {"id": "1"}}, lambda ready: None)
+    async with asyncio.timeout(5):
+        await made.serving.until(stopping)
+    assert made.steps[0] == "start"
+
+
+async def test_an_identify_that_has_to_wait_is_made_by_a_later_connection(tmp_path: Path) -> None:
+    stopping = asyncio.Event()
+    made = _Serving(tmp_path, _raise(BudgetSpent("x")), stopping.set)
+    async with asyncio.timeout(10):
+        await made.serving.until(stopping)
+    assert made.steps[:2] == ["start", "start"]

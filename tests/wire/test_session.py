@@ -1,0 +1,307 @@
+"""A gateway session outlives its process: what is kept of it, when it is resumed, and what is told again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import yarl
+
+from bot.wire import private_api, session_file
+from bot.wire.session import REMEMBERED, KeptSession
+from bot.wire.session_file import SLOT_BYTES, SessionFile, StoredSession
+from tests.wire.discord import BOT, GUILD, TOKEN, Discord
+
+INTENTS = 1
+CHANNEL = GUILD + 1
+READY = {
+    "session_id": "s1",
+    "resume_gateway_url": "wss://gateway-x.discord.gg",
+    "user": {"id": str(BOT)},
+    "guilds": [{"id": "1", "unavailable": True}],
+}
+
+
+class _Told:
+    """One life of a process: what a session hands on. ``now``: seconds since the machine was started."""
+
+    def __init__(self, path: Path, token: str = TOKEN, intents: int = INTENTS, now: float = 1000.0) -> None:
+        self.now, self.heard, self.again = now, [], []
+        self.session = KeptSession(path, token, intents, self.again.append, monotonic=lambda: self.now)
+        self.session._file._clock = lambda: 1e9 + self.now
+        self._sequence = 0
+
+    def tell(self, name: str, payload: dict[str, Any], sequence: int | None = None) -> None:
+        self._sequence = sequence or self._sequence + 1
+        self.session.receive(self._sequence, name, payload, lambda data: self.heard.append((name, data)))
+
+    def begin(self) -> _Told:
+        assert not self.session.load()
+        assert not self.session.take_up(BOT, "commands")
+        self.tell("READY", dict(READY))
+        return self
+
+    def resume(self) -> dict[str, Any]:
+        assert self.session.load()
+        assert self.session.take_up(BOT, "commands")
+        return self.session.offer()
+
+
+def _asked(number: int, kind: int = 2) -> dict[str, Any]:
+    return {"id": str(number), "type": kind, "token": "t"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gateway-session"
+
+
+def test_what_was_told_is_there_for_the_next_process_and_names_nobody(path: Path) -> None:
+    first = _Told(path).begin()
+    people = [{"user": {"id": "77", "username": "alice"}}, {"user": {"id": str(BOT)}, "roles": ["5"]}]
+    first.tell("GUILD_CREATE", {"id": "1", "members": people, "presences": [{"user": {"id": "77"}}]})
+    first.tell("GUILD_MEMBER_UPDATE", {"guild_id": "1", "user": {"id": "77", "username": "alice"}})
+    first.tell("MESSAGE_CREATE", {"id": "9", "content": "a secret"})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    next_one = _Told(path)
+    offered = next_one.resume()
+    assert offered == {
+        "resume": True,
+        "session": "s1",
+        "sequence": 4,
+        "gateway": yarl.URL("wss://gateway-x.discord.gg"),
+    }
+    events = dict(next_one.session.events)
+    assert list(events) == ["READY", "GUILD_CREATE"]
+    assert events["GUILD_CREATE"]["members"] == people[1:] and events["GUILD_CREATE"]["presences"] == []
+    kept = json.dumps(next_one.session.events)
+    assert all(word not in kept for word in ("alice", "77", "secret", TOKEN)) and TOKEN not in path.read_text(
+        "latin-1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "intents", "user", "later"),
+    [
+        ("another", INTENTS, BOT, 10),
+        (TOKEN, 2, BOT, 10),
+        (TOKEN, INTENTS, BOT + 1, 10),
+        (TOKEN, INTENTS, BOT, session_file.MAX_AGE + 1),
+        (TOKEN, INTENTS, BOT, -500),
+    ],
+    ids=["another bot", "other events", "another user", "too old", "the machine was started again"],
+)
+def test_a_session_that_cannot_be_resumed_is_forgotten(
+    path: Path, token: str, intents: int, user: int, later: float
+) -> None:
+    _Told(path).begin()
+    next_one = _Told(path, token, intents, now=1000.0 + later)
+    next_one.session.load()
+    assert not next_one.session.take_up(user, "commands")
+    assert next_one.session.offer() == {} and not next_one.session.resuming and not path.exists()
+
+
+def test_a_session_is_forgotten_when_the_two_clocks_disagree(path: Path) -> None:
+    """The machine was asleep, or its clock was set."""
+    _Told(path).begin()
+    next_one = _Told(path, now=1010.0)
+    next_one.session._file._clock = lambda: 1e9 + 5000
+    assert not next_one.session.load()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"x" * SLOT_BYTES, None])
+def test_a_damaged_file_costs_the_session_and_no_more(path: Path, damage: bytes | None) -> None:
+    _Told(path).begin()
+    path.write_bytes(path.read_bytes()[: SLOT_BYTES + 9] if damage is None else damage)
+    assert not _Told(path).session.load() and not path.exists()
+
+
+def test_a_record_that_a_kill_cut_off_is_left_out(path: Path) -> None:
+    first = _Told(path).begin()
+    first.tell("GUILD_CREATE", {"id": "1"})
+    first.tell("CHANNEL_CREATE", {"id": "2", "guild_id": "1"})
+    path.write_bytes(path.read_bytes()[:-3])
+    next_one = _Told(path)
+    next_one.resume()
+    assert [name for name, _ in next_one.session.events] == ["READY", "GUILD_CREATE"]
+
+
+def test_only_what_nobody_has_dealt_with_is_heard_again(path: Path) -> None:
+    first = _Told(path).begin()
+    for number in (21, 22, 23):
+        first.tell("INTERACTION_CREATE", _asked(number))
+    first.session.settle(21)
+    first.session.settle(23)
+    first.tell("MESSAGE_CREATE", {"id": "9"})
+    next_one = _Told(path)
+    assert next_one.resume()["sequence"] == 2  # the one after it, of 22, was not acknowledged
+    next_one.tell("INTERACTION_CREATE", _asked(22), 3)
+    next_one.tell("INTERACTION_CREATE", _asked(23), 4)
+    next_one.tell("MESSAGE_CREATE", {"id": "9"}, 5)
+    next_one.tell("INTERACTION_CREATE", _asked(24), 6)
+    next_one.tell("INTERACTION_CREATE", _asked(25, kind=4), 7)  # choices, asked for long ago
+    next_one.tell("RESUMED", {}, 8)
+    next_one.tell("INTERACTION_CREATE", _asked(26, kind=4), 9)
+    assert [data.get("id") for _, data in next_one.heard] == ["22", "24", None, "26"]
+    assert next_one.again == [22, 24] and not next_one.session.resuming
+
+
+def test_what_nobody_acknowledged_in_time_is_not_heard_again(path: Path) -> None:
+    first = _Told(path).begin()
+    first.tell("INTERACTION_CREATE", _asked(21))
+    first.now += 6
+    first.tell("MESSAGE_CREATE", {"id": "9"})
+    assert _Told(path, now=1010.0).resume()["sequence"] == 3
+
+
+def test_an_interaction_that_is_told_twice_is_heard_once(path: Path) -> None:
+    one = _Told(path).begin()
+    for number in (21, 21, *range(100, 100 + REMEMBERED), 100 + REMEMBERED - 1):
+        one.tell("INTERACTION_CREATE", _asked(number))
+    assert len(one.heard) == 2 + REMEMBERED  # READY among them
+    assert len(one.session._seen) == REMEMBERED
+
+
+def test_the_last_state_of_each_thing_is_kept_when_a_process_takes_over(path: Path) -> None:
+    first = _Told(path).begin()
+    first.tell("GUILD_CREATE", {"id": "1"})
+    first.tell("GUILD_ROLE_DELETE", {"guild_id": "1", "role_id": "5"})
+    first.tell("GUILD_ROLE_DELETE", {"guild_id": "1", "role_id": "6"})
+    for number in range(500):
+        first.tell("CHANNEL_UPDATE", {"id": "2", "guild_id": "1", "name": f"channel {number}"})
+        first.tell("GUILD_ROLE_UPDATE", {"guild_id": "1", "role": {"id": "7", "name": f"role {number}"}})
+    size = path.stat().st_size
+    _Told(path).resume()
+    third = _Told(path)
+    third.resume()
+    assert path.stat().st_size < size / 10
+    assert [name for name, _ in third.session.events] == [
+        *("READY", "GUILD_CREATE", "GUILD_ROLE_DELETE", "GUILD_ROLE_DELETE"),
+        *("CHANNEL_UPDATE", "GUILD_ROLE_UPDATE"),
+    ]
+    assert third.session.events[-2][1]["name"] == "channel 499"
+
+
+def test_a_session_that_grows_too_large_is_not_kept(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_file, "MAX_BYTES", 6000)
+    one = _Told(path).begin()
+    for number in range(100):
+        one.tell("CHANNEL_CREATE", {"id": str(number), "guild_id": "1", "name": "x" * number})
+    assert len(one.heard) == 101 and not path.exists()
+
+
+def test_a_disk_that_takes_nothing_costs_the_session_and_no_event(path: Path) -> None:
+    one = _Told(path / "not a folder")
+    path.write_text("")
+    one.tell("READY", dict(READY))
+    one.tell("INTERACTION_CREATE", _asked(21))
+    assert len(one.heard) == 2
+
+
+def test_more_interactions_at_once_than_the_slot_holds_drop_the_oldest(path: Path) -> None:
+    file = SessionFile(path)
+    file.write(StoredSession("me", "", (("READY", READY),), 10**9, frozenset(range(10**9 - 2000, 10**9))))
+    stored = file.read()
+    assert stored is not None and 100 < len(stored.unsettled) < 500 and max(stored.unsettled) == 10**9 - 1
+
+
+# Over the wire, with discord.py
+
+
+class _Client(discord.Client):
+    """As much of the bot as a session needs. ``heard``: names of events, ids of interactions."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(intents=discord.Intents(guilds=True))
+        self.kept_session = KeptSession(path, TOKEN, self.intents.value)
+        self.heard: list[str | int] = []
+        self.identified = 0
+
+    async def setup_hook(self) -> None:
+        self.kept_session.load()
+        self.kept_session.take_up(BOT, "")
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        private_api.connect_by(private_api.KeptWebSocket)
+        await private_api.fill_caches(self, self.kept_session.events)
+        await super().connect(reconnect=reconnect)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        self.kept_session.forget()
+        self.identified += 1
+
+    async def on_ready(self) -> None:
+        self.heard.append("ready")
+
+    async def on_resumed(self) -> None:
+        self.heard.append("resumed")
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        self.heard.append(interaction.id)
+
+
+@pytest.fixture
+def client(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Discord], _Client]:
+    monkeypatch.setattr(discord.client, "DiscordWebSocket", discord.client.DiscordWebSocket)
+
+    def make(server: Discord) -> _Client:
+        gateway = yarl.URL(f"{server.url.replace('http', 'ws')}/gateway/")
+        monkeypatch.setattr(discord.http.Route, "BASE", f"{server.url}/api/v10")
+        monkeypatch.setattr(private_api.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
+        return _Client(path)
+
+    return make
+
+
+async def _serve(server: Discord, client: _Client, *awaited: str | int) -> None:
+    """Connect, wait until the client has heard what is ``awaited``, and close it."""
+    running = asyncio.create_task(client.start(TOKEN))
+    await server.until(lambda: set(awaited) <= set(client.heard) and server.connected, 10, every=0.02)
+    await client.close()
+    await running
+
+
+async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
+    client: Callable[[Discord], _Client],
+) -> None:
+    async with Discord() as server:
+        await _serve(server, client(server), "ready")
+        assert server.close_codes == [4000]
+        missed = server.press(server.post(CHANNEL), "x", 77)
+        renamed = {"id": str(CHANNEL), "guild_id": str(GUILD), "type": 0, "name": "later", "position": 0}
+        server.dispatch("CHANNEL_UPDATE", {**renamed, "permission_overwrites": []})
+        for _ in range(2):
+            resumed = client(server)
+            await _serve(server, resumed, "ready", "resumed")
+            assert resumed.get_channel(CHANNEL).name == "later" and resumed.identified == 0
+            assert missed.id in resumed.heard  # nobody has acknowledged it
+        resumed.kept_session.settle(missed.id)
+        last = client(server)
+        await _serve(server, last, "resumed")
+        assert missed.id not in last.heard
+        assert (server.identifies, server.resumes) == (1, 3)
+
+
+async def test_a_session_that_discord_has_forgotten_is_begun_anew(
+    client: Callable[[Discord], _Client],
+) -> None:
+    async with Discord() as server:
+        await _serve(server, client(server), "ready")
+        server.session_life = 0.0
+        refused = client(server)
+        running = asyncio.create_task(refused.start(TOKEN))
+        await server.until(lambda: server.identifies == 2, 10)
+        server.session_life = 180.0
+        await server.until(lambda: refused.kept_session._file._descriptor is not None, 10, every=0.02)
+        asked = server.press(server.post(CHANNEL), "x", 77)
+        await server.until(lambda: asked.id in refused.heard, 10, every=0.02)
+        await refused.close()
+        await running
+        assert refused.identified == 1 and not refused.kept_session.resuming
+        await _serve(server, client(server), "resumed")
