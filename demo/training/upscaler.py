@@ -1,4 +1,4 @@
-"""Trains the network that draws a decoded picture of 128 px at 512 px (`demo.upscaler`).
+"""Trains the network that draws a decoded picture of 128 px at 512 px (`vision.pictures.upscaler`).
 
 It learns from drawn scenes of 512 px and what the pack makes of the same scenes at 128 px: encoded and
 decoded, and also drawn anew in part by the UNet, so that it learns to mend what the UNet does to outlines.
@@ -17,8 +17,8 @@ from demo.captions import describe
 from demo.drawing import SIZE, draw
 from demo.training.loop import MODELS, WORK, Plan, Run, device
 from demo.training.vae import edge_difference
-from demo.upscaler import Upscaler
 from demo.world import training_scene
+from vision.pictures.upscaler import Upscaler
 
 SCALE = 4
 SHARD = 128  # pictures

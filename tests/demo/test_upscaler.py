@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from demo.upscaler import Upscaler  # noqa: E402
+from vision.pictures.upscaler import Upscaler  # noqa: E402
 
 
 @pytest.fixture(scope="module")

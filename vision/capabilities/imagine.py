@@ -105,5 +105,5 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
     encoded."""
     shape, seamless = task.generation.shape, task.generation.seamless
-    large = (encode.enlarge(image, model.card.output_scale, seamless) for image in drawn.images)
+    large = (model.enlarged(image, seamless) for image in drawn.images)
     return drawing.output(task, drawn, [encode.cut(image, shape, seamless) for image in large])

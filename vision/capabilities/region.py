@@ -20,7 +20,6 @@ from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
-from vision.pictures import encode
 from vision.pictures.places import place_of
 from vision.readers import occlusion
 from vision.reporter import Reporter
@@ -106,7 +105,7 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
 def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
     """Return the output: what was drawn, pasted into ``image`` where the mask is."""
     layout = task.extra["layout"]
-    large = [encode.enlarge(painted, model.card.output_scale) for painted in drawn.images]
+    large = [model.enlarged(painted) for painted in drawn.images]
     return drawing.output(
         task, drawn, [region_layout.pasted(painted, image, mask, layout, model.card) for painted in large]
     )

@@ -79,7 +79,7 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
 def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
     """Return the output: the refined picture enlarged by the card's output scale and cut to ``target`` (w,
     h)."""
-    large = encode.enlarge(refined, model.card.output_scale).crop((0, 0, *target))
+    large = model.enlarged(refined).crop((0, 0, *target))
     return drawing.output(task, Drawn((refined,)), [large])
 
 

@@ -17,6 +17,7 @@ from vision.families import Family
 from vision.image_model import quantize
 from vision.image_model.model import FindLora, ImageModel
 from vision.memory_plan import Plan
+from vision.pictures import upscaler
 from vision.weights import config_files, contents, identify
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ def load(
     if card.cache_threshold and not cache.enable(denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{contents.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
-    return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora)
+    found = upscaler.load(path, card.output_scale, device)
+    return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
 
 
 def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline: bool) -> Any:

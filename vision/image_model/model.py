@@ -14,6 +14,7 @@ from typing import Any
 
 import diffusers
 import torch
+from PIL import Image
 
 from core.errors import ModelError, UserError, first_line
 from vision.engine import cache
@@ -26,6 +27,8 @@ from vision.image_model.latent_preview import LatentMap
 from vision.image_model.loras import Loras
 from vision.image_model.text_cache import TextCache
 from vision.image_model.tiny_vae import TinyDecoder
+from vision.pictures import encode
+from vision.pictures.upscaler import Upscaler
 from vision.reporter import Reporter
 from vision.weights.card import Card
 
@@ -64,7 +67,9 @@ class ImageModel:
         offload: str,
         identity: str = "",
         find_lora: FindLora | None = None,
+        upscaler: Upscaler | None = None,
     ) -> None:
+        self._upscaler = upscaler
         self.name, self.family, self.card, self.device, self.offload = name, family, card, device, offload
         self.identity = identity  # where the weights came from, and their files' sizes and times
         self._base, self._pipes = base, dict[Mode, Any]()
@@ -123,6 +128,15 @@ class ImageModel:
         float32, and refuse a tiny decoder."""
         have = {**self._base.config, **self._base.components}
         return {name: have[name] for name in inspect.signature(cls.__init__).parameters if name in have}
+
+    def enlarged(self, image: Image.Image, seamless: bool = False) -> Image.Image:
+        """Return a decoded picture at the card's output scale: by the model's own upscaler if it brings one.
+
+        seamless: opposite edges meet.
+        """
+        if self._upscaler is not None:
+            return self._upscaler.enlarge(image, seamless)
+        return encode.enlarge(image, self.card.output_scale, seamless)
 
     def takes_sampler(self, sampler: str) -> bool:
         """Return whether ``sampler`` can be used. Flow models keep the scheduler they came with, an Euler

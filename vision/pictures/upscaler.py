@@ -1,5 +1,5 @@
-"""A small network that draws a decoded picture at four times its side: edges become as sharp as the drawings
-that it learned from.
+"""A small network that draws a decoded picture at several times its side, for models whose folder brings one
+as ``upscaler/``: edges become as sharp as in the pictures that it learned from.
 
 Most of its work is done at a half to an eighth of the picture's own resolution, where whole objects fit into
 its view. Each finished pixel is a mixture of a few colours that vary slowly, by shares that may change from
@@ -8,11 +8,21 @@ one pixel to the next; so a straight edge takes no more than one steep ramp of s
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from PIL import Image
 from torch import nn
+
+from core.errors import ModelError, first_line
+from vision.pictures import encode
+
+FOLDER = "upscaler"  # of a model
+MARGIN = 16  # px of the other side, around a picture whose opposite edges meet
 
 
 class Residual(nn.Module):
@@ -24,6 +34,7 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, channels, H, W)."""
         return x + self.second(F.relu(self.first(F.relu(x))))
 
 
@@ -61,6 +72,7 @@ class Upscaler(ModelMixin, ConfigMixin):
         self.share = nn.Conv2d(full, colours * scale * scale, 3, padding=1)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        """Return the picture at ``scale`` times its side."""
         half = self.half_size(F.pixel_unshuffle(picture, 2))
         quarter = self.quarter_size(F.relu(half))
         eighth = self.eighth_size(F.relu(quarter))
@@ -74,3 +86,41 @@ class Upscaler(ModelMixin, ConfigMixin):
         for i in range(1, self.colours):
             mixed = torch.addcmul(mixed, paint[:, 3 * i : 3 * i + 3], shares[:, i : i + 1])
         return mixed
+
+    @torch.no_grad()
+    def enlarge(self, image: Image.Image, seamless: bool = False) -> Image.Image:
+        """Return the picture ``scale`` times larger. One at a time: the same bits whoever shares the device.
+
+        seamless: opposite edges meet, so beyond an edge lies the other side.
+        """
+        margin = min(MARGIN, *image.size) if seamless else 0
+        padded = _padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
+        tensor = torch.from_numpy(padded).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
+        made = self(tensor.contiguous(memory_format=torch.channels_last))[0].float()
+        pixels = made.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        left, width, height = margin * self.scale, image.width * self.scale, image.height * self.scale
+        return Image.fromarray(pixels[left : left + height, left : left + width])
+
+
+def _padded(image: Image.Image, multiple: int) -> np.ndarray:
+    """Return (H, W, 3) uint8 with sides that are whole multiples: the last row and column repeated."""
+    right, below = -image.width % multiple, -image.height % multiple
+    return np.pad(np.asarray(image), ((0, below), (0, right), (0, 0)), mode="edge")
+
+
+def load(model_folder: Path, scale: int, device: str) -> Upscaler | None:
+    """Return the upscaler that a model's folder brings, on ``device``; None when it brings none.
+
+    scale: the factor that the model's card asks for. Raises ModelError when it can't be loaded or has
+    another factor.
+    """
+    folder = model_folder / FOLDER
+    if not (folder / "config.json").is_file():
+        return None
+    try:
+        found = Upscaler.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise ModelError(f"the upscaler in {folder} doesn't load: {first_line(error)}") from error
+    if found.scale != scale:
+        raise ModelError(f"the upscaler in {folder} enlarges {found.scale} times, the card says {scale}.")
+    return found.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
