@@ -586,7 +586,7 @@ class Discord:
         session = self._sessions.get(gateway.session or "")
         if session is not None and all(other.session != gateway.session for other in self._gateways):
             session.lost = time.monotonic()
-            if gateway.socket.close_code in (1000, 1001):
+            if not gateway.dropped and gateway.socket.close_code in (1000, 1001):
                 del self._sessions[gateway.session]
 
     @property
@@ -601,6 +601,7 @@ class Discord:
     async def drop_gateways(self, code: int = 4000) -> None:
         """Close every connection; 4000 may be resumed."""
         for gateway in list(self._gateways):
+            gateway.dropped = True  # the bot's answer says nothing then: aiohttp's is 1000
             await gateway.socket.close(code=code)
 
 
@@ -616,7 +617,7 @@ class _Gateway:
     """One connection of the bot."""
 
     def __init__(self, socket_: web.WebSocketResponse, *, compressed: bool) -> None:
-        self.socket, self.session = socket_, None
+        self.socket, self.session, self.dropped = socket_, None, False
         self.queue: asyncio.Queue[str] = asyncio.Queue()
         self._deflate = zlib.compressobj() if compressed else None
 

@@ -288,6 +288,22 @@ async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
         assert (server.identifies, server.resumes) == (1, 3)
 
 
+async def test_a_connection_that_is_lost_is_resumed_in_the_same_process(
+    client: Callable[[Discord], _Client],
+) -> None:
+    async with Discord() as server:
+        one = client(server)
+        running = asyncio.create_task(one.start(TOKEN))
+        await server.until(lambda: "ready" in one.heard, 10, every=0.02)
+        await server.drop_gateways(4000)
+        await server.until(lambda: "resumed" in one.heard, 10, every=0.02)
+        asked = server.press(server.post(CHANNEL), "x", 77)
+        await server.until(lambda: asked.id in one.heard, 10, every=0.02)
+        await one.close()
+        await running
+        assert (server.identifies, server.resumes) == (1, 1)
+
+
 async def test_a_session_that_discord_has_forgotten_is_begun_anew(
     client: Callable[[Discord], _Client],
 ) -> None:
