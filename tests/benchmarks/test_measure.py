@@ -4,12 +4,13 @@ here."""
 from __future__ import annotations
 
 import argparse
+import logging
 import random
-import subprocess
-import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -188,24 +189,25 @@ def test_rows_that_run_side_by_side_are_those_without_a_clock_on_the_wall() -> N
     assert set(kept) == set(ROWS) and set(LONGEST_FIRST) == set(ROWS) - by_the_wall
 
 
-def test_rows_side_by_side_are_all_kept_and_told(tmp_path: Path) -> None:
-    command = (
-        sys.executable,
-        "-m",
-        "benchmarks",
-        "preview",
-        "image_tail",
-        "--repeats=1",
-        "--scale=0.1",
-        "--no-save",
-        f"--out={tmp_path}",
-    )
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode in (0, 1) and list(report.load(tmp_path / "results.json")) == [
-        "image_tail",
-        "preview",
-    ]
-    assert "`image_tail`" in done.stdout and "`preview`" in done.stdout
+def test_rows_side_by_side_are_all_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what a process of its own is told and answers, but here, where torch is loaded."""
+    told: list[list[str]] = []
+
+    def here(command: list[str], **_: object) -> SimpleNamespace:
+        told.append(command[3:])
+        return SimpleNamespace(returncode=bench.main(command[3:]))
+
+    monkeypatch.setattr(bench, "subprocess", SimpleNamespace(run=here, DEVNULL=None))
+    monkeypatch.setattr(logging, "disable", lambda level: None)
+    options = ("--repeats=1", "--scale=0.1", "--no-save", f"--out={tmp_path}")
+    with warnings.catch_warnings():
+        assert bench.main(["preview", "image_tail", *options]) in (0, 1)
+    assert sorted(name for name, *_ in told) == ["image_tail", "preview"]
+    assert list(report.load(tmp_path / "results.json")) == ["image_tail", "preview"]
+    table = capsys.readouterr().out.rpartition("| row |")[2]
+    assert 0 < table.index("`preview`") < table.index("`image_tail`"), "as they were named"
 
 
 def test_a_broken_row_beside_another_is_told(tmp_path: Path) -> None:

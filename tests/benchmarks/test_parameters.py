@@ -4,6 +4,7 @@ with its control."""
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from benchmarks import parameters
 from benchmarks.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
-from core.requests import UpscaleRequest
+from core.requests import ImagineRequest, UpscaleRequest
 from demo.evaluation.sharpness import edge_width
 
 
@@ -20,40 +21,42 @@ def here() -> Pack:
     return pack()
 
 
+def brief(words: str, number: int, **more: Any) -> ImagineRequest:
+    """Half the steps of the model: what a parameter does shows as well, and the long form has all of them."""
+    return replace(ask(words, number, **more), num_inference_steps=6)
+
+
 def test_a_seed_repeats_the_picture_bit_for_bit(here: Pack) -> None:
-    request = ask(scenes(1, "seed")[0][1], 0, num_images=2)
+    request = brief(scenes(1, "seed")[0][1], 0, num_images=2)
     first, other, again = (here.run(r).pictures for r in (request, replace(request, seed=5), request))
     assert [p.data for p in first] == [p.data for p in again] != [p.data for p in other]
 
 
 def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
     distances = {value: [] for value in (0, 100)}
-    for i, (_, words) in enumerate(scenes(4, "chaos")):
+    for i, (_, words) in enumerate(scenes(2, "chaos")):
         for value, seen in distances.items():
-            seen.append(spread(here.draw(ask(words, i, chaos=value))))
+            seen.append(spread(here.draw(brief(words, i, chaos=value))))
     assert np.mean(distances[100]) >= 2 * np.mean(distances[0]) > 0
 
 
 def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
     blue = {negative: [] for negative in ("", "blue", "red")}
-    for i, thing in enumerate(("ball", "star", "boat")):
+    for i, thing in enumerate(("ball", "star")):
         for negative, seen in blue.items():
             seen += [
                 blueness(image)
-                for image in here.draw(ask(f"a {thing}", i, negative_prompt=negative, num_images=2))
+                for image in here.draw(brief(f"a {thing}", i, negative_prompt=negative, num_images=2))
             ]
     assert np.mean(blue["blue"]) < 0.5 * np.mean(blue[""]) < 0.5 * np.mean(blue["red"])
 
 
 def test_a_heavier_part_leads(here: Pack) -> None:
-    pairs, leads = (
-        (("a red house", "a blue fish"), ("a yellow star", "a green tree"), ("a pink heart", "a brown cat")),
-        [],
-    )
+    pairs, leads = (("a red house", "a blue fish"), ("a yellow star", "a green tree")), []
     for i, (a, b) in enumerate(pairs):
         for weights in ((3, 1), (1, 3)):
             images = here.draw(
-                ask(f"{a}, {b}", i, prompt_parts=((a, weights[0]), (b, weights[1])), num_images=2)
+                brief(f"{a}, {b}", i, prompt_parts=((a, weights[0]), (b, weights[1])), num_images=2)
             )
             wanted = (a if weights[0] > weights[1] else b).split()[-1]
             leads += [verdict.found[0].object == wanted for verdict in judge()(images)]
@@ -65,10 +68,10 @@ def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
     for i, (subject, words) in enumerate(
         (("a red house in the snow", "a blue ball"), ("a yellow star at night", "a green tree"))
     ):
-        (source,) = here.draw(ask(subject, i, num_images=1))
+        (source,) = here.draw(brief(subject, i, num_images=1))
         for value, seen in near.items():
             images = here.draw(
-                ask(words, i + 40, image_prompts=((ONE, 1.0),), image_weight=value, num_images=2),
+                brief(words, i + 40, image_prompts=((ONE, 1.0),), image_weight=value, num_images=2),
                 {ONE: source},
             )
             seen.append(float((here.see(images) @ here.see([source])[0]).mean()))
@@ -76,7 +79,7 @@ def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
 
 
 def test_an_enlarged_picture_is_sharper_than_by_bicubic(here: Pack) -> None:
-    (source,) = here.draw(ask("a red house in the snow", 0, num_images=1))
+    (source,) = here.draw(brief("a red house in the snow", 0, num_images=1))
     bicubic = source.resize((2 * source.width, 2 * source.height), Image.Resampling.BICUBIC)
     (large,) = here.draw(UpscaleRequest(prompt="a red house in the snow", image=ONE, seed=1), {ONE: source})
     assert large.size == bicubic.size and edge_width(large) < edge_width(bicubic)

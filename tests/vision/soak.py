@@ -116,18 +116,19 @@ class Job(Reporter):
 
 @dataclass
 class Soak:
-    """folder: for tiny models and what they cache."""
+    """folder: for what the models cache. folders: name → tiny model; None = made there."""
 
     folder: Path
     exact: bool = False
     dtype: str = "auto"
+    folders: dict[str, Path] | None = None
     alone: dict[Request, Output | BaseException] = field(default_factory=dict)
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("jobs", "cancelled", "without memory"), 0)
     )
 
     def __post_init__(self) -> None:
-        folders = tiny.build(self.folder / "tiny")
+        folders = self.folders or tiny.build(self.folder / "tiny")
         for seed, name in enumerate("ab"):
             save_lora("stable-diffusion", self.folder / f"{name}.safetensors", seed, ("unet",))
         roles = {"image": "stable-diffusion", "clip": "clip", "vit": "vit", "caption": "blip"}
@@ -222,11 +223,11 @@ class Soak:
 @contextmanager
 def _memory(models: Models, largest: float):
     """A device that has room for the ``largest``-fold of the largest model's weights."""
-    sizes = [
+    known = [
         sizes.bytes_in_memory(Path(spec), models.dtype.itemsize)
         for spec in (*models.config.models.values(), *models.config.image_models.values())
     ]
-    room = round(largest * max(sizes))
+    room = round(largest * max(known))
     with mock.patch.object(
         devices, "memory", lambda device: (room - sum(held.bytes for held in models._held.values()), room)
     ):

@@ -11,17 +11,19 @@ from tests.vision.soak import Soak
 from vision.engine.passes import Passes
 
 
-@pytest.mark.parametrize(("dtype", "exact"), [("auto", False), ("bfloat16", True)])
+@pytest.mark.parametrize(
+    ("dtype", "exact", "seeds"), [("auto", False, (11, 20)), ("bfloat16", True, (11, 39))]
+)
 def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_that_they_have_alone(
-    tmp_path: Path, dtype: str, exact: bool
+    folders: dict[str, Path], tmp_path: Path, dtype: str, exact: bool, seeds: tuple[int, int]
 ) -> None:
-    soak = Soak(tmp_path, exact, dtype)
-    assert [problem for seed in (6, 9) for problem in soak.mix(seed)] == []
+    soak = Soak(tmp_path, exact, dtype, folders)
+    assert [problem for seed in seeds for problem in soak.mix(seed)] == []
     assert soak.counts["jobs"] > 8
 
 
 def test_pictures_that_were_given_to_the_wrong_job_are_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Passes.run
 
@@ -29,5 +31,5 @@ def test_pictures_that_were_given_to_the_wrong_job_are_seen(
         return plain(self, calls)[::-1]
 
     monkeypatch.setattr(Passes, "run", swapped)
-    soak = Soak(tmp_path)
+    soak = Soak(tmp_path, folders=folders)
     assert any("away from the picture" in problem for problem in soak.mix(6))
