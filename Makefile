@@ -19,9 +19,10 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
-# Two at a time; a test marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0 for one after the other.
+# Three at a time, for two cores: a third of their time tests wait. One marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0
+# for one after the other.
 # Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
-TESTERS ?= 2
+TESTERS ?= 3
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
 

@@ -1,6 +1,7 @@
 """What every test shares: no network, one thread for torch, a quiet machine for those that read clocks."""
 
 import contextlib
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,13 @@ from storage.files import Files
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+gc.disable()  # until all is imported
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among a million things that were imported."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
