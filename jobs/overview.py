@@ -8,9 +8,9 @@ from functools import partial
 from core.job import Job
 from jobs.active import ActiveJob
 from jobs.admission import Admission
-from jobs.dispatcher import Dispatcher
 from jobs.executor import Executor
 from jobs.order.fairness import Waiting
+from jobs.running.dispatcher import Dispatcher
 from jobs.views import Health, JobView, Snapshot
 from storage import lookup
 from storage.database import Database

@@ -20,15 +20,16 @@ from core.requests import Request
 from jobs.active import Gate, open_gate
 from jobs.admin import Admin
 from jobs.admission import Admission
-from jobs.dispatcher import Dispatcher
 from jobs.executor import Executor
 from jobs.feed import Feed, News, Wait, Watch
+from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.overview import Overview
 from jobs.people import People
-from jobs.views import Health, Result, Snapshot, Submitted
+from jobs.running.dispatcher import Dispatcher
+from jobs.views import Health, Snapshot, Submitted
 from storage import jobs as rows
-from storage import lookup, records
+from storage import records
 from storage.database import Database
 from storage.files import Files
 from storage.records import AuditRow, audited
@@ -41,7 +42,7 @@ def _nothing(connection: sa.Connection) -> None:
     """For an action that changes no row but the audit's."""
 
 
-class Queue:
+class Queue(JobRows):
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``admin``: bans, lists, limits. ``people``: what is known of people."""
 
@@ -54,7 +55,8 @@ class Queue:
         *,
         gate: Gate = open_gate,
     ) -> None:
-        self.database, self.files, self.executor = database, files, executor
+        super().__init__(database)
+        self.files, self.executor = files, executor
         self.limits = limits or Limits()
         self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
         self._admission = Admission(database, files, self.limits)
@@ -171,103 +173,6 @@ class Queue:
             Status.DELIVERED: Rendered(),
         }
         return self._dispatcher.feeds.get(job_id) or ends.get(job.status, Paused())
-
-    async def job(self, job_id: str) -> Job | None:
-        """Return the job as its row has it now, None when there is none."""
-        return await self.database.read(partial(lookup.get, job_id=job_id), once=True)
-
-    async def result(self, job_id: str) -> Result | None:
-        """What a finished job made; None while, or if, it made nothing."""
-        found = await self.database.read(partial(lookup.output, job_id=job_id))
-        if found is None:
-            return None
-        job, output = found
-        return Result(
-            job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {}
-        )
-
-    async def undelivered(self) -> list[Job]:
-        """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the
-        bot goes on watching these."""
-        return await self.database.read(lookup.undelivered)
-
-    async def delivered(
-        self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
-    ) -> bool:
-        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
-        before."""
-        return await self.database.write(
-            partial(
-                rows.deliver,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                rung=rung,
-                now=_now(),
-            ),
-            first=True,
-        )
-
-    async def remember_message(
-        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None
-    ) -> bool:
-        """Note the message that shows the job. False when there is no such job."""
-        return await self.database.write(
-            partial(
-                rows.remember_message,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                guild_id=guild_id,
-                now=_now(),
-            ),
-            first=True,
-        )
-
-    async def add_view(
-        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
-    ) -> None:
-        """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
-        await self.database.write(
-            partial(
-                rows.add_view,
-                job_id=job_id,
-                message_id=message_id,
-                channel_id=channel_id,
-                guild_id=guild_id,
-                index=index,
-                now=_now(),
-            )
-        )
-
-    async def children(self, job_id: str, index: int) -> int:
-        """How many jobs were made from picture ``index`` (from 0) of this one."""
-        return await self.database.read(partial(lookup.children, job_id=job_id, index=index), once=True)
-
-    async def job_of_interaction(self, interaction_id: int) -> Job | None:
-        """Return the job that an interaction has made, None when it made none."""
-        return await self.database.read(
-            partial(lookup.of_interaction, interaction_id=interaction_id), once=True
-        )
-
-    async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
-        """The job a message shows, and which of its pictures alone (from 0), None = all."""
-        return await self.database.read(partial(lookup.of_message, message_id=message_id), once=True)
-
-    async def places(self, job_id: str) -> set[tuple[int | None, int]]:
-        """(guild or None, channel) of every message that shows the job."""
-        return await self.database.read(partial(lookup.places, job_id=job_id), once=True)
-
-    async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
-        """The member's newest finished job that made pictures, and the index of its first."""
-        job = await self.database.read(partial(lookup.last_picture, user_id=user_id), once=True)
-        return None if job is None else (job, 0)
-
-    async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
-        """The member's own prompts that start with ``prefix``, newest first."""
-        return await self.database.read(
-            partial(lookup.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
-        )
 
     # Looking
 

@@ -22,8 +22,8 @@ from typing import Any
 from unittest import mock
 
 from core.events import Failed, Rendered, Started
-from jobs.dispatcher import GAVE_UP, Dispatcher
 from jobs.queue import Queue
+from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.workers import worker
 from jobs.workers.local import LocalExecutor
 from jobs.workers.worker import Timeouts
@@ -50,13 +50,13 @@ Plan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # once, always,
 SHORT: Plan = ("kill", "process"), ("segfault",), ()  # of the suite, in a shared worker
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "no watch over silence": (worker._Pulse, "allowed", lambda pulse, runs, timeouts: float("inf")),
-    "loses a retry": (Dispatcher, "_retry", lambda dispatcher, live, message, **_: asyncio.sleep(0)),
+    "loses a retry": (Outcomes, "retry", lambda outcomes, live, message, **_: asyncio.sleep(0)),
     "takes all jobs of a dead worker for failed": (
-        Dispatcher,
-        "_retry",
-        lambda d, live, message, **_: d._failed(live, message),
+        Outcomes,
+        "retry",
+        lambda o, live, message, **_: o._failed(live, message),
     ),
-    "blames everybody": (Dispatcher, "_lost", lambda d, live, lost: d._retry(live, GAVE_UP)),
+    "blames everybody": (Outcomes, "_lost", lambda o, live, lost: o.retry(live, GAVE_UP)),
 }
 
 

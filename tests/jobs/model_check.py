@@ -39,13 +39,13 @@ from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
 from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from jobs.dispatcher import Dispatcher
 from jobs.executor import Lost
 from jobs.limits import Limits
 from jobs.order import fairness
 from jobs.order.fairness import RANKS
 from jobs.order.placement import Placement
 from jobs.queue import Queue
+from jobs.running.outcomes import Outcomes
 from storage import admission
 from storage import jobs as rows
 from storage.database import open_database
@@ -623,12 +623,12 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
         lambda real: property(lambda group: (group.rank, group.jobs[0].seq, 0)),
     ),
     "loses a retry": (
-        Dispatcher,
-        "_retry",
+        Outcomes,
+        "retry",
         lambda real: lambda self, live, message, **options: asyncio.sleep(0),
     ),
     "blames everybody": (
-        Dispatcher,
+        Outcomes,
         "_lost",
         lambda real: lambda self, live, lost: real(self, live, replace(lost, shared=False)),
     ),

@@ -13,12 +13,12 @@ from core.errors import ImageError, LimitError, NotAllowedError, StorageError, U
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
-from jobs.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.executor import Lost
 from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.order import positions
 from jobs.queue import Queue
+from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from storage import privacy
 from storage.database import open_database
 from storage.files import Files

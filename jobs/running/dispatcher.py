@@ -1,4 +1,4 @@
-"""Takes waiting jobs to free devices and brings what comes of them to the rows. Who asked, and whether they
+"""Takes waiting jobs to free devices, and what comes of them to ``outcomes``. Who asked, and whether they
 may, is past."""
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import StorageError, UserError
-from core.events import Cancelled, Event, Failed, Loading, Output, Paused, Progress, Rendered, Started
-from core.job import Job, Status
+from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
+from core.job import Job
 from core.requests import to_json
 from jobs.active import ActiveJob, Gate
-from jobs.executor import Executor, Lost, Outcome
+from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
 from jobs.limits import Limits
 from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.saving import RETRY_PAUSES, Saving
+from jobs.running.outcomes import GAVE_UP, Outcomes
+from jobs.running.saving import RETRY_PAUSES, Saving
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -37,12 +38,7 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
-GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
 UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
-NOT_SAVED = (
-    "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try"
-    " again later."
-)
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 
@@ -66,6 +62,9 @@ class Dispatcher:
         self.positions = Positions(self.waitlist, self.running, self.feeds, executor, lambda: self.paused)
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
+        self._outcomes = Outcomes(
+            self.saving, self.waitlist, self.feeds, self._placement, self.positions, lambda: self.stopping
+        )
         self._turn = 0
         self._wake = asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -170,7 +169,7 @@ class Dispatcher:
         self.waitlist.remove(job_id, monotonic())
         if job_id in self.running:
             self.executor.cancel(job_id)
-        self._publish_end(job_id, event)
+        self._outcomes.publish_end(job_id, event)
         self.wake()
 
     # Running
@@ -204,7 +203,7 @@ class Dispatcher:
             job = await self.database.write(partial(self._claim, waiting, token, device), first=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
-                self._publish_end(waiting.job_id, Failed(UNREADABLE))
+                self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
                 return True
         except BaseException:
             self.waitlist.add(waiting, monotonic())
@@ -212,7 +211,7 @@ class Dispatcher:
         finally:
             self.claiming = None
         if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
-            self._publish_end(waiting.job_id, Cancelled())
+            self._outcomes.publish_end(waiting.job_id, Cancelled())
             return True
         self._turn += 1
         self.waitlist.note_start(waiting, self._turn, monotonic())
@@ -267,14 +266,16 @@ class Dispatcher:
                 outcome = await self._on_device(live)
             finally:
                 live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
-            await self._end(live, outcome)
+            if isinstance(outcome, Done):
+                self.last_step = monotonic()
+            await self._outcomes.end(live, outcome)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
-            await self._retry(live, "Something went wrong in the studio.")
+            await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
             if not self.stopping and job.id not in self.waitlist:
-                self._publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
+                self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self.wake()
 
     async def _on_device(self, live: ActiveJob) -> Outcome:
@@ -306,90 +307,6 @@ class Dispatcher:
             event = Loading(message.model, message.fraction)
         if (feed := self.feeds.get(live.job.id)) is not None:
             feed.publish(event)
-
-    async def _end(self, live: ActiveJob, outcome: Outcome) -> None:
-        """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back
-        meanwhile."""
-        job_id = live.job.id
-        if job_id not in self.feeds:
-            log.info("job %s had been cancelled", job_id)
-        elif isinstance(outcome, Done):
-            await self._rendered(live, outcome.output)
-        elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
-            log.info("job %s failed: %s", job_id, outcome.fault.value)
-            await self._failed(live, outcome.message)
-        elif isinstance(outcome, Broke):
-            log.warning("job %s broke: %s", job_id, outcome.fault.value)
-            await self._retry(live, outcome.message)
-        elif isinstance(outcome, Lost):
-            await self._lost(live, outcome)
-        else:
-            log.warning("job %s stopped on its own", job_id)
-            await self._retry(live, GAVE_UP)
-
-    async def _lost(self, live: ActiveJob, lost: Lost) -> None:
-        """The first loss that nobody can be blamed for costs no attempt; but then the job has a device to
-        itself, and if that is lost too, both count."""
-        self._placement.note_loss(live.device)
-        if not self.stopping:  # else we ended it ourselves, and the row has no lease any more
-            others = ", other jobs with it" if lost.shared else ""
-            log.warning("job %s: worker lost: %s%s", live.job.id, lost.reason, others)
-        if lost.untouched or lost.shared and not live.waiting.suspect:
-            live.waiting.suspect = live.waiting.suspect or lost.shared
-            live.waiting.alone = live.waiting.alone or lost.shared
-            if await self.saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
-                self._back_to_waiting(live)
-        else:
-            await self._retry(live, GAVE_UP, uncounted=int(live.waiting.suspect))
-
-    async def _rendered(self, live: ActiveJob, output: Output) -> None:
-        """Files first, then the rows and the status in one transaction: what a row names is there."""
-        self.last_step = monotonic()
-        try:
-            stored = await self.saving.save(output)
-        except StorageError:
-            log.exception("job %s can't be saved", live.job.id)
-            await self._failed(live, NOT_SAVED)
-            return
-        work = partial(
-            rows.finish,
-            job_id=live.job.id,
-            output=stored,
-            token=live.token,
-            now=_now(),
-            run_seconds=live.seconds,
-        )
-        if await self.saving.persist(work):
-            self.positions.estimate.add(live.waiting.cost_key, live.seconds)
-            log.info("job %s rendered in %.1f s", live.job.id, monotonic() - live.began)
-            self._publish_end(live.job.id, Rendered())
-
-    async def _failed(self, live: ActiveJob, message: str) -> None:
-        if await self.saving.persist(
-            partial(rows.fail, job_id=live.job.id, message=message, token=live.token, now=_now())
-        ):
-            self._publish_end(live.job.id, Failed(message))
-
-    async def _retry(self, live: ActiveJob, message: str, *, uncounted: int = 0) -> None:
-        live.waiting.alone, live.waiting.suspect = True, False
-        work = partial(
-            rows.retry, job_id=live.job.id, token=live.token, message=message, now=_now(), uncounted=uncounted
-        )
-        status = await self.saving.persist(work)
-        if status is Status.FAILED:
-            log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
-            self._publish_end(live.job.id, Failed(message))
-        elif status is Status.QUEUED:
-            self._back_to_waiting(live)
-
-    def _back_to_waiting(self, live: ActiveJob) -> None:
-        if live.job.id in self.feeds:  # else cancelled in this very moment
-            self.waitlist.add(live.waiting, monotonic())
-            self.positions.forget(live.job.id)
-
-    def _publish_end(self, job_id: str, event: Event) -> None:
-        self.positions.forget(job_id)
-        self.feeds.end(job_id, event)
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

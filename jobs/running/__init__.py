@@ -1,0 +1,1 @@
+"""The jobs that are not over, taken to devices and brought to the rows."""
