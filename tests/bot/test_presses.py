@@ -109,7 +109,8 @@ async def test_each_press_makes_what_its_button_says(studio: Studio) -> None:
         await press(studio, message, action, studio.bob)
         child = studio.last()
         job = await job_of(studio, child)
-        assert f"**a boat** - {words} <@{studio.bob.id}> (fast)" in child.content, action
+        prompt = "a boat" + {"left": " --ar 3:2", "down": " --ar 2:3"}.get(action, "")
+        assert f"**{prompt}** - {words} <@{studio.bob.id}> (fast)" in child.content, action
         assert type(job.request) is kind and {name: getattr(job.request, name) for name in values} == values
         assert (job.parent_index, job.request.prompt) == (1, "a boat")
     await press(studio, message, "hd")
