@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes mutants
 
 setup: $(STAMP)
 
@@ -74,6 +74,11 @@ quantize-check: setup
 # The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
 model-sizes: setup
 	$(BIN)/python -m docs.model_sizes
+
+# About a quarter of an hour; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
+mutants: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)
