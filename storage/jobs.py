@@ -104,7 +104,7 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
     ).one()
     if job.request.pictures:
         connection.execute(
-            sa.insert(inputs), [{"job_id": job.id, "sha256": s} for s in dict.fromkeys(job.request.pictures)]
+            sa.insert(inputs), [{"job_id": job.id, "sha256": sha256} for sha256 in job.request.pictures]
         )
     return to_waiting(row)
 

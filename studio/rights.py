@@ -34,7 +34,7 @@ class Rights:
             until = None if banned else await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
             actor = replace(actor, barred=banned or until is not None)
         shown = {Place(*place) for place in await self._queue.places(job.id)} if job else ()
-        if until is not None and not self.authority.allows(actor, action, job, shown):
+        if until is not None and not self.authority.allows(actor, action, job):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
 

@@ -124,17 +124,11 @@ class Moderator:
         )
         if rules.banned:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
-        if rules.roles and not rules.roles & await self._roles_now(job):
-            raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
+        if origin.guild_id is not None and rules.roles:
+            roles = await self._directory.roles(origin.user_id, origin.guild_id)
+            if not rules.roles & (frozenset(origin.roles) if roles is None else roles):  # as on asking
+                raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
-
-    async def _roles_now(self, job: Job) -> frozenset[int]:
-        """Return the asker's roles now, or those they had on asking while that can't be told."""
-        origin = job.origin
-        if origin.guild_id is None:
-            return frozenset(origin.roles)
-        roles = await self._directory.roles(origin.user_id, origin.guild_id)
-        return frozenset(origin.roles) if roles is None else roles
 
     async def strike(self, origin: Origin, rule: Rule) -> None:
         """Note a strike for somebody's own words or picture, and a time-out after too many. Minors also get

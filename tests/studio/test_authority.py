@@ -32,6 +32,14 @@ def test_a_channel_that_somebody_cannot_read_is_none_of_their_business() -> None
     assert rights.allows(member, Action.USE, staff, [Place(authority_cells.HERE, authority_cells.STUDIO)])
 
 
+def test_the_host_looks_into_every_server_and_others_into_theirs() -> None:
+    rights = Authority(authority_cells.Servers(), {authority_cells.HOST})
+    assert rights.scope(Actor(authority_cells.HOST, authority_cells.HERE)) is None
+    assert rights.scope(Actor(authority_cells.OTHER, authority_cells.HERE, manages=True)) == (
+        authority_cells.HERE
+    )
+
+
 def test_nobody_sees_channel_0_which_is_no_place() -> None:
     by_the_web = Actor(2, None, 0)
     assert not by_the_web.sees(Place(None, 0)) and not Actor(2, 10, 0).sees(Place(10, 0))

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from studio.moderation import classifier
 from studio.moderation.classifier import PictureCheck, Unchecked
 from tests.studio.conftest import png
 
@@ -23,10 +24,80 @@ async def test_the_classifier_that_is_installed_judges_pictures() -> None:
 async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each_picture() -> None:
     check = PictureCheck()
     check._command = (sys.executable, "-c", "raise SystemExit(1)")
-    for _ in range(3):
-        with pytest.raises(Unchecked):
+    for words in ("process ended", "has failed a moment ago", "has failed a moment ago"):
+        with pytest.raises(Unchecked, match=f"^the classifier {words}$"):
             await check.score(png())
     await check.close()
+
+
+async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
+    async def fail() -> None:
+        raise RuntimeError("can't start new thread")
+
+    check = PictureCheck()
+    check._starting = asyncio.create_task(fail())
+    await check.close()
+
+
+async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = PictureCheck()
+    check._command = (sys.executable, "-c", "raise SystemExit(1)")
+    with pytest.raises(Unchecked, match="process ended"):
+        await check.score(png())
+    check._command = (sys.executable, "-c", ECHO)
+    check.get_ready()
+    await check._starting
+    assert check._process is None, "not within the pause"
+    monkeypatch.setattr(classifier, "PAUSE", 0.0)
+    check.get_ready()
+    await check._starting
+    assert check._process is not None
+    assert await check.score(b"0.5") == 0.5
+    await check.close()
+
+
+async def test_a_classifier_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "ANSWER", 0.3)
+    check = PictureCheck()
+    check._command = (sys.executable, "-c", "import time; time.sleep(60)")
+    check.get_ready()
+    await check._starting
+    process = check._process
+    async with asyncio.timeout(10):
+        with pytest.raises(Unchecked, match="process ended"):
+            await check.score(png())
+    assert process.returncode is not None and check._process is None
+    await check.close()
+
+
+async def test_what_it_cannot_read_is_said_with_its_reason(echo: PictureCheck) -> None:
+    echo._command = (
+        sys.executable,
+        "-c",
+        ECHO.replace('"nsfw": float(data.decode())', '"error": "no picture"'),
+    )
+    with pytest.raises(Unchecked, match=r"^the classifier can't read it \(no picture\)$"):
+        await echo.score(b"0.5")
+
+
+async def test_without_pictures_the_process_ends_after_a_while(
+    echo: PictureCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "IDLE", 0.4)
+    assert await echo.score(b"0.5") == 0.5
+    process = echo._process
+    for _ in range(2):  # each picture begins the time anew
+        await asyncio.sleep(0.1)
+        assert await echo.score(b"0.5") == 0.5 and echo._process is process
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+    assert echo._process is None
+    monkeypatch.setattr(classifier, "IDLE", 60.0)
+    assert await echo.score(b"0.5") == 0.5
+    process = echo._process
+    echo._end_idle()
+    await echo.close()
+    assert process.returncode == 0, "closing waits for what was let go"
 
 
 async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None:
@@ -48,14 +119,14 @@ ECHO = """
 import json, struct, sys, time
 while len(head := sys.stdin.buffer.read(4)) == 4:
     data = sys.stdin.buffer.read(struct.unpack(">I", head)[0])
-    time.sleep(0.2)
+    time.sleep(0.1)
     print(json.dumps({"nsfw": float(data.decode())}), flush=True)
 """
 
 
 @pytest.fixture
 async def echo():
-    """A classifier that takes 0.2 s and answers with the number that it was sent."""
+    """A classifier that takes 0.1 s and answers with the number that it was sent."""
     check = PictureCheck()
     check._command = (sys.executable, "-c", ECHO)
     yield check

@@ -100,6 +100,25 @@ async def test_captions_that_break_a_rule_of_the_place_are_left_out(world: World
     assert await world.moderator.captions(captions, Place(None, 5)) == [FINE, None, "a clown"]
 
 
+async def test_what_an_interaction_waits_for_begins_no_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is one statement, and is sent without a BEGIN and a COMMIT around it."""
+    sha256, read, alone = await world.picture(b"one", 0.3), world.database.read, []
+
+    async def noted(work: object, *, once: bool = False) -> object:
+        alone.append(once)
+        return await read(work, once=once)
+
+    monkeypatch.setattr(world.database, "read", noted)
+    for running in (False, True):
+        await world.moderator.gate(job(ClassifyRequest(image=sha256)), running)
+    await world.moderator.captions((FINE,), HERE)
+    await world.moderator.words(SERVER)
+    await world.moderator.time_out_ends(1, SERVER)
+    assert len(alone) == 8 and all(alone)
+
+
 # Who
 
 
@@ -282,6 +301,10 @@ async def test_a_picture_is_judged_once_by_each_classifier(world: World) -> None
     world.judge.name, world.judge.scores[b"one"] = "another", 0.9
     assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SPOILER
     assert await world.database.read(partial(rows.score, sha256=sha256, classifier="another")) == 0.9
+    asked = len(world.judge.asked)
+    other = await world.picture(b"other", 0.3)
+    assert await world.moderator.visibility((other,), job(), THERE) is Visibility.SHOW
+    assert len(world.judge.asked) == asked, "where everything is shown nothing is judged"
 
 
 @pytest.mark.parametrize(
@@ -303,8 +326,9 @@ async def test_a_picture_is_shown_as_the_rules_of_the_place_say(
     world: World, level_: str, pictures: str, channel: int, score: float | None, visibility: Visibility
 ) -> None:
     await level(world, level_, pictures=pictures)
-    several = (await world.picture(b"fine", 0.0), await world.picture(b"this one", score))
-    assert await world.moderator.visibility(several, job(), Place(SERVER, channel)) is visibility
+    this = await world.picture(b"this one", score)
+    for pictures_ in ((this,), (await world.picture(b"fine", 0.0), this)):
+        assert await world.moderator.visibility(pictures_, job(), Place(SERVER, channel)) is visibility
 
 
 @pytest.mark.parametrize("level_", ["off", "standard"])

@@ -2,14 +2,17 @@
 
 import json
 import time
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from core.requests import ImagineRequest
+from core.requests.base import Request
 from core.settings import DEMO
 from studio.moderation import terms
 from studio.moderation.lookalikes import Terms, check_pattern, read
-from studio.moderation.rules import ModerationSettings, Rule, Visibility, judge, texts_of
+from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, judge, texts_of
 
 SPELLINGS = (
     "nude",
@@ -20,6 +23,7 @@ SPELLINGS = (
     "nu_de",
     "nuuuude",
     "nnuuddee",
+    "nuudde",
     "nüdé",
     "пude",
     "ｎｕｄｅ",
@@ -36,6 +40,7 @@ SPELLINGS = (
 HARMLESS = (
     "cocktail party",
     "a cockatoo",
+    "a rapped verse",
     "chicken breast on a plate",
     "Sussex",
     "an assassin",
@@ -116,6 +121,23 @@ def test_words_to_be_avoided_ask_for_nothing() -> None:
         prompt="a nude", negative_prompt="child", prompt_parts=(("a nude", 2.0), ("child", -0.5))
     )
     assert "child" not in " ".join(texts_of(request)) and "nude" in " ".join(texts_of(request))
+
+
+def test_texts_are_found_wherever_they_stand_in_a_request() -> None:
+    @dataclass(frozen=True)
+    class Frame:
+        motto: str
+        size: int = 3
+
+    @dataclass(frozen=True, kw_only=True)
+    class Toy(Request):
+        kind: ClassVar[str] = "toy"
+        words: object
+
+    known = ("a", ["b", ("c", 0.0), ("d", -0.5), ("e", 1)], Frame("f"), Frame, 7, None, ("g", "h"))
+    toy = Toy(words=known)
+    assert list(texts_of(toy)) == ["a", "b", "c", "e", "f", "g", "h"]
+    assert all_text(toy) == "a \n b \n c \n e \n f \n g \n h"
 
 
 def test_the_levels() -> None:
