@@ -12,6 +12,7 @@ from storage.database import Database, open_database
 from storage.files import Files
 from studio.actor import Place
 from studio.directory import CurrentDirectory
+from studio.moderation import lookalikes, rules
 from studio.moderation.classifier import Unchecked
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
@@ -72,6 +73,13 @@ class World:
         """Store a picture that gets this score; its SHA-256."""
         self.judge.scores[data] = score
         return await self.files.put(data, "image/png")
+
+
+@pytest.fixture(autouse=True)
+def nothing_read_before() -> None:
+    """Each test reads its texts itself, whichever test has read the same ones before."""
+    lookalikes.read.cache_clear()
+    rules._own_terms.cache_clear()
 
 
 @pytest.fixture

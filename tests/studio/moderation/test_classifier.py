@@ -30,6 +30,24 @@ async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each
     await check.close()
 
 
+def test_the_model_is_the_hosts_or_the_package_s() -> None:
+    assert (PictureCheck().name, PictureCheck()._command[1:]) == ("open_nsfw", ("-m", "vision.safety"))
+    own = PictureCheck("models/mine")
+    assert (own.name, own._command[1:]) == ("models/mine", ("-m", "vision.safety", "models/mine"))
+
+
+async def test_its_process_knows_no_secret_and_writes_nowhere(
+    echo: PictureCheck, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    told = ECHO.replace("data.decode()", "'DISCORD_TOKEN' in os.environ").replace(
+        "sys, time", "os, sys, time"
+    )
+    echo._command = (sys.executable, "-c", "import sys; print('noise', file=sys.stderr)" + told)
+    assert await echo.score(b"") == 0.0
+    assert "noise" not in capfd.readouterr().err
+
+
 async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
     async def fail() -> None:
         raise RuntimeError("can't start new thread")

@@ -165,6 +165,72 @@ def test_a_pattern_matches_words_only_and_stays_linear() -> None:
     Terms([check_pattern("a*a*a*b")]).found_in(read("a" * 4000))
 
 
+@pytest.mark.parametrize(
+    ("term", "text", "found"),
+    [
+        ("секс", "секс на холме", True),
+        ("секс", "дом", False),
+        ("секс", "сексология", False),
+        ("секс", "эссекс", False),
+        ("порно*", "порнография", True),
+        ("порно*", "супорно", False),
+        ("裸", "她裸体", True),
+        ("ヌード", "これはヌードです", True),
+        ("ぬ", "これはぬです", True),
+        ("เปลือย", "ภาพเปลือยที่นี่", True),
+        ("㐀", "a㐀b", True),  # the first and the last of their block
+        ("鿿", "a鿿b", True),
+        ("naked", "n a k e d", True),
+        ("cock", "p e a c o c k s", True),  # of spaced letters nobody knows where a word begins
+        ("sex", "s e x t a n t", False),  # but short ones would be found in everything
+        ("cat", "concatenate", False),
+        ("g-string", "a g-string", True),
+        ("bad idea", "a bad idea", True),
+        ("bad idea", "a badidea", False),
+        ("*craft*", "witchcrafts", True),
+        ("a*e", "abcdfghijklmnopqrstuve", True),  # a star stands for up to 20 letters
+        ("a*e", "abcdfghijklmnopqrstuvwe", False),
+    ],
+)
+def test_a_term_is_found_as_its_alphabet_is_written(term: str, text: str, found: bool) -> None:
+    assert Terms([term]).found_in(read(text)) is found
+    assert Terms(["zebra crossing", term]).found_in(read(text)) is found
+
+
+def test_the_lists_are_words_and_phrases_between_commas() -> None:
+    listed = terms._terms("""
+        red, dick   pic,
+        blue""")
+    assert [listed.found_in(read(text)) for text in ("red", "a dick pic", "blue", "dick", "red dick")] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("123", "has no letters"),
+        ("x" * 61, "is longer than 60 characters"),
+        ("ab*c*d*e*", "has more than 3 stars"),
+        ("a*", "would fit nearly everything"),
+        ("x" * 60, ""),
+        ("a*b*c*", ""),
+        ("  Two   Words ", ""),
+    ],
+)
+def test_a_pattern_that_is_not_taken_is_told_why(pattern: str, problem: str) -> None:
+    if not problem:
+        assert check_pattern(pattern) == " ".join(pattern.casefold().split())
+        return
+    with pytest.raises(ValueError) as caught:
+        check_pattern(pattern)
+    assert str(caught.value) == problem
+
+
 def test_reading_a_long_text_takes_little_time() -> None:
     began = time.process_time()
     judge("n u d " * 600, "strict", ("knif*",), False)
