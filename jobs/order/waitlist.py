@@ -93,7 +93,7 @@ class Waitlist:
 
         def turn(other: Waiting) -> tuple[bool, int, int, int]:
             rank = self._groups[other.user_id, other.lane].rank if other.front is None else 0
-            return other.front is None, other.front or 0, rank, other.seq
+            return other.front is None, -(other.front or 0), rank, other.seq
 
         mine = turn(job)
         return 1 + sum(turn(other) < mine for other in self.of_user(job.user_id))

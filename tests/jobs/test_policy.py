@@ -20,7 +20,7 @@ from core.requests import (
 from jobs.limits import Allowance, Limits, allowance, check_limits
 from jobs.order import fairness
 from jobs.order.cost import cost_key, model_of
-from jobs.order.estimate import Estimate, Shares, until_start
+from jobs.order.estimate import MAX_KEYS, Estimate, Line, Shares, until_start
 from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
 from jobs.order.waitlist import TURNS_KEPT, Waitlist
 from storage.people import RoleLimit, Rules
@@ -184,6 +184,97 @@ def test_nobody_is_served_twice_while_another_waits_in_the_lane(wishes: list[tup
         assert max(since_served.values(), default=0) <= 3 * users
 
 
+def test_a_member_s_own_jobs_are_counted_as_they_run() -> None:
+    fast, relax, turbo, late = job(1), job(1, Lane.RELAX), job(1, Lane.TURBO), job(1)
+    waitlist = listed(fast, job(2), relax, turbo, late)
+    own = [turbo, fast, late, relax]
+    assert [waitlist.own_place(each) for each in own] == [1, 2, 3, 4]
+    waitlist.move_to_front(relax.job_id, 1, 0.0)
+    waitlist.move_to_front(late.job_id, 2, 0.0)
+    assert [waitlist.own_place(each) for each in (late, relax, turbo, fast)] == [1, 2, 3, 4]
+    assert list(waitlist.order(0.0))[:2] == [late, relax]
+    assert sorted(w.seq for w in waitlist.of_user(1)) == sorted(w.seq for w in own)
+    assert waitlist.of_user(1)[-2:] == [late, relax] and waitlist.of_user(3) == []
+
+
+def test_a_list_knows_what_is_in_it() -> None:
+    one, two = job(1, model="a"), job(2, model="b")
+    waitlist = listed(one, two)
+    assert len(waitlist) == 2 and one.job_id in waitlist and "nobody" not in waitlist
+    assert waitlist.get(one.job_id) is one and waitlist.get("nobody") is None
+    assert waitlist.by_cost == Counter({"imagine||a": 1, "imagine||b": 1}) and list(waitlist) == [one, two]
+    waitlist.move_to_front("nobody", 1, 0.0)
+    assert len(waitlist) == 2 and waitlist.served(1) == 0
+    waitlist.set_served(1, 5, 0.0)
+    assert waitlist.served(1) == 5 and list(waitlist.order(0.0)) == [two, one]
+
+
+def test_positions_count_moved_jobs_and_every_length_of_others_lists() -> None:
+    jobs = [job(user) for user in (1, 1, 1, 2, 3, 3)]
+    waitlist = listed(*jobs)
+    expected = [jobs[i] for i in (0, 3, 4, 1, 5, 2)]
+    assert list(waitlist.order(0.0)) == expected
+    assert [waitlist.position(each, 0.0) for each in expected] == [1, 2, 3, 4, 5, 6]
+    waitlist.move_to_front(jobs[2].job_id, 1, 0.0)
+    waitlist.move_to_front(jobs[5].job_id, 2, 0.0)
+    moved = [jobs[i] for i in (5, 2, 0, 3, 4, 1)]
+    assert list(waitlist.order(0.0)) == moved
+    assert [waitlist.position(each, 0.0) for each in moved] == [1, 2, 3, 4, 5, 6]
+
+
+def test_age_lifts_a_lane_at_a_time_and_no_further_than_the_best() -> None:
+    assert [fairness.rank_of(Lane.RELAX, seconds) for seconds in (0, 599.9, 600, 1199.9, 1200, 9999)] == [
+        2,
+        2,
+        1,
+        1,
+        0,
+        0,
+    ]
+    assert [fairness.rank_of(Lane.FAST, 600), fairness.rank_of(Lane.TURBO, 600)] == [0, 0]
+    assert [fairness.lifted_at(2, 100.0, now) for now in (50.0, 100.0, 699.0, 700.0)] == [700, 700, 700, 1300]
+    assert fairness.lifted_at(0, 100.0, 100.0) == float("inf")
+    assert fairness.lifted_at(1, 1e20, 1e20) == 1e20 + 1.0
+
+
+def test_a_fitting_job_is_looked_for_among_the_first_32_only() -> None:
+    others = [job(1, model="clip") for _ in range(fairness.LOOK_AHEAD)]
+    fits = job(1, model="image")
+    near, far = [*others[1:], fits], [*others, fits]
+    assert fairness.fit_model(near, "image") is fits and fairness.fit_model(far, "image") is others[0]
+    assert fairness.fit_model(near, None) is others[1] and fairness.fit_model([], "image") is None
+    others[1].passed_over = MAX_PASSED_OVER - 1
+    assert fairness.fit_model(near, "image") is fits
+    others[1].passed_over = MAX_PASSED_OVER
+    assert fairness.fit_model(near, "image") is others[1]
+
+
+def test_who_must_be_alone_is_passed_over_where_that_cannot_be() -> None:
+    suspect, other, fits = job(1, model="clip"), job(1, model="clip"), job(1, model="image")
+    suspect.alone = fits.alone = True
+    assert fairness.fit_model([suspect, other], "image") is suspect
+    assert fairness.fit_model([suspect, other], "image", alone=False) is other
+    assert fairness.fit_model([suspect], "image", alone=False) is None
+    assert fairness.fit_model([other, fits], "image") is other, "a suspect is not taken for its model's sake"
+    front, group = job(2, front=1), fairness.Group(1, Lane.FAST, jobs=[suspect])
+    front.alone = True
+    assert fairness.next_job([front], [group], {}, None) is front
+    assert fairness.next_job([front], [group], {}, None, alone=False) is None
+    assert fairness.next_job([front], [group], {2: 3}, None) is suspect
+    assert fairness.next_job([front], [group], {1: 3, 2: 3}, None) is None
+    assert fairness.next_job([], [group], {1: 2}, None) is suspect
+
+
+def test_what_is_passed_over_is_counted_for_elder_ones_that_were_looked_at() -> None:
+    jobs = [job(1, model="clip") for _ in range(fairness.LOOK_AHEAD + 1)]
+    waitlist = listed(*jobs[:-1], job(1), jobs[-1])
+    chosen = next(w for w in waitlist if w.model == "image")
+    waitlist.remove(chosen.job_id, 0.0)
+    waitlist.note_start(chosen, 7, 0.0)
+    assert [each.passed_over for each in jobs] == [1] * fairness.LOOK_AHEAD + [0]
+    assert waitlist.served(1) == 7
+
+
 def test_removing_in_any_order_leaves_nothing() -> None:
     chance = random.Random(3)
     jobs = [
@@ -223,6 +314,59 @@ def test_a_refusal_names_its_limit(
         check_limits(
             ORIGIN, rules, Allowance(3, 10), Limits(), user_waiting=waiting[0], guild_waiting=waiting[1]
         )
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed", "waiting", "words"),
+    [
+        (
+            Rules(banned=True),
+            Allowance(3, 10),
+            (0, 0),
+            "You can't use Atelier here: an admin has blocked you.",
+        ),
+        (
+            Rules(channels=frozenset({10, 11, 12, 13, 14, 15})),
+            Allowance(3, 10),
+            (0, 0),
+            "Atelier isn't allowed in this channel. It works in <#10>, <#11>, <#12>, <#13>, <#14>.",
+        ),
+        (
+            Rules(roles=frozenset({10, 11, 12, 13, 14, 15})),
+            Allowance(3, 10),
+            (0, 0),
+            "Only members with these roles can use Atelier here: <@&10>, <@&11>, <@&12>, <@&13>, <@&14>.",
+        ),
+        (
+            Rules(),
+            Allowance(0, 10),
+            (0, 0),
+            "Your roles may have 0 jobs running here, so none would ever start; "
+            "the server's managers set that.",
+        ),
+        (
+            Rules(),
+            Allowance(3, 2),
+            (3, 0),
+            "You have 3 jobs waiting; the limit is 2. One has to start or be cancelled first.",
+        ),
+        (
+            Rules(),
+            Allowance(3, 10),
+            (0, 201),
+            "This server has 201 jobs waiting; the limit is 200. Try again in a while.",
+        ),
+    ],
+)
+def test_a_refusal_reads(rules: Rules, allowed: Allowance, waiting: tuple[int, int], words: str) -> None:
+    with pytest.raises((NotAllowedError, LimitError)) as caught:
+        check_limits(ORIGIN, rules, allowed, Limits(), user_waiting=waiting[0], guild_waiting=waiting[1])
+    assert str(caught.value) == words
+
+
+def test_a_limit_of_a_server_counts_in_servers_only() -> None:
+    direct = Origin(user_id=1, channel_id=2, guild_id=None)
+    check_limits(direct, Rules(), Allowance(1, 1), Limits(), user_waiting=0, guild_waiting=999)
 
 
 def test_within_the_limits_and_on_the_lists_one_may_ask() -> None:
@@ -304,6 +448,25 @@ def test_an_estimate_is_the_median_of_such_jobs_or_of_the_nearest_kind() -> None
     assert estimate.seconds("imagine|2|a") == 8.0
     assert estimate.seconds("imagine|3|a") == 5.0
     assert estimate.seconds("describe|4|caption") == 5.0
+
+
+def test_an_estimate_knows_the_newest_500_keys() -> None:
+    estimate = Estimate()
+    estimate.add("describe|1|caption", 7.0)
+    for number in range(MAX_KEYS - 6):
+        estimate.add(f"imagine|{number}|a", 1.0)
+    assert len(estimate._runs) == len(estimate._medians) == MAX_KEYS
+    assert estimate.seconds("describe|1|caption") == 7.0
+    estimate.add("imagine|another|a", 1.0)
+    assert len(estimate._runs) == len(estimate._medians) == MAX_KEYS
+    assert "describe|1|caption" not in estimate._runs and estimate.seconds("describe|2|caption") == 7.0
+
+
+def test_jobs_one_behind_another_start_when_those_before_them_have_ended() -> None:
+    line = Line([0.0, 4.0], 1)
+    assert [line.next(seconds) for seconds in (10.0, 6.0, 2.0, 1.0)] == [0.0, 4.0, 4.0 + 10.0, 4.0 + 16.0]
+    two = Line([1.0, 3.0], 2)
+    assert [two.next(8.0) for _ in range(4)] == [1.0, 3.0, 3.0 + 4.0, 3.0 + 8.0]
 
 
 def test_an_estimate_follows_a_change() -> None:
