@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.job import Job
 from core.limits import MAX_SIDE, MAX_UPSCALED
-from core.requests import DescribeRequest, GenerateRequest, ImagineRequest, ShortenRequest
+from core.requests import ImagineRequest
+from core.requests.base import Answer
 from storage.lookup import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import PAN_SHARE, PANS
@@ -40,7 +41,8 @@ def for_job(job: Job) -> tuple[str, ...]:
     """Return the actions for a job as a whole: to stop it, or to ask for it once more."""
     if not job.status.over:
         return ("cancel",)
-    words = ("remix",) if isinstance(job.request, GenerateRequest) else ()
-    texts = ("all",) if isinstance(job.request, DescribeRequest) else ()
-    again = () if isinstance(job.request, ShortenRequest) else ("again",)
+    answer = job.request.answer
+    words = ("remix",) if answer is Answer.PICTURES else ()
+    texts = ("all",) if answer is Answer.CAPTIONS else ()
+    again = () if answer is Answer.WEIGHTS else ("again",)
     return (*again, *words, *texts, "delete")
