@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,15 +202,20 @@ class ModelLoader:
 
 
 class Progress:
-    """Hands the progress of loading to the reporter and, in steps of a quarter, to the log."""
+    """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
+    of a quarter, to the log.
 
-    def __init__(self, name: str, reporter: Reporter) -> None:
-        self.name, self.reporter, self.quarter = name, reporter, 0
+    waiting: reporters of those jobs. A job that gives no sign for long counts as forgotten.
+    """
+
+    def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
+        self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
         log.info("loading %s", name)
         reporter.loading(name, None)
 
     def __call__(self, fraction: float) -> None:
-        self.reporter.loading(self.name, fraction)
+        for reporter in (self.reporter, *self.waiting):
+            reporter.loading(self.name, fraction)
         if int(fraction * 4) > self.quarter:
             self.quarter = int(fraction * 4)
             log.info("loading %s: %d %%", self.name, round(fraction * 100))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,9 @@ class Models:
         self.device, self.dtype = self.loader.device, self.loader.dtype
         self._held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
         self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped in the meantime
-        self._loading: str | None = None  # the key of the model that is being loaded
+        self._coming = set[str]()  # the keys of models that are being fetched or loaded
+        self._loading: str | None = None  # the key of the model that is being read into memory
+        self._waiting: list[Reporter] = []  # of jobs that wait for what others fetch or load
         self._waits_for_room = False  # that model, until others are given up
 
     def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
@@ -105,10 +108,10 @@ class Models:
                 held.fibers.discard(fiber)
             fiber.wait_until(lambda: not self._waits_for_room or key == self._loading)
         while key not in self._held:
-            if self._loading is None or fiber is None:
-                self._load(key, role, spec, reporter)
+            if fiber is None or key not in self._coming:
+                self._fetch_and_load(key, role, spec, reporter)
             else:
-                fiber.wait_until(lambda: self._loading is None or key in self._held)
+                self._wait_while(lambda: key in self._coming, reporter)
         held = self._held[key]
         self._held.move_to_end(key)
         if fiber is not None:
@@ -123,16 +126,40 @@ class Models:
             max(held.threads for held in self._held.values() if held is taken or held.in_use())
         )
 
-    def _load(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
+    def _wait_while(self, busy: Callable[[], bool], reporter: Reporter) -> None:
+        """Let others go on while ``busy()``; what they load is reported as this job's progress, too."""
+        fiber = reporter.fiber
+        if fiber is None:
+            return
+        self._waiting.append(reporter)
+        try:
+            while busy():
+                fiber.wait_until(lambda: not busy())
+        finally:
+            self._waiting.remove(reporter)
+
+    def _fetch_and_load(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
+        """Find a model's files, fetched if need be, while others are fetched, too; then load it, one model
+        after the other."""
+        self._coming.add(key)
+        try:
+            source = sources.parse(spec)
+            report = Progress(source.name, reporter, self._waiting)
+            found = reporter.in_thread(lambda: self.loader.find(source, report, role), thread="fetching")
+            self._wait_while(lambda: self._loading is not None, reporter)
+            self._load(key, role, found, report, reporter)
+        finally:
+            self._coming.discard(key)
+
+    def _load(self, key: str, role: str, found: FoundModel, report: Progress, reporter: Reporter) -> None:
         """Load a model beside the steps of other jobs. Without room for both, wait until the jobs on other
         models have ended; none begins in the meantime."""
         self._loading = key
         try:
-            source = sources.parse(spec)
-            report = Progress(source.name, reporter)
-            found = reporter.in_thread(lambda: self.loader.find(source, report, role), loading=True)
+            # behind what a job that was stopped meanwhile has left to the thread
+            reporter.in_thread(lambda: None, thread="loading")
             self._take_arrived()
-            if key in self._held:  # a job that was stopped while it loaded has left it behind
+            if key in self._held:
                 return
             self._wait_for_room(found, reporter)
             threads = devices.choose_threads(self.config.cpu_threads, found.bytes)

@@ -3,7 +3,6 @@ report."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
@@ -30,8 +29,9 @@ LOADING_EVERY = 0.25  # seconds
 class Inbox:
     """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
 
-    On Quit, or when the parent is gone, ``closing`` is set and running jobs end at their next step; LAST_STEP
-    seconds later the process is ended whatever it does. wake: set at each message.
+    On Quit, when the parent is gone, or when it says what can't be read, ``closing`` is set and running jobs
+    end at their next step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each
+    message.
     """
 
     def __init__(self, conn: Connection, wake: threading.Event) -> None:
@@ -41,17 +41,26 @@ class Inbox:
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def _read(self) -> None:
-        with contextlib.suppress(EOFError, OSError):  # the parent is gone
-            while not isinstance(message := self._conn.recv(), Quit):
-                if isinstance(message, Run):
-                    self._runs.append(message)
-                elif isinstance(message, Stop):
-                    self._stopped.add(message.job_id)
-                self._wake.set()
+        try:
+            self._take_messages()
+        except (EOFError, OSError):
+            log.debug("the parent is gone")
+        except (
+            Exception
+        ):  # unpickling raises what it likes; without a reader no job could be stopped any more
+            log.exception("a message can't be read; this worker ends, and its jobs go to the next one")
         self.closing = True
         self._wake.set()
         time.sleep(LAST_STEP)
         os._exit(0)
+
+    def _take_messages(self) -> None:
+        while not isinstance(message := self._conn.recv(), Quit):
+            if isinstance(message, Run):
+                self._runs.append(message)
+            elif isinstance(message, Stop):
+                self._stopped.add(message.job_id)
+            self._wake.set()
 
     def take(self) -> list[Run]:
         """Return the runs that have come since the last call."""

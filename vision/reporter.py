@@ -13,6 +13,7 @@ from core.errors import JobCancelled
 if TYPE_CHECKING:
     from vision.drawing.checkpoint import Checkpoint
     from vision.engine import Fiber
+    from vision.engine.fiber import Thread
     from vision.engine.priority_lock import PriorityLock
     from vision.engine.side_work import Batched, SideWork
 
@@ -60,12 +61,12 @@ class Reporter:
         return partial(self.batched, kind)
 
     def in_thread(
-        self, work: Callable[[], T], *, loading: bool = False, lock: PriorityLock | None = None
+        self, work: Callable[[], T], *, thread: Thread = "decoding", lock: PriorityLock | None = None
     ) -> T:
-        """Return what ``work`` returns; in an engine, from a thread beside the steps of other jobs. loading:
-        it may take long. lock: held while ``work`` runs."""
+        """Return what ``work`` returns; in an engine, from a thread of that name beside the steps of other
+        jobs, see Fiber.in_thread. lock: held while ``work`` runs."""
         if self.fiber is not None:
-            return self.fiber.in_thread(work, loading=loading, lock=lock)
+            return self.fiber.in_thread(work, thread=thread, lock=lock)
         with nullcontext() if lock is None else lock.hold():
             return work()
 

@@ -47,7 +47,8 @@ def prepare_environment(config: WorkerConfig) -> None:
         "OMP_WAIT_POLICY", "passive"
     )  # threads that spin at barriers take the core from who has the work
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:  # torch's older name for the same, which a host may use
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"

@@ -14,10 +14,12 @@ from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from vision import devices, model_loader, model_store
 from vision.engine import Engine, Fiber
+from vision.model_loader import FoundModel
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import sizes
+from vision.weights.sources import ModelSource
 
 
 @pytest.fixture
@@ -202,6 +204,54 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
     engine.begin("other", other)
     engine.run()
     assert loaded(models) == ["twin"]
+
+
+def slow_to_come(models: Models, monkeypatch: pytest.MonkeyPatch, name: str) -> threading.Event:
+    """Let the files of the model ``name`` come only once the event is set, and report half of them until
+    then."""
+    gate, find = threading.Event(), models.loader.find
+
+    def found(source: ModelSource, report: Callable[[float], None], role: str = "") -> FoundModel:
+        while source.name == name and not gate.wait(0.01):
+            report(0.5)
+        return find(source, report, role)
+
+    monkeypatch.setattr(models.loader, "find", found)
+    return gate
+
+
+def test_a_model_that_is_here_is_loaded_while_another_one_is_downloaded(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
+    engine, first, second = Engine(), Job(models, "xl"), Job(models, "twin")
+    engine.begin("first", first)
+    turn(engine, lambda: bool(models._coming))
+    engine.begin("second", second)
+    turn(engine, lambda: bool(second.got))
+    assert not first.got
+    second.over = first.over = True
+    gate.set()
+    engine.run()
+    assert first.ended and loaded(models) == ["stable-diffusion-xl"]
+
+
+def test_jobs_that_wait_for_a_download_of_another_job_show_signs_of_life(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = slow_to_come(models, monkeypatch, "stable-diffusion-xl")
+    engine, first, second = Engine(), Job(models, "xl"), Job(models, "xl")
+    signs: list[float | None] = []
+    second.loading = lambda model, fraction: signs.append(fraction)  # type: ignore[method-assign]
+    engine.begin("first", first)
+    turn(engine, lambda: bool(models._coming))
+    engine.begin("second", second)
+    turn(engine, lambda: len(signs) > 3)
+    assert set(signs) == {0.5}
+    first.over = second.over = True
+    gate.set()
+    engine.run()
+    assert first.ended and second.ended and not models._waiting
 
 
 def test_a_model_the_host_has_not_configured_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ from vision.engine import batching
 from vision.engine.building import BuildGuard
 from vision.engine.denoiser import Call
 from vision.engine.durations import DurationModel
-from vision.engine.fiber import Condition, Fiber, Pause
+from vision.engine.fiber import Condition, Fiber, Pause, Thread
 from vision.engine.passes import Passes
 from vision.engine.priority_lock import PriorityLock
 from vision.engine.shared_calls import MAX_ITEMS, SharedCalls
 from vision.engine.side_work import SideWork, SideWorkFuture
+
+FETCHING_THREADS = 4  # so many files come at once; models are read into memory one after the other
 
 
 class Engine:
@@ -56,7 +58,9 @@ class Engine:
         self._shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
         self._threads = {
-            loading: ThreadPoolExecutor(1, "loading" if loading else "decoding") for loading in (False, True)
+            "decoding": ThreadPoolExecutor(1, "decoding"),
+            "loading": ThreadPoolExecutor(1, "loading"),
+            "fetching": ThreadPoolExecutor(FETCHING_THREADS, "fetching"),
         }
 
     # Jobs
@@ -77,22 +81,23 @@ class Engine:
         return fiber
 
     def submit(
-        self, fiber: Fiber, work: Callable[[], Any], *, loading: bool, lock: PriorityLock | None = None
+        self, fiber: Fiber, work: Callable[[], Any], *, thread: Thread, lock: PriorityLock | None = None
     ) -> Future[Any]:
         """Run ``work`` in a thread; the fiber that waits for it goes on at the tick after its end."""
+        drawing = thread == "decoding"
 
         def timed() -> Any:
             with (
                 nullcontext() if lock is None else lock.hold(),
-                nullcontext() if loading else self.building.working(),
+                self.building.working() if drawing else nullcontext(),
             ):
                 begin = self.clock()
                 try:
                     return work()
                 finally:
-                    fiber.own_seconds += 0.0 if loading else self.clock() - begin
+                    fiber.own_seconds += self.clock() - begin if drawing else 0.0
 
-        future = self._threads[loading].submit(timed)
+        future = self._threads[thread].submit(timed)
         future.add_done_callback(lambda _: self._hand_over_soon(fiber, future))
         return future
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from greenlet import getcurrent, greenlet
@@ -20,6 +20,7 @@ from vision.engine.priority_lock import PriorityLock
 from vision.engine.side_work import SideWork, SideWorkFuture, unbatched
 
 T = TypeVar("T")
+Thread = Literal["decoding", "loading", "fetching"]
 
 
 class Runner(Protocol):
@@ -30,7 +31,7 @@ class Runner(Protocol):
     has_spare_core: Callable[[], bool]
 
     def submit(
-        self, fiber: Fiber, work: Callable[[], Any], *, loading: bool, lock: PriorityLock | None = None
+        self, fiber: Fiber, work: Callable[[], Any], *, thread: Thread, lock: PriorityLock | None = None
     ) -> Future[Any]:
         """Run ``work`` in a thread."""
 
@@ -136,16 +137,17 @@ class Fiber:
         return self._wait(call)
 
     def in_thread(
-        self, work: Callable[[], T], *, loading: bool = False, lock: PriorityLock | None = None
+        self, work: Callable[[], T], *, thread: Thread = "decoding", lock: PriorityLock | None = None
     ) -> T:
-        """Return what ``work`` returns, run in a thread while other jobs go on: one thread decodes and
-        encodes, and another does what is ``loading``.
+        """Return what ``work`` returns, run in a thread of that name while other jobs go on: one decodes and
+        encodes, one loads models, several fetch files.
 
-        Without a spare core, and for an exclusive fiber, everything but loading runs inline. lock: held
-        while ``work`` runs.
+        Without a spare core, and for an exclusive fiber, decoding runs inline. lock: held while ``work``
+        runs.
         """
-        if loading or self.engine.has_spare_core() and self.engine.exclusive_fiber is not self:
-            return self._wait(self.engine.submit(self, work, loading=loading, lock=lock))
+        spare = self.engine.has_spare_core() and self.engine.exclusive_fiber is not self
+        if spare or thread != "decoding":
+            return self._wait(self.engine.submit(self, work, thread=thread, lock=lock))
         return self.inline(work, lock)
 
     def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
@@ -176,7 +178,7 @@ class Fiber:
             with guard.building():
                 return work()
 
-        return self.in_thread(guarded, loading=True, lock=guard.lock)
+        return self.in_thread(guarded, thread="loading", lock=guard.lock)
 
     def batched(self, kind: str, work: SideWork, item: Any, key: Hashable = ()) -> Any:
         """Return what ``work`` makes of ``item``; jobs that wait for the same work with the same ``key``
@@ -217,7 +219,7 @@ class Fiber:
         self.engine.exclusive_fiber = self
         try:
             # behind what the thread is still doing
-            self._wait(self.engine.submit(self, lambda: None, loading=False))
+            self._wait(self.engine.submit(self, lambda: None, thread="decoding"))
             yield
         finally:
             self.engine.exclusive_fiber = None

@@ -56,7 +56,7 @@ class Loras:
         UserError when one doesn't fit the model."""
         for name, _ in wanted:
             if name not in self._adapters:
-                tensors, file = reporter.in_thread(partial(self._read, name, reporter), loading=True)
+                tensors, file = reporter.in_thread(partial(self._read, name, reporter), thread="fetching")
                 reporter.build(partial(self._add, name, tensors, file), inline=True)
             self._adapters.move_to_end(name)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from filelock import FileLock
+
 from core.errors import ModelError, first_line
 from vision.weights import contents, trust
 from vision.weights.sources import ModelSource
@@ -81,9 +83,10 @@ def _locked(cache_dir: Path) -> dict[str, dict[str, Any]]:
 
 def _lock(source: ModelSource, cache_dir: Path, entry: Mapping[str, Any]) -> None:
     cache_dir.mkdir(parents=True, exist_ok=True)
-    temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps({**_locked(cache_dir), source.key: entry}, indent=1, sort_keys=True))
-    temporary.replace(cache_dir / LOCK_FILE)
+    with FileLock(cache_dir / f"{LOCK_FILE}.lock"):  # other models, and other workers, come at the same time
+        temporary = cache_dir / f"{LOCK_FILE}.{os.getpid()}"
+        temporary.write_text(json.dumps({**_locked(cache_dir), source.key: entry}, indent=1, sort_keys=True))
+        temporary.replace(cache_dir / LOCK_FILE)
 
 
 # Fetching

@@ -697,7 +697,7 @@ def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:
     engine.begin("a", lambda fiber: fiber.in_thread(broken), done=lambda result, error: ends.update(a=error))
     engine.begin(
         "b",
-        lambda fiber: fiber.in_thread(lambda: 5, loading=True),
+        lambda fiber: fiber.in_thread(lambda: 5, thread="fetching"),
         done=lambda result, error: ends.update(b=result),
     )
     engine.run()

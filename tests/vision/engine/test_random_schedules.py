@@ -85,7 +85,9 @@ class World:
             elif step == "encode":
                 fiber.inline(lambda: self.decode(0), self.decoder)
             elif step in ("thread", "load"):
-                fiber.in_thread(lambda: time.sleep(seconds), loading=step == "load")
+                fiber.in_thread(
+                    lambda: time.sleep(seconds), thread="loading" if step == "load" else "decoding"
+                )
             elif step == "side work":
                 fiber.pause("side work")
             elif step == "side work batched":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from tests.vision.weights.test_sources import COMMIT
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import hub, local, sources
+
+
+def test_models_that_are_fetched_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
+    def remember(number: int) -> None:
+        for name in (f"owner/a{number}", f"owner/b{number}"):
+            hub._lock(sources.parse(name), tmp_path, {"commit": "0" * 40})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(remember, range(16)))
+    assert len(json.loads((tmp_path / hub.LOCK_FILE).read_text())) == 32
 
 
 def snapshot(cache: Path, source: Path, commit: str = COMMIT) -> None:
