@@ -22,7 +22,7 @@ RUN groupadd --gid 1000 atelier && useradd --uid 1000 --gid atelier --create-hom
     && install -d -o atelier -g atelier /data
 COPY --from=build /opt/atelier /opt/atelier
 ENV PATH=/opt/atelier/bin:$PATH PYTHONUNBUFFERED=1 DATA_DIR=/data METRICS_PORT=9464 OPEN_BROWSER=off
-USER atelier
+USER 1000:1000
 WORKDIR /home/atelier
 VOLUME /data
 STOPSIGNAL SIGTERM

