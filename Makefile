@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak browser-test quantize-check model-sizes mutants deploy-check pythons
+.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -63,8 +63,12 @@ browser-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
 
-# About 4 minutes. ARGS="--mixes 500 --exact --dtype bfloat16".
+# Months of one process in virtual time, about half an hour; ARGS="--jobs 1000 --restarts 100" takes a few minutes.
 soak: setup
+	$(BIN)/python -m tests.wire.soak $(ARGS)
+
+# About 4 minutes. ARGS="--mixes 500 --exact --dtype bfloat16".
+soak-models: setup
 	$(BIN)/python -m tests.vision.soak $(ARGS)
 
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.

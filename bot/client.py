@@ -161,7 +161,8 @@ class Atelier(commands.Bot):
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
-        info = await self.application_info()
+        info = self.application  # as of the login
+        assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
         here = DiscordDirectory(self, {owner_id})
         self._attached.enter_context(self._services.directory.connected(here))

@@ -22,6 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from bot.delivery.ladder import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
 from tests.wire.discord import GUILD, Call, Discord, Interaction
@@ -70,6 +72,7 @@ class Report:
     missed_late: int = 0  # the bot was not back within Discord's 3 s
     identifies: int = 0
     resumes: int = 0
+    bot_cpu: list[float] = field(default_factory=list)  # seconds on a core until then
     bot_back: list[float] = field(default_factory=list)
     worker_back: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -107,6 +110,8 @@ class Killer:
             await self.discord.until(lambda: any(one.acknowledged for one in waiting) or self.bot._gone())
             if taken := [one.acknowledged for one in waiting if one.acknowledged]:
                 self.report.bot_back.append(min(taken) - killed)
+                with suppress(psutil.NoSuchProcess):
+                    self.report.bot_cpu.append(self.bot.cpu_seconds)
         for _ in range(self.dice.randint(1, 3)):
             self.ask(self.dice.choice(PROMPTS))
         self.ask("a slow river" if "progress" in point else "a red house", refused="channel" in point)
@@ -257,7 +262,11 @@ def main() -> int:
     )
     print(*report.stories, sep="\n")
     print("kills:", dict(report.kills), "not reached:", report.missed)
-    for name, values in (("bot", report.bot_back), ("worker", report.worker_back)):
+    for name, values in (
+        ("bot", report.bot_back),
+        ("bot, on a core,", report.bot_cpu),
+        ("worker", report.worker_back),
+    ):
         if values:
             print(
                 f"{name} back at work: p50 {statistics.median(values):.2f} s, p99"
