@@ -68,7 +68,8 @@ def _run(conn, run: Run, stops: set[str]):
         if run.job_id in stops:
             return Stopped(run.job_id)
         time.sleep(0.05 if "slow" in words else 0.002)
-        conn.send(Step(run.job_id, step, steps, _encode(_plain(step), "WEBP")))
+        preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
+        conn.send(Step(run.job_id, step, steps, preview))
     return Done(run.job_id, _output(request, run.paths))
 
 
