@@ -185,7 +185,7 @@ class Atelier(commands.Bot):
             await super().connect(reconnect=reconnect)
             return
         private_api.connect_by(private_api.KeptWebSocket)
-        await private_api.fill_caches(self, session.events)
+        await session.fill_caches(self)
         tending = asyncio.create_task(session.tend(self._is_connected), name="gateway session")
         try:
             await super().connect(reconnect=reconnect)

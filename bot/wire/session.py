@@ -19,9 +19,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import discord
 import yarl
 
+from bot.wire import private_api
 from bot.wire.session_file import COMMANDS, Event, SessionFile, StoredSession
+from bot.wire.transport import GARBLED
 
 TRIES = 3  # connections that may fail before a session is given up
 UNSETTLED = 5.0  # seconds; an interaction that isn't acknowledged within 3 never can be
@@ -102,6 +105,14 @@ class KeptSession:
     def events(self) -> tuple[Event, ...]:
         """What fills the caches of a client that will resume the loaded session; nothing for any other."""
         return self._stored.events if self._stored else ()
+
+    async def fill_caches(self, client: discord.Client) -> None:
+        """Let ``client`` know what the loaded session told; forget a session that it can't make sense of."""
+        try:
+            await private_api.fill_caches(client, self.events)
+        except GARBLED as error:
+            log.warning("the kept session with Discord can't be used (%s)", type(error).__name__)
+            self.forget()
 
     def offer(self) -> dict[str, Any]:
         """Return the arguments with which discord.py resumes the loaded session, none if there is none."""

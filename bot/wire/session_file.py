@@ -73,7 +73,7 @@ class SessionFile:
             stored = self._parsed(data)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
             log.warning("the kept session with Discord can't be read (%s)", type(error).__name__)
             stored = None
         if stored is None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ class _Client(discord.Client):
 
     async def connect(self, *, reconnect: bool = True) -> None:
         private_api.connect_by(private_api.KeptWebSocket)
-        await private_api.fill_caches(self, self.kept_session.events)
+        await self.kept_session.fill_caches(self)
         await super().connect(reconnect=reconnect)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
@@ -286,6 +287,24 @@ async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
         await _serve(server, last, "resumed")
         assert missed.id not in last.heard
         assert (server.identifies, server.resumes) == (1, 3)
+
+
+async def test_a_session_that_the_library_makes_no_sense_of_is_begun_anew(
+    client: Callable[[Discord], _Client],
+) -> None:
+    async with Discord() as server:
+        first = client(server)
+        await _serve(server, first, "ready")
+        file = SessionFile(first.kept_session._file._path)
+        stored = file.read()
+        file.write(replace(stored, events=(stored.events[0], ("GUILD_CREATE", {"name": "no id"}))))
+        file.close()
+        again = client(server)
+        running = asyncio.create_task(again.start(TOKEN))
+        await server.until(lambda: server.identifies == 2, 10)
+        await server.until(lambda: again.get_channel(CHANNEL), 10, every=0.02)
+        await again.close()
+        await running
 
 
 async def test_a_connection_that_is_lost_is_resumed_in_the_same_process(
