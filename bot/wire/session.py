@@ -14,6 +14,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from bot.wire.transport import GARBLED
 TRIES = 3  # connections that may fail before a session is given up
 UNSETTLED = 5.0  # seconds; an interaction that isn't acknowledged within 3 never can be
 TICK = 5.0  # seconds between two notes that the session lives
+TOLD_AGAIN = 256  # interactions at most, the newest: in a crowd the slot is written for each
 REMEMBERED = 1000  # interactions, so that none is done twice
 AUTOCOMPLETE = 4  # a type of interaction
 _CALLBACK = re.compile(r"/interactions/(\d+)/[^/]+/callback$")
@@ -221,4 +223,4 @@ class KeptSession:
         while self._open and (oldest := next(iter(self._open.items())))[1][1] < too_late:
             del self._open[oldest[0]]
             self._numbers.pop(oldest[1][0], None)
-        self._file.note(self._last, self._open)
+        self._file.note(self._last, islice(reversed(self._open), TOLD_AGAIN))

@@ -15,7 +15,7 @@ import pytest
 import yarl
 
 from bot.wire import private_api, session_file
-from bot.wire.session import REMEMBERED, KeptSession
+from bot.wire.session import REMEMBERED, TOLD_AGAIN, KeptSession
 from bot.wire.session_file import SLOT_BYTES, SessionFile, StoredSession
 from tests.wire.discord import BOT, GUILD, TOKEN, Discord
 
@@ -203,6 +203,13 @@ def test_a_disk_that_takes_nothing_costs_the_session_and_no_event(path: Path) ->
     one.tell("READY", dict(READY))
     one.tell("INTERACTION_CREATE", _asked(21))
     assert len(one.heard) == 2
+
+
+def test_in_a_crowd_the_newest_are_told_again(path: Path) -> None:
+    one = _Told(path).begin()
+    for number in range(100, 100 + 2 * TOLD_AGAIN):
+        one.tell("INTERACTION_CREATE", _asked(number))
+    assert _Told(path).resume()["sequence"] == 1 + TOLD_AGAIN
 
 
 def test_more_interactions_at_once_than_the_slot_holds_drop_the_oldest(path: Path) -> None:
