@@ -1,0 +1,160 @@
+"""The pages in Chromium, served by the studio itself with an executor that draws at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.studio.conftest import png
+from tests.web.conftest import COOKIE, Site, open_site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+PAGES = ("/", "/pictures", "/queue", "/settings", "/sessions", "/keys")
+WIDTHS = (320, 768, 1440)
+HOSTILE = '<img src=x onerror="window.hit=1"> a house'
+FOUR = ".job:first-child .cell a img"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def you(page, opened: Site):
+    """A page of somebody who is signed in."""
+    cookie = {"name": COOKIE, "value": opened.you.cookie, "url": opened.web.url, "secure": True}
+    await page.context.add_cookies([cookie])
+    return page
+
+
+async def sideways(page) -> int:
+    return await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_fits_every_width(you, opened: Site, path: str) -> None:
+    await opened.drawn(opened.you, "a red house --ar 3:2 --chaos 20")
+    for width in WIDTHS:
+        await you.set_viewport_size({"width": width, "height": 800})
+        await you.goto(opened.web.url + path)
+        assert await sideways(you) <= 0, width
+
+
+async def test_a_picture_has_a_page_that_fits_too(you, opened: Site) -> None:
+    job = await opened.drawn(opened.you)
+    for width in WIDTHS:
+        await you.set_viewport_size({"width": width, "height": 800})
+        await you.goto(opened.web.url + job["pictures"][1]["href"])
+        assert await sideways(you) <= 0, width
+    assert await you.locator("#tools button").get_attribute("aria-pressed") == "false"
+
+
+async def test_enter_makes_four_pictures_and_empties_the_bar(you, opened: Site) -> None:
+    await you.goto(opened.web.url)
+    bar = you.locator("#bar-prompt")
+    await bar.fill("a red house")
+    await bar.press("Shift+Enter")
+    assert await bar.input_value() == "a red house\n"
+    await bar.press("Enter")
+    await you.wait_for_selector(FOUR)
+    assert await you.locator(FOUR).count() == 4
+    assert await bar.input_value() == ""
+    await bar.press("ArrowUp")
+    assert await bar.input_value() == "a red house"
+
+
+async def test_what_is_asked_elsewhere_appears_here_by_itself(you, opened: Site) -> None:
+    await you.goto(opened.web.url)
+    await you.wait_for_selector(".empty")
+    await opened.drawn(opened.you, "a blue boat")
+    await you.wait_for_selector(FOUR, timeout=3000)
+    assert "a blue boat" in await you.locator(".job").inner_text()
+
+
+async def test_what_is_wrong_is_said_and_the_words_stay(you, opened: Site) -> None:
+    await opened.drawn(opened.you)
+    await you.goto(opened.web.url + "/pictures")
+    before = len((await opened.you.get("/api/jobs")).data["jobs"])
+    await you.locator("#bar-prompt").fill("a {red, blue} boat")
+    await you.locator("#bar-prompt").press("Enter")
+    await you.locator("dialog button", has_text="Back").click()
+    assert await you.locator("#bar-prompt").input_value() == "a {red, blue} boat"
+    assert len((await opened.you.get("/api/jobs")).data["jobs"]) == before
+
+
+async def test_a_chosen_picture_is_uploaded_and_goes_along(you, opened: Site) -> None:
+    await you.goto(opened.web.url)
+    file = {"name": "cat.png", "mimeType": "image/png", "buffer": png()}
+    await you.set_input_files("#bar-file", [file])
+    await you.wait_for_selector(".attached:not(:has(progress))")
+    await you.locator("#bar-prompt").fill("a red house")
+    await you.locator("#bar-prompt").press("Enter")
+    await you.wait_for_selector(FOUR)
+    assert await you.locator(".attached").count() == 0
+
+
+async def test_a_hostile_prompt_is_text_on_every_page(you, opened: Site) -> None:
+    job = await opened.drawn(opened.you, HOSTILE)
+    for path in ("/", "/pictures", job["pictures"][0]["href"]):
+        await you.goto(opened.web.url + path)
+        assert await you.evaluate(
+            "() => [window.hit ?? 0, document.querySelectorAll('[onerror]').length]"
+        ) == [0, 0]
+
+
+async def test_pictures_are_chosen_and_deleted_by_keys(you, opened: Site) -> None:
+    await opened.drawn(opened.you, "a red house")
+    kept = await opened.drawn(opened.you, "a blue boat")
+    await you.goto(opened.web.url + "/pictures")
+    await you.locator(".tile a").nth(4).focus()
+    await you.keyboard.press("Space")
+    await you.keyboard.press("ArrowRight")
+    await you.keyboard.press("Shift+Space")
+    assert await you.locator(".chosen-bar p").inner_text() == "2 selected"
+    await you.locator(".chosen-bar").get_by_role("button", name="Delete").click()
+    await you.locator("dialog").get_by_role("button", name="Delete").click()
+    await you.wait_for_function("() => document.querySelectorAll('.tile img').length === 4")
+    jobs = (await opened.you.get("/api/jobs")).data["jobs"]
+    assert [job["id"] for job in jobs] == [kept["id"]]
+
+
+async def test_the_link_is_spent_by_its_button_alone(page, opened: Site) -> None:
+    await page.goto(f"{opened.web.url}/in#a-capability")
+    button = page.get_by_role("button", name="Sign in as you")
+    await button.wait_for()
+    assert await page.context.cookies() == []
+    assert page.url == f"{opened.web.url}/in"
+    await button.click()
+    await page.wait_for_selector("#bar-prompt")
+
+
+async def test_a_banner_says_that_the_studio_is_away(you, opened: Site) -> None:
+    await you.route_web_socket("**/api/live", lambda socket: asyncio.ensure_future(socket.close()))
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("#banner:not([hidden])", timeout=6000)
+    assert "doesn't answer" in await you.locator("#banner").inner_text()
+
+
+async def test_without_javascript_a_prompt_makes_pictures_too(browser, opened: Site) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    await context.add_cookies(
+        [{"name": COOKIE, "value": opened.you.cookie, "url": opened.web.url, "secure": True}]
+    )
+    page = await context.new_page()
+    await page.goto(opened.web.url)
+    await page.locator("#bar-prompt").fill("a red house")
+    await page.get_by_role("button", name="Send").click()
+    [job] = (await opened.you.get("/api/jobs")).data["jobs"]
+    await opened.finished(job["id"])
+    await page.goto(opened.web.url)
+    assert await page.locator(FOUR).count() == 4
+    await page.locator(FOUR).first.click()
+    await page.locator("#heart").click()
+    assert await page.locator("#heart").get_attribute("aria-pressed") == "true"
+    await context.close()
