@@ -1,4 +1,5 @@
-"""A real Chromium for the tests of the pages: skipped where there is none, unless REQUIRE_BROWSER is set."""
+"""A real Chromium for the tests of the web studio's pages: skipped where there is none, failed there with
+REQUIRE_BROWSER."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
 // The pictures by their place in the order, read in pages when somebody looks at that place.
 import { readPictures } from "../core/api.js";
 import { complain } from "../core/toasts.js";
-import { blocksOf, find, startOf, total } from "./blocks.js";
+import { blocksOf, find, total } from "./blocks.js";
 
 /** @import {Month, Tile} from "../types.js" */
 
@@ -39,6 +39,8 @@ export class Source {
     /** @type {string[]} */
     this.wanted = [];
     this.failed = false;
+    /** The server doesn't skip: far pages are reached one after the other. */
+    this.walks = false;
   }
 
   get total() {
@@ -136,16 +138,40 @@ export class Source {
     const query = queryOf(this.filters);
     const block = this.blocks[number];
     const cursor = this.cursors.get(key);
+    const far = page > 0 && !cursor;
+    if (far && this.walks) return this.#walk(number, page);
     if (block?.month) query.set("month", block.month);
     if (cursor) query.set("before", cursor);
-    else if (page) query.set("skip", String(page * PAGE));
+    else if (far) query.set("skip", String(page * PAGE));
     query.set("limit", String(PAGE));
-    const { pictures, older } = await readPictures(query);
+    const { pictures, older, skipped } = await readPictures(query);
+    if (far && skipped !== page * PAGE) {
+      this.walks = true;
+      return this.#walk(number, page);
+    }
     this.pages.set(key, pictures);
     if (older) this.cursors.set(`${number}:${page + 1}`, older);
     this.#measure(number, page, pictures.length, older !== null);
     this.#trim();
     this.onChange();
+  }
+
+  /**
+   * Reach a page by those before it, as long as somebody wants it.
+   * @param {number} number
+   * @param {number} page
+   */
+  async #walk(number, page) {
+    let at = page;
+    while (at > 0 && !this.cursors.has(`${number}:${at}`)) at -= 1;
+    for (; at < page; at += 1) {
+      const key = `${number}:${page}`;
+      const ends = (this.blocks[number]?.count ?? 0) <= at * PAGE;
+      if (ends) this.wanted = this.wanted.filter((one) => one !== key);
+      if (ends || !this.wanted.includes(key)) return;
+      await this.#load(`${number}:${at}`);
+    }
+    await this.#read(`${number}:${page}`);
   }
 
   /**
@@ -168,10 +194,5 @@ export class Source {
       if (this.pages.size <= KEPT) return;
       if (!this.wanted.includes(key)) this.pages.delete(key);
     }
-  }
-
-  /** @param {number} number */
-  startOf(number) {
-    return startOf(this.blocks, number);
   }
 }

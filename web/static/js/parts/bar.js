@@ -22,7 +22,7 @@ export class Bar {
     this.history = new History(prompts ?? []);
     this.knowsEarlier = prompts !== null;
     this.attachments = new Attachments(element("bar-pictures", HTMLElement));
-    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.put(text));
+    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.#took(text));
     this.sending = false;
     this.#listen();
     const flags = element("bar-flags", HTMLElement);
@@ -70,6 +70,15 @@ export class Bar {
     this.field.focus({ preventScroll: false });
     this.field.setSelectionRange(prompt.length, prompt.length);
     this.field.scrollTop = this.field.scrollHeight;
+  }
+
+  /**
+   * A suggestion was taken. Behind a flag its values come next.
+   * @param {string} text
+   */
+  #took(text) {
+    this.put(/--[\w-]+$/.test(text) ? `${text} ` : text);
+    this.field.dispatchEvent(new Event("input"));
   }
 
   /** @param {string} flag  without dashes */

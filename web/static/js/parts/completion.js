@@ -46,7 +46,8 @@ export class Completion {
    * @param {KeyboardEvent} event
    */
   key(event) {
-    if (!this.isOpen || event.isComposing) return false;
+    if (event.isComposing) return false;
+    if (!this.isOpen) return event.key === "ArrowDown" && !this.field.value && this.#recent(event);
     if (event.key === "ArrowDown") this.#mark(this.at + 1);
     else if (event.key === "ArrowUp") this.#mark(Math.max(this.at, 0) - 1);
     else if (event.key === "Escape") this.close();
@@ -54,6 +55,16 @@ export class Completion {
     else if (event.key === "Enter" && !event.shiftKey && this.at >= 0) this.#take(this.at);
     else return false;
     event.preventDefault();
+    return true;
+  }
+
+  /**
+   * In an empty field ArrowDown offers recent prompts.
+   * @param {KeyboardEvent} event
+   */
+  #recent(event) {
+    event.preventDefault();
+    this.#ask("");
     return true;
   }
 
