@@ -26,7 +26,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def you(page, opened: Site):
+async def you(opened: Site, page):
     """A page of somebody who is signed in."""
     await page.goto(f"{opened.web.url}/in#a-capability")
     await page.get_by_role("button", name="Sign in as you").click()
@@ -34,12 +34,16 @@ async def you(page, opened: Site):
     return page
 
 
+def job_page(job) -> str:
+    return f"/pictures/{job['id']}/1"
+
+
 async def sideways(page) -> int:
     return await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_fits_every_width(you, opened: Site, path: str) -> None:
+async def test_every_page_fits_every_width(opened: Site, you, path: str) -> None:
     await opened.drawn(opened.you, "a red house --ar 3:2 --chaos 20")
     for width in WIDTHS:
         await you.set_viewport_size({"width": width, "height": 800})
@@ -47,7 +51,7 @@ async def test_every_page_fits_every_width(you, opened: Site, path: str) -> None
         assert await sideways(you) <= 0, width
 
 
-async def test_a_picture_has_a_page_that_fits_too(you, opened: Site) -> None:
+async def test_a_picture_has_a_page_that_fits_too(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
     for width in WIDTHS:
         await you.set_viewport_size({"width": width, "height": 800})
@@ -56,7 +60,7 @@ async def test_a_picture_has_a_page_that_fits_too(you, opened: Site) -> None:
     assert await you.locator("#tools button").get_attribute("aria-pressed") == "false"
 
 
-async def test_enter_makes_four_pictures_and_empties_the_bar(you, opened: Site) -> None:
+async def test_enter_makes_four_pictures_and_empties_the_bar(opened: Site, you) -> None:
     await you.goto(opened.web.url)
     bar = you.locator("#bar-prompt")
     await bar.fill("a red house")
@@ -70,7 +74,7 @@ async def test_enter_makes_four_pictures_and_empties_the_bar(you, opened: Site) 
     assert await bar.input_value() == "a red house"
 
 
-async def test_what_is_asked_elsewhere_appears_here_by_itself(you, opened: Site) -> None:
+async def test_what_is_asked_elsewhere_appears_here_by_itself(opened: Site, you) -> None:
     await you.goto(opened.web.url)
     await you.wait_for_selector(".empty")
     await opened.drawn(opened.you, "a blue boat")
@@ -78,7 +82,7 @@ async def test_what_is_asked_elsewhere_appears_here_by_itself(you, opened: Site)
     assert "a blue boat" in await you.locator(".job").inner_text()
 
 
-async def test_what_is_wrong_is_said_and_the_words_stay(you, opened: Site) -> None:
+async def test_what_is_wrong_is_said_and_the_words_stay(opened: Site, you) -> None:
     await opened.drawn(opened.you)
     await you.goto(opened.web.url + "/pictures")
     before = len((await opened.you.get("/api/jobs")).data["jobs"])
@@ -89,7 +93,7 @@ async def test_what_is_wrong_is_said_and_the_words_stay(you, opened: Site) -> No
     assert len((await opened.you.get("/api/jobs")).data["jobs"]) == before
 
 
-async def test_a_chosen_picture_is_uploaded_and_goes_along(you, opened: Site) -> None:
+async def test_a_chosen_picture_is_uploaded_and_goes_along(opened: Site, you) -> None:
     await you.goto(opened.web.url)
     file = {"name": "cat.png", "mimeType": "image/png", "buffer": png()}
     await you.set_input_files("#bar-file", [file])
@@ -100,7 +104,7 @@ async def test_a_chosen_picture_is_uploaded_and_goes_along(you, opened: Site) ->
     assert await you.locator(".attached").count() == 0
 
 
-async def test_a_hostile_prompt_is_text_on_every_page(you, opened: Site) -> None:
+async def test_a_hostile_prompt_is_text_on_every_page(opened: Site, you) -> None:
     job = await opened.drawn(opened.you, HOSTILE)
     for path in ("/", "/pictures", job["pictures"][0]["href"]):
         await you.goto(opened.web.url + path)
@@ -109,7 +113,7 @@ async def test_a_hostile_prompt_is_text_on_every_page(you, opened: Site) -> None
         ) == [0, 0]
 
 
-async def test_pictures_are_chosen_and_deleted_by_keys(you, opened: Site) -> None:
+async def test_pictures_are_chosen_and_deleted_by_keys(opened: Site, you) -> None:
     await opened.drawn(opened.you, "a red house")
     kept = await opened.drawn(opened.you, "a blue boat")
     await you.goto(opened.web.url + "/pictures")
@@ -125,7 +129,7 @@ async def test_pictures_are_chosen_and_deleted_by_keys(you, opened: Site) -> Non
     assert [job["id"] for job in jobs] == [kept["id"]]
 
 
-async def test_the_link_is_spent_by_its_button_alone(page, opened: Site) -> None:
+async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:
     await page.goto(f"{opened.web.url}/in#a-capability")
     button = page.get_by_role("button", name="Sign in as you")
     await button.wait_for()
@@ -135,14 +139,14 @@ async def test_the_link_is_spent_by_its_button_alone(page, opened: Site) -> None
     await page.wait_for_selector("#bar-prompt")
 
 
-async def test_a_banner_says_that_the_studio_is_away(you, opened: Site) -> None:
+async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
     await you.route_web_socket("**/api/live", lambda socket: asyncio.ensure_future(socket.close()))
     await you.goto(opened.web.url)
     await you.wait_for_selector("#banner:not([hidden])", timeout=6000)
     assert "doesn't answer" in await you.locator("#banner").inner_text()
 
 
-async def test_without_javascript_a_prompt_makes_pictures_too(browser, opened: Site) -> None:
+async def test_without_javascript_a_prompt_makes_pictures_too(opened: Site, browser) -> None:
     signed_in = {"Cookie": f"{COOKIE}={opened.you.cookie}"}
     context = await browser.new_context(java_script_enabled=False, extra_http_headers=signed_in)
     page = await context.new_page()
@@ -154,6 +158,8 @@ async def test_without_javascript_a_prompt_makes_pictures_too(browser, opened: S
     await page.goto(opened.web.url)
     assert await page.locator(FOUR).count() == 4
     await page.locator(FOUR).first.click()
-    await page.locator("#heart").click()
+    async with page.expect_response(lambda answer: "/favourites/" in answer.url):
+        await page.locator("#heart").click()
+    await page.goto(opened.web.url + job_page(job))
     assert await page.locator("#heart").get_attribute("aria-pressed") == "true"
     await context.close()

@@ -4,7 +4,6 @@ import { favour, remove } from "../core/api.js";
 import { icon } from "../core/page.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
-import { confirmed } from "../parts/dialog.js";
 
 /** @import {Tile} from "../types.js" */
 /** @import {Selection} from "./selection.js" */
@@ -59,6 +58,7 @@ export class Bulk {
 
   async remove() {
     const jobs = [...new Set([...this.selection.chosen.values()].map(({ job }) => job))];
+    const { confirmed } = await import("../parts/dialog.js");
     const sure = await confirmed(`Delete ${counted(jobs.length, "job")}?`, "A job goes with all of its pictures, also with those that you haven't selected. This can't be undone.", "Delete", { bad: true });
     if (!sure) return;
     /** @type {string[]} */

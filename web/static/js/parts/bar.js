@@ -45,6 +45,13 @@ export class Bar {
       file.value = "";
     });
     this.#drops();
+    if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
+  }
+
+  /** Grow with the words, where the style sheet can't do it. */
+  #fit() {
+    this.field.style.height = "auto";
+    this.field.style.height = `${this.field.scrollHeight}px`;
   }
 
   #drops() {
