@@ -1,4 +1,4 @@
-import { ago, duration, flagValue, monthName, shapeOf, split, withFlag } from "/static/js/core/text.js";
+import { ago, duration, flagValue, monthName, plain, shapeOf, split, withFlag } from "/static/js/core/text.js";
 import { equal } from "./assert.js";
 
 export function a_prompt_is_split_into_words_and_flags() {
@@ -37,4 +37,5 @@ export function times_are_said_as_people_say_them() {
   equal(ago("2026-11-25T10:00:00Z", now), "yesterday");
   equal(ago("2026-10-01T12:00:00Z", now), "1 October 2026");
   equal(monthName("2026-11"), "November 2026");
+  equal(plain("`--ar` takes a shape."), "--ar takes a shape.");
 }

@@ -2,6 +2,7 @@
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { lookAt, signIn } from "./core/api.js";
 import { element, icon } from "./core/page.js";
+import { plain } from "./core/text.js";
 import { startPage } from "./parts/shell.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -38,7 +39,7 @@ function offer(name) {
 /** @param {unknown} error */
 function refuse(error) {
   show(html`<h1>This link doesn't work</h1>
-    <div class="trouble">${icon("alert")}<p>${error instanceof Error ? error.message : String(error)}</p></div>
+    <div class="trouble">${icon("alert")}<p>${plain(error instanceof Error ? error.message : String(error))}</p></div>
     <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 

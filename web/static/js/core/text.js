@@ -95,5 +95,11 @@ export function monthName(month) {
  */
 export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
+/**
+ * The server's sentences as they are written for Discord, without the marks of code around names.
+ * @param {string} text
+ */
+export const plain = (text) => text.replaceAll("`", "");
+
 /** @param {string} word */
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);

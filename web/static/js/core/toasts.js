@@ -1,5 +1,7 @@
 // Short messages at the foot of the page. Their place has role=status, so they are read out too.
 
+import { plain } from "./text.js";
+
 const STAYS = 6000; // ms
 const MOST = 3;
 
@@ -13,7 +15,7 @@ export function toast(text, { bad = false, link, press } = {}) {
   const box = document.createElement("div");
   box.className = bad ? "toast bad" : "toast";
   const words = document.createElement("span");
-  words.textContent = text;
+  words.textContent = plain(text);
   box.append(words);
   if (link) box.append(Object.assign(document.createElement("a"), { href: link.href, textContent: link.label }));
   if (press) box.append(button(press.label, () => { box.remove(); press.work(); }));

@@ -10,6 +10,7 @@ import { blocksOf, find, total } from "./blocks.js";
 export const PAGE = 100; // tiles a request
 const KEPT = 150; // pages
 const AT_ONCE = 2; // requests
+const RETRY = 5000; // ms
 
 /** @param {Filters} filters */
 export function queryOf({ q, kind, favourite, month }) {
@@ -120,7 +121,10 @@ export class Source {
     this.wanted = [];
     if (!this.failed) complain(error);
     this.failed = true;
-    setTimeout(() => (this.failed = false), 5000);
+    setTimeout(() => {
+      this.failed = false;
+      this.onChange(); // and tries again, if somebody still looks there
+    }, RETRY);
   }
 
   /** @param {string} key */

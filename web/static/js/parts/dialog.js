@@ -1,5 +1,6 @@
 // Questions in a <dialog>: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { plain } from "../core/text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -43,7 +44,7 @@ function question(title, content, yes) {
  * @returns {Promise<boolean>}
  */
 export async function confirmed(title, text, label, look = {}) {
-  return (await question(title, html`<p class="muted">${text}</p>`, { label, ...look })) !== null;
+  return (await question(title, html`<p class="muted">${plain(text)}</p>`, { label, ...look })) !== null;
 }
 
 /**

@@ -1,7 +1,7 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
-import { ago, capital, duration, split } from "../core/text.js";
+import { ago, capital, duration, plain, split } from "../core/text.js";
 import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
@@ -26,7 +26,7 @@ export function jobCard(job, tools) {
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
     <div class="job-words">${words(job, tools)} ${reading(job, tools)} ${told(job, tools)}</div>
     <div class="job-foot">
-      ${job.notes.map((note) => html`<p class="muted small">${note}</p>`)}
+      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
   </article>`;
@@ -49,7 +49,7 @@ function words(job, tools) {
  * @param {CardTools} tools
  */
 function told(job, tools) {
-  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${job.error}</p></div>`;
+  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plain(job.error)}</p></div>`;
   if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
@@ -93,6 +93,7 @@ function meta(job, tools) {
   return html`<div class="meta">
     <time datetime=${job.created}>${ago(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
+    ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
     <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
