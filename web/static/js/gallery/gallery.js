@@ -13,7 +13,7 @@ import { watchFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Scale } from "./scale.js";
 import { keyOf, Selection } from "./selection.js";
-import { queryOf, Source } from "./source.js";
+import { PAGE, queryOf, Source } from "./source.js";
 import { onLongPress } from "./touch.js";
 
 /** @import {Announcer} from "../parts/announce.js" */
@@ -35,7 +35,7 @@ export class Gallery {
     this.note = document.createElement("div");
     this.place.before(this.note);
     this.selection = new Selection();
-    this.bulk = new Bulk(this.selection, { changed: () => this.draw(), removed: (jobs) => jobs.forEach((job) => this.source.forget(job)) });
+    this.bulk = new Bulk(this.selection, { changed: () => this.draw(), removed: (jobs) => this.source.forget(jobs) });
     this.source = this.#source(data.filters, data.newer ? [] : data.pictures);
     this.grid = new Grid(this.place, this.source, this.selection, { press: (event, index) => this.#press(event, index), mark: (event, index) => this.#mark(event, index), like: (index) => this.like(index) });
     this.scale = new Scale((index) => this.grid.scrollTo(index));
@@ -174,21 +174,23 @@ export class Gallery {
   /** See whether there are new pictures on top. At the top they are shown at once, further down they are offered. */
   async #look() {
     const query = queryOf(this.source.filters);
-    query.set("limit", "1");
-    const [newest] = (await readPictures(query)).pictures;
+    query.set("limit", String(PAGE));
+    const { pictures } = await readPictures(query);
+    const [newest] = pictures;
     const known = this.source.at(0);
     if (!newest || (known && keyOf(known) === keyOf(newest))) return;
-    if (scrollY < innerHeight / 2) return this.#renew();
+    if (scrollY < innerHeight / 2) return this.#renew(pictures);
     const show = async () => {
-      await this.#renew();
+      await this.#renew(pictures);
       this.grid.scrollTo(0);
     };
     render(html`<div class="fresh"><button class="button" type="button" @click=${() => show().catch(complain)}>New pictures</button></div>`, this.note);
   }
 
-  async #renew() {
+  /** @param {Tile[]} first */
+  async #renew(first) {
     this.months = await readMonths(new URLSearchParams());
-    this.source = this.#source(this.source.filters);
+    this.source = this.#source(this.source.filters, first);
     this.grid.show(this.source);
     this.draw();
   }

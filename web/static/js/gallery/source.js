@@ -86,10 +86,10 @@ export class Source {
     }
   }
 
-  /** @param {string} job */
-  forget(job) {
+  /** @param {string[]} jobs  that are deleted */
+  forget(jobs) {
     for (const [key, tiles] of this.pages) {
-      const kept = tiles.filter((tile) => tile.job !== job);
+      const kept = tiles.filter((tile) => !jobs.includes(tile.job));
       const block = this.blocks[Number(key.split(":")[0])];
       if (block) block.count -= tiles.length - kept.length;
     }

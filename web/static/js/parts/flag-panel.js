@@ -46,7 +46,7 @@ function made(button) {
   box.role = "dialog";
   box.setAttribute("aria-label", "Parameters");
   box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
-  button.after(box);
+  document.body.append(box);
   return box;
 }
 

@@ -42,7 +42,7 @@ export class Stream {
     this.draw();
     setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
     live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
-    this.place.addEventListener("click", () => keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
+    this.place.addEventListener("click", ({ target }) => target instanceof Element && target.closest("a") && keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
   }
 
   draw() {
