@@ -3,14 +3,18 @@ REQUIRE_BROWSER."""
 
 import os
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from tests.web.conftest import Site, open_site
+
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "web" / "static"
+PAGES = ("/", "/pictures", "/queue", "/settings", "/sessions", "/keys")
 UNITS = ROOT / "tests" / "web" / "js"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
@@ -77,3 +81,18 @@ async def page(browser):
     yield opened
     await context.close()
     assert wrong == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def you(opened: Site, page):
+    """A page of somebody who is signed in."""
+    await page.goto(f"{opened.web.url}/in#a-capability")
+    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_selector("#bar-prompt")
+    return page

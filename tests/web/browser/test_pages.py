@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.studio.conftest import png
-from tests.web.conftest import COOKIE, Site, open_site
+from tests.web.browser.conftest import PAGES
+from tests.web.conftest import COOKIE, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PAGES = ("/", "/pictures", "/queue", "/settings", "/sessions", "/keys")
 WIDTHS = (320, 768, 1440)
 HOSTILE = '<img src=x onerror="window.hit=1"> a house'
 FOUR = ".job:first-child .cell a img"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def opened(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path) as found:
-        yield found
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def you(opened: Site, page):
-    """A page of somebody who is signed in."""
-    await page.goto(f"{opened.web.url}/in#a-capability")
-    await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
-    return page
 
 
 def job_page(job) -> str:
