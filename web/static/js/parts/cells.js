@@ -56,7 +56,7 @@ export function pictureCells(job, tools) {
 }
 
 /** @param {Picture} picture */
-const blocked = (picture) => html`<div class="cell blocked">${sizer(picture.width, picture.height)}${icon("block")}<p>Hidden by a rule of this studio</p></div>`;
+const blocked = (picture) => html`<div class="cell blocked">${sizer(picture.width, picture.height)}<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span></div>`;
 
 /**
  * @param {LiveJob} job
