@@ -82,7 +82,7 @@ class Alerts(logging.Handler):
     async def _send(self, owner_id: int, text: str) -> bool:
         """Return whether the message was sent; one that wasn't is tried when the trouble comes again."""
         shown = text[:1500].replace("`", "")
-        content = f"**Atelier has a new kind of trouble.** The log has the rest.\n`{shown}`"
+        content = f"**Atelier has a new problem.** The log has the details.\n`{shown}`"
         try:
             user = await self._client.fetch_user(owner_id)
             await user.send(content, allowed_mentions=SILENT)

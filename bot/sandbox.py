@@ -15,16 +15,31 @@ import discord
 import simcord
 
 from bot.client import Atelier
+from bot.ui import guide
 from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
+<<<<<<< HEAD
+=======
+from core.settings import Settings
+from studio.actor import Actor
+>>>>>>> a447bc3 (Give the sandbox's page its name, a welcome and a clock)
 from studio.services import Services
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
 SETTLE = 60.0  # seconds an action may take before simcord gives up on it
 QUIET = 0.15  # seconds between an edit and the redraw of the page
+TICK = 1.0  # seconds between two settings of the simulator's clock
+PAGE = Path(__file__).with_name("page")  # what is added to simcord's page
+TEXTS = {  # of simcord's page → what stands there instead
+    "<title>SimCord Preview</title>": "<title>Atelier</title>",
+    "<strong>SimCord</strong><small>Preview</small>": "<strong>Atelier</strong><small>Sandbox</small>",
+    'aria-hidden="true">S</span>': 'aria-hidden="true">A</span>',
+    'aria-label="SimCord preview"': 'aria-label="Atelier sandbox"',
+    "No messages in this channel.": "Nothing here yet.",
+}
 SETTLED = 3.0  # seconds after which the browser shows an edit for sure
 
 
@@ -61,6 +76,7 @@ async def serve_sandbox(
         """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
         return env.external_wait(awaitable, reason="the queue")
 
+    studio = Studio(built)
     client = Atelier(
         built,
         studio,
@@ -76,10 +92,13 @@ async def serve_sandbox(
     await env.start()
     try:
         with env.time_context():
-            async with env.preview(
+            page_shown = env.preview(
                 channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None
-            ) as preview:
-                drawing = asyncio.create_task(Redraw(preview, edits).run())
+            )
+            private_api.dress_preview(page_shown, TEXTS, _added())
+            async with page_shown as preview:
+                drawing = asyncio.gather(Redraw(preview, edits).run(), _keep_time(env))
+                await _welcome(client, studio, channel.id, viewers[0].id)
                 await _send_uploads(env, viewers[0], page.uploads)
                 announce(preview.url, {viewer.name: viewer.id for viewer in viewers})
                 await stopping.wait()
@@ -109,6 +128,29 @@ def create_world(env: simcord.Env, page: Page) -> tuple[Any, list[Any]]:
     dm = user.dm_channel
     env.backend.clock.advance(max(0.0, (datetime.now(UTC) - env.now()).total_seconds()))
     return (dm, [user]) if page.dm else (channel, [you, guest])
+
+
+async def _keep_time(env: simcord.Env) -> None:
+    """Let the simulator's clock go with the real one: it stands still by itself, and all messages would bear
+    the time of the start."""
+    while True:
+        env.backend.clock.advance(max(0.0, (datetime.now(UTC) - env.now()).total_seconds()))
+        await asyncio.sleep(TICK)
+
+
+def _added() -> dict[str, str]:
+    """What is added to the files of simcord's page, by path."""
+    return {
+        "/preview.css": (PAGE / "sandbox.css").read_text(encoding="utf-8"),
+        "/timeline.js": (PAGE / "sandbox.js").read_text(encoding="utf-8"),
+    }
+
+
+async def _welcome(client: Atelier, studio: Studio, channel_id: int, user_id: int) -> None:
+    """Say in the empty channel what this is, what to type, and what is kept from earlier starts."""
+    held = await studio.own.holdings(Actor(user_id, None))
+    text = guide.welcome([f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]], held.jobs)
+    await client.get_partial_messageable(channel_id).send(text)
 
 
 async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -> None:

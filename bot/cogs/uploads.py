@@ -47,7 +47,7 @@ class Uploads(commands.Cog):
             await message.reply(f"❌ {error}", allowed_mentions=SILENT)
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
-        text = f"{taken.width}×{taken.height} px. What shall I do with it?{prompt}{problem}"
+        text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
         await message.reply(text, view=buttons.for_upload(taken.sha256), allowed_mentions=SILENT)
 
 

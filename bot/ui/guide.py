@@ -23,6 +23,11 @@ Describe, Classify, Vary, Cancel and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Vary and Outpaint. `/help topic:prompt` \
 explains how to write a prompt, `/help topic:flags` every flag."""
 
+WELCOME = """**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
+Type `/imagine`, press Enter, write what you want to see, and press Enter again. {examples}
+
+`/help` shows everything else. At the top you can look at the channel as a guest, too."""
+
 GRAMMAR = f"""**How to write a prompt:** words first, flags last: `a red house in the snow --ar 3:2 --seed 5`
 **Weights** `field::2 river:: sky::-0.5` counts the field twice and leaves out the sky; the weights must add \
 up to more than 0. `--no sky` means `sky::-0.5`
@@ -104,6 +109,19 @@ COMMANDS: dict[str, str] = {
     "privacy": "`/privacy show`, `export`, `delete`: shows, copies or deletes what is stored about you.",
     "help": "`/help [topic]`: shows this; a topic is *prompt*, *flags*, or a command.",
 }
+
+
+def welcome(examples: Sequence[str], jobs: int) -> str:
+    """Return the first message on the page. ``jobs``: of earlier starts; their messages are gone."""
+    lines = "\n".join(f"> {example}" for example in examples)
+    text = WELCOME.format(examples=f"Try one of these:\n{lines}" if examples else "")
+    if not jobs:
+        return text
+    safe = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"
+    return (
+        f"{text}\n**Your {safe} safe.** This page only forgets its messages at a restart: `/show` lists your"
+        " jobs and brings one back with its buttons, `/favourites` shows the pictures you saved."
+    )
 
 
 def topics() -> list[str]:

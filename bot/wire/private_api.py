@@ -147,6 +147,24 @@ def wrap_preview_action(
     preview._action = partial(wrapper, preview._action)
 
 
+def dress_preview(preview: Any, texts: Mapping[str, str], added: Mapping[str, str]) -> None:
+    """Change simcord's page before it is served: replace ``texts`` in its HTML, and append to its files by
+    path what is in ``added``. simcord offers neither a title nor a stylesheet of one's own."""
+    server = preview._server
+    serve = server._static
+
+    async def dressed(request: Any) -> Any:
+        response = await serve(request)
+        if request.path == "/":
+            for old, new in texts.items():
+                response.text = response.text.replace(old, new)
+        if request.path in added:
+            response.text += added[request.path]
+        return response
+
+    server._static = dressed
+
+
 def preview_revision(preview: Any, context_id: str | None) -> int:
     """Return the number of the page that simcord shows now; it refuses an action on any other."""
     return preview._get_page(context_id).revision

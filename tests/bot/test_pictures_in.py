@@ -74,7 +74,7 @@ async def test_a_dm_picture_gets_buttons_and_the_words_beside_it_are_its_prompt(
     dora = studio.newcomer()
     await studio.send_dm(dora, "a castle --seed 9", ("a.png", png()), ("b.jpg", png(form="JPEG")))
     offers = [m for m in dora.dm_channel.history() if m.components]
-    assert len(offers) == 2 and all("What shall I do" in m.content for m in offers)
+    assert len(offers) == 2 and all("What would you like to do" in m.content for m in offers)
     for label, words in (
         ("Vary", "a castle"),
         ("Outpaint", "Zoom Out"),
@@ -153,4 +153,4 @@ async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, mon
     await studio.send_dm(studio.alice.user, "", picture, picture, picture)
     assert "Send the next in" in studio.alice.user.dm_channel.history()[-1].content
     await studio.send_dm(studio.bob.user, "", picture)
-    assert "What shall I do" in studio.bob.user.dm_channel.history()[-1].content
+    assert "What would you like to do" in studio.bob.user.dm_channel.history()[-1].content

@@ -13,6 +13,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import MultipartParameters, handle_message_parameters
 from discord.webhook import async_
 from simcord.preview import Preview
+from simcord.preview._server import PreviewServer
 
 from core.settings import ROOT
 
@@ -59,6 +60,11 @@ PARTS = {
     "ConnectionState.guild_ready_timeout": lambda: _client()._connection.guild_ready_timeout > 0,
     "ConnectionState._ready_task": lambda: _client()._connection._ready_task is None,
     "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
+    "simcord: Preview._server, its ._static": lambda: (
+        "self._server = PreviewServer(" in inspect.getsource(Preview.__init__)
+        and _arguments(PreviewServer._static) == {"self", "request"}
+        and {"/", "/preview.css", "/timeline.js"} <= set(PreviewServer._STATIC_FILES)
+    ),
     "simcord: Preview._get_page": lambda: _arguments(Preview._get_page) == {"self", "context_id"},
 }
 

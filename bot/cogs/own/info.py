@@ -42,14 +42,14 @@ def _head(user: int, own: Own, running: int, waiting: int) -> list[str]:
         ),
         (
             f"**This month** {counted(sum(month.jobs.values()), 'job')},"
-            f" {_time(month.seconds)} of the device,"
+            f" {_time(month.seconds)} of drawing time,"
             f" {counted(month.pictures, 'picture')}"
         ),
         (
-            f"**Lifetime** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
+            f"**In all** {kinds}; {_time(ever.seconds)}, {counted(ever.pictures, 'picture')},"
             f" {counted(ever.favourites, 'favourite')}"
         ),
-        f"**Limits** {running} jobs at once, {waiting} waiting (a role of yours may have other ones)",
+        f"**Limits** {counted(running, 'job')} at once, {waiting} waiting; your roles may change them",
     ]
 
 

@@ -14,6 +14,7 @@ from bot.client import Atelier
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.wire.interactions import actor_of, file_limit
 from core.errors import NotAllowedError
+from studio.asking.words import counted
 
 UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
 MOST_PARTS = 20  # files of an export
@@ -57,28 +58,29 @@ class Privacy(
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
         lines = (
             (
-                f"**Jobs** {held.jobs}, with their prompts and settings; **pictures** {held.pictures}"
-                f" ({held.bytes / 1e6:.1f} MB); **sent pictures** {held.uploads}; **messages noted**"
-                f" {held.messages}"
+                f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
+                f" {counted(held.pictures, 'picture')} ({held.bytes / 1e6:.1f} MB),"
+                f" {counted(held.uploads, 'uploaded picture')}, and where my"
+                f" {counted(held.messages, 'message')} with them stand"
             ),
             (
-                f"**Kept** jobs and pictures {kept}; sent pictures that no job uses {periods.uploads} days;"
-                f" backups {periods.backups} days; strikes 90 days."
+                f"**How long** jobs and pictures: {kept}; uploads that no job uses: {periods.uploads} days;"
+                f" backups: {periods.backups} days; strikes: 90 days."
             ),
             (
-                f"**Rules** {held.strikes} strikes, {held.bans} bans. These, and time-outs, stay after a"
-                " deletion until they expire or are lifted."
+                f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
+                " leaves these and time-outs in place until they expire or are lifted."
             ),
             (
-                "**Also** your Discord id and name, and small settings. Nothing is sent to anybody else;"
+                "**Also** your Discord id and name, and your settings. Nothing is sent to anybody else:"
                 " pictures are made on the host's own machine."
             ),
-            "`/privacy export` hands you a copy, `/privacy delete` deletes it all.",
+            "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
         )
         await whisper(interaction, "\n".join(lines))
 
     @app_commands.command(description="Get a copy of everything Atelier stores about you")
-    @app_commands.describe(pictures="Off: only the rows, in one small file")
+    @app_commands.describe(pictures="Off: leave your pictures out and get one small file")
     @answers_privately
     async def export(self, interaction: discord.Interaction, pictures: bool = True) -> None:
         limit = file_limit(interaction) - 100_000
@@ -87,12 +89,12 @@ class Privacy(
             count += 1
             if count > MOST_PARTS:
                 await add_whisper(
-                    interaction, f"There is more than {MOST_PARTS} files; ask the host for the rest."
+                    interaction, f"There are more than {MOST_PARTS} files; ask the host for the rest."
                 )
                 return
             file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")
             if count == 1:
-                text = f"Your data: the rows as JSON{', and the pictures' if pictures else ''}."
+                text = f"Your data as JSON{', with your pictures' if pictures else ''}."
                 await interaction.edit_original_response(
                     content=text, attachments=[file], allowed_mentions=SILENT
                 )
@@ -107,9 +109,10 @@ class Privacy(
         view.add_item(DeleteButton(interaction.user.id))
         days = self.bot.studio.own.retention.backups
         text = (
-            f"This stops your running jobs and deletes {held.jobs} jobs, {held.pictures} pictures and my"
-            f" {held.messages} messages with them, for good. Backups forget them within {days} days. Messages"
-            " that only you saw, and your own, stay where they are."
+            f"This stops your running jobs and permanently deletes {counted(held.jobs, 'job')},"
+            f" {counted(held.pictures, 'picture')} and my {counted(held.messages, 'message')} with them. They"
+            f" are gone from backups within {days} days. Messages that only you could see, and your own, stay"
+            " where they are."
         )
         await interaction.edit_original_response(content=text, view=view, allowed_mentions=SILENT)
 
@@ -120,10 +123,9 @@ async def _delete_now(bot: Atelier, interaction: discord.Interaction, user_id: i
         raise NotAllowedError("This button belongs to somebody else.")
     deleted = await bot.studio.own.delete(actor_of(interaction))
     left = await bot.unpost(UNPOST_NOW) if deleted.messages else 0
-    rest = f" {left} messages are still to go and will be deleted by themselves." if left else ""
-    await whisper(
-        interaction, f"Deleted: {deleted.jobs} jobs, {deleted.files} pictures and their messages.{rest}"
-    )
+    rest = f" I will delete the remaining {counted(left, 'message')} soon." if left else ""
+    gone = f"{counted(deleted.jobs, 'job')}, {counted(deleted.files, 'picture')} and their messages"
+    await whisper(interaction, f"Deleted: {gone}.{rest}")
 
 
 async def setup(bot: Atelier) -> None:
