@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check model-sizes mutants deploy-check pythons
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -43,6 +43,11 @@ env-example: setup
 
 demo-models: setup
 	$(BIN)/python -m demo.train all
+
+# Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
+walk: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
+	$(BIN)/python -m tests.walk $(ARGS)
 
 # Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
 model-check: setup

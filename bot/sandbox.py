@@ -20,11 +20,7 @@ from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
-<<<<<<< HEAD
-=======
-from core.settings import Settings
 from studio.actor import Actor
->>>>>>> a447bc3 (Give the sandbox's page its name, a welcome and a clock)
 from studio.services import Services
 from studio.studio import Studio
 
@@ -76,7 +72,6 @@ async def serve_sandbox(
         """Waiting for the queue is waiting for the world outside: the page must not hang on it."""
         return env.external_wait(awaitable, reason="the queue")
 
-    studio = Studio(built)
     client = Atelier(
         built,
         studio,

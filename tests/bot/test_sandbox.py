@@ -62,19 +62,13 @@ def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: P
         port = free.getsockname()[1]
     with _start(tmp_path, METRICS_PORT=str(port)) as process:
         try:
-<<<<<<< HEAD
             studio, discord = _addresses(process)
-            for address in (studio, discord):
+            for address, title in ((studio, b"Atelier"), (discord, b"<title>Atelier</title>")):
                 with urllib.request.urlopen(address, timeout=20) as page:
-                    assert page.status == 200
-=======
-            address = _address(process)
-            with urllib.request.urlopen(address, timeout=20) as page:
-                assert page.status == 200 and b"<title>Atelier</title>" in page.read()
+                    assert page.status == 200 and title in page.read()
             for served, added in (("preview.css", "sandbox.css"), ("timeline.js", "sandbox.js")):
-                with urllib.request.urlopen(address.partition("#")[0] + served, timeout=20) as file:
+                with urllib.request.urlopen(discord.partition("#")[0] + served, timeout=20) as file:
                     assert file.read().endswith((PAGE / added).read_bytes())
->>>>>>> a447bc3 (Give the sandbox's page its name, a welcome and a clock)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as metrics:
                 assert b"atelier_queue_depth" in metrics.read()
             process.send_signal(signal.SIGTERM)
@@ -97,28 +91,12 @@ def test_each_run_has_the_same_people_and_new_ids() -> None:
     assert len({run[2] for run in runs}) == 3
 
 
-<<<<<<< HEAD
-=======
 def test_what_is_replaced_on_simcords_page_is_there() -> None:
     html = Path(simcord.__file__).with_name("preview") / "static" / "index.html"
     text = html.read_text(encoding="utf-8")
     assert all(old in text for old in TEXTS)
 
 
-class Told(io.StringIO):
-    """What is printed; ``address`` is set once the page's is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.address = asyncio.Event()
-
-    def write(self, text: str) -> int:
-        if "sandbox: http" in text:
-            self.address.set()
-        return super().write(text)
-
-
->>>>>>> a447bc3 (Give the sandbox's page its name, a welcome and a clock)
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
     channel, [you, _] = create_world(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())

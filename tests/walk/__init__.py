@@ -1,0 +1,1 @@
+"""A walk through the sandbox in a real browser: ``python -m tests.walk``, or ``make walk``."""

@@ -1,0 +1,85 @@
+"""``python -m tests.walk [--python PATH] [--shots FOLDER] [--write FILE]``: exit status 1 when a step was not
+as expected. Needs playwright (``pip install 'atelier[browser]'``) and a Chromium; without them it says so and
+ends."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.walk.report import Report
+from tests.walk.sandbox import ROOT, Sandbox
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+HEAD = """# A walk through the sandbox
+
+What a newcomer, a member, a guest, an admin and a host meet, by `make walk` in {browser},
+{system}, {seconds:.0f} s in all. {right} of {all} steps were as expected.
+
+"""
+
+
+def main() -> int:
+    """Walk, and report. Return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.walk")
+    own = ROOT / ".venv" / "bin" / "python"
+    parser.add_argument("--python", default=str(own if own.exists() else sys.executable), help="runs Atelier")
+    parser.add_argument("--shots", type=Path, help="folder for the screenshots; a temporary one without it")
+    parser.add_argument("--write", type=Path, help="Markdown file for the table")
+    arguments = parser.parse_args()
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        print("Not walked: playwright is not installed (pip install 'atelier[browser]').")
+        return 0
+    shots = arguments.shots or Path(tempfile.mkdtemp(prefix="atelier-walk-"))
+    shots.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        here = next(filter(None, map(shutil.which, CHROMIUM)), None)
+        try:
+            browser = playwright.chromium.launch(executable_path=here, args=["--no-sandbox"])
+        except Error as error:
+            print(
+                f"Not walked: no browser ({str(error).splitlines()[0]}). Try `playwright install chromium`."
+            )
+            return 0
+        report = Report(shots)
+        with tempfile.TemporaryDirectory() as data:
+            _walk(browser, Sandbox(arguments.python, Path(data)), report)
+        name = f"Chromium {browser.version}"
+    right, total = len(report.steps) - len(report.wrong), len(report.steps)
+    print(f"\n{right} of {total} steps were as expected; screenshots in {shots}")
+    if arguments.write:
+        seconds, system = (
+            sum(step.seconds for step in report.steps),
+            f"{platform.system()} {platform.machine()}",
+        )
+        head = HEAD.format(browser=name, system=system, seconds=seconds, right=right, all=total)
+        arguments.write.write_text(head + report.table() + "\n", encoding="utf-8")
+    return int(bool(report.wrong))
+
+
+def _walk(browser, sandbox: Sandbox, report: Report) -> None:
+    from tests.walk import admin, host, member, newcomer
+    from tests.walk.page import Page
+
+    try:
+        with report.step("newcomer", "starts Atelier", "an address to open") as step:
+            address = sandbox.start()
+            step.saw(address.partition("#")[0])
+        page = Page(browser, address)
+        report.shoot = page.shoot
+        newcomer.walk(page, report)
+        member.walk(page, report)
+        admin.walk(page, report)
+        host.walk(page, report, sandbox)
+    finally:
+        sandbox.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

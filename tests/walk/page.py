@@ -1,0 +1,132 @@
+"""The sandbox's page as a person uses it: keys, clicks, and what there is to see."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+DRAWING = 180.0  # seconds for a drawing, on a machine that does other things as well
+ANSWER = 60.0  # seconds for anything else
+MESSAGES = "#channel-message-list > [data-message-id]"
+
+
+class Page:
+    """One tab. ``browser``: of playwright."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        self.tab.set_default_timeout(ANSWER * 1000)
+        self.open(address)
+
+    def open(self, address: str) -> None:
+        """Open the page, and wait until it is usable."""
+        self.tab.goto("about:blank")
+        self.tab.goto(address)
+        self.until(lambda: not self.tab.locator("#preview-app[aria-busy=true]").count())
+        self.tab.locator("#channel-composer-input").wait_for()
+
+    def shoot(self, path: Path) -> None:
+        """Make a screenshot."""
+        self.tab.screenshot(path=path)
+
+    def until(self, holds: Callable[[], T], seconds: float = ANSWER, what: str = "what was expected") -> T:
+        """Wait until ``holds`` returns something true, and return it."""
+        end = time.monotonic() + seconds
+        while not (found := holds()):
+            if time.monotonic() > end:
+                raise AssertionError(f"{what} didn't come in {seconds:.0f} s; last: {self.last()[:80]}")
+            self.tab.wait_for_timeout(200)
+        return found
+
+    # What there is to see
+
+    def texts(self) -> list[str]:
+        """The messages, oldest first."""
+        return self.tab.locator(MESSAGES).all_inner_texts()
+
+    def last(self) -> str:
+        """The newest message."""
+        return (self.texts() or [""])[-1]
+
+    def wait_text(self, pattern: str, seconds: float = ANSWER, *, since: int = 0) -> str:
+        """Wait for a message that fits ``pattern``, among those after the first ``since``."""
+
+        def found() -> str:
+            return next((t for t in reversed(self.texts()[since:]) if re.search(pattern, t, re.S)), "")
+
+        return self.until(found, seconds, f"/{pattern}/")
+
+    def count(self) -> int:
+        """How many messages there are."""
+        return self.tab.locator(MESSAGES).count()
+
+    def message(self, text: str) -> Any:
+        """The newest message that holds ``text``."""
+        return self.tab.locator(MESSAGES).filter(has_text=text).last
+
+    # What a person does
+
+    def type_command(self, name: str) -> None:
+        """Type a command's name and choose it."""
+        close = self.tab.locator(".command-context-close")
+        if close.count():
+            close.first.click()
+        self.tab.locator("#channel-composer-input").click()
+        self.tab.keyboard.type(f"/{name}", delay=15)
+        self.tab.locator(f'.command-entry[data-entry-key$=":{name.replace(" ", ".")}"]').click()
+        self.tab.locator(".command-chip").wait_for()
+
+    def fill(self, option: str, value: str) -> None:
+        """Give an option of the command a value."""
+        field = self.tab.locator(f'.command-option-input[data-option="{option}"]')
+        if not field.count():
+            if not self.tab.locator(f'.command-suggestion[data-value="{option}"]').count():
+                self.tab.locator(".command-ghost").click()
+            self.tab.locator(f'.command-suggestion[data-value="{option}"]').first.click()
+        field.click()
+        self.tab.keyboard.type(value, delay=8)
+
+    def pick(self, text: str) -> None:
+        """Choose what is offered for the option that was filled last."""
+        self.tab.locator(".command-suggestion").filter(has_text=text).first.click()
+
+    def run(self, name: str, **options: str) -> int:
+        """Send a command with options by the arrow; return how many messages there were before."""
+        before = self.count()
+        self.type_command(name)
+        for option, value in options.items():
+            self.fill(option, value)
+        self.send()
+        return before
+
+    def send(self) -> None:
+        """Press the arrow."""
+        self.tab.locator("#send-message").click()
+        self.until(lambda: not self.tab.locator(".command-chip").count(), what="the command's end")
+
+    def imagine(self, prompt: str) -> int:
+        """Type ``/imagine`` and a prompt, each with Enter; return how many messages there were before."""
+        before = self.count()
+        self.type_command("imagine")
+        self.tab.keyboard.type(prompt, delay=8)
+        self.tab.wait_for_timeout(900)  # as somebody does who looks at it once more
+        self.tab.keyboard.press("Enter")
+        self.until(lambda: not self.tab.locator(".command-chip").count(), 20, "Enter's effect")
+        return before
+
+    def press(self, text: str, button: str) -> int:
+        """Press a button under the newest message that holds ``text``; return how many there were before."""
+        before = self.count()
+        buttons = self.message(text).get_by_role("button")
+        buttons.filter(has_text=re.compile(rf"(^|\s|\W){re.escape(button)}$")).first.click()
+        return before
+
+    def view_as(self, name: str) -> None:
+        """Look at the channel as somebody else."""
+        self.tab.locator("#viewer-picker").select_option(label=name)
+        self.tab.wait_for_timeout(1500)
+        self.until(lambda: not self.tab.locator("#preview-app[aria-busy=true]").count())
