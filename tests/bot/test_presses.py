@@ -266,7 +266,8 @@ async def test_a_remixed_reroll_and_pan_take_the_new_words(studio: Studio) -> No
     for action in ("again", "left"):
         window = await press(studio, message, action)
         await studio.alice.submit_modal(window, {"prompt": "a lighthouse"})
-        assert "**a lighthouse**" in studio.last().content, action
+        shape = " --ar 3:2" if action == "left" else ""
+        assert f"**a lighthouse{shape}**" in studio.last().content, action
 
 
 async def test_the_remix_button_asks_also_without_the_mode(studio: Studio) -> None:
