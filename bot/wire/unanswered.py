@@ -24,7 +24,7 @@ class Unanswered:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._came: dict[discord.Interaction, float] = {}  # oldest first
-        self._none_left = asyncio.Event()
+        self._none_left, self._line = asyncio.Event(), asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._came)
@@ -41,13 +41,23 @@ class Unanswered:
         self._drop()
 
     async def none_left(self, patience: float = PATIENCE) -> None:
-        """Return when nobody waits for a first answer, after ``patience`` seconds at most."""
+        """Return when nobody waits for a first answer, after ``patience`` seconds at most.
+
+        Those who wait here go on one by one: all in one turn would hold the event loop up.
+        """
         self._drop()
-        if self._came:
+        if not self._came:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience), self._line:
+                await self._until_none_left()
+                await asyncio.sleep(0)
+
+    async def _until_none_left(self) -> None:
+        while self._came:
             self._none_left.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._none_left.wait()
+            await self._none_left.wait()
+            self._drop()
 
     def _drop(self) -> None:
         """Forget the oldest ones that need no answer any more."""
@@ -57,4 +67,4 @@ class Unanswered:
             if at > too_old and not interaction.response.is_done():
                 return
             del self._came[interaction]
-        self._none_left.set()
+        self._none_left.set()  # for those who look again

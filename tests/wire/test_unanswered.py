@@ -80,3 +80,42 @@ async def test_who_is_answered_elsewhere_is_waited_for_no_more() -> None:
     unanswered.add(Pressed(pressed.response))  # it is answered already
     await asyncio.wait_for(waiting, 5)
     assert not len(unanswered)
+
+
+async def test_those_who_stood_back_go_on_one_in_a_turn_of_the_loop() -> None:
+    unanswered, turn, gone = Unanswered(), 0, list[int]()
+    pressed = Pressed(Response([], "a"))
+    unanswered.add(pressed)
+
+    async def go_on() -> None:
+        await unanswered.none_left(patience=60)
+        gone.append(turn)
+
+    tasks = [asyncio.create_task(go_on()) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    unanswered.answered(pressed)
+    while len(gone) < len(tasks):
+        await asyncio.sleep(0)
+        turn += 1
+    assert len(set(gone)) == len(gone), "several in one turn"
+
+
+async def test_a_press_comes_before_those_who_still_stand_back() -> None:
+    unanswered, gone, moved = Unanswered(), list[str](), asyncio.Event()
+    first, second = Pressed(Response([], "a")), Pressed(Response([], "b"))
+    unanswered.add(first)
+
+    async def go_on() -> None:
+        await unanswered.none_left(patience=60)
+        gone.append("queued")
+        moved.set()
+
+    tasks = [asyncio.create_task(go_on()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    unanswered.answered(first)
+    await moved.wait()
+    unanswered.add(second)
+    await asyncio.sleep(0.05)
+    assert len(gone) < len(tasks)
+    unanswered.answered(second)
+    await asyncio.gather(*tasks)
