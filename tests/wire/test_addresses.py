@@ -84,6 +84,8 @@ async def test_a_foreign_host_gets_no_connection(server) -> None:
     async with aiohttp.ClientSession(trace_configs=[addresses.trace()]) as session:
         with pytest.raises(addresses.ForeignHost):
             await session.get(f"{address}/here")
+        with pytest.raises(addresses.ForeignHost):  # as a kept session might name it, to be told the token
+            await session.ws_connect(f"{address}/here")
     assert calls == []
     async with aiohttp.ClientSession() as session:
         assert await (await session.get(f"{address}/here")).text() == "here"
