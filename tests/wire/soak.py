@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import re
 import sys
 import tempfile
@@ -74,7 +75,10 @@ class Soak:
         asked = [self._ask(PROMPTS[i % len(PROMPTS)]) for i in range(jobs)]
         await self.discord.until(lambda: all(_is_answered(one) for one in asked))
         self.jobs += sum("job " in one.message.content for one in asked if one.message)
-        shown = next(one.message for one in asked if one.message and one.message.files)
+        drawn = [one.message for one in asked if one.message and one.message.files]
+        if not drawn:
+            raise RuntimeError(f"nothing was drawn: {[one.message for one in asked]}")
+        shown = drawn[0]
         buttons = re.findall(r"at:[a-z2-9]{12}:(?!delete|again|vary)[a-z0-9]+:[01]", str(shown.components))
         done = [
             *(self.discord.press(shown, custom_id, self._somebody()) for custom_id in buttons),
@@ -220,6 +224,7 @@ def main() -> int:
 
             vars(bot.client).setdefault("LEAK", kept)[number] = "never let go"
 
+    logging.basicConfig(level=logging.ERROR)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(arguments.jobs, arguments.restarts, Path(folder), on_round=on_round))
