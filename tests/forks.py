@@ -17,6 +17,7 @@ IMPORTED = (
     "prometheus_client",
     "sqlalchemy.ext.asyncio",
     "tests.bot.pretend_worker",
+    "tests.jobs.kills",
 )
 
 

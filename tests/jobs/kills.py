@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -44,6 +45,7 @@ from jobs.workers.local import LocalExecutor
 from storage import files as files_module
 from storage import jobs as rows
 from storage import lookup
+from tests.forks import forks
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
@@ -236,7 +238,7 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
     elif point == "saved":
         before(rows, "finish")
     elif point == "rendered":
-        before(dispatcher, "_publish_end", lambda job_id, event: isinstance(event, Rendered))
+        before(dispatcher._outcomes, "publish_end", lambda job_id, event: isinstance(event, Rendered))
 
 
 @contextmanager
@@ -282,10 +284,11 @@ def measure(
     seed: int = 0,
     bug: str | None = None,
     patience: float = 60.0,
+    forked: bool = False,
 ) -> Figures:
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
-    process = _start(folder, chance, order[0], bug)
+    process = _start(folder, chance, order[0], bug, forked)
     try:
         for number, kind in enumerate(order):
             killed_at = _kill(chance, world, process, kind, max(patience, 60.0))
@@ -293,11 +296,11 @@ def measure(
             figures.by_kind[kind] = figures.by_kind.get(kind, 0) + 1
             following = order[number + 1] if number + 1 < kills else None
             if process.poll() is not None:
-                process = _start(folder, chance, following, bug)
+                process = _start(folder, chance, following, bug, forked)
             elif following in POINTS:  # it lives, but isn't armed
                 process.kill()
                 process.wait()
-                process = _start(folder, chance, following, bug)
+                process = _start(folder, chance, following, bug, forked)
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
                 last_words = (folder / "stderr.txt").read_text()[-400:]
@@ -315,22 +318,55 @@ def measure(
     return figures
 
 
-def _start(folder: Path, chance: random.Random, kind: str | None, bug: str | None) -> subprocess.Popen[bytes]:
+@dataclass
+class _Forked:
+    """A process of ``forks()``, with the words of ``subprocess.Popen``: it is there a second sooner."""
+
+    process: ForkServerProcess
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def wait(self) -> None:
+        self.process.join()
+
+
+Process = subprocess.Popen[bytes] | _Forked
+
+
+def _start(
+    folder: Path, chance: random.Random, kind: str | None, bug: str | None, forked: bool = False
+) -> Process:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
-    occurrence = chance.randrange(3)
+    occurrence, point = chance.randrange(3), kind if kind in POINTS else None
+    if forked:
+        process = forks().Process(target=_live, args=(folder, point, occurrence, bug))
+        process.start()
+        return _Forked(process)
     entry = (
         "from tests.jobs.kills import main; main()"  # as -m, each of its workers would import it all again
     )
     words = [sys.executable, "-c", entry, "--serve", str(folder), "--occurrence", str(occurrence)]
-    words += ["--point", kind] if kind in POINTS else []
+    words += ["--point", point] if point else []
     words += ["--bug", bug] if bug else []
-    with (folder / "stderr.txt").open("wb") as stderr:
-        return subprocess.Popen(words, stderr=stderr)
+    return subprocess.Popen(words)
 
 
-def _kill(
-    chance: random.Random, world: World, process: subprocess.Popen[bytes], kind: str, patience: float
-) -> float:
+def _live(folder: Path, point: str | None, occurrence: int, bug: str | None) -> None:
+    with (folder / "stderr.txt").open("wb") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    logging.disable(logging.CRITICAL)
+    asyncio.run(serve(folder, point, occurrence, bug))
+
+
+def _kill(chance: random.Random, world: World, process: Process, kind: str, patience: float) -> float:
     """See the process die at its point, or kill it, or one worker of it; when that was."""
     if kind in POINTS:
         dead = _wait(lambda: world.keep_asking() or process.poll(), patience)
@@ -381,8 +417,7 @@ def main() -> None:
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        logging.disable(logging.CRITICAL)
-        asyncio.run(serve(arguments.serve, arguments.point, arguments.occurrence, arguments.bug))
+        _live(arguments.serve, arguments.point, arguments.occurrence, arguments.bug)
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), arguments.kills, seed=arguments.seed, bug=arguments.bug)
