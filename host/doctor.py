@@ -68,6 +68,13 @@ def _checks(settings: Settings) -> Iterator[Check]:
 
 def _python() -> Check:
     text = ".".join(map(str, sys.version_info[:3]))
+    if (3, 14) <= sys.version_info[:3] < (3, 14, 5):  # https://docs.python.org/3.15/whatsnew/3.15.html#gc
+        return Check(
+            "Python",
+            None,
+            f"{text}, whose garbage collector lets memory grow",
+            "take 3.14.5 or newer, which has the collector of 3.13 again",
+        )
     return Check(
         "Python",
         sys.version_info >= (3, 11),

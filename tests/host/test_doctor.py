@@ -38,6 +38,23 @@ def test_a_fresh_machine_is_ready(examine) -> None:
     assert "image: stable-diffusion" in text and "no DISCORD_TOKEN" in text
 
 
+@pytest.mark.parametrize(
+    ("version", "status", "words"),
+    [
+        ((3, 10, 9), 1, "WRONG Python"),
+        ((3, 13, 0), 0, "ok    Python"),
+        ((3, 14, 4), 0, "look  Python     3.14.4, whose garbage collector lets memory grow"),
+        ((3, 14, 5), 0, "ok    Python"),
+    ],
+)
+def test_pythons_with_known_trouble_are_named(
+    examine, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], status: int, words: str
+) -> None:
+    monkeypatch.setattr("sys.version_info", version)
+    found, text = examine()
+    assert found == status and words in text
+
+
 def test_a_device_that_is_not_there_is_named_with_those_that_are(examine) -> None:
     status, text = examine(cards=1, DEVICES="cuda:1")
     assert status == 1 and "DEVICES names cuda:1, which isn't here" in text and "cpu, cuda:0, or auto" in text

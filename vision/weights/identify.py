@@ -27,8 +27,8 @@ def family_of_folder(folder: Path) -> Family:
         )
     if name in EDITORS:
         raise ModelError(
-            f"{folder.name} only edits pictures ({name}) and can't draw from words; take Qwen-Image, or FLUX.2"
-            " klein, which looks at pictures, too."
+            f"{folder.name} only edits pictures ({name}) and can't draw from words; take Qwen-Image, or"
+            " FLUX.2 klein, which looks at pictures, too."
         )
     return next((family for family in FAMILIES if name in family.pipelines), FAMILIES[-1])
 
