@@ -123,6 +123,8 @@ class Soak:
         for history in (self.discord.messages, self.discord.interactions, self.discord._nonces):
             history.clear()
         self.discord.close_codes.clear()
+        for session in self.discord._sessions.values():
+            session.events[:] = [""] * len(session.events)  # their numbers count on
 
 
 async def _all_is_quiet() -> None:
