@@ -156,12 +156,17 @@ def _phrases(words: Sequence[str]) -> list[tuple[list[int], list[int]]]:
     phrases: list[tuple[list[int], list[int]]] = []
     ended = True
     for i, word in enumerate(words):
-        little = word.lower() in LITTLE_WORDS
+        little = word.lower() in LITTLE_WORDS or (not ended and _is_doing(word) and bool(phrases[-1][1]))
         if ended or (little and phrases[-1][1]):
             phrases.append(([], []))
         phrases[-1][0 if little else 1].append(i)
         ended = word[-1] in ",.;:!?"
     return [phrase for phrase in phrases if phrase[1]]
+
+
+def _is_doing(word: str) -> bool:
+    """Return whether a word behind a noun says what that does: "standing" in "a fox standing in the snow"."""
+    return len(word) > 5 and word.lower().endswith("ing")
 
 
 def _whole_phrases(

@@ -32,7 +32,7 @@ def _buttons(page: Page, report: Report) -> None:
     for button, answer in (
         ("❤️", "favourites"),
         ("Describe", "Describe - .*1️⃣.*" + DONE),
-        ("Classify", r"Classify - .*\d%"),
+        ("Classify", r"Classify - .*\d\.\d%"),
         ("Details", "Prompt.*a red house in the snow"),
         ("Vary (Region)", "Choose the fields of picture 1"),
     ):

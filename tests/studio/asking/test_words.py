@@ -18,6 +18,7 @@ def scored(prompt: str, *weak: str) -> list[tuple[str, float]]:
     ("prompt", "weak", "shorter"),
     [
         ("a fox standing in the white snow", ("the", "in", "a", "white"), "a fox standing in the snow"),
+        ("a fox standing in the white snow", ("fox", "a", "standing"), "the white snow"),
         ("cinematic shot of a big red house", ("shot", "of", "big"), "cinematic shot of a red house"),
         ("a lighthouse, wonderful, at night", ("wonderful,",), "a lighthouse, night"),
     ],
