@@ -21,14 +21,14 @@ def _queue(page: Page, report: Report) -> None:
         since = page.run("queue pause")
         step.saw(page.wait_text("(?i)pause", since=since))
     with report.step(who, "asks for a picture meanwhile", "its message tells of the pause") as step:
-        since = page.imagine("a brown cat --draft")
-        step.saw(page.wait_text("a brown cat.*an admin has paused the queue", since=since))
+        asked = page.imagine("a brown cat --draft")
+        step.saw(page.wait_text("a brown cat.*an admin has paused the queue", since=asked))
     with report.step(who, "/queue show", "who waits for what") as step:
         since = page.run("queue show")
         step.saw(page.wait_text("a brown cat.*1st|1st.*a brown cat", since=since))
     with report.step(who, "/queue resume", "the picture is drawn") as step:
-        since = page.run("queue resume")
-        step.saw(page.wait_text("a brown cat.*" + DONE, DRAWING, since=since - 3))
+        page.run("queue resume")
+        step.saw(page.wait_text("a brown cat.*" + DONE, DRAWING, since=asked))
 
 
 def _words(page: Page, report: Report) -> None:
@@ -67,7 +67,7 @@ def _members(page: Page, report: Report) -> None:
 
 
 def _about_guest(page: Page, command: str) -> int:
-    before = page.count()
+    before = page.newest()
     page.type_command(command)
     page.fill("user", "guest")
     page.pick("guest")

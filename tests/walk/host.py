@@ -61,7 +61,7 @@ def _power_cut(page: Page, report: Report, sandbox: Sandbox) -> None:
     with report.step("member", "waits", "the drawing goes on and is delivered") as step:
         step.saw(page.wait_text("an orange mushroom on the grass.*" + DONE, DRAWING))
     with report.step("member", "/show of an earlier job", "it comes back with its buttons") as step:
-        before = page.count()
+        before = page.newest()
         page.type_command("show")
         page.fill("job", "red house")
         page.pick("a red house in the snow")
@@ -106,7 +106,7 @@ def _direct_messages(page: Page, report: Report, sandbox: Sandbox) -> None:
         step.saw(page.wait_text("96×96 px", DRAWING))
     with report.step("member", "presses Classify under a picture of their own", "what it shows") as step:
         since = page.press("96×96 px", "Classify")
-        step.saw(page.wait_text(r"\d%", DRAWING, since=since - 1))
+        step.saw(page.wait_text(r"\d%", DRAWING, since=since))
 
 
 def _png(side: int) -> bytes:

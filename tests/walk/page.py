@@ -44,25 +44,29 @@ class Page:
 
     # What there is to see
 
-    def texts(self) -> list[str]:
-        """The messages, oldest first."""
-        return self.tab.locator(MESSAGES).all_inner_texts()
+    def texts(self, since: int = 0) -> list[str]:
+        """The messages that are shown, oldest first; those that came after ``since``, see ``newest``."""
+        found = self.tab.locator(MESSAGES).evaluate_all(
+            "all => all.map(e => [e.dataset.messageId, e.innerText])"
+        )
+        return [text for number, text in found if int(number) > since]
 
     def last(self) -> str:
         """The newest message."""
         return (self.texts() or [""])[-1]
 
     def wait_text(self, pattern: str, seconds: float = ANSWER, *, since: int = 0) -> str:
-        """Wait for a message that fits ``pattern``, among those after the first ``since``."""
+        """Wait for a message that fits ``pattern`` and came after ``since``."""
 
         def found() -> str:
-            return next((t for t in reversed(self.texts()[since:]) if re.search(pattern, t, re.S)), "")
+            return next((t for t in reversed(self.texts(since)) if re.search(pattern, t, re.S)), "")
 
         return self.until(found, seconds, f"/{pattern}/")
 
-    def count(self) -> int:
-        """How many messages there are."""
-        return self.tab.locator(MESSAGES).count()
+    def newest(self) -> int:
+        """The number of the newest message; the page shows fifty, and forgets the oldest."""
+        last = self.tab.locator(MESSAGES).last
+        return int(last.get_attribute("data-message-id") or 0) if last.count() else 0
 
     def message(self, text: str) -> Any:
         """The newest message that holds ``text``."""
@@ -95,8 +99,8 @@ class Page:
         self.tab.locator(".command-suggestion").filter(has_text=text).first.click()
 
     def run(self, name: str, **options: str) -> int:
-        """Send a command with options by the arrow; return how many messages there were before."""
-        before = self.count()
+        """Send a command with options by the arrow; return what was the newest message before."""
+        before = self.newest()
         self.type_command(name)
         for option, value in options.items():
             self.fill(option, value)
@@ -109,8 +113,8 @@ class Page:
         self.until(lambda: not self.tab.locator(".command-chip").count(), what="the command's end")
 
     def imagine(self, prompt: str) -> int:
-        """Type ``/imagine`` and a prompt, each with Enter; return how many messages there were before."""
-        before = self.count()
+        """Type ``/imagine`` and a prompt, each with Enter; return what was the newest message before."""
+        before = self.newest()
         self.type_command("imagine")
         self.tab.keyboard.type(prompt, delay=8)
         self.tab.wait_for_timeout(900)  # as somebody does who looks at it once more
@@ -119,8 +123,8 @@ class Page:
         return before
 
     def press(self, text: str, button: str) -> int:
-        """Press a button under the newest message that holds ``text``; return how many there were before."""
-        before = self.count()
+        """Press a button under the newest message with ``text``; return what was the newest one before."""
+        before = self.newest()
         buttons = self.message(text).get_by_role("button")
         buttons.filter(has_text=re.compile(rf"(^|\s|\W){re.escape(button)}$")).first.click()
         return before

@@ -60,8 +60,8 @@ class Privacy(
             (
                 f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
                 f" {counted(held.pictures, 'picture')} ({held.bytes / 1e6:.1f} MB),"
-                f" {counted(held.uploads, 'uploaded picture')}, and where my"
-                f" {counted(held.messages, 'message')} with them stand"
+                f" {counted(held.uploads, 'uploaded picture')}, and the ids of my"
+                f" {counted(held.messages, 'message')} that show them"
             ),
             (
                 f"**How long** jobs and pictures: {kept}; uploads that no job uses: {periods.uploads} days;"
