@@ -92,14 +92,19 @@ async def serve_sandbox(
             )
             private_api.dress_preview(page_shown, TEXTS, _added())
             async with page_shown as preview:
-                drawing = asyncio.gather(Redraw(preview, edits).run(), _keep_time(env))
+                beside = [
+                    asyncio.create_task(Redraw(preview, edits).run(), name="page"),
+                    asyncio.create_task(_keep_time(env), name="clock"),
+                ]
                 await _welcome(client, studio, channel.id, viewers[0].id)
                 await _send_uploads(env, viewers[0], page.uploads)
                 announce(preview.url, {viewer.name: viewer.id for viewer in viewers})
                 await stopping.wait()
                 await built.queue.stop(built.settings.grace_seconds)  # first: nothing more may start
                 await client.delivery.close()
-                drawing.cancel()
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
     finally:
         await env.shutdown()
     return 0

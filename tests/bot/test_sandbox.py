@@ -72,7 +72,8 @@ def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: P
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as metrics:
                 assert b"atelier_queue_depth" in metrics.read()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=30) == 0
+            said, _ = process.communicate(timeout=30)
+            assert process.returncode == 0 and "ERROR" not in said and "Traceback" not in said
         finally:
             process.kill()
     assert (tmp_path / "atelier.db").is_file() and (tmp_path / "logs" / "atelier.log").is_file()
