@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -71,8 +72,11 @@ class Running:
         return heard, message
 
 
+FORK = "fork" if sys.platform == "linux" else "spawn"  # elsewhere system libraries don't outlive a fork
+
+
 def start(
-    specs: dict[str, str], tmp_path: Path, *, method: str = "fork", pace: Pace | None = None, **config: Any
+    specs: dict[str, str], tmp_path: Path, *, method: str = FORK, pace: Pace | None = None, **config: Any
 ) -> Running:
     """A worker on ``specs``. One that is forked has its modules from here: importing them takes ten times as
     long as what most tests ask of it."""
