@@ -8,10 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from storage.engine import sqlite_file
@@ -24,12 +20,34 @@ log = logging.getLogger(__name__)
 def migrate(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
     """Run what is missing in one transaction of ``connection``, which has none open. ``path`` of a SQLite
     file is backed up first. StorageError for the schema of a newer Atelier, and for a migration that breaks
-    a link between rows: then nothing is changed."""
+    a link between rows: then nothing is changed.
+
+    Alembic is imported only when something may be missing: it takes a seventh of a start.
+    """
+    if _current(connection) == newest():
+        return
     with _links_unenforced(connection), connection.execution_options(**WRITES).begin():
         _upgrade(connection, path, backup_dir)
 
 
+def newest() -> str:
+    """Return this program's schema, which is the number that its latest migration's file begins with."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def _current(connection: sa.Connection) -> str | None:
+    with connection.begin():
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+
+
 def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)

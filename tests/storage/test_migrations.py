@@ -1,7 +1,10 @@
 """Every migration on a database that has rows in all its tables."""
 
+import asyncio
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -9,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from core.errors import StorageError
 from core.job import Status, Surface
+from core.settings import ROOT
 from storage import lookup
 from storage.database import open_database
 from storage.engine import migrate
@@ -162,3 +167,29 @@ async def test_a_migration_that_breaks_a_link_changes_nothing(
     with closing(sqlite3.connect(path)) as connection:
         after = {name: _count(connection, name) for name in before}
     assert after == before
+
+
+def test_the_newest_schema_is_the_head_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert migrate.newest() == ScriptDirectory.from_config(config).get_current_head()
+
+
+async def test_a_start_on_a_current_schema_spares_itself_alembic(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    async with open_database(url, tmp_path / "backups"):
+        pass
+    code = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from storage.database import open_database\n"
+        "async def main():\n"
+        "    async with open_database(sys.argv[1], Path(sys.argv[2])):\n"
+        "        print('alembic' in sys.modules)\n"
+        "asyncio.run(main())\n"
+    )
+    command_line = [sys.executable, "-c", code, url, str(tmp_path / "backups")]
+    run = await asyncio.to_thread(
+        subprocess.run, command_line, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
