@@ -51,8 +51,8 @@ async def test_show_and_export_tell_what_there_is_and_only_to_oneself(studio: St
     shown = await studio.alice.slash(studio.channel, "privacy show")
     assert (
         shown.ephemeral
-        and "**Jobs** 2" in shown.followups[-1].content
-        and "**sent pictures** 1" in shown.followups[-1].content
+        and "**Stored** 2 jobs" in shown.followups[-1].content
+        and "1 uploaded picture," in shown.followups[-1].content
     )
     data, names = await _export(studio, studio.alice)
     assert [job["prompt"] for job in data["jobs"]] == ["a canary boat", None] and len(data["pictures"]) == 5
