@@ -145,7 +145,7 @@ export class Grid {
   /** @param {number} row */
   #place(row) {
     const { segment, top } = placeOf(this.layout, row);
-    const box = this.track.children[segment] ?? this.track;
+    const box = this.track.querySelectorAll(":scope > .segment")[segment] ?? this.track; // none: nothing to show
     if (this.window.parentElement !== box) moveInto(box, this.window);
     this.window.style.transform = `translateY(${top}px)`;
   }

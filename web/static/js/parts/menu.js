@@ -24,7 +24,7 @@ function menu() {
     anchor?.setAttribute("aria-expanded", String(open));
     if (!open) anchor = null;
   });
-  document.body.append(made);
+  (document.querySelector("main") ?? document.body).append(made);
   return made;
 }
 
