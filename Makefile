@@ -65,7 +65,7 @@ kill-test: setup
 
 # The studio on the web in a real Chromium, which has to be installed (apt-get install chromium).
 browser-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55' 'axe-playwright-python>=0.1.4'
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
 
 # Months of one process in virtual time, about half an hour; ARGS="--jobs 1000 --restarts 100" takes a few minutes.

@@ -56,9 +56,16 @@ class Filter:
 
 
 def tiles(
-    connection: sa.Connection, user_id: int, wanted: Filter, *, before: Cursor | None = None, limit: int
+    connection: sa.Connection,
+    user_id: int,
+    wanted: Filter,
+    *,
+    before: Cursor | None = None,
+    skip: int = 0,
+    limit: int,
 ) -> list[Tile]:
-    """Return the person's pictures that come after ``before``, or the newest."""
+    """Return the person's pictures that come after ``before``, or the newest. skip: leave so many out first;
+    the database walks over them, so it is for a jump inside a month."""
     kept = sa.and_(
         favourites.c.user_id == user_id,
         favourites.c.job_id == pictures.c.job_id,
@@ -72,7 +79,8 @@ def tiles(
         .select_from(joined)
         .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *_conditions(wanted))
         .order_by(jobs.c.seq.desc(), pictures.c.position)
-        .limit(min(limit, MOST))
+        .limit(min(limit, MOST + 1))
+        .offset(skip)
     )
     if before is not None:
         later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)

@@ -51,11 +51,13 @@ class Gallery:
         self._judged: OrderedDict[tuple[str, str, Place], tuple[float, Visibility]] = OrderedDict()
 
     async def pictures(
-        self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, limit: int = 60
+        self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
     ) -> Page:
-        """Return the actor's own pictures after ``before``, or the newest."""
+        """Return the actor's own pictures after ``before``, or the newest. skip: leave so many out first."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, limit=limit + 1)
+        work = partial(
+            rows.tiles, user_id=actor.user_id, wanted=wanted, before=before, skip=skip, limit=limit + 1
+        )
         found = await self._database.read(work, once=True)
         page = found[:limit]
         return Page(tuple(page), page[-1].cursor if len(found) > limit else None)

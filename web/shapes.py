@@ -155,6 +155,7 @@ def job(
         "total": progress.total if progress else None,
         "preview": _preview(row.id, progress),
         "loading": None,
+        **_coming(row),
         "pictures": [picture(row, one, seen, kept) for one, seen in zip(shown, visible, strict=False)],
         "grid": picture(row, chart, visible[-1]) if chart and visible else None,
         "captions": list(result.captions) if result else [],
@@ -162,6 +163,14 @@ def job(
         "notes": list(result.parameters.get("notes", ())) if result else [],
         "actions": actions_of_job(row),
     }
+
+
+def _coming(row: Job) -> dict[str, int | None]:
+    """Return how many pictures a job makes, and their sides where its request names them."""
+    request = row.request
+    if not isinstance(request, GenerateRequest):
+        return {"count": 0, "width": None, "height": None}
+    return {"count": request.num_images, "width": request.width, "height": request.height}
 
 
 def _preview(job_id: str, progress: Progress | None) -> str | None:

@@ -19,6 +19,8 @@ async def test_pages_follow_each_other_without_gap_or_repeat(site) -> None:
             break
         before = f"&before={page['older']}"
     assert found == wanted
+    jump = (await site.you.get("/api/pictures?limit=3&skip=6")).data
+    assert [(tile["job"], tile["n"]) for tile in jump["pictures"]] == wanted[6:9] and jump["skipped"] == 6
 
 
 async def test_filters_narrow_what_is_shown(site) -> None:
@@ -51,6 +53,7 @@ async def test_filters_that_mean_nothing_are_named(site) -> None:
         ("before=x", "`older`"),
         ("limit=0", "1 to 200"),
         ("limit=999", "1 to 200"),
+        ("skip=-1", "0 to 1000000"),
     ):
         answer = await site.you.get(f"/api/pictures?{query}")
         assert answer.status == 400 and said in answer.data["detail"], query

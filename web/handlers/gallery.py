@@ -19,6 +19,7 @@ from web.fields import number_of
 
 PAGE = 60  # pictures
 MOST_WORDS = 12
+FURTHEST = 1_000_000  # pictures that a jump leaves out
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 
 
@@ -52,10 +53,10 @@ def cursor_of(text: str | None) -> Cursor | None:
         raise UserError("`before` takes the `older` of another page.") from error
 
 
-async def find(call: Call, limit: int = PAGE) -> Page:
+async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Page:
     """Return the page of pictures that the address of a call names."""
     wanted, before = filter_of(call.query), cursor_of(call.query.get("before"))
-    return await call.studio.gallery.pictures(call.actor, wanted, before=before, limit=limit)
+    return await call.studio.gallery.pictures(call.actor, wanted, before=before, skip=skip, limit=limit)
 
 
 async def tiles(call: Call, page: Page) -> list[dict[str, Any]]:
@@ -66,12 +67,19 @@ async def tiles(call: Call, page: Page) -> list[dict[str, Any]]:
 
 async def pictures(call: Call) -> Answer:
     """Return a page of the person's pictures and where the next one begins."""
-    text = call.query.get("limit", str(PAGE))
-    if not text.isdecimal() or not 0 < int(text[:4]) <= MOST:
-        raise UserError(f"`limit` takes 1 to {MOST}.")
-    page = await find(call, int(text))
+    limit = _number(call.query, "limit", PAGE, 1, MOST)
+    skip = _number(call.query, "skip", 0, 0, FURTHEST)
+    page = await find(call, limit, skip)
     older = str(page.older) if page.older else None
-    return Json({"pictures": await tiles(call, page), "older": older})
+    return Json({"pictures": await tiles(call, page), "older": older, "skipped": skip})
+
+
+def _number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number of an address. Raises UserError for one that isn't taken."""
+    text = query.get(name, str(default))
+    if not text.isascii() or not text.isdecimal() or not low <= int(text[:9]) <= high:
+        raise UserError(f"`{name}` takes {low} to {high}.")
+    return int(text[:9])
 
 
 async def months(call: Call) -> Answer:

@@ -40,7 +40,18 @@ function toPrompt(event) {
   else location.assign("/#prompt");
 }
 
+/**
+ * The server sends a veiled picture blurred; whoever wants to see it fetches the plain one.
+ * @param {Event} event
+ */
+function unveil({ target }) {
+  if (!(target instanceof HTMLInputElement) || !target.closest(".veil")) return;
+  const picture = target.closest(".veiled")?.querySelector("img");
+  if (picture && target.checked && !picture.src.includes("?")) picture.src += "?plain=1";
+}
+
 export function startPage() {
+  document.addEventListener("change", unveil);
   themeButton();
   otherPerson();
   shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });
