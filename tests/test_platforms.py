@@ -16,11 +16,10 @@ import pytest
 from core.settings import ROOT
 from docs import structure
 from host import app, workers
-from jobs.workers import child
 from storage import files
 from studio.pictures import confine
 from tests.jobs.conftest import until
-from vision import devices
+from vision import devices, priority
 
 # name → the modules that use it, each with a way out that a test below takes
 ONLY_SOME = {
@@ -31,8 +30,8 @@ ONLY_SOME = {
     "os.fork": set(),
     "os.getuid": set(),
     "os.killpg": set(),
-    "os.nice": {"jobs.workers.child"},
-    "os.sched_setscheduler": {"jobs.workers.child"},
+    "os.nice": {"vision.priority"},
+    "os.sched_setscheduler": {"vision.priority"},
     "os.sched_getaffinity": set(),
     "os.sysconf": {"studio.pictures.confine"},
     "os.uname": {"studio.pictures.confine"},
@@ -88,7 +87,7 @@ def test_signals_stop_the_studio_where_the_loop_takes_none(monkeypatch: pytest.M
 def test_a_worker_steps_back_as_far_as_the_system_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nice", "SCHED_BATCH", "sched_setscheduler", "sched_param"):
         monkeypatch.delattr(os, name, raising=False)
-    child.step_back()
+    priority.step_back()
 
 
 def test_limits_are_left_out_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

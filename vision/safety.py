@@ -19,6 +19,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from vision.priority import step_back
+
 MAX_FRAME = 200 * 2**20  # bytes
 UNSAFE = (
     "nsfw",
@@ -91,5 +93,6 @@ def from_folder(folder: Path) -> Score:
 
 
 if __name__ == "__main__":
+    step_back()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     raise SystemExit(main(sys.argv[1:]))

@@ -7,12 +7,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
+from vision.priority import step_back
 from vision.protocol import WorkerConfig
-
-NICENESS = 10  # of CPU workers: the process that talks to Discord comes first
 
 
 def begin(target: str, connection: Connection, config: WorkerConfig) -> None:
@@ -26,16 +24,6 @@ def begin(target: str, connection: Connection, config: WorkerConfig) -> None:
         step_back()
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(connection, config)
-
-
-def step_back() -> None:
-    """Make this process one that computes in the background: it gets what others leave, and waking up it
-    takes no core from them."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
-    if hasattr(os, "SCHED_BATCH"):
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _die_with_parent() -> None:

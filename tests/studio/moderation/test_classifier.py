@@ -1,8 +1,10 @@
 """The classifier's own process: started when needed, said once when it can't be."""
 
 import asyncio
+import os
 import sys
 
+import psutil
 import pytest
 
 from studio.moderation import classifier
@@ -14,6 +16,7 @@ async def test_the_classifier_that_is_installed_judges_pictures() -> None:
     check = PictureCheck()
     try:
         assert 0 <= await check.score(png(300, 200)) < 0.5
+        assert psutil.Process(check._process.pid).nice() > os.getpriority(os.PRIO_PROCESS, 0)
         with pytest.raises(Unchecked):
             await check.score(b"no picture")
         assert 0 <= await check.score(png(300, 200, form="WEBP")) < 0.5
