@@ -16,6 +16,7 @@ import simcord
 
 from bot.client import Atelier
 from bot.ui import guide
+from bot.ui.replies import SILENT
 from bot.wire import private_api
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
@@ -150,7 +151,7 @@ async def _welcome(client: Atelier, studio: Studio, channel_id: int, user_id: in
     """Say in the empty channel what this is, what to type, and what is kept from earlier starts."""
     held = await studio.own.holdings(Actor(user_id, None))
     text = guide.welcome([f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]], held.jobs)
-    await client.get_partial_messageable(channel_id).send(text)
+    await client.get_partial_messageable(channel_id).send(text, allowed_mentions=SILENT)
 
 
 async def _send_uploads(env: simcord.Env, you: Any, uploads: tuple[Path, ...]) -> None:
