@@ -84,7 +84,7 @@ quantize-check: setup
 model-sizes: setup
 	$(BIN)/python -m docs.model_sizes
 
-# About a quarter of an hour; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
+# A quarter of an hour and more; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
 mutants: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -197,7 +197,7 @@ class Moderator:
         if minors and worst >= WITH_MINORS:
             log.error("moderation: pictures of a job with a minor in its words were held back")
             return Visibility.BLOCK
-        if shows_all(settings, adult):
+        if settings.level == "off":
             return Visibility.SHOW
         if None in scores and settings.level == "strict":
             return Visibility.BLOCK

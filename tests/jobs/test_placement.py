@@ -104,3 +104,24 @@ def test_a_loaded_model_is_no_reason_to_pick_a_job_that_must_be_alone() -> None:
     placement, _ = placed(first, suspect)
     placement.note_start("a", job(model="image"))
     assert placement.choose({"a": Room(3, 1)}, {}, 0.0) == ("a", first)
+
+
+def test_a_member_s_job_for_the_loaded_model_is_taken_first() -> None:
+    clip, image = job(model="clip"), job(model="image")
+    placement, _ = placed(clip, image)
+    placement.note_start("a", job(model="image"))
+    assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", image)
+    placement.note_loss("a")
+    assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", clip)
+
+
+def test_the_loss_of_a_device_that_never_worked_is_no_surprise() -> None:
+    placement, _ = placed(job())
+    placement.note_loss("new")
+    assert placement.choose({"new": EMPTY}, {}, 0.0) is not None
+
+
+def test_of_two_idle_devices_the_one_that_has_the_model_is_taken() -> None:
+    placement, _ = placed(job(model="image"))
+    placement.note_start("b", job(model="image"))
+    assert placement.choose({"a": EMPTY, "b": EMPTY}, {}, 0.0)[0] == "b"

@@ -263,6 +263,8 @@ def test_who_must_be_alone_is_passed_over_where_that_cannot_be() -> None:
     assert fairness.next_job([front], [group], {2: 3}, None) is suspect
     assert fairness.next_job([front], [group], {1: 3, 2: 3}, None) is None
     assert fairness.next_job([], [group], {1: 2}, None) is suspect
+    only = job(3, limit=1)
+    assert fairness.next_job([], [fairness.Group(3, Lane.FAST, jobs=[only])], {}, None) is only
 
 
 def test_what_is_passed_over_is_counted_for_elder_ones_that_were_looked_at() -> None:
@@ -448,6 +450,13 @@ def test_an_estimate_is_the_median_of_such_jobs_or_of_the_nearest_kind() -> None
     assert estimate.seconds("imagine|2|a") == 8.0
     assert estimate.seconds("imagine|3|a") == 5.0
     assert estimate.seconds("describe|4|caption") == 5.0
+
+
+def test_a_model_s_name_may_have_any_letters() -> None:
+    estimate = Estimate()
+    estimate.add("imagine|1|odd|name", 4.0)
+    estimate.add("imagine|1|other", 90.0)
+    assert estimate.seconds("imagine|2|odd|name") == 4.0
 
 
 def test_an_estimate_knows_the_newest_500_keys() -> None:

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.job import Lane, Status, Surface
-from core.requests import BlendRequest
+from core.requests import BlendRequest, ClassifyRequest
 from storage import jobs, lookup, schema
 from storage.database import Database
 from storage.jobs import MAX_ATTEMPTS
@@ -99,6 +99,12 @@ async def test_a_new_row_names_the_pictures_it_needs(database: Database) -> None
         {"job_id": job.id, "sha256": two},
     ]
     assert (await row(database, job.id))["prompt"] == ""
+
+
+async def test_a_request_without_words_is_stored_without_a_prompt(database: Database) -> None:
+    job = replace(a_job(), request=ClassifyRequest(image="a" * 64))
+    await database.write(lambda c: jobs.add(c, job, cost_key="classify||vit", max_running=1))
+    assert (await row(database, job.id))["prompt"] is None
 
 
 async def test_a_claim_counts_an_attempt_and_the_fourth_is_never_made(database: Database) -> None:
