@@ -45,7 +45,7 @@ POINTS = (
     *["random"] * 8,
     *["worker"] * 4,
 )
-POINT_PATIENCE = 20.0  # seconds until a point that is not reached becomes a kill at that moment
+POINT_PATIENCE = 60.0  # seconds until a point that is not reached becomes a kill at that moment
 SETTLE = 60.0  # seconds without any job's end after the last kill, until what has none counts as lost
 
 

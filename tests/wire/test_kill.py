@@ -16,7 +16,7 @@ async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is
     """Eighteen kills; with those of tests/jobs/test_kills.py there are thirty-four."""
     points = ["worker", *dict.fromkeys(kill.POINTS)][:18]
     report = await kill.run(tmp_path, points, process=ForkedBot)
-    assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], [])
+    assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], []), report.stories
     assert report.cut_off and report.kills.total() == 18 and report.jobs >= 30
     assert report.results + report.failures == report.jobs
     assert (report.identifies, report.resumes) == (1, 18)
