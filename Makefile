@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check model-sizes mutants deploy-check pythons
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check quantize-test model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -76,8 +76,13 @@ soak: setup
 soak-models: setup
 	$(BIN)/python -m tests.vision.soak $(ARGS)
 
+# Models quantised by torchao, bitsandbytes and GGUF; the libraries make every import of diffusers a third slower, so `make test` goes without.
+quantize-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
+	$(BIN)/python -m pytest tests/vision/image_model/test_quantize.py $(ARGS)
+
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
-quantize-check: setup
+quantize-check: quantize-test
 	$(BIN)/python -m tests.vision.quantized
 
 # The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.

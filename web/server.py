@@ -142,7 +142,7 @@ def _last_resort(context: Context) -> Any:
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
-            log.exception("an unexpected error at %s", request.match_info.route.resource)
+            log.exception("an unexpected error at %s", request.match_info.route)
             refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong.")
         return refusal(context, request.path, refused)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ from tests.vision import quantized
 from tests.vision.image_model.test_loras import save_lora
 from tests.vision.quantized import NEAR, models_of, pixels
 from vision.weights import contents, identify, sizes
+
+LIBRARIES = ("torchao", "bitsandbytes", "gguf")  # a third of diffusers' import, so not of every test's
+pytestmark = pytest.mark.skipif(
+    not all(map(find_spec, LIBRARIES)), reason="make quantize-test installs the quantising libraries"
+)
 
 
 @pytest.mark.parametrize("name, kind", [("stable-diffusion", "int8"), ("z-image", "fp8"), ("z-image", "nf4")])
