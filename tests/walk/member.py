@@ -88,7 +88,7 @@ def _own(page: Page, report: Report) -> None:
         ("/favourites", "favourites", {}, "a red house in the snow"),
         ("/privacy show", "privacy show", {}, "Stored .* pictures"),
         ("/settings", "settings", {}, "Stylize|RAW"),
-        ("/stealth", "stealth", {}, "stealth|only you"),
+        ("/stealth", "stealth", {}, "Only you see your new jobs"),
     ):
         with report.step(who, does, "a private answer") as step:
             since = page.run(command, **options)
