@@ -117,7 +117,7 @@ def _guest(page: Page, report: Report) -> None:
         since = page.press(PICTURE, "Delete")
         step.saw(page.wait_text("Only you can see this", since=since))
         assert page.message(PICTURE).count()
-    for command in ("queue pause", "studio rules", "moderation rules"):
+    for command in ("queue pause", "studio rules", "moderation show"):
         with report.step(who, f"/{command}", "a refusal in a sentence") as step:
             since = page.run(command)
             step.saw(page.wait_text("Only you can see this.*[Mm]anage", since=since))
