@@ -15,7 +15,7 @@ OVERVIEW = """**Atelier**
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows
 `/show` brings a job back · `/favourites` shows the pictures you saved · `/info` shows your usage and jobs · \
-`/queue mine`, `/queue cancel`
+`/queue mine`, `/queue cancel` · `/web` opens all of it in your browser
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
@@ -84,6 +84,10 @@ COMMANDS: dict[str, str] = {
     ),
     "favourites": (
         "`/favourites`: shows the pictures you saved with ❤️ or ⭐, one at a time. `--p` uses their style."
+    ),
+    "web": (
+        "`/web`: gives you a link that opens the studio in your browser, once and within ten minutes."
+        " `/web sign_out:True` ends all your sessions there."
     ),
     "info": "`/info`: shows your usage this month and in all, your modes and limits, and links to your jobs.",
     "settings": (
