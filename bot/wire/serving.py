@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from json import JSONDecodeError
 from time import monotonic
 
 import aiohttp
@@ -21,7 +22,7 @@ from jobs.queue import Queue
 log = logging.getLogger(__name__)
 # What a connection that can't be made or kept raises; BudgetSpent when a session is refused that was to be
 # resumed, and an identify has to wait; the AttributeError is discord.py's own when the very
-# first connection is refused
+# first connection is refused, the JSONDecodeError when a message of the gateway can't be read
 LOST = (
     discord.HTTPException,
     discord.GatewayNotFound,
@@ -29,6 +30,7 @@ LOST = (
     aiohttp.ClientError,
     OSError,
     AttributeError,
+    JSONDecodeError,
     BudgetSpent,
 )
 FIRST_AGAIN, LAST_AGAIN = 1.0, 60.0  # seconds from a connection that failed to the next one

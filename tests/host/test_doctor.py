@@ -71,7 +71,8 @@ def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warne
     assert "slower in" not in examine(cards, DEVICES=devices)[1]
 
 
-def test_each_card_is_told_how_the_image_model_is_held(examine) -> None:
+def test_each_card_is_told_how_the_image_model_is_held(examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vision.memory_plan.installed", lambda device: frozenset({"int8", "fp8", "nf4"}))
     text = examine(cards=2)[1]
     assert text.count("stable-diffusion on cuda:") == 2 and "as it is, all of it on the device" in text
     text = examine(cards=2, QUANTIZE="int8", OFFLOAD="model", DEVICES="cuda:0")[1]

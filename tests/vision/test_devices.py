@@ -9,23 +9,6 @@ GB = 10**9
 
 
 @pytest.mark.parametrize(
-    ("device", "setting", "weights", "chosen"),
-    [
-        ("cpu", "sequential", 9 * GB, "none"),  # there is nowhere to offload to
-        ("mps", "model", 9 * GB, "none"),
-        ("cuda", "sequential", GB, "sequential"),  # as the host wants it
-        ("cuda", "auto", 6.3 * GB, "none"),  # a quarter more fits into the 8 GB that are free
-        ("cuda", "auto", 6.4 * GB, "model"),
-    ],
-)
-def test_weights_that_do_not_fit_with_a_margin_are_offloaded(
-    monkeypatch: pytest.MonkeyPatch, device: str, setting: str, weights: float, chosen: str
-) -> None:
-    monkeypatch.setattr(devices, "memory", lambda name: (8 * GB, 80 * GB))
-    assert devices.choose_offload(device, setting, int(weights)) == chosen
-
-
-@pytest.mark.parametrize(
     ("setting", "weights", "threads"),
     [(3, 9 * GB, 3), (0, devices.SMALL_MODEL - 1, 1), (0, devices.SMALL_MODEL, 6)],
 )

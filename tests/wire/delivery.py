@@ -39,6 +39,7 @@ from storage.lookup import StoredPicture
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
+from studio.pictures.thumbnails import Thumbnails
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 from tests.wire.launch import point_at
 
@@ -205,7 +206,7 @@ async def open_bench(
             queue = PlayedQueue(picture)
             intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
             marks = {"ai_mark": True, "parameters": True}
-            showing = Showing(files, intake, moderator, **marks)  # type: ignore[arg-type]
+            showing = Showing(files, intake, moderator, Thumbnails(files), **marks)  # type: ignore[arg-type]
             posts = Posts(showing, moderator, intake)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]

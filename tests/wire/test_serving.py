@@ -77,10 +77,12 @@ def _raise(error: Exception) -> Callable[[], None]:
 
 async def test_a_connection_that_fails_is_followed_by_another_until_stopped(tmp_path: Path) -> None:
     stopping = asyncio.Event()
-    made = _Serving(tmp_path, _raise(OSError("no route")), _raise(AttributeError("sequence")), stopping.set)
-    async with asyncio.timeout(10):
+    unreadable = json.JSONDecodeError("Expecting value", "", 0)
+    failing = map(_raise, (OSError("no route"), AttributeError("sequence"), unreadable))
+    made = _Serving(tmp_path, *failing, stopping.set)
+    async with asyncio.timeout(20):
         await made.serving.until(stopping)
-    assert made.steps == ["start", "start", "start", "stop the queue", "close", "close"]
+    assert made.steps == [*4 * ["start"], "stop the queue", "close", "close"]
 
 
 @pytest.mark.parametrize(
