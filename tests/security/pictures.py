@@ -176,7 +176,7 @@ def slow_ones() -> list[tuple[str, bytes]]:
 def peak_of(data: bytes, *, confined: bool = True) -> int:
     """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps
     (the negative control)."""
-    code = "import sys; from bot import picture_gate as g; g.prepare();"
+    code = "import sys; from studio.pictures import gate as g; g.prepare();"
     code += (
         "g.confine.limit(g.MAX_MEMORY, g.MAX_SECONDS['clean']); g.confine.shut_in();"
         if confined
@@ -193,6 +193,7 @@ def peak_of(data: bytes, *, confined: bool = True) -> int:
     run = subprocess.run(
         command, input=data, capture_output=True, cwd=ROOT, env=child_environment(), timeout=300, check=False
     )
+    assert b"Error" not in run.stderr, run.stderr.decode()[-500:]  # else a gate that never ran has no peak
     return int(run.stdout or 0)
 
 
