@@ -27,10 +27,7 @@ class JobRows:
         found = await self.database.read(partial(lookup.output, job_id=job_id))
         if found is None:
             return None
-        job, output = found
-        return Result(
-            job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {}
-        )
+        return Result.of(*found)
 
     async def undelivered(self) -> list[Job]:
         """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the

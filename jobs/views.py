@@ -10,7 +10,7 @@ from typing import Any
 from core.events import Progress
 from core.job import Job
 from jobs.executor import Device
-from storage.lookup import StoredPicture
+from storage.lookup import StoredOutput, StoredPicture
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Result:
     captions: tuple[str, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job, output: StoredOutput) -> Result:
+        """Return the result that rows hold."""
+        return cls(job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job, Status
-from storage.lookup import StoredPicture, readable
+from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
 from storage.schema import GRID, favourites, jobs, pictures
 
 MOST = 200  # pictures of a page, and nodes of a lineage
@@ -86,7 +87,7 @@ def tiles(
         later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
         statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
     return [
-        Tile(job, _picture(row), Cursor(row.seq, row.picture_position), row.kept_at is not None)
+        Tile(job, to_picture(row, "picture_"), Cursor(row.seq, row.picture_position), row.kept_at is not None)
         for row in connection.execute(statement)
         if (job := readable(row))
     ]
@@ -101,18 +102,6 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(jobs.c.created_at < wanted.until)
     return found
-
-
-def _picture(row: sa.Row[Any]) -> StoredPicture:
-    return StoredPicture(
-        row.picture_sha256,
-        row.picture_media_type,
-        row.picture_width,
-        row.picture_height,
-        row.picture_seed,
-        row.picture_position,
-        row.picture_size,
-    )
 
 
 def months(connection: sa.Connection, user_id: int) -> list[tuple[str, int]]:
@@ -134,15 +123,48 @@ def _month(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m")
 
 
-def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Job]:
-    """Return the person's newest jobs that are over, whatever came of them."""
-    statement = (
-        sa.select(jobs)
-        .where(jobs.c.user_id == user_id, jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value)))
-        .order_by(jobs.c.seq.desc())
-        .limit(limit)
+@dataclass(frozen=True)
+class Made:
+    """A job with what it made, None while that is nothing, and which of its pictures (from 0) a reader
+    keeps."""
+
+    job: Job
+    output: StoredOutput | None
+    kept: frozenset[int] = frozenset()
+
+
+def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
+    """Return the person's newest jobs that are over, whatever came of them, as they see them."""
+    over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over).order_by(jobs.c.seq.desc())
+    return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
+
+
+def one(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
+    """Return a job as user ``reader`` sees it, None when there is none."""
+    found = _made(connection, reader, connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).all())
+    return found[0] if found else None
+
+
+def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
+    """The jobs of these rows, by two more statements however many they are."""
+    ids = [row.id for row in rows]
+    stored = pictures_of(connection, ids)
+    kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
+    mine = sa.select(favourites.c.job_id, favourites.c.position).where(
+        favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
     )
-    return [job for row in connection.execute(statement) if (job := readable(row))]
+    for row in connection.execute(mine):
+        kept[row.job_id].add(row.position)
+    return [
+        Made(
+            job,
+            to_output(row, stored[job.id]) if row.rendered_at is not None else None,
+            frozenset(kept[job.id]),
+        )
+        for row in rows
+        if (job := readable(row))
+    ]
 
 
 def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:
@@ -158,11 +180,3 @@ def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:
         .limit(MOST)
     )
     return [job for row in connection.execute(statement) if (job := readable(row))]
-
-
-def kept(connection: sa.Connection, user_id: int, job_id: str) -> set[int]:
-    """Return which pictures (from 0) of a job the person keeps."""
-    mine = sa.select(favourites.c.position).where(
-        favourites.c.user_id == user_id, favourites.c.job_id == job_id
-    )
-    return set(connection.execute(mine).scalars())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,15 +119,27 @@ def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]
 def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
     row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
-    if row is None:
-        return None
-    files = connection.execute(
-        sa.select(pictures).where(pictures.c.job_id == job_id).order_by(pictures.c.position)
-    )
-    stored = [
-        StoredPicture(p.sha256, p.media_type, p.width, p.height, p.seed, p.position, p.size) for p in files
-    ]
-    return to_job(row), StoredOutput(
+    return None if row is None else (to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id]))
+
+
+def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
+    """The pictures of each of these jobs in order, the grid or chart first."""
+    found: dict[str, list[StoredPicture]] = {job_id: [] for job_id in job_ids}
+    statement = sa.select(pictures).where(pictures.c.job_id.in_(list(found))).order_by(pictures.c.position)
+    for row in connection.execute(statement):
+        found[row.job_id].append(to_picture(row))
+    return found
+
+
+def to_picture(row: sa.Row[Any], prefix: str = "") -> StoredPicture:
+    """Return the picture of a row whose columns have their names behind ``prefix``."""
+    names = ("sha256", "media_type", "width", "height", "seed", "position", "size")
+    return StoredPicture(*(row._mapping[prefix + name] for name in names))
+
+
+def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput:
+    """Return what a job's row and its pictures say that it made."""
+    return StoredOutput(
         pictures=tuple(p for p in stored if p.index != GRID),
         grid=next((p for p in stored if p.index == GRID), None),
         captions=tuple(json.loads(row.captions or "[]")),

@@ -178,10 +178,11 @@ def timeout_until(
     return connection.execute(sa.select(timeouts.c.until).where(*mine)).scalar_one_or_none()
 
 
-def score(connection: sa.Connection, sha256: str, classifier: str) -> float | None:
-    """How a picture was judged by ``classifier``, 0..1; None when it wasn't."""
-    mine = (picture_scores.c.sha256 == sha256, picture_scores.c.classifier == classifier)
-    return connection.execute(sa.select(picture_scores.c.nsfw).where(*mine)).scalar_one_or_none()
+def scores(connection: sa.Connection, sha256s: Iterable[str], classifier: str) -> dict[str, float]:
+    """How those of these pictures that were judged by ``classifier`` were judged, 0..1."""
+    mine = (picture_scores.c.sha256.in_(list(sha256s)), picture_scores.c.classifier == classifier)
+    found = connection.execute(sa.select(picture_scores.c.sha256, picture_scores.c.nsfw).where(*mine))
+    return {row.sha256: row.nsfw for row in found}
 
 
 def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: float) -> None:

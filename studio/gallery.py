@@ -7,16 +7,18 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from time import monotonic
 
 from core.errors import ImageError
 from core.events import Progress
 from core.job import Job
 from jobs.queue import Queue
+from jobs.views import Result
 from storage import gallery as rows
 from storage.database import Database
-from storage.gallery import Cursor, Filter, Tile
-from storage.lookup import StoredPicture
+from storage.gallery import Cursor, Filter, Made, Tile
+from storage.lookup import StoredOutput, StoredPicture
 from studio.actor import Actor, Place
 from studio.asking.new_job import picture_of
 from studio.authority import Action
@@ -29,10 +31,23 @@ KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is
 
 @dataclass(frozen=True)
 class Page:
-    """Pictures of one page. older: where the next page begins, None at the end."""
+    """Pictures of one page, and how each may be shown. older: where the next page begins, None at the
+    end."""
 
     tiles: tuple[Tile, ...]
+    visible: tuple[Visibility, ...]
     older: Cursor | None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A job as somebody sees it. result: what it made, None while that is nothing. visible: how each of its
+    pictures may be shown, or its chart where it has no others. kept: which of them (from 0) they keep."""
+
+    job: Job
+    result: Result | None = None
+    visible: tuple[Visibility, ...] = ()
+    kept: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,24 +75,37 @@ class Gallery:
         )
         found = await self._database.read(work, once=True)
         page = found[:limit]
-        return Page(tuple(page), page[-1].cursor if len(found) > limit else None)
+        visible = await self._visible(actor.place, [(tile.picture, tile.job) for tile in page])
+        return Page(tuple(page), tuple(visible), page[-1].cursor if len(found) > limit else None)
 
     async def months(self, actor: Actor) -> list[tuple[str, int]]:
         """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first."""
         await self._rights.check(actor, Action.MINE)
         return await self._database.read(partial(rows.months, user_id=actor.user_id), once=True)
 
-    async def newest(self, actor: Actor, limit: int = 20) -> list[Job]:
+    async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
         """Return the actor's newest jobs that are over, whatever came of them."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.newest, user_id=actor.user_id, limit=limit)
-        return await self._database.read(work, once=True)
+        made = await self._database.read(partial(rows.newest, user_id=actor.user_id, limit=limit))
+        return await self._looked(actor, made)
 
-    async def kept(self, actor: Actor, job_id: str) -> set[int]:
-        """Return which pictures (from 0) of a job are among the actor's favourites."""
-        await self._rights.check(actor, Action.MINE)
-        work = partial(rows.kept, user_id=actor.user_id, job_id=job_id)
-        return await self._database.read(work, once=True)
+    async def look(self, actor: Actor, job_id: str) -> Looked:
+        """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
+        actor may see it."""
+        await self._rights.job(actor, job_id, Action.SHOW)
+        made = await self._database.read(partial(rows.one, reader=actor.user_id, job_id=job_id))
+        if made is None:
+            raise ImageError("That job was deleted just now.")
+        return (await self._looked(actor, [made]))[0]
+
+    async def _looked(self, actor: Actor, made: Sequence[Made]) -> list[Looked]:
+        results = [None if one.output is None else Result.of(one.job, one.output) for one in made]
+        shown = [(picture, one.job) for one in made for picture in _shown(one.output)]
+        visible = iter(await self._visible(actor.place, shown))
+        return [
+            Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept)
+            for one, result in zip(made, results, strict=True)
+        ]
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
         """Return where picture ``index`` (from 0) of a job comes from and what was made from it.
@@ -92,31 +120,24 @@ class Gallery:
         children = [child for child in made if await self._rights.sees(actor, child)]
         return Lineage((parent, job.parent_index or 0) if parent and seen else None, tuple(children))
 
-    async def visibility(
-        self, actor: Actor, job: Job, pictures: Sequence[StoredPicture]
-    ) -> tuple[Visibility, ...]:
-        """Return how pictures of a job may be shown to the actor, one for each. Raises NotAllowedError."""
-        await self._rights.check(actor, Action.SHOW, job)
-        return tuple([await self._judge(actor.place, job, picture) for picture in pictures])
-
-    async def own_visibility(self, actor: Actor, tiles: Sequence[Tile]) -> tuple[Visibility, ...]:
-        """Return the same of the actor's own pictures. Raises ImageError for somebody else's."""
-        if any(tile.job.origin.user_id != actor.user_id for tile in tiles):
-            raise ImageError("These pictures aren't yours.")
-        return tuple([await self._judge(actor.place, tile.job, tile.picture) for tile in tiles])
-
-    async def _judge(self, place: Place, job: Job, picture: StoredPicture) -> Visibility:
-        """Return what moderation says, as it was within the last minute: a page asks for 60 at once."""
-        key, now = (picture.sha256, job.id, place), monotonic()
-        at, known = self._judged.get(key, (0.0, None))
-        if known is not None and now - at < KEPT_FOR:
-            return known
-        found = await self._showing.visibility(place, picture, job)
-        self._judged[key] = now, found
-        self._judged.move_to_end(key)
+    async def _visible(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> list[Visibility]:
+        """Return what moderation says of each picture, as it was within the last minute."""
+        now = monotonic()
+        keys = [(picture.sha256, job.id, place) for picture, job in pictures]
+        said = {
+            key: known[1]
+            for key in keys
+            if (known := self._judged.get(key)) is not None and now - known[0] < KEPT_FOR
+        }
+        asked = {key: pair for key, pair in zip(keys, pictures, strict=True) if key not in said}
+        found = await self._showing.visibilities(place, list(asked.values())) if asked else []
+        for key, visibility in zip(asked, found, strict=True):
+            said[key] = visibility
+            self._judged[key] = now, visibility
+            self._judged.move_to_end(key)
         while len(self._judged) > KEPT:
             self._judged.popitem(last=False)
-        return found
+        return [said[key] for key in keys]
 
     async def thumbnail(
         self, actor: Actor, job_id: str, index: int, side: int, *, veiled: bool = True
@@ -145,3 +166,10 @@ class Gallery:
         if not isinstance(latest, Progress) or latest.preview is None:
             return None
         return await self._showing.preview(latest.preview, job, actor.place)
+
+
+def _shown(output: StoredOutput | None) -> tuple[StoredPicture, ...]:
+    """Return the pictures of a job, or the chart of one that has no others."""
+    if output is None:
+        return ()
+    return output.pictures or ((output.grid,) if output.grid else ())

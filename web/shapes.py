@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Que
 from core.job import Job
 from core.requests import GenerateRequest
 from core.wording import prompt_of
-from jobs.views import JobView, Result
+from jobs.views import JobView
 from storage.gallery import Tile
 from storage.lookup import StoredPicture
 from studio.asking import offers
 from studio.asking.prompts import remix_text
+from studio.gallery import Looked
 from studio.moderation.rules import Visibility
 
 LONGEST_ALT = 200  # characters
@@ -116,22 +117,12 @@ def picture(
         "thumb": f"{files}/512.webp",
         "small": f"{files}/256.webp",
         "alt": alt_text(job, number) if number else alt_text(job),
-        "actions": actions_of(job, stored) if number else [],
     }
 
 
-def job(
-    row: Job,
-    reader: int,
-    view: JobView | None = None,
-    result: Result | None = None,
-    visible: Sequence[Visibility] = (),
-    kept: Collection[int] = (),
-    *,
-    held: bool = False,
-) -> dict[str, Any]:
-    """Return a job as ``reader`` (a user id) sees it. view: while it is live. visible: one for each picture
-    of ``result``, then one for its chart if there is one. held: the queue is paused."""
+def job(seen: Looked, reader: int, view: JobView | None = None, *, held: bool = False) -> dict[str, Any]:
+    """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused."""
+    row, result = seen.job, seen.result
     progress = view.progress if view else None
     shown = list(result.pictures) if result else []
     chart = result.grid if result and not shown else None
@@ -156,12 +147,15 @@ def job(
         "preview": _preview(row.id, progress),
         "loading": None,
         **_coming(row),
-        "pictures": [picture(row, one, seen, kept) for one, seen in zip(shown, visible, strict=False)],
-        "grid": picture(row, chart, visible[-1]) if chart and visible else None,
+        "pictures": [
+            picture(row, one, how, seen.kept) for one, how in zip(shown, seen.visible, strict=False)
+        ],
+        "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": list(result.parameters.get("notes", ())) if result else [],
         "actions": actions_of_job(row),
+        "picture_actions": actions_of(row, shown[0]) if shown else [],  # a job's pictures are of one size
     }
 
 
@@ -177,14 +171,14 @@ def _preview(job_id: str, progress: Progress | None) -> str | None:
     return f"/previews/{job_id}/{progress.step}" if progress and progress.preview else None
 
 
-def tile(found: Tile, visibility: Visibility) -> dict[str, Any]:
-    """Return a picture of a gallery."""
+def tile(found: Tile, visibility: Visibility, prompt: str) -> dict[str, Any]:
+    """Return a picture of a gallery, with its job's prompt as it is typed."""
     shape = picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,
         "seq": found.cursor.seq,
         "kind": found.job.request.kind,
-        "prompt": remix_text(found.job),
+        "prompt": prompt,
         "created": found.job.created_at.isoformat(),
         "mine": True,
         **{name: shape[name] for name in ("n", "width", "height", "visibility", "href", "small", "thumb")},

@@ -180,8 +180,8 @@ class Moderator:
         every picture anyway."""
         if shows_all(settings, adult):
             return None
-        for sha256 in job.request.pictures:
-            score = await self._score(sha256)
+        asked = job.request.pictures
+        for sha256, score in zip(asked, await self._scores(asked), strict=True):
             if settings.level == "strict" if score is None else score >= THRESHOLDS[settings.level]:
                 return sha256
         return None
@@ -192,22 +192,19 @@ class Moderator:
         minors = terms.about_a_minor(reading_of(job.request))
         if not minors and shows_all(settings, adult):
             return Visibility.SHOW
-        scores = [await self._score(sha256) for sha256 in sha256s]
-        worst = max((score for score in scores if score is not None), default=0.0)
-        if minors and worst >= WITH_MINORS:
-            log.error("moderation: pictures of a job with a minor in its words were held back")
-            return Visibility.BLOCK
-        if settings.level == "off":
-            return Visibility.SHOW
-        if None in scores and settings.level == "strict":
-            return Visibility.BLOCK
-        if worst < THRESHOLDS[settings.level]:
-            return Visibility.SHOW
-        return (
-            Visibility.BLOCK
-            if settings.level == "strict" or settings.pictures == "block"
-            else Visibility.SPOILER
-        )
+        return _by_scores(settings, minors, await self._scores(sha256s))
+
+    async def visibilities(self, pictures: Sequence[tuple[str, Job]], place: Place) -> list[Visibility]:
+        """Return how each of many pictures (SHA-256) of jobs may be shown in ``place``."""
+        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
+        minors = {job.id: terms.about_a_minor(reading_of(job.request)) for _, job in pictures}
+        free = shows_all(settings, adult)
+        asked = list(dict.fromkeys(sha256 for sha256, job in pictures if minors[job.id] or not free))
+        scores = dict(zip(asked, await self._scores(asked), strict=True))
+        return [
+            _by_scores(settings, minors[job.id], [scores[sha256]]) if sha256 in scores else Visibility.SHOW
+            for sha256, job in pictures
+        ]
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
@@ -233,13 +230,15 @@ class Moderator:
             for c in captions
         ]
 
-    async def _score(self, sha256: str) -> float | None:
-        """Return a stored picture's score, judged once and kept; None when it can't be judged."""
-        known = await self._database.read(
-            partial(rows.score, sha256=sha256, classifier=self._check.name), once=True
-        )
-        if known is not None:
-            return known
+    async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
+        """Return stored pictures' scores, each judged once and kept; None for one that can't be judged."""
+        if not sha256s:
+            return []
+        work = partial(rows.scores, sha256s=sha256s, classifier=self._check.name)
+        known = await self._database.read(work, once=True)
+        return [known[name] if name in known else await self._judge(name) for name in sha256s]
+
+    async def _judge(self, sha256: str) -> float | None:
         try:
             score = await self._check.score(await self._files.get(sha256))
         except (Unchecked, StorageError) as error:
@@ -327,3 +326,21 @@ class Moderator:
     ):
         row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
         return await self._database.write(records.audited(row, work))
+
+
+def _by_scores(settings: ModerationSettings, minors: bool, scores: Sequence[float | None]) -> Visibility:
+    """Return how pictures with these scores may be shown where not every picture is. minors: their words are
+    about a minor."""
+    worst = max((score for score in scores if score is not None), default=0.0)
+    if minors and worst >= WITH_MINORS:
+        log.error("moderation: pictures of a job with a minor in its words were held back")
+        return Visibility.BLOCK
+    if settings.level == "off":
+        return Visibility.SHOW
+    if None in scores and settings.level == "strict":
+        return Visibility.BLOCK
+    if worst < THRESHOLDS[settings.level]:
+        return Visibility.SHOW
+    return (
+        Visibility.BLOCK if settings.level == "strict" or settings.pictures == "block" else Visibility.SPOILER
+    )

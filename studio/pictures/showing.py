@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import ImageError
@@ -87,9 +88,11 @@ class Showing:
         drawn = await self._intake.numbered(await self._files.get(stored.sha256), GRID)
         return Shown(await self._marked(drawn, "image/webp", job), "image/webp", visibility=visibility)
 
-    async def visibility(self, place: Place, stored: StoredPicture, job: Job) -> Visibility:
-        """Return how a picture of ``job`` may be shown in ``place``."""
-        return await self._moderator.visibility((stored.sha256,), job, place)
+    async def visibilities(
+        self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]
+    ) -> list[Visibility]:
+        """Return how each of many pictures of jobs may be shown in ``place``."""
+        return await self._moderator.visibilities([(p.sha256, job) for p, job in pictures], place)
 
     async def thumbnail_in(
         self, place: Place, stored: StoredPicture, job: Job, side: int, *, veiled: bool
@@ -100,7 +103,7 @@ class Showing:
         veiled: blur what ``place`` wants hidden until somebody asks for it. Raises ImageError when it can't
         be read, StorageError when its file is gone.
         """
-        visibility = await self.visibility(place, stored, job)
+        visibility = await self._moderator.visibility((stored.sha256,), job, place)
         if visibility is Visibility.BLOCK:
             return Shown(None, "image/webp", visibility=visibility)
         hidden = veiled and visibility is Visibility.SPOILER

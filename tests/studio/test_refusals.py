@@ -71,15 +71,12 @@ KEPT_BY_THE_BANNED = {
     "Gallery.pictures",
     "Gallery.months",
     "Gallery.newest",
-    "Gallery.kept",
-    "Gallery.own_visibility",
     "Gallery.sent",
     "Server.cancellable",  # tells only of what the actor may cancel
 }
 OPEN_TO_STRANGERS = {
     "Studio.is_seen",  # says no
     "Own.let_go",  # one's own mark
-    "Gallery.kept",  # one's own marks
     "Own.remove_favourites_shown",  # takes one's own mark off what a message shows
     "Server.cancellable",
 }
@@ -147,7 +144,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "minutes": 5,
             "word": "clown",
             "wanted": Filter(),
-            "tiles": [],
             "side": 64,
         }
         special = {
@@ -160,7 +156,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "ask_with_file": {"mask": Sent(png())},
             "marked": {"mask": Sent(png())},
             "export": {"pictures": False},
-            "visibility": {"pictures": result.pictures},
         }
         await opened.drawn(BOB)
         bobs = {

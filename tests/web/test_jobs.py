@@ -2,6 +2,7 @@
 
 import pytest
 
+from storage.database import Database
 from studio.asking.actions import RIGHTS
 from tests.studio.conftest import png
 from tests.web.conftest import OTHER
@@ -77,7 +78,7 @@ async def test_what_is_no_picture_is_refused_by_its_name(site) -> None:
 async def test_every_button_makes_its_job(site) -> None:
     job = await site.drawn(site.you)
     made = set()
-    for action in job["pictures"][0]["actions"]:
+    for action in job["picture_actions"]:
         body = {"words": "a blue house"} if action["words"] else {}
         answer = await site.you.post(f"/api/jobs/{job['id']}/1/{action['action']}", body)
         if answer.status == 202:
@@ -86,6 +87,42 @@ async def test_every_button_makes_its_job(site) -> None:
         else:
             assert answer.status == 429, answer.body
     assert {"subtle", "strong", "remix", "again", "up2s", "left", "zoom20", "describe", "classify"} <= made
+
+
+async def test_a_job_says_how_many_pictures_are_to_come(site) -> None:
+    job = await site.drawn(site.you)
+    for action in ("subtle", "up2s", "left", "describe", "classify"):
+        asked = (await site.you.post(f"/api/jobs/{job['id']}/1/{action}")).data["jobs"][0]
+        await site.finished(asked["id"])
+        done = (await site.you.get(f"/api/jobs/{asked['id']}")).data
+        assert asked["count"] == len(done["pictures"]), action
+
+
+async def test_a_page_without_scripts_shows_what_waits_in_boxes_of_its_shape(site) -> None:
+    await site.opened.services.queue.pause(1)
+    for prompt in ("a house", "a house --ar 3:2"):
+        assert (await site.you.post("/api/jobs", {"prompt": prompt})).status == 202
+    for path in ("/", "/queue"):
+        text = (await site.you.get(path)).body.decode()
+        assert text.count('class="cell"') == 8 and "None" not in text, path
+
+
+async def test_the_newest_jobs_cost_few_reads_however_many_they_are(site, monkeypatch) -> None:
+    reads: list[int] = []
+    read = Database.read
+
+    async def counted(database, *arguments, **options):
+        reads[-1] += 1
+        return await read(database, *arguments, **options)
+
+    monkeypatch.setattr(Database, "read", counted)
+    for number in range(6):
+        reads.append(0)
+        await site.drawn(site.you, f"house number {number}")
+        for path in ("/", "/api/jobs", "/pictures"):
+            reads.append(0)
+            await site.you.get(path)
+            assert reads[-1] <= 8, path
 
 
 async def test_a_button_asks_what_the_right_asks(site) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
 from storage.gallery import MOST, Cursor, Filter
+from studio.asking.prompts import remix_text
 from studio.gallery import Page
 from web import shapes
 from web.call import Answer, Call, Json, SeeOther
@@ -59,10 +60,13 @@ async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Page:
     return await call.studio.gallery.pictures(call.actor, wanted, before=before, skip=skip, limit=limit)
 
 
-async def tiles(call: Call, page: Page) -> list[dict[str, Any]]:
+def tiles(page: Page) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
-    visible = await call.studio.gallery.own_visibility(call.actor, page.tiles)
-    return [shapes.tile(tile, seen) for tile, seen in zip(page.tiles, visible, strict=True)]
+    texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
+    return [
+        shapes.tile(tile, seen, texts[tile.job.id])
+        for tile, seen in zip(page.tiles, page.visible, strict=True)
+    ]
 
 
 async def pictures(call: Call) -> Answer:
@@ -71,7 +75,7 @@ async def pictures(call: Call) -> Answer:
     skip = _number(call.query, "skip", 0, 0, FURTHEST)
     page = await find(call, limit, skip)
     older = str(page.older) if page.older else None
-    return Json({"pictures": await tiles(call, page), "older": older, "skipped": skip})
+    return Json({"pictures": tiles(page), "older": older, "skipped": skip})
 
 
 def _number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -8,10 +8,11 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
-from jobs.views import JobView, Result
+from jobs.views import Snapshot
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, jobs_of, pictures_of
 from studio.authority import Action
+from studio.gallery import Looked
 from web import shapes
 from web.call import GONE, Answer, Call, Json, SeeOther
 from web.fields import field, key_of, names_of, number_of, sent_picture, text_of
@@ -26,7 +27,7 @@ async def ask(call: Call) -> Answer:
     if kept is not None:
         return Json(kept, HTTPStatus.CONFLICT)
     submitted = await call.studio.submit(call.actor, new[0], once=key_of(call.body))
-    return Json({"jobs": [await one(call, submitted.job)]}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
 
 
 async def ask_by_form(call: Call) -> Answer:
@@ -69,17 +70,16 @@ async def confirm(call: Call) -> Answer:
         except UserError as error:
             if not jobs:
                 raise
-            shown = [await one(call, job) for job in jobs]
             detail = f"{len(jobs)} of {len(new)} are queued. {error}"
-            return Json({"jobs": shown, "detail": detail}, HTTPStatus.ACCEPTED)
+            return Json({"jobs": await each(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
         jobs.append(submitted.job)
-    return Json({"jobs": [await one(call, job) for job in jobs]}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await each(call, jobs)}, HTTPStatus.ACCEPTED)
 
 
 async def act(call: Call) -> Answer:
     """Queue what a button under a picture makes."""
     job = await _acted(call)
-    return Json({"jobs": [await one(call, job)]}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await each(call, [job])}, HTTPStatus.ACCEPTED)
 
 
 async def act_by_form(call: Call) -> Answer:
@@ -130,8 +130,7 @@ async def delete_by_form(call: Call) -> Answer:
 
 async def show(call: Call) -> Answer:
     """Return one job with its pictures."""
-    job = await call.studio.job(call.actor, call.path["job"], Action.SHOW)
-    return Json(await one(call, job))
+    return Json(await one(call, call.path["job"]))
 
 
 async def stream_of(call: Call) -> Answer:
@@ -143,32 +142,33 @@ async def stream(call: Call) -> list[dict[str, Any]]:
     """Return the person's live jobs in the order of their turns, then the newest finished ones."""
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
-    over = [job for job in await call.studio.gallery.newest(call.actor, NEWEST) if job.id not in ids]
-    views = [await one(call, view.job, view, held=live.paused) for view in live.jobs]
-    return [*views, *[await one(call, job) for job in over]]
+    newest = await call.studio.gallery.newest(call.actor, NEWEST)
+    over = [shapes.job(seen, call.actor.user_id) for seen in newest if seen.job.id not in ids]
+    return [*waiting(call, live), *over]
 
 
-async def one(call: Call, job: Job, view: JobView | None = None, *, held: bool = False) -> dict[str, Any]:
-    """Return a job as the person sees it; they may see it."""
-    studio, actor = call.studio, call.actor
-    if view is None and not job.status.over:
-        live = await studio.own.jobs(actor)
-        held = live.paused
-        view = next((found for found in live.jobs if found.job.id == job.id), None)
-    result: Result | None = None
-    if job.status.over:
-        _, result = await studio.made(actor, job.id, Action.SHOW)
-    pictures = _pictures(result)
-    visible = await studio.gallery.visibility(actor, job, pictures) if pictures else ()
-    kept = await studio.gallery.kept(actor, job.id) if pictures else ()
-    return shapes.job(job, actor.user_id, view, result, visible, kept, held=held)
+def waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
+    """Return the jobs of a person's own queue as they see them."""
+    reader = call.actor.user_id
+    return [shapes.job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
 
 
-def _pictures(result: Result | None) -> Sequence[Any]:
-    """Return the pictures of a result, or the chart of one that has none."""
-    if result is None:
-        return ()
-    return result.pictures or ((result.grid,) if result.grid else ())
+async def one(call: Call, job_id: str) -> dict[str, Any]:
+    """Return a job as the person sees it. Raises ImageError or NotAllowedError."""
+    seen = await call.studio.gallery.look(call.actor, job_id)
+    if seen.job.status.over:
+        return shapes.job(seen, call.actor.user_id)
+    live = await call.studio.own.jobs(call.actor)
+    view = next((found for found in live.jobs if found.job.id == job_id), None)
+    return shapes.job(seen, call.actor.user_id, view, held=live.paused)
+
+
+async def each(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:
+    """Return jobs that were queued just now."""
+    live = await call.studio.own.jobs(call.actor)
+    views = {view.job.id: view for view in live.jobs}
+    reader = call.actor.user_id
+    return [shapes.job(Looked(job), reader, views.get(job.id), held=live.paused) for job in queued]
 
 
 async def complete(call: Call) -> Answer:

@@ -12,9 +12,8 @@ from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.asking.new_job import picture_of
 from studio.asking.prompts import remix_text
-from studio.authority import Action
 from web import shapes
-from web.call import Answer, Call, Html, Person, SeeOther
+from web.call import GONE, Answer, Call, Html, Person, SeeOther
 from web.fields import number_of
 from web.handlers import gallery, jobs
 from web.handlers.settings import SettingsForm
@@ -68,7 +67,7 @@ class Pages:
         months = await call.studio.gallery.months(call.actor)
         older = gallery.address(call.query, before=str(page.older)) if page.older else None
         values = {
-            "pictures": await gallery.tiles(call, page),
+            "pictures": gallery.tiles(page),
             "older": older,
             "newer": gallery.address(call.query) if call.query.get("before") else None,
             "months": [
@@ -83,25 +82,30 @@ class Pages:
     async def picture(self, call: Call) -> Answer:
         """One picture with all that is known of it."""
         studio, index = call.studio, number_of(call.path["n"]) - 1
-        result = await studio.result(call.actor, call.path["job"], Action.SHOW)
-        stored = picture_of(result, index)
-        shape = await jobs.one(call, result.job)
-        lineage = await studio.gallery.lineage(call.actor, result.job.id, index)
+        seen = await studio.gallery.look(call.actor, call.path["job"])
+        if seen.result is None:
+            raise GONE
+        stored = picture_of(seen.result, index)
+        shape = shapes.job(seen, call.actor.user_id)
+        lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
             "picture": shape["pictures"][index],
-            "facts": _facts(result, stored),
+            "facts": _facts(seen.result, stored),
             "parent": _link(*lineage.parent) if lineage.parent else None,
             "children": [_link(child, 0) for child in lineage.children],
-            "actions": shapes.actions_of(result.job, stored),
+            "actions": shape["picture_actions"],
         }
         return self._page(call, "picture", values)
 
     async def queue(self, call: Call) -> Answer:
         """The person's jobs that run or wait."""
         live = await call.studio.own.jobs(call.actor)
-        shown = [await jobs.one(call, view.job, view, held=live.paused) for view in live.jobs]
-        values = {"jobs": shown, "total_waiting": live.total_waiting, "paused": live.paused}
+        values = {
+            "jobs": jobs.waiting(call, live),
+            "total_waiting": live.total_waiting,
+            "paused": live.paused,
+        }
         return self._page(call, "queue", values)
 
     async def settings(self, call: Call) -> Answer:

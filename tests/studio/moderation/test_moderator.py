@@ -300,7 +300,8 @@ async def test_a_picture_is_judged_once_by_each_classifier(world: World) -> None
     assert world.judge.asked == [b"one"]
     world.judge.name, world.judge.scores[b"one"] = "another", 0.9
     assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SPOILER
-    assert await world.database.read(partial(rows.score, sha256=sha256, classifier="another")) == 0.9
+    kept = await world.database.read(partial(rows.scores, sha256s=[sha256], classifier="another"))
+    assert kept == {sha256: 0.9}
     asked = len(world.judge.asked)
     other = await world.picture(b"other", 0.3)
     assert await world.moderator.visibility((other,), job(), THERE) is Visibility.SHOW

@@ -16,7 +16,6 @@
  * @property {string} thumb  512 px
  * @property {string} small  256 px
  * @property {string} alt
- * @property {Action[]} actions
  */
 
 /** @typedef {"queued" | "running" | "rendered" | "delivered" | "failed" | "cancelled"} Status */
@@ -47,9 +46,10 @@
  * @property {[string, number][]} scores
  * @property {string[]} notes
  * @property {Action[]} actions  of the job as a whole
- * @property {number} [count]  pictures to come
- * @property {number} [width]  px of each
- * @property {number} [height]
+ * @property {Action[]} picture_actions  of each of its pictures
+ * @property {number} count  pictures that it makes, 0 when it is answered in words
+ * @property {number | null} width  px of each, where the request names them
+ * @property {number | null} height
  */
 
 /**

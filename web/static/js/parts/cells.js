@@ -9,14 +9,11 @@ import { shapeOf } from "../core/text.js";
 /** What the tools of a picture call. */
 /** @typedef {{favourite: (job: LiveJob, picture: Picture) => void, menu: (event: Event, job: LiveJob, picture: Picture) => void}} Tools */
 
-const ONE = ["upscale", "outpaint"];
-const NONE = ["describe", "classify", "shorten"];
+/** @param {LiveJob} job */
+export const pictureCount = (job) => job.pictures.length || job.count;
 
 /** @param {LiveJob} job */
-export const pictureCount = (job) => job.pictures.length || job.count || (ONE.includes(job.kind) ? 1 : 4);
-
-/** @param {LiveJob} job */
-export const drawsPictures = (job) => !NONE.includes(job.kind);
+export const drawsPictures = (job) => job.count > 0;
 
 /**
  * @param {number} width

@@ -72,10 +72,10 @@ export class Stream {
   async #menu(event, job, picture) {
     const button = /** @type {HTMLElement} */ (event.currentTarget);
     const { openMenu } = await import("./menu.js");
-    const names = [...new Set(picture.actions.map(({ group }) => group))];
+    const names = [...new Set(job.picture_actions.map(({ group }) => group))];
     const groups = names.map((name) => ({
       name,
-      items: picture.actions.filter(({ group }) => group === name).map((action) => ({ label: action.label, work: () => act(job, picture.n, action, this) })),
+      items: job.picture_actions.filter(({ group }) => group === name).map((action) => ({ label: action.label, work: () => act(job, picture.n, action, this) })),
     }));
     const own = [
       { label: "Open", icon: "expand", href: picture.href },
