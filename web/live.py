@@ -20,6 +20,7 @@ EVERY = 0.125  # seconds
 AT_A_TIME = 20  # sockets in one turn of the event loop
 MOST, MOST_OF_ONE = 300, 8  # sockets
 FULL, PATIENCE = 64 * 1024, 5.0  # bytes that wait for a browser, and seconds until it is let go
+UNREAD = 16 * 2**20  # bytes above which a send waits; far more than one message on top of FULL
 CHECK_EVERY = 60.0  # seconds; a session that has ended closes its sockets by then
 HEARTBEAT = 20.0  # seconds
 SIGNED_OUT, TOO_SLOW, TOO_MANY = 4401, 4408, 4429
@@ -59,6 +60,8 @@ class Hub:
         if len(self._tabs) >= MOST or own >= MOST_OF_ONE:
             await socket.close(code=TOO_MANY, message=b"too many tabs are open")
             return socket
+        if request.transport is not None:  # so that sending never waits for a browser: see _is_full
+            request.transport.set_write_buffer_limits(high=UNREAD)
         now = asyncio.get_running_loop().time()
         tab = _Tab(socket, request, person, token, self._studio.news(person.actor).at, now)
         self._tabs.add(tab)
@@ -75,7 +78,10 @@ class Hub:
         try:
             while True:
                 await asyncio.sleep(EVERY)
-                await self._turn()
+                try:
+                    await self._turn()
+                except Exception:  # one person's news must not end everybody's
+                    log.exception("what is new couldn't be told; the next turn tells it")
         finally:
             await asyncio.gather(*(tab.socket.close(code=WSCloseCode.GOING_AWAY) for tab in list(self._tabs)))
 

@@ -70,13 +70,14 @@ async def serve(
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
+    static, templates = await asyncio.to_thread(lambda: (StaticFiles(), _templates()))
     context = Context(
         studio,
         services,
         visitors,
         pages,
-        StaticFiles(),
-        _templates(),
+        static,
+        templates,
         addresses,
         guard.Buckets(),
         settings.trusted_proxies,
@@ -110,13 +111,18 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    """All templates, compiled: the first visitor of a page, and everybody beside them, would wait for it."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
+    for name in found.list_templates():
+        found.get_template(name)
+    return found
 
 
 def _application(context: Context, hub: Hub, routes: tuple[Route, ...]) -> web.Application:

@@ -15,7 +15,7 @@ import sys
 from core.errors import ImageError
 from storage.files import Files
 from studio.pictures import confine
-from studio.pictures.intake import child_environment
+from studio.pictures.child import Child
 
 SIZES = (256, 512)  # px of the longer side
 QUALITY, BLURRED_SIDE = 75, 24  # of WebP; px that a veiled picture is reduced to before it is enlarged again
@@ -27,15 +27,12 @@ _ANSWERED = struct.Struct(">I")  # bytes that follow, 0 when the picture can't b
 log = logging.getLogger(__name__)
 
 
-class Thumbnails:
+class Thumbnails(Child):
     """Makes and keeps small WebP copies of stored pictures."""
 
     def __init__(self, files: Files) -> None:
+        super().__init__(sys.executable, "-m", "studio.pictures.thumbnails")
         self._files = files
-        self._turn = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._ending: set[asyncio.Task[int]] = set()
 
     async def get(self, sha256: str, side: int, *, veiled: bool = False) -> bytes:
         """Return a picture as WebP with its longer side of at most ``side`` px, one of ``SIZES``.
@@ -54,67 +51,20 @@ class Thumbnails:
         await self._files.put_derived(sha256, name, made)
         return made
 
-    async def close(self) -> None:
-        """End the process."""
-        if self._idle is not None:
-            self._idle.cancel()
-        await self._stop()
-        await asyncio.gather(*self._ending)
-
     async def _ask(self, original: bytes, side: int, veiled: bool) -> bytes:
+        async def talk(asked: asyncio.StreamWriter, answers: asyncio.StreamReader) -> bytes:
+            asked.write(_ASKED.pack(len(original), side, veiled))
+            asked.write(original)
+            await asked.drain()
+            [length] = _ANSWERED.unpack(await answers.readexactly(_ANSWERED.size))
+            return await answers.readexactly(length)
+
         async with self._turn:
             try:
-                async with asyncio.timeout(ANSWER):
-                    made = await self._answer(original, side, veiled)
+                return await self._exchange(talk, ANSWER, IDLE)
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
                 log.warning("the process that makes thumbnails ended (%s)", type(error).__name__)
-                await self._stop()
                 raise ImageError("No small copy of this picture could be made.") from error
-            except BaseException:  # cancelled: its answer would be taken for the next picture's
-                await self._stop()
-                raise
-            self._rest()
-            return made
-
-    async def _answer(self, original: bytes, side: int, veiled: bool) -> bytes:
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "studio.pictures.thumbnails",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=child_environment(),
-            )
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
-        stdin.write(_ASKED.pack(len(original), side, veiled))
-        stdin.write(original)
-        await stdin.drain()
-        [length] = _ANSWERED.unpack(await stdout.readexactly(_ANSWERED.size))
-        return await stdout.readexactly(length)
-
-    def _rest(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(IDLE, self._end_idle)
-
-    def _end_idle(self) -> None:
-        """Let the process go: it ends by itself when its pipe closes, and the next picture gets another."""
-        process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
-            ending = asyncio.create_task(process.wait(), name="end the thumbnails")
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-
-    async def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
 def main() -> None:
