@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from core.job import Job, Status
 from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
-from storage.schema import GRID, favourites, jobs, pictures
+from storage.schema import CHILD, GRID, favourites, jobs, pictures
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 _DAY = 86_400_000_000  # microseconds
@@ -172,7 +172,7 @@ def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:
     statement = (
         sa.select(jobs)
         .where(
-            jobs.c.parent_id.is_not(None),
+            sa.text(CHILD),
             jobs.c.parent_id == job_id,
             sa.func.coalesce(jobs.c.parent_index, 0) == index,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
+from core.limits import MAX_PROMPT
 from core.preferences import MAX_OPTIONS, Preferences, check_option, check_suffix
 from jobs.queue import Queue
 from jobs.views import Result, Snapshot
@@ -103,10 +104,11 @@ class Own:
             )
         return name, text, True
 
-    async def suggestions(self, actor: Actor, current: str) -> list[str]:
-        """Return whole prompts that go on from the beginning ``current``, at most 25."""
+    async def suggestions(self, actor: Actor, current: str, longest: int = MAX_PROMPT) -> list[str]:
+        """Return whole prompts that go on from the beginning ``current``, at most 25 and each of at most
+        ``longest`` characters."""
         await self._rights.check(actor, Action.MINE)
-        return await self._completion.prompts(actor.user_id, current)
+        return await self._completion.prompts(actor.user_id, current, longest)
 
     async def first_hint(self, actor: Actor) -> str | None:
         """Return a word about the demo models the first time somebody asks, later and with others None."""

@@ -10,6 +10,8 @@ from bot.client import Atelier
 from bot.ui.replies import add_whisper
 from bot.wire.interactions import actor_of
 
+LONGEST = 100  # characters of a choice, which Discord sends back as it was offered
+
 
 class Imagine(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
@@ -46,7 +48,7 @@ class Imagine(commands.Cog):
     async def _prompts(
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        texts = await self.bot.studio.own.suggestions(actor_of(interaction), current)
+        texts = await self.bot.studio.own.suggestions(actor_of(interaction), current, LONGEST)
         return [app_commands.Choice(name=text, value=text) for text in texts]
 
 

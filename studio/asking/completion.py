@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from core.grammar.flags import FLAGS
+from core.limits import MAX_PROMPT
 from core.parameters import NIJI, SAMPLERS, VERSIONS
 from core.settings import Settings
 from storage.members import Members
@@ -17,7 +18,6 @@ from studio.asking.hints import Hints
 from studio.asking.prompts import pictures_of, remix_text
 
 MOST = 25  # suggestions
-LONGEST = 100  # characters of one, since Discord takes no longer choices and sends back what was chosen
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
 VALUES: dict[str, tuple[str, ...]] = {
     "ar": SHAPES,
@@ -47,9 +47,9 @@ class Completion:
     def __init__(self, members: Members, settings: Settings, hints: Hints) -> None:
         self._members, self._settings, self._hints = members, settings, hints
 
-    async def prompts(self, user_id: int, current: str) -> list[str]:
-        """Return at most MOST prompts of at most LONGEST characters that go on from ``current``."""
-        current = current[:4000].lstrip()
+    async def prompts(self, user_id: int, current: str, longest: int) -> list[str]:
+        """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
+        current = current[:MAX_PROMPT].lstrip()
         if not current:
             texts = await self._beginnings(user_id)
         elif end := _END.match(current):
@@ -58,7 +58,7 @@ class Completion:
             texts = []
         if current in texts:
             return []
-        return [text for text in texts if 0 < len(text) <= LONGEST][:MOST]
+        return [text for text in texts if 0 < len(text) <= longest][:MOST]
 
     async def _beginnings(self, user_id: int) -> list[str]:
         jobs = await self._members.recent(user_id, limit=15)

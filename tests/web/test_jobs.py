@@ -1,5 +1,7 @@
 """Jobs asked on the web: one or several, with pictures, from others, stopped and deleted."""
 
+from urllib.parse import quote
+
 import pytest
 
 from storage.database import Database
@@ -123,6 +125,12 @@ async def test_the_newest_jobs_cost_few_reads_however_many_they_are(site, monkey
             reads.append(0)
             await site.you.get(path)
             assert reads[-1] <= 8, path
+
+
+async def test_prompts_longer_than_a_choice_of_discords_are_completed(site) -> None:
+    words = f"a red house {'with a long garden ' * 8}".strip()
+    found = (await site.you.get(f"/api/complete?text={quote(words + ' --chao')}")).data["suggestions"]
+    assert [one["text"] for one in found] == [f"{words} --chaos"]
 
 
 async def test_a_button_asks_what_the_right_asks(site) -> None:
