@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any
 
 from studio.actor import Actor
-from studio.services import Services
 from studio.studio import Studio
 
 
@@ -53,7 +52,6 @@ class Call:
     routes for everybody. body: a mapping for JSON and forms, bytes for a picture."""
 
     studio: Studio
-    services: Services
     person: Person | None
     path: Mapping[str, str]
     query: Mapping[str, str]

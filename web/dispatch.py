@@ -16,7 +16,6 @@ import jinja2
 from aiohttp import web
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
-from studio.services import Services
 from studio.studio import Studio
 from web import guard
 from web.call import (
@@ -56,7 +55,6 @@ class Context:
     """What every call needs."""
 
     studio: Studio
-    services: Services
     visitors: Visitors
     pages: Pages
     static: StaticFiles
@@ -88,7 +86,6 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
         headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
         call = Call(
             context.studio,
-            context.services,
             person,
             dict(request.match_info),
             dict(request.query),

@@ -73,7 +73,6 @@ async def serve(
     static, templates = await asyncio.to_thread(lambda: (StaticFiles(), _templates()))
     context = Context(
         studio,
-        services,
         visitors,
         pages,
         static,
