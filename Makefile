@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test quantize-check quantize-test model-sizes mutants deploy-check pythons
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -19,12 +19,12 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
-# Three at a time, for two cores: a third of their time tests wait. One marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0
+# All but those in a browser. Three at a time, for two cores: a third of their time tests wait. One marked "alone" has the machine to itself. TESTERS=4 for more, TESTERS=0
 # for one after the other.
 # Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
 TESTERS ?= 3
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
@@ -67,6 +67,11 @@ kill-test: setup
 browser-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55' 'axe-playwright-python>=0.1.4'
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
+
+# What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
+web-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser,fuzz]'
+	$(BIN)/python -m tests.web.proofs $(ARGS)
 
 # Months of one process in virtual time, about half an hour; ARGS="--jobs 1000 --restarts 100" takes a few minutes.
 soak: setup

@@ -122,7 +122,8 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Route:
     """A line of the table. everybody: nobody has to be signed in. limit: bytes of the body.
 
-    path: {job} is a job's id, {n} the number of a picture from 1.
+    path: {job} is a job's id, {n} the number of a picture from 1. takes: a dataclass of ``web/api/bodies.py``
+    with what its JSON may hold. query: what may stand behind the address's question mark.
     """
 
     method: str
@@ -132,6 +133,8 @@ class Route:
     bucket: Bucket = Bucket.READ
     everybody: bool = False
     limit: int = 64 * 1024
+    takes: type | None = None
+    query: tuple[str, ...] = ()
 
     @property
     def is_page(self) -> bool:

@@ -35,11 +35,14 @@ PAGE_POLICY = "; ".join(
     )
 )
 BYTES_POLICY = "default-src 'none'; sandbox"
-HEADERS = {
+OF_EACH = {  # of a file of the front end too; each of these is sent thirty times for a page
+    "Server": "Atelier",
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+HEADERS = OF_EACH | {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
@@ -108,7 +111,10 @@ class Buckets:
 
 
 def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[str, str]:
-    """Return the headers of an answer. kind: "page", "data", or "bytes" (``own``: of one's own job)."""
+    """Return the headers of an answer. kind: "page", "data", "bytes" (``own``: of one's own job), or "file"
+    of the front end."""
+    if kind == "file":
+        return {**OF_EACH, "Content-Security-Policy": BYTES_POLICY, "Cache-Control": "no-store"}
     found = dict(HEADERS)
     if kind == "bytes":
         found["Content-Security-Policy"] = BYTES_POLICY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.settings import Settings
+from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.handlers import files, gallery, jobs
 from web.handlers.pages import Pages
@@ -12,6 +13,7 @@ from web.handlers.sign_in import SignIn
 LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
 ID = "{session:[a-z2-9]{12}}"
+FILTERS = ("q", "kind", "favourite", "month")  # of pictures, in an address
 
 
 def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
@@ -21,9 +23,9 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
 
 def _pages(pages: Pages) -> tuple[Route, ...]:
     return (
-        Route("GET", "/", pages.create, everybody=True),
+        Route("GET", "/", pages.create, everybody=True, query=("prompt",)),
         Route("GET", "/in", pages.sign_in, everybody=True),
-        Route("GET", "/pictures", pages.pictures),
+        Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
         Route("GET", "/queue", pages.queue),
         Route("GET", "/settings", pages.settings),
@@ -50,33 +52,58 @@ def _forms(form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
 def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
     ask, change, upload = Bucket.ASK, Bucket.CHANGE, settings.max_upload_mb * 2**20
     return (
-        Route("POST", "/api/sign-in/look", signing.look, Body.JSON, Bucket.SIGN_IN, everybody=True),
-        Route("POST", "/api/session", signing.begin, Body.JSON, Bucket.SIGN_IN, everybody=True),
+        Route(
+            "POST",
+            "/api/sign-in/look",
+            signing.look,
+            Body.JSON,
+            Bucket.SIGN_IN,
+            everybody=True,
+            takes=bodies.Link,
+        ),
+        Route(
+            "POST",
+            "/api/session",
+            signing.begin,
+            Body.JSON,
+            Bucket.SIGN_IN,
+            everybody=True,
+            takes=bodies.SignIn,
+        ),
         Route("DELETE", "/api/session", signing.end, bucket=change),
         Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
         Route("GET", "/api/jobs", jobs.stream_of),
-        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask),
-        Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask),
+        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask, takes=bodies.NewJobs),
+        Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask, takes=bodies.Nothing),
         Route("GET", f"/api/jobs/{JOB}", jobs.show),
         Route("DELETE", f"/api/jobs/{JOB}", jobs.delete, bucket=change),
-        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change),
-        Route("POST", f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.act, Body.JSON, ask),
-        Route("GET", "/api/complete", jobs.complete),
+        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change, takes=bodies.Nothing),
+        Route(
+            "POST",
+            f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}",
+            jobs.act,
+            Body.JSON,
+            ask,
+            takes=bodies.Press,
+        ),
+        Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
-        Route("GET", "/api/pictures", gallery.pictures),
+        Route("GET", "/api/pictures", gallery.pictures, query=(*FILTERS, "before", "limit", "skip")),
         Route("GET", "/api/months", gallery.months),
         Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
         Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
         Route("GET", "/api/settings", form.show),
-        Route("PATCH", "/api/settings", form.change, Body.JSON, change),
+        Route("PATCH", "/api/settings", form.change, Body.JSON, change, takes=bodies.Changes),
     )
 
 
 def _bytes() -> tuple[Route, ...]:
     read = Bucket.BYTES
     return (
-        Route("GET", f"/files/{JOB}/{NUMBER}", files.original, bucket=read),
-        Route("GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read),
+        Route("GET", f"/files/{JOB}/{NUMBER}", files.original, bucket=read, query=("download",)),
+        Route(
+            "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
+        ),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
     )

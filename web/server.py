@@ -20,7 +20,9 @@ from core.errors import AtelierError
 from studio.services import Services
 from studio.studio import Studio
 from web import guard
+from web.api.openapi import described
 from web.call import GONE, Bucket, Refused, Route
+from web.connections import Connections
 from web.dispatch import Context, answer, refusal, visitor
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
@@ -32,15 +34,18 @@ from web.static_files import StaticFiles
 
 TEMPLATES = Path(__file__).parent / "templates"
 KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
+BACKLOG = 128  # connections that wait to be taken
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Web:
-    """The open studio on the web. url: where people come in."""
+    """The open studio on the web. url: where people come in. routes: all that is served, but the socket and
+    the front end's own files."""
 
     url: str
     visitors: Visitors
+    routes: tuple[Route, ...] = ()
 
     def local_address(self, capability: str) -> str:
         """Return an address that signs in whoever opens it on this machine."""
@@ -81,18 +86,23 @@ async def serve(
         guard.Buckets(),
         settings.trusted_proxies,
     )
-    app = _application(context, hub, table(settings, pages, form, SignIn(visitors, hub.end)))
+    routes = described(table(settings, pages, form, SignIn(visitors, hub.end)))
+    connections = Connections()
+    app = _application(context, hub, routes, connections)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True)
     await runner.setup()
-    await web.SockSite(runner, listening).start()
+    assert runner.server is not None
+    made = connections.of(runner.server)
+    open_door = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=BACKLOG)
     sending = asyncio.create_task(hub.run(), name="web news")
-    opened = Web(addresses.public or f"http://127.0.0.1:{port}", visitors)
+    opened = Web(addresses.public or f"http://127.0.0.1:{port}", visitors, routes)
     try:
         with services.web.opened(opened.url):
             yield opened
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+        open_door.close()
         await runner.cleanup()
 
 
@@ -124,8 +134,10 @@ def _templates() -> jinja2.Environment:
     return found
 
 
-def _application(context: Context, hub: Hub, routes: tuple[Route, ...]) -> web.Application:
-    app = web.Application(middlewares=[_last_resort(context)])
+def _application(
+    context: Context, hub: Hub, routes: tuple[Route, ...], connections: Connections
+) -> web.Application:
+    app = web.Application(middlewares=[_last_resort(context, connections)])
     for route in routes:
         app.router.add_route(route.method, route.path, partial(answer, context, route))
     app.router.add_get("/static/{version}/{name:.+}", partial(_static, context))
@@ -133,11 +145,12 @@ def _application(context: Context, hub: Hub, routes: tuple[Route, ...]) -> web.A
     return app
 
 
-def _last_resort(context: Context) -> Any:
+def _last_resort(context: Context, connections: Connections) -> Any:
     """Return the middleware that answers what no route takes, and what nobody foresaw, in plain words."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        connections.note(request)
         try:
             return await handler(request)
         except web.HTTPException as error:
@@ -159,7 +172,7 @@ async def _static(context: Context, request: web.Request) -> web.StreamResponse:
     file = context.static.get(request.match_info["name"])
     if file is None:
         return refusal(context, request.path, GONE)
-    headers = guard.headers_for("page", context.addresses) | {"Content-Type": file.media_type}
+    headers = guard.headers_for("file", context.addresses) | {"Content-Type": file.media_type}
     if request.match_info["version"] == context.static.version:
         headers["Cache-Control"] = "public, max-age=31536000, immutable"
     if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):

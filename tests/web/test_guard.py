@@ -3,19 +3,11 @@
 import pytest
 
 from tests.web.conftest import YOU
+from tests.web.proofs.cells import filled
 from web.call import Body, Bucket, Refused
 from web.guard import PAGE_POLICY, Addresses, Buckets, peer
-from web.handlers.pages import Pages
-from web.handlers.settings import SettingsForm
-from web.handlers.sign_in import SignIn
-from web.routes import table
 
 ADDRESSES = Addresses(8080, "https://studio.example.org")
-
-
-def routes(site):
-    form, visitors = SettingsForm(()), site.web.visitors
-    return table(site.opened.services.settings, Pages(visitors, form), form, SignIn(visitors))
 
 
 def address_of(route, job="abcd2345efgh") -> str:
@@ -27,25 +19,9 @@ def address_of(route, job="abcd2345efgh") -> str:
         "step": "1",
         "session": job,
         "draft": job,
+        "sha256": "a" * 64,
     }
-    parts = []
-    for part in route.path.split("/"):
-        while "{" in part:
-            name = part.split("{", 1)[1].split(":")[0]
-            end = (
-                part.rindex("}") + 1
-                if part.count("{") > 1 and ":" in part
-                else part.index("}", part.index("{"))
-            )
-            depth, at = 0, part.index("{")
-            for at_end, letter in enumerate(part[at:], at):
-                depth += (letter == "{") - (letter == "}")
-                if depth == 0:
-                    end = at_end + 1
-                    break
-            part = part[:at] + ("a" * 64 if name == "sha256" else given[name]) + part[end:]
-        parts.append(part)
-    return "/".join(parts)
+    return filled(route, given)
 
 
 def sent(route):
@@ -56,7 +32,7 @@ def sent(route):
 
 async def test_a_page_of_another_site_can_change_nothing(site) -> None:
     before = (await site.you.get("/api/jobs")).data
-    changing = [route for route in routes(site) if route.method != "GET"]
+    changing = [route for route in site.web.routes if route.method != "GET"]
     assert len(changing) > 15
     for route in changing:
         for origin in (
@@ -76,14 +52,14 @@ async def test_a_page_of_another_site_can_change_nothing(site) -> None:
 
 
 async def test_another_name_for_this_machine_reads_nothing(site) -> None:
-    for route in routes(site):
+    for route in site.web.routes:
         if route.method == "GET":
             answer = await site.you.get(address_of(route), headers={"Host": "evil.example"})
             assert answer.status == 421, route
 
 
 async def test_a_stranger_gets_nothing_but_the_way_in(site) -> None:
-    for route in routes(site):
+    for route in site.web.routes:
         answer = await site.stranger().ask(route.method, address_of(route), **sent(route))
         if route.everybody:
             assert answer.status in (200, 303, 400, 404), route
@@ -95,7 +71,7 @@ async def test_a_stranger_gets_nothing_but_the_way_in(site) -> None:
 
 async def test_every_answer_has_the_headers_that_keep_it_in_its_place(site) -> None:
     job = await site.drawn(site.you)
-    for route in routes(site):
+    for route in site.web.routes:
         if route.method != "GET":
             continue
         answer = await site.you.get(address_of(route, job["id"]))

@@ -1,0 +1,37 @@
+"""Every proof about the web that docs/web.md tells of, one after the other: ``python -m tests.web.proofs
+[--short]``. Exit status 1 when one of them fails."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+PROOFS = {  # module → arguments of the short form
+    "tests.web.proofs.matrix": ("--every", "20", "--pairs", "1000"),
+    "tests.web.proofs.attacks": (),
+    "tests.web.proofs.fuzz": ("--requests", "2000"),
+    "tests.web.proofs.scripts": ("--every", "20"),
+    "tests.web.proofs.figures": ("--pictures", "10000", "--seconds", "10"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true", help="fewer cells, requests, texts and pictures")
+    parser.add_argument("only", nargs="*", help="such as matrix; all without any")
+    given = parser.parse_args()
+    failed = []
+    for module, arguments in PROOFS.items():
+        if given.only and module.rpartition(".")[2] not in given.only:
+            continue
+        run = subprocess.run([sys.executable, "-m", module, *(arguments if given.short else ())], check=False)
+        if run.returncode:
+            failed.append(module)
+            print(f"FAILED: {module}", flush=True)
+    print(f"{len(failed)} failed")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

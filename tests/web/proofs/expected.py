@@ -1,0 +1,150 @@
+"""What the rules say of every route, written down apart from the program, one line a route.
+
+A route that isn't here fails a test. Say in its line who may do it, what it takes and what it then answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.web.proofs.world import DRAFT, EXPIRED, FORGED, LOST, NOBODY, Somebody, Subject
+
+EVERYBODY = "everybody"  # nobody has to be signed in
+SIGNED_IN = "signed in"  # about oneself: also for those who are banned
+NOT_BARRED = "not barred"  # asks for something new, or changes a setting
+LOOK = "look"  # at a job: its author, unless they are barred
+STOP = "stop"  # a job: its author always, and the host
+AUTHOR_ONLY = "author only"  # the author's own thing, which isn't named by a job
+SPENT = frozenset({400, 403, 404, 422})  # what is answered to whom it doesn't belong, if not "nothing here"
+STRANGERS = (NOBODY, EXPIRED, FORGED)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A line. who: of those above. good: what is answered when it is done. body, query: what is sent.
+
+    blocked: what is answered for a picture that moderation blocks. changes: it changes something. kept: for
+    other people's things the answer is as good as for one's own, but nothing happens.
+    """
+
+    who: str
+    good: frozenset[int]
+    body: Any = None
+    query: str = ""
+    blocked: frozenset[int] | None = None
+    changes: bool = False
+    kept: bool = False
+    given: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def when_blocked(self) -> frozenset[int]:
+        return self.good if self.blocked is None else self.blocked
+
+
+def _rule(who: str, *good: int, **more: Any) -> Rule:
+    return Rule(who, frozenset(good), **more)
+
+
+WORDS = {"prompt": "a red house", "words": "a blue house"}
+STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
+NO_PICTURE = frozenset({451})
+RULES: dict[str, Rule] = {
+    # pages
+    "GET /": _rule(SIGNED_IN, 200),
+    "GET /in": _rule(EVERYBODY, 200),
+    "GET /pictures": _rule(SIGNED_IN, 200),
+    "GET /pictures/{job}/{n}": _rule(LOOK, 200),
+    "GET /queue": _rule(SIGNED_IN, 200),
+    "GET /settings": _rule(SIGNED_IN, 200),
+    "GET /sessions": _rule(SIGNED_IN, 200),
+    "GET /keys": _rule(SIGNED_IN, 200),
+    # forms
+    "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
+    "POST /jobs/{job}/{n}/{action}": _rule(LOOK, 303, body={}, blocked=STOPPED, changes=True),
+    "POST /jobs/{job}/cancel": _rule(STOP, 303, body={}),
+    "POST /jobs/{job}/delete": _rule(STOP, 303, body={}, changes=True),
+    "POST /favourites/{job}/{n}": _rule(LOOK, 303, body={}, changes=True),
+    "POST /settings": _rule(NOT_BARRED, 303, body={"lane": "relax"}, changes=True),
+    "POST /sessions/{session}/end": _rule(AUTHOR_ONLY, 303, body={}, changes=True, kept=True),
+    "POST /sign-out": _rule(SIGNED_IN, 303, body={}, changes=True),
+    # data
+    "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
+    "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
+    "DELETE /api/session": _rule(SIGNED_IN, 204, changes=True),
+    "DELETE /api/sessions/{session}": _rule(AUTHOR_ONLY, 204, changes=True, kept=True),
+    "GET /api/jobs": _rule(SIGNED_IN, 200),
+    "POST /api/jobs": _rule(NOT_BARRED, 202, body={"prompt": "a red house"}, changes=True),
+    "POST /api/drafts/{draft}": _rule(AUTHOR_ONLY, 202, body={}, changes=True),
+    "GET /api/jobs/{job}": _rule(LOOK, 200),
+    "DELETE /api/jobs/{job}": _rule(STOP, 204, changes=True),
+    "POST /api/jobs/{job}/cancel": _rule(STOP, 200, body={}),
+    "POST /api/jobs/{job}/{n}/{action}": _rule(LOOK, 202, body={}, blocked=STOPPED, changes=True),
+    "GET /api/complete": _rule(SIGNED_IN, 200, query="?text=a+house"),
+    "POST /api/uploads": _rule(NOT_BARRED, 422, body=b"no picture"),
+    "GET /api/pictures": _rule(SIGNED_IN, 200),
+    "GET /api/months": _rule(SIGNED_IN, 200),
+    "PUT /api/favourites/{job}/{n}": _rule(LOOK, 204, changes=True),
+    "DELETE /api/favourites/{job}/{n}": _rule(SIGNED_IN, 204),
+    "GET /api/settings": _rule(SIGNED_IN, 200),
+    "PATCH /api/settings": _rule(NOT_BARRED, 200, body={"lane": "relax"}, changes=True),
+    "GET /api/openapi.json": _rule(SIGNED_IN, 200),
+    # bytes
+    "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
+    "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
+    "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
+    "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
+}
+# Buttons that make no sense for the jobs of the proof's world, or take a prompt
+WITHOUT_SENSE = {"square": frozenset({202, 303})}
+
+
+def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:
+    """What stands in an address, by the names that the table of routes uses."""
+    return {
+        "job": job,
+        "n": "1",
+        "side": "256",
+        "step": "1",
+        "session": session,
+        "draft": DRAFT,
+        "sha256": upload,
+    }
+
+
+def owns(person: Somebody, subject: Subject) -> bool:
+    """Return whether a job is the person's own."""
+    return person.id is not None and subject.owner in (0, person.id)
+
+
+def may_look(person: Somebody, subject: Subject) -> bool:
+    """What is asked on the web is asked alone: one's own jobs are seen, unless one is barred."""
+    return owns(person, subject) and not person.banned and not person.timed_out
+
+
+def knows_of(person: Somebody, subject: Subject) -> bool:
+    """Return whether the person may know that a job exists: their own, or shown in a channel they read."""
+    if subject is LOST or person.id is None:
+        return False
+    return owns(person, subject) or (
+        not subject.private and subject.guild is not None and subject.channel in person.reads
+    )
+
+
+def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
+    """Return whether the rules let a person do what a route does, to a job where it names one."""
+    if rule.who == EVERYBODY:
+        return True
+    if person in STRANGERS:
+        return False
+    if rule.who == SIGNED_IN:
+        return True
+    if rule.who == NOT_BARRED:
+        return not person.banned and not person.timed_out
+    if rule.who == AUTHOR_ONLY:
+        return person.id == 1
+    if subject is LOST:
+        return False
+    if rule.who == STOP:
+        return owns(person, subject) or person.host
+    return may_look(person, subject)

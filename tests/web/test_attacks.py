@@ -1,0 +1,129 @@
+"""Attacks on the web that are no question of rights: slow and many connections, addresses that lead
+elsewhere, names that break a header, sessions that end, bodies of the wrong kind."""
+
+import asyncio
+import socket
+from dataclasses import fields
+
+import pytest
+
+from storage.schema import metadata
+from tests.studio.conftest import png
+from tests.web.conftest import COOKIE, OTHER, open_site
+from tests.web.test_guard import address_of
+from tests.web.test_live import connect
+from web import connections, live
+from web.call import Body
+
+TRAVERSALS = (
+    "/static/x/../../server.py",
+    "/static/x/%2e%2e/%2e%2e/server.py",
+    "/static/x/..%2f..%2fserver.py",
+    "/static/x/....//....//server.py",
+    "/static/x//etc/passwd",
+    "/static/x/js/../../../routes.py",
+    "/static/x/%00",
+    "/static/x/js/create.js%00.png",
+    "/static/x/\\..\\..\\server.py",
+    "/files/..%2f..%2fatelier.db/1",
+    "/files/abcd2345efgh/1/../../../../etc/passwd",
+    "/files/uploads/../../atelier.db.webp",
+    "/previews/abcd2345efgh/%2e%2e",
+)
+
+
+async def raw(site, text: bytes, seconds: float = 5.0) -> bytes:
+    """What is answered to bytes that no browser would send, until the connection ends."""
+    host, port = site.web.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(text)
+    try:
+        async with asyncio.timeout(seconds):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+async def test_no_address_leads_out_of_its_folder(site, path: str) -> None:
+    head = f"GET {path} HTTP/1.1\r\nHost: {site.web.url.removeprefix('http://')}\r\nConnection: close\r\n"
+    head += f"Cookie: {COOKIE}={site.you.cookie}\r\n\r\n"
+    answer = await raw(site, head.encode())
+    status = int(answer.split(b" ", 2)[1])
+    assert status in (400, 404, 422), answer[:200]
+    assert b"import " not in answer and b"root:" not in answer and b"SQLite format" not in answer
+
+
+async def test_a_name_cannot_break_a_header(site) -> None:
+    for name in (
+        "a%0d%0aSet-Cookie:%20x=1.png",
+        "%00",
+        "..%2f..%2fx",
+        '"; filename="x',
+        "%ff%fe",
+        "x" * 5000,
+    ):
+        answer = await site.you.ask(
+            "POST", "/api/uploads", data=png(), headers={"Content-Type": "image/png", "X-Name": name}
+        )
+        assert answer.status in (201, 400, 422), name
+        assert "Set-Cookie" not in answer.headers
+    job = await site.drawn(site.you)
+    answer = await site.you.get(f"/files/{job['id']}/1?download=1&name=a%0d%0ab")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{job["id"]}-1.png"'
+
+
+async def test_slow_headers_end_their_connections_and_delay_nobody(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "MOST", 12)
+    monkeypatch.setattr(connections, "HEADER_TIME", 0.3)
+    async with open_site(tmp_path) as site:
+        host, port = site.web.url.removeprefix("http://").split(":")
+        slow = [await asyncio.open_connection(host, int(port)) for _ in range(6)]
+        for _, writer in slow:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        async with asyncio.timeout(0.2):
+            assert (await site.you.get("/api/jobs")).status == 200
+        async with asyncio.timeout(2):
+            assert [await reader.read() for reader, _ in slow] == [b""] * 6
+        for _, writer in slow:
+            writer.close()
+        many = [socket.create_connection((host, int(port))) for _ in range(20)]
+        async with asyncio.timeout(2):
+            ended = [await asyncio.to_thread(_is_ended, one) for one in many]
+        assert all(ended)
+        assert (await site.you.get("/api/jobs")).status == 200
+
+
+def _is_ended(connection: socket.socket) -> bool:
+    with connection:
+        connection.settimeout(1.5)
+        try:
+            return connection.recv(1) == b""
+        except OSError:
+            return True
+
+
+async def test_a_session_that_ended_elsewhere_closes_its_sockets_too(site, monkeypatch) -> None:
+    monkeypatch.setattr(live, "CHECK_EVERY", 0.0)
+    browser = await site.person(OTHER)
+    tab = await connect(site, browser)
+    sessions = metadata.tables["sessions"]
+    await site.opened.services.database.write(lambda c: c.execute(sessions.delete()))
+    closed = await tab.receive(timeout=3)
+    assert closed.data == 4401
+
+
+async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
+    """A value of the wrong kind is named in the answer."""
+    job = await site.drawn(site.you)
+    said = [route for route in site.web.routes if route.takes]
+    assert [route.path for route in site.web.routes if route.body is Body.JSON and not route.takes] == []
+    for route in said:
+        for value in fields(route.takes):
+            if value.type == "bool":
+                continue
+            body = {"prompt": "a house", value.name: {"no": 1}}
+            body = {name: one for name, one in body.items() if name in {f.name for f in fields(route.takes)}}
+            answer = await site.you.ask(route.method, address_of(route, job["id"]), json=body)
+            told = answer.data["detail"]
+            assert (answer.status, f"`{value.name}`" in told) == (400, True), (route.path, value.name, told)

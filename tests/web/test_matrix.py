@@ -1,0 +1,16 @@
+"""Who may call what: every route has its line in a second table, to which cells from all over hold."""
+
+from tests.web.proofs.cells import walk, without_line
+from tests.web.proofs.matrix import chosen, wander
+from tests.web.proofs.world import open_world
+
+CELLS, PAIRS = 350, 150  # of tens of thousands: `make web-proof` walks them all
+
+
+async def test_every_route_has_expectations_and_holds_to_them(tmp_path) -> None:
+    async with open_world(tmp_path) as world:
+        assert without_line(world.routes) == [], "tests/web/proofs/expected.py: a line for each route"
+        every = len(chosen(world, 1)) // CELLS
+        tally = await walk(world, chosen(world, every))
+        assert tally.cells >= CELLS and tally.wrong == []
+        assert await wander(world, PAIRS) == []

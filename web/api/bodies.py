@@ -1,0 +1,58 @@
+"""What the JSON of each route may hold, for ``web/openapi.py``. A value without a default has to be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NewJobs:
+    """A prompt. pictures: names of pictures that come along. key: the same wish is queued once."""
+
+    prompt: str
+    pictures: tuple[str, ...] = ()
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Press:
+    """A button. words: new ones, where it takes any. key: the same wish is queued once."""
+
+    words: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a sign-in link carries."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A link to be spent, or one of the people of a sandbox."""
+
+    token: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An empty object."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Settings by their names, as ``GET /api/settings`` gives them."""
+
+    lane: str = ""
+    stylize: str = ""
+    model: str = ""
+    raw: bool = False
+    remix: bool = False
+    strong: bool = False
+    private: bool = False
+    sticky: bool = False
+    auto_dm: bool = False
+    suffix: str = ""
