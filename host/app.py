@@ -49,7 +49,7 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     _on_signals(stopping)
     async with services(settings) as built:
         garbage.configure_gc()
-        collecting = garbage.collect_when_idle(lambda: built.queue.unfinished > 0)
+        collecting = garbage.collect(lambda: built.queue.unfinished > 0)
         unanswered = settings.data_dir / "unanswered"
         async with running(collecting, "garbage"), running(_report_models(settings), "models"):
             with closing(PendingInteractions(unanswered)) as pending:

@@ -2,8 +2,12 @@
 
 A full collection walks through everything that lives: 600 ms with ten thousand jobs queued, to find that one
 object in two hundred is garbage. So what is loaded at the start is frozen, young objects are collected in
-small portions as they come (10 ms at most), and a full collection waits for a moment in which nothing is
-queued or running, an hour at most.
+small portions as they come, and a full collection waits for a moment in which nothing is queued or running,
+an hour at most.
+
+All of it happens between two turns of the event loop. Left to itself, Python collects in whichever thread
+happens to make the next object; one that waits for a core meanwhile holds the interpreter all that time, and
+the event loop waits with it (37 ms were seen, 10 of them spent collecting).
 """
 
 from __future__ import annotations
@@ -14,23 +18,39 @@ import logging
 import time
 from collections.abc import Callable
 
-YOUNG, PORTIONS, NEVER = 2_000, 3, 10**9  # objects, collections of the younger generation
-LOOK_EVERY = 10.0  # seconds
+YOUNG, PORTIONS = 1_000, 2  # objects; portions of the youngest until those that outlived them are looked at
+LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
+UNASKED, NEVER = 100_000, 10**9  # objects, at which Python collects the young ones by itself; the others
 IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, at least and at most
 log = logging.getLogger(__name__)
 
 
 def configure_gc() -> None:
-    """Leave what lives now out of later collections, and make no full one unasked. To be called once, when
-    everything is loaded."""
+    """Leave what lives now out of later collections, and make none unasked. To be called once, when
+    everything is loaded; :func:`collect` does the rest."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, PORTIONS, NEVER)
+    gc.set_threshold(UNASKED, NEVER, NEVER)
     gc.enable()
 
 
-async def collect_when_idle(busy: Callable[[], bool]) -> None:
-    """Make the full collections, until cancelled. ``busy``: whether anything is queued or running."""
+async def collect(busy: Callable[[], bool]) -> None:
+    """Make all collections, until cancelled. ``busy``: whether anything is queued or running."""
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_collect_young())
+        both.create_task(_collect_when_idle(busy))
+
+
+async def _collect_young() -> None:
+    portions = 0
+    while True:
+        await asyncio.sleep(LOOK_AT_YOUNG_EVERY)
+        if gc.get_count()[0] >= YOUNG:
+            portions = (portions + 1) % (PORTIONS + 1)
+            gc.collect(0 if portions else 1)
+
+
+async def _collect_when_idle(busy: Callable[[], bool]) -> None:
     last = time.monotonic()
     while True:
         await asyncio.sleep(LOOK_EVERY)

@@ -26,7 +26,7 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
 
     # 1. /imagine: a 2×2 grid; each picture carries what made it; the same words and seed give the same
     # picture
-    await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5")
+    await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5 --steps 5")
     grid = studio.last()
     job, _ = await queue.job_of_message(grid.id)
     first = await queue.result(job.id)
@@ -37,7 +37,7 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
         "a red house in the snow" in stored.text["parameters"]
         and json.loads(stored.text["atelier"])["seed"] == 7
     )
-    await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5")
+    await alice.slash(channel, "imagine", prompt="a red house in the snow --seed 5 --steps 5")
     again, _ = await queue.job_of_message(studio.last().id)
     assert [p.sha256 for p in (await queue.result(again.id)).pictures] == [p.sha256 for p in first.pictures]
 

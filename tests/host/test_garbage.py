@@ -1,7 +1,8 @@
-"""Full collections wait for an idle moment, an hour at most."""
+"""Young garbage goes soon, full collections wait for an idle moment, an hour at most."""
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import AsyncIterator
 
@@ -36,7 +37,7 @@ def _old_knot() -> weakref.ref[_Knot]:
 
 async def test_old_garbage_waits_for_an_idle_moment() -> None:
     busy = [True]
-    task = asyncio.create_task(garbage.collect_when_idle(lambda: busy[0]))
+    task = asyncio.create_task(garbage.collect(lambda: busy[0]))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
@@ -48,7 +49,7 @@ async def test_old_garbage_waits_for_an_idle_moment() -> None:
 async def test_a_studio_that_is_never_idle_collects_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert garbage.BUSY_EVERY == 3600.0
     monkeypatch.setattr(garbage, "BUSY_EVERY", 0.2)
-    task = asyncio.create_task(garbage.collect_when_idle(lambda: True))
+    task = asyncio.create_task(garbage.collect(lambda: True))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
@@ -58,10 +59,44 @@ async def test_a_studio_that_is_never_idle_collects_too(monkeypatch: pytest.Monk
 
 async def test_an_idle_studio_collects_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(garbage, "IDLE_EVERY", 600.0)
-    task = asyncio.create_task(garbage.collect_when_idle(lambda: False))
+    task = asyncio.create_task(garbage.collect(lambda: False))
     knot = _old_knot()
     await asyncio.sleep(0.1)
     assert knot() is not None
+    task.cancel()
+
+
+async def test_young_garbage_is_collected_soon_and_only_by_the_event_loop() -> None:
+    threads: set[int] = set()
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        threads.add(threading.get_ident())
+
+    task = asyncio.create_task(garbage.collect(lambda: True))
+    gc.callbacks.append(note)
+    try:
+        knots = [weakref.ref(_Knot()) for _ in range(garbage.YOUNG)]
+        kept = await asyncio.to_thread(lambda: [[i] for i in range(20 * garbage.YOUNG)])
+        await until(lambda: not any(knot() for knot in knots))
+    finally:
+        gc.callbacks.remove(note)
+        task.cancel()
+    assert threads == {threading.get_ident()} and len(kept) == 20 * garbage.YOUNG
+
+
+async def test_what_outlives_a_portion_is_looked_at_again() -> None:
+    task = asyncio.create_task(garbage.collect(lambda: True))
+    knot = _Knot()
+    gc.collect(0)
+    seen = weakref.ref(knot)
+    del knot
+    kept: list[list[int]] = []
+
+    def gone() -> bool:
+        kept.extend([i] for i in range(garbage.YOUNG))
+        return seen() is None
+
+    await until(gone)
     task.cancel()
 
 
