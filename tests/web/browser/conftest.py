@@ -14,13 +14,19 @@ from tests.web.conftest import Site, open_site
 
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "web" / "static"
-PAGES = ("/", "/pictures", "/queue", "/settings", "/sessions", "/keys")
 UNITS = ROOT / "tests" / "web" / "js"
+FOUR = ".job:first-child .cell a img"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
     " font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types lit-html"
 )
+
+
+def pages_of(site: Site) -> tuple[str, ...]:
+    """Return the addresses of all pages that need nothing but somebody who is signed in."""
+    pages = [route.path for route in site.web.routes if route.method == "GET" and route.is_page]
+    return tuple(path for path in pages if "{" not in path and path != "/in")
 
 
 def _missing(what: str) -> None:
@@ -30,19 +36,37 @@ def _missing(what: str) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser():
-    """Chromium as the distribution ships it, one for all tests."""
+async def playwright():
+    """What drives the browser."""
     try:
         from playwright.async_api import async_playwright
     except ImportError:
         _missing("playwright (pip install playwright)")
+    async with async_playwright() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(playwright):
+    """Chromium as the distribution ships it, one for all tests."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         _missing("Chromium (apt-get install chromium)")
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=path)
-        yield found
-        await found.close()
+    found = await playwright.chromium.launch(executable_path=path)
+    yield found
+    await found.close()
+
+
+@pytest.fixture(scope="session")
+def device(playwright):
+    """What is known of a phone, as options of a context."""
+
+    def found(name: str) -> dict[str, object]:
+        known = dict(playwright.devices[name])
+        known.pop("default_browser_type", None)
+        return known
+
+    return found
 
 
 async def _blank(request: web.Request) -> web.Response:

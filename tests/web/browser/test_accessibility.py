@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 
 import pytest
+import sqlalchemy as sa
 
-from tests.web.browser.conftest import PAGES
-from tests.web.conftest import Site
+from storage import schema as rows
+from tests.web.browser.conftest import pages_of
+from tests.web.conftest import COOKIE, YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (320, 768, 1440)]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FAILING = ("/", "/queue", "/none", "/pictures/abcd2345efgh/1", "/pictures?kind=foo", "/in#spent")
 RUN = """async (rules) => (await axe.run({ runOnly: rules })).violations
     .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`)"""
 
@@ -25,9 +29,25 @@ def axe() -> str:
 
 async def faults(page, axe: str, address: str) -> list[str]:
     await page.goto(address)
-    await page.wait_for_load_state("networkidle")
+    await page.evaluate("() => document.fonts.ready")
     await page.evaluate(axe)
     return await page.evaluate(RUN, RULES)
+
+
+async def fail(site: Site) -> None:
+    """A job that failed, one that was stopped, and one that waits in a queue that is paused."""
+    jobs = [await site.drawn(site.you, prompt) for prompt in ("a red house", "a blue boat")]
+
+    def work(connection: sa.Connection) -> None:
+        for job, status in zip(jobs, ("failed", "cancelled"), strict=True):
+            connection.execute(sa.delete(rows.pictures).where(rows.pictures.c.job_id == job["id"]))
+            error = "There isn't enough memory. Try a smaller `--ar`." if status == "failed" else None
+            changed = {"status": status, "error": error, "rendered_at": None}
+            connection.execute(sa.update(rows.jobs).where(rows.jobs.c.id == job["id"]).values(changed))
+
+    await site.opened.services.database.write(work)
+    await site.opened.services.queue.pause(YOU)
+    await site.you.post("/api/jobs", {"prompt": "a house that waits"})
 
 
 async def look(page, scheme: str, width: int) -> None:
@@ -39,15 +59,31 @@ async def look(page, scheme: str, width: int) -> None:
 async def test_axe_finds_nothing_on_full_pages(opened: Site, you, axe, scheme, width) -> None:
     job = await opened.drawn(opened.you, "a red house --ar 3:2 --chaos 20")
     await look(you, scheme, width)
-    for path in (*PAGES, job["pictures"][0]["href"], "/in"):
+    for path in (*pages_of(opened), job["pictures"][0]["href"], "/in"):
         assert await faults(you, axe, opened.web.url + path) == [], path
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 320)])
 async def test_axe_finds_nothing_on_empty_pages(opened: Site, you, axe, scheme, width) -> None:
     await look(you, scheme, width)
-    for path in ("/", "/pictures", "/pictures?q=zebra", "/queue"):
+    for path in (*pages_of(opened), "/pictures?q=zebra"):
         assert await faults(you, axe, opened.web.url + path) == [], path
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1440)])
+async def test_axe_finds_nothing_on_failing_pages(opened: Site, browser, axe, scheme, width) -> None:
+    await fail(opened)
+    context = await browser.new_context(extra_http_headers={"Cookie": f"{COOKIE}={opened.you.cookie}"})
+    you = await context.new_page()
+    await look(you, scheme, width)
+    await you.route_web_socket("**/api/live", lambda socket: asyncio.ensure_future(socket.close()))
+    for path in FAILING:
+        assert await faults(you, axe, opened.web.url + path) == [], path
+    await you.goto(opened.web.url)
+    await you.wait_for_selector("#banner:not([hidden])", timeout=6000)
+    await you.evaluate(axe)
+    assert await you.evaluate(RUN, RULES) == []
+    await context.close()
 
 
 async def test_axe_finds_nothing_in_menus_and_dialogs(opened: Site, you, axe) -> None:

@@ -7,13 +7,12 @@ import asyncio
 import pytest
 
 from tests.studio.conftest import png
-from tests.web.browser.conftest import PAGES
+from tests.web.browser.conftest import FOUR, pages_of
 from tests.web.conftest import COOKIE, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WIDTHS = (320, 768, 1440)
 HOSTILE = '<img src=x onerror="window.hit=1"> a house'
-FOUR = ".job:first-child .cell a img"
 
 
 def job_page(job) -> str:
@@ -24,13 +23,14 @@ async def sideways(page) -> int:
     return await page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
 
 
-@pytest.mark.parametrize("path", PAGES)
-async def test_every_page_fits_every_width(opened: Site, you, path: str) -> None:
+async def test_every_page_fits_every_width(opened: Site, you) -> None:
     await opened.drawn(opened.you, "a red house --ar 3:2 --chaos 20")
-    for width in WIDTHS:
-        await you.set_viewport_size({"width": width, "height": 800})
-        await you.goto(opened.web.url + path)
-        assert await sideways(you) <= 0, width
+    assert len(pages_of(opened)) >= 6
+    for path in pages_of(opened):
+        for width in WIDTHS:
+            await you.set_viewport_size({"width": width, "height": 800})
+            await you.goto(opened.web.url + path)
+            assert await sideways(you) <= 0, (path, width)
 
 
 async def test_a_picture_has_a_page_that_fits_too(opened: Site, you) -> None:

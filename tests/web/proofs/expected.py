@@ -95,8 +95,8 @@ RULES: dict[str, Rule] = {
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense for the jobs of the proof's world, or take a prompt
-WITHOUT_SENSE = {"square": frozenset({202, 303})}
+# Buttons that make no sense: the pictures of this world are square
+WITHOUT_SENSE = {"square": frozenset({400})}
 
 
 def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:
