@@ -149,6 +149,12 @@ class Settings:
         "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none",
         group="Models",
     )
+    search_pictures: bool = _set(
+        "on",
+        "let members search for what is in pictures: CLIP_MODEL looks at each one in the background",
+        on_or_off,
+        group="Models",
+    )
     allow_download: bool = _set(
         "on",
         "download missing models from Hugging Face when they are first needed",

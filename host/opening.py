@@ -20,6 +20,7 @@ from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import newest_backup
 from storage.files import Files
+from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
@@ -29,8 +30,11 @@ from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
 from studio.pictures.thumbnails import Thumbnails
 from studio.privacy import Privacy, Retention
+from studio.search.eyes import Eyes
+from studio.search.indexing import Indexing
 from studio.services import Services
 from studio.web_links import WebLinks
+from vision.weights import fingerprint
 
 log = logging.getLogger(__name__)
 BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
@@ -57,14 +61,26 @@ async def services(
         moderator = Moderator(database, files, check, rules, directory)
         if executor is None:
             executor = LocalExecutor(await worker_configs(settings), target=target)
-        queue = Queue(database, files, executor, _limits(settings), gate=moderator.gate)
-        privacy = _privacy(settings, queue, database, files)
+        rendered = asyncio.Queue[str]()
+        queue = Queue(
+            database,
+            files,
+            executor,
+            _limits(settings),
+            gate=moderator.gate,
+            on_rendered=rendered.put_nowait,
+        )
+        copies = VectorFiles(settings.data_dir / "cache" / "vectors")
+        privacy = _privacy(settings, queue, database, files, copies)
         await privacy.replay()
         await queue.start()
         stack.push_async_callback(queue.stop, settings.grace_seconds)
         stack.push_async_callback(check.close)
         await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
+        eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
+        indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
+        await stack.enter_async_context(running(indexing.run_for_ever(), "indexing"))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)
@@ -72,8 +88,24 @@ async def services(
         showing = Showing(files, intake, moderator, thumbnails, **marks)
         links = WebLinks(Sessions(database, timedelta(days=settings.session_days)))
         yield Services(
-            settings, database, files, queue, moderator, privacy, intake, showing, directory, links
+            settings,
+            database,
+            files,
+            queue,
+            moderator,
+            privacy,
+            intake,
+            showing,
+            directory,
+            links,
+            indexing,
+            eyes,
         )
+
+
+def _model_of_vectors(settings: Settings) -> str:
+    """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
+    return fingerprint.named(settings.models["clip"]) if settings.search_pictures else ""
 
 
 def _limits(settings: Settings) -> Limits:
@@ -85,11 +117,14 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _privacy(settings: Settings, queue: Queue, database: Database, files: Files) -> Privacy:
+def _privacy(
+    settings: Settings, queue: Queue, database: Database, files: Files, copies: VectorFiles
+) -> Privacy:
     return Privacy(
         queue,
         database,
         files,
+        copies,
         Retention(settings.retention_days, settings.upload_days, settings.backup_days),
         checkpoints=settings.data_dir / "cache" / "checkpoints",
         notes=settings.data_dir / "deletions.json",

@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vision.protocol import Broke, Done, LoadingModel, Run, Step, Stopped
+from vision.protocol import (
+    Answered,
+    Broke,
+    Declined,
+    Done,
+    LoadingModel,
+    Question,
+    Run,
+    Step,
+    Stopped,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,10 @@ class Executor(Protocol):
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         """Run one job to its end, whatever that is; ``report`` is called with each sign of life before it."""
+        ...
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Put a question to a device beside its jobs; Declined also when none is ready, or it is lost."""
         ...
 
     def cancel(self, job_id: str) -> None:

@@ -44,7 +44,8 @@ def _nothing(connection: sa.Connection) -> None:
 
 class Queue(JobRows):
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
-    runs, whatever way it came. ``admin``: bans, lists, limits. ``people``: what is known of people."""
+    runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are
+    stored. ``admin``: bans, lists, limits. ``people``: what is known of people."""
 
     def __init__(
         self,
@@ -54,11 +55,12 @@ class Queue(JobRows):
         limits: Limits | None = None,
         *,
         gate: Gate = open_gate,
+        on_rendered: Callable[[str], None] = lambda job_id: None,
     ) -> None:
         super().__init__(database)
         self.files, self.executor = files, executor
         self.limits = limits or Limits()
-        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate)
+        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate, on_rendered)
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)

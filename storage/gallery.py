@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
-from storage.schema import CHILD, GRID, favourites, jobs, pictures
+from storage.schema import CHILD, GRID, favourites, jobs, messages, pictures
 
 MOST = 200  # pictures of a page, and nodes of a lineage
+RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -46,14 +48,20 @@ class Tile:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which pictures of a person are meant. words: all of them stand in the prompt, in any case. kind: of
-    request. since, until: when the job was asked for, the latter excluded."""
+    """Which pictures are meant, of those that a person may find. words: all of them stand in the prompt, in
+    any case. kind: of request. since, until: when the job was asked for, the latter excluded. model: a part
+    of the name of the one that drew it. ratio: of width and height, about. channels: ids of those that the
+    person reads, whose pictures are meant as well as their own."""
 
     words: tuple[str, ...] = ()
     kind: str | None = None
     favourite: bool = False
     since: datetime | None = None
     until: datetime | None = None
+    model: str | None = None
+    seed: int | None = None
+    ratio: tuple[int, int] | None = None
+    channels: frozenset[int] = frozenset()
 
 
 def tiles(
@@ -67,18 +75,12 @@ def tiles(
 ) -> list[Tile]:
     """Return the person's pictures that come after ``before``, or the newest. skip: leave so many out first;
     the database walks over them, so it is for a jump inside a month."""
-    kept = sa.and_(
-        favourites.c.user_id == user_id,
-        favourites.c.job_id == pictures.c.job_id,
-        favourites.c.position == pictures.c.position,
-    )
     joined = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
-    joined = joined.join(favourites, kept, isouter=not wanted.favourite)
-    made: tuple[Any, ...] = (*jobs.c, *(column.label(f"picture_{column.name}") for column in pictures.c))
+    joined = joined.join(favourites, kept_by(user_id), isouter=not wanted.favourite)
     statement: sa.Select[Any] = (
-        sa.select(*made, favourites.c.created_at.label("kept_at"))
+        sa.select(*tile_columns())
         .select_from(joined)
-        .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *_conditions(wanted))
+        .where(found_by(user_id, wanted.channels), pictures.c.position > GRID, *conditions(wanted))
         .order_by(jobs.c.seq.desc(), pictures.c.position)
         .limit(min(limit, MOST + 1))
         .offset(skip)
@@ -86,14 +88,64 @@ def tiles(
     if before is not None:
         later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
         statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
+    return to_tiles(connection.execute(statement))
+
+
+def kept_by(user_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition by which a person's favourites are joined to pictures."""
+    return sa.and_(
+        favourites.c.user_id == user_id,
+        favourites.c.job_id == pictures.c.job_id,
+        favourites.c.position == pictures.c.position,
+    )
+
+
+def tile_columns(*more: sa.ColumnElement[Any]) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return the columns that ``to_tiles`` reads, of jobs, pictures and favourites joined, and ``more``."""
+    named = (column.label(f"picture_{column.name}") for column in pictures.c)
+    return (*jobs.c, *named, favourites.c.created_at.label("kept_at"), *more)
+
+
+def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
+    """Return the pictures of rows of ``tile_columns``."""
     return [
         Tile(job, to_picture(row, "picture_"), Cursor(row.seq, row.picture_position), row.kept_at is not None)
-        for row in connection.execute(statement)
+        for row in rows
         if (job := readable(row))
     ]
 
 
-def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+class _model(sa.sql.functions.GenericFunction[str]):
+    """The name of the model in a job's parameters, which are JSON."""
+
+    type = sa.Text()
+    inherit_cache = True
+
+
+@compiles(_model)
+def _model_in_sqlite(element: _model, compiler: Any, **options: Any) -> str:
+    return f"json_extract({compiler.process(element.clauses, **options)}, '$.model')"
+
+
+@compiles(_model, "postgresql")
+def _model_in_postgres(element: _model, compiler: Any, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"
+
+
+def found_by(user_id: int, channels: Collection[int]) -> sa.ColumnElement[bool]:
+    """Return the condition of jobs whose pictures a person may find: their own, and of others those that
+    aren't private and were asked for, or are shown, in ``channels`` of a server."""
+    own = jobs.c.user_id == user_id
+    if not channels:
+        return own
+    here = messages.c.channel_id.in_(channels) & messages.c.guild_id.is_not(None)
+    shown = jobs.c.id.in_(sa.select(messages.c.job_id).where(here))
+    asked = jobs.c.channel_id.in_(channels) & jobs.c.guild_id.is_not(None)
+    return sa.or_(own, sa.and_(jobs.c.private == 0, sa.or_(asked, shown)))
+
+
+def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    """Return what a filter demands of a job and its picture, favourites left out."""
     found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
@@ -101,6 +153,14 @@ def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
         found.append(jobs.c.created_at >= wanted.since)
     if wanted.until is not None:
         found.append(jobs.c.created_at < wanted.until)
+    if wanted.model is not None:
+        found.append(_model(jobs.c.parameters).icontains(wanted.model, autoescape=True))
+    if wanted.seed is not None:
+        found.append(pictures.c.seed == wanted.seed)
+    if wanted.ratio is not None:
+        width, height = wanted.ratio
+        off = pictures.c.width * height - pictures.c.height * width
+        found.append(sa.func.abs(off) * 100 <= pictures.c.height * width * RATIO_OFF)
     return found
 
 

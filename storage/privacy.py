@@ -37,6 +37,8 @@ from storage.schema import (
     uploads,
     users,
 )
+from storage.search import vectors
+from storage.search.vectors import Slot
 
 NOBODY = 0
 PAGE = 500
@@ -76,11 +78,12 @@ class Holdings:
 @dataclass(frozen=True)
 class Removed:
     """What was taken out of the rows and lies elsewhere still. messages: (channel, message). files: SHA-256
-    that nobody needs any more."""
+    that nobody needs any more. vectors: copies of what pictures that nobody has any more show."""
 
     jobs: tuple[str, ...] = ()
     messages: tuple[tuple[int, int], ...] = ()
     files: tuple[str, ...] = ()
+    vectors: tuple[Slot, ...] = ()
 
 
 def holdings(connection: sa.Connection, user_id: int) -> Holdings:
@@ -168,7 +171,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
     _expire(connection, now, user_id)
     files = set(removed.files) | _unneeded(connection, sent)
-    return Removed(removed.jobs, removed.messages, tuple(files))
+    return Removed(removed.jobs, removed.messages, tuple(files), removed.vectors)
 
 
 def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
@@ -195,7 +198,8 @@ def delete_jobs(
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
-    return Removed(tuple(ids), tuple(shown), tuple(_unneeded(connection, files)))
+    gone = vectors.forget(connection, files)
+    return Removed(tuple(ids), tuple(shown), tuple(_unneeded(connection, files)), tuple(gone))
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:

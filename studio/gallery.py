@@ -75,8 +75,12 @@ class Gallery:
         )
         found = await self._database.read(work, once=True)
         page = found[:limit]
-        visible = await self._visible(actor.place, [(tile.picture, tile.job) for tile in page])
+        visible = await self.visible(actor, page)
         return Page(tuple(page), tuple(visible), page[-1].cursor if len(found) > limit else None)
+
+    async def visible(self, actor: Actor, tiles: Sequence[Tile]) -> list[Visibility]:
+        """Return how each picture that the actor may see may be shown where they are."""
+        return await self._visible(actor.place, [(tile.picture, tile.job) for tile in tiles])
 
     async def months(self, actor: Actor) -> list[tuple[str, int]]:
         """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first."""

@@ -30,6 +30,7 @@ from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
+from storage.search.vector_files import VectorFiles
 from studio.moderation import lookalikes
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
@@ -65,7 +66,8 @@ class Deleted:
 class Privacy:
     """Tells, exports and deletes people's data.
 
-    checkpoints: folder where workers keep half-drawn jobs. notes: file of deletions, for restored backups.
+    vectors: copies of what pictures show. checkpoints: folder where workers keep half-drawn jobs. notes: file
+    of deletions, for restored backups.
     """
 
     def __init__(
@@ -73,12 +75,13 @@ class Privacy:
         queue: Queue,
         database: Database,
         files: Files,
+        vectors: VectorFiles,
         retention: Retention,
         *,
         checkpoints: Path,
         notes: Path,
     ) -> None:
-        self._queue, self._database, self._files = queue, database, files
+        self._queue, self._database, self._files, self._vectors = queue, database, files, vectors
         self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
 
     async def holdings(self, user_id: int) -> Holdings:
@@ -151,7 +154,8 @@ class Privacy:
         return await self._clear(removed)
 
     async def _clear(self, removed: Removed) -> Deleted:
-        """Delete what lies outside of the rows: files, scores, checkpoints."""
+        """Delete what lies outside of the rows: files, scores, vectors, checkpoints."""
+        await self._vectors.erase(removed.vectors)
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
         gone = 0
         for sha256 in removed.files:

@@ -13,6 +13,8 @@ from studio.moderation.moderator import Moderator
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
 from studio.privacy import Privacy
+from studio.search.eyes import Eyes
+from studio.search.indexing import Indexing
 from studio.web_links import WebLinks
 
 
@@ -30,3 +32,5 @@ class Services:
     showing: Showing
     directory: CurrentDirectory
     web: WebLinks
+    indexing: Indexing
+    eyes: Eyes

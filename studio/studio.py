@@ -5,9 +5,9 @@
     async for event in await studio.watch(actor, submitted.job.id): ...
 
 Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
-pictures, ``server`` what managers decide, ``regions`` masks. What is raised is a UserError unless a
-docstring says otherwise: its text is for the person. NotAllowedError, ImageError, PromptError and LimitError
-are some.
+pictures, ``search`` finds some, ``server`` what managers decide, ``regions`` masks. What is raised is a
+UserError unless a docstring says otherwise: its text is for the person. NotAllowedError, ImageError,
+PromptError and LimitError are some.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
 from studio.privacy import Deleted
 from studio.rights import Rights
+from studio.search.search import Search
 from studio.server import Server
 from studio.services import Services
 from vision.capabilities import CAPABILITIES
@@ -65,6 +66,7 @@ class Studio:
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing)
+        self.search = Search(self._rights, services, self._members, self.gallery)
         self.regions = Regions(self._rights, self._sources, intake)
         self.own = Own(
             self._rights, self._members, queue, services.privacy, completion, self.hints, services.web
@@ -265,7 +267,7 @@ class Studio:
     async def drafted(self, actor: Actor, draft_id: str) -> list[NewJob]:
         """Return a draft's jobs. Raises UserError when it is gone, NotAllowedError for somebody else's."""
         found = await self._members.draft(draft_id)
-        if found is None:
+        if found is None or "prompts" not in found[1]:
             raise UserError("This question has expired; type the prompt again.")
         author, content = found
         if author != actor.user_id:

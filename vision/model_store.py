@@ -83,6 +83,11 @@ class Models:
             raise ModelError(f"No {role} model is configured.")
         return self._get(role, self.config.models[role], reporter or Reporter())
 
+    def clip(self, spec: str, reporter: Reporter) -> Any:
+        """Return the CLIP model ``spec``, also one that was configured earlier. Raises ModelError when it
+        can't be had."""
+        return self._get("clip", spec, reporter)
+
     def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
         """Attach the configured IP-Adapter to ``model``, beside the steps of other jobs; without one do
         nothing."""
@@ -178,6 +183,8 @@ class Models:
             self._held[key] = self._arrived.pop(key)
 
     def _wait_for_room(self, found: FoundModel, reporter: Reporter) -> None:
+        if reporter.is_guest and not self._fits(found.bytes):
+            raise ModelError(f"{found.name} has no room beside the models that are loaded.")
         if self._make_room(found.bytes):
             return
         if reporter.fiber is None:
@@ -188,14 +195,14 @@ class Models:
     def _make_room(self, weights: int) -> bool:
         """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a
         margin. Returns False when they don't fit yet."""
-
-        def fits() -> bool:
-            return not self._held or weights * MARGIN <= devices.memory(self.device)[0]
-
         for key in [key for key, held in self._held.items() if not held.in_use()]:
-            if fits():
+            if self._fits(weights):
                 break
             del self._held[key]
             log.info("%s is given up to make room", key)
             devices.release()
-        return fits()
+        return self._fits(weights)
+
+    def _fits(self, weights: int) -> bool:
+        """Return whether ``weights`` bytes fit beside the models in memory; alone, they are always tried."""
+        return not self._held or weights * MARGIN <= devices.memory(self.device)[0]

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LAST_STEP, LoadingModel, Quit, Run, Step, Stop
+from vision.protocol import LAST_STEP, Embed, LoadingModel, Nearest, Quit, Run, Step, Stop
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -31,11 +31,17 @@ class Inbox:
 
     On Quit, when the parent is gone, or when it says what can't be read, ``closing`` is set and running jobs
     end at their next step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each
-    message.
+    message. at_once: is given, in that thread, each question that doesn't wait for the jobs.
     """
 
-    def __init__(self, conn: Connection, wake: threading.Event) -> None:
-        self._conn, self._wake, self._runs = conn, wake, deque[Run]()
+    def __init__(
+        self,
+        conn: Connection,
+        wake: threading.Event,
+        at_once: Callable[[Nearest], None] = lambda question: None,
+    ) -> None:
+        self._conn, self._wake, self._at_once = conn, wake, at_once
+        self._runs, self._questions = deque[Run](), deque[Embed]()
         self._stopped: set[str] = set()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
@@ -60,11 +66,24 @@ class Inbox:
                 self._runs.append(message)
             elif isinstance(message, Stop):
                 self._stopped.add(message.job_id)
+            elif isinstance(message, Embed):
+                self._questions.append(message)
+            elif isinstance(message, Nearest):
+                self._at_once(message)
             self._wake.set()
 
     def take(self) -> list[Run]:
         """Return the runs that have come since the last call."""
         return [self._runs.popleft() for _ in range(len(self._runs))]
+
+    def take_questions(self) -> list[Embed]:
+        """Return the questions that have come since the last call."""
+        return [self._questions.popleft() for _ in range(len(self._questions))]
+
+    def check_open(self) -> None:
+        """Raise Leaving if the worker is to exit."""
+        if self.closing:
+            raise Leaving
 
     def check(self, job_id: str) -> None:
         """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped this job."""

@@ -2,7 +2,7 @@
 
 Every message is one of the frozen dataclasses below, sent with ``Connection.send``. A worker takes one
 ``Run`` at a time unless its ``Ready.slots`` says more, and answers each ``Run`` with exactly one of Done,
-Stopped or Broke.
+Stopped or Broke. Questions take no slot and are no sign of life; each is answered by Answered or Declined.
 
 A worker that sends nothing about any of its runs for longer than a step may take is killed; LoadingModel,
 sent before a model is loaded, gives it more time. It may let one run wait while it steps others, for up to an
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from core.events import Output
 
@@ -75,7 +76,54 @@ class Quit:
     """Asks the worker to exit without finishing anything."""
 
 
+@dataclass(frozen=True)
+class Embed:
+    """Asks what texts and pictures show, as vectors of the CLIP model ``model`` (a model as in the settings),
+    beside the jobs and in the little time that side work has. paths: of the pictures' files. Answered by the
+    vectors of the texts, then of the pictures: float16 of unit length, as bytes."""
+
+    question_id: str
+    model: str
+    texts: tuple[str, ...] = field(default=(), repr=False)
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do.
+
+    path: of vectors as Embed answers them, one after the other. places: of those that are compared, separated
+    by commas. first: of those that come before all others. most: places in the answer, which has two tuples:
+    those of ``first``, the nearest before others, and the rest.
+    """
+
+    question_id: str
+    path: str
+    wanted: tuple[bytes, ...] = field(repr=False)
+    places: str = field(repr=False)
+    first: str = field(repr=False)
+    most: int
+
+
+Question = Embed | Nearest
+
 # From the worker
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers a question."""
+
+    question_id: str
+    answer: tuple[Any, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Declined:
+    """Says why a question isn't answered: ``reason`` is for the log."""
+
+    question_id: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,14 @@ class Reporter:
     """Reports nothing and never stops the job; the worker's subclass talks to the pipe.
 
     checkpoint: where the job keeps its state, if anywhere. fiber: its side of the engine; None = it has the
-    device for itself. share: (begin, end) of the whole job that this reports on, 0..1.
+    device for itself. share: (begin, end) of the whole job that this reports on, 0..1. is_guest: it works in
+    the background, so that nothing is given up for the models that it needs.
     """
 
     checkpoint: Checkpoint | None = None
     fiber: Fiber | None = None
     share: tuple[float, float] = (0.0, 1.0)
+    is_guest = False
 
     def loading(self, model: str, fraction: float | None) -> None:
         """Report that ``model`` is being fetched or read. fraction: 0..1 done, None = unknown."""

@@ -30,6 +30,8 @@ from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
+from vision.search import guests
+from vision.search.finder import Finder
 
 if TYPE_CHECKING:
     from vision.drawing.checkpoint import Checkpoint, Pace
@@ -52,7 +54,8 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
     startup.prepare_environment(config)
     redact = startup.set_up_logs(config)
     wake = threading.Event()
-    inbox, send = Inbox(conn, wake), sender(conn)
+    send = sender(conn)
+    inbox = Inbox(conn, wake, Finder(send).begin)
     try:
         models, ready = startup.start(config, SLOTS)
     except Exception:
@@ -104,6 +107,8 @@ class WorkerLoop:
             self.engine.wake.clear()
             for run in self.inbox.take():
                 self._begin(run)
+            for question in self.inbox.take_questions():
+                guests.begin(question, self.models, self.engine, self.inbox, self.send, self.redact)
             if not self.engine.tick() and not self.engine.measure():
                 self.engine.rest()
         self.engine.stop()

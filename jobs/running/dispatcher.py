@@ -44,10 +44,16 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """The jobs that are not over, in memory, and the tasks that move them on."""
+    """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes."""
 
     def __init__(
-        self, database: Database, files: Files, executor: Executor, limits: Limits, gate: Gate
+        self,
+        database: Database,
+        files: Files,
+        executor: Executor,
+        limits: Limits,
+        gate: Gate,
+        on_rendered: Callable[[str], None],
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate = limits, gate
@@ -63,7 +69,13 @@ class Dispatcher:
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
         self._outcomes = Outcomes(
-            self.saving, self.waitlist, self.feeds, self._placement, self.positions, lambda: self.stopping
+            self.saving,
+            self.waitlist,
+            self.feeds,
+            self._placement,
+            self.positions,
+            lambda: self.stopping,
+            on_rendered,
         )
         self._turn = 0
         self._wake = asyncio.Event()

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 
 class Outcomes:
-    """``stopping``: whether the studio stops, so that lost workers are its own doing."""
+    """``stopping``: whether the studio stops, so that lost workers are its own doing. on_rendered: called
+    with the id of each job whose pictures are stored."""
 
     def __init__(
         self,
@@ -40,7 +41,9 @@ class Outcomes:
         placement: Placement,
         positions: Positions,
         stopping: Callable[[], bool],
+        on_rendered: Callable[[str], None],
     ) -> None:
+        self._on_rendered = on_rendered
         self._saving, self._waitlist, self._feeds = saving, waitlist, feeds
         self._placement, self._positions, self._stopping = placement, positions, stopping
 
@@ -99,6 +102,7 @@ class Outcomes:
             self._positions.estimate.add(live.waiting.cost_key, live.seconds)
             log.info("job %s rendered in %.1f s", live.job.id, monotonic() - live.began)
             self.publish_end(live.job.id, Rendered())
+            self._on_rendered(live.job.id)
 
     async def _failed(self, live: ActiveJob, message: str) -> None:
         if await self._saving.persist(

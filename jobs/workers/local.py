@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from jobs.executor import Device, Outcome, Report
 from jobs.workers.worker import Timeouts, Worker
-from vision.protocol import Run, WorkerConfig
+from vision.protocol import Answered, Declined, Question, Run, WorkerConfig
 
 WORKER = "vision.worker:main"
 
@@ -54,6 +54,13 @@ class LocalExecutor:
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         """Run a job on a device and return how it ended; ``report`` hears of its progress."""
         return await self._workers[device].run(run, report)
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Ask the worker that is ready and has the least to do."""
+        ready = [worker for worker in self._workers.values() if worker.is_ready]
+        if not ready:
+            return Declined(question.question_id, "no worker is ready")
+        return await min(ready, key=lambda worker: len(worker.runs)).ask(question)
 
     def cancel(self, job_id: str) -> None:
         """Ask whichever worker has the job to stop it."""

@@ -23,12 +23,17 @@ from typing import Any
 
 from jobs.executor import Device, Lost, Outcome, Report
 from jobs.workers.child import begin
+from jobs.workers.outbox import Outbox
+from jobs.workers.questions import Questions
 from vision.protocol import (
     LAST_STEP,
+    Answered,
     Broke,
+    Declined,
     Done,
     Fault,
     LoadingModel,
+    Question,
     Quit,
     Ready,
     Run,
@@ -106,8 +111,10 @@ class Worker:
         self.pid: int | None = None
         self._process: Any = None
         self._connection: Connection | None = None
+        self._outbox: Outbox | None = None
         self._ready: Ready | None = None
         self.runs: dict[str, _Running] = {}
+        self._questions = Questions()
         self._pulse = _Pulse()
         self._innocent: set[str] = set()  # jobs that are lost with a worker which another one broke
         self._ended: asyncio.Future[str] | None = None
@@ -142,6 +149,11 @@ class Worker:
         """How many more jobs it takes now."""
         return max(0, self._ready.slots - len(self.runs)) if self._ready and not self._stopping else 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes questions."""
+        return self._ready is not None and not self._stopping
+
     def start(self, changed: Callable[[], None]) -> None:
         """Begin to keep a process alive. ``changed`` is called when slots or state change."""
         self._changed = changed
@@ -173,6 +185,10 @@ class Worker:
             running.outcome
         )  # whoever stops waiting: the slot is taken until the worker answers
 
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Put a question to the process and return what it says; Declined when it is lost."""
+        return await self._questions.ask(question, self._send)
+
     def cancel(self, job_id: str) -> None:
         """Ask the process to stop a job, if it has it."""
         if job_id in self.runs:
@@ -184,10 +200,9 @@ class Worker:
             self._why = self._why or why
             self._process.kill()
 
-    def _send(self, message: Run | Stop | Quit) -> None:
-        if self._connection is not None:
-            with suppress(OSError, ValueError):
-                self._connection.send(message)
+    def _send(self, message: Run | Stop | Question | Quit) -> None:
+        if self._outbox is not None:
+            self._outbox.put(message)
 
     async def _supervise(self) -> None:
         while not self._stopping:
@@ -214,6 +229,7 @@ class Worker:
             target=begin, args=arguments, name=f"atelier-worker-{self.name}", daemon=True
         )
         self._why, self._memory_faults, self._ended = None, 0, loop.create_future()
+        outbox = self._outbox = Outbox(self._connection)
         lived = False
         try:
             await asyncio.to_thread(self._process.start)
@@ -245,10 +261,11 @@ class Worker:
             self._lose_all(reason)
         finally:
             self._lose_all("the worker ended")
-            self._ready, self.pid = None, None
+            self._ready, self.pid, self._outbox = None, None, None
             connection, self._connection = self._connection, None
-            connection.close()
             theirs.close()
+            await asyncio.to_thread(outbox.close)
+            connection.close()
             with suppress(ValueError):  # not started, or still not gone
                 self._process.close()
             self._process = None
@@ -320,6 +337,9 @@ class Worker:
             log.info("worker %s is ready: %s", self.name, message.name)
             self._changed()
             return
+        if isinstance(message, (Answered, Declined)):
+            self._questions.hear(message)
+            return
         running = self.runs.get(message.job_id)
         if running is None:
             log.warning("job %s: worker %s spoke of it too late", message.job_id, self.name)
@@ -363,6 +383,7 @@ class Worker:
                 )
         self.runs.clear()
         self._innocent.clear()
+        self._questions.lose_all(reason)
 
 
 def _exit_words(code: int | None) -> str:

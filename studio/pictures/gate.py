@@ -14,7 +14,7 @@ import json
 import sys
 from typing import Any
 
-from studio.pictures import confine, masks
+from studio.pictures import confine, masks, sheets
 
 MAX_PIXELS = 16_777_216  # 4096 × 4096
 MIN_SIDE = 16  # px
@@ -25,6 +25,7 @@ MAX_SECONDS = {
     "numbered": 5,
     "mask": 5,
     "exact-mask": 5,
+    "sheet": 5,
 }  # of processor time; 16.7 megapixels of noise need 1.8 on a slow, shared core
 RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
 ENCODINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # to make a picture smaller, best first
@@ -83,6 +84,8 @@ def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, obje
                 return shrink(data, int(number))
             case "numbered":
                 return masks.numbered(data, int(number))
+            case "sheet":
+                return sheets.sheet(data, [int(length) for length in number.split(",")])
             case "exact-mask":
                 return masks.exact(_upright(_open(data[: int(number)])), data[int(number) :])
             case _:

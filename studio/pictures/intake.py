@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,6 +114,17 @@ class Intake:
         header, body = await self._child(data, "numbered", str(side))
         if "error" in header:
             raise ImageError(f"The picture {header['error']}")
+        return body
+
+    async def sheet(self, pictures: Sequence[bytes]) -> bytes:
+        """Return small pictures of ours on one numbered sheet, as WebP; b"" is an empty cell.
+
+        Raises ImageError when it can't be made.
+        """
+        lengths = ",".join(str(len(picture)) for picture in pictures)
+        header, body = await self._child(b"".join(pictures), "sheet", lengths)
+        if "error" in header:
+            raise ImageError(f"The sheet {header['error']}")
         return body
 
     async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]) -> Taken:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.errors import ImageError
+from core.errors import ImageError, StorageError
 from core.job import Job
 from core.requests import OutpaintRequest, RegionRequest
 from core.requests.base import Answer
@@ -109,6 +109,20 @@ class Showing:
         hidden = veiled and visibility is Visibility.SPOILER
         data = await self._thumbnails.get(stored.sha256, side, veiled=hidden)
         return Shown(await self._marked(data, "image/webp", job), "image/webp", visibility=visibility)
+
+    async def sheet_in(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> Shown:
+        """Return pictures of jobs on one numbered sheet, as they may be shown in ``place``: blurred where
+        they are to be hidden, and an empty cell where that is forbidden or the picture is gone."""
+        cells = [await self._cell(place, stored, job) for stored, job in pictures]
+        sheet = await self._intake.sheet(cells)
+        return Shown(await self._marked(sheet, "image/webp", pictures[0][1]), "image/webp")
+
+    async def _cell(self, place: Place, stored: StoredPicture, job: Job) -> bytes:
+        try:
+            shown = await self.thumbnail_in(place, stored, job, SIZES[0], veiled=True)
+        except (ImageError, StorageError):
+            return b""
+        return shown.data or b""
 
     async def small(self, sha256: str) -> bytes:
         """Return a picture that somebody sent as WebP of at most 256 px, for them alone.

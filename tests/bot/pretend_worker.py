@@ -8,8 +8,11 @@ ends the process once per file named in PRETEND_CRASH.
 from __future__ import annotations
 
 import io
+import math
 import os
 import queue
+import re
+import struct
 import threading
 import time
 
@@ -26,7 +29,23 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
-from vision.protocol import Broke, Done, Fault, Quit, Ready, Run, Step, Stop, Stopped, WorkerConfig
+from vision.pipe import sender
+from vision.protocol import (
+    Answered,
+    Broke,
+    Done,
+    Embed,
+    Fault,
+    Nearest,
+    Quit,
+    Ready,
+    Run,
+    Step,
+    Stop,
+    Stopped,
+    WorkerConfig,
+)
+from vision.search.finder import nearest
 
 SIDE = 64
 
@@ -34,13 +53,14 @@ SIDE = 64
 def main(conn, config: WorkerConfig) -> None:
     inbox: queue.Queue = queue.Queue()
     stops: set[str] = set()
-    threading.Thread(target=_read, args=(conn, inbox, stops), daemon=True).start()
-    conn.send(Ready(config.device, os.getpid(), "pretend", 2**30))
+    send = sender(conn)
+    threading.Thread(target=_read, args=(conn, send, inbox, stops), daemon=True).start()
+    send(Ready(config.device, os.getpid(), "pretend", 2**30))
     while (message := inbox.get()) is not None:
-        conn.send(_run(conn, message, stops))
+        send(_run(send, message, stops))
 
 
-def _read(conn, inbox, stops) -> None:
+def _read(conn, send, inbox, stops) -> None:
     while True:
         try:
             message = conn.recv()
@@ -53,9 +73,31 @@ def _read(conn, inbox, stops) -> None:
                 os._exit(0)
             case Run():
                 inbox.put(message)
+            case Embed(question_id, _, texts, paths):
+                seen = (*map(_told, texts), *map(_seen, paths))
+                send(Answered(question_id, seen))
+            case Nearest(question_id):
+                send(Answered(question_id, nearest(message)))
 
 
-def _run(conn, run: Run, stops: set[str]):
+def _told(text: str) -> bytes:
+    """A text looks like the colour of the seed that it names."""
+    found = re.search(r"\d+", text)
+    return _vector(_plain(int(found[0]) if found else 0))
+
+
+def _seen(path: str) -> bytes:
+    with Image.open(path) as picture:
+        return _vector(picture.convert("RGB"))
+
+
+def _vector(picture: Image.Image) -> bytes:
+    colour = [value / 255 - 0.5 for value in picture.getpixel((0, 0))]
+    length = math.hypot(*colour) or 1.0
+    return struct.pack("<3e", *(value / length for value in colour))
+
+
+def _run(send, run: Run, stops: set[str]):
     request = from_json(run.kind, run.request)
     words = getattr(request, "prompt", "")
     if "broken" in words:
@@ -69,7 +111,7 @@ def _run(conn, run: Run, stops: set[str]):
             return Stopped(run.job_id)
         time.sleep(0.05 if "slow" in words else 0.002)
         preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
-        conn.send(Step(run.job_id, step, steps, preview))
+        send(Step(run.job_id, step, steps, preview))
     return Done(run.job_id, _output(request, run.paths))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -77,6 +77,16 @@ async def until(condition: Callable[[], Any], patience: float = 20.0) -> None:
     """Wait for something that no event tells of."""
     end = time.monotonic() + patience
     while not condition():
+        assert time.monotonic() < end, "it never came"
+        await asyncio.sleep(0.002)
+
+
+async def eventually(holds: Callable[[], Awaitable[Any]], patience: float = 20.0) -> None:
+    """Wait for something in the rows that no event tells of."""
+    end = time.monotonic() + patience
+    while True:
+        if await holds():
+            return
         assert time.monotonic() < end, "it never came"
         await asyncio.sleep(0.002)
 

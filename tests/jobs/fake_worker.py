@@ -5,6 +5,7 @@ It takes as many jobs at once as its configuration says ("slots" among the model
 
 A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault),
 times (how often, counted in the file ``marker``; without one: always). Any other prompt is three quick steps.
+A question about texts is answered by these, unless one says "die".
 The picture's colour is its seed's, so a run again gives the same bytes.
 """
 
@@ -23,10 +24,13 @@ from typing import Any
 from core.events import Output, Picture
 from core.requests import ClassifyRequest, DescribeRequest, from_json
 from vision.protocol import (
+    Answered,
     Broke,
     Done,
+    Embed,
     Fault,
     LoadingModel,
+    Nearest,
     Quit,
     Ready,
     Run,
@@ -86,6 +90,12 @@ class _Worker:
                     self.runs[message.job_id] = self.run(message)
                 elif isinstance(message, Stop):
                     self.stopped.add(message.job_id)
+                elif isinstance(message, Embed):
+                    if "die" in message.texts:
+                        os._exit(7)
+                    self.connection.send(Answered(message.question_id, message.texts))
+                elif isinstance(message, Nearest):
+                    self.connection.send(Answered(message.question_id, (len(message.places),)))
         except EOFError:
             return False
         return True

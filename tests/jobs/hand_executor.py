@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jobs.executor import Device, Lost, Outcome, Report
-from vision.protocol import LoadingModel, Run, Step
+from vision.protocol import Answered, Declined, LoadingModel, Question, Run, Step
 
 
 @dataclass
@@ -65,6 +65,9 @@ class HandExecutor:
         self.held[run.job_id] = Held(device, run, report, outcome)
         self.started.append(run.job_id)
         return await outcome
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        return Declined(question.question_id, "nobody here looks at pictures")
 
     def cancel(self, job_id: str) -> None:
         if job_id in self.held:

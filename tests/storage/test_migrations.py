@@ -22,9 +22,10 @@ from storage.database import open_database
 from storage.engine import migrate
 from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
+from storage.search import tables  # noqa: F401
 from tests.storage.conftest import url_of
 
-VERSIONS = ("0001", "0003", "0004", "0005", "0006")
+VERSIONS = ("0001", "0003", "0004", "0005", "0006", "0007")
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
     "lane": "fast",
@@ -82,7 +83,7 @@ def _value(table: str, column: str, kind: str) -> object:
         return KINDS[table]
     if column in SPECIAL:
         return SPECIAL[column]
-    return {"INTEGER": 1, "BIGINT": 1, "REAL": 0.5}.get(kind, "1")
+    return {"INTEGER": 1, "BIGINT": 1, "REAL": 0.5, "BLOB": b"1"}.get(kind, "1")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

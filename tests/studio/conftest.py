@@ -80,12 +80,15 @@ class Opened:
 
 
 @asynccontextmanager
-async def open_studio(folder: Path, **settings: str) -> AsyncIterator[Opened]:
-    """Open a studio in ``folder``. Every picture is fit until a test gives the moderator another judge."""
+async def open_studio(
+    folder: Path, executor: HandExecutor | None = None, **settings: str
+) -> AsyncIterator[Opened]:
+    """Open a studio in ``folder``. executor: what draws, None = AtOnce. Every picture is fit until a test
+    gives the moderator another judge."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}
     loaded = load({**common, **settings}, folder / "none.env")
     fresh_database(loaded.database)
-    async with services(loaded, executor=AtOnce()) as built:
+    async with services(loaded, executor=executor or AtOnce()) as built:
         built.moderator._check = AllFit()
         yield Opened(Studio(built, KINDS), built)
 

@@ -12,6 +12,7 @@ import pytest
 from jobs.queue import Queue
 from storage.database import open_database
 from storage.files import Files
+from storage.search.vector_files import VectorFiles
 from studio import privacy
 from studio.privacy import Deleted, Privacy, Retention
 from tests.jobs.hand_executor import HandExecutor
@@ -34,7 +35,10 @@ async def test_rows_become_json_in_a_thread_of_their_own(
         queue = Queue(database, files, HandExecutor())
         places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
         [part] = [
-            part async for part in Privacy(queue, database, files, Retention(), **places).export(1, 10**6)
+            part
+            async for part in Privacy(
+                queue, database, files, VectorFiles(tmp_path), Retention(), **places
+            ).export(1, 10**6)
         ]
     data = json.loads(zipfile.ZipFile(io.BytesIO(part)).read("data.json"))
     assert [row["id"] for row in data["jobs"]] == [job.id]
@@ -57,7 +61,7 @@ async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
             await added(database, user=user)
         queue = Counted(database, files, HandExecutor())
         places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
-        own = Privacy(queue, database, files, Retention(), **places)
+        own = Privacy(queue, database, files, VectorFiles(tmp_path), Retention(), **places)
         assert await own.delete(1) == Deleted(5, 0, 0)
         assert pages == [2, 2, 1]
         assert (await own.holdings(1)).jobs == 0 and (await own.holdings(2)).jobs == 1

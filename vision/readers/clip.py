@@ -111,6 +111,10 @@ class Matcher:
             )  # shares of sigmoids = softmax of their logarithms
         return logits.float().softmax(0).tolist()
 
+    def embed_words(self, texts: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
+        """Return for each text its embedding, (D,) of unit length: the mean over all templates."""
+        return self._label_embeddings(texts, batched)
+
     def embed_image_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
     ) -> list[torch.Tensor]:

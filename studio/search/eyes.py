@@ -1,0 +1,75 @@
+"""What texts and pictures show, as vectors: asked of a worker, which has the model and the arithmetic.
+Nothing is computed in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import AtelierError
+from jobs.executor import Executor
+from vision.protocol import Declined, Embed, Nearest, Question
+from vision.weights import fingerprint
+
+PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
+KEPT = 500  # vectors of texts that were asked for lately
+log = logging.getLogger(__name__)
+
+
+class Blind(AtelierError):
+    """Nobody can say now what is in a picture: no worker is ready, or it has no model for that."""
+
+
+class Eyes:
+    """Asks a worker. models are called as ``fingerprint.named`` calls them."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._texts: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    async def read(self, model: str, text: str) -> bytes:
+        """Return the vector of a text. Raises Blind."""
+        key = model, text
+        if key not in self._texts:
+            question = Embed(_new_id(), fingerprint.spec_of(model), texts=(text,))
+            [self._texts[key]] = await self._ask(question, PATIENCE)
+        self._texts.move_to_end(key)
+        while len(self._texts) > KEPT:
+            self._texts.popitem(last=False)
+        return self._texts[key]
+
+    async def look(
+        self, model: str, paths: Sequence[Path], patience: float | None = PATIENCE
+    ) -> tuple[bytes, ...]:
+        """Return the vectors of pictures, b"" for one that can't be read. patience: seconds, None = as long
+        as it takes. Raises Blind."""
+        question = Embed(_new_id(), fingerprint.spec_of(model), paths=tuple(map(str, paths)))
+        return await self._ask(question, patience)
+
+    async def nearest(
+        self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
+        ``first``, and others of ``places``. Raises Blind."""
+        before, behind = await self._ask(
+            Nearest(_new_id(), str(path), tuple(wanted), places, first, most), PATIENCE
+        )
+        return before, behind
+
+    async def _ask(self, question: Question, patience: float | None) -> tuple:
+        try:
+            async with asyncio.timeout(patience):
+                answer = await self._executor.ask(question)
+        except TimeoutError as error:
+            raise Blind("the worker takes too long") from error
+        if isinstance(answer, Declined):
+            raise Blind(answer.reason)
+        return answer.answer
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)

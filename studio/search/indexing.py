@@ -1,0 +1,203 @@
+"""Has what every picture shows written down, in the background: after each job, and for older pictures while
+no job waits or runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+
+from core.errors import StorageError
+from jobs.queue import Queue
+from storage import records
+from storage.database import Database
+from storage.files import Files
+from storage.search import vectors as rows
+from storage.search.vector_files import VectorFiles
+from storage.search.vectors import Slot, Vector
+from studio.search.eyes import Blind, Eyes
+from vision.weights import fingerprint
+
+BATCH = 8  # pictures that a worker looks at in one go
+JOBS_AT_ONCE = 50  # older ones whose pictures are looked for
+PLACES_AT_ONCE = 1000
+DROPPED_AT_ONCE = 500
+LOOKED_AT = 300.0  # seconds for a batch; a model may have to be fetched first
+BUSY = 5.0  # seconds until older pictures are tried again while jobs wait or run
+LATER = 20.0  # seconds until the next try after nobody could look, or the disk was full
+IN_USE = "vector_model"  # setting: the model whose vectors answer
+log = logging.getLogger(__name__)
+
+
+class Indexing:
+    """Writes vectors of ``model``, as ``fingerprint.named`` calls it, "" = none are wanted. Until all
+    pictures have one, those of the model before it answer. rendered: ids of jobs that were stored."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        copies: VectorFiles,
+        queue: Queue,
+        eyes: Eyes,
+        model: str,
+        rendered: asyncio.Queue[str],
+    ) -> None:
+        self._database, self._files, self._copies = database, files, copies
+        self._queue, self._eyes, self._model, self._rendered = queue, eyes, model, rendered
+        self._in_use = model
+        self._seq: int | None = None  # of the job before which the older pictures begin
+
+    @property
+    def model(self) -> str:
+        """The model whose vectors answer now, "" = none."""
+        return self._in_use
+
+    def path(self, model: str) -> Path:
+        """Return the file of the vectors of ``model``."""
+        return self._copies.path(model)
+
+    async def run_for_ever(self) -> None:
+        """Bring files and rows together, look at older pictures, then at each new one."""
+        if not self._model:
+            return
+        self._in_use = await self._model_before()
+        for model in {self._in_use, self._model}:
+            await self._until_done(partial(self._mend, model))
+        await self._until_done(self._look_at_older)
+        await self._until_done(self._settle)
+        while True:
+            if not await self._look_at_new(await self._rendered.get()):
+                self._seq = None
+                await self._until_done(self._look_at_older)
+
+    async def _model_before(self) -> str:
+        """Return the model that answered at the last start; the new one if that has changed or gone."""
+        before = await self._database.read(partial(records.setting, key=IN_USE))
+        if not isinstance(before, str) or not before:
+            return self._model
+        now = await asyncio.to_thread(fingerprint.named, fingerprint.spec_of(before))
+        return before if now == before else self._model
+
+    # Older pictures
+
+    async def _look_at_older(self) -> bool:
+        """Walk over all jobs, the newest first, from where the last try has come to; return whether the end
+        was reached."""
+        while found := await self._database.read(
+            partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
+        ):
+            for batch in _batches([sha256 for _, sha256 in found]):
+                await self._wait_until_idle()
+                if not await self._write(batch):
+                    return False
+            self._seq = found[-1][0]
+        return True
+
+    async def _wait_until_idle(self) -> None:
+        """Let jobs go first; what they have drawn is looked at meanwhile."""
+        while self._queue.unfinished or not self._rendered.empty():
+            await self._look_at_next(BUSY)
+
+    # New pictures
+
+    async def _look_at_next(self, patience: float) -> None:
+        """Look at the pictures of the next job, if one is stored within ``patience`` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                job_id = await self._rendered.get()
+        except TimeoutError:
+            return
+        await self._look_at_new(job_id)
+
+    async def _look_at_new(self, job_id: str) -> bool:
+        """Look at the pictures of a job; return False when that isn't possible now."""
+        try:
+            found = await self._database.read(partial(rows.of_job, job_id=job_id))
+            return all([await self._write(batch) for batch in _batches(found)])
+        except StorageError:
+            log.warning("job %s: what its pictures show can't be written down now", job_id, exc_info=True)
+            return False
+
+    # Either
+
+    async def _write(self, sha256s: Sequence[str]) -> bool:
+        """Write the vectors that are missing of these pictures; return False when nobody can look now."""
+        missing = await self._database.read(partial(rows.unread, model=self._model, sha256s=sha256s))
+        there = [sha256 for sha256 in missing if self._files.exists(sha256)]
+        if not there:
+            return True
+        try:
+            paths = [self._files.path(sha256) for sha256 in there]
+            seen = await self._eyes.look(self._model, paths, LOOKED_AT)
+        except Blind as reason:
+            log.info("nobody can say what pictures show: %s", reason)
+            return False
+        place = await self._database.read(rows.next_place)
+        made = [(sha256, vector) for sha256, vector in zip(there, seen, strict=True) if vector]
+        kept = [Vector(place + number, *one) for number, one in enumerate(made)]
+        if kept:
+            await self._copies.put(
+                self._model, {one.place: one.vector for one in kept}
+            )  # what a row says is there
+            unused = await self._database.write(partial(rows.add, model=self._model, made=kept))
+            await self._copies.erase(unused)
+        return True
+
+    # Files and models
+
+    async def _mend(self, model: str) -> bool:
+        """Make the file of ``model`` say what the rows say: a crash, or a backup that was put back, may have
+        parted them."""
+        size = await self._database.read(partial(rows.size_of, model=model))
+        if size is None:
+            return True
+        last, held = -1, await self._copies.bytes_of(model) // size
+        while found := await self._database.read(
+            partial(rows.places, model=model, after=last, limit=PLACES_AT_ONCE)
+        ):
+            for gap in _gaps(last, found):
+                await self._copies.erase([Slot(model, place, size) for place in gap])
+            if found[-1] >= held:
+                work = partial(rows.between, model=model, first=max(found[0], held), last=found[-1])
+                await self._copies.put(model, await self._database.read(work))
+            last = found[-1]
+        return True
+
+    async def _settle(self) -> bool:
+        """All pictures have a vector: what an older model has seen isn't needed any more."""
+        if self._in_use != self._model:
+            log.info("pictures are found by %s from now on", self._model)
+        self._in_use = self._model
+        await self._database.write(partial(records.set_setting, key=IN_USE, value=self._model))
+        while await self._database.write(partial(rows.drop_others, model=self._model, limit=DROPPED_AT_ONCE)):
+            pass
+        await self._copies.keep([self._model])
+        return True
+
+    async def _until_done(self, work: Callable[[], Awaitable[bool]]) -> None:
+        """Try ``work`` until it is done; new pictures are looked at between two tries."""
+        while True:
+            try:
+                if await work():
+                    return
+            except StorageError:
+                log.warning("what pictures show can't be written down now", exc_info=True)
+            again = monotonic() + LATER
+            while (left := again - monotonic()) > 0:
+                await self._look_at_next(left)
+
+
+def _batches(sha256s: Sequence[str]) -> list[Sequence[str]]:
+    return [sha256s[i : i + BATCH] for i in range(0, len(sha256s), BATCH)]
+
+
+def _gaps(last: int, places: Sequence[int]) -> Iterator[range]:
+    """Yield the places behind ``last`` that aren't among ``places``, at most PLACES_AT_ONCE at a time."""
+    for place in places:
+        for first in range(last + 1, place, PLACES_AT_ONCE):
+            yield range(first, min(place, first + PLACES_AT_ONCE))
+        last = place

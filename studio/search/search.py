@@ -1,0 +1,141 @@
+"""Finds pictures for an actor: filter first, then rank. Only what they may see is compared at all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from core.errors import ImageError, UserError
+from storage.gallery import Filter, Tile
+from storage.members import Members
+from storage.search import query as rows
+from storage.search import vectors
+from storage.search.query import Name
+from studio.actor import Actor
+from studio.asking.new_job import picture_of
+from studio.authority import Action
+from studio.gallery import Gallery, Page
+from studio.moderation.rules import Visibility
+from studio.pictures.showing import Shown
+from studio.rights import Rights
+from studio.search.eyes import Blind
+from studio.search.tokens import Like, Query
+from studio.services import Services
+
+MOST = 300  # pictures that one search shows
+WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
+NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pictures in the order in which they fit, and how each may be shown. more: there are others behind them.
+    note: a sentence on what wasn't searched, "" = all was."""
+
+    tiles: tuple[Tile, ...] = ()
+    visible: tuple[Visibility, ...] = ()
+    more: bool = False
+    note: str = ""
+
+
+class Search:
+    """Looks for pictures. Every method checks the actor's right itself."""
+
+    def __init__(self, rights: Rights, services: Services, members: Members, gallery: Gallery) -> None:
+        self._rights, self._members, self._gallery = rights, members, gallery
+        self._database, self._files, self._queue = services.database, services.files, services.queue
+        self._showing, self._indexing, self._eyes = services.showing, services.indexing, services.eyes
+
+    async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
+        """Return the pictures that fit ``query`` best, after ``skip`` others.
+
+        Raises UserError, ImageError or NotAllowedError for a picture to compare with that there isn't, or
+        that the actor may not see.
+        """
+        await self._rights.check(actor, Action.MINE)
+        wanted = query.filter
+        sha256 = None if query.like is None else await self._picture(actor, query.like)
+        try:
+            ranked = await self._ranked(actor, wanted, await self._aims(query, sha256), sha256)
+        except Blind as reason:
+            log.info("a search goes by words alone: %s", reason)
+            if not wanted.words:
+                return Found(note=NOT_LIKE)
+            return await self._by_words(actor, wanted, skip, limit)
+        work = partial(
+            rows.tiles,
+            user_id=actor.user_id,
+            wanted=wanted,
+            model=self._indexing.model,
+            names=ranked[skip : skip + limit],
+        )
+        page = await self._database.read(work)
+        visible = await self._gallery.visible(actor, page)
+        return Found(tuple(page), tuple(visible), len(ranked) > skip + limit)
+
+    async def sheet(self, actor: Actor, found: Found) -> Shown:
+        """Return what was found on one numbered sheet, as it may be shown where the actor is."""
+        return await self._showing.sheet_in(actor.place, [(tile.picture, tile.job) for tile in found.tiles])
+
+    async def keep(self, actor: Actor, text: str) -> str:
+        """Keep what the actor searched for, so that its next pages can be asked for; return its id."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.add_draft(actor.user_id, {"search": text})
+
+    async def kept(self, actor: Actor, search_id: str) -> str:
+        """Return what the actor searched for. Raises UserError when it is gone, or somebody else's."""
+        found = await self._members.draft(search_id)
+        if found is None or found[0] != actor.user_id or "search" not in found[1]:
+            raise UserError("This search has expired; type it again.")
+        return found[1]["search"]
+
+    async def _by_words(self, actor: Actor, wanted: Filter, skip: int, limit: int) -> Found:
+        """Return the newest whose prompts have the words."""
+        page: Page = await self._gallery.pictures(actor, wanted, skip=skip, limit=limit)
+        return Found(page.tiles, page.visible, page.older is not None, WORDS_ONLY)
+
+    async def _ranked(
+        self, actor: Actor, wanted: Filter, aims: Sequence[bytes], without: str | None
+    ) -> list[Name]:
+        """Return all that a search shows: pictures whose prompts have the words, then others; each the
+        likest first. without: SHA-256 of a picture to leave out."""
+        model = self._indexing.model
+        work = partial(rows.candidates, user_id=actor.user_id, wanted=wanted, model=model, without=without)
+        given = await self._database.read(work)
+        if not given.places:
+            return list(given.bare)
+        path = self._indexing.path(model)
+        before, behind = await self._eyes.nearest(path, aims, given.places, given.first, MOST)
+        return [*before, *given.bare, *behind][:MOST]
+
+    # What pictures are compared with
+
+    async def _aims(self, query: Query, sha256: str | None) -> list[bytes]:
+        """Return the vectors that wanted pictures are near to. Raises Blind."""
+        if not self._indexing.model:
+            raise Blind("the host wants no vectors")
+        words = " ".join(query.filter.words)
+        aims = [await self._eyes.read(self._indexing.model, words)] if words else []
+        return aims if sha256 is None else [*aims, await self._vector(sha256)]
+
+    async def _vector(self, sha256: str) -> bytes:
+        model = self._indexing.model
+        known = await self._database.read(partial(vectors.vector_of, model=model, sha256=sha256), once=True)
+        if known is not None:
+            return known
+        [seen] = await self._eyes.look(model, [self._files.path(sha256)])
+        if not seen:
+            raise ImageError("That picture can't be read any more.")
+        return seen
+
+    async def _picture(self, actor: Actor, like: Like) -> str:
+        """Return the SHA-256 of the picture that others are to be like."""
+        if like.sha256 is not None:
+            if not await self._queue.people.has_sent(actor.user_id, like.sha256):
+                raise ImageError("That picture is gone; send it again.")
+            return like.sha256
+        result = await self._rights.result(actor, like.job_id or "", Action.SHOW)
+        return picture_of(result, like.index).sha256

@@ -1,0 +1,116 @@
+"""Vectors made beside the jobs and compared by a worker."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.redact import Redactor
+from vision import model_store
+from vision.engine import Engine
+from vision.model_store import Models
+from vision.protocol import Answered, Declined, Embed, Nearest, WorkerConfig
+from vision.reporter import Reporter
+from vision.search import finder, guests
+from vision.search.finder import nearest
+
+WIDTH = 8
+
+
+@pytest.fixture
+def vectors(tmp_path: Path) -> np.ndarray:
+    """Vectors of unit length, and their file."""
+    made = np.random.default_rng(0).standard_normal((60, WIDTH)).astype(np.float32)
+    made = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype("<f2")
+    made.tofile(tmp_path / "vectors")
+    return made
+
+
+def asked(folder: Path, wanted: np.ndarray, places: object, first: object = (), most: int = 5):
+    text = [",".join(map(str, some)) for some in (places, first)]  # type: ignore[call-overload]
+    aims = tuple(one.astype("<f2").tobytes() for one in np.atleast_2d(wanted))
+    return nearest(Nearest("q", str(folder / "vectors"), aims, *text, most))
+
+
+@pytest.mark.parametrize("places", [range(60), range(3, 40), range(0, 60, 7)])
+def test_the_nearest_are_those_of_a_plain_search(tmp_path: Path, vectors, places, monkeypatch) -> None:
+    monkeypatch.setattr(finder, "CHUNK", 16)
+    wanted = vectors[5].astype(np.float32)
+    scores = vectors.astype(np.float32) @ wanted
+    right = sorted(places, key=lambda place: -scores[place])[:5]
+    assert asked(tmp_path, wanted, places) == ((), tuple(right))
+
+
+def test_those_that_come_first_are_before_others_and_count_once(tmp_path: Path, vectors) -> None:
+    wanted = vectors[5].astype(np.float32)
+    scores = vectors.astype(np.float32) @ wanted
+    first = (9, 2, 30)
+    before, behind = asked(tmp_path, wanted, range(60), first)
+    assert before == tuple(sorted(first, key=lambda place: -scores[place]))
+    assert behind[0] == 5 and len(behind) == 2 and not set(before) & set(behind)
+    assert asked(tmp_path, wanted, range(60), first, most=2) == (before[:2], ())
+
+
+def test_like_two_things_is_like_both(tmp_path: Path, vectors) -> None:
+    aims = vectors[[3, 8]].astype(np.float32)
+    scores = (vectors.astype(np.float32) @ aims.T).mean(1)
+    assert asked(tmp_path, aims, range(60))[1][0] == int(scores.argmax())
+
+
+def test_places_behind_the_end_of_the_file_are_left_out(tmp_path: Path, vectors) -> None:
+    before, behind = asked(tmp_path, vectors[5], (58, 59, 60, 1000), (59, 2000))
+    assert (before, behind) == ((59,), (58,))
+    assert asked(tmp_path, vectors[5], ()) == ((), ())
+
+
+class Open:
+    """The inbox of a worker that goes on."""
+
+    def check_open(self) -> None:
+        pass
+
+
+def answered(models: Models, question: Embed) -> Answered | Declined:
+    engine, said = Engine(wake=threading.Event()), []
+    guests.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    engine.run()
+    [answer] = said
+    return answer
+
+
+def test_texts_and_pictures_get_the_vectors_that_the_model_gives(folders, tmp_path: Path) -> None:
+    spec = str(folders["clip"])
+    models = Models(WorkerConfig("cpu", {"clip": spec}, str(tmp_path), cpu_threads=1))
+    colours = ((200, 30, 30), (10, 20, 220))
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (700, 90), colour).save(tmp_path / f"{number}.png")
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    paths = tuple(str(tmp_path / f"{number}.png") for number in (0, 2, 1, 9))
+    answer = answered(models, Embed("q", spec, ("a red boat",), paths))
+    assert isinstance(answer, Answered) and answer.answer[2] == answer.answer[4] == b""
+    found = [np.frombuffer(one, "<f2").astype(np.float32) for one in answer.answer if one]
+    matcher = models.get("clip", Reporter())
+    shrunk = [Image.new("RGB", (512, 66), colour) for colour in colours]
+    [text], pictures = matcher.embed_words(["a red boat"]), matcher.embed_images(shrunk)
+    right = np.stack([text.numpy(), *pictures.numpy()])
+    assert np.abs(np.stack(found) - right).max() < 1e-3
+
+
+def test_nothing_is_given_up_for_a_guest(folders, tmp_path: Path, monkeypatch) -> None:
+    specs = {"image": str(folders["stable-diffusion"]), "clip": str(folders["clip"])}
+    models = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1))
+    models.image(None)
+    monkeypatch.setattr(model_store.devices, "memory", lambda device: (0, 2**30))
+    answer = answered(models, Embed("q", specs["clip"], ("a red boat",)))
+    assert isinstance(answer, Declined) and "no room" in answer.reason
+    assert list(models._held) == [f"image:{specs['image']}"]
+
+
+def test_a_model_that_there_is_not_is_declined(folders, tmp_path: Path) -> None:
+    models = Models(WorkerConfig("cpu", {}, str(tmp_path), cpu_threads=1, allow_download=False))
+    answer = answered(models, Embed("q", str(tmp_path / "none"), ("a red boat",)))
+    assert isinstance(answer, Declined) and "isn't there" in answer.reason

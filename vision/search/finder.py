@@ -1,0 +1,92 @@
+"""Finds the vectors of a file that are nearest to others: exactly, by comparing with each that may be
+found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from vision.protocol import Answered, Declined, Nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CHUNK = 4096  # vectors that are compared at once: as many stay in the processor's cache
+log = logging.getLogger(__name__)
+
+
+class Finder:
+    """Answers questions one after the other, in a thread of its own, so that none waits for a pass."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self._send, self._thread = send, ThreadPoolExecutor(1, "finding")
+
+    def begin(self, question: Nearest) -> None:
+        """Answer ``question`` as soon as those before it are."""
+        self._thread.submit(self._answer, question)
+
+    def _answer(self, question: Nearest) -> None:
+        try:
+            self._send(Answered(question.question_id, nearest(question)))
+        except Exception as error:
+            log.exception("vectors can't be compared")
+            self._send(Declined(question.question_id, type(error).__name__))
+
+
+def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the places that ``question`` asks for: of those that come first, and others. Those behind the
+    end of the file are left out.
+
+    Raises OSError when there is no file.
+    """
+    import numpy as np
+
+    wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
+    numbers, width = np.memmap(question.path, np.dtype("<f2"), "r"), wanted.shape[1]
+    vectors = numbers[: len(numbers) // width * width].reshape(-1, width)  # (N, D)
+    first = _places(question.first, len(vectors))
+    rest = np.setdiff1d(_places(question.places, len(vectors)), first, assume_unique=True)
+    before = best(first, similarities(vectors, first, wanted), question.most)
+    behind = best(rest, similarities(vectors, rest, wanted), question.most - len(before))
+    return tuple(before), tuple(behind)
+
+
+def _places(text: str, count: int) -> np.ndarray:
+    """Return the places in ``text`` that a file of ``count`` vectors has, each once and in order."""
+    import numpy as np
+
+    found = np.unique(np.fromstring(text, np.int64, sep=",")) if text else np.empty(0, np.int64)
+    return found[found < count]
+
+
+def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return how alike the vectors (N, D) at ``places`` (P,) are to all of ``wanted`` (Q, D): the mean of
+    their cosines, (P,)."""
+    import numpy as np
+
+    aim = wanted.mean(0)  # (D,): the mean of dot products is the dot product with the mean
+    scores = np.empty(len(places), np.float32)
+    for start in range(0, len(places), CHUNK):
+        some = places[start : start + CHUNK]
+        scores[start : start + CHUNK] = _rows(vectors, some).astype(np.float32) @ aim
+    return scores
+
+
+def _rows(vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the vectors at ``places``, which are in order; those that lie side by side aren't copied."""
+    first, last = int(places[0]), int(places[-1]) + 1
+    return vectors[first:last] if last - first == len(places) else vectors[places]
+
+
+def best(places: np.ndarray, scores: np.ndarray, most: int) -> Sequence[int]:
+    """Return at most ``most`` places, those with the highest scores first; among equal ones, the newest."""
+    import numpy as np
+
+    if most <= 0:
+        return []
+    if len(places) > most:
+        kept = np.argpartition(-scores, most - 1)[:most]
+        places, scores = places[kept], scores[kept]
+    return places[np.lexsort((-places, -scores))].tolist()
