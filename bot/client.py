@@ -23,10 +23,11 @@ from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder
 from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
-from bot.ui import buttons
+from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
 from bot.ui.replies import SILENT, refuse, whisper
+from bot.ui.search_pages import SearchPages
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.upload_buttons import UploadButtons
 from bot.ui.windows import Submission
@@ -147,6 +148,7 @@ class Atelier(commands.Bot):
         self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
+        self.searches = SearchPages(studio, self.posts)
         self._uploads = UploadButtons(studio, self.get_partial_messageable)
         self._on_identify, self._taken_up = on_identify, False
         self._attached = ExitStack()
@@ -159,7 +161,7 @@ class Atelier(commands.Bot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
-        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS)
+        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *search_pages.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
         assert info is not None
@@ -286,6 +288,14 @@ class Atelier(commands.Bot):
     async def on_favourites_page(self, interaction: discord.Interaction, offset: int) -> None:
         """Another page of the favourites was asked for."""
         await self.answers.guarded(interaction, self.favourites.turn_to(interaction, offset))
+
+    async def on_found(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
+        """A picture that was found is to be opened."""
+        await self.answers.guarded(interaction, self.searches.open(interaction, job_id, index))
+
+    async def on_search_page(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
+        """Another page of a search was asked for."""
+        await self.answers.guarded(interaction, self.searches.turn_to(interaction, search_id, page))
 
     async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
         """A button under a picture that somebody sent was pressed."""

@@ -10,6 +10,7 @@ EXTENSIONS = (
     "bot.cogs.describe",
     "bot.cogs.shorten",
     "bot.cogs.classify",
+    "bot.cogs.search",
     "bot.cogs.uploads",
     "bot.cogs.admin.queue",
     "bot.cogs.admin.server",

@@ -14,8 +14,8 @@ OVERVIEW = """**Atelier**
 `/variation` · `/upscale` · `/region` · `/outpaint` start from a picture you attach, or one made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows
-`/show` brings a job back · `/favourites` shows the pictures you saved · `/info` shows your usage and jobs · \
-`/queue mine`, `/queue cancel` · `/web` opens all of it in your browser
+`/show` brings a job back · `/search` finds pictures · `/favourites` shows those you saved · `/info` shows \
+your usage and jobs · `/queue mine`, `/queue cancel` · `/web` opens all of it in your browser
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
@@ -81,6 +81,11 @@ COMMANDS: dict[str, str] = {
     "show": (
         "`/show job`: brings one of your jobs back with working buttons, in any channel. You find its id"
         " under every picture."
+    ),
+    "search": (
+        "`/search words [image]`: finds pictures whose prompt has the words, then others that show it, the"
+        " best first; only you see them. `/search words:red boat kind:imagine from:2026-11` also takes"
+        " `model:` `seed:` `to:` `ar:3:2` `fav:yes` `by:me` and `like:` a job id. A number opens its picture."
     ),
     "favourites": (
         "`/favourites`: shows the pictures you saved with ❤️ or ⭐, one at a time. `--p` uses their style."

@@ -1,0 +1,114 @@
+"""/search: a numbered sheet for its asker alone, whose buttons outlive a restart."""
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from storage.schema import drafts
+from storage.search import vectors as rows
+from tests.bot.conftest import Studio, open_studio
+from tests.jobs.conftest import eventually
+
+
+async def draw(studio: Studio, who, prompt: str) -> str:
+    """The id of a job that was drawn and looked at."""
+    await who.slash(studio.channel, "imagine", prompt=prompt)
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    result = await studio.built.queue.result(job.id)
+    wanted, model = [picture.sha256 for picture in result.pictures], studio.built.indexing.model
+
+    async def seen() -> bool:
+        return not await studio.built.database.read(lambda c: rows.unread(c, model, wanted))
+
+    await eventually(seen)
+    return job.id
+
+
+async def search(studio: Studio, who=None, **options: Any):
+    result = await (who or studio.alice).slash(studio.channel, "search", **options)
+    assert result.ephemeral
+    return result.response or result.followups[-1]
+
+
+def ids(message) -> list[str]:
+    return [child["custom_id"] for row in message.components for child in row["components"]]
+
+
+async def test_a_sheet_with_numbers_comes_for_the_asker_alone(studio: Studio) -> None:
+    house, boat = (
+        await draw(studio, studio.alice, "a house"),
+        await draw(studio, studio.alice, "a boat --seed 40"),
+    )
+    before = len(studio.channel.history())
+    message = await search(studio, words="house")
+    assert message.ephemeral and len(studio.channel.history()) == before
+    assert "1 to 8" in message.content and message.content.index("a house") < message.content.index("a boat")
+    assert {one.rpartition(":")[0] for one in ids(message)[:4]} == {f"se:{house}"}
+    assert {one.rpartition(":")[0] for one in ids(message)[4:8]} == {f"se:{boat}"}
+    data = await message.attachments[0].read()
+    with Image.open(io.BytesIO(data)) as sheet:
+        assert sheet.size == (792, 792)
+
+
+async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(studio: Studio) -> None:
+    job = await draw(studio, studio.alice, "a boat --seed 40")
+    message = await search(studio, words="boat")
+    await studio.restart()
+    places = await studio.built.queue.places(job)
+    result = await studio.alice.click(message, custom_id=f"se:{job}:2")
+    opened = result.response or result.followups[-1]
+    assert opened.ephemeral and opened.attachments and job in opened.content
+    assert f"at:{job}:strong:2" in ids(opened)
+    assert await studio.built.queue.places(job) == places, "no row says that others see it there"
+
+
+async def test_pages_are_turned_also_after_a_restart(studio: Studio) -> None:
+    for seed in (0, 40, 80):
+        await draw(studio, studio.alice, f"a boat --seed {seed}")
+    message = await search(studio, words="boat")
+    _, on = [one for one in ids(message) if one.startswith("sp:")]
+    assert "1 to 9" in message.content
+    await studio.restart()
+    await studio.alice.click(message, custom_id=on)
+    assert "10 to 12" in message.content and len(ids(message)) == 5
+    await studio.built.database.write(lambda c: c.execute(drafts.delete()) and None)
+    back, _ = [one for one in ids(message) if one.startswith("sp:")]
+    said = await studio.alice.click(message, custom_id=back)
+    assert "has expired" in said.followups[-1].content and "10 to 12" in message.content
+
+
+async def test_like_an_attached_picture(studio: Studio) -> None:
+    await draw(studio, studio.alice, "a boat --seed 40")
+    far = await draw(studio, studio.alice, "a house --seed 120")
+    found = await studio.built.queue.result(far)
+    data = await studio.built.files.get(found.pictures[1].sha256)
+    message = await search(studio, image=("photo.png", data))
+    assert ids(message)[0] == f"se:{far}:1"
+
+
+async def test_what_is_wrong_is_said_to_the_asker_alone(studio: Studio) -> None:
+    for options, words in (
+        ({}, "Say what to look for"),
+        ({"words": "size:big"}, "isn't a filter; there are"),
+        ({"words": "boat"}, "No picture fits"),
+        ({"words": "like:abcd2345efgh"}, "doesn't exist"),
+    ):
+        message = await search(studio, **options)
+        assert words in message.content and message.ephemeral
+    assert studio.channel.history() == []
+
+
+async def test_nobody_finds_what_others_keep_private(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 40 --stealth")
+    [secret] = await studio.members.recent(studio.alice.id)
+    assert "No picture fits" in (await search(studio, studio.bob, words="boat")).content
+    said = await search(studio, studio.bob, words=f"like:{secret.id}")
+    assert "private" in said.content and not said.attachments
+    assert "1 to 4" in (await search(studio, words="boat")).content
+
+
+async def test_without_a_model_it_goes_by_words_and_says_so(tmp_path) -> None:
+    async with open_studio(tmp_path, SEARCH_PICTURES="off") as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+        assert "Only prompts are searched now" in (await search(studio, words="boat")).content
