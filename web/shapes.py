@@ -171,8 +171,9 @@ def _preview(job_id: str, progress: Progress | None) -> str | None:
     return f"/previews/{job_id}/{progress.step}" if progress and progress.preview else None
 
 
-def tile(found: Tile, visibility: Visibility, prompt: str) -> dict[str, Any]:
-    """Return a picture of a gallery, with its job's prompt as it is typed."""
+def tile(found: Tile, visibility: Visibility, prompt: str, reader: int) -> dict[str, Any]:
+    """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is
+    typed."""
     shape = picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,
@@ -180,7 +181,7 @@ def tile(found: Tile, visibility: Visibility, prompt: str) -> dict[str, Any]:
         "kind": found.job.request.kind,
         "prompt": prompt,
         "created": found.job.created_at.isoformat(),
-        "mine": True,
+        "mine": found.job.origin.user_id == reader,
         **{name: shape[name] for name in ("n", "width", "height", "visibility", "href", "small", "thumb")},
         "alt": shape["alt"],
         "favourite": found.favourite,

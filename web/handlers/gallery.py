@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -11,27 +12,42 @@ from urllib.parse import urlencode
 
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
-from storage.gallery import MOST, Cursor, Filter
+from storage.gallery import MOST, Cursor
 from studio.asking.prompts import remix_text
 from studio.gallery import Page
+from studio.search import tokens
+from studio.search.search import Found
+from studio.search.tokens import Query
 from web import shapes
 from web.call import Answer, Call, Json, SeeOther
 from web.fields import number_of
 
 PAGE = 60  # pictures
-MOST_WORDS = 12
+TOKENS = ("model", "seed", "from", "to", "ar", "by")  # filters of the search box that are fields as well
+FIELDS = ("q", "kind", "favourite", "month", *TOKENS)  # as an address names them
 FURTHEST = 1_000_000  # pictures that a jump leaves out
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 
 
-def filter_of(query: Mapping[str, str]) -> Filter:
-    """Return the filter that an address names. Raises UserError for one that can't be."""
-    kind, month = query.get("kind") or None, query.get("month") or None
+def query_of(address: Mapping[str, str]) -> Query:
+    """Return what an address asks for: the search box, and the fields beside it, which count more. Raises
+    UserError for a filter that can't be."""
+    asked = tokens.read(address.get("q", ""))
+    fields: dict[str, Any] = {}
+    kind, month = address.get("kind") or None, address.get("month") or None
     if kind is not None and kind not in PICTURE_KINDS:
         raise UserError(f"`kind` takes one of {', '.join(PICTURE_KINDS)}.")
-    since, until = _span(month) if month else (None, None)
-    words = tuple(query.get("q", "").split()[:MOST_WORDS])
-    return Filter(words, kind, query.get("favourite") == "1", since, until)
+    if kind is not None:
+        fields["kind"] = kind
+    if month is not None:
+        fields["since"], fields["until"] = _span(month)
+    if address.get("favourite") == "1":
+        fields["favourite"] = True
+    asked = replace(asked, filter=replace(asked.filter, **fields))
+    for name in TOKENS:
+        if value := address.get(name, "").strip():
+            asked = tokens.FILTERS[name](asked, value)
+    return asked
 
 
 def _span(month: str) -> tuple[datetime, datetime]:
@@ -54,28 +70,45 @@ def cursor_of(text: str | None) -> Cursor | None:
         raise UserError("`before` takes the `older` of another page.") from error
 
 
-async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Page:
-    """Return the page of pictures that the address of a call names."""
-    wanted, before = filter_of(call.query), cursor_of(call.query.get("before"))
-    return await call.studio.gallery.pictures(call.actor, wanted, before=before, skip=skip, limit=limit)
+@dataclass(frozen=True)
+class Shown:
+    """A page of pictures. older: what an address calls the next one, None at the end. note: see Found."""
+
+    pictures: list[dict[str, Any]]
+    older: str | None
+    ranked: bool = False
+    note: str = ""
 
 
-def tiles(page: Page) -> list[dict[str, Any]]:
+async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Shown:
+    """Return the page of pictures that the address of a call names: the newest, or those that fit best."""
+    query, before = query_of(call.query), call.query.get("before")
+    if query.is_ranked:
+        skip = skip if before is None else _number(call.query, "before", 0, 0, FURTHEST)
+        found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
+        older = str(skip + len(found.tiles)) if found.more else None
+        return Shown(_tiles(call, found), older, True, found.note)
+    page = await call.studio.gallery.pictures(
+        call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
+    )
+    return Shown(_tiles(call, page), str(page.older) if page.older else None)
+
+
+def _tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     return [
-        shapes.tile(tile, seen, texts[tile.job.id])
+        shapes.tile(tile, seen, texts[tile.job.id], call.actor.user_id)
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
 
 
 async def pictures(call: Call) -> Answer:
-    """Return a page of the person's pictures and where the next one begins."""
+    """Return a page of pictures and where the next one begins."""
     limit = _number(call.query, "limit", PAGE, 1, MOST)
     skip = _number(call.query, "skip", 0, 0, FURTHEST)
     page = await find(call, limit, skip)
-    older = str(page.older) if page.older else None
-    return Json({"pictures": tiles(page), "older": older, "skipped": skip})
+    return Json({"pictures": page.pictures, "older": page.older, "skipped": skip, "note": page.note})
 
 
 def _number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
@@ -116,7 +149,7 @@ def _index(call: Call) -> int:
 
 def address(query: Mapping[str, str], **changes: str | None) -> str:
     """Return the gallery's address with some of its filters changed; None takes one away."""
-    kept = {name: query[name] for name in ("q", "kind", "favourite", "month") if query.get(name)}
+    kept = {name: query[name] for name in FIELDS if query.get(name)}
     kept |= {name: value for name, value in changes.items() if value}
     for name in (name for name, value in changes.items() if not value):
         kept.pop(name, None)

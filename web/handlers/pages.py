@@ -65,16 +65,18 @@ class Pages:
         """A page of the person's pictures."""
         page = await gallery.find(call)
         months = await call.studio.gallery.months(call.actor)
-        older = gallery.address(call.query, before=str(page.older)) if page.older else None
+        older = gallery.address(call.query, before=page.older) if page.older else None
         values = {
-            "pictures": gallery.tiles(page),
+            "pictures": page.pictures,
+            "ranked": page.ranked,
+            "note": page.note,
             "older": older,
             "newer": gallery.address(call.query) if call.query.get("before") else None,
             "months": [
                 {"month": month, "pictures": count, "href": gallery.address(call.query, month=month)}
                 for month, count in months
             ],
-            "filters": {name: call.query.get(name, "") for name in ("q", "kind", "favourite", "month")},
+            "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
             "kinds": list(PICTURE_KINDS),
         }
         return self._page(call, "pictures", values)

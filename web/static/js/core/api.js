@@ -120,7 +120,7 @@ export const favour = (job, n, on) => change(on ? "PUT" : "DELETE", `/api/favour
  * @param {AbortSignal} [signal]
  */
 export const readPictures = async (query, signal) =>
-  /** @type {{pictures: Tile[], older: string | null, skipped?: number}} */ (await ask(`/api/pictures?${query}`, { signal }));
+  /** @type {{pictures: Tile[], older: string | null, skipped?: number, note?: string}} */ (await ask(`/api/pictures?${query}`, { signal }));
 
 /** @param {URLSearchParams} query */
 export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await ask(`/api/months?${query}`, {})).months;

@@ -26,7 +26,7 @@ const AROUND = 300; // pictures that the viewer knows on each side
 
 export class Gallery {
   /**
-   * @param {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null}} data
+   * @param {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} data
    * @param {Announcer} announcer
    */
   constructor(data, announcer) {
@@ -37,6 +37,7 @@ export class Gallery {
     this.selection = new Selection();
     this.bulk = new Bulk(this.selection, { changed: () => this.draw(), removed: (jobs) => this.source.forget(jobs) });
     this.source = this.#source(data.filters, data.newer ? [] : data.pictures);
+    this.source.note = data.note;
     this.grid = new Grid(this.place, this.source, this.selection, { press: (event, index) => this.#press(event, index), mark: (event, index) => this.#mark(event, index), like: (index) => this.like(index) });
     this.scale = new Scale((index) => this.grid.scrollTo(index));
     this.announcer = announcer;
@@ -65,6 +66,7 @@ export class Gallery {
     this.place.classList.toggle("choosing", this.selection.size > 0);
     const empty = this.source.total === 0;
     this.place.hidden = empty;
+    element("search-note", HTMLElement).textContent = this.source.note;
     render(empty ? this.#empty() : html``, this.note);
     this.grid.draw();
     this.scale.draw(this.source.blocks, this.grid.first);

@@ -1,5 +1,6 @@
 // The pictures by their place in the order, read in pages when somebody looks at that place.
-import { readPictures } from "../core/api.js";
+import { Problem, readPictures } from "../core/api.js";
+import { plain } from "../core/text.js";
 import { complain } from "../core/toasts.js";
 import { blocksOf, find, total } from "./blocks.js";
 
@@ -40,6 +41,8 @@ export class Source {
     /** @type {string[]} */
     this.wanted = [];
     this.failed = false;
+    /** What the server says of the search: what wasn't searched, or what is wrong with it. */
+    this.note = "";
     /** The server doesn't skip: far pages are reached one after the other. */
     this.walks = false;
   }
@@ -119,12 +122,20 @@ export class Source {
   /** @param {unknown} error */
   #failed(error) {
     this.wanted = [];
+    if (error instanceof Problem && error.status === 400) return this.#refused(error.message);
     if (!this.failed) complain(error);
     this.failed = true;
     setTimeout(() => {
       this.failed = false;
       this.onChange(); // and tries again, if somebody still looks there
     }, RETRY);
+  }
+
+  /** @param {string} why */
+  #refused(why) {
+    this.note = plain(why);
+    for (const block of this.blocks) [block.count, block.open] = [0, false];
+    this.onChange();
   }
 
   /** @param {string} key */
@@ -148,7 +159,8 @@ export class Source {
     if (cursor) query.set("before", cursor);
     else if (far) query.set("skip", String(page * PAGE));
     query.set("limit", String(PAGE));
-    const { pictures, older, skipped } = await readPictures(query);
+    const { pictures, older, skipped, note = "" } = await readPictures(query);
+    this.note = note;
     if (far && skipped !== page * PAGE) {
       this.walks = true;
       return this.#walk(number, page);
