@@ -11,7 +11,7 @@ import argparse
 import torch
 from diffusers.utils import logging as diffusers_logging
 
-from demo.evaluation import cost_rows, drawing_rows, form_rows, reading_rows
+from demo.evaluation import cost_rows, drawing_rows, form_rows, reading_rows, search_rows
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
 
@@ -26,6 +26,7 @@ ROWS = {
     "clip": reading_rows.clip_rows,
     "describe": reading_rows.describe_rows,
     "vit": reading_rows.vit_rows,
+    "search": search_rows.search_rows,
     "variation": drawing_rows.variation_rows,
     "outpaint": drawing_rows.outpaint_rows,
     "draft": drawing_rows.draft_rows,

@@ -27,6 +27,8 @@ ROWS: tuple[str, ...] = (
     "serving_tax",
     "redo",
     "start",
+    "search_gallery",
+    "search_scan",
 )
 # Those that count CPU time, or things; the others are timed by the clock on the wall, and nothing may run
 # beside them.
