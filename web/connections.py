@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 MOST = 1000  # at once
 HEADER_TIME = 10.0  # seconds from the connection to the end of its first header
+
+
+def quiet_log() -> logging.Logger:
+    """Return the log of what goes wrong below our handlers, without calls that are no HTTP: anybody could
+    fill it with them, and errors are told to the owner."""
+    found = logging.getLogger(f"{__name__}.http")
+    found.addFilter(_is_no_strangers)
+    return found
+
+
+def _is_no_strangers(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class Connections:

@@ -169,9 +169,8 @@ def _response(context: Context, found: Answer) -> web.Response:
         case Json(data, status):
             text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
             kind = None if text is None else "application/json"
-            return web.Response(
-                text=text, status=status, content_type=kind, headers=_headers(context, "data")
-            )
+            headers = _headers(context, "data")
+            return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
         case Html(template, values, status):
             return _page(context, template, values, status)
         case Bytes():

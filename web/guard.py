@@ -35,12 +35,9 @@ PAGE_POLICY = "; ".join(
     )
 )
 BYTES_POLICY = "default-src 'none'; sandbox"
-OF_EACH = {  # of a file of the front end too; each of these is sent thirty times for a page
-    "Server": "Atelier",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+OF_EACH = {"Server": "Atelier", "X-Content-Type-Options": "nosniff"}  # a page is thirty files: each counts
 HEADERS = OF_EACH | {
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
@@ -114,7 +111,7 @@ def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[s
     """Return the headers of an answer. kind: "page", "data", "bytes" (``own``: of one's own job), or "file"
     of the front end."""
     if kind == "file":
-        return {**OF_EACH, "Content-Security-Policy": BYTES_POLICY, "Cache-Control": "no-store"}
+        return {**OF_EACH, "Cache-Control": "no-store"}
     found = dict(HEADERS)
     if kind == "bytes":
         found["Content-Security-Policy"] = BYTES_POLICY

@@ -22,7 +22,7 @@ from studio.studio import Studio
 from web import guard
 from web.api.openapi import described
 from web.call import GONE, Bucket, Refused, Route
-from web.connections import Connections
+from web.connections import Connections, quiet_log
 from web.dispatch import Context, answer, refusal, visitor
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
@@ -89,7 +89,9 @@ async def serve(
     routes = described(table(settings, pages, form, SignIn(visitors, hub.end)))
     connections = Connections()
     app = _application(context, hub, routes, connections)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True)
+    runner = web.AppRunner(
+        app, access_log=None, logger=quiet_log(), keepalive_timeout=KEEP_ALIVE, handler_cancellation=True
+    )
     await runner.setup()
     assert runner.server is not None
     made = connections.of(runner.server)
@@ -173,8 +175,10 @@ async def _static(context: Context, request: web.Request) -> web.StreamResponse:
     if file is None:
         return refusal(context, request.path, GONE)
     headers = guard.headers_for("file", context.addresses) | {"Content-Type": file.media_type}
+    if file.media_type == "image/svg+xml":  # which a browser may open as a page
+        headers["Content-Security-Policy"] = guard.BYTES_POLICY
     if request.match_info["version"] == context.static.version:
-        headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        headers["Cache-Control"] = "max-age=31536000, immutable"
     if file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", ""):
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return web.Response(body=file.packed, headers=headers)

@@ -17,6 +17,7 @@ TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+_COMMENT = re.compile(r"/\*\*.*?\*/|^[ \t]*//[^\n]*$", re.DOTALL | re.MULTILINE)  # types, and whole lines
 _IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"';]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 
 
@@ -65,9 +66,14 @@ class StaticFiles:
 
 
 def _read(path: Path) -> StaticFile:
-    data = path.read_bytes()
+    data = _without_comments(path.read_bytes()) if path.suffix == ".js" else path.read_bytes()
     packed = gzip.compress(data, 9, mtime=0)
     return StaticFile(TYPES[path.suffix], data, packed if len(packed) < len(data) * 0.9 else None)
+
+
+def _without_comments(source: bytes) -> bytes:
+    """Return a module without its comments, each line where it was: types are a quarter of what is sent."""
+    return _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), source.decode()).encode()
 
 
 def _joined(importer: str, target: str) -> str:

@@ -73,6 +73,13 @@ async def test_a_name_cannot_break_a_header(site) -> None:
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{job["id"]}-1.png"'
 
 
+async def test_what_is_no_http_is_refused_and_fills_no_log(site, caplog) -> None:
+    for text in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n"):
+        answer = await raw(site, text + b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.0 400") or answer.startswith(b"HTTP/1.1 400"), answer[:100]
+    assert caplog.records == []
+
+
 async def test_slow_headers_end_their_connections_and_delay_nobody(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(connections, "MOST", 12)
     monkeypatch.setattr(connections, "HEADER_TIME", 0.3)

@@ -106,7 +106,7 @@ async def weights(browser: Any, site: Site, report: Report) -> None:
                     elsewhere.append(event["request"]["url"])
 
             def ended(event: Any, kinds=kinds, found=found) -> None:
-                url = kinds.get(event["requestId"], "")
+                url = kinds.get(event["requestId"], "/files/")  # one of the page before
                 if "/files/" not in url and "/previews/" not in url:
                     found.append(event["encodedDataLength"])
 

@@ -14,7 +14,6 @@ import { Grid } from "./grid.js";
 import { Scale } from "./scale.js";
 import { keyOf, Selection } from "./selection.js";
 import { PAGE, queryOf, Source } from "./source.js";
-import { onLongPress } from "./touch.js";
 
 /** @import {Announcer} from "../parts/announce.js" */
 /** @import {Month, News, Tile} from "../types.js" */
@@ -57,7 +56,7 @@ export class Gallery {
       settled = setTimeout(() => this.#keepPlace(), SETTLED);
     }, { passive: true });
     watchFilters({ filter: (filters) => this.#filter(filters), jump: (month) => this.#jump(month) });
-    onLongPress(this.place, (index) => this.#choose(index));
+    if (matchMedia("(any-pointer: coarse)").matches) import("./touch.js").then(({ onLongPress }) => onLongPress(this.place, (index) => this.#choose(index)));
     this.place.addEventListener("keydown", (event) => this.#key(event));
     live((news) => this.#take(news).catch(complain), () => this.#look().catch(complain));
   }

@@ -7,8 +7,6 @@ import { complain } from "../core/toasts.js";
 /** `id`: what the server knows it by, once it is there. */
 /** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean}} Attachment */
 
-const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/;
-
 export class Attachments {
   /** @param {HTMLElement} place */
   constructor(place) {
@@ -38,18 +36,6 @@ export class Attachments {
    */
   addOwn(job, n) {
     this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `picture ${n}`, id: Promise.resolve(`${job} ${n}`), there: true });
-  }
-
-  /**
-   * What was dropped or pasted. Returns whether there was a picture in it.
-   * @param {DataTransfer | null} data
-   */
-  take(data) {
-    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
-    if (job && n) this.addOwn(job, Number(n));
-    else this.addFiles(files);
-    return Boolean(job) || files.length > 0;
   }
 
   /** What the server knows them by. Waits for what is on its way; raises Problem when one isn't taken. */

@@ -4,11 +4,13 @@ import { element, unhide } from "../core/page.js";
 import { withFlag } from "../core/text.js";
 import { complain } from "../core/toasts.js";
 import { ask } from "./actions.js";
-import { Attachments } from "./attachments.js";
-import { Completion } from "./completion.js";
 import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
+/** @import {Attachments} from "./attachments.js" */
+/** @import {Completion} from "./completion.js" */
+
+const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
 export class Bar {
   /**
@@ -21,8 +23,10 @@ export class Bar {
     this.onSent = onSent;
     this.history = new History(prompts ?? []);
     this.knowsEarlier = prompts !== null;
-    this.attachments = new Attachments(element("bar-pictures", HTMLElement));
-    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.#took(text));
+    /** @type {Promise<Attachments> | undefined} read with the first picture */
+    this.attachments = undefined;
+    /** @type {Completion | undefined} read when somebody begins to write */
+    this.completion = undefined;
     this.sending = false;
     this.#listen();
     const flags = element("bar-flags", HTMLElement);
@@ -34,18 +38,44 @@ export class Bar {
 
   #listen() {
     const file = element("bar-file", HTMLInputElement);
+    this.field.addEventListener("focus", () => this.#complete().catch(complain), { once: true });
     this.field.addEventListener("keydown", (event) => this.#key(event));
-    this.field.addEventListener("paste", (event) => this.attachments.take(event.clipboardData) && event.preventDefault());
+    this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
     });
     file.addEventListener("change", () => {
-      this.attachments.addFiles(file.files ?? []);
+      const files = [...(file.files ?? [])];
       file.value = "";
+      this.#attach((all) => all.addFiles(files));
     });
     this.#drops();
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
+  }
+
+  async #complete() {
+    const { Completion } = await import("./completion.js");
+    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.#took(text));
+    if (this.field.value) this.field.dispatchEvent(new Event("input")); // what was typed meanwhile
+  }
+
+  /** @param {(all: Attachments) => void} work */
+  #attach(work) {
+    this.attachments ??= import("./attachments.js").then(({ Attachments }) => new Attachments(element("bar-pictures", HTMLElement)));
+    this.attachments.then(work).catch(complain);
+  }
+
+  /**
+   * Take what was dropped or pasted. Returns whether there was a picture in it.
+   * @param {DataTransfer | null} data
+   */
+  #take(data) {
+    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
+    if (job && n) this.#attach((all) => all.addOwn(job, Number(n)));
+    else if (files.length) this.#attach((all) => all.addFiles(files));
+    return Boolean(job) || files.length > 0;
   }
 
   /** Grow with the words, where the style sheet can't do it. */
@@ -64,7 +94,7 @@ export class Bar {
     addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
     addEventListener("drop", (event) => {
       over(false);
-      if (this.attachments.take(event.dataTransfer)) event.preventDefault();
+      if (this.#take(event.dataTransfer)) event.preventDefault();
     });
   }
 
@@ -99,13 +129,13 @@ export class Bar {
    * @param {Picture} picture
    */
   attach(job, picture) {
-    this.attachments.addOwn(job, picture.n);
+    this.#attach((all) => all.addOwn(job, picture.n));
     this.field.focus();
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.isComposing || this.completion.key(event)) return;
+    if (event.isComposing || this.completion?.key(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       return this.form.requestSubmit();
@@ -129,11 +159,12 @@ export class Bar {
 
   async #send() {
     const prompt = this.field.value.trim();
-    if (this.sending || (!prompt && !this.attachments.all.length)) return;
-    this.completion.close();
+    const attached = await this.attachments;
+    if (this.sending || (!prompt && !attached?.all.length)) return;
+    this.completion?.close();
     this.#busy(true);
     try {
-      const jobs = await ask(prompt, await this.attachments.ids());
+      const jobs = await ask(prompt, (await attached?.ids()) ?? []);
       if (jobs) this.#sent(prompt, jobs);
     } catch (error) {
       complain(error);
@@ -148,7 +179,7 @@ export class Bar {
    */
   #sent(prompt, jobs) {
     this.history.add(prompt);
-    this.attachments.clear();
+    this.attachments?.then((all) => all.clear());
     this.field.value = "";
     this.onSent(jobs);
   }
