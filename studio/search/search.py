@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from core.errors import ImageError, UserError
+from core.errors import ImageError, NotAllowedError, UserError
 from storage.gallery import Filter, Tile
 from storage.members import Members
 from storage.search import query as rows
@@ -52,8 +52,7 @@ class Search:
     async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
         """Return the pictures that fit ``query`` best, after ``skip`` others.
 
-        Raises UserError, ImageError or NotAllowedError for a picture to compare with that there isn't, or
-        that the actor may not see.
+        Raises ImageError for a picture to compare with that there isn't, or that the actor may not see.
         """
         await self._rights.check(actor, Action.MINE)
         wanted = query.filter
@@ -137,5 +136,8 @@ class Search:
             if not await self._queue.people.has_sent(actor.user_id, like.sha256):
                 raise ImageError("That picture is gone; send it again.")
             return like.sha256
-        result = await self._rights.result(actor, like.job_id or "", Action.SHOW)
+        try:
+            result = await self._rights.result(actor, like.job_id or "", Action.SHOW)
+        except (ImageError, NotAllowedError) as error:  # neither tells whether there is such a job
+            raise ImageError(f"There is no picture of job `{like.job_id}` that you can see.") from error
         return picture_of(result, like.index).sha256

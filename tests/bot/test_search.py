@@ -92,7 +92,7 @@ async def test_what_is_wrong_is_said_to_the_asker_alone(studio: Studio) -> None:
         ({}, "Say what to look for"),
         ({"words": "size:big"}, "isn't a filter; there are"),
         ({"words": "boat"}, "No picture fits"),
-        ({"words": "like:abcd2345efgh"}, "doesn't exist"),
+        ({"words": "like:abcd2345efgh"}, "no picture of job `abcd2345efgh` that you can see"),
     ):
         message = await search(studio, **options)
         assert words in message.content and message.ephemeral
@@ -104,7 +104,7 @@ async def test_nobody_finds_what_others_keep_private(studio: Studio) -> None:
     [secret] = await studio.members.recent(studio.alice.id)
     assert "No picture fits" in (await search(studio, studio.bob, words="boat")).content
     said = await search(studio, studio.bob, words=f"like:{secret.id}")
-    assert "private" in said.content and not said.attachments
+    assert "that you can see" in said.content and not said.attachments
     assert "1 to 4" in (await search(studio, words="boat")).content
 
 
