@@ -29,7 +29,8 @@ class Preferences:
     """A member's settings; None = not chosen.
 
     strong: V varies strongly, else subtly. suffix: flags that are added to each new prompt, in the place of
-    stylize, raw, model and version. sticky: the codes of the last --sref are used again.
+    stylize, raw, model and version. sticky: the codes of the last --sref are used again. adult: they say that
+    they are of age, and see on the web what age-restricted channels have made.
     """
 
     lane: Lane | None = None
@@ -43,6 +44,7 @@ class Preferences:
     version: str | None = None
     suffix: str = ""
     sticky: bool = False
+    adult: bool = False
 
     @property
     def defaults(self) -> Prompt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -30,6 +31,10 @@ class People:
         self._seen[user_id] = name, time.monotonic()
         work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
         await self._database.write(work)
+
+    async def names(self, user_ids: Iterable[int]) -> dict[int, str]:
+        """Return the names of these people, as far as they are known."""
+        return await self._database.read(partial(people.names, user_ids=user_ids), once=True)
 
     async def guild_seen(self, guild_id: int, name: str) -> None:
         """Note a guild's name."""

@@ -73,6 +73,20 @@ class Members:
 
         return await self._database.write(work)
 
+    async def servers(self, user_id: int, look_back: int = 500) -> list[int]:
+        """Return the ids of servers that the member's last ``look_back`` jobs were asked in."""
+        recent = (
+            sa.select(jobs.c.guild_id)
+            .where(jobs.c.user_id == user_id)
+            .order_by(jobs.c.seq.desc())
+            .limit(look_back)
+            .subquery()
+        )
+        found = await self._rows(
+            sa.select(recent.c.guild_id).where(recent.c.guild_id.is_not(None)).distinct(), {}
+        )
+        return [row.guild_id for row in found]
+
     async def reset(self, user_id: int) -> None:
         """Forget what the member has chosen."""
         await self._execute(sa.delete(preferences).where(preferences.c.user_id == user_id))

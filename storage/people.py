@@ -57,6 +57,14 @@ def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: dateti
     )
 
 
+def names(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of these people, as far as they are known."""
+    rows = connection.execute(
+        sa.select(users.c.id, users.c.name).where(users.c.id.in_(list(user_ids)), users.c.name != "")
+    )
+    return {row.id: row.name for row in rows}
+
+
 def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> None:
     """Note a guild's name, and that it is there."""
     connection.execute(

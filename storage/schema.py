@@ -17,9 +17,8 @@ from core.job import Lane, Status, Surface
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-Int64 = sa.BigInteger().with_variant(
-    sa.Integer(), "sqlite"
-)  # 64 bits in both; SQLite keys must be called INTEGER
+# 64 bits in both; SQLite keys must be called INTEGER
+Int64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Float64: sa.types.TypeEngine[float] = sa.Double().with_variant(sa.REAL(), "sqlite")
 
 
@@ -60,6 +59,7 @@ KEYED = "request_key IS NOT NULL"
 PRESSED = f"press_key IS NOT NULL AND {UNFINISHED}"
 UNDELIVERED = "delivered_at IS NULL"  # nobody has been told how it ended
 CHILD = "parent_id IS NOT NULL"
+SHOWN = "private = 0 AND guild_id IS NOT NULL AND rendered_at IS NOT NULL"  # in a channel of a server
 
 jobs = sa.Table(
     "jobs",
@@ -139,6 +139,7 @@ _partial("jobs_open", UNDELIVERED, jobs.c.seq)
 _partial("jobs_request_key", KEYED, jobs.c.user_id, jobs.c.request_key, unique=True)
 _partial("jobs_press_key", PRESSED, jobs.c.press_key, unique=True)
 _partial("jobs_parent", CHILD, jobs.c.parent_id)
+_partial("jobs_shown", SHOWN, jobs.c.guild_id, jobs.c.seq, jobs.c.channel_id)
 sa.Index("jobs_user", jobs.c.user_id, jobs.c.seq)
 sa.Index("jobs_guild", jobs.c.guild_id, jobs.c.seq)
 

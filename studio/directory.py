@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from studio.actor import Place
+
+
+class Unanswered(Exception):
+    """The chat service doesn't answer at the moment."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody in a server, with the roles that they had when they were looked up.
+
+    server: its name. manages: has Manage Server there. reads: whether they can read a channel of it, by the
+    rules that it has now. channels: ids of all that it has now, threads included.
+    """
+
+    user_id: int
+    guild_id: int
+    server: str
+    manages: bool
+    reads: Callable[[int], bool] = field(repr=False, compare=False)
+    channels: Callable[[], Collection[int]] = field(repr=False, compare=False)
 
 
 class Directory(Protocol):
@@ -20,6 +41,10 @@ class Directory(Protocol):
     def server_count(self) -> int:
         """The number of servers that the bot is in."""
 
+    @property
+    def server_ids(self) -> Set[int]:
+        """The ids of the servers that the bot is in."""
+
     def age_restricted(self, place: Place) -> bool | None:
         """Return whether a place is for adults only; a thread is what its channel is."""
 
@@ -28,6 +53,9 @@ class Directory(Protocol):
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Return whether a person can read what is written in a place; False while that can't be told."""
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        """Return what a person is in a server now, None where they aren't. Raises Unanswered."""
 
 
 class CurrentDirectory:
@@ -63,6 +91,11 @@ class CurrentDirectory:
         """The number of servers that the bot is in; 0 while no connection is open."""
         return self._newest.server_count if self._newest else 0
 
+    @property
+    def server_ids(self) -> Set[int]:
+        """The ids of the servers that the bot is in; none while no connection is open."""
+        return self._newest.server_ids if self._newest else frozenset()
+
     def age_restricted(self, place: Place) -> bool | None:
         """Return whether a place is for adults only; never a direct message. None: it can't be told."""
         if place.guild_id is None:
@@ -76,3 +109,10 @@ class CurrentDirectory:
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Return whether a person can read what is written in a place; False while that can't be told."""
         return await self._newest.can_read(user_id, place) if self._newest else False
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        """Return what a person is in a server now, None where they aren't. Raises Unanswered, also while no
+        connection is open."""
+        if self._newest is None:
+            raise Unanswered
+        return await self._newest.member(user_id, guild_id)

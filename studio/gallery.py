@@ -4,7 +4,7 @@ and their newest jobs."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -110,6 +110,10 @@ class Gallery:
             Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept)
             for one, result in zip(made, results, strict=True)
         ]
+
+    async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
+        """Return those of ``actions`` that the actor may do to a job now."""
+        return await self._rights.allowed(actor, actions, job)
 
     async def lineage(self, actor: Actor, job_id: str, index: int) -> Lineage:
         """Return where picture ``index`` (from 0) of a job comes from and what was made from it.

@@ -2,51 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from core.errors import ImageError, NotAllowedError
-from core.job import Job
+from core.job import Job, Surface
 from jobs.queue import Queue
 from jobs.views import Result
 from studio.actor import Actor, Place
-from studio.authority import TABLE, Action, Authority
-from studio.directory import Directory
+from studio.authority import TABLE, Action, Authority, Role
+from studio.directory import Directory, Member
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
+from studio.places.memberships import Memberships
 
 
 class Rights:
-    """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows."""
+    """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows.
+
+    Who came by no channel (``Surface.WEB``) is, to a job, also what they are in the servers where it is
+    shown: ``memberships`` tells what that is.
+    """
 
     def __init__(
-        self, authority: Authority, queue: Queue, moderator: Moderator, directory: Directory
+        self,
+        authority: Authority,
+        queue: Queue,
+        moderator: Moderator,
+        directory: Directory,
+        memberships: Memberships,
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
-        self._directory = directory
+        self._directory, self._memberships = directory, memberships
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
         ``job``) here and now."""
+        shown = await self._shown(job)
+        refused: NotAllowedError | None = None
+        async for one in self._everywhere(actor, job, shown, (action,)):
+            try:
+                return await self._check(one, action, job, shown)
+            except NotAllowedError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
+        """Return those of ``actions`` that ``actor`` may do to ``job`` here and now."""
+        shown, found = await self._shown(job), set[Action]()
+        async for one in self._everywhere(actor, job, shown, actions):
+            barred, _ = await self._barred(one)
+            for action in actions:
+                standing = replace(one, barred=barred and not TABLE[action].barred)
+                if self.authority.allows(standing, action, job, shown):
+                    found.add(action)
+            if found.issuperset(actions):
+                break
+        return frozenset(found)
+
+    async def _shown(self, job: Job | None) -> set[Place]:
+        return {Place(*place) for place in await self._queue.places(job.id)} if job else set()
+
+    async def _check(self, actor: Actor, action: Action, job: Job | None, shown: Collection[Place]) -> None:
         until: datetime | None = None
         if not TABLE[action].barred:
-            banned = await self._queue.admin.barred(actor.user_id, actor.guild_id)
-            until = None if banned else await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
-            actor = replace(actor, barred=banned or until is not None)
-        shown = {Place(*place) for place in await self._queue.places(job.id)} if job else ()
-        if until is not None and not self.authority.allows(actor, action, job):
+            barred, until = await self._barred(actor)
+            actor = replace(actor, barred=barred)
+        if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
+
+    async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
+        """Return whether somebody is banned or in a time-out where they ask, and when the latter ends."""
+        if await self._queue.admin.barred(actor.user_id, actor.guild_id):
+            return True, None
+        until = await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
+        return until is not None, until
+
+    # Somebody who came by no channel
+
+    async def _everywhere(
+        self, actor: Actor, job: Job | None, shown: Iterable[Place], actions: Iterable[Action]
+    ) -> AsyncIterator[Actor]:
+        """Yield ``actor``, then who they are in each server where the job is shown, if that can decide."""
+        yield actor
+        if job is None or actor.surface is not Surface.WEB or actor.guild_id is not None:
+            return
+        rows = [TABLE[action] for action in actions]
+        roles = [row.private if job.origin.private else row.public for row in rows]
+        if not any(role & (Role.MEMBER | Role.MANAGER) for role in roles):
+            return
+        places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
+        for guild_id in sorted({place.guild_id for place in places if place.guild_id is not None}):
+            if (member := await self._memberships.of(actor.user_id, guild_id)) is not None:
+                yield await self._memberships.within(actor, member)
+
+    async def in_servers(self, actor: Actor) -> list[tuple[Member, Actor]]:
+        """Return what somebody is in each server that they share with the bot, and as whom they ask there,
+        whether they are barred included."""
+        found = []
+        for member in await self._memberships.all_of(actor.user_id):
+            one = await self._memberships.within(actor, member)
+            found.append((member, replace(one, barred=(await self._barred(one))[0])))
+        return found
+
+    async def belongs(self, actor: Actor) -> bool:
+        """Return whether somebody shares a server with the bot, or is the host."""
+        return self.authority.is_host(actor.user_id) or await self._memberships.shares_any(actor.user_id)
 
     async def sees(self, actor: Actor, job: Job) -> bool:
         """Return whether the actor can look at a job's pictures now, wherever they ask: their own, what is
         shown where they are, and what is shown in a channel that they can read."""
         if job.origin.user_id == actor.user_id:
             return True
-        shown = {Place(*place) for place in await self._queue.places(job.id)}
-        if self.authority.allows(replace(actor, barred=False), Action.SHOW, job, shown):
-            return True
-        if job.origin.private:
+        shown = await self._shown(job)
+        async for one in self._everywhere(actor, job, shown, (Action.SHOW,)):
+            if self.authority.allows(replace(one, barred=False), Action.SHOW, job, shown):
+                return True
+        if job.origin.private or actor.surface is Surface.WEB:
             return False
         places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
         for place in places:

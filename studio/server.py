@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.errors import UserError
@@ -22,6 +23,15 @@ MAX_WORDS = 500  # of a server's own list
 AUDIT_ROWS = 200  # that are looked through
 
 
+@dataclass(frozen=True)
+class ServerQueue:
+    """What runs and waits in a server. names: of those who asked, as far as they are known, by id."""
+
+    server: str
+    snapshot: Snapshot
+    names: Mapping[int, str]
+
+
 class Server:
     """What managers of a server and the host decide.
 
@@ -38,6 +48,19 @@ class Server:
         """Return what runs and waits in the actor's server, for the host everywhere."""
         await self._rights.check(actor, Action.QUEUE)
         return await self._queue.snapshot(guild_id=self._rights.authority.scope(actor))
+
+    async def queues(self, actor: Actor) -> list[ServerQueue]:
+        """Return what runs and waits in each server that somebody manages who came by none; for the host
+        everywhere at once, under no server's name."""
+        if self._rights.authority.is_host(actor.user_id):
+            return [await self._named("", actor)]
+        servers = await self._rights.in_servers(actor)
+        return [await self._named(member.server, one) for member, one in servers if one.manages]
+
+    async def _named(self, server: str, actor: Actor) -> ServerQueue:
+        snapshot = await self.queue(actor)
+        names = await self._queue.people.names({view.job.origin.user_id for view in snapshot.jobs})
+        return ServerQueue(server, snapshot, names)
 
     async def cancellable(self, actor: Actor) -> list[JobView]:
         """Return jobs that the actor may cancel: their own, and for managers the first of their server."""

@@ -5,9 +5,9 @@
     async for event in await studio.watch(actor, submitted.job.id): ...
 
 Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
-pictures, ``search`` finds some, ``server`` what managers decide, ``regions`` masks. What is raised is a
-UserError unless a docstring says otherwise: its text is for the person. NotAllowedError, ImageError,
-PromptError and LimitError are some.
+pictures, ``search`` finds some, ``explore`` has those of channels that they read, ``server`` what managers
+decide, ``regions`` masks. What is raised is a UserError unless a docstring says otherwise: its text is for
+the person. NotAllowedError, ImageError, PromptError and LimitError are some.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from studio.moderation.rules import Blocked
 from studio.own import Own
 from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
+from studio.places.explore import Explore
+from studio.places.memberships import Memberships
 from studio.privacy import Deleted
 from studio.rights import Rights
 from studio.search.search import Search
@@ -59,14 +61,16 @@ class Studio:
         self._queue, self._intake, self._privacy = queue, intake, services.privacy
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
-        self._rights = Rights(authority, queue, services.moderator, services.directory)
         self._members = Members(services.database)
+        memberships = Memberships(services.directory, self._members)
+        self._rights = Rights(authority, queue, services.moderator, services.directory, memberships)
         self._sources = Sources(queue, intake, self._rights)
         self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing)
         self.search = Search(self._rights, services, self._members, self.gallery)
+        self.explore = Explore(self._rights, services.database, self.gallery)
         self.regions = Regions(self._rights, self._sources, intake)
         self.own = Own(
             self._rights, self._members, queue, services.privacy, completion, self.hints, services.web

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.settings import Settings
 from web.api import bodies
 from web.call import Body, Bucket, Route
-from web.handlers import files, gallery, jobs
+from web.handlers import explore, files, gallery, jobs, queues
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
 from web.handlers.sign_in import SignIn
@@ -27,6 +27,7 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/in", pages.sign_in, everybody=True),
         Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
+        Route("GET", "/explore", pages.explore),
         Route("GET", "/queue", pages.queue),
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
@@ -90,6 +91,8 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
         Route("GET", "/api/pictures", gallery.pictures, query=(*FILTERS, "before", "limit", "skip")),
         Route("GET", "/api/months", gallery.months),
+        Route("GET", "/api/explore", explore.pictures),
+        Route("GET", "/api/queues", queues.managed),
         Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
         Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
         Route("GET", "/api/settings", form.show),

@@ -14,6 +14,7 @@ from jobs.views import JobView
 from storage.gallery import Tile
 from storage.lookup import StoredPicture
 from studio.asking import offers
+from studio.asking.actions import RIGHTS
 from studio.asking.prompts import remix_text
 from studio.gallery import Looked
 from studio.moderation.rules import Visibility
@@ -72,15 +73,20 @@ ELSEWHERE = frozenset(
 WAITING = frozenset(("region", "zoom"))
 
 
-def actions_of(job: Job, picture: StoredPicture) -> list[dict[str, Any]]:
-    """Return what can be made from a picture, as buttons in groups."""
+EVERY = frozenset(RIGHTS)  # action, for one's own jobs
+
+
+def actions_of(job: Job, picture: StoredPicture, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
+    """Return what can be made from a picture, as buttons in groups. may: the actions that are allowed."""
     groups = zip(GROUPS, offers.for_picture(job, picture), strict=True)
-    return [_action(action, group) for group, names in groups for action in names if action in LABELS]
+    offered = [(action, group) for group, names in groups for action in names if action in LABELS]
+    return [_action(action, group) for action, group in offered if action in may]
 
 
-def actions_of_job(job: Job) -> list[dict[str, Any]]:
-    """Return what can be done with a job as a whole, as buttons."""
-    return [_action(action, "Job") for action in offers.for_job(job) if action in LABELS | OF_A_JOB]
+def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
+    """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
+    offered = [action for action in offers.for_job(job) if action in LABELS | OF_A_JOB]
+    return [_action(action, "Job") for action in offered if action in may]
 
 
 def _action(action: str, group: str) -> dict[str, Any]:
@@ -120,8 +126,16 @@ def picture(
     }
 
 
-def job(seen: Looked, reader: int, view: JobView | None = None, *, held: bool = False) -> dict[str, Any]:
-    """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused."""
+def job(
+    seen: Looked,
+    reader: int,
+    view: JobView | None = None,
+    *,
+    held: bool = False,
+    may: Collection[str] = EVERY,
+) -> dict[str, Any]:
+    """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused. may:
+    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed."""
     row, result = seen.job, seen.result
     progress = view.progress if view else None
     shown = list(result.pictures) if result else []
@@ -154,8 +168,10 @@ def job(seen: Looked, reader: int, view: JobView | None = None, *, held: bool = 
         "captions": list(result.captions) if result else [],
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": list(result.parameters.get("notes", ())) if result else [],
-        "actions": actions_of_job(row),
-        "picture_actions": actions_of(row, shown[0]) if shown else [],  # a job's pictures are of one size
+        "actions": actions_of_job(row, may),
+        "picture_actions": actions_of(row, shown[0], may)
+        if shown
+        else [],  # a job's pictures are of one size
     }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Set
+from functools import partial
 
 import aiohttp
 import discord
 
 from studio.actor import Place
+from studio.directory import Member, Unanswered
 
+PATIENCE = 5.0  # seconds for a member to be looked up
 log = logging.getLogger(__name__)
 
 
@@ -28,6 +32,11 @@ class DiscordDirectory:
     def server_count(self) -> int:
         """The number of servers that the bot is in."""
         return len(self._client.guilds)
+
+    @property
+    def server_ids(self) -> Set[int]:
+        """The ids of the servers that the bot is in."""
+        return {guild.id for guild in self._client.guilds}
 
     def age_restricted(self, place: Place) -> bool | None:
         """Whether a channel is age-restricted; a thread is what its channel is. None for an unknown one."""
@@ -60,6 +69,37 @@ class DiscordDirectory:
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.info("user %d can't be looked up in a server (%s)", user_id, type(error).__name__)
             return False
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        """What somebody is in a server now, None where they aren't. Raises Unanswered."""
+        guild = self._client.get_guild(guild_id)
+        if guild is None:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await guild.fetch_member(user_id)
+        except discord.NotFound:
+            return None
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.info("user %d can't be looked up in a server (%s)", user_id, type(error).__name__)
+            raise Unanswered from error
+        return Member(
+            user_id,
+            guild_id,
+            guild.name,
+            found.guild_permissions.manage_guild,
+            partial(self._reads, found),
+            partial(self._channels, guild_id),
+        )
+
+    def _reads(self, member: discord.Member, channel_id: int) -> bool:
+        """Whether somebody reads a channel by today's rules; nothing of a server that the bot has left."""
+        guild = self._client.get_guild(member.guild.id)
+        return guild is not None and readable(guild, member, channel_id)
+
+    def _channels(self, guild_id: int) -> list[int]:
+        guild = self._client.get_guild(guild_id)
+        return [] if guild is None else [channel.id for channel in (*guild.channels, *guild.threads)]
 
 
 def reader(interaction: discord.Interaction) -> Callable[[int], bool]:

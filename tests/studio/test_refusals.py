@@ -21,6 +21,7 @@ from studio.asking.regions import Regions
 from studio.authority import Action
 from studio.gallery import Gallery
 from studio.own import Own
+from studio.places.explore import Explore
 from studio.server import Server
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
@@ -33,6 +34,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Server: lambda studio: studio.server,
     Regions: lambda studio: studio.regions,
     Gallery: lambda studio: studio.gallery,
+    Explore: lambda studio: studio.explore,
 }
 
 
@@ -72,6 +74,10 @@ KEPT_BY_THE_BANNED = {
     "Gallery.months",
     "Gallery.newest",
     "Gallery.sent",
+    "Gallery.allowed",  # which is nothing
+    "Explore.servers",  # of none where they are barred
+    "Explore.pictures",
+    "Server.queues",
     "Server.cancellable",  # tells only of what the actor may cancel
 }
 OPEN_TO_STRANGERS = {
@@ -79,6 +85,8 @@ OPEN_TO_STRANGERS = {
     "Own.let_go",  # one's own mark
     "Own.remove_favourites_shown",  # takes one's own mark off what a message shows
     "Server.cancellable",
+    "Server.queues",  # of none
+    "Gallery.allowed",  # nothing
 }
 
 
@@ -123,6 +131,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "action": Action.VARY,
             "index": 0,
             "indexes": [0],
+            "actions": [Action.VARY],
             "text": "a boat",
             "chosen": None,
             "prompt": prompt,

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 import pytest
 
 from core.errors import ImageError, NotAllowedError
-from core.job import Job
+from core.job import Job, Surface
+from core.preferences import Preferences
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority
-from studio.directory import CurrentDirectory
+from studio.directory import CurrentDirectory, Member
 from studio.moderation.rules import in_time_out
+from studio.places.memberships import Memberships
 from studio.rights import Rights
 from tests.storage.conftest import a_job
 
@@ -33,6 +35,7 @@ class Rows(CurrentDirectory):
     timed_out: set[tuple[int, int | None]] = field(default_factory=set)
     shown: set[tuple[int | None, int]] = field(default_factory=set)
     readable: set[tuple[int, Place]] = field(default_factory=set)
+    managing: set[tuple[int, int]] = field(default_factory=set)
     known: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,7 +65,23 @@ class Rows(CurrentDirectory):
         return None if job is None or job.origin.private else SimpleNamespace(job=job)
 
     def rights(self) -> Rights:
-        return Rights(Authority(self, {HOST}), self, self, self)
+        return Rights(Authority(self, {HOST}), self, self, self, Memberships(self, self))
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        """Who reads a channel of a server, or manages it, is in it."""
+        readable = {
+            place.channel_id for user, place in self.readable if (user, place.guild_id) == (user_id, guild_id)
+        }
+        manages = (user_id, guild_id) in self.managing
+        if not readable and not manages:
+            return None
+        return Member(user_id, guild_id, "Here", manages, readable.__contains__, lambda: readable)
+
+    def age_restricted(self, place: Place) -> bool | None:
+        return False
+
+    async def preferences(self, user_id: int) -> Preferences:
+        return Preferences()
 
     def asked(self, **origin: object) -> Job:
         self.known.append(job := a_job(**origin))
@@ -160,6 +179,27 @@ async def test_a_direct_message_is_nothing_that_others_can_read(rows: Rows) -> N
     job = rows.asked(user=AUTHOR, guild_id=None, channel_id=DIRECT)
     rows.readable = {(OTHER, Place(None, DIRECT))}
     assert not await rows.rights().sees(Actor(OTHER, HERE, STUDIO), job)
+
+
+async def test_who_came_by_no_channel_is_in_each_server_what_they_are_there(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR)
+    private = rows.asked(user=AUTHOR, private=True)
+    alone, from_afar = Actor(OTHER, None, surface=Surface.WEB), Actor(OTHER, None, 77)
+    rows.readable = {(OTHER, Place(HERE, STUDIO))}
+    await rights.check(alone, Action.VARY, job)
+    assert await refused(rights.check(from_afar, Action.VARY, job)) == TABLE[Action.VARY].reason
+    assert await refused(rights.check(alone, Action.VARY, private)) == TABLE[Action.VARY].reason
+    assert await refused(rights.check(alone, Action.CANCEL, job)) == TABLE[Action.CANCEL].reason
+    assert await rights.sees(alone, job) and not await rights.sees(alone, private)
+    every = frozenset(action for action, row in TABLE.items() if row.job)
+    assert await rights.allowed(alone, every, job) == every - {Action.CANCEL, Action.DELETE, Action.FRONT}
+    rows.timed_out = {(OTHER, HERE)}
+    assert await refused(rights.check(alone, Action.VARY, job)) == TABLE[Action.VARY].reason
+    assert await rights.allowed(alone, every, job) == frozenset()
+    rows.managing = {(OTHER, HERE)}
+    assert await rows.rights().allowed(alone, every, private) == {Action.CANCEL, Action.FRONT}
+    rows.managing = {(OTHER, ABROAD)}
+    assert await rows.rights().allowed(alone, every, private) == frozenset()
 
 
 async def test_a_job_is_handed_out_to_whom_it_may(rows: Rows) -> None:

@@ -84,17 +84,17 @@ async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Shown:
     """Return the page of pictures that the address of a call names: the newest, or those that fit best."""
     query, before = query_of(call.query), call.query.get("before")
     if query.is_ranked:
-        skip = skip if before is None else _number(call.query, "before", 0, 0, FURTHEST)
+        skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(_tiles(call, found), older, True, found.note)
+        return Shown(tiles(call, found), older, True, found.note)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )
-    return Shown(_tiles(call, page), str(page.older) if page.older else None)
+    return Shown(tiles(call, page), str(page.older) if page.older else None)
 
 
-def _tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
+def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     return [
@@ -105,13 +105,13 @@ def _tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
 
 async def pictures(call: Call) -> Answer:
     """Return a page of pictures and where the next one begins."""
-    limit = _number(call.query, "limit", PAGE, 1, MOST)
-    skip = _number(call.query, "skip", 0, 0, FURTHEST)
+    limit = number(call.query, "limit", PAGE, 1, MOST)
+    skip = number(call.query, "skip", 0, 0, FURTHEST)
     page = await find(call, limit, skip)
     return Json({"pictures": page.pictures, "older": page.older, "skipped": skip, "note": page.note})
 
 
-def _number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """Return a whole number of an address. Raises UserError for one that isn't taken."""
     text = query.get(name, str(default))
     if not text.isascii() or not text.isdecimal() or not low <= int(text[:9]) <= high:

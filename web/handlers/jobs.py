@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.job import Job
 from jobs.views import Snapshot
+from studio.asking.actions import RIGHTS
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, jobs_of, pictures_of
 from studio.authority import Action
@@ -113,7 +114,7 @@ async def cancel(call: Call) -> Answer:
 async def cancel_by_form(call: Call) -> Answer:
     """Stop a job, from a page without scripts."""
     await call.studio.cancel(call.actor, call.path["job"])
-    return SeeOther("/")
+    return SeeOther("/queue" if field(call.body, "from", str) == "queue" else "/")
 
 
 async def delete(call: Call) -> Answer:
@@ -156,11 +157,18 @@ def waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
 async def one(call: Call, job_id: str) -> dict[str, Any]:
     """Return a job as the person sees it. Raises ImageError or NotAllowedError."""
     seen = await call.studio.gallery.look(call.actor, job_id)
+    may = await allowed(call, seen.job)
     if seen.job.status.over:
-        return shapes.job(seen, call.actor.user_id)
+        return shapes.job(seen, call.actor.user_id, may=may)
     live = await call.studio.own.jobs(call.actor)
     view = next((found for found in live.jobs if found.job.id == job_id), None)
-    return shapes.job(seen, call.actor.user_id, view, held=live.paused)
+    return shapes.job(seen, call.actor.user_id, view, held=live.paused, may=may)
+
+
+async def allowed(call: Call, job: Job) -> frozenset[str]:
+    """Return the actions of ``RIGHTS`` that the person may do to a job."""
+    may = await call.studio.gallery.allowed(call.actor, frozenset(RIGHTS.values()), job)
+    return frozenset(name for name, action in RIGHTS.items() if action in may)
 
 
 async def each(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from studio.asking.prompts import remix_text
 from web import shapes
 from web.call import GONE, Answer, Call, Html, Person, SeeOther
 from web.fields import number_of
-from web.handlers import gallery, jobs
+from web.handlers import explore, gallery, jobs, queues
 from web.handlers.settings import SettingsForm
 from web.people import Visitors
 
@@ -35,6 +35,7 @@ class Tab:
 TABS = (
     Tab("/", "Create", "c"),
     Tab("/pictures", "Pictures", "p"),
+    Tab("/explore", "Explore", "e"),
     Tab("/queue", "Queue", "q"),
     Tab("/settings", "Settings", "s"),
     Tab("/sessions", "Sessions", ""),
@@ -81,6 +82,10 @@ class Pages:
         }
         return self._page(call, "pictures", values)
 
+    async def explore(self, call: Call) -> Answer:
+        """A page of what channels that the person reads have made."""
+        return self._page(call, "explore", await explore.values(call))
+
     async def picture(self, call: Call) -> Answer:
         """One picture with all that is known of it."""
         studio, index = call.studio, number_of(call.path["n"]) - 1
@@ -88,7 +93,8 @@ class Pages:
         if seen.result is None:
             raise GONE
         stored = picture_of(seen.result, index)
-        shape = shapes.job(seen, call.actor.user_id)
+        may = await jobs.allowed(call, seen.job)
+        shape = shapes.job(seen, call.actor.user_id, may=may)
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
@@ -97,16 +103,18 @@ class Pages:
             "parent": _link(*lineage.parent) if lineage.parent else None,
             "children": [_link(child, 0) for child in lineage.children],
             "actions": shape["picture_actions"],
+            "may": sorted(may),
         }
         return self._page(call, "picture", values)
 
     async def queue(self, call: Call) -> Answer:
-        """The person's jobs that run or wait."""
+        """The person's jobs that run or wait, and all of servers that they manage."""
         live = await call.studio.own.jobs(call.actor)
         values = {
             "jobs": jobs.waiting(call, live),
             "total_waiting": live.total_waiting,
             "paused": live.paused,
+            "queues": await queues.values(call),
         }
         return self._page(call, "queue", values)
 

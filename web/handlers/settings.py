@@ -51,6 +51,12 @@ def fields_of(models: tuple[str, ...]) -> tuple[Field, ...]:
         Field(
             "auto_dm", "Send results to me", "Discord sends your results to your direct messages.", "switch"
         ),
+        Field(
+            "adult",
+            "Age-restricted channels",
+            "I am of age: Explore also shows what age-restricted channels that I read have made.",
+            "switch",
+        ),
         Field("suffix", "Suffix", "Flags that are added to each prompt, such as --ar 3:2.", "text"),
     )
 

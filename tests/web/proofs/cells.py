@@ -176,7 +176,7 @@ def _judge(world: World, cell: Cell, answer: Answered, changed: bool) -> tuple[s
         good = expected.WITHOUT_SENSE.get(cell.action, rule.good)
         if cell.subject.blocked or (cell.subject.spoiler and cell.action):
             good = good | rule.when_blocked if cell.action else rule.when_blocked
-        if changed and not rule.changes and not (rule.who == expected.STOP):
+        if changed and not rule.changes and rule.who != expected.STOP:
             return said, ""
         return _spoiler(cell, answer), "" if status in good else said
     if rule.kept and cell.person.id is not None:

@@ -8,13 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.web.proofs.world import DRAFT, EXPIRED, FORGED, LOST, NOBODY, Somebody, Subject
+from tests.web.proofs.world import (
+    BANNED_HERE,
+    DRAFT,
+    EXPIRED,
+    FORGED,
+    HERE,
+    LOST,
+    NOBODY,
+    Somebody,
+    Subject,
+)
 
 EVERYBODY = "everybody"  # nobody has to be signed in
 SIGNED_IN = "signed in"  # about oneself: also for those who are banned
 NOT_BARRED = "not barred"  # asks for something new, or changes a setting
-LOOK = "look"  # at a job: its author, unless they are barred
-STOP = "stop"  # a job: its author always, and the host
+LOOK = "look"  # at a job: its author, and who reads a channel where it is shown, unless they are barred there
+ASK = "ask"  # for something made from a job: whoever may look, unless they are barred from asking alone
+STOP = "stop"  # a job: its author always, the host, and managers of its server
+END = "end"  # a job for good: the same, but of a private one no manager
 AUTHOR_ONLY = "author only"  # the author's own thing, which isn't named by a job
 SPENT = frozenset({400, 403, 404, 422})  # what is answered to whom it doesn't belong, if not "nothing here"
 STRANGERS = (NOBODY, EXPIRED, FORGED)
@@ -55,15 +67,16 @@ RULES: dict[str, Rule] = {
     "GET /in": _rule(EVERYBODY, 200),
     "GET /pictures": _rule(SIGNED_IN, 200),
     "GET /pictures/{job}/{n}": _rule(LOOK, 200),
+    "GET /explore": _rule(SIGNED_IN, 200),
     "GET /queue": _rule(SIGNED_IN, 200),
     "GET /settings": _rule(SIGNED_IN, 200),
     "GET /sessions": _rule(SIGNED_IN, 200),
     "GET /keys": _rule(SIGNED_IN, 200),
     # forms
     "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
-    "POST /jobs/{job}/{n}/{action}": _rule(LOOK, 303, body={}, blocked=STOPPED, changes=True),
+    "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),
     "POST /jobs/{job}/cancel": _rule(STOP, 303, body={}),
-    "POST /jobs/{job}/delete": _rule(STOP, 303, body={}, changes=True),
+    "POST /jobs/{job}/delete": _rule(END, 303, body={}, changes=True),
     "POST /favourites/{job}/{n}": _rule(LOOK, 303, body={}, changes=True),
     "POST /settings": _rule(NOT_BARRED, 303, body={"lane": "relax"}, changes=True),
     "POST /sessions/{session}/end": _rule(AUTHOR_ONLY, 303, body={}, changes=True, kept=True),
@@ -77,12 +90,14 @@ RULES: dict[str, Rule] = {
     "POST /api/jobs": _rule(NOT_BARRED, 202, body={"prompt": "a red house"}, changes=True),
     "POST /api/drafts/{draft}": _rule(AUTHOR_ONLY, 202, body={}, changes=True),
     "GET /api/jobs/{job}": _rule(LOOK, 200),
-    "DELETE /api/jobs/{job}": _rule(STOP, 204, changes=True),
+    "DELETE /api/jobs/{job}": _rule(END, 204, changes=True),
     "POST /api/jobs/{job}/cancel": _rule(STOP, 200, body={}),
-    "POST /api/jobs/{job}/{n}/{action}": _rule(LOOK, 202, body={}, blocked=STOPPED, changes=True),
+    "POST /api/jobs/{job}/{n}/{action}": _rule(ASK, 202, body={}, blocked=STOPPED, changes=True),
     "GET /api/complete": _rule(SIGNED_IN, 200, query="?text=a+house"),
     "POST /api/uploads": _rule(NOT_BARRED, 422, body=b"no picture"),
     "GET /api/pictures": _rule(SIGNED_IN, 200),
+    "GET /api/explore": _rule(SIGNED_IN, 200),
+    "GET /api/queues": _rule(SIGNED_IN, 200),
     "GET /api/months": _rule(SIGNED_IN, 200),
     "PUT /api/favourites/{job}/{n}": _rule(LOOK, 204, changes=True),
     "DELETE /api/favourites/{job}/{n}": _rule(SIGNED_IN, 204),
@@ -118,8 +133,12 @@ def owns(person: Somebody, subject: Subject) -> bool:
 
 
 def may_look(person: Somebody, subject: Subject) -> bool:
-    """What is asked on the web is asked alone: one's own jobs are seen, unless one is barred."""
-    return owns(person, subject) and not person.banned and not person.timed_out
+    """What is asked on the web is asked alone: one's own jobs are seen, unless one is barred. So is what is
+    shown in a channel that one reads, unless one is barred in its server."""
+    if owns(person, subject) and not person.banned and not person.timed_out:
+        return True
+    shown = not subject.private and subject.guild is not None and subject.channel in person.reads
+    return shown and not person.banned and not (person is BANNED_HERE and subject.guild == HERE)
 
 
 def knows_of(person: Somebody, subject: Subject) -> bool:
@@ -145,6 +164,9 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
         return person.id == 1
     if subject is LOST:
         return False
-    if rule.who == STOP:
-        return owns(person, subject) or person.host
+    if rule.who in (STOP, END):
+        manages = subject.guild in person.manages and not (subject.private and rule.who == END)
+        return owns(person, subject) or person.host or manages
+    if rule.who == ASK and person.timed_out:
+        return False
     return may_look(person, subject)

@@ -24,13 +24,14 @@ from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
 from studio.actor import Actor, Place
 from studio.asking.prompts import jobs_of
 from studio.authority import Action
-from studio.directory import CurrentDirectory
+from studio.directory import CurrentDirectory, Member
 from tests.studio.conftest import Opened, png
 from tests.web.conftest import Browser, Site, open_site
 from web import guard
 
 HERE, THERE, EVERYWHERE = 10, 20, 0
 STUDIO, STAFF, DIRECT, ABROAD = 100, 101, 104, 105
+CHANNELS = {HERE: frozenset({STUDIO, STAFF}), THERE: frozenset({ABROAD})}
 GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "zq"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
@@ -38,11 +39,13 @@ DRAFT = "draftdraftdr"
 
 @dataclass(frozen=True)
 class Somebody:
-    """Who calls. id None: nobody is behind the cookie. reads: channels that they can read on Discord."""
+    """Who calls. id None: nobody is behind the cookie. reads: channels that they can read on Discord, in
+    whose servers they are."""
 
     name: str
     id: int | None
     reads: frozenset[int] = frozenset()
+    manages: frozenset[int] = frozenset()  # servers
     host: bool = False
     banned: bool = False  # everywhere
     timed_out: bool = False  # in direct messages, and so on the web
@@ -51,8 +54,8 @@ class Somebody:
 AUTHOR = Somebody("author", 1, frozenset({STUDIO, ABROAD}))
 READER = Somebody("reader", 2, frozenset({STUDIO}))
 OUTSIDER = Somebody("outsider", 3)
-MANAGER = Somebody("manager", 4, frozenset({STUDIO, STAFF}))
-ELSEWHERE = Somebody("manager elsewhere", 5, frozenset({ABROAD}))
+MANAGER = Somebody("manager", 4, frozenset({STUDIO, STAFF}), frozenset({HERE}))
+ELSEWHERE = Somebody("manager elsewhere", 5, frozenset({ABROAD}), frozenset({THERE}))
 HOST = Somebody("host", 6, frozenset({STUDIO}), host=True)
 BANNED_HERE = Somebody("banned here", 7, frozenset({STUDIO}))
 BANNED = Somebody("banned", 8, frozenset({STUDIO}), banned=True)
@@ -109,6 +112,21 @@ class Discord(CurrentDirectory):
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         return any(one.id == user_id and place.channel_id in one.reads for one in SIGNED_IN)
+
+    @property
+    def server_ids(self) -> frozenset[int]:
+        return frozenset(CHANNELS)
+
+    def age_restricted(self, place: Place) -> bool | None:
+        return False
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        found = next(one for one in SIGNED_IN if one.id == user_id)
+        reads = found.reads & CHANNELS[guild_id]
+        if not reads:
+            return None
+        manages, channels = guild_id in found.manages, CHANNELS[guild_id]
+        return Member(user_id, guild_id, "a server", manages, reads.__contains__, lambda: channels)
 
 
 @dataclass

@@ -20,7 +20,7 @@ const { job, picture, parent, actions } = /** @type {{job: Job, picture: Picture
 const stage = element("stage", HTMLElement);
 const announcer = new Announcer();
 const { before, after, back } = around(location.pathname, job.pictures.map(({ href }) => href));
-const leave = back ?? "/pictures";
+const leave = back ?? (job.mine ? "/pictures" : "/explore");
 const sink = { added: (/** @type {Job[]} */ jobs) => announcer.added(jobs), gone: () => location.replace(leave) };
 
 /** The address of a picture's bytes, from that of its page. */

@@ -2,16 +2,18 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { pageData } from "./core/page.js";
 import { Bar } from "./parts/bar.js";
+import { Managed } from "./queue/managed.js";
 import { emptyState } from "./parts/empty.js";
 import { startPage } from "./parts/shell.js";
 import { Stream } from "./parts/stream.js";
 
-/** @import {Job} from "./types.js" */
+/** @import {Job, Queue} from "./types.js" */
 
-const { jobs } = /** @type {{jobs: Job[]}} */ (pageData());
+const { jobs, queues } = /** @type {{jobs: Job[], queues: Queue[]}} */ (pageData());
 
 const bar = new Bar(null, (sent) => stream.added(sent));
 const empty = () =>
   emptyState("check", "Nothing of yours is waiting", "What you ask for, here or in Discord, shows up here until it is done.", html`<a class="button" href="/">Create</a>`);
 const stream = new Stream(jobs, bar, empty, (job) => !job.over);
+new Managed(queues);
 startPage();

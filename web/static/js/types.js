@@ -71,6 +71,21 @@
  * @property {boolean} mine
  */
 
+/**
+ * @typedef {object} QueuedJob  of a queue that the reader manages
+ * @property {string} id
+ * @property {string} kind
+ * @property {string} prompt  empty when it is private
+ * @property {boolean} private
+ * @property {string} who
+ * @property {string} since  ISO 8601
+ * @property {number} position  0 = it runs
+ * @property {number | null} eta  seconds
+ * @property {number | null} percent
+ * @property {string | null} device
+ */
+
+/** @typedef {{name: string, paused: boolean, draining: boolean, running: number, waiting: number, more: number, jobs: QueuedJob[], devices: {name: string, state: string, problem: string | null}[]}} Queue */
 /** @typedef {{month: string, pictures: number}} Month */
 /** @typedef {{text: string, label: string}} Suggestion */
 

@@ -1,6 +1,6 @@
 // Asks the server. Every failure becomes a Problem, whose text can be shown as it is.
 
-/** @import {Job, Month, Suggestion, Tile} from "../types.js" */
+/** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
 
 const AWAY = "The studio doesn't answer. Check that it runs, then try again.";
 
@@ -121,6 +121,16 @@ export const favour = (job, n, on) => change(on ? "PUT" : "DELETE", `/api/favour
  */
 export const readPictures = async (query, signal) =>
   /** @type {{pictures: Tile[], older: string | null, skipped?: number, note?: string}} */ (await ask(`/api/pictures?${query}`, { signal }));
+
+/**
+ * What channels that the reader can read have made.
+ * @param {URLSearchParams} query
+ * @param {AbortSignal} [signal]
+ */
+export const readShown = async (query, signal) =>
+  /** @type {{pictures: Tile[], older: string | null, skipped?: number}} */ (await ask(`/api/explore?${query}`, { signal }));
+
+export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await ask("/api/queues", {})).queues;
 
 /** @param {URLSearchParams} query */
 export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await ask(`/api/months?${query}`, {})).months;

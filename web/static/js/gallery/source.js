@@ -6,7 +6,7 @@ import { blocksOf, find, total } from "./blocks.js";
 
 /** @import {Month, Tile} from "../types.js" */
 
-/** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null}} Filters */
+/** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null}} Filters */
 
 export const PAGE = 100; // tiles a request
 const KEPT = 150; // pages
@@ -14,9 +14,9 @@ const AT_ONCE = 2; // requests
 const RETRY = 5000; // ms
 
 /** @param {Filters} filters */
-export function queryOf({ q, kind, favourite, month }) {
+export function queryOf({ q, kind, favourite, month, server }) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ q, kind, favourite: favourite ? "1" : "", month })) if (value) query.set(name, value);
+  for (const [name, value] of Object.entries({ q, kind, favourite: favourite ? "1" : "", month, server })) if (value) query.set(name, value);
   return query;
 }
 
@@ -26,9 +26,11 @@ export class Source {
    * @param {Month[] | null} months
    * @param {() => void} onChange
    * @param {Tile[]} [first]  what the page came with
+   * @param {typeof readPictures} [readPage]
    */
-  constructor(filters, months, onChange, first = []) {
+  constructor(filters, months, onChange, first = [], readPage = readPictures) {
     this.filters = filters;
+    this.readPage = readPage;
     this.blocks = blocksOf(months, first.length || PAGE);
     this.onChange = onChange;
     this.first = first;
@@ -159,7 +161,7 @@ export class Source {
     if (cursor) query.set("before", cursor);
     else if (far) query.set("skip", String(page * PAGE));
     query.set("limit", String(PAGE));
-    const { pictures, older, skipped, note = "" } = await readPictures(query);
+    const { pictures, older, skipped, note = "" } = await this.readPage(query);
     this.note = note;
     if (far && skipped !== page * PAGE) {
       this.walks = true;

@@ -7,7 +7,7 @@ import { icon } from "../core/page.js";
 /**
  * @typedef {object} TileTools
  * @property {(event: MouseEvent, index: number) => void} press
- * @property {(event: MouseEvent, index: number) => void} mark
+ * @property {((event: MouseEvent, index: number) => void) | null} mark  null where nothing is chosen
  * @property {(index: number) => void} like
  */
 
@@ -25,7 +25,7 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
     <a href=${tile.href} tabindex=${stop} aria-label=${tile.visibility === "block" ? "Hidden by a rule of this studio" : nothing}
       @click=${(/** @type {MouseEvent} */ event) => tools.press(event, index)}>${inside(tile)}</a>
     ${tile.visibility === "spoiler" ? html`<label class="veil"><input type="checkbox" tabindex=${stop} aria-label="Show this picture, which may be sensitive">${icon("hidden")}Show it</label>` : nothing}
-    <button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark(event, index)}>${icon("check")}</button>
+    ${tools.mark ? html`<button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark?.(event, index)}>${icon("check")}</button>` : nothing}
     <button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>
   </li>`;
 }

@@ -27,7 +27,7 @@ export async function act(job, n, action, sink, typed) {
   }
 }
 
-/** @param {Job} job */
+/** @param {Pick<Job, "id">} job */
 export async function stop(job) {
   try {
     const { stopped } = /** @type {{stopped: boolean}} */ (await cancel(job.id));

@@ -1,0 +1,1 @@
+"""Servers and their channels, as somebody finds them who came by none of them."""

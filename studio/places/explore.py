@@ -1,0 +1,89 @@
+"""What channels that a person reads have made: the public pictures of the servers that they are in."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from storage.database import Database
+from storage.gallery import Cursor, Filter, Tile
+from storage.web import explore as rows
+from studio.actor import Actor
+from studio.directory import Member
+from studio.gallery import Gallery, Page
+from studio.rights import Rights
+
+AT_ONCE = 50  # channels whose rules are read in one turn of the event loop
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that somebody is in."""
+
+    id: int
+    name: str
+
+
+class Explore:
+    """Looks around for somebody who came by no channel. What they may not read there isn't here either:
+    private jobs, direct messages, other channels and servers; age-restricted ones unless they are of age."""
+
+    def __init__(self, rights: Rights, database: Database, gallery: Gallery) -> None:
+        self._rights, self._database, self._gallery = rights, database, gallery
+
+    async def servers(self, actor: Actor) -> list[Server]:
+        """Return the servers whose pictures the actor can look at, by name."""
+        found = await self._rights.in_servers(actor)
+        return [Server(member.guild_id, member.server) for member, one in found if not one.barred]
+
+    async def pictures(
+        self,
+        actor: Actor,
+        wanted: Filter,
+        *,
+        server_id: int | None = None,
+        before: Cursor | None = None,
+        limit: int = 60,
+    ) -> Page:
+        """Return pictures after ``before``, or the newest. server_id: of that server alone."""
+        places = [
+            (member, one)
+            for member, one in await self._rights.in_servers(actor)
+            if server_id in (None, member.guild_id) and not one.barred
+        ]
+        found = await asyncio.gather(*(self._of(*place, wanted, before, limit + 1) for place in places))
+        newest = sorted(
+            (tile for tiles in found for tile in tiles),
+            key=lambda tile: (-tile.cursor.seq, tile.cursor.position),
+        )
+        page = newest[:limit]
+        visible = await self._gallery.visible(actor, page)
+        return Page(tuple(page), tuple(visible), page[-1].cursor if len(newest) > limit else None)
+
+    async def _of(
+        self, member: Member, actor: Actor, wanted: Filter, before: Cursor | None, limit: int
+    ) -> list[Tile]:
+        """Return the pictures of one server."""
+        channels = await _readable(member, actor)
+        work = partial(
+            rows.shown,
+            reader=actor.user_id,
+            guild_id=member.guild_id,
+            channel_ids=channels,
+            wanted=wanted,
+            before=before,
+            limit=limit,
+        )
+        return await self._database.read(work, once=True) if channels else []
+
+
+async def _readable(member: Member, actor: Actor) -> list[int]:
+    """Return the channels of a server that an actor in it reads."""
+    found = []
+    for number, channel_id in enumerate(member.channels(), 1):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)  # each of some hundred channels has rules of its own
+        if actor.reads(channel_id):
+            found.append(channel_id)
+    return found

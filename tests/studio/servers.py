@@ -1,0 +1,73 @@
+"""A chat service with servers, channels and members, for tests that need no Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from functools import partial
+
+from studio.actor import Place
+from studio.directory import CurrentDirectory, Member, Unanswered
+
+
+@dataclass
+class Channel:
+    """readers: user ids."""
+
+    readers: set[int] = field(default_factory=set)
+    adult: bool = False
+
+
+@dataclass
+class Server:
+    """channels: by id. members: user id → whether they have Manage Server."""
+
+    name: str = "Test"
+    channels: dict[int, Channel] = field(default_factory=dict)
+    members: dict[int, bool] = field(default_factory=dict)
+
+
+class Servers(CurrentDirectory):
+    """servers: by id. asked: the members that were looked up. silent: it doesn't answer."""
+
+    def __init__(self, servers: dict[int, Server] | None = None) -> None:
+        super().__init__()
+        self.servers = servers or {}
+        self.asked: list[tuple[int, int]] = []
+        self.silent = False
+
+    @property
+    def owner_ids(self) -> Set[int]:
+        return frozenset()
+
+    @property
+    def server_ids(self) -> Set[int]:
+        return self.servers.keys()
+
+    @property
+    def server_count(self) -> int:
+        return len(self.servers)
+
+    def age_restricted(self, place: Place) -> bool | None:
+        found = self._channel(place.guild_id, place.channel_id)
+        return False if place.guild_id is None else found.adult if found else None
+
+    async def member(self, user_id: int, guild_id: int) -> Member | None:
+        self.asked.append((user_id, guild_id))
+        if self.silent:
+            raise Unanswered
+        server = self.servers.get(guild_id)
+        if server is None or user_id not in server.members:
+            return None
+        reads = partial(self._reads, user_id, guild_id)
+        return Member(
+            user_id, guild_id, server.name, server.members[user_id], reads, lambda: list(server.channels)
+        )
+
+    def _channel(self, guild_id: int | None, channel_id: int) -> Channel | None:
+        server = self.servers.get(guild_id or 0)
+        return server.channels.get(channel_id) if server else None
+
+    def _reads(self, user_id: int, guild_id: int, channel_id: int) -> bool:
+        channel = self._channel(guild_id, channel_id)
+        return channel is not None and user_id in channel.readers

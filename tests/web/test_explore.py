@@ -1,0 +1,225 @@
+"""What others made, on the web: only what the person could open on Discord, and only as long as they can."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from core.job import Job
+from studio.actor import Actor
+from studio.asking.actions import RIGHTS
+from studio.authority import TABLE, Action, Role
+from tests.studio.servers import Channel, Server, Servers
+from tests.web.conftest import OTHER, YOU, Browser, Site
+
+HERE, ABROAD, HALL, CLOSED, ADULT, FAR = 10, 11, 100, 101, 102, 110
+AUTHOR, MANAGER = 50, 51
+LABELLED = {"subtle", "strong", "remix", "again", "describe", "up2s"}
+
+
+@pytest.fixture
+def servers(site: Site, monkeypatch) -> Servers:
+    """Two servers: you read the hall of one, and the other not at all."""
+    everybody = {YOU, AUTHOR, MANAGER}
+    channels = {
+        HALL: Channel(set(everybody)),
+        CLOSED: Channel({AUTHOR, MANAGER}),
+        ADULT: Channel(set(everybody), adult=True),
+    }
+    here = Server("Here", channels, {YOU: False, AUTHOR: False, MANAGER: True})
+    abroad = Server("Abroad", {FAR: Channel({AUTHOR})}, {AUTHOR: False})
+    found = Servers({HERE: here, ABROAD: abroad})
+    connected = site.opened.services.directory.connected(found)
+    monkeypatch.setattr("studio.places.memberships.KEPT", 0.0)
+    monkeypatch.setattr("studio.places.memberships.ABSENT", 0.0)
+    with connected:
+        yield found
+
+
+async def made(site: Site, channel: int = HALL, *, guild: int | None = HERE, words: str = "a house") -> Job:
+    """A job that somebody asked for on Discord, with the message that shows it."""
+    job = (await site.opened.drawn(Actor(AUTHOR, guild, channel, name="anna"), words)).job
+    await site.opened.services.queue.add_view(job.id, random.getrandbits(60), channel, guild)
+    return job
+
+
+async def explored(browser: Browser, query: str = "") -> list[str]:
+    tiles = (await browser.get(f"/api/explore?limit=200{query}")).data["pictures"]
+    return list(dict.fromkeys(tile["job"] for tile in tiles))
+
+
+async def test_what_can_be_read_on_discord_is_shown_and_nothing_else(site, servers) -> None:
+    first = await made(site)
+    for channel, guild, words in (
+        (HALL, HERE, "a house --stealth"),
+        (CLOSED, HERE, "a house"),
+        (ADULT, HERE, "a house"),
+        (FAR, ABROAD, "a house"),
+        (77, None, "a house"),
+    ):
+        await made(site, channel, guild=guild, words=words)
+    await site.drawn(site.you)
+    assert await explored(site.you) == [first.id]
+    assert await explored(await site.person(OTHER)) == []
+    page = (await site.you.get("/explore")).body.decode()
+    assert page.count('<li class="tile') == 4 and "No server in common" not in page
+    assert "No server in common" in (await (await site.person(OTHER)).get("/explore")).body.decode()
+
+
+async def test_age_restricted_channels_show_up_for_who_says_to_be_of_age(site, servers) -> None:
+    job = await made(site, ADULT)
+    viewer = f"/pictures/{job.id}/1"
+    assert await explored(site.you) == [] and (await site.you.get(viewer)).status == 404
+    assert (await site.you.ask("PATCH", "/api/settings", json={"adult": True})).status == 200
+    assert await explored(site.you) == [job.id] and (await site.you.get(viewer)).status == 200
+
+
+async def test_who_may_no_longer_read_gets_nothing_at_the_next_request(site, servers) -> None:
+    job = await made(site)
+    paths = (
+        f"/pictures/{job.id}/1",
+        f"/api/jobs/{job.id}",
+        f"/files/{job.id}/1",
+        f"/files/{job.id}/1/256.webp",
+    )
+    for take in (
+        lambda: servers.servers[HERE].channels[HALL].readers.remove(YOU),
+        lambda: servers.servers[HERE].members.pop(YOU),
+        lambda: servers.servers.pop(HERE),
+    ):
+        assert await explored(site.you) == [job.id]
+        assert [(await site.you.get(path)).status for path in paths] == [200] * 4
+        kept = dict(servers.servers), set(servers.servers[HERE].channels[HALL].readers)
+        members = dict(servers.servers[HERE].members)
+        take()
+        assert await explored(site.you) == []
+        for path in paths:
+            gone = await site.you.get(path)
+            never = await site.you.get(path.replace(job.id, "zzzz2345zzzz"))
+            assert (gone.status, gone.body) == (404, never.body), path
+        servers.servers.update(kept[0])
+        servers.servers[HERE].channels[HALL].readers |= kept[1]
+        servers.servers[HERE].members |= members
+
+
+async def test_a_banned_person_explores_nothing(site, servers) -> None:
+    job = await made(site)
+    await site.opened.services.queue.admin.ban(MANAGER, YOU, HERE)
+    assert await explored(site.you) == []
+    assert (await site.you.get(f"/pictures/{job.id}/1")).status in (403, 404)
+
+
+async def test_pages_follow_each_other_over_servers(site, servers) -> None:
+    servers.servers[ABROAD].members[YOU] = False
+    servers.servers[ABROAD].channels[FAR].readers.add(YOU)
+    jobs = [await made(site, *place) for place in ((HALL,), (CLOSED,), (HALL,))]
+    jobs.insert(1, await made(site, FAR, guild=ABROAD))
+    wanted = [(job.id, n) for job in (jobs[1], jobs[3], jobs[0]) for n in (1, 2, 3, 4)]
+    found, before = [], ""
+    while before is not None:
+        page = (await site.you.get(f"/api/explore?limit=5{before}")).data
+        found += [(tile["job"], tile["n"]) for tile in page["pictures"]]
+        before = page["older"] and f"&before={page['older']}"
+    assert found == wanted
+    assert await explored(site.you, f"&server={ABROAD}") == [jobs[1].id]
+    assert await explored(site.you, "&q=nothing") == []
+    assert (await site.you.get("/api/explore?server=x")).status == 400
+
+
+async def test_a_page_of_tiles_asks_discord_once(site, servers, monkeypatch) -> None:
+    monkeypatch.setattr("studio.places.memberships.KEPT", 5.0)
+    job = await made(site)
+    await made(site)
+    servers.asked.clear()
+    await explored(site.you)
+    for number in (1, 2, 3, 4):
+        assert (await site.you.get(f"/files/{job.id}/{number}/256.webp")).status == 200
+    assert servers.asked == [(YOU, HERE), (YOU, ABROAD)]
+
+
+@pytest.mark.parametrize("who", [YOU, AUTHOR, MANAGER])
+async def test_the_viewer_offers_what_the_table_of_rights_allows(site, servers, who) -> None:
+    job = await made(site)
+    role = (
+        Role.ANYONE
+        | {YOU: Role.MEMBER, AUTHOR: Role.AUTHOR | Role.MEMBER, MANAGER: Role.MEMBER | Role.MANAGER}[who]
+    )
+    browser = await site.person(who)
+    shown = (await browser.get(f"/api/jobs/{job.id}")).data
+    offered = {action["action"] for action in (*shown["actions"], *shown["picture_actions"])}
+    allowed = {name for name, action in RIGHTS.items() if TABLE[action].public & role}
+    assert offered - allowed == set() and LABELLED <= offered
+    assert ("delete" in offered) is bool(TABLE[Action.DELETE].public & role) is (who != YOU)
+    page = (await browser.get(f"/pictures/{job.id}/1")).body.decode()
+    assert ("Delete the job" in page) is (who != YOU)
+    for name in sorted(offered & LABELLED):
+        body = {"words": "a blue house"} if name == "remix" else {}
+        answer = await browser.post(f"/api/jobs/{job.id}/1/{name}", body)
+        assert answer.status in (202, 429), (name, answer.body)
+    deleted = await browser.ask("DELETE", f"/api/jobs/{job.id}")
+    assert deleted.status == (403 if who == YOU else 204)
+
+
+async def test_what_explore_shows_is_what_the_rights_let_be_seen(site, servers) -> None:
+    """In random worlds, against the table itself."""
+    dice, rights = random.Random(4), site.opened.studio.explore._rights
+    jobs = [
+        await made(site, channel, guild=guild, words=words)
+        for channel, guild in ((HALL, HERE), (CLOSED, HERE), (ADULT, HERE), (FAR, ABROAD))
+        for words in ("a house", "a house --stealth")
+    ]
+    everybody = (YOU, AUTHOR, MANAGER, OTHER)
+    for _ in range(15):
+        for server in servers.servers.values():
+            server.members = {user: dice.random() < 0.3 for user in everybody if dice.random() < 0.7}
+            for channel in server.channels.values():
+                channel.readers = {user for user in everybody if dice.random() < 0.6}
+        for user in (YOU, OTHER):
+            actor = (await site.web.visitors.find((await site.person(user)).cookie)).actor
+            found = await explored(await site.person(user))
+            seen = [job.id for job in reversed(jobs) if await rights.allowed(actor, (Action.SHOW,), job)]
+            assert found == seen
+
+
+async def test_a_manager_sees_their_servers_queue_and_nobody_else_does(site, servers) -> None:
+    queue = site.opened.services.queue
+    await queue.pause(1)
+    for words in ("a red house", "a secret boat --stealth"):
+        await _waiting(site, Actor(AUTHOR, HERE, HALL, name="anna"), words)
+    abroad = await _waiting(site, Actor(AUTHOR, ABROAD, FAR, name="anna"), "a far tree")
+    manager, member = await site.person(MANAGER), await site.person(YOU)
+    [seen] = (await manager.get("/api/queues")).data["queues"]
+    assert (seen["name"], seen["waiting"], seen["paused"]) == ("Here", 2, True)
+    assert [(job["who"], job["prompt"], job["private"]) for job in seen["jobs"]] == [
+        ("anna", "a red house", False),
+        ("anna", "", True),
+    ]
+    page = (await manager.get("/queue")).body.decode()
+    assert "a red house" in page and "secret" not in page and "far tree" not in page
+    assert (await member.get("/api/queues")).data["queues"] == []
+    assert "a red house" not in (await member.get("/queue")).body.decode()
+    first, second = (job["id"] for job in seen["jobs"])
+    assert (await member.post(f"/api/jobs/{first}/cancel")).status == 403  # they see it in the hall
+    assert (await member.post(f"/api/jobs/{second}/cancel")).status == 404
+    assert (await manager.post(f"/api/jobs/{abroad}/cancel")).status == 404
+    assert (await manager.post(f"/api/jobs/{first}/cancel")).data == {"stopped": True}
+    form = await manager.ask("POST", f"/jobs/{second}/cancel", data={"from": "queue"})
+    assert (form.status, form.headers["Location"]) == (303, "/queue")
+    assert (await manager.get("/api/queues")).data["queues"][0]["jobs"] == []
+
+
+async def _waiting(site: Site, actor: Actor, words: str) -> str:
+    studio = site.opened.studio
+    [prompt] = await studio.read(actor, words, None)
+    new = await studio.imagine(actor, prompt)
+    return (await studio.submit(actor, replace(new, private="--stealth" in words))).job.id
+
+
+async def test_the_host_sees_the_queue_of_every_server(site, servers, monkeypatch) -> None:
+    monkeypatch.setattr(Servers, "owner_ids", {YOU})
+    await site.opened.services.queue.pause(1)
+    await _waiting(site, Actor(AUTHOR, ABROAD, FAR, name="anna"), "a far tree")
+    [seen] = (await site.you.get("/api/queues")).data["queues"]
+    assert seen["name"] == "The whole studio" and seen["jobs"][0]["prompt"] == "a far tree"
