@@ -18,7 +18,7 @@ from jobs.limits import Limits
 from jobs.queue import Queue
 from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
-from storage.engine.sqlite_file import newest_backup
+from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
 from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
@@ -146,7 +146,7 @@ async def _back_up_daily(database: Database) -> None:
     """A copy whenever the newest is a day old; a crash loop makes none, so it can't push sound ones out."""
     while database.path is not None and database.backup_dir is not None:
         newest = newest_backup(database.path, database.backup_dir)
-        age = time.time() - newest.stat().st_mtime if newest else BACKUP_EVERY
+        age = time.time() - made_at(newest) if newest else BACKUP_EVERY
         if age < BACKUP_EVERY:
             await asyncio.sleep(BACKUP_EVERY - max(0.0, age))
             continue

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from core.errors import DatabaseInUse, StorageError
 
 KEEP_BACKUPS = 5
+STAMP = "%Y%m%dT%H%M%S%fZ"  # of UTC
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
     StorageError where that can't be done."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    stamp = datetime.fromtimestamp(time.time(), UTC).strftime(STAMP)
     target = backup_dir / f"{database.stem}-{stamp}{'-' + label if label else ''}.db"
     partial = target.with_suffix(".partial")
     try:
@@ -101,6 +103,16 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
 def backups(database: Path, backup_dir: Path) -> list[Path]:
     """Oldest first."""
     return sorted(backup_dir.glob(f"{database.stem}-*Z*.db"))
+
+
+def made_at(backup: Path) -> float:
+    """Return when a backup was made, in seconds since 1970, by its name: the clock of a disk that other
+    machines share may be days away from this one's. A file that the host has renamed goes by its date."""
+    stamp = backup.stem.rpartition("Z")[0].rpartition("-")[2]
+    try:
+        return datetime.strptime(f"{stamp}Z", STAMP).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return backup.stat().st_mtime
 
 
 def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:

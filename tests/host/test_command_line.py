@@ -4,7 +4,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -83,4 +85,18 @@ async def test_a_running_studio_keeps_a_backup_of_the_day(tmp_path: Path) -> Non
         assert list((tmp_path / "backups").glob("*daily.db"))
     async with open_studio(tmp_path):
         pass
+    assert len(list((tmp_path / "backups").glob("*daily.db"))) == 1
+
+
+async def test_a_disk_whose_clock_is_days_behind_is_not_filled_with_backups(tmp_path: Path) -> None:
+    from tests.bot.conftest import open_studio
+
+    def back_dated(source: object, target: Path) -> None:
+        replace(source, target)
+        os.utime(target, (time.time() - 3 * 86400,) * 2)
+
+    replace = os.replace
+    with mock.patch("storage.engine.sqlite_file.os.replace", back_dated):
+        async with open_studio(tmp_path) as studio:
+            await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert len(list((tmp_path / "backups").glob("*daily.db"))) == 1

@@ -73,11 +73,11 @@ class Soak:
         """People ask for so many jobs and do other things; the connection is lost; hours pass."""
         self._rounds += 1
         asked = [self._ask(PROMPTS[i % len(PROMPTS)]) for i in range(jobs)]
-        await self.discord.until(lambda: all(_is_answered(one) for one in asked))
+        await self._every(_is_answered, asked)
         self.jobs += sum("job " in one.message.content for one in asked if one.message)
         drawn = [one.message for one in asked if one.message and one.message.files]
         if not drawn:
-            raise RuntimeError(f"nothing was drawn: {[one.message for one in asked]}")
+            raise RuntimeError(f"round {self._rounds}: nothing drawn: {[one.message for one in asked]}")
         shown = drawn[0]
         buttons = re.findall(r"at:[a-z2-9]{12}:(?!delete|again|vary)[a-z0-9]+:[01]", str(shown.components))
         done = [
@@ -85,12 +85,19 @@ class Soak:
             self.discord.slash("info", self.channel, self._somebody()),
             self.discord.slash("show", self.channel, self._somebody(), job="nonsense"),
         ]
-        await self.discord.until(lambda: all(_has_ended(one) for one in done))
+        await self._every(_has_ended, done)
         self._on_round(self._rounds)
         await self._lose_connection()
         self._forget()
         await self.clock.forward(3600.0 * HOURS)
         await self._until(lambda: self.discord.connected)
+
+    async def _every(self, ended: Callable[[Interaction], bool], made: list[Interaction]) -> None:
+        try:
+            await self.discord.until(lambda: all(map(ended, made)))
+        except TimeoutError:
+            left = [f"{one.payload['data']} {one.message}" for one in made if not ended(one)]
+            raise RuntimeError(f"round {self._rounds}: no end of {left}") from None
 
     def _ask(self, prompt: str) -> Interaction:
         return self.discord.slash("imagine", self.channel, self._somebody(), prompt=prompt)
@@ -217,6 +224,7 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, default=1000)
     parser.add_argument("--bug", action="store_true", help="a seeded bug: one entry a round is never let go")
     parser.add_argument("--any-memory", action="store_true", help="memory has not settled in a short run")
+    parser.add_argument("--log", type=Path, help="a file for what the program logs")
     arguments = parser.parse_args()
     kept: dict[int, str] = {}
 
@@ -226,7 +234,9 @@ def main() -> int:
 
             vars(bot.client).setdefault("LEAK", kept)[number] = "never let go"
 
-    logging.basicConfig(level=logging.ERROR)
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    level = logging.INFO if arguments.log else logging.ERROR
+    logging.basicConfig(level=level, filename=arguments.log, format=form)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(arguments.jobs, arguments.restarts, Path(folder), on_round=on_round))
