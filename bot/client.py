@@ -213,6 +213,7 @@ class Atelier(commands.Bot):
         await self.delivery.close(grace=0)
         if self._unposting is not None:
             self._unposting.cancel()
+        await private_api.cancel_ready(self)
         await super().close()
         self._attached.close()
 

@@ -138,6 +138,14 @@ async def fill_caches(client: discord.Client, events: Iterable[tuple[str, Mappin
         state._ready_task.add_done_callback(lambda _: setattr(state, "guild_ready_timeout", patience))
 
 
+async def cancel_ready(client: discord.Client) -> None:
+    """Stop waiting for the last server before ``client`` is ready: one that is closed meanwhile would fail
+    with a traceback in the log. A cancel that meets a server just coming is lost, so there may be several."""
+    while (waiting := client._connection._ready_task) is not None:
+        waiting.cancel()
+        await asyncio.sleep(0)
+
+
 def wrap_preview_action(
     preview: Any,
     wrapper: Callable[[PreviewAction, str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import stat
 from collections.abc import Callable
@@ -294,6 +295,23 @@ async def test_a_resumed_client_knows_its_server_and_hears_what_it_missed(
         await _serve(server, last, "resumed")
         assert missed.id not in last.heard
         assert (server.identifies, server.resumes) == (1, 3)
+
+
+async def test_a_client_that_is_closed_before_it_is_ready_leaves_no_traceback(
+    client: Callable[[Discord], _Client],
+) -> None:
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, problem: problems.append(problem))
+    async with Discord() as server:
+        await _serve(server, client(server), "ready")
+        again = client(server)
+        await again.login(TOKEN)
+        await again.kept_session.fill_caches(again)
+        await private_api.cancel_ready(again)
+        await again.close()
+        await asyncio.sleep(0.3)
+        gc.collect()
+    assert again.heard == [] and problems == []
 
 
 async def test_a_session_that_the_library_makes_no_sense_of_is_begun_anew(
