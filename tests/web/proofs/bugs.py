@@ -16,6 +16,7 @@ from studio.authority import Action
 from studio.gallery import Gallery
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
+from studio.places import explore
 from studio.rights import Rights
 from studio.studio import Studio
 from tests.web.proofs.cells import Cell, From, key_of
@@ -79,6 +80,10 @@ async def _unmasked(route: Any, call: Any) -> Any:
 def _sees_channel_0(actor: Actor, place: Any) -> bool:
     same = place.channel_id == actor.channel_id or actor.reads(place.channel_id)
     return place.guild_id == actor.guild_id and same
+
+
+async def _every_channel(member: Any, actor: Actor) -> list[int]:
+    return list(member.channels())
 
 
 def _plain(world: World) -> AbstractContextManager[Any]:
@@ -160,6 +165,12 @@ BUGS = (
     Bug("authority isn't asked for deleting", _unasked(Action.DELETE), _on(*REMOVE)),
     Bug("authority isn't asked for cancelling", _unasked(Action.CANCEL), _on(*CANCEL)),
     Bug("channel 0 is a place", _replaced(Actor, "sees", _sees_channel_0), _on("GET /api/jobs/{job}")),
+    Bug("bans of a server aren't looked up", _replaced(Admin, "barred", _no), _on("GET /files/{job}/{n}")),
+    Bug(
+        "Explore shows channels that aren't read",
+        _replaced(explore, "_readable", _every_channel),
+        _on("GET /api/explore"),
+    ),
     Bug("bans aren't looked up", _replaced(Admin, "barred", _no), _on("PATCH /api/settings")),
     Bug(
         "time-outs aren't looked up", _replaced(Moderator, "time_out_ends", _none), _on("PATCH /api/settings")

@@ -102,8 +102,9 @@ async def weights(browser: Any, site: Site, report: Report) -> None:
 
             def asked(event: Any, kinds=kinds, elsewhere=elsewhere) -> None:
                 kinds[event["requestId"]] = event["request"]["url"]
-                if not event["request"]["url"].startswith(site.web.url):
-                    elsewhere.append(event["request"]["url"])
+                url = event["request"]["url"]
+                if url.startswith("http") and not url.startswith(site.web.url):
+                    elsewhere.append(url)
 
             def ended(event: Any, kinds=kinds, found=found) -> None:
                 url = kinds.get(event["requestId"], "/files/")  # one of the page before
@@ -176,7 +177,7 @@ async def interactions(browser: Any, site: Site, report: Report) -> None:
             await page.wait_for_timeout(60)
         await page.locator(".tile .mark").nth(3).click()
         await page.keyboard.press("Escape")
-        await page.get_by_role("searchbox").fill("boat")
+        await page.get_by_role("searchbox").fill("house")
         await page.keyboard.press("Enter")
         await page.wait_for_timeout(500)
         await gather()

@@ -322,9 +322,16 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(
         sa.update(jobs).where(jobs.c.id.in_([hidden, own])).values(parent_id=mine, parent_index=0)
     )
-    for number, (subject, guild, channel) in enumerate(
-        ((ON_WEB, None, 0), (STEALTH, None, 0), (PUBLIC, HERE, STUDIO), (DM, None, DIRECT)), 1
-    ):
+    shown = (
+        (ON_WEB, None, 0),
+        (STEALTH, None, 0),
+        (STEALTH, HERE, STUDIO),
+        (PUBLIC, HERE, STUDIO),
+        (IN_STAFF, HERE, STAFF),
+        (ABROAD_TOO, THERE, ABROAD),
+        (DM, None, DIRECT),
+    )
+    for number, (subject, guild, channel) in enumerate(shown, 1):
         row = {"channel_id": channel, "guild_id": guild, "job_id": world.ids[(subject.name, 0)]}
         connection.execute(sa.insert(messages).values(message_id=number, created_at=now, **row))
 

@@ -46,7 +46,6 @@ export class Gallery {
   #begin() {
     history.scrollRestoration = "manual";
     element("pager", HTMLElement).hidden = true;
-    this.place.classList.add("live");
     this.draw();
     this.grid.scrollTo(indexOf(this.source.blocks, location.hash.slice(1)));
     let settled = 0;

@@ -53,6 +53,7 @@ export class Scale {
     this.blocks = blocks;
     this.at = index;
     this.place.hidden = blocks.length < 2;
+    document.getElementById("gallery")?.classList.toggle("scaled", !this.place.hidden); // room beside the cells
     if (this.place.hidden) return;
     const here = blocks[find(blocks, index).number]?.month ?? "";
     const height = this.place.clientHeight;
