@@ -31,10 +31,9 @@ QUICK = {
     "dynamic": True,
     "backend": "eager",
 }  # torch's tracing and its guards without a compiler: seconds less
-EVERY, SEVERAL = (
-    compiled.ROWS,
-    (2,),
-)  # warmed up with these rows, a model compiles half as much, and takes any number but 1
+# Warmed up with SEVERAL rows, a model compiles half as much, and takes any number but 1. COLD, nothing is
+# compiled before the first pass.
+EVERY, SEVERAL, COLD = compiled.ROWS, (2,), ()
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 3, 7.5)
 
 
@@ -177,7 +176,10 @@ def test_where_compiling_fails_the_plain_denoiser_draws_and_one_line_says_so(
     )
 
 
-def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents, caplog) -> None:
+def test_where_it_fails_later_jobs_that_have_begun_go_on_too(
+    load, keep_latents, caplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "ROWS", COLD)
     model = load("stable-diffusion").get("image")
     copied, calls = model.compiled, []
 
@@ -199,7 +201,10 @@ def test_where_it_fails_later_jobs_that_have_begun_go_on_too(load, keep_latents,
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory."), ValueError("the request's own")]
 )
-def test_what_is_not_compilings_fault_is_raised_and_changes_nothing(error: Exception, load) -> None:
+def test_what_is_not_compilings_fault_is_raised_and_changes_nothing(
+    error: Exception, load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "ROWS", COLD)
     model = load("stable-diffusion").get("image")
 
     def broken(*args: object, **kwargs: object) -> None:
