@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from core.job import Job, Origin, Status, Surface, new_job_id
+from core.job import Job, Lane, Origin, Status, Surface, new_job_id
 from core.requests import ImagineRequest
 from demo.world import COLOURS, OBJECTS, PLACES
 from storage import jobs as rows
@@ -60,7 +60,7 @@ async def _one(database: Database, user_id: int) -> dict[str, Any]:
     """A finished job's row, as the program writes it; it is taken out again."""
     request = ImagineRequest(prompt="a red house")
     origin = Origin(user_id, 0, surface=Surface.WEB)
-    job = Job(new_job_id(), request, origin, Status.QUEUED, rows.Lane.FAST, BEGAN)
+    job = Job(new_job_id(), request, origin, Status.QUEUED, Lane.FAST, BEGAN)
     picture = StoredPicture("0" * 64, "image/png", 512, 512, 1, 0, 400_000)
 
     def work(connection: sa.Connection) -> dict[str, Any]:

@@ -92,9 +92,9 @@ class Embed:
 class Nearest:
     """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do.
 
-    path: of vectors as Embed answers them, one after the other. places: of those that are compared, separated
-    by commas. first: of those that come before all others. most: places in the answer, which has two tuples:
-    those of ``first``, the nearest before others, and the rest.
+    path: of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are
+    compared, separated by commas. first: of those that come before all others. most: places in the answer,
+    which has two tuples: those of ``first``, the nearest before others, and the rest.
     """
 
     question_id: str

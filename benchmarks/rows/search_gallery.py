@@ -77,8 +77,8 @@ async def _by_words(folder: Path, count: int) -> dict[str, tuple[list[float], Go
             "words that stand nowhere": (await _timed(words, _queries("xylophone")), WORDS),
             "words and what is in the picture": (await _timed(content, _queries()), CONTENT),
             "the same with a filter": (await _timed(content, _queries("kind:imagine ar:1:1")), CONTENT),
-            "the same from one month": (
-                await _timed(content, _queries("from:2024-01-20 to:2024-01-29")),
+            "the same from five days": (
+                await _timed(content, _queries("from:2024-01-01 to:2024-01-05")),
                 CONTENT,
             ),
         }

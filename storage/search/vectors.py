@@ -15,7 +15,7 @@ PAGE = 500  # SQLite limits a list's length
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a copy of a vector lies: in the file of ``model``, at ``place`` times ``size`` bytes."""
+    """Where a copy of a vector lies: in the file of ``model``, at ``place``. size: bytes in its row."""
 
     model: str
     place: int

@@ -155,7 +155,7 @@ class Indexing:
         size = await self._database.read(partial(rows.size_of, model=model))
         if size is None:
             return True
-        last, held = -1, await self._copies.bytes_of(model) // size
+        last, held = -1, await self._copies.count(model, size)
         while found := await self._database.read(
             partial(rows.places, model=model, after=last, limit=PLACES_AT_ONCE)
         ):

@@ -13,7 +13,8 @@ from vision.protocol import Answered, Declined, Nearest
 if TYPE_CHECKING:
     import numpy as np
 
-CHUNK = 4096  # vectors that are compared at once: as many stay in the processor's cache
+CHUNK = 4096  # places that are looked at together
+DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
     import numpy as np
 
     wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
-    numbers, width = np.memmap(question.path, np.dtype("<f2"), "r"), wanted.shape[1]
+    numbers, width = np.memmap(question.path, np.dtype("<f4"), "r"), wanted.shape[1]
     vectors = numbers[: len(numbers) // width * width].reshape(-1, width)  # (N, D)
     first = _places(question.first, len(vectors))
     rest = np.setdiff1d(_places(question.places, len(vectors)), first, assume_unique=True)
@@ -70,14 +71,12 @@ def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) ->
     scores = np.empty(len(places), np.float32)
     for start in range(0, len(places), CHUNK):
         some = places[start : start + CHUNK]
-        scores[start : start + CHUNK] = _rows(vectors, some).astype(np.float32) @ aim
+        first, last = int(some[0]), int(some[-1]) + 1
+        if len(some) >= DENSE * (last - first):
+            scores[start : start + CHUNK] = (vectors[first:last] @ aim)[some - first]
+        else:
+            scores[start : start + CHUNK] = vectors[some] @ aim
     return scores
-
-
-def _rows(vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the vectors at ``places``, which are in order; those that lie side by side aren't copied."""
-    first, last = int(places[0]), int(places[-1]) + 1
-    return vectors[first:last] if last - first == len(places) else vectors[places]
 
 
 def best(places: np.ndarray, scores: np.ndarray, most: int) -> Sequence[int]:
