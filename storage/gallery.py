@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
-from storage.schema import CHILD, GRID, favourites, jobs, messages, pictures
+from storage.schema import CHILD, GRID, favourites, jobs, pictures
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
@@ -50,8 +50,7 @@ class Tile:
 class Filter:
     """Which pictures are meant, of those that a person may find. words: all of them stand in the prompt, in
     any case. kind: of request. since, until: when the job was asked for, the latter excluded. model: a part
-    of the name of the one that drew it. ratio: of width and height, about. channels: ids of those that the
-    person reads, whose pictures are meant as well as their own."""
+    of the name of the one that drew it. ratio: of width and height, about."""
 
     words: tuple[str, ...] = ()
     kind: str | None = None
@@ -61,7 +60,6 @@ class Filter:
     model: str | None = None
     seed: int | None = None
     ratio: tuple[int, int] | None = None
-    channels: frozenset[int] = frozenset()
 
 
 def tiles(
@@ -80,7 +78,7 @@ def tiles(
     statement: sa.Select[Any] = (
         sa.select(*tile_columns())
         .select_from(joined)
-        .where(found_by(user_id, wanted.channels), pictures.c.position > GRID, *conditions(wanted))
+        .where(jobs.c.user_id == user_id, pictures.c.position > GRID, *conditions(wanted))
         .order_by(jobs.c.seq.desc(), pictures.c.position)
         .limit(min(limit, MOST + 1))
         .offset(skip)
@@ -130,18 +128,6 @@ def _model_in_sqlite(element: _model, compiler: Any, **options: Any) -> str:
 @compiles(_model, "postgresql")
 def _model_in_postgres(element: _model, compiler: Any, **options: Any) -> str:
     return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"
-
-
-def found_by(user_id: int, channels: Collection[int]) -> sa.ColumnElement[bool]:
-    """Return the condition of jobs whose pictures a person may find: their own, and of others those that
-    aren't private and were asked for, or are shown, in ``channels`` of a server."""
-    own = jobs.c.user_id == user_id
-    if not channels:
-        return own
-    here = messages.c.channel_id.in_(channels) & messages.c.guild_id.is_not(None)
-    shown = jobs.c.id.in_(sa.select(messages.c.job_id).where(here))
-    asked = jobs.c.channel_id.in_(channels) & jobs.c.guild_id.is_not(None)
-    return sa.or_(own, sa.and_(jobs.c.private == 0, sa.or_(asked, shown)))
 
 
 def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:

@@ -69,8 +69,8 @@ class Studio:
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing)
-        self.search = Search(self._rights, services, self._members, self.gallery)
         self.explore = Explore(self._rights, services.database, self.gallery)
+        self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
         self.own = Own(
             self._rights, self._members, queue, services.privacy, completion, self.hints, services.web

@@ -3,7 +3,7 @@ that no answer of a worker can show what the person may not see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,38 @@ import sqlalchemy as sa
 
 from storage import gallery
 from storage.gallery import Filter, Tile
-from storage.schema import GRID, favourites, jobs, pictures
+from storage.schema import GRID, SHOWN, favourites, jobs, messages, pictures
 from storage.search.tables import picture_vectors
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
 MOST_BARE = 200  # pictures whose prompt fits and that have no vector yet
+_PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose pictures somebody may find: their own, and those that channels of servers show. The latter are of
+    jobs that were asked for in that channel and aren't private."""
+
+    user_id: int
+    servers: frozenset[int] = frozenset()
+    channels: frozenset[int] = frozenset()
+
+    def parts(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions of jobs, one of which has to hold, and no two of which do. Each is quick by
+        an index of its own; both at once aren't."""
+        own = jobs.c.user_id == self.user_id
+        if not self.channels:
+            return [own]
+        stands = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
+        shown = sa.and_(
+            sa.text(SHOWN),
+            jobs.c.guild_id.in_(self.servers),
+            jobs.c.channel_id.in_(self.channels),
+            jobs.c.user_id != self.user_id,
+            stands,
+        )
+        return [own, shown]
 
 
 @dataclass(frozen=True)
@@ -29,55 +56,81 @@ class Candidates:
 
 
 def candidates(
-    connection: sa.Connection, user_id: int, wanted: Filter, model: str, without: str | None = None
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None = None
 ) -> Candidates:
     """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is
     not."""
     other = () if without is None else (pictures.c.sha256 != without,)
-    everything = _places(connection, user_id, replace(wanted, words=()), model, *other)
+    everything = _places(connection, scope, replace(wanted, words=()), model, *other)
     if not wanted.words:
         return Candidates(everything, "", ())
-    columns = sa.select(pictures.c.job_id, pictures.c.position)
-    seen = sa.exists().where(*_vector_of(model))
-    bare = _chosen(columns, _PICTURES, user_id, wanted).where(~seen, *other)
-    newest = bare.order_by(jobs.c.seq.desc(), pictures.c.position).limit(MOST_BARE)
-    rows = tuple((row.job_id, row.position) for row in connection.execute(newest))
-    return Candidates(everything, _places(connection, user_id, wanted, model, *other), rows)
+    bare = _bare(connection, scope, wanted, model, *other)
+    return Candidates(everything, _places(connection, scope, wanted, model, *other), bare)
 
 
 def _places(
-    connection: sa.Connection, user_id: int, wanted: Filter, model: str, *more: sa.ColumnElement[bool]
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, *more: sa.ColumnElement[bool]
 ) -> str:
     """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
     the search."""
     joined = sa.func.aggregate_strings(sa.cast(picture_vectors.c.place, sa.Text), ",")
-    chosen = _chosen(sa.select(joined), _seen(model), user_id, wanted).where(*more)
-    return connection.execute(chosen).scalar_one() or ""
+    found = []
+    for part in scope.parts():
+        chosen = _chosen(sa.select(joined), _seen(model), scope.user_id, wanted).where(part, *more)
+        found.append(connection.execute(chosen).scalar_one())
+    return ",".join(places for places in found if places)
+
+
+def _bare(
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, *more: sa.ColumnElement[bool]
+) -> tuple[tuple[str, int], ...]:
+    """Return the newest pictures that have no vector of ``model``."""
+    columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
+    seen = sa.exists().where(*_vector_of(model))
+    found: list[sa.Row[Any]] = []
+    for part in scope.parts():
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *more)
+        found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
+    found.sort(key=lambda row: (-row.seq, row.position))
+    return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
+
+
+def newest(connection: sa.Connection, scope: Scope, wanted: Filter, *, skip: int, limit: int) -> list[Tile]:
+    """Return the newest pictures after ``skip`` others; the database walks over those."""
+    found: list[Tile] = []
+    for part in scope.parts():
+        chosen = _chosen(sa.select(*gallery.tile_columns()), _PICTURES, scope.user_id, wanted).where(part)
+        found += gallery.to_tiles(connection.execute(_newest(chosen).limit(skip + limit)))
+    found.sort(key=lambda tile: (-tile.cursor.seq, tile.cursor.position))
+    return found[skip : skip + limit]
 
 
 def tiles(
-    connection: sa.Connection, user_id: int, wanted: Filter, model: str, names: Sequence[Name]
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, names: Sequence[Name]
 ) -> list[Tile]:
     """Return the pictures of ``names``, in that order, and only what the filter and the person's rights allow
     still. A file that several jobs have made is shown once, of the newest."""
-    anything = replace(wanted, words=())
+    anything, allowed = replace(wanted, words=()), sa.or_(*scope.parts())
     found: dict[Name, sa.Row[Any]] = {}
     if places := [name for name in names if isinstance(name, int)]:
         columns = sa.select(*gallery.tile_columns(picture_vectors.c.place))
-        chosen = _chosen(columns, _seen(model), user_id, anything)
-        newest_last = chosen.where(picture_vectors.c.place.in_(places)).order_by(
-            jobs.c.seq, pictures.c.position.desc()
-        )
-        found |= {row.place: row for row in connection.execute(newest_last)}
+        chosen = _chosen(columns, _seen(model), scope.user_id, anything)
+        these = chosen.where(picture_vectors.c.place.in_(places), allowed)
+        last = these.order_by(jobs.c.seq, pictures.c.position.desc())
+        found |= {row.place: row for row in connection.execute(last)}
     if others := [name for name in names if not isinstance(name, int)]:
-        these = sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others)
-        chosen = _chosen(sa.select(*gallery.tile_columns()), _PICTURES, user_id, anything)
-        rows = connection.execute(chosen.where(these))
-        found |= {(row.id, row.picture_position): row for row in rows}
-    return gallery.to_tiles(found[name] for name in names if name in found)
+        chosen = _chosen(sa.select(*gallery.tile_columns()), _PICTURES, scope.user_id, anything)
+        these = chosen.where(sa.tuple_(pictures.c.job_id, pictures.c.position).in_(others), allowed)
+        found |= {(row.id, row.picture_position): row for row in connection.execute(these)}
+    return gallery.to_tiles(_in_order(found, names))
 
 
-_PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
+def _in_order(found: dict[Name, sa.Row[Any]], names: Iterable[Name]) -> list[sa.Row[Any]]:
+    return [found[name] for name in names if name in found]
+
+
+def _newest(statement: sa.Select[Any]) -> sa.Select[Any]:
+    return statement.order_by(jobs.c.seq.desc(), pictures.c.position)
 
 
 def _vector_of(model: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -90,8 +143,6 @@ def _seen(model: str) -> sa.Join:
 
 
 def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
-    """Return ``statement`` over what a person may find with ``wanted``."""
+    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites."""
     kept = joined.join(favourites, gallery.kept_by(user_id), isouter=not wanted.favourite)
-    return statement.select_from(kept).where(
-        gallery.found_by(user_id, wanted.channels), pictures.c.position > GRID, *gallery.conditions(wanted)
-    )
+    return statement.select_from(kept).where(pictures.c.position > GRID, *gallery.conditions(wanted))

@@ -47,12 +47,10 @@ class Explore:
         limit: int = 60,
     ) -> Page:
         """Return pictures after ``before``, or the newest. server_id: of that server alone."""
-        places = [
-            (member, one)
-            for member, one in await self._rights.in_servers(actor)
-            if server_id in (None, member.guild_id) and not one.barred
-        ]
-        found = await asyncio.gather(*(self._of(*place, wanted, before, limit + 1) for place in places))
+        places = await self.channels(actor, server_id)
+        found = await asyncio.gather(
+            *(self._of(actor, *place, wanted, before, limit + 1) for place in places.items())
+        )
         newest = sorted(
             (tile for tiles in found for tile in tiles),
             key=lambda tile: (-tile.cursor.seq, tile.cursor.position),
@@ -61,15 +59,28 @@ class Explore:
         visible = await self._gallery.visible(actor, page)
         return Page(tuple(page), tuple(visible), page[-1].cursor if len(newest) > limit else None)
 
+    async def channels(self, actor: Actor, server_id: int | None = None) -> dict[int, list[int]]:
+        """Return the channels whose pictures the actor can look at, by server. server_id: of that alone."""
+        return {
+            member.guild_id: await _readable(member, one)
+            for member, one in await self._rights.in_servers(actor)
+            if server_id in (None, member.guild_id) and not one.barred
+        }
+
     async def _of(
-        self, member: Member, actor: Actor, wanted: Filter, before: Cursor | None, limit: int
+        self,
+        actor: Actor,
+        guild_id: int,
+        channels: list[int],
+        wanted: Filter,
+        before: Cursor | None,
+        limit: int,
     ) -> list[Tile]:
         """Return the pictures of one server."""
-        channels = await _readable(member, actor)
         work = partial(
             rows.shown,
             reader=actor.user_id,
-            guild_id=member.guild_id,
+            guild_id=guild_id,
             channel_ids=channels,
             wanted=wanted,
             before=before,

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.job import Surface
 from storage.gallery import Filter, Tile
 from storage.members import Members
 from storage.search import query as rows
 from storage.search import vectors
-from storage.search.query import Name
+from storage.search.query import Name, Scope
 from studio.actor import Actor
 from studio.asking.new_job import picture_of
 from studio.authority import Action
-from studio.gallery import Gallery, Page
+from studio.gallery import Gallery
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
+from studio.places.explore import Explore
 from studio.rights import Rights
 from studio.search.eyes import Blind
 from studio.search.tokens import Like, Query
@@ -44,8 +46,10 @@ class Found:
 class Search:
     """Looks for pictures. Every method checks the actor's right itself."""
 
-    def __init__(self, rights: Rights, services: Services, members: Members, gallery: Gallery) -> None:
-        self._rights, self._members, self._gallery = rights, members, gallery
+    def __init__(
+        self, rights: Rights, services: Services, members: Members, gallery: Gallery, explore: Explore
+    ) -> None:
+        self._rights, self._members, self._gallery, self._explore = rights, members, gallery, explore
         self._database, self._files, self._queue = services.database, services.files, services.queue
         self._showing, self._indexing, self._eyes = services.showing, services.indexing, services.eyes
 
@@ -55,25 +59,32 @@ class Search:
         Raises ImageError for a picture to compare with that there isn't, or that the actor may not see.
         """
         await self._rights.check(actor, Action.MINE)
-        wanted = query.filter
+        wanted, scope = query.filter, await self._scope(actor, query)
         sha256 = None if query.like is None else await self._picture(actor, query.like)
         try:
-            ranked = await self._ranked(actor, wanted, await self._aims(query, sha256), sha256)
+            ranked = await self._ranked(scope, wanted, await self._aims(query, sha256), sha256)
         except Blind as reason:
             log.info("a search goes by words alone: %s", reason)
             if not wanted.words:
                 return Found(note=NOT_LIKE)
-            return await self._by_words(actor, wanted, skip, limit)
-        work = partial(
-            rows.tiles,
-            user_id=actor.user_id,
-            wanted=wanted,
-            model=self._indexing.model,
-            names=ranked[skip : skip + limit],
-        )
-        page = await self._database.read(work)
-        visible = await self._gallery.visible(actor, page)
-        return Found(tuple(page), tuple(visible), len(ranked) > skip + limit)
+            newest = partial(rows.newest, scope=scope, wanted=wanted, skip=skip, limit=limit + 1)
+            found = await self._database.read(newest)
+            return await self._shown(actor, found[:limit], len(found) > limit, WORDS_ONLY)
+        model, names = self._indexing.model, ranked[skip : skip + limit]
+        work = partial(rows.tiles, scope=scope, wanted=wanted, model=model, names=names)
+        return await self._shown(actor, await self._database.read(work), len(ranked) > skip + limit)
+
+    async def _shown(self, actor: Actor, page: Sequence[Tile], more: bool, note: str = "") -> Found:
+        return Found(tuple(page), tuple(await self._gallery.visible(actor, page)), more, note)
+
+    async def _scope(self, actor: Actor, query: Query) -> Scope:
+        """Return whose pictures are searched: the actor's, and what channels that they read show; of the
+        server alone where they ask in one, since only there they can open it."""
+        if query.own or (actor.surface is Surface.DISCORD and actor.guild_id is None):
+            return Scope(actor.user_id)
+        readable = await self._explore.channels(actor, actor.guild_id)
+        channels = frozenset(channel for some in readable.values() for channel in some)
+        return Scope(actor.user_id, frozenset(readable), channels)
 
     async def sheet(self, actor: Actor, found: Found) -> Shown:
         """Return what was found on one numbered sheet, as it may be shown where the actor is."""
@@ -91,24 +102,20 @@ class Search:
             raise UserError("This search has expired; type it again.")
         return found[1]["search"]
 
-    async def _by_words(self, actor: Actor, wanted: Filter, skip: int, limit: int) -> Found:
-        """Return the newest whose prompts have the words."""
-        page: Page = await self._gallery.pictures(actor, wanted, skip=skip, limit=limit)
-        return Found(page.tiles, page.visible, page.older is not None, WORDS_ONLY)
-
     async def _ranked(
-        self, actor: Actor, wanted: Filter, aims: Sequence[bytes], without: str | None
+        self, scope: Scope, wanted: Filter, aims: Sequence[bytes], without: str | None
     ) -> list[Name]:
         """Return all that a search shows: pictures whose prompts have the words, then others; each the
         likest first. without: SHA-256 of a picture to leave out."""
         model = self._indexing.model
-        work = partial(rows.candidates, user_id=actor.user_id, wanted=wanted, model=model, without=without)
+        work = partial(rows.candidates, scope=scope, wanted=wanted, model=model, without=without)
         given = await self._database.read(work)
         if not given.places:
             return list(given.bare)
         path = self._indexing.path(model)
         before, behind = await self._eyes.nearest(path, aims, given.places, given.first, MOST)
-        return [*before, *given.bare, *behind][:MOST]
+        ranked: list[Name] = [*before, *given.bare, *behind]
+        return ranked[:MOST]
 
     # What pictures are compared with
 

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from storage.search import vectors as rows
+from studio.actor import Actor
 from studio.search.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.search.eyes import Seeing
-from tests.web.conftest import OTHER, Browser, Site, open_site
+from tests.web.conftest import OTHER, YOU, Browser, Site, open_site
+from tests.web.test_explore import ABROAD, ADULT, AUTHOR, CLOSED, FAR, HALL, HERE, made, servers
+
+assert servers  # a fixture
 
 
 @pytest.fixture
@@ -27,14 +31,7 @@ async def site(tmp_path: Path, eyes: Seeing) -> AsyncIterator[Site]:
 async def drawn(site: Site, prompt: str, who: Browser | None = None) -> dict[str, Any]:
     """A finished job that was looked at."""
     job = await site.drawn(who or site.you, prompt)
-    services = site.opened.services
-    made = await services.database.read(lambda c: rows.of_job(c, job["id"]))
-
-    async def seen() -> bool:
-        model = services.indexing.model
-        return not await services.database.read(lambda c: rows.unread(c, model, made))
-
-    await eventually(seen)
+    await until_seen(site, [job["id"]])
     return job
 
 
@@ -96,3 +93,49 @@ async def test_pages_work_without_a_script(site, eyes) -> None:
     assert WORDS_ONLY in (await site.you.get("/pictures?q=house+more")).body.decode()
     wrong = await site.you.get("/pictures?q=size:big")
     assert wrong.status == 400 and "isn&#39;t a filter" in wrong.body.decode()
+
+
+async def test_what_channels_show_that_one_reads_is_found_and_nothing_else(site, eyes, servers) -> None:
+    mine = await drawn(site, "a boat --seed 0")
+    shown = await made(site, words="a boat --seed 90")
+    hidden = [
+        await made(site, channel, guild=guild, words=f"a boat --seed 90 {more}")
+        for channel, guild, more in (
+            (HALL, HERE, "--stealth"),
+            (CLOSED, HERE, "--raw"),
+            (ADULT, HERE, "--stylize 7"),
+            (FAR, ABROAD, "--stylize 8"),
+            (77, None, "--stylize 9"),
+        )
+    ]
+    unposted = await site.opened.drawn(Actor(AUTHOR, HERE, HALL), "a boat --seed 90 --stylize 10")
+    await until_seen(site, [job.id for job in (shown, *hidden, unposted.job)])
+    for query in ("q=92", "q=boat", f"q=like:{mine['id']}/1+boat"):
+        assert await jobs(site, query) == {mine["id"], shown.id}, query
+        assert await jobs(site, f"{query}+by:me") == {mine["id"]}
+    assert (await jobs(site, f"q=like:{shown.id}/1")) == {mine["id"], shown.id}
+    for job in hidden:
+        assert (await site.you.get(f"/api/pictures?q=like:{job.id}/1")).status == 422
+    eyes.blind = True
+    assert await jobs(site, "q=boat") == {mine["id"], shown.id}
+    servers.servers[HERE].channels[HALL].readers.discard(YOU)
+    assert await jobs(site, "q=boat") == {mine["id"]}
+    eyes.blind = False
+    assert await jobs(site, "q=92") == {mine["id"]}
+
+
+async def jobs(site: Site, query: str) -> set[str]:
+    tiles = (await site.you.get(f"/api/pictures?{query}&limit=200")).data["pictures"]
+    return {tile["job"] for tile in tiles}
+
+
+async def until_seen(site: Site, wanted: list[str]) -> None:
+    services = site.opened.services
+
+    async def seen() -> bool:
+        model, made = services.indexing.model, []
+        for job_id in wanted:
+            made += await services.database.read(lambda c, job_id=job_id: rows.of_job(c, job_id))
+        return not await services.database.read(lambda c: rows.unread(c, model, made))
+
+    await eventually(seen)
