@@ -156,7 +156,13 @@ class Gallery:
         picture = result.grid if index < 0 else picture_of(result, index)
         if picture is None:
             raise ImageError(f"Job `{job_id}` has no overview.")
-        return await self._showing.thumbnail_in(actor.place, picture, result.job, side, veiled=veiled)
+        [visibility] = await self._visible(actor.place, [(picture, result.job)])
+        return await self._showing.thumbnail(picture, result.job, side, visibility, veiled=veiled)
+
+    async def is_own(self, actor: Actor, job_id: str) -> bool:
+        """Return whether the actor has asked for a job. Whether it is there is told to nobody else."""
+        job = await self._queue.job(job_id)
+        return job is not None and job.origin.user_id == actor.user_id
 
     async def sent(self, actor: Actor, sha256: str) -> bytes:
         """Return a picture that the actor has sent as WebP of at most 256 px. Raises ImageError for any

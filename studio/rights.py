@@ -39,7 +39,8 @@ class Rights:
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
         ``job``) here and now."""
-        shown = await self._shown(job)
+        own = job is not None and job.origin.user_id == actor.user_id and Role.AUTHOR in TABLE[action].public
+        shown = set[Place]() if own else await self._shown(job)  # where it is shown gives its author no more
         refused: NotAllowedError | None = None
         async for one in self._everywhere(actor, job, shown, (action,)):
             try:

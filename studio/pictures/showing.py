@@ -104,6 +104,12 @@ class Showing:
         be read, StorageError when its file is gone.
         """
         visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        return await self.thumbnail(stored, job, side, visibility, veiled=veiled)
+
+    async def thumbnail(
+        self, stored: StoredPicture, job: Job, side: int, visibility: Visibility, *, veiled: bool
+    ) -> Shown:
+        """Return the same for a place of which it is known how the picture may be shown there."""
         if visibility is Visibility.BLOCK:
             return Shown(None, "image/webp", visibility=visibility)
         hidden = veiled and visibility is Visibility.SPOILER

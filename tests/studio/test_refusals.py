@@ -75,6 +75,7 @@ KEPT_BY_THE_BANNED = {
     "Gallery.newest",
     "Gallery.sent",
     "Gallery.allowed",  # which is nothing
+    "Gallery.is_own",
     "Explore.servers",  # of none where they are barred
     "Explore.pictures",
     "Server.queues",
@@ -87,6 +88,7 @@ OPEN_TO_STRANGERS = {
     "Server.cancellable",
     "Server.queues",  # of none
     "Gallery.allowed",  # nothing
+    "Gallery.is_own",  # no
 }
 
 

@@ -6,7 +6,6 @@ import re
 from http import HTTPStatus
 
 from core.errors import StorageError
-from studio.authority import Action
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.pictures.thumbnails import SIZES
@@ -24,7 +23,7 @@ async def original(call: Call) -> Answer:
     job_id, number = call.path["job"], number_of(call.path["n"])
     shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
     name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
-    return Bytes(_data(shown), shown.media_type, await _is_own(call, job_id), name)
+    return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
 
 
 async def small(call: Call) -> Answer:
@@ -37,7 +36,7 @@ async def small(call: Call) -> Answer:
     job_id = call.path["job"]
     found = call.studio.gallery.thumbnail(call.actor, job_id, number - 1, side, veiled=veiled)
     shown = await _found(found)
-    keep = shown.visibility is Visibility.SHOW and await _is_own(call, job_id)
+    keep = shown.visibility is Visibility.SHOW and await call.studio.gallery.is_own(call.actor, job_id)
     return Bytes(_data(shown), shown.media_type, keep)
 
 
@@ -55,11 +54,6 @@ async def sent(call: Call) -> Answer:
         raise GONE
     data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"]))
     return Bytes(data, "image/webp", own=True)
-
-
-async def _is_own(call: Call, job_id: str) -> bool:
-    job = await call.studio.job(call.actor, job_id, Action.SHOW)
-    return job.origin.user_id == call.actor.user_id
 
 
 async def _found(asked):
