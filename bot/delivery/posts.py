@@ -65,10 +65,11 @@ class Post:
 
 
 class Posts:
-    """Makes the posts of jobs, as they may be shown in the place they go to."""
+    """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
+    on the web, "" where the world finds none."""
 
-    def __init__(self, showing: Showing, moderator: Moderator, intake: Intake) -> None:
-        self._showing, self._moderator, self._intake = showing, moderator, intake
+    def __init__(self, showing: Showing, moderator: Moderator, intake: Intake, web: str = "") -> None:
+        self._showing, self._moderator, self._intake, self._web = showing, moderator, intake, web
         self._made = {
             Answer.PICTURES: self._drawn,
             Answer.CAPTIONS: self._described,
@@ -107,7 +108,8 @@ class Posts:
         job, pictures = result.job, result.pictures
         stored = result.grid if result.grid is not None else pictures[0]
         several = len(pictures) > 1
-        view = buttons.for_grid(job, len(pictures)) if several else buttons.for_single(job, 0, stored)
+        grid, single = buttons.for_grid, buttons.for_single
+        view = grid(job, len(pictures), self._web) if several else single(job, 0, stored, self._web)
         shown = await self._showing.picture(stored, job, limit)
         shape = aspect_ratio(pictures[0].width, pictures[0].height)
         content = messages.finished(job, result.parameters, notes=shown.notes, shape=shape)
@@ -151,7 +153,7 @@ class Posts:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
         job, stored = result.job, result.pictures[index]
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
-        view = buttons.for_single(job, index, stored)
+        view = buttons.for_single(job, index, stored, self._web)
         return await self.picture(result, index, content, view, limit, place)
 
     async def picture(

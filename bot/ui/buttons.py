@@ -20,6 +20,7 @@ from storage.lookup import StoredPicture
 from studio.asking import offers
 from studio.asking.canvas import GRID
 
+EXTENDING = 2  # the row of a single picture's buttons that has room
 Secondary, Success, Danger = (
     discord.ButtonStyle.secondary,
     discord.ButtonStyle.success,
@@ -310,19 +311,28 @@ def view_of(*items: discord.ui.Item[Any]) -> discord.ui.View:
     return view
 
 
-def for_grid(job: Job, count: int) -> discord.ui.View:
-    """Return U and V for each of ``count`` pictures, and re-roll."""
+def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
+    """Return U and V for each of ``count`` pictures, and re-roll. web: the address of the studio on the web,
+    which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
-    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary)
+    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *_to_web(web, job, 0, row=1))
 
 
-def for_single(job: Job, index: int, picture: StoredPicture) -> discord.ui.View:
-    """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order."""
+def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> discord.ui.View:
+    """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
+    ``for_grid``."""
     rows = offers.for_picture(job, picture)
-    return view_of(
-        *(JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions)
-    )
+    acting = [
+        JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
+    ]
+    return view_of(*acting, *_to_web(web, job, index, row=EXTENDING))
+
+
+def _to_web(web: str, job: Job, index: int, row: int) -> list[discord.ui.Button[Any]]:
+    """Return a link to the page of a picture, where there is a web."""
+    address = f"{web}/pictures/{job.id}/{index + 1}"
+    return [discord.ui.Button(label="Web", url=address, row=row)] if web else []
 
 
 def for_captions(job: Job, count: int) -> discord.ui.View:

@@ -11,6 +11,23 @@ from storage.gallery import MOST, Cursor, Filter, Tile, conditions, kept_by, til
 from storage.schema import GRID, SHOWN, favourites, jobs, messages, pictures
 
 
+def message(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
+    """Return (channel, message) where the whole job stands in the channel that it was asked for in."""
+    statement = (
+        sa.select(messages.c.channel_id, messages.c.message_id)
+        .join(jobs, jobs.c.id == messages.c.job_id)
+        .where(
+            messages.c.job_id == job_id,
+            messages.c.position.is_(None),
+            messages.c.channel_id == jobs.c.channel_id,
+        )
+        .order_by(messages.c.message_id)
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else (row.channel_id, row.message_id)
+
+
 def shown(
     connection: sa.Connection,
     reader: int,

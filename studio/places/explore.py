@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 
+from core.job import Job
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Tile
 from storage.web import explore as rows
 from studio.actor import Actor
+from studio.authority import Action
 from studio.directory import Member
 from studio.gallery import Gallery, Page
 from studio.rights import Rights
@@ -23,6 +25,15 @@ class Server:
 
     id: int
     name: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """Where a message stands. guild_id: None in a direct message."""
+
+    guild_id: int | None
+    channel_id: int
+    id: int
 
 
 class Explore:
@@ -66,6 +77,15 @@ class Explore:
             for member, one in await self._rights.in_servers(actor)
             if server_id in (None, member.guild_id) and not one.barred
         }
+
+    async def message(self, actor: Actor, job: Job) -> Message | None:
+        """Return the message that shows a job where it was asked for; None where there is none, or one that
+        only its asker was ever shown. Raises NotAllowedError unless the actor may see the job."""
+        await self._rights.check(actor, Action.SHOW, job)
+        if job.origin.private and job.origin.guild_id is not None:
+            return None
+        found = await self._database.read(partial(rows.message, job_id=job.id), once=True)
+        return None if found is None else Message(job.origin.guild_id, *found)
 
     async def _of(
         self,

@@ -1,7 +1,9 @@
 """/web: a link for its asker alone, and the end of all their sessions."""
 
+from pathlib import Path
+
 from storage.web.sessions import Sessions
-from tests.bot.conftest import Studio
+from tests.bot.conftest import Studio, open_studio
 
 
 async def _answer(studio: Studio, **options: object) -> str:
@@ -24,3 +26,22 @@ async def test_web_hands_over_a_link_that_signs_its_asker_in(studio: Studio) -> 
     assert cookie is not None and (await sessions.find(cookie)).user_id == studio.alice.id
     assert "1 session ended" in await _answer(studio, sign_out=True)
     assert await sessions.find(cookie) is None
+
+
+def _links(message) -> list[str]:
+    return [item.url for row in message.components for item in row.children if getattr(item, "url", None)]
+
+
+async def test_a_picture_links_to_its_page_where_the_world_finds_the_studio(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, WEB_PORT="8080", PUBLIC_URL="https://studio.example") as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+        grid = studio.last()
+        job = (await studio.members.recent(studio.alice.id))[0]
+        assert _links(grid) == [f"https://studio.example/pictures/{job.id}/1"]
+        await studio.alice.click(grid, label="U3")
+        assert _links(studio.last()) == [f"https://studio.example/pictures/{job.id}/3"]
+
+
+async def test_without_an_address_for_the_world_there_is_no_such_link(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    assert _links(studio.last()) == []

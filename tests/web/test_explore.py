@@ -104,6 +104,15 @@ async def test_who_may_no_longer_read_gets_nothing_at_the_next_request(site, ser
         servers.servers[HERE].members |= members
 
 
+async def test_a_picture_leads_to_its_message_on_discord(site, servers, monkeypatch) -> None:
+    job = await made(site)
+    page = (await site.you.get(f"/pictures/{job.id}/1")).body.decode()
+    assert f"https://discord.com/channels/{HERE}/{HALL}/" in page
+    secret = await made(site, words="a house --stealth")
+    page = (await (await site.person(AUTHOR)).get(f"/pictures/{secret.id}/1")).body.decode()
+    assert "a house" in page and "discord.com/channels" not in page
+
+
 async def test_a_banned_person_explores_nothing(site, servers) -> None:
     job = await made(site)
     await site.opened.services.queue.admin.ban(MANAGER, YOU, HERE)

@@ -104,8 +104,16 @@ class Pages:
             "children": [_link(child, 0) for child in lineage.children],
             "actions": shape["picture_actions"],
             "may": sorted(may),
+            "message": await self._message(call, seen.job),
         }
         return self._page(call, "picture", values)
+
+    async def _message(self, call: Call, job: Job) -> str | None:
+        """Return the address of the message on Discord that shows a job; none of a simulated one."""
+        found = await call.studio.explore.message(call.actor, job)
+        if found is None or self._elsewhere() is not None:
+            return None
+        return f"https://discord.com/channels/{found.guild_id or '@me'}/{found.channel_id}/{found.id}"
 
     async def queue(self, call: Call) -> Answer:
         """The person's jobs that run or wait, and all of servers that they manage."""
