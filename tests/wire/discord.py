@@ -200,10 +200,11 @@ class Discord:
         return made
 
     def slash(self, name: str, channel_id: int, user_id: int, **options: Any) -> Interaction:
-        """Somebody types a command; the bot hears of it at once."""
-        made = self.interaction(channel_id, user_id)
+        """Somebody types a command, "queue mine" for one of a group; the bot hears of it at once."""
+        made, (name, *part) = self.interaction(channel_id, user_id), name.split()
         values = [{"name": key, "type": 3, "value": value} for key, value in options.items()]
-        data = {"id": str(self.commands[name]["id"]), "name": name, "type": 1, "options": values}
+        inside = [{"name": part[0], "type": 1, "options": values}] if part else values
+        data = {"id": str(self.commands[name]["id"]), "name": name, "type": 1, "options": inside}
         return self._act(made, {"data": data})
 
     def press(self, message: Message, custom_id: str, user_id: int) -> Interaction:

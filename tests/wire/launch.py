@@ -1,5 +1,5 @@
 """Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT]
-[--no-resume] [--block S] [--haste N] [--spin N] [--probe FILE]``.
+[--no-resume] [--block S] [--haste N] [--spin N] [--probe FILE] [--worker MODULE:FUNCTION]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and
 what a test asks to happen inside the bot's process. The product reads none of it.
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import importlib
+import itertools
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     import host.app
     import host.opening
 
-    host.app.services = partial(host.app.services, target=WORKER)
+    host.app.services = partial(host.app.services, target=arguments.worker)
     host.opening.Files = partial(host.opening.Files, ballast_bytes=2**16)
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="processes beside the bot that keep a core busy each, as its workers would",
     )
+    parser.add_argument("--worker", default=WORKER, help="what runs in its worker's process")
     parser.add_argument("--probe", type=Path, help="write there what the event loop does")
     return parser
 
@@ -172,10 +174,12 @@ class _Probe:
 
     late MS — by how much a short sleep ended late; turn WALL CPU CORE WHAT — a turn of the loop that took
     NOTABLE or more: its time on the clock, on a core, waiting for one (the rest: for the interpreter's lock,
-    or a disk), and the callback that took most of it; gc WALL GENERATION — a collection of garbage.
+    or a disk), and the callback that took most of it; gc WALL GENERATION — a collection of garbage; count N —
+    turns so far.
     """
 
     NOTABLE, GAP = 5.0, 0.01  # ms, s
+    COUNTED = 20  # gaps between two counts
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", buffering=1)
@@ -183,6 +187,7 @@ class _Probe:
         self._longest: tuple[float, str] = (0.0, "")
         self._began = self._now()
         self._gc_began = 0.0
+        self._turns = 0
         selector = asyncio.get_running_loop()._selector
         self._select, selector.select = selector.select, self._turn
         self._run, asyncio.Handle._run = asyncio.Handle._run, self._timed(asyncio.Handle._run)
@@ -195,6 +200,7 @@ class _Probe:
         return 1000 * time.perf_counter(), int(cpu) / 1e6, int(waited) / 1e6
 
     def _turn(self, timeout: float | None = None) -> Any:
+        self._turns += 1
         if 1000 * time.perf_counter() - self._began[0] >= self.NOTABLE:
             spent = [now - before for now, before in zip(self._now(), self._began, strict=True)]
             self._file.write(
@@ -223,7 +229,9 @@ class _Probe:
             self._file.write(f"gc {took:.1f} {info['generation']}\n")
 
     async def _watch(self) -> None:
-        while True:
+        for number in itertools.count():
+            if number % self.COUNTED == 0:
+                self._file.write(f"count {self._turns}\n")
             before = time.perf_counter()
             await asyncio.sleep(self.GAP)
             self._file.write(f"late {1000 * (time.perf_counter() - before - self.GAP):.1f}\n")

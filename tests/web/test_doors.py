@@ -1,0 +1,22 @@
+"""Each job's end is told by the door it was asked at. The long form is ``tests.web.proofs.doors``."""
+
+import pytest
+
+from core.job import Surface
+from tests.web.proofs import doors
+
+
+@pytest.fixture(autouse=True)
+def longer_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "LONGEST", 0.1)
+
+
+async def test_each_job_is_told_by_the_door_that_it_was_asked_at(tmp_path) -> None:
+    figures = await doors.run(tmp_path, 6)
+    assert figures.wrong == [] and figures.cut_off
+    assert figures.by[Surface.WEB] and figures.by[Surface.DISCORD]
+    assert figures.by.total() == figures.jobs
+
+
+async def test_the_count_sees_a_discord_that_follows_every_job(tmp_path) -> None:
+    assert (await doors.run(tmp_path, 6, bug=doors.BUGS[0])).wrong
