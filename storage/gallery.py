@@ -83,10 +83,26 @@ def tiles(
         .limit(min(limit, MOST + 1))
         .offset(skip)
     )
+    if wanted.since or wanted.until:
+        statement = statement.where(_between(user_id, wanted))
     if before is not None:
         later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
         statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
     return to_tiles(connection.execute(statement))
+
+
+def _between(user_id: int, wanted: Filter) -> sa.ColumnElement[bool]:
+    """Return the condition that a job arrived between the first and last of a person's in that time: all
+    later ones, with what they ask for, would be read otherwise."""
+    asked = jobs.alias("asked")
+    span = [asked.c.user_id == user_id]
+    if wanted.since is not None:
+        span.append(asked.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        span.append(asked.c.created_at < wanted.until)
+    first = sa.select(sa.func.min(asked.c.seq)).where(*span).scalar_subquery()
+    last = sa.select(sa.func.max(asked.c.seq)).where(*span).scalar_subquery()
+    return jobs.c.seq.between(first, last)
 
 
 def kept_by(user_id: int) -> sa.ColumnElement[bool]:
@@ -106,11 +122,14 @@ def tile_columns(*more: sa.ColumnElement[Any]) -> tuple[sa.ColumnElement[Any], .
 
 def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     """Return the pictures of rows of ``tile_columns``."""
-    return [
-        Tile(job, to_picture(row, "picture_"), Cursor(row.seq, row.picture_position), row.kept_at is not None)
-        for row in rows
-        if (job := readable(row))
-    ]
+    known: dict[str, Job | None] = {}  # reading a request costs more than all else, and pictures share theirs
+    found = []
+    for row in rows:
+        job = known[row.id] if row.id in known else known.setdefault(row.id, readable(row))
+        if job is not None:
+            cursor = Cursor(row.seq, row.picture_position)
+            found.append(Tile(job, to_picture(row, "picture_"), cursor, row.kept_at is not None))
+    return found
 
 
 class _model(sa.sql.functions.GenericFunction[str]):

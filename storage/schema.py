@@ -1,5 +1,4 @@
-"""Every table, its checks and its indexes. What a row means to the program is said in the modules that read
-it.
+"""Every table, its checks and its indexes. What a row means is said in the modules that read it.
 
 Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only
 when the statement repeats its condition word for word, with no bound parameter in it.
@@ -141,6 +140,7 @@ _partial("jobs_press_key", PRESSED, jobs.c.press_key, unique=True)
 _partial("jobs_parent", CHILD, jobs.c.parent_id)
 _partial("jobs_shown", SHOWN, jobs.c.guild_id, jobs.c.seq, jobs.c.channel_id)
 sa.Index("jobs_user", jobs.c.user_id, jobs.c.seq)
+sa.Index("jobs_user_asked", jobs.c.user_id, jobs.c.created_at)
 sa.Index("jobs_guild", jobs.c.guild_id, jobs.c.seq)
 
 GRID = -1  # position of the overview picture or chart

@@ -27,6 +27,7 @@ from studio.pictures.showing import Showing, Shown
 from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
+COUNTED = 1000  # people whose months are known
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Gallery:
     def __init__(self, rights: Rights, database: Database, queue: Queue, showing: Showing) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._judged: OrderedDict[tuple[str, str, Place], tuple[float, Visibility]] = OrderedDict()
+        self._months: OrderedDict[int, tuple[int, list[tuple[str, int]]]] = OrderedDict()
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -85,7 +87,16 @@ class Gallery:
     async def months(self, actor: Actor) -> list[tuple[str, int]]:
         """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.months, user_id=actor.user_id), once=True)
+        known = self._months.get(actor.user_id)
+        news = self._queue.news(actor.user_id, known[0] if known else 0)
+        if known is not None and news.complete and not news.changed:
+            return known[1]
+        found = await self._database.read(partial(rows.months, user_id=actor.user_id), once=True)
+        self._months[actor.user_id] = news.at, found
+        self._months.move_to_end(actor.user_id)
+        while len(self._months) > COUNTED:
+            self._months.popitem(last=False)
+        return found
 
     async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
         """Return the actor's newest jobs that are over, whatever came of them."""

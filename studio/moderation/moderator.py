@@ -197,12 +197,15 @@ class Moderator:
     async def visibilities(self, pictures: Sequence[tuple[str, Job]], place: Place) -> list[Visibility]:
         """Return how each of many pictures (SHA-256) of jobs may be shown in ``place``."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
-        minors = {job.id: terms.about_a_minor(reading_of(job.request)) for _, job in pictures}
-        free = shows_all(settings, adult)
-        asked = list(dict.fromkeys(sha256 for sha256, job in pictures if minors[job.id] or not free))
+        free, minors = shows_all(settings, adult), _Minors()
+        asked = list(dict.fromkeys(sha256 for sha256, job in pictures if not free or minors.in_words_of(job)))
         scores = dict(zip(asked, await self._scores(asked), strict=True))
         return [
-            _by_scores(settings, minors[job.id], [scores[sha256]]) if sha256 in scores else Visibility.SHOW
+            Visibility.SHOW
+            if sha256 not in scores
+            else _by_scores(
+                settings, _is_unsafe(scores[sha256]) and minors.in_words_of(job), [scores[sha256]]
+            )
             for sha256, job in pictures
         ]
 
@@ -326,6 +329,24 @@ class Moderator:
     ):
         row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
         return await self._database.write(records.audited(row, work))
+
+
+class _Minors:
+    """Reads each job's words once, and only when somebody asks: a page of pictures has hundreds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+
+    def in_words_of(self, job: Job) -> bool:
+        """Return whether a job's words are about a minor."""
+        if job.id not in self._known:
+            self._known[job.id] = terms.about_a_minor(reading_of(job.request))
+        return self._known[job.id]
+
+
+def _is_unsafe(score: float | None) -> bool:
+    """Return whether a picture with this score is held back when its words are about a minor."""
+    return score is not None and score >= WITH_MINORS
 
 
 def _by_scores(settings: ModerationSettings, minors: bool, scores: Sequence[float | None]) -> Visibility:

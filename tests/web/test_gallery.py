@@ -1,9 +1,12 @@
 """Pictures page by page, filtered, by month; favourites; small copies."""
 
 import io
+import sqlite3
 
+import sqlalchemy as sa
 from PIL import Image
 
+from storage import gallery as rows
 from tests.web.conftest import OTHER
 
 
@@ -97,3 +100,41 @@ async def test_settings_are_those_of_discord(site) -> None:
     assert (now.lane, now.stylize, now.remix) == ("relax", 250, True)
     for body in ({"foo": 1}, {"lane": "warp"}, {"suffix": "words"}, {"lane": 7}):
         assert (await site.you.ask("PATCH", "/api/settings", json=body)).status == 400, body
+
+
+async def test_months_are_counted_again_only_after_something_changed(site, monkeypatch) -> None:
+    job = await site.drawn(site.you)
+    counted, count = [], rows.months
+
+    def counting(connection, user_id):
+        counted.append(user_id)
+        return count(connection, user_id)
+
+    monkeypatch.setattr(rows, "months", counting)
+    for _ in range(3):
+        assert (await site.you.get("/api/months")).data["months"][0]["pictures"] == 4
+    assert len(counted) <= 1
+    await site.drawn(site.you)
+    assert (await site.you.get("/api/months")).data["months"][0]["pictures"] == 8
+    await site.you.ask("DELETE", f"/api/jobs/{job['id']}")
+    assert (await site.you.get("/api/months")).data["months"][0]["pictures"] == 4
+    assert len(counted) == 3
+
+
+async def test_a_month_long_ago_is_found_without_reading_later_ones(site, monkeypatch) -> None:
+    job = await site.drawn(site.you)
+    ran: list[tuple[str, object]] = []
+
+    def noted(connection, cursor, statement, parameters, context, many):
+        ran.append((statement, parameters))
+
+    engine = site.opened.services.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", noted)
+    await site.you.get(f"/api/pictures?month={job['created'][:7]}")
+    sa.event.remove(engine, "before_cursor_execute", noted)
+    [(statement, parameters)] = [one for one in ran if "kept_at" in one[0]]
+    with sqlite3.connect(site.opened.services.database.path) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    connection.close()
+    assert any("jobs_user (user_id=? AND seq>? AND seq<?)" in step for step in plan), plan
+    assert sum("COVERING INDEX jobs_user_asked" in step for step in plan) == 2, plan
