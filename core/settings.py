@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
-from core.setting_checks import cross_checks
-from core.setting_values import (
+from core.setting.checks import cross_checks
+from core.setting.profiles import PROFILES, ROOT
+from core.setting.values import (
     addresses,
+    application_id,
     device_list,
     ids,
     named,
@@ -27,40 +29,6 @@ from core.setting_values import (
     text,
     whole,
 )
-
-ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "demo" / "models"
-
-READERS = {
-    "CLIP_MODEL": "google/siglip2-base-patch16-224@75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
-    "CAPTION_MODEL": "HuggingFaceTB/SmolVLM2-500M-Video-Instruct@7b375e1b73b11138ff12fe22c8f2822d8fe03467",
-    "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
-}
-PROFILES: dict[str, dict[str, str]] = {
-    "demo": {
-        "IMAGE_MODEL": str(DEMO / "stable-diffusion"),
-        "CLIP_MODEL": str(DEMO / "clip"),
-        "CAPTION_MODEL": str(DEMO / "captioner"),
-        "VIT_MODEL": str(DEMO / "vit"),
-    },
-    "small": {
-        "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
-        **READERS,
-    },
-    "medium": {
-        "IMAGE_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
-        **READERS,
-    },
-    "large": {
-        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
-        **READERS,
-    },
-    "xlarge": {
-        "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
-        **READERS,
-        "CAPTION_MODEL": "Qwen/Qwen3-VL-2B-Instruct@89644892e4d85e24eaac8bacfd4f463576704203",
-    },
-}
 
 
 def _set(
@@ -279,6 +247,24 @@ class Settings:
         "127.0.0.1,::1",
         "addresses of proxies whose X-Forwarded-For is believed",
         addresses,
+        group="Web",
+    )
+    discord_client_id: str = _set(
+        "",
+        "the application's id, for signing in on the web through Discord's own page; empty = only by /web",
+        application_id,
+        group="Web",
+    )
+    discord_client_secret: str = _set(
+        "",
+        "the application's secret, for the same; empty = it is a Public Client in the developer portal",
+        group="Web",
+        secret=True,
+    )
+    web_members: str = _set(
+        "members",
+        "who may sign in through Discord: members (people who share a server with the bot) or everyone",
+        one_of("members", "everyone"),
         group="Web",
     )
     session_days: int = _set(

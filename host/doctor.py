@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,7 +63,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from _devices(settings, found)
     yield from _models(settings)
     yield from _plans(settings, found)
-    yield asyncio.run(_discord(settings))
+    yield from asyncio.run(_discord(settings))
 
 
 def _python() -> Check:
@@ -253,10 +253,10 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
         yield Check("Memory", ok, f"{info.name} on {entry['device']}: {plan}", fix)
 
 
-async def _discord(settings: Settings) -> Check:
+async def _discord(settings: Settings) -> list[Check]:
     if not settings.discord_token:
         fix = "make a bot at https://discord.com/developers/applications and put its token into .env"
-        return Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", fix)
+        return [Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", fix)]
     import discord
 
     client = discord.Client(intents=discord.Intents.none())
@@ -264,18 +264,34 @@ async def _discord(settings: Settings) -> Check:
         async with client:
             await client.login(settings.discord_token)
             info = await client.application_info()
-            return Check("Discord", True, f"token of {info.name}; the intents it needs are not privileged")
+            found = f"token of {info.name}; the intents it needs are not privileged"
+            return [Check("Discord", True, found), *sign_in(settings, info.id, info.redirect_uris)]
     except discord.LoginFailure:
-        return Check(
-            "Discord", False, "the token is refused", "developer portal, Bot, Reset Token; copy it into .env"
-        )
+        fix = "developer portal, Bot, Reset Token; copy it into .env"
+        return [Check("Discord", False, "the token is refused", fix)]
     except (discord.HTTPException, OSError) as error:
-        return Check(
-            "Discord",
-            False,
-            f"not reached ({type(error).__name__})",
-            "check the network; https://discordstatus.com shows whether Discord is down",
-        )
+        fix = "check the network; https://discordstatus.com shows whether Discord is down"
+        return [Check("Discord", False, f"not reached ({type(error).__name__})", fix)]
+
+
+def sign_in(settings: Settings, application_id: int, redirects: Sequence[str]) -> list[Check]:
+    """Say whether people can sign in on the web through Discord's own page; nothing where nobody wants that.
+
+    redirects: addresses to which Discord leads back, as the developer portal has them.
+    """
+    if not settings.discord_client_id:
+        return []
+    local = f"http://127.0.0.1:{settings.web_port}"
+    back = (settings.public_url or local) + "/in/discord/back"
+    found, fix = f"leads back to {back}", ""
+    if not settings.web_port:
+        found, fix = "DISCORD_CLIENT_ID is set, but the web is off", "set WEB_PORT"
+    elif settings.discord_client_id != str(application_id):
+        found = f"DISCORD_CLIENT_ID={settings.discord_client_id} isn't the token's application"
+        fix = f"set DISCORD_CLIENT_ID={application_id}"
+    elif back not in redirects:
+        found, fix = f"Discord doesn't lead back to {back}", "developer portal, OAuth2, Redirects: add it"
+    return [Check("Sign-in", not fix, found, fix)]
 
 
 def models(settings: Settings, *, load: bool, pin: bool = False) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.errors import UserError
+from core.errors import NotAllowedError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
 from core.preferences import MAX_OPTIONS, Preferences, check_option, check_suffix
@@ -221,6 +221,20 @@ class Own:
         if link is None:
             raise UserError("The studio on the web isn't open here. The host opens it with `WEB_PORT`.")
         return link
+
+    async def web_session(self, actor: Actor, label: str, *, members_only: bool) -> str:
+        """Return the token of a new session on the web of somebody whom the chat service has named. label: of
+        their browser. members_only: they must share a server with the bot, or be the host.
+
+        Raises NotAllowedError for anybody else, and for a barred person.
+        """
+        await self._rights.check(actor, Action.ASK)
+        if members_only and not await self._rights.belongs(actor):
+            raise NotAllowedError(
+                "You share no server with this studio's bot, so there is nothing to sign in to. If you do,"
+                " type `/web` there instead."
+            )
+        return await self._web.sessions.begin(actor.user_id, actor.name, label)
 
     async def sign_out(self, actor: Actor) -> int:
         """End all sessions of the actor's on the web; return how many there were."""

@@ -49,7 +49,8 @@ class Bucket(enum.Enum):
 @dataclass(frozen=True)
 class Call:
     """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
-    routes for everybody. body: a mapping for JSON and forms, bytes for a picture."""
+    routes for everybody. body: a mapping for JSON and forms, bytes for a picture. attempt: what a sign-in
+    elsewhere has left in this browser."""
 
     studio: Studio
     person: Person | None
@@ -57,6 +58,7 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attempt: str = field(default="", repr=False)
 
     @property
     def actor(self) -> Actor:
@@ -100,6 +102,14 @@ class SeeOther:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """A page of another site to go on with. attempt: what this browser must bring back."""
+
+    url: str
+    attempt: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SignedIn:
     """A new session: its token becomes the cookie, then the page ``path`` if there is one."""
 
@@ -114,7 +124,7 @@ class SignedOut:
     path: str | None = None
 
 
-Answer = Json | Html | Bytes | SeeOther | SignedIn | SignedOut
+Answer = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
 Handler = Callable[[Call], Awaitable[Answer]]
 
 

@@ -26,6 +26,7 @@ from web.call import (
     Call,
     Html,
     Json,
+    Leave,
     Person,
     Refused,
     Route,
@@ -42,6 +43,7 @@ PACKED_FROM = 1400  # characters, about what one packet carries
 BODY_TIME = 60.0  # seconds for a body to arrive
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
 HEADERS_KEPT = ("User-Agent", "X-Name")
+ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
 _STATUS = {
     NotAllowedError: HTTPStatus.FORBIDDEN,
     LimitError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -91,6 +93,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             dict(request.query),
             body,
             headers,
+            request.cookies.get(ATTEMPT, "")[:100],
         )
         return _response(context, await _handled(route, call))
     except (Refused, UserError, StorageError) as error:
@@ -177,6 +180,8 @@ def _response(context: Context, found: Answer) -> web.Response:
             return _bytes(context, found)
         case SeeOther(path):
             return _see_other(context, path)
+        case Leave(url, attempt):
+            return _leave(context, url, attempt)
         case SignedIn(token, path):
             return _signed(context, path, token)
         case SignedOut(path):
@@ -212,6 +217,14 @@ def _bytes(context: Context, found: Bytes) -> web.Response:
 def _see_other(context: Context, path: str) -> web.Response:
     headers = _headers(context, "data") | {"Location": path}
     return web.Response(status=HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def _leave(context: Context, url: str, attempt: str) -> web.Response:
+    response = _see_other(context, url)
+    response.set_cookie(
+        ATTEMPT, attempt, max_age=ATTEMPT_LIVES, path="/", secure=True, httponly=True, samesite="Lax"
+    )
+    return response
 
 
 def _signed(context: Context, path: str | None, token: str | None) -> web.Response:

@@ -18,13 +18,18 @@ FILTERS = ("q", "kind", "favourite", "month")  # of pictures, in an address
 
 def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
     """Return every route."""
-    return (*_pages(pages), *_forms(form, signing), *_api(settings, form, signing), *_bytes())
+    return (
+        *_pages(pages),
+        *_sign_in(signing),
+        *_forms(form, signing),
+        *_api(settings, form, signing),
+        *_bytes(),
+    )
 
 
 def _pages(pages: Pages) -> tuple[Route, ...]:
     return (
         Route("GET", "/", pages.create, everybody=True, query=("prompt",)),
-        Route("GET", "/in", pages.sign_in, everybody=True),
         Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
         Route("GET", "/explore", pages.explore),
@@ -32,6 +37,15 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
         Route("GET", "/keys", pages.keys),
+    )
+
+
+def _sign_in(signing: SignIn) -> tuple[Route, ...]:
+    way = Bucket.SIGN_IN
+    return (
+        Route("GET", "/in", signing.page, everybody=True),
+        Route("GET", "/in/discord", signing.to_discord, bucket=way, everybody=True),
+        Route("GET", "/in/discord/back", signing.from_discord, bucket=way, everybody=True),
     )
 
 

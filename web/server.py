@@ -17,6 +17,7 @@ import jinja2
 from aiohttp import web
 
 from core.errors import AtelierError
+from core.settings import Settings
 from studio.services import Services
 from studio.studio import Studio
 from web import guard
@@ -30,6 +31,7 @@ from web.handlers.sign_in import SignIn
 from web.live import Hub
 from web.people import Visitors
 from web.routes import LIVE, table
+from web.sign_in.discord_page import DISCORD, DiscordPage, Endpoints
 from web.static_files import StaticFiles
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -61,11 +63,13 @@ async def serve(
     port: int,
     local: Callable[[], Mapping[str, int]] = dict,
     elsewhere: Callable[[], str | None] = lambda: None,
+    discord: Endpoints = DISCORD,
 ) -> AsyncIterator[Web]:
     """Serve the studio while the block runs. port: 0 = a free one.
 
     local: people who may come in by ``Web.local_address``, name → user id. elsewhere: the address of a
-    simulated Discord beside it. Raises AtelierError when the port is taken.
+    simulated Discord beside it. discord: where people sign in through its page. Raises AtelierError when the
+    port is taken.
     """
     settings = services.settings
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
@@ -86,7 +90,10 @@ async def serve(
         guard.Buckets(),
         settings.trusted_proxies,
     )
-    routes = described(table(settings, pages, form, SignIn(visitors, hub.end)))
+    url = addresses.public or f"http://127.0.0.1:{port}"
+    members = settings.web_members == "members"
+    signing = SignIn(visitors, hub.end, _discord_page(settings, url, discord), members_only=members)
+    routes = described(table(settings, pages, form, signing))
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(
@@ -97,7 +104,7 @@ async def serve(
     made = connections.of(runner.server)
     open_door = await asyncio.get_running_loop().create_server(made, sock=listening, backlog=BACKLOG)
     sending = asyncio.create_task(hub.run(), name="web news")
-    opened = Web(addresses.public or f"http://127.0.0.1:{port}", visitors, routes)
+    opened = Web(url, visitors, routes)
     try:
         with services.web.opened(opened.url):
             yield opened
@@ -106,6 +113,12 @@ async def serve(
         await asyncio.gather(sending, return_exceptions=True)
         open_door.close()
         await runner.cleanup()
+
+
+def _discord_page(settings: Settings, url: str, endpoints: Endpoints) -> DiscordPage | None:
+    if not settings.discord_client_id:
+        return None
+    return DiscordPage(settings.discord_client_id, settings.discord_client_secret, url, endpoints)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from core.settings import DEMO, Settings
+from core.setting.profiles import DEMO
+from core.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from core.settings import ROOT
 from core.settings import load as load_settings
 from host.cli import main
-from host.doctor import doctor, model_problems
+from host.doctor import doctor, model_problems, sign_in
 from vision.weights import describe
 
 
@@ -139,3 +139,23 @@ def test_the_bot_does_not_start_without_a_folder_to_write_to(
     assert main(["sandbox"]) == 1
     text = capsys.readouterr().err
     assert "can't write to" in text and "Set DATA_DIR" in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "redirects", "said"),
+    [
+        ({}, ("https://studio.example/in/discord/back",), "ok"),
+        ({}, (), "Redirects: add it"),
+        ({"PUBLIC_URL": ""}, ("http://127.0.0.1:8080/in/discord/back",), "ok"),
+        ({"DISCORD_CLIENT_ID": "8"}, (), "set DISCORD_CLIENT_ID=7"),
+        ({"WEB_PORT": "0"}, (), "set WEB_PORT"),
+    ],
+)
+def test_signing_in_through_discord_is_looked_at(
+    changes: dict[str, str], redirects: tuple[str, ...], said: str
+) -> None:
+    usual = {"DISCORD_CLIENT_ID": "7", "WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
+    settings = load_settings(usual | changes, Path("/nonexistent/.env"))
+    [check] = sign_in(settings, 7, redirects)
+    assert check.ok is (said == "ok") and (check.ok or said in check.fix)
+    assert sign_in(load_settings({}, Path("/nonexistent/.env")), 7, redirects) == []

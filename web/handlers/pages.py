@@ -152,10 +152,6 @@ class Pages:
         """The shortcuts."""
         return self._page(call, "keys", {})
 
-    async def sign_in(self, call: Call) -> Answer:
-        """Where a link signs somebody in."""
-        return self._page(call, "in", {})
-
     def _page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
         return Html(f"{name}.html", {**self.frame(call.person, name), **values})
 

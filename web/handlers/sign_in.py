@@ -1,24 +1,64 @@
-"""Signing in by a link from the bot, and the sessions that there are."""
+"""Signing in by a link from the bot or through Discord's own page, and the sessions that there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
-from web.call import Answer, Call, Json, Refused, SeeOther, SignedIn, SignedOut
+from core.errors import NotAllowedError
+from web.call import Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut
 from web.fields import field, text_of
 from web.people import Visitors, label_of
+from web.sign_in.discord_page import DiscordPage, SignInFailed
 
+OFF = Refused(HTTPStatus.NOT_FOUND, "Signing in through Discord isn't set up here. Type `/web` in Discord.")
 SPENT = "This link has been used or has expired. Type `/web` in Discord for a new one."
 
 
 class SignIn:
-    """Handlers about sessions. ``ended`` is told whose session has ended and its id."""
+    """Handlers about sessions. ``ended`` is told whose session has ended and its id. discord: its own page
+    to sign in on, where that is set up. members_only: it is for people who share a server with the bot."""
 
     def __init__(
-        self, visitors: Visitors, ended: Callable[[int, str], None] = lambda user, session: None
+        self,
+        visitors: Visitors,
+        ended: Callable[[int, str], None] = lambda user, session: None,
+        discord: DiscordPage | None = None,
+        *,
+        members_only: bool = True,
     ) -> None:
         self._visitors, self._ended = visitors, ended
+        self._discord, self._members_only = discord, members_only
+
+    async def page(self, call: Call) -> Answer:
+        """Where a link signs somebody in, or leads to Discord."""
+        return self._page(HTTPStatus.OK)
+
+    async def to_discord(self, call: Call) -> Answer:
+        """Lead to Discord's own page; this browser, and no other, can come back from there."""
+        if self._discord is None:
+            raise OFF
+        url, attempt = self._discord.begin()
+        return Leave(url, attempt)
+
+    async def from_discord(self, call: Call) -> Answer:
+        """Begin a session of whoever comes back from Discord's page, or say why not."""
+        if self._discord is None:
+            raise OFF
+        try:
+            who = await self._discord.finish(call.query, call.attempt)
+            label = label_of(call.headers.get("User-Agent", ""))
+            own, members = call.studio.own, self._members_only
+            return SignedIn(await own.web_session(who.actor, label, members_only=members), "/")
+        except SignInFailed as failed:
+            return self._page(failed.status, str(failed))
+        except NotAllowedError as refused:
+            return self._page(HTTPStatus.FORBIDDEN, str(refused))
+
+    def _page(self, status: HTTPStatus, trouble: str | None = None) -> Html:
+        frame: dict[str, Any] = {"page": "in", "person": None, "nav": (), "other": None}
+        return Html("in.html", {**frame, "discord": self._discord is not None, "trouble": trouble}, status)
 
     async def look(self, call: Call) -> Answer:
         """Say whom a link signs in, without spending it: a chat's preview of the link must not."""

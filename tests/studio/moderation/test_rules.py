@@ -9,7 +9,7 @@ import pytest
 
 from core.requests import ImagineRequest
 from core.requests.base import Request
-from core.settings import DEMO
+from core.setting.profiles import DEMO
 from studio.moderation import terms
 from studio.moderation.lookalikes import Terms, check_pattern, read
 from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, judge, texts_of

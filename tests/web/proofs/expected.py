@@ -65,6 +65,8 @@ RULES: dict[str, Rule] = {
     # pages
     "GET /": _rule(SIGNED_IN, 200),
     "GET /in": _rule(EVERYBODY, 200),
+    "GET /in/discord": _rule(EVERYBODY, 404),
+    "GET /in/discord/back": _rule(EVERYBODY, 404),
     "GET /pictures": _rule(SIGNED_IN, 200),
     "GET /pictures/{job}/{n}": _rule(LOOK, 200),
     "GET /explore": _rule(SIGNED_IN, 200),

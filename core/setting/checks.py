@@ -27,6 +27,8 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
             f"WEB_HOST={host}: other machines may come only by https. Set PUBLIC_URL to the https:// address"
             " of the proxy in front."
         )
+    if read.get("discord_client_secret") and not read.get("discord_client_id"):
+        problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")
     for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL", "SEGMENT_MODEL"):
         problem = _model_problem(values.get(name, "").strip())
         if problem:

@@ -52,6 +52,13 @@ def ids(value: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def application_id(value: str) -> str:
+    """Return a Discord id; empty for none."""
+    if value and not _ID.fullmatch(value):
+        raise ValueError("takes a Discord id (digits)")
+    return value
+
+
 def on_or_off(value: str) -> bool:
     """Return whether a switch is on."""
     if value.lower() not in ("1", "0", "true", "false", "yes", "no", "on", "off"):

@@ -1,0 +1,39 @@
+"""Ready sets of models, and where the repository and its demo models are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEMO = ROOT / "demo" / "models"
+
+READERS = {
+    "CLIP_MODEL": "google/siglip2-base-patch16-224@75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    "CAPTION_MODEL": "HuggingFaceTB/SmolVLM2-500M-Video-Instruct@7b375e1b73b11138ff12fe22c8f2822d8fe03467",
+    "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
+}
+PROFILES: dict[str, dict[str, str]] = {
+    "demo": {
+        "IMAGE_MODEL": str(DEMO / "stable-diffusion"),
+        "CLIP_MODEL": str(DEMO / "clip"),
+        "CAPTION_MODEL": str(DEMO / "captioner"),
+        "VIT_MODEL": str(DEMO / "vit"),
+    },
+    "small": {
+        "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
+        **READERS,
+    },
+    "medium": {
+        "IMAGE_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
+        **READERS,
+    },
+    "large": {
+        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
+        **READERS,
+    },
+    "xlarge": {
+        "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
+        **READERS,
+        "CAPTION_MODEL": "Qwen/Qwen3-VL-2B-Instruct@89644892e4d85e24eaac8bacfd4f463576704203",
+    },
+}

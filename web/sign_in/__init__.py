@@ -1,0 +1,1 @@
+"""Ways to sign in that lead over another site."""
