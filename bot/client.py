@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import copy_context
 from typing import Any
 
 import aiohttp
@@ -47,7 +48,7 @@ from studio.services import Services
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-UNPOST_LATER = 600.0  # seconds, after a start
+UNPOST_LATER = 600.0  # seconds at a time
 TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 
 
@@ -223,6 +224,11 @@ class Atelier(commands.Bot):
         start."""
         return await self._services.privacy.unpost(self._delete_message, budget)
 
+    def _unpost_soon(self) -> None:
+        """Delete the messages of what was deleted, unless that is under way."""
+        if self._unposting is None or self._unposting.done():
+            self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
+
     async def _delete_message(self, channel_id: int, message_id: int) -> bool:
         """Return whether a message needs no further try: it is deleted, gone, or out of our reach."""
         try:
@@ -242,7 +248,10 @@ class Atelier(commands.Bot):
             count = await self.delivery.resume()
             if count:
                 log.info("taken up: %s", counted(count, "job"))
-            self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
+            self._unpost_soon()
+            own = copy_context()  # the bot's; what is deleted by another door is told in that door's
+            telling = self._services.privacy.telling(lambda: own.run(self._unpost_soon))
+            self._attached.enter_context(telling)
         if self.kept_session is None or not self.kept_session.resuming:
             await self._apologise()
 

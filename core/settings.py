@@ -225,6 +225,12 @@ class Settings:
         whole(1, 36_500),
         group="Privacy",
     )
+    trash_days: int = _set(
+        "30",
+        "days that pictures stay in the trash of the studio on the web, before they are deleted for good",
+        whole(1, 3650),
+        group="Privacy",
+    )
     backup_days: int = _set(
         "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
     )

@@ -125,7 +125,7 @@ def _privacy(
         database,
         files,
         copies,
-        Retention(settings.retention_days, settings.upload_days, settings.backup_days),
+        Retention(settings.retention_days, settings.upload_days, settings.backup_days, settings.trash_days),
         checkpoints=settings.data_dir / "cache" / "checkpoints",
         notes=settings.data_dir / "deletions.json",
     )

@@ -10,6 +10,7 @@ from jobs.views import Result
 from storage import jobs as rows
 from storage import lookup
 from storage.database import Database
+from storage.web.trash import hidden
 
 
 class JobRows:
@@ -28,6 +29,11 @@ class JobRows:
         if found is None:
             return None
         return Result.of(*found)
+
+    async def trashed(self, job_id: str) -> frozenset[int]:
+        """Return which pictures (from 0) of a job its author has put into the trash."""
+        found = await self.database.read(partial(hidden, job_ids=[job_id]), once=True)
+        return found.get(job_id, frozenset())
 
     async def undelivered(self) -> list[Job]:
         """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from sqlalchemy.ext.compiler import compiles
 from core.job import Job, Status
 from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
 from storage.schema import CHILD, GRID, favourites, jobs, pictures
+from storage.web.schema import folder_items, trash
+from storage.web.trash import hidden, in_trash, is_trashed
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
@@ -38,19 +40,22 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery, with the job that made it. favourite: of whoever looks."""
+    """One picture of a gallery, with the job that made it. favourite: of whoever looks. trashed_at: when it
+    came into the trash, if it is there."""
 
     job: Job
     picture: StoredPicture
     cursor: Cursor
     favourite: bool
+    trashed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Filter:
     """Which pictures are meant, of those that a person may find. words: all of them stand in the prompt, in
     any case. kind: of request. since, until: when the job was asked for, the latter excluded. model: a part
-    of the name of the one that drew it. ratio: of width and height, about."""
+    of the name of the one that drew it. ratio: of width and height, about. trash: those in the trash, which
+    are in nothing else. folder: the id of a folder that they are in."""
 
     words: tuple[str, ...] = ()
     kind: str | None = None
@@ -60,6 +65,8 @@ class Filter:
     model: str | None = None
     seed: int | None = None
     ratio: tuple[int, int] | None = None
+    trash: bool = False
+    folder: str | None = None
 
 
 def tiles(
@@ -117,7 +124,9 @@ def kept_by(user_id: int) -> sa.ColumnElement[bool]:
 def tile_columns(*more: sa.ColumnElement[Any]) -> tuple[sa.ColumnElement[Any], ...]:
     """Return the columns that ``to_tiles`` reads, of jobs, pictures and favourites joined, and ``more``."""
     named = (column.label(f"picture_{column.name}") for column in pictures.c)
-    return (*jobs.c, *named, favourites.c.created_at.label("kept_at"), *more)
+    away = sa.select(trash.c.at).where(is_trashed()).correlate(pictures).scalar_subquery()
+    kept = favourites.c.created_at.label("kept_at")
+    return (*jobs.c, *named, kept, away.label("trashed_at"), *more)
 
 
 def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
@@ -127,8 +136,8 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     for row in rows:
         job = known[row.id] if row.id in known else known.setdefault(row.id, readable(row))
         if job is not None:
-            cursor = Cursor(row.seq, row.picture_position)
-            found.append(Tile(job, to_picture(row, "picture_"), cursor, row.kept_at is not None))
+            cursor, kept = Cursor(row.seq, row.picture_position), row.kept_at is not None
+            found.append(Tile(job, to_picture(row, "picture_"), cursor, kept, row.trashed_at))
     return found
 
 
@@ -149,9 +158,25 @@ def _model_in_postgres(element: _model, compiler: Any, **options: Any) -> str:
     return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"
 
 
+def _in_the_trash() -> sa.ColumnElement[bool]:
+    """Return the condition of pictures in the trash, which is read first: it is little."""
+    return sa.tuple_(pictures.c.job_id, pictures.c.position).in_(sa.select(trash.c.job_id, trash.c.position))
+
+
+def _in_folder(folder_id: str) -> sa.ColumnElement[bool]:
+    """Return the condition of pictures in a folder, which is read first."""
+    items = sa.select(folder_items.c.job_id, folder_items.c.position)
+    return sa.tuple_(pictures.c.job_id, pictures.c.position).in_(
+        items.where(folder_items.c.folder_id == folder_id)
+    )
+
+
 def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Return what a filter demands of a job and its picture, favourites left out."""
     found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
+    found.append(_in_the_trash() if wanted.trash else ~in_trash())
+    if wanted.folder is not None:
+        found.append(_in_folder(wanted.folder))
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
     if wanted.since is not None:
@@ -170,18 +195,22 @@ def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 
 def months(connection: sa.Connection, user_id: int) -> list[tuple[str, int]]:
-    """Return ("2026-11", pictures asked for in that month, UTC), the newest first."""
+    """Return ("2026-11", pictures asked for in that month, UTC, that aren't in the trash), the newest
+    first."""
     day = sa.type_coerce(jobs.c.created_at, sa.BigInteger) // sa.literal_column(str(_DAY), sa.BigInteger)
-    per_day = (
-        sa.select(day.label("day"), sa.func.count().label("made"))
-        .select_from(pictures.join(jobs, jobs.c.id == pictures.c.job_id))
-        .where(jobs.c.user_id == user_id, pictures.c.position > GRID)
-        .group_by(sa.text("day"))
-    )
+
+    def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
+        columns: tuple[Any, ...] = (day.label("day"), counted.label("made"))
+        mine = (jobs.c.user_id == user_id, table.c.position > GRID)
+        rows = sa.select(*columns).select_from(table.join(jobs, jobs.c.id == table.c.job_id)).where(*mine)
+        return rows.group_by(sa.text("day"))
+
+    # the few in the trash are taken off: to look for each picture whether it is there takes longer
+    both = sa.union_all(per_day(sa.func.count(), pictures), per_day(-sa.func.count(), trash))
     counted: dict[str, int] = {}
-    for row in connection.execute(per_day):
+    for row in connection.execute(both):
         counted[_month(row.day)] = counted.get(_month(row.day), 0) + row.made
-    return sorted(counted.items(), reverse=True)
+    return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
 
 
 def _month(day: int) -> str:
@@ -191,11 +220,12 @@ def _month(day: int) -> str:
 @dataclass(frozen=True)
 class Made:
     """A job with what it made, None while that is nothing, and which of its pictures (from 0) a reader
-    keeps."""
+    keeps. trashed: which of them are in the trash; they aren't in the output."""
 
     job: Job
     output: StoredOutput | None
     kept: frozenset[int] = frozenset()
+    trashed: frozenset[int] = frozenset()
 
 
 def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
@@ -212,24 +242,34 @@ def one(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
 
 
 def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
-    """The jobs of these rows, by two more statements however many they are."""
+    """The jobs of these rows, by three more statements however many they are."""
     ids = [row.id for row in rows]
-    stored = pictures_of(connection, ids)
+    stored, away = pictures_of(connection, ids), hidden(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
         favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
     )
     for row in connection.execute(mine):
         kept[row.job_id].add(row.position)
+    nowhere: frozenset[int] = frozenset()
     return [
         Made(
             job,
-            to_output(row, stored[job.id]) if row.rendered_at is not None else None,
+            _shown(to_output(row, stored[job.id]), away.get(job.id)) if row.rendered_at is not None else None,
             frozenset(kept[job.id]),
+            away.get(job.id, nowhere),
         )
         for row in rows
         if (job := readable(row))
     ]
+
+
+def _shown(output: StoredOutput, away: frozenset[int] | None) -> StoredOutput:
+    """What a job made, without the pictures in the trash and the overview that shows them."""
+    if not away:
+        return output
+    left = tuple(picture for picture in output.pictures if picture.index not in away)
+    return replace(output, pictures=left, grid=None)
 
 
 def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:

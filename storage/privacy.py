@@ -29,8 +29,6 @@ from storage.schema import (
     options,
     pictures,
     preferences,
-    sessions,
-    sign_ins,
     strikes,
     timeouts,
     unposted,
@@ -39,6 +37,7 @@ from storage.schema import (
 )
 from storage.search import vectors
 from storage.search.vectors import Slot
+from storage.web.schema import folder_items, folders, sessions, shares, sign_ins, trash
 
 NOBODY = 0
 PAGE = 500
@@ -52,6 +51,9 @@ OWNED = {  # deleted; what hangs on a job goes with it
     drafts: drafts.c.user_id,
     sessions: sessions.c.user_id,
     sign_ins: sign_ins.c.user_id,
+    trash: trash.c.user_id,
+    folders: folders.c.user_id,
+    shares: shares.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -116,6 +118,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
 def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
     """Every row about the person, by table, as JSON takes it; without secrets of ours."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
+    own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
@@ -123,6 +126,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "inputs": sa.select(inputs).where(inputs.c.job_id.in_(mine)),
         "messages": sa.select(messages).where(messages.c.job_id.in_(mine)),
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
+        "folder_items": sa.select(folder_items).where(folder_items.c.folder_id.in_(own_folders)),
         "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
@@ -170,7 +174,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
         connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
     connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
     _expire(connection, now, user_id)
-    files = set(removed.files) | _unneeded(connection, sent)
+    files = set(removed.files) | unneeded(connection, sent)
     return Removed(removed.jobs, removed.messages, tuple(files), removed.vectors)
 
 
@@ -199,7 +203,7 @@ def delete_jobs(
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
     gone = vectors.forget(connection, files)
-    return Removed(tuple(ids), tuple(shown), tuple(_unneeded(connection, files)), tuple(gone))
+    return Removed(tuple(ids), tuple(shown), tuple(unneeded(connection, files)), tuple(gone))
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:
@@ -209,8 +213,8 @@ def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *
     )
 
 
-def _unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
-    """Which of these files no row names any more."""
+def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
+    """Return which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
         for table in (pictures, inputs, uploads):
@@ -237,7 +241,7 @@ def drop_uploads(connection: sa.Connection, before: datetime) -> set[str]:
     """Forget who sent what before then; the files that nobody needs any more."""
     old = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.at < before)).scalars())
     connection.execute(sa.delete(uploads).where(uploads.c.at < before))
-    return _unneeded(connection, old)
+    return unneeded(connection, old)
 
 
 def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:
@@ -249,7 +253,7 @@ def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> 
 def known_files(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Which of these files some row names."""
     names = set(sha256s)
-    return names - _unneeded(connection, names)
+    return names - unneeded(connection, names)
 
 
 def drop_drafts(connection: sa.Connection, before: datetime) -> None:

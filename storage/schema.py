@@ -373,28 +373,3 @@ unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose
     sa.Column("at", UtcTimestamp, nullable=False),
     sqlite_strict=True,
 )
-
-sessions = sa.Table(  # browsers that are signed in on the web
-    "sessions",
-    metadata,
-    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of the cookie's value
-    sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
-    sa.Column("user_id", Int64, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),  # as the door that signed them in knew it
-    sa.Column("label", sa.Text, nullable=False),  # of the browser
-    sa.Column("created_at", UtcTimestamp, nullable=False),
-    sa.Column("seen_at", UtcTimestamp, nullable=False),
-    sa.Index("sessions_user", "user_id", "created_at"),
-    sqlite_strict=True,
-)
-
-sign_ins = sa.Table(  # links that make one session each
-    "sign_ins",
-    metadata,
-    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
-    sa.Column("user_id", Int64, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("expires_at", UtcTimestamp, nullable=False),
-    sa.Index("sign_ins_user", "user_id"),
-    sqlite_strict=True,
-)

@@ -36,6 +36,7 @@ class Action(enum.StrEnum):
     FAVOURITE = "favourite"
     CANCEL = "cancel"
     DELETE = "delete"
+    ORGANISE = "organise"  # put pictures into the trash or a folder
     FRONT = "front"  # let it run next
     # without a job
     ASK = "ask"  # a new job from words or an attached picture
@@ -113,6 +114,9 @@ TABLE: dict[Action, Row] = {
         Role.AUTHOR | Role.HOST,
         barred=True,
         reason="Only the person who asked for this job, or somebody with Manage Server, can delete it.",
+    ),
+    Action.ORGANISE: Row(
+        Role.AUTHOR, Role.AUTHOR, barred=True, reason="These pictures belong to somebody else."
     ),
     Action.FRONT: Row(
         Role.MANAGER | Role.HOST,

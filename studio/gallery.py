@@ -12,15 +12,16 @@ from time import monotonic
 
 from core.errors import ImageError
 from core.events import Progress
-from core.job import Job
+from core.job import Job, Status
+from core.requests.base import Answer
 from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.lookup import StoredOutput, StoredPicture
+from storage.web.trash import first_shown
 from studio.actor import Actor, Place
-from studio.asking.new_job import picture_of
 from studio.authority import Action
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Showing, Shown
@@ -43,20 +44,28 @@ class Page:
 @dataclass(frozen=True)
 class Looked:
     """A job as somebody sees it. result: what it made, None while that is nothing. visible: how each of its
-    pictures may be shown, or its chart where it has no others. kept: which of them (from 0) they keep."""
+    pictures may be shown, or its chart where it has no others. kept: which of them (from 0) they keep.
+    trashed: which of the job's pictures are in the trash; they aren't in the result."""
 
     job: Job
     result: Result | None = None
     visible: tuple[Visibility, ...] = ()
     kept: frozenset[int] = frozenset()
+    trashed: frozenset[int] = frozenset()
+
+    @property
+    def is_away(self) -> bool:
+        """Return whether all that there is to see of the job is in the trash."""
+        return bool(self.trashed) and (self.result is None or not self.result.pictures)
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a picture was made from, and the jobs that were made from it; only what the person may see."""
+    """What a picture was made from, and what was made from it: jobs, each with its first picture's index.
+    Only what the person may see, and nothing in the trash."""
 
     parent: tuple[Job, int] | None
-    children: tuple[Job, ...]
+    children: tuple[tuple[Job, int], ...]
 
 
 class Gallery:
@@ -102,7 +111,7 @@ class Gallery:
         """Return the actor's newest jobs that are over, whatever came of them."""
         await self._rights.check(actor, Action.MINE)
         made = await self._database.read(partial(rows.newest, user_id=actor.user_id, limit=limit))
-        return await self._looked(actor, made)
+        return [seen for seen in await self._looked(actor, made) if not seen.is_away]
 
     async def look(self, actor: Actor, job_id: str) -> Looked:
         """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
@@ -118,7 +127,7 @@ class Gallery:
         shown = [(picture, one.job) for one in made for picture in _shown(one.output)]
         visible = iter(await self._visible(actor.place, shown))
         return [
-            Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept)
+            Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept, one.trashed)
             for one, result in zip(made, results, strict=True)
         ]
 
@@ -133,11 +142,22 @@ class Gallery:
         """
         job = await self._rights.job(actor, job_id, Action.SHOW)
         parent = await self._queue.job(job.parent_id) if job.parent_id else None
-        seen = parent is not None and await self._rights.sees(actor, parent)
         work = partial(rows.made_from, job_id=job_id, index=index)
         made = await self._database.read(work, once=True)
-        children = [child for child in made if await self._rights.sees(actor, child)]
-        return Lineage((parent, job.parent_index or 0) if parent and seen else None, tuple(children))
+        first = await self._database.read(
+            partial(first_shown, job_ids=[child.id for child in made]), once=True
+        )
+        children = [
+            (child, first.get(child.id, 0))
+            for child in made
+            if (child.id in first or not _has_drawn(child)) and await self._rights.sees(actor, child)
+        ]
+        return Lineage(await self._parent(actor, parent, job.parent_index or 0), tuple(children))
+
+    async def _parent(self, actor: Actor, parent: Job | None, index: int) -> tuple[Job, int] | None:
+        if parent is None or index in await self._queue.trashed(parent.id):
+            return None
+        return (parent, index) if await self._rights.sees(actor, parent) else None
 
     async def _visible(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> list[Visibility]:
         """Return what moderation says of each picture, as it was within the last minute."""
@@ -163,10 +183,7 @@ class Gallery:
     ) -> Shown:
         """Return picture ``index`` (from 0; -1 = the chart) of a job as WebP of at most ``side`` px, as it
         may be shown where the actor is. veiled: blur a spoiler. Raises ImageError or NotAllowedError."""
-        result = await self._rights.result(actor, job_id, Action.SHOW)
-        picture = result.grid if index < 0 else picture_of(result, index)
-        if picture is None:
-            raise ImageError(f"Job `{job_id}` has no overview.")
+        result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
         [visibility] = await self._visible(actor.place, [(picture, result.job)])
         return await self._showing.thumbnail(picture, result.job, side, visibility, veiled=veiled)
 
@@ -191,6 +208,11 @@ class Gallery:
         if not isinstance(latest, Progress) or latest.preview is None:
             return None
         return await self._showing.preview(latest.preview, job, actor.place)
+
+
+def _has_drawn(job: Job) -> bool:
+    """Return whether a job is over and made pictures, which may be gone since."""
+    return job.request.answer is Answer.PICTURES and job.status in (Status.RENDERED, Status.DELIVERED)
 
 
 def _shown(output: StoredOutput | None) -> tuple[StoredPicture, ...]:

@@ -132,7 +132,7 @@ class Own:
             return None
         count = await self._members.count_favourites(actor.user_id)
         result = await self._queue.result(found[0].job_id)
-        there = result is not None and found[0].position < len(result.pictures)
+        there = result is not None and found[0].position in [picture.index for picture in result.pictures]
         seen = there and result is not None and await self._rights.sees(actor, result.job)
         return found[0], count, result if seen else None
 
@@ -186,7 +186,7 @@ class Own:
         if indexes is not None:
             return list(indexes)
         result = await self._queue.result(job_id)
-        return list(range(len(result.pictures))) if result else []
+        return [picture.index for picture in result.pictures] if result else []
 
     async def recent(self, actor: Actor, limit: int = 25) -> list[Job]:
         """Return the actor's newest jobs with pictures, one for each prompt."""

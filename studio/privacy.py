@@ -13,7 +13,8 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,6 +32,8 @@ from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
 from storage.search.vector_files import VectorFiles
+from storage.web import trash
+from storage.web.picked import Named
 from studio.moderation import lookalikes
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
@@ -52,6 +55,7 @@ class Retention:
     jobs: int = 0
     uploads: int = 30
     backups: int = 14
+    trash: int = 30  # pictures that their author has put there
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Privacy:
     ) -> None:
         self._queue, self._database, self._files, self._vectors = queue, database, files, vectors
         self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
+        self._posters: list[Callable[[], None]] = []
 
     async def holdings(self, user_id: int) -> Holdings:
         """Return what is kept of a person, in numbers."""
@@ -115,7 +120,13 @@ class Privacy:
     async def delete_job(self, user_id: int, job_id: str) -> Deleted:
         """Delete one job of a person, its pictures and its messages; stop it if it isn't over."""
         await self._queue.cancel(job_id)
-        return await self._take_out(user_id, partial(rows.delete_jobs, ids=[job_id], now=datetime.now(UTC)))
+        work = partial(rows.delete_jobs, ids=[job_id], now=datetime.now(UTC))
+        return self._note_posted(await self._take_out(user_id, work))
+
+    async def delete_pictures(self, user_id: int, names: Iterable[Named]) -> Deleted:
+        """Delete pictures of a person's jobs for good; a job that has no other goes as a whole."""
+        work = partial(trash.delete_pictures, names=names, now=datetime.now(UTC))
+        return self._note_posted(await self._take_out(user_id, work))
 
     async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()
@@ -171,6 +182,20 @@ class Privacy:
 
     # Messages on Discord
 
+    @contextmanager
+    def telling(self, work: Callable[[], None]) -> Iterator[None]:
+        """Call ``work`` when something was deleted that Discord shows still, until the block ends."""
+        self._posters.append(work)
+        try:
+            yield
+        finally:
+            self._posters.remove(work)
+
+    def _note_posted(self, deleted: Deleted) -> Deleted:
+        for work in self._posters if deleted.messages else ():
+            work()
+        return deleted
+
     async def unpost(self, delete: Callable[[int, int], Awaitable[bool]], budget: float) -> int:
         """Delete the messages that are noted for it, for ``budget`` seconds; return how many are left.
 
@@ -218,6 +243,7 @@ class Privacy:
             await self._clear(
                 await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False))
             )
+        await self._empty_trash(now - timedelta(days=self.retention.trash))
         dropped = await self._database.write(
             partial(rows.drop_uploads, before=now - timedelta(days=self.retention.uploads))
         )
@@ -227,6 +253,13 @@ class Privacy:
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)
         await self._database.scrub()
+
+    async def _empty_trash(self, before: datetime) -> None:
+        """Delete what came into the trash before then."""
+        some = partial(trash.ended, before=before, limit=JOBS_AT_ONCE)
+        while ended := await self._database.read(some, once=True):
+            for user_id, names in ended.items():
+                await self.delete_pictures(user_id, names)
 
     async def _orphans(self) -> list[str]:
         """Return files of refused jobs, and of crashes between file and row."""

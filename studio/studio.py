@@ -5,9 +5,8 @@
     async for event in await studio.watch(actor, submitted.job.id): ...
 
 Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
-pictures, ``search`` finds some, ``explore`` has those of channels that they read, ``server`` what managers
-decide, ``regions`` masks. What is raised is a UserError unless a docstring says otherwise: its text is for
-the person. NotAllowedError, ImageError, PromptError and LimitError are some.
+pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts, ``server`` has what managers
+decide, ``regions`` masks. What is raised is a UserError, whose text is for the person.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from studio.asking import actions
 from studio.asking.canvas import zoom_sides
 from studio.asking.completion import Completion
 from studio.asking.hints import Hints
-from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, picture_of
+from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
 from studio.asking.regions import Regions
 from studio.asking.sources import Sources
@@ -38,6 +37,7 @@ from studio.asking.words import caption_prompt, shorter_prompts
 from studio.authority import Action, Authority
 from studio.gallery import Gallery
 from studio.moderation.rules import Blocked
+from studio.organise.organise import Organise
 from studio.own import Own
 from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
@@ -69,6 +69,7 @@ class Studio:
         self.hints = Hints.of(settings)
         completion = Completion(self._members, settings, self.hints)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing)
+        self.organise = Organise(self._rights, services)
         self.explore = Explore(self._rights, services.database, self.gallery)
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
@@ -362,14 +363,14 @@ class Studio:
     async def picture(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
         """Return picture ``index`` (from 0) of a job in at most ``limit`` bytes, as it may be shown where the
         actor is. Raises ImageError or NotAllowedError."""
-        result = await self.result(actor, job_id, Action.SHOW)
-        return await self._showing.picture_in(actor.place, picture_of(result, index), result.job, limit)
+        result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
+        return await self._showing.picture_in(actor.place, picture, result.job, limit)
 
     async def numbered(self, actor: Actor, job_id: str, index: int) -> Shown:
         """Return picture ``index`` (from 0) of a job with its numbered fields drawn over it, as WebP and as
         it may be shown where the actor is. Raises ImageError or NotAllowedError."""
-        result = await self.result(actor, job_id, Action.VARY)
-        return await self._showing.numbered_in(actor.place, picture_of(result, index), result.job)
+        result, picture = await self._rights.picture(actor, job_id, index, Action.VARY)
+        return await self._showing.numbered_in(actor.place, picture, result.job)
 
     async def watch(self, actor: Actor, job_id: str) -> Watch:
         """Return the events of a job from now on, to its end. Raises ImageError or NotAllowedError."""

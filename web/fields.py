@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from core.errors import UserError
+from storage.web.picked import Named
 from studio.pictures.intake import InMemory
 from web.call import GONE, Call
 
 MOST_PICTURES = 64  # of one job
 LONGEST_KEY = 100
+MOST_CHOSEN = 2000  # pictures that a call can name
+_CHOSEN = re.compile(r"([a-z2-9]{12})/([1-9][0-9]?)")
 T = TypeVar("T")
 
 
@@ -41,6 +45,17 @@ def names_of(body: Any, name: str, most: int) -> list[str]:
     if len(values) > most or not all(isinstance(value, str) and len(value) <= 80 for value in values):
         raise UserError(f"`{name}` takes a list of up to {most} texts.")
     return values
+
+
+def chosen_of(body: Any) -> list[Named]:
+    """Return the pictures that ``pictures`` names, such as "abcd2345efgh/2" for the second of a job: a list
+    in JSON, a text with spaces between them in a form. Raises UserError."""
+    given = body.get("pictures") if isinstance(body, Mapping) else None
+    texts = given.split() if isinstance(given, str) else names_of(body, "pictures", MOST_CHOSEN)
+    found = [_CHOSEN.fullmatch(text) for text in texts]
+    if not 0 < len(found) <= MOST_CHOSEN or not all(found):
+        raise UserError(f"`pictures` takes 1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2.")
+    return [(match[1], int(match[2]) - 1) for match in found if match]
 
 
 def key_of(body: Any) -> str | None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from core.settings import Settings
 from web.api import bodies
 from web.call import Body, Bucket, Route
+from web.fields import MOST_CHOSEN
 from web.handlers import explore, files, gallery, jobs, queues
+from web.handlers.organise.folders import FolderHandlers
+from web.handlers.organise.trash import TrashHandlers
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
 from web.handlers.sign_in import SignIn
 
 LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
+NAME = 24  # bytes of a picture's name in a body, at most
+FOLDER = "{folder:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
-FILTERS = ("q", "kind", "favourite", "month")  # of pictures, in an address
+FILTERS = gallery.FIELDS
+ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
 
 
 def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
@@ -24,6 +30,8 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_forms(form, signing),
         *_api(settings, form, signing),
         *_bytes(),
+        *_trash(TrashHandlers(pages)),
+        *_folders(FolderHandlers(pages)),
     )
 
 
@@ -103,7 +111,7 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         ),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
-        Route("GET", "/api/pictures", gallery.pictures, query=(*FILTERS, "before", "limit", "skip")),
+        Route("GET", "/api/pictures", gallery.pictures, query=ANY),
         Route("GET", "/api/months", gallery.months),
         Route("GET", "/api/explore", explore.pictures),
         Route("GET", "/api/queues", queues.managed),
@@ -123,4 +131,40 @@ def _bytes() -> tuple[Route, ...]:
         ),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
+    )
+
+
+def _trash(trash: TrashHandlers) -> tuple[Route, ...]:
+    change, most = Bucket.CHANGE, MOST_CHOSEN * NAME
+    return (
+        Route("GET", "/trash", trash.page, query=("before",)),
+        Route("POST", f"/trash/{JOB}", trash.put_job_by_form, Body.FORM, change),
+        Route("POST", f"/trash/{JOB}/{NUMBER}", trash.put_by_form, Body.FORM, change),
+        Route("POST", f"/trash/{JOB}/{NUMBER}/restore", trash.take_back_by_form, Body.FORM, change),
+        Route("POST", f"/trash/{JOB}/{NUMBER}/delete", trash.delete_by_form, Body.FORM, change),
+        Route("POST", "/trash/empty", trash.empty_by_form, Body.FORM, change),
+        Route("POST", "/api/trash", trash.put, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route(
+            "POST", "/api/trash/restore", trash.take_back, Body.JSON, change, limit=most, takes=bodies.Named
+        ),
+        Route("POST", "/api/trash/delete", trash.delete, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route("DELETE", "/api/trash", trash.empty, bucket=change),
+    )
+
+
+def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
+    change, most, items = Bucket.CHANGE, MOST_CHOSEN * NAME, f"/api/folders/{FOLDER}/items"
+    return (
+        Route("GET", "/folders", folders.page),
+        Route("POST", "/folders", folders.create_by_form, Body.FORM, change),
+        Route("POST", f"/folders/items/{JOB}/{NUMBER}", folders.put_by_form, Body.FORM, change),
+        Route("GET", f"/folders/{FOLDER}", folders.one, query=(*FILTERS, "before")),
+        Route("POST", f"/folders/{FOLDER}/rename", folders.rename_by_form, Body.FORM, change),
+        Route("POST", f"/folders/{FOLDER}/delete", folders.delete_by_form, Body.FORM, change),
+        Route("GET", "/api/folders", folders.all),
+        Route("POST", "/api/folders", folders.create, Body.JSON, change, takes=bodies.NewFolder),
+        Route("PATCH", f"/api/folders/{FOLDER}", folders.rename, Body.JSON, change, takes=bodies.Rename),
+        Route("DELETE", f"/api/folders/{FOLDER}", folders.delete, bucket=change),
+        Route("POST", items, folders.put, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route("POST", f"{items}/remove", folders.take_out, Body.JSON, change, limit=most, takes=bodies.Named),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
@@ -187,9 +188,9 @@ def _preview(job_id: str, progress: Progress | None) -> str | None:
     return f"/previews/{job_id}/{progress.step}" if progress and progress.preview else None
 
 
-def tile(found: Tile, visibility: Visibility, prompt: str, reader: int) -> dict[str, Any]:
-    """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is
-    typed."""
+def tile(found: Tile, visibility: Visibility, prompt: str, reader: int, kept: timedelta) -> dict[str, Any]:
+    """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is typed.
+    kept: for how long it is kept if it is in the trash."""
     shape = picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,
@@ -201,6 +202,7 @@ def tile(found: Tile, visibility: Visibility, prompt: str, reader: int) -> dict[
         **{name: shape[name] for name in ("n", "width", "height", "visibility", "href", "small", "thumb")},
         "alt": shape["alt"],
         "favourite": found.favourite,
+        "ends": (found.trashed_at + kept).isoformat() if found.trashed_at else None,
     }
 
 

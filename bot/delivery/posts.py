@@ -14,16 +14,19 @@ from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
+from core.requests import GenerateRequest
 from core.requests.base import Answer
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
+from studio.asking.new_job import picture_of
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing, Shown
 
+SOME_DELETED = "Some pictures of this job were deleted."
 MAX_ALT = 1024  # characters, https://discord.com/developers/docs/resources/message#attachment-object
 _SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
@@ -106,13 +109,15 @@ class Posts:
     async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
         """The grid, or the only picture."""
         job, pictures = result.job, result.pictures
-        stored = result.grid if result.grid is not None else pictures[0]
-        several = len(pictures) > 1
+        first, several = pictures[0], len(pictures) > 1
+        stored = result.grid if result.grid is not None else first
         grid, single = buttons.for_grid, buttons.for_single
-        view = grid(job, len(pictures), self._web) if several else single(job, 0, stored, self._web)
+        count = pictures[-1].index + 1
+        view = grid(job, count, self._web) if several else single(job, first.index, stored, self._web)
         shown = await self._showing.picture(stored, job, limit)
-        shape = aspect_ratio(pictures[0].width, pictures[0].height)
-        content = messages.finished(job, result.parameters, notes=shown.notes, shape=shape)
+        notes = (*shown.notes, SOME_DELETED) if len(pictures) < _asked_for(job) else shown.notes
+        shape = aspect_ratio(first.width, first.height)
+        content = messages.finished(job, result.parameters, notes=notes, shape=shape)
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
@@ -151,7 +156,7 @@ class Posts:
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
-        job, stored = result.job, result.pictures[index]
+        job, stored = result.job, picture_of(result, index)
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
         view = buttons.for_single(job, index, stored, self._web)
         return await self.picture(result, index, content, view, limit, place)
@@ -161,7 +166,7 @@ class Posts:
     ) -> Post:
         """Return picture ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
         ``view``."""
-        job, stored = result.job, result.pictures[index]
+        job, stored = result.job, picture_of(result, index)
         shown = await self._showing.picture(stored, job, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
         return await self._moderated(Post(content, _attached(shown, job), view), job, [stored], place)
@@ -179,6 +184,10 @@ def _as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
     if visibility is Visibility.SPOILER and post.picture is not None:
         return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
     return post
+
+
+def _asked_for(job: Job) -> int:
+    return job.request.num_images if isinstance(job.request, GenerateRequest) else 0
 
 
 def _asked_in(job: Job) -> Place:

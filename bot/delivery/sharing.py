@@ -110,7 +110,7 @@ class Sharing:
         with _refused(result):
             channel = await user.create_dm()
             place = Place(None, channel.id)
-            for index in range(len(result.pictures)) if indexes is None else indexes:
+            for index in [picture.index for picture in result.pictures] if indexes is None else indexes:
                 post = await self._posts.single(result, index, user.id, DEFAULT_FILE_LIMIT, place)
                 await self._send(channel, result, post, index)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from core.job import new_job_id
 from storage.database import Database
-from storage.schema import sessions, sign_ins
+from storage.web.schema import sessions, sign_ins
 
 TOKEN_BYTES = 32
 PER_PERSON = 10  # sessions; the oldest ends when another begins

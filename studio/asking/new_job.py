@@ -94,6 +94,7 @@ def source_of(result: Result, index: int, *, children: int = 0) -> Source:
 
 def picture_of(result: Result, index: int) -> StoredPicture:
     """Return the row of picture ``index`` (from 0). Raises ImageError when there is none of that number."""
-    if not 0 <= index < len(result.pictures):
-        raise ImageError(f"That job has {len(result.pictures)} pictures; there is no number {index + 1}.")
-    return result.pictures[index]
+    found = next((picture for picture in result.pictures if picture.index == index), None)
+    if found is None:
+        raise ImageError(f"That job has no picture number {index + 1}.")
+    return found

@@ -15,7 +15,6 @@ from storage.search import query as rows
 from storage.search import vectors
 from storage.search.query import Name, Scope
 from studio.actor import Actor
-from studio.asking.new_job import picture_of
 from studio.authority import Action
 from studio.gallery import Gallery
 from studio.moderation.rules import Visibility
@@ -144,7 +143,7 @@ class Search:
                 raise ImageError("That picture is gone; send it again.")
             return like.sha256
         try:
-            result = await self._rights.result(actor, like.job_id or "", Action.SHOW)
+            _, picture = await self._rights.picture(actor, like.job_id or "", like.index, Action.SHOW)
         except (ImageError, NotAllowedError) as error:  # neither tells whether there is such a job
             raise ImageError(f"There is no picture of job `{like.job_id}` that you can see.") from error
-        return picture_of(result, like.index).sha256
+        return picture.sha256

@@ -17,6 +17,7 @@ from core.errors import StorageError
 from core.events import Progress
 from storage import moderation, privacy, schema
 from storage.members import Members
+from studio.actor import Actor
 from studio.moderation import lookalikes
 from studio.privacy import ORPHANS_KEPT, Retention
 from tests.bot.conftest import Studio, open_studio, png
@@ -92,6 +93,31 @@ async def test_delete_leaves_nothing_of_a_person_and_everything_of_others(tmp_pa
         assert (await studio.built.privacy.holdings(studio.alice.id)).jobs == 0
         await studio.alice.slash(studio.channel, "imagine", prompt="a new start")
         assert studio.last().attachments
+
+
+async def test_what_goes_by_another_door_goes_from_discord_too(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    await studio.alice.click(studio.last(), label="U2")
+    trash, alice = studio.bot.studio.organise.trash, Actor(studio.alice.id, None)
+    job = (await studio.bot.studio.own.recent(alice))[0].id
+
+    async def delete(*numbers: int) -> None:
+        names = [(job, n - 1) for n in numbers]
+        await trash.put(alice, names)
+        assert await trash.delete(alice, names) == len(numbers)
+
+    def texts() -> list[str]:
+        return [message.content for message in studio.channel.history() if job in message.content]
+
+    assert len(texts()) == 2
+    await delete(2)
+    await until(lambda: len(texts()) == 1, patience=5)
+    await studio.alice.slash(studio.channel, "show", job=job)
+    assert "Some pictures of this job were deleted" in studio.last().content
+    again = await studio.alice.click(studio.last(), label="U2")
+    assert any("no picture number 2" in said.content for said in (again.response, *again.followups) if said)
+    await delete(1, 3, 4)
+    await until(lambda: texts() == [], patience=5)
 
 
 async def test_only_the_one_it_belongs_to_can_press_delete(studio: Studio) -> None:

@@ -107,6 +107,8 @@ ABOUT_ONESELF = {"mine", "privacy", "help"}
 FOR_OWN_WORK = {"ask", "settings"}
 OF_A_SERVER = {"queue", "rules", "moderate"}
 WHOLE_QUEUE = {"operate"}
+FOR_ITS_AUTHOR = {"organise"}  # whoever else sees the job
+KEPT_BY_THE_BARRED = {"organise"}  # one's own things can always be put away
 WITHOUT_A_JOB = ABOUT_ONESELF | FOR_OWN_WORK | OF_A_SERVER | WHOLE_QUEUE
 
 
@@ -139,6 +141,8 @@ def _with_a_job(cell: Cell) -> bool:
     if job is None:  # nothing can be done to what isn't there
         return False
     own = job.origin.user_id == actor.user_id
+    if name in FOR_ITS_AUTHOR:
+        return own and (not actor.barred or name in KEPT_BY_THE_BARRED)
     ends = name in ("cancel", "delete")
     if own and ends:  # also while banned
         return True

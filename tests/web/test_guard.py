@@ -18,6 +18,7 @@ def address_of(route, job="abcd2345efgh") -> str:
         "action": "subtle",
         "step": "1",
         "session": job,
+        "folder": job,
         "draft": job,
         "sha256": "a" * 64,
     }
@@ -91,6 +92,8 @@ async def test_pages_hold_no_script_and_no_style_of_their_own(site) -> None:
         "/pictures",
         f"/pictures/{job['id']}/1",
         "/queue",
+        "/trash",
+        "/folders",
         "/settings",
         "/sessions",
         "/keys",

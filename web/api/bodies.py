@@ -56,3 +56,25 @@ class Changes:
     sticky: bool = False
     auto_dm: bool = False
     suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Pictures by their jobs and numbers, such as "abcd2345efgh/2"."""
+
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NewFolder:
+    """A folder. query: the gallery's filters, as they stand in its address, for a smart one."""
+
+    name: str
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Another name."""
+
+    name: str

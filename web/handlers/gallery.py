@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
@@ -19,7 +19,7 @@ from studio.search import tokens
 from studio.search.search import Found
 from studio.search.tokens import Query
 from web import shapes
-from web.call import Answer, Call, Json, SeeOther
+from web.call import GONE, Answer, Call, Json, SeeOther
 from web.fields import number_of
 
 PAGE = 60  # pictures
@@ -43,6 +43,9 @@ def query_of(address: Mapping[str, str]) -> Query:
         fields["since"], fields["until"] = _span(month)
     if address.get("favourite") == "1":
         fields["favourite"] = True
+    if address.get("trash") == "1":
+        fields["trash"] = True
+        asked = replace(asked, own=True)
     asked = replace(asked, filter=replace(asked.filter, **fields))
     for name in TOKENS:
         if value := address.get(name, "").strip():
@@ -80,9 +83,10 @@ class Shown:
     note: str = ""
 
 
-async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Shown:
-    """Return the page of pictures that the address of a call names: the newest, or those that fit best."""
-    query, before = query_of(call.query), call.query.get("before")
+async def find(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Shown:
+    """Return the page of pictures that the address of a call names: the newest, or those that fit best.
+    named: more of the address."""
+    query, before = await _asked(call, {**call.query, **named}), call.query.get("before")
     if query.is_ranked:
         skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
@@ -94,11 +98,28 @@ async def find(call: Call, limit: int = PAGE, skip: int = 0) -> Shown:
     return Shown(tiles(call, page), str(page.older) if page.older else None)
 
 
+async def _asked(call: Call, address: Mapping[str, str]) -> Query:
+    """Return what an address asks for, within a folder if it names one; of a smart folder, its own filters
+    count more. Raises Refused when the person has no such folder."""
+    if not (folder_id := address.get("folder")):
+        return query_of(address)
+    folder = await call.studio.organise.folders.one(call.actor, folder_id)
+    if folder is None:
+        raise GONE
+    if folder.query is None:
+        asked = query_of(address)
+        return replace(asked, own=True, filter=replace(asked.filter, folder=folder.id))
+    own = dict(parse_qsl(folder.query))
+    words = " ".join(text for text in (own.get("q"), address.get("q")) if text)
+    return query_of({**address, **own, "q": words})
+
+
 def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
+    reader, kept = call.actor.user_id, timedelta(days=call.studio.organise.trash.days)
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     return [
-        shapes.tile(tile, seen, texts[tile.job.id], call.actor.user_id)
+        shapes.tile(tile, seen, texts[tile.job.id], reader, kept)
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
 
@@ -147,10 +168,10 @@ def _index(call: Call) -> int:
     return number_of(call.path["n"]) - 1
 
 
-def address(query: Mapping[str, str], **changes: str | None) -> str:
-    """Return the gallery's address with some of its filters changed; None takes one away."""
+def address(query: Mapping[str, str], page: str = "/pictures", **changes: str | None) -> str:
+    """Return the address of a page of pictures with some filters changed; None takes one away."""
     kept = {name: query[name] for name in FIELDS if query.get(name)}
     kept |= {name: value for name, value in changes.items() if value}
     for name in (name for name, value in changes.items() if not value):
         kept.pop(name, None)
-    return f"/pictures?{urlencode(kept)}" if kept else "/pictures"
+    return f"{page}?{urlencode(kept)}" if kept else page

@@ -155,8 +155,11 @@ def waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
 
 
 async def one(call: Call, job_id: str) -> dict[str, Any]:
-    """Return a job as the person sees it. Raises ImageError or NotAllowedError."""
+    """Return a job as the person sees it. Raises ImageError or NotAllowedError, and Refused for one that is
+    in the trash."""
     seen = await call.studio.gallery.look(call.actor, job_id)
+    if seen.is_away:
+        raise GONE
     may = await allowed(call, seen.job)
     if seen.job.status.over:
         return shapes.job(seen, call.actor.user_id, may=may)

@@ -36,7 +36,9 @@ TABS = (
     Tab("/", "Create", "c"),
     Tab("/pictures", "Pictures", "p"),
     Tab("/explore", "Explore", "e"),
+    Tab("/folders", "Folders", "f"),
     Tab("/queue", "Queue", "q"),
+    Tab("/trash", "Trash", "t"),
     Tab("/settings", "Settings", "s"),
     Tab("/sessions", "Sessions", ""),
     Tab("/keys", "Shortcuts", "?"),
@@ -60,7 +62,7 @@ class Pages:
             "prompt": call.query.get("prompt", "")[:4000],
             "hints": list(call.studio.hints.prompts[:EXAMPLES]),
         }
-        return self._page(call, "create", values)
+        return self.page(call, "create", values)
 
     async def pictures(self, call: Call) -> Answer:
         """A page of the person's pictures."""
@@ -80,17 +82,19 @@ class Pages:
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
             "kinds": list(PICTURE_KINDS),
         }
-        return self._page(call, "pictures", values)
+        return self.page(call, "pictures", values)
 
     async def explore(self, call: Call) -> Answer:
         """A page of what channels that the person reads have made."""
-        return self._page(call, "explore", await explore.values(call))
+        return self.page(call, "explore", await explore.values(call))
 
     async def picture(self, call: Call) -> Answer:
         """One picture with all that is known of it."""
         studio, index = call.studio, number_of(call.path["n"]) - 1
         seen = await studio.gallery.look(call.actor, call.path["job"])
-        if seen.result is None:
+        if index in seen.trashed and seen.job.origin.user_id == call.actor.user_id:
+            return SeeOther("/trash")
+        if seen.result is None or index in seen.trashed:
             raise GONE
         stored = picture_of(seen.result, index)
         may = await jobs.allowed(call, seen.job)
@@ -98,15 +102,16 @@ class Pages:
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
-            "picture": shape["pictures"][index],
+            "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
             "facts": _facts(seen.result, stored),
             "parent": _link(*lineage.parent) if lineage.parent else None,
-            "children": [_link(child, 0) for child in lineage.children],
+            "children": [_link(*child) for child in lineage.children],
             "actions": shape["picture_actions"],
             "may": sorted(may),
             "message": await self._message(call, seen.job),
+            "folders": await _folders(call, seen.job),
         }
-        return self._page(call, "picture", values)
+        return self.page(call, "picture", values)
 
     async def _message(self, call: Call, job: Job) -> str | None:
         """Return the address of the message on Discord that shows a job; none of a simulated one."""
@@ -124,12 +129,12 @@ class Pages:
             "paused": live.paused,
             "queues": await queues.values(call),
         }
-        return self._page(call, "queue", values)
+        return self.page(call, "queue", values)
 
     async def settings(self, call: Call) -> Answer:
         """The person's settings for new jobs."""
         now = await call.studio.own.preferences(call.actor)
-        return self._page(call, "settings", {"fields": self._settings.values(now)})
+        return self.page(call, "settings", {"fields": self._settings.values(now)})
 
     async def sessions(self, call: Call) -> Answer:
         """Where the person is signed in."""
@@ -146,13 +151,14 @@ class Pages:
             }
             for session in found
         ]
-        return self._page(call, "sessions", {"sessions": shown})
+        return self.page(call, "sessions", {"sessions": shown})
 
     async def keys(self, call: Call) -> Answer:
         """The shortcuts."""
-        return self._page(call, "keys", {})
+        return self.page(call, "keys", {})
 
-    def _page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
+    def page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
+        """Return a page with what every page has."""
         return Html(f"{name}.html", {**self.frame(call.person, name), **values})
 
     def frame(self, person: Person | None, name: str) -> dict[str, Any]:
@@ -174,7 +180,17 @@ class Pages:
 
 def _of(name: str, tab: Tab) -> bool:
     """Return whether a page belongs to a tab."""
-    return {"create": "/", "picture": "/pictures"}.get(name, f"/{name}") == tab.href
+    page = name.rpartition("/")[2]
+    own = {"create": "/", "picture": "/pictures", "folder": "/folders"}
+    return own.get(page, f"/{page}") == tab.href
+
+
+async def _folders(call: Call, job: Job) -> list[dict[str, str]]:
+    """Return the folders that a picture can be put into: the author's own that aren't smart."""
+    if job.origin.user_id != call.actor.user_id:
+        return []
+    found = await call.studio.organise.folders.all(call.actor)
+    return [{"id": folder.id, "name": folder.name} for folder in found if folder.query is None]
 
 
 def _link(job: Job, index: int) -> dict[str, Any]:

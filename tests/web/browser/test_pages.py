@@ -95,20 +95,66 @@ async def test_a_hostile_prompt_is_text_on_every_page(opened: Site, you) -> None
         ) == [0, 0]
 
 
-async def test_pictures_are_chosen_and_deleted_by_keys(opened: Site, you) -> None:
+async def test_pictures_are_thrown_away_taken_back_and_deleted_by_keys(opened: Site, you) -> None:
     await opened.drawn(opened.you, "a red house")
     kept = await opened.drawn(opened.you, "a blue boat")
     await you.goto(opened.web.url + "/pictures")
+
+    async def there(count: int) -> None:
+        await you.wait_for_function(f"() => document.querySelectorAll('.tile img').length === {count}")
+
+    await there(8)
     await you.locator(".tile a").nth(4).focus()
     await you.keyboard.press("Space")
     await you.keyboard.press("ArrowRight")
     await you.keyboard.press("Shift+Space")
     assert await you.locator(".chosen-bar p").inner_text() == "2 selected"
-    await you.locator(".chosen-bar").get_by_role("button", name="Delete").click()
-    await you.locator("dialog").get_by_role("button", name="Delete").click()
+    await you.keyboard.press("Delete")
+    await there(6)
+    await you.get_by_role("button", name="Undo").press("Enter")
+    await there(8)
+    await you.locator(".tile a").nth(4).focus()
+    await you.keyboard.press("Delete")
+    await there(7)
+    await you.locator(".tile a").nth(4).focus()
+    await you.keyboard.press("Delete")
+    await there(6)
+    await you.goto(opened.web.url + "/trash")
+    await there(2)
+    assert await you.locator(".tile .ends").first.inner_text() == "29 days"
+    await you.locator(".tile a").first.focus()
+    await you.keyboard.press("Space")
+    await you.locator(".chosen-bar").get_by_role("button", name="Restore").press("Enter")
+    await there(1)
+    await you.locator(".tile a").first.focus()
+    await you.keyboard.press("Delete")
+    await you.locator("dialog").get_by_role("button", name="Delete").press("Enter")
+    await you.wait_for_selector(".empty")
+    tiles = (await opened.you.get("/api/pictures")).data["pictures"]
+    assert len(tiles) == 7 and [tile["job"] for tile in tiles[:4]] == [kept["id"]] * 4
+
+
+async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site, you) -> None:
+    await opened.drawn(opened.you, "a red house")
+    await you.goto(opened.web.url + "/pictures?q=house")
+    await you.get_by_role("button", name="Save as a smart folder").click()
+    await you.locator("dialog input[name=name]").fill("Houses")
+    await you.keyboard.press("Enter")
+    await you.wait_for_selector(".toast >> text=Houses saved")
+    await you.locator(".tile a").nth(1).focus()
+    await you.keyboard.press("Space")
+    await you.locator(".chosen-bar").get_by_role("button", name="Add to a folder").click()
+    await you.locator("dialog input[name=name]").fill("Best")
+    await you.keyboard.press("Enter")
+    await you.get_by_role("link", name="Open").last.click()
+    await you.wait_for_selector("h1 >> text=Best")
+    await you.locator(".tile .mark").first.click()
+    await you.locator(".chosen-bar").get_by_role("button", name="Take out of this folder").click()
+    await you.wait_for_selector(".empty >> text=This folder is empty")
+    await you.goto(opened.web.url + "/folders")
+    assert await you.locator(".folder-name").all_inner_texts() == ["Best", "Houses"]
+    await you.locator(".folder").last.click()
     await you.wait_for_function("() => document.querySelectorAll('.tile img').length === 4")
-    jobs = (await opened.you.get("/api/jobs")).data["jobs"]
-    assert [job["id"] for job in jobs] == [kept["id"]]
 
 
 async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None:

@@ -12,7 +12,9 @@ from tests.web.proofs.world import (
     BANNED_HERE,
     DRAFT,
     EXPIRED,
+    FOLDER,
     FORGED,
+    GONE,
     HERE,
     LOST,
     NOBODY,
@@ -27,6 +29,7 @@ LOOK = "look"  # at a job: its author, and who reads a channel where it is shown
 ASK = "ask"  # for something made from a job: whoever may look, unless they are barred from asking alone
 STOP = "stop"  # a job: its author always, the host, and managers of its server
 END = "end"  # a job for good: the same, but of a private one no manager
+OWN = "own"  # a job's pictures put away or sorted: its author always, nobody else ever
 AUTHOR_ONLY = "author only"  # the author's own thing, which isn't named by a job
 SPENT = frozenset({400, 403, 404, 422})  # what is answered to whom it doesn't belong, if not "nothing here"
 STRANGERS = (NOBODY, EXPIRED, FORGED)
@@ -60,6 +63,7 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
 
 WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
+NEVER = {"pictures": [f"{GONE}/1"]}
 NO_PICTURE = frozenset({451})
 RULES: dict[str, Rule] = {
     # pages
@@ -74,6 +78,9 @@ RULES: dict[str, Rule] = {
     "GET /settings": _rule(SIGNED_IN, 200),
     "GET /sessions": _rule(SIGNED_IN, 200),
     "GET /keys": _rule(SIGNED_IN, 200),
+    "GET /trash": _rule(SIGNED_IN, 200),
+    "GET /folders": _rule(SIGNED_IN, 200),
+    "GET /folders/{folder}": _rule(AUTHOR_ONLY, 200),
     # forms
     "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
     "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),
@@ -83,6 +90,15 @@ RULES: dict[str, Rule] = {
     "POST /settings": _rule(NOT_BARRED, 303, body={"lane": "relax"}, changes=True),
     "POST /sessions/{session}/end": _rule(AUTHOR_ONLY, 303, body={}, changes=True, kept=True),
     "POST /sign-out": _rule(SIGNED_IN, 303, body={}, changes=True),
+    "POST /trash/{job}": _rule(OWN, 303, body={}, changes=True),
+    "POST /trash/{job}/{n}": _rule(OWN, 303, body={}, changes=True),
+    "POST /trash/{job}/{n}/restore": _rule(OWN, 422, body={}),  # nothing is in the trash
+    "POST /trash/{job}/{n}/delete": _rule(OWN, 422, body={}),
+    "POST /trash/empty": _rule(SIGNED_IN, 303, body={}),
+    "POST /folders": _rule(SIGNED_IN, 303, body={"name": "boats"}, changes=True),
+    "POST /folders/items/{job}/{n}": _rule(OWN, 404, body={"folder": GONE}),
+    "POST /folders/{folder}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
+    "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
     "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -105,6 +121,16 @@ RULES: dict[str, Rule] = {
     "DELETE /api/favourites/{job}/{n}": _rule(SIGNED_IN, 204),
     "GET /api/settings": _rule(SIGNED_IN, 200),
     "PATCH /api/settings": _rule(NOT_BARRED, 200, body={"lane": "relax"}, changes=True),
+    "POST /api/trash": _rule(SIGNED_IN, 422, body=NEVER),
+    "POST /api/trash/restore": _rule(SIGNED_IN, 422, body=NEVER),
+    "POST /api/trash/delete": _rule(SIGNED_IN, 422, body=NEVER),
+    "DELETE /api/trash": _rule(SIGNED_IN, 200),
+    "GET /api/folders": _rule(SIGNED_IN, 200),
+    "POST /api/folders": _rule(SIGNED_IN, 201, body={"name": "boats"}, changes=True),
+    "PATCH /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
+    "DELETE /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, changes=True),
+    "POST /api/folders/{folder}/items": _rule(AUTHOR_ONLY, 422, body=NEVER),
+    "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # bytes
     "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
@@ -125,6 +151,7 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "step": "1",
         "session": session,
         "draft": DRAFT,
+        "folder": FOLDER,
         "sha256": upload,
     }
 
@@ -166,6 +193,8 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
         return person.id == 1
     if subject is LOST:
         return False
+    if rule.who == OWN:
+        return owns(person, subject)
     if rule.who in (STOP, END):
         manages = subject.guild in person.manages and not (subject.private and rule.who == END)
         return owns(person, subject) or person.host or manages

@@ -21,6 +21,7 @@ from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
 from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
+from storage.web.schema import folders
 from studio.actor import Actor, Place
 from studio.asking.prompts import jobs_of
 from studio.authority import Action
@@ -35,6 +36,7 @@ CHANNELS = {HERE: frozenset({STUDIO, STAFF}), THERE: frozenset({ABROAD})}
 GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "zq"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
+FOLDER = "foldfoldfoad"
 
 
 @dataclass(frozen=True)
@@ -315,6 +317,8 @@ def _rows(connection: sa.Connection, world: World) -> None:
     world.session = connection.execute(another).scalar_one()
     connection.execute(sa.update(drafts).values(id=DRAFT))
     connection.execute(sa.insert(uploads).values(user_id=AUTHOR.id, sha256=world.upload, at=now))
+    folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
+    connection.execute(sa.insert(folders).values(**folder))
     until = now + timedelta(days=1)
     connection.execute(sa.insert(timeouts).values(guild_id=EVERYWHERE, user_id=TIMED_OUT.id, until=until))
     hidden, mine = world.ids[(STEALTH.name, 0)], world.ids[(MINE.name, OUTSIDER.id or 0)]

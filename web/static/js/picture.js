@@ -7,6 +7,7 @@ import { complain } from "./core/toasts.js";
 import { act, copy, destroy, toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
 import { openMenu } from "./parts/menu.js";
+import { tellAway } from "./organise/note.js";
 import { startPage } from "./parts/shell.js";
 import { commandOf } from "./viewer/command.js";
 import { Compare } from "./viewer/compare.js";
@@ -77,6 +78,12 @@ function copies() {
   render(html`<button class="button quiet small" type="button" aria-haspopup="menu" aria-expanded="false" @click=${open}>${icon("copy")}Copy</button>`, place);
 }
 
+async function trash() {
+  if (!job.mine) return;
+  const { putAwayAndLeave } = await import("./organise/away.js");
+  await putAwayAndLeave({ job: job.id, n: picture.n }, () => location.replace(after ?? before ?? leave));
+}
+
 /** @param {SubmitEvent} event */
 function onAction(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
@@ -105,8 +112,13 @@ copies();
 const like = hearts();
 const compare = comparing();
 element("actions", HTMLElement).addEventListener("submit", onAction);
+document.getElementById("away")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  trash();
+});
 live((news) => announcer.take(news).catch(complain), () => {});
 startPage();
+tellAway(() => {});
 shortcuts({
   ArrowLeft: () => go(before),
   ArrowRight: () => go(after),
@@ -114,5 +126,6 @@ shortcuts({
   c: () => compare?.toggle(),
   d: () => download(),
   p: () => copy(job.prompt, "Prompt"),
+  Delete: trash,
   Escape: () => (compare?.on ? compare.toggle() : location.assign(leave)),
 });

@@ -69,6 +69,7 @@
  * @property {string} thumb
  * @property {string} alt
  * @property {boolean} mine
+ * @property {string | null} ends  ISO 8601: when it is deleted for good, if it is in the trash
  */
 
 /**

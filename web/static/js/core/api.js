@@ -46,7 +46,7 @@ async function answered(path, options) {
  * @param {RequestInit} options
  * @returns {Promise<unknown>}
  */
-async function ask(path, options) {
+export async function ask(path, options) {
   const response = await answered(path, options);
   const body = await read(response);
   if (response.ok) return body;
@@ -61,7 +61,7 @@ async function ask(path, options) {
  * @param {string} path
  * @param {unknown} [body]
  */
-function change(method, path, body) {
+export function change(method, path, body) {
   const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
   return ask(path, { method, ...json });
 }

@@ -80,6 +80,16 @@ export function ago(iso, now = Date.now()) {
 }
 
 /**
+ * How long it is until then: "29 days", "1 day", "today".
+ * @param {string} iso
+ * @param {number} [now]  ms
+ */
+export function left(iso, now = Date.now()) {
+  const days = Math.floor((Date.parse(iso) - now) / 86_400_000);
+  return days > 0 ? counted(days, "day") : "today";
+}
+
+/**
  * "November 2026" of "2026-11".
  * @param {string} month
  */

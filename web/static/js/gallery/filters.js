@@ -11,7 +11,7 @@ const PAUSE = 250; // ms of not typing
  */
 export function watchFilters(page) {
   const form = element("filters", HTMLFormElement);
-  const month = element("month", HTMLSelectElement);
+  const month = document.getElementById("month");
   let timer = 0;
   const filter = () => {
     const data = new FormData(form);
@@ -24,7 +24,7 @@ export function watchFilters(page) {
     filter();
   });
   form.addEventListener("input", ({ target }) => {
-    if (target === month && page.jump(month.value)) return void (month.value = "");
+    if (month instanceof HTMLSelectElement && target === month && page.jump(month.value)) return void (month.value = "");
     clearTimeout(timer);
     timer = setTimeout(filter, target instanceof HTMLInputElement && target.type === "search" ? PAUSE : 0);
   });

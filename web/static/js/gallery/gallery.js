@@ -5,7 +5,6 @@ import { live } from "../core/live.js";
 import { element } from "../core/page.js";
 import { complain } from "../core/toasts.js";
 import { toggleFavourite } from "../parts/actions.js";
-import { emptyState } from "../parts/empty.js";
 import { keepTrail } from "../viewer/trail.js";
 import { anchorOf, indexOf } from "./blocks.js";
 import { Bulk } from "./bulk.js";
@@ -13,11 +12,24 @@ import { watchFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Scale } from "./scale.js";
 import { keyOf, Selection } from "./selection.js";
-import { PAGE, queryOf, Source } from "./source.js";
+import { addressOf, PAGE, queryOf, Source } from "./source.js";
 
 /** @import {Announcer} from "../parts/announce.js" */
 /** @import {Month, News, Tile} from "../types.js" */
+/** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
+/** @import {Tool} from "./bulk.js" */
 /** @import {Filters} from "./source.js" */
+
+/**
+ * What a page has of its own. `fixed`: filters that stay. `counted`: pictures without other filters, where
+ * there are no months.
+ * @typedef {object} Kind
+ * @property {Filters} fixed
+ * @property {number | null} counted
+ * @property {(gallery: Gallery) => Tool[]} tools
+ * @property {(filters: Filters) => TemplateResult} empty
+ * @property {(filters: Filters) => void} [filtered]
+ */
 
 const SETTLED = 250; // ms without scrolling until the address follows
 const MOST_AT_ONCE = 2000; // pictures that one shift-click chooses
@@ -25,18 +37,20 @@ const AROUND = 300; // pictures that the viewer knows on each side
 
 export class Gallery {
   /**
-   * @param {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} data
+   * @param {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note?: string}} data
    * @param {Announcer} announcer
+   * @param {Kind} kind
    */
-  constructor(data, announcer) {
+  constructor(data, announcer, kind) {
+    this.kind = kind;
     this.months = data.months;
     this.place = element("gallery", HTMLElement);
     this.note = document.createElement("div");
     this.place.before(this.note);
     this.selection = new Selection();
-    this.bulk = new Bulk(this.selection, { changed: () => this.draw(), removed: (jobs) => this.source.forget(jobs) });
+    this.bulk = new Bulk(this.selection, () => this.draw(), kind.tools(this));
     this.source = this.#source(data.filters, data.newer ? [] : data.pictures);
-    this.source.note = data.note;
+    this.source.note = data.note ?? "";
     this.grid = new Grid(this.place, this.source, this.selection, { press: (event, index) => this.#press(event, index), mark: (event, index) => this.#mark(event, index), like: (index) => this.like(index) });
     this.scale = new Scale((index) => this.grid.scrollTo(index));
     this.announcer = announcer;
@@ -54,18 +68,19 @@ export class Gallery {
       clearTimeout(settled);
       settled = setTimeout(() => this.#keepPlace(), SETTLED);
     }, { passive: true });
-    watchFilters({ filter: (filters) => this.#filter(filters), jump: (month) => this.#jump(month) });
+    if (document.getElementById("filters")) watchFilters({ filter: (filters) => this.#filter(filters), jump: (month) => this.#jump(month) });
     if (matchMedia("(any-pointer: coarse)").matches) import("./touch.js").then(({ onLongPress }) => onLongPress(this.place, (index) => this.#choose(index)));
     this.place.addEventListener("keydown", (event) => this.#key(event));
-    live((news) => this.#take(news).catch(complain), () => this.#look().catch(complain));
+    live((news) => this.#take(news).catch(complain), () => this.#look([]).catch(complain));
   }
 
   draw() {
     this.place.classList.toggle("choosing", this.selection.size > 0);
     const empty = this.source.total === 0;
     this.place.hidden = empty;
-    element("search-note", HTMLElement).textContent = this.source.note;
-    render(empty ? this.#empty() : html``, this.note);
+    const said = document.getElementById("search-note");
+    if (said) said.textContent = this.source.note;
+    render(empty ? this.kind.empty(this.source.filters) : html``, this.note);
     this.grid.draw();
     this.scale.draw(this.source.blocks, this.grid.first);
     this.bulk.draw();
@@ -77,17 +92,20 @@ export class Gallery {
    */
   #source(filters, first) {
     const { q, kind, favourite, month } = filters;
-    const counted = !(q || kind || favourite) && this.months.length > 0;
-    const months = counted ? this.months.filter((one) => !month || one.month === month) : null;
-    return new Source(filters, months, () => this.draw(), first);
+    const all = { ...filters, ...this.kind.fixed };
+    if (q || kind || favourite) return new Source(all, null, () => this.draw(), first);
+    const months = this.months.filter((one) => !month || one.month === month);
+    const counted = this.kind.counted === null ? null : [{ month: "", pictures: this.kind.counted }];
+    return new Source(all, months.length ? months : counted, () => this.draw(), first);
   }
 
   /** @param {Filters} filters */
   #filter(filters) {
-    const query = queryOf(filters);
-    history.replaceState(null, "", `/pictures${query.size ? `?${query}` : ""}`);
+    const query = addressOf(filters);
+    history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
     this.source = this.#source(filters);
     this.selection.clear();
+    this.kind.filtered?.(filters);
     this.grid.show(this.source);
     this.grid.scrollTo(0);
     this.draw();
@@ -100,12 +118,6 @@ export class Gallery {
     return known;
   }
 
-  #empty() {
-    const { q, kind, favourite } = this.source.filters;
-    if (q || kind || favourite) return emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/pictures">Show all pictures</a>`);
-    return emptyState("pictures", "No pictures yet", "What you make here and in Discord is kept here.", html`<a class="button" href="/">Make the first one</a>`);
-  }
-
   #keepPlace() {
     const anchor = anchorOf(this.source.blocks, this.grid.first);
     history.replaceState(null, "", location.pathname + location.search + (anchor ? `#${anchor}` : ""));
@@ -116,7 +128,8 @@ export class Gallery {
    * @param {number} index
    */
   #press(event, index) {
-    if (event.shiftKey || (this.selection.size && !event.ctrlKey && !event.metaKey)) {
+    const away = this.source.at(index)?.ends; // what is in the trash has no page
+    if (away || event.shiftKey || (this.selection.size && !event.ctrlKey && !event.metaKey)) {
       event.preventDefault();
       this.#mark(event, index);
       return;
@@ -151,11 +164,30 @@ export class Gallery {
     this.draw();
   }
 
-  /** @param {number} [index]  the one with the focus when not given */
+  /** What a key is meant for: the chosen pictures, or the one with the focus. */
+  get meant() {
+    if (this.selection.size) return [...this.selection.chosen.values()];
+    const tile = this.grid.has(document.activeElement) ? this.source.at(this.grid.current) : undefined;
+    return tile ? [tile] : [];
+  }
+
+  /** @param {number} index */
   like(index) {
-    if (index === undefined && this.selection.size) return void this.bulk.like(true);
-    const tile = this.source.at(index ?? this.grid.current);
+    const tile = this.source.at(index);
     if (tile) toggleFavourite(tile.job, tile, () => this.draw());
+  }
+
+  /** @param {Tile[]} tiles  that belong here no longer */
+  forget(tiles) {
+    this.selection.clear();
+    this.kind.counted = this.kind.counted === null ? null : Math.max(0, this.kind.counted - tiles.length);
+    this.source.forget(tiles);
+    if (this.months.length) readMonths(new URLSearchParams()).then((months) => (this.months = months), complain);
+  }
+
+  /** Read all again, at the same place. */
+  async renew() {
+    await this.#renew((await this.#newest()).pictures);
   }
 
   /** @param {KeyboardEvent} event */
@@ -167,18 +199,31 @@ export class Gallery {
 
   /** @param {News} news */
   async #take(news) {
-    if (news.changed.length || !news.complete) await this.#look();
+    if (news.changed.length || !news.complete) await this.#look(news.changed);
     await this.announcer.take(news);
   }
 
-  /** See whether there are new pictures on top. At the top they are shown at once, further down they are offered. */
-  async #look() {
+  #newest() {
     const query = queryOf(this.source.filters);
     query.set("limit", String(PAGE));
-    const { pictures } = await readPictures(query);
-    const [newest] = pictures;
+    return readPictures(query);
+  }
+
+  /**
+   * See whether there are new pictures on top, and whether others have gone. At the top new ones are shown at
+   * once, further down they are offered.
+   * @param {string[]} jobs  that have changed
+   */
+  async #look(jobs) {
+    const { pictures } = await this.#newest();
     const known = this.source.at(0);
-    if (!newest || (known && keyOf(known) === keyOf(newest))) return;
+    const first = pictures[0];
+    if (!first || (known && keyOf(known) === keyOf(first))) {
+      const { goneOf, isSame } = await import("./sync.js");
+      if (!isSame(pictures, this.source)) return this.#renew(pictures);
+      const gone = this.kind.fixed.trash ? [] : await goneOf(this.source.of(jobs));
+      return gone.length ? this.source.forget(gone) : undefined;
+    }
     if (scrollY < innerHeight / 2) return this.#renew(pictures);
     const show = async () => {
       await this.#renew(pictures);
@@ -189,7 +234,8 @@ export class Gallery {
 
   /** @param {Tile[]} first */
   async #renew(first) {
-    this.months = await readMonths(new URLSearchParams());
+    if (this.months.length) this.months = await readMonths(new URLSearchParams());
+    else this.kind.counted = null;
     this.source = this.#source(this.source.filters, first);
     this.grid.show(this.source);
     this.draw();

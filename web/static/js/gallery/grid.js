@@ -53,6 +53,11 @@ export class Grid {
     this.draw();
   }
 
+  /** @param {Element | null} child */
+  has(child) {
+    return this.window.contains(child);
+  }
+
   /** The place of the first cell that is seen. */
   get first() {
     return Math.max(0, Math.round(this.#top() / this.layout.pitch)) * this.layout.columns;

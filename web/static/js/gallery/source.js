@@ -3,20 +3,29 @@ import { Problem, readPictures } from "../core/api.js";
 import { plain } from "../core/text.js";
 import { complain } from "../core/toasts.js";
 import { blocksOf, find, total } from "./blocks.js";
+import { keyOf } from "./selection.js";
 
 /** @import {Month, Tile} from "../types.js" */
 
-/** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null}} Filters */
+/** `trash`: what is in the trash. `folder`: the id of one. The others stand in the address. */
+/** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null, trash?: boolean, folder?: string}} Filters */
 
 export const PAGE = 100; // tiles a request
 const KEPT = 150; // pages
 const AT_ONCE = 2; // requests
 const RETRY = 5000; // ms
 
+/**
+ * What a page's own address says.
+ * @param {Filters} filters
+ */
+export const addressOf = ({ q, kind, favourite, month, server }) => queryOf({ q, kind, favourite, month, server });
+
 /** @param {Filters} filters */
-export function queryOf({ q, kind, favourite, month, server }) {
+export function queryOf({ q, kind, favourite, month, server, trash, folder }) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ q, kind, favourite: favourite ? "1" : "", month, server })) if (value) query.set(name, value);
+  const values = { q, kind, favourite: favourite ? "1" : "", month, server, folder, trash: trash ? "1" : "" };
+  for (const [name, value] of Object.entries(values)) if (value) query.set(name, value);
   return query;
 }
 
@@ -91,10 +100,19 @@ export class Source {
     }
   }
 
-  /** @param {string[]} jobs  that are deleted */
-  forget(jobs) {
+  /**
+   * The pictures of these jobs, as far as they are read.
+   * @param {string[]} jobs
+   */
+  of(jobs) {
+    return [...this.first, ...[...this.pages.values()].flat()].filter(({ job }) => jobs.includes(job));
+  }
+
+  /** @param {Pick<Tile, "job" | "n">[]} gone  that are here no longer */
+  forget(gone) {
+    const keys = new Set(gone.map(keyOf));
     for (const [key, tiles] of this.pages) {
-      const kept = tiles.filter((tile) => !jobs.includes(tile.job));
+      const kept = tiles.filter((tile) => !keys.has(keyOf(tile)));
       const block = this.blocks[Number(key.split(":")[0])];
       if (block) block.count -= tiles.length - kept.length;
     }

@@ -1,6 +1,7 @@
 // One cell of the gallery: the picture whole, a mark to choose it, a heart.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
+import { left } from "../core/text.js";
 
 /** @import {Tile} from "../types.js" */
 
@@ -26,7 +27,9 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
       @click=${(/** @type {MouseEvent} */ event) => tools.press(event, index)}>${inside(tile)}</a>
     ${tile.visibility === "spoiler" ? html`<label class="veil"><input type="checkbox" tabindex=${stop} aria-label="Show this picture, which may be sensitive">${icon("hidden")}Show it</label>` : nothing}
     ${tools.mark ? html`<button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark?.(event, index)}>${icon("check")}</button>` : nothing}
-    <button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>
+    ${tile.ends
+      ? html`<span class="ends" title="Deleted for good">${left(tile.ends)}</span>`
+      : html`<button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>`}
   </li>`;
 }
 

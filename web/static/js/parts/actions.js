@@ -1,5 +1,5 @@
 // What a press on an action does, whatever page it is on: ask what must be asked, tell the server, say what came of it.
-import { cancel, confirmDraft, favour, newKey, press, Problem, remove, send } from "../core/api.js";
+import { cancel, confirmDraft, favour, newKey, press, Problem, remove as deleteJob, send } from "../core/api.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
 
@@ -38,16 +38,27 @@ export async function stop(job) {
 }
 
 /**
+ * Put a job's pictures into the trash; one without pictures is deleted, after a question.
+ * @param {Job} job
+ * @param {{gone: (id: string) => void, back: () => void | Promise<void>}} page
+ */
+export async function remove(job, page) {
+  if (!job.pictures.length) return destroy(job, page);
+  const { putAway } = await import("../organise/away.js");
+  await putAway(job.pictures.map(({ n }) => ({ job: job.id, n })), { gone: () => page.gone(job.id), back: page.back });
+}
+
+/**
  * Delete a job, after a question.
  * @param {Job} job
- * @param {Sink} sink
+ * @param {Pick<Sink, "gone">} sink
  */
 export async function destroy(job, sink) {
   const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
   const { confirmed } = await questions();
   if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
   try {
-    await remove(job.id);
+    await deleteJob(job.id);
     sink.gone(job.id);
     toast("Deleted");
   } catch (error) {

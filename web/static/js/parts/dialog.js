@@ -11,7 +11,7 @@ import { plain } from "../core/text.js";
  * @param {{label: string, bad?: boolean}} yes
  * @returns {Promise<FormData | null>}
  */
-function question(title, content, yes) {
+export function question(title, content, yes) {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "question");
   document.body.append(dialog);

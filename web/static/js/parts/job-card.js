@@ -95,7 +95,7 @@ function meta(job, tools) {
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
-    <button class="icon-button" type="button" title="Delete" aria-label="Delete" @click=${() => tools.remove(job)}>${icon("trash")}</button>
+    <button class="icon-button" type="button" title=${job.pictures.length ? "Move to the trash" : "Delete"} aria-label=${job.pictures.length ? "Move to the trash" : "Delete"} @click=${() => tools.remove(job)}>${icon("trash")}</button>
   </div>`;
 }
 

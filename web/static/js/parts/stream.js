@@ -5,7 +5,7 @@ import { Jobs } from "../core/jobs.js";
 import { live } from "../core/live.js";
 import { element, oncePerFrame } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
-import { act, copy, destroy, stop, toggleFavourite } from "./actions.js";
+import { act, copy, remove, stop, toggleFavourite } from "./actions.js";
 import { tellDone } from "./done.js";
 import { jobCard } from "./job-card.js";
 import { keepTrail } from "../viewer/trail.js";
@@ -32,7 +32,7 @@ export class Stream {
     this.tools = {
       act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => act(job, 1, action, this),
       stop,
-      remove: (/** @type {LiveJob} */ job) => destroy(job, this),
+      remove: (/** @type {LiveJob} */ job) => remove(job, { gone: (id) => this.gone(id), back: () => this.jobs.reload() }),
       use: (/** @type {string} */ prompt) => bar.put(prompt),
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),

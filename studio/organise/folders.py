@@ -1,0 +1,121 @@
+"""Folders of one's own pictures. A smart one has filters instead, and finds its pictures each time anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import ImageError, UserError
+from jobs.queue import Queue
+from storage.database import Database
+from storage.web import folders as rows
+from storage.web.folders import Folder
+from storage.web.picked import Named, pick
+from studio.actor import Actor
+from studio.authority import Action
+from studio.organise.trash import NOTHING
+from studio.rights import Rights
+
+MOST_FOLDERS, MOST_ITEMS = 200, 10_000  # of a person; of a folder
+LONGEST_NAME = 80  # characters
+
+
+class Folders:
+    """Sorts pictures. Where a method returns None or False, the actor has no such folder."""
+
+    def __init__(self, rights: Rights, database: Database, queue: Queue) -> None:
+        self._rights, self._database, self._queue = rights, database, queue
+
+    async def all(self, actor: Actor) -> list[Folder]:
+        """Return the actor's folders by name."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+
+    async def one(self, actor: Actor, folder_id: str) -> Folder | None:
+        """Return a folder of the actor's."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.read(partial(rows.one, user_id=actor.user_id, folder_id=folder_id))
+
+    async def create(self, actor: Actor, name: str, query: str | None = None) -> Folder:
+        """Make a folder, a smart one of a ``query``. Raises UserError for a name that isn't taken, and after
+        too many folders."""
+        await self._rights.check(actor, Action.MINE)
+        work = partial(
+            rows.add,
+            user_id=actor.user_id,
+            name=_name(name),
+            query=query,
+            now=datetime.now(UTC),
+            most=MOST_FOLDERS,
+        )
+        try:
+            made = await self._database.write(work)
+        except IntegrityError as error:
+            raise _taken(name) from error
+        if made is None:
+            raise UserError(f"You have {MOST_FOLDERS} folders, which is the limit. Delete one first.")
+        return made
+
+    async def rename(self, actor: Actor, folder_id: str, name: str) -> bool:
+        """Give a folder another name. Raises UserError for one that isn't taken."""
+        await self._rights.check(actor, Action.MINE)
+        work = partial(rows.rename, user_id=actor.user_id, folder_id=folder_id, name=_name(name))
+        try:
+            return await self._database.write(work)
+        except IntegrityError as error:
+            raise _taken(name) from error
+
+    async def delete(self, actor: Actor, folder_id: str) -> bool:
+        """Delete a folder; its pictures stay where they are."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.write(partial(rows.delete, user_id=actor.user_id, folder_id=folder_id))
+
+    async def put(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
+        """Put pictures of the actor's own into a folder; return how many are new there.
+
+        Raises ImageError when none of them is the actor's, UserError for a smart or a full folder.
+        """
+        if await self._plain(actor, folder_id) is None:
+            return None
+        found = await self._database.read(partial(pick, names=names))
+        mine = await self._rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
+        own = [(job.id, picture.index) for job, picture in found if job.id in mine]
+        if not own:
+            raise ImageError(NOTHING)
+        work = partial(rows.put, folder_id=folder_id, names=own, now=datetime.now(UTC), most=MOST_ITEMS)
+        if (count := await self._database.write(work)) is None:
+            raise UserError(f"A folder holds up to {MOST_ITEMS:,} pictures. Nothing was added.")
+        self._note(actor, own)
+        return count
+
+    async def take_out(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
+        """Take pictures out of a folder; return how many were in it. Raises UserError for a smart one."""
+        if await self._plain(actor, folder_id) is None:
+            return None
+        count = await self._database.write(partial(rows.take_out, folder_id=folder_id, names=names))
+        self._note(actor, names)
+        return count
+
+    async def _plain(self, actor: Actor, folder_id: str) -> Folder | None:
+        found = await self.one(actor, folder_id)
+        if found is not None and found.query is not None:
+            raise UserError("A smart folder finds its pictures by itself. Choose another folder.")
+        return found
+
+    def _note(self, actor: Actor, names: Sequence[Named]) -> None:
+        self._queue.note_changed(actor.user_id, *dict.fromkeys(job_id for job_id, _ in names))
+
+
+def _name(text: str) -> str:
+    """Return a folder's name as it is kept. Raises UserError."""
+    name = " ".join(text.split())
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise UserError(f"A folder's name takes 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+def _taken(name: str) -> UserError:
+    return UserError(f"You have a folder called “{' '.join(name.split())}” already.")

@@ -1,0 +1,17 @@
+"""What members do with their pictures, as one: the trash, folders."""
+
+from __future__ import annotations
+
+from studio.organise.folders import Folders
+from studio.organise.trash import Trash
+from studio.rights import Rights
+from studio.services import Services
+
+
+class Organise:
+    """Holds what sorts pictures; every method of its parts takes an actor and checks their right."""
+
+    def __init__(self, rights: Rights, services: Services) -> None:
+        database, queue = services.database, services.queue
+        self.trash = Trash(rights, database, queue, services.privacy)
+        self.folders = Folders(rights, database, queue)

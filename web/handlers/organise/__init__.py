@@ -1,0 +1,1 @@
+"""Handlers of what people do with their own pictures."""
