@@ -27,6 +27,7 @@ ROWS: tuple[str, ...] = (
     "serving_tax",
     "redo",
     "start",
+    "search_beside",
     "search_gallery",
     "search_scan",
 )
@@ -42,6 +43,7 @@ LONGEST_FIRST = (
     "cache",
     "image_tail",
     "preview",
+    "search_beside",
 )
 
 
