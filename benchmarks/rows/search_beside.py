@@ -67,8 +67,8 @@ def measure(options: Options) -> Result:
     )
     checks = (check("pictures with and without guests, of 255", differences, 0),)
     notes = (
-        f"{steps} steps of four pictures. The product lets old ones wait while a job does; here they don't, to"
-        " show the most that they cost.",
+        f"{steps} steps of four pictures. The product lets old ones wait while a job does; here they don't,"
+        " to show the most that they cost.",
     )
     return Result(figures, checks, Chart("bars", TITLE, "% longer", longer), notes)
 

@@ -85,7 +85,8 @@ COMMANDS: dict[str, str] = {
     "search": (
         "`/search words [image]`: finds pictures whose prompt has the words, then others that show it, the"
         " best first; only you see them. `/search words:red boat kind:imagine from:2026-11` also takes"
-        " `model:` `seed:` `to:` `ar:3:2` `fav:yes` `by:me` and `like:` a job id. A number opens its picture."
+        " `model:` `seed:` `to:` `ar:3:2` `fav:yes` `folder:` `by:me` and `like:` a job id. A number opens"
+        " its picture."
     ),
     "favourites": (
         "`/favourites`: shows the pictures you saved with ❤️ or ⭐, one at a time. `--p` uses their style."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from core.errors import ImageError, NotAllowedError, UserError
@@ -14,6 +14,7 @@ from storage.members import Members
 from storage.search import query as rows
 from storage.search import vectors
 from storage.search.query import Name, Scope
+from storage.web import folders
 from studio.actor import Actor
 from studio.authority import Action
 from studio.gallery import Gallery
@@ -25,6 +26,8 @@ from studio.search.eyes import Blind
 from studio.search.tokens import Like, Query
 from studio.services import Services
 
+NAMED = 10  # folders that a refusal names
+NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
 MOST = 300  # pictures that one search shows
 WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
 NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
@@ -55,9 +58,11 @@ class Search:
     async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
         """Return the pictures that fit ``query`` best, after ``skip`` others.
 
-        Raises ImageError for a picture to compare with that there isn't, or that the actor may not see.
+        Raises ImageError for a picture to compare with that there isn't, or that the actor may not see,
+        UserError for a folder that they don't have.
         """
         await self._rights.check(actor, Action.MINE)
+        query = await self.within(actor, query)
         wanted, scope = query.filter, await self._scope(actor, query)
         sha256 = None if query.like is None else await self._picture(actor, query.like)
         try:
@@ -72,6 +77,20 @@ class Search:
         model, names = self._indexing.model, ranked[skip : skip + limit]
         work = partial(rows.tiles, scope=scope, wanted=wanted, model=model, names=names)
         return await self._shown(actor, await self._database.read(work), len(ranked) > skip + limit)
+
+    async def within(self, actor: Actor, query: Query) -> Query:
+        """Return ``query`` with the folder that it names found. Raises UserError when the actor has none of
+        that name, or a smart one."""
+        if query.folder is None:
+            return query
+        await self._rights.check(actor, Action.MINE)
+        own = await self._database.read(partial(folders.of_person, user_id=actor.user_id))
+        plain = {folder.name.casefold(): folder for folder in own if folder.query is None}
+        found = plain.get(query.folder.casefold())
+        if found is None:
+            names = ", ".join(f'"{folder.name}"' for folder in list(plain.values())[:NAMED])
+            raise UserError(f"`folder:` takes one of your folders, {names}." if names else NO_FOLDER)
+        return replace(query, folder=None, own=True, filter=replace(query.filter, folder=found.id))
 
     async def _shown(self, actor: Actor, page: Sequence[Tile], more: bool, note: str = "") -> Found:
         return Found(tuple(page), tuple(await self._gallery.visible(actor, page)), more, note)

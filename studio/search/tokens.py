@@ -31,11 +31,12 @@ class Like:
 
 @dataclass(frozen=True)
 class Query:
-    """What somebody looks for. own: among their own pictures only."""
+    """What somebody looks for. own: among their own pictures only. folder: the name of a folder of theirs."""
 
     filter: Filter = Filter()
     like: Like | None = None
     own: bool = False
+    folder: str | None = None
 
     @property
     def is_ranked(self) -> bool:
@@ -112,6 +113,10 @@ def _like(query: Query, value: str) -> Query:
     return replace(query, like=Like(found[1], int(found[2] or 1) - 1, found[3]))
 
 
+def _folder(query: Query, value: str) -> Query:
+    return replace(query, folder=value)
+
+
 FILTERS: dict[str, Callable[[Query, str], Query]] = {
     "like": _like,
     "kind": _kind,
@@ -121,6 +126,7 @@ FILTERS: dict[str, Callable[[Query, str], Query]] = {
     "to": _until,
     "ar": _ratio,
     "fav": _favourite,
+    "folder": _folder,
     "by": _by,
 }
 NAMES = ", ".join(f"`{name}:`" for name in FILTERS)

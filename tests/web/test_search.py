@@ -42,7 +42,7 @@ async def found(site: Site, query: str, who: Browser | None = None) -> list[str]
     seeds = {}
     for tile in page.data["pictures"]:
         job = (await (who or site.you).get(f"/api/jobs/{tile['job']}")).data
-        seeds[tile["job"], tile["n"]] = job["pictures"][tile["n"] - 1]["seed"]
+        seeds |= {(tile["job"], one["n"]): one["seed"] for one in job["pictures"]}
     return [seeds[tile["job"], tile["n"]] for tile in page.data["pictures"]]
 
 
@@ -139,3 +139,29 @@ async def until_seen(site: Site, wanted: list[str]) -> None:
         return not await services.database.read(lambda c: rows.unread(c, model, made))
 
     await eventually(seen)
+
+
+async def test_a_folder_is_named_among_the_words(site) -> None:
+    job = await drawn(site, "a house --seed 90")
+    await drawn(site, "a boat --seed 0")
+    folders = site.opened.studio.organise.folders
+    you, other = Actor(YOU, None), Actor(OTHER, None)
+    folder = await folders.create(you, "In snow")
+    await folders.put(you, folder.id, [(job["id"], 0), (job["id"], 3)])
+    await folders.create(other, "Secret")
+    assert await found(site, 'q=folder:"in snow"') == [90, 93]
+    assert await found(site, 'q=92+folder:"in snow"') in ([93, 90], [90, 93])
+    for name in ("Secret", "nothing"):
+        answer = await site.you.get(f"/api/pictures?q=folder:{name}")
+        assert answer.status == 400 and 'your folders, "In snow".' in answer.data["detail"]
+
+
+async def test_what_is_in_the_trash_is_not_found_and_its_vector_goes_with_it(site) -> None:
+    job = await drawn(site, "a house --seed 90")
+    you, services, trash = Actor(YOU, None), site.opened.services, site.opened.studio.organise.trash
+    made = await services.database.read(lambda c: rows.of_job(c, job["id"]))
+    await trash.put(you, [(job["id"], 1)])
+    assert sorted(await found(site, "q=91")) == [90, 92, 93]
+    await services.privacy.delete_pictures(YOU, [(job["id"], 1)])
+    model = services.indexing.model
+    assert await services.database.read(lambda c: rows.unread(c, model, made)) == [made[1]]

@@ -86,7 +86,8 @@ class Shown:
 async def find(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Shown:
     """Return the page of pictures that the address of a call names: the newest, or those that fit best.
     named: more of the address."""
-    query, before = await _asked(call, {**call.query, **named}), call.query.get("before")
+    asked, before = await _asked(call, {**call.query, **named}), call.query.get("before")
+    query = await call.studio.search.within(call.actor, asked)
     if query.is_ranked:
         skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)

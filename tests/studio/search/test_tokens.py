@@ -25,6 +25,7 @@ def test_words_and_filters_are_told_apart() -> None:
         ),
         own=True,
     )
+    assert tokens.read('folder:"in snow"').folder == "in snow"
     assert tokens.read("") == Query() and not tokens.read("kind:imagine").is_ranked
     assert tokens.read("a").is_ranked and tokens.read(f"like:{JOB}").is_ranked
 
