@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.job import Job
+from storage import people
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Tile
 from storage.web import explore as rows
@@ -69,6 +70,13 @@ class Explore:
         page = newest[:limit]
         visible = await self._gallery.visible(actor, page)
         return Page(tuple(page), tuple(visible), page[-1].cursor if len(newest) > limit else None)
+
+    async def asker(self, actor: Actor, job: Job) -> str:
+        """Return the name of whoever asked for a job, "" where it isn't known. Raises NotAllowedError unless
+        the actor may see the job."""
+        await self._rights.check(actor, Action.SHOW, job)
+        work = partial(people.names, user_ids=[job.origin.user_id])
+        return (await self._database.read(work, once=True)).get(job.origin.user_id, "")
 
     async def channels(self, actor: Actor, server_id: int | None = None) -> dict[int, list[int]]:
         """Return the channels whose pictures the actor can look at, by server. server_id: of that alone."""

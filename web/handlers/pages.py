@@ -103,7 +103,7 @@ class Pages:
         values = {
             "job": shape,
             "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-            "facts": _facts(seen.result, stored),
+            "facts": [*await _asker(call, seen.job), *_facts(seen.result, stored)],
             "parent": _link(*lineage.parent) if lineage.parent else None,
             "children": [_link(*child) for child in lineage.children],
             "actions": shape["picture_actions"],
@@ -111,6 +111,8 @@ class Pages:
             "message": await self._message(call, seen.job),
             "folders": await _folders(call, seen.job),
         }
+        if not shape["mine"]:
+            values["nav"] = self.frame(call.person, "explore")["nav"]
         return self.page(call, "picture", values)
 
     async def _message(self, call: Call, job: Job) -> str | None:
@@ -191,6 +193,14 @@ async def _folders(call: Call, job: Job) -> list[dict[str, str]]:
         return []
     found = await call.studio.organise.folders.all(call.actor)
     return [{"id": folder.id, "name": folder.name} for folder in found if folder.query is None]
+
+
+async def _asker(call: Call, job: Job) -> list[dict[str, str]]:
+    """Return who asked for a job that isn't the person's own."""
+    if job.origin.user_id == call.actor.user_id:
+        return []
+    name = await call.studio.explore.asker(call.actor, job)
+    return [{"name": "Asked by", "value": name}] if name else []
 
 
 def _link(job: Job, index: int) -> dict[str, Any]:

@@ -42,9 +42,9 @@ class Load:
     tabs: int = 8
     jobs: int = 8
     queued: int = 20
-    pages: float = 20
-    uploads: float = 2
-    seconds: float = 30
+    pages: float = 20.0
+    uploads: float = 2.0
+    seconds: float = 30.0
 
 
 @dataclass

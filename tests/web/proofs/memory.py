@@ -1,7 +1,7 @@
 """What the studio on the web costs the bot's process in memory: ``python -m tests.web.proofs.memory``.
 
-The same database in three lives: with the web off, with it open, and with open tabs whose people look at
-pages and ask for jobs.
+The same database and the same jobs in three lives: with the web off, asked for on Discord; with it open; and
+with open tabs whose people ask for them there and look at pages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.settings import ROOT
 from tests.web.proofs.load import WORKER
-from tests.web.proofs.process import Browser, Person, Studio, fill, running
+from tests.web.proofs.process import CHANNEL, Browser, Person, Studio, fill, running
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 
@@ -45,10 +45,10 @@ async def run(folder: Path, sockets: int, pictures: int, seconds: float) -> Repo
     people = fill(folder, people=max(1, sockets // TABS), pictures=pictures)
     report = Report(imports=imports_cost())
     async with Discord() as discord, BotProcess(discord, folder, f"--worker={WORKER}") as bot:
-        await asyncio.sleep(SETTLE)
+        await _on_discord(discord, people)
         report.off = bot.memory / 2**20
     async with running(folder, f"--worker={WORKER}") as (studio, http):
-        await asyncio.sleep(SETTLE)
+        await _on_discord(studio.discord, people)
         report.idle = studio.bot.memory / 2**20
         browsers = [Browser(http, studio.url, person) for person in people]
         opened = [await browser.socket() for browser in browsers for _ in range(TABS)]
@@ -58,10 +58,18 @@ async def run(folder: Path, sockets: int, pictures: int, seconds: float) -> Repo
     return report
 
 
+async def _on_discord(discord: Discord, people: list[Person]) -> None:
+    """Each person asks for a job and sees its end."""
+    await asyncio.sleep(SETTLE)
+    asked = [discord.slash("imagine", CHANNEL, one.id, prompt="a river of 60 steps") for one in people]
+    ends = "job "
+    await discord.until(lambda: all(made.message and ends in made.message.content for made in asked), 120)
+
+
 async def _use(
     studio: Studio, browsers: list[Browser], people: list[Person], seconds: float, report: Report
 ) -> None:
-    """Each person asks for two jobs and looks at every page, its pictures and two original ones."""
+    """Each person asks for a job and looks at every page, its pictures and two original ones."""
     dice, loop = random.Random(3), asyncio.get_running_loop()
     until = loop.time() + seconds
     for number, browser in enumerate(browsers):
