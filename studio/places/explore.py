@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from core.job import Job
@@ -58,7 +58,9 @@ class Explore:
         before: Cursor | None = None,
         limit: int = 60,
     ) -> Page:
-        """Return pictures after ``before``, or the newest. server_id: of that server alone."""
+        """Return pictures after ``before``, or the newest. server_id: of that server alone. What a filter
+        says of folders and the trash means nothing here: others' are theirs alone."""
+        wanted = replace(wanted, trash=False, folder=None)
         places = await self.channels(actor, server_id)
         found = await asyncio.gather(
             *(self._of(actor, *place, wanted, before, limit + 1) for place in places.items())

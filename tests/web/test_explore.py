@@ -104,6 +104,16 @@ async def test_who_may_no_longer_read_gets_nothing_at_the_next_request(site, ser
         servers.servers[HERE].members |= members
 
 
+async def test_what_its_author_threw_away_is_shown_to_nobody_else(site, servers) -> None:
+    job = await made(site)
+    author = await site.person(AUTHOR)
+    assert (await author.ask("POST", f"/trash/{job.id}/2", data={"a": ""})).status == 303
+    for query in ("", "&q=trash:yes", "&trash=1"):
+        tiles = (await site.you.get(f"/api/explore?limit=200{query}")).data.get("pictures", [])
+        assert [tile["n"] for tile in tiles] in ([1, 3, 4], []), query
+    assert (await site.you.get(f"/files/{job.id}/2/256.webp")).status == 422  # as number 9 is
+
+
 async def test_a_picture_leads_to_its_message_on_discord(site, servers, monkeypatch) -> None:
     job = await made(site)
     page = (await site.you.get(f"/pictures/{job.id}/1")).body.decode()
