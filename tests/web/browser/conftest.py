@@ -26,7 +26,7 @@ POLICY = (
 def pages_of(site: Site) -> tuple[str, ...]:
     """Return the addresses of all pages that need nothing but somebody who is signed in."""
     pages = [route.path for route in site.web.routes if route.method == "GET" and route.is_page]
-    return tuple(path for path in pages if "{" not in path and path != "/in")
+    return tuple(path for path in pages if "{" not in path and not path.startswith("/in"))
 
 
 def _missing(what: str) -> None:

@@ -33,6 +33,13 @@ async def test_every_page_fits_every_width(opened: Site, you) -> None:
             assert await sideways(you) <= 0, (path, width)
 
 
+async def test_a_page_with_nothing_on_it_says_so(opened: Site, you) -> None:
+    for path in ("/", "/pictures", "/pictures?q=zebra", "/explore", "/folders", "/trash", "/queue"):
+        await you.goto(opened.web.url + path)
+        await you.evaluate("() => new Promise((done) => setTimeout(done, 100))")  # scripts have had their say
+        assert await you.locator(".empty h2").is_visible(), path
+
+
 async def test_a_picture_has_a_page_that_fits_too(opened: Site, you) -> None:
     job = await opened.drawn(opened.you)
     for width in WIDTHS:

@@ -90,35 +90,47 @@ async def page_of(browser: Any, site: Site, **options: Any) -> AsyncIterator[Any
 
 
 async def weights(browser: Any, site: Site, report: Report) -> None:
-    """Bytes of a first visit: every file but pictures, as they come over the wire."""
+    """Bytes of a first visit: every file but pictures, compressed as they come; headers apart."""
     for path, most in WEIGHT.items():
         async with page_of(browser, site) as page:
             wire = await page.context.new_cdp_session(page)
             await wire.send("Network.enable")
             await wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
-            kinds: dict[str, str] = {}
-            found: list[int] = []
-            elsewhere: list[str] = []
-
-            def asked(event: Any, kinds=kinds, elsewhere=elsewhere) -> None:
-                kinds[event["requestId"]] = event["request"]["url"]
-                url = event["request"]["url"]
-                if url.startswith("http") and not url.startswith(site.web.url):
-                    elsewhere.append(url)
-
-            def ended(event: Any, kinds=kinds, found=found) -> None:
-                url = kinds.get(event["requestId"], "/files/")  # one of the page before
-                if "/files/" not in url and "/previews/" not in url:
-                    found.append(event["encodedDataLength"])
-
-            wire.on("Network.requestWillBeSent", asked)
-            wire.on("Network.loadingFinished", ended)
+            seen = Wire(site.web.url)
+            wire.on("Network.requestWillBeSent", seen.asked)
+            wire.on("Network.responseReceived", seen.began)
+            wire.on("Network.loadingFinished", seen.ended)
             await page.goto(site.web.url + path)
             await page.wait_for_load_state("networkidle")
-            report.row(
-                f"{path} weighs without its pictures ({len(found)} requests)", sum(found), most, "bytes"
-            )
-            report.row(f"{path} asks elsewhere", len(elsewhere), 0, "times")
+            whole, headers = sum(seen.whole), sum(seen.headers)
+            said = f"{path} weighs without its pictures ({len(seen.whole)} files; headers {headers:,} more)"
+            report.row(said, whole - headers, most, "bytes")
+            report.row(f"{path} asks elsewhere", seen.elsewhere, 0, "times")
+
+
+class Wire:
+    """What a page gets over the wire, told by the browser's own events; pictures and other pages left out."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self._urls: dict[str, str] = {}
+        self._headers: dict[str, int] = {}
+        self.whole: list[int] = []
+        self.headers: list[int] = []
+        self.elsewhere = 0
+
+    def asked(self, event: Any) -> None:
+        url = self._urls[event["requestId"]] = event["request"]["url"]
+        self.elsewhere += url.startswith("http") and not url.startswith(self._home)
+
+    def began(self, event: Any) -> None:
+        self._headers[event["requestId"]] = event["response"]["encodedDataLength"]
+
+    def ended(self, event: Any) -> None:
+        name = event["requestId"]
+        if "/files/" not in self._urls.get(name, "/files/") and "/previews/" not in self._urls[name]:
+            self.whole.append(event["encodedDataLength"])
+            self.headers.append(min(self._headers.get(name, 0), event["encodedDataLength"]))
 
 
 async def vitals(browser: Any, site: Site, report: Report, *, slow: bool) -> None:

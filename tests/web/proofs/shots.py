@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -45,7 +46,7 @@ async def take(folder: Path, only: str | None) -> None:
                     await page.get_by_role("button", name="Sign in as you").click()
                     await page.wait_for_selector("#bar-prompt")
                     paths = [*pages_of(site), *await _more(site, state)]
-                    chosen = [one for one in paths if only is None or only in one]
+                    chosen = [one for one in paths if only is None or re.search(only, one)]
                     await shoot(page, site, folder, state, chosen)
                     await context.close()
         await browser.close()

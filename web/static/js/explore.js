@@ -60,14 +60,17 @@ function watchFilters() {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
-const source = new Source(filters, null, () => grid.draw(), newer ? [] : pictures, readShown);
-const grid = new Grid(place, source, new Selection(), { press: (_, index) => press(index), mark: null, like });
+/** @type {Grid} made when there is something to see: it takes the place of what the page says otherwise */
+let grid;
 
 function begin() {
+  const source = sourceOf(newer ? [] : pictures);
+  grid = new Grid(place, source, new Selection(), { press: (_, index) => press(index), mark: null, like });
   history.scrollRestoration = "manual";
   element("pager", HTMLElement).hidden = true;
   place.classList.add("live", "plain");
   grid.scrollTo(Number(location.hash.slice(1)) || 0);
+  shortcuts({ l: () => like() });
   setInterval(() => look().catch(() => {}), LOOK_EVERY); // a failed look is tried again
 }
 
@@ -75,6 +78,5 @@ const bar = new Bar(null, (jobs) => announcer.added(jobs));
 watchFilters();
 if (pictures.length) begin();
 live((news) => announcer.take(news).catch(complain), () => {});
-shortcuts({ l: () => like() });
 startPage();
 if (location.hash !== "#prompt") bar.field.blur();
