@@ -277,6 +277,13 @@ class Settings:
         "30", "days that a browser stays signed in without a visit", whole(1, 180), group="Web"
     )
 
+    share_days: int = _set(
+        "7",
+        "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
+        whole(0, 365),
+        group="Web",
+    )
+
     log_level: str = _set(
         "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
     )

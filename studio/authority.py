@@ -36,6 +36,7 @@ class Action(enum.StrEnum):
     FAVOURITE = "favourite"
     CANCEL = "cancel"
     DELETE = "delete"
+    SHARE = "share"  # show pictures to whoever has a link
     ORGANISE = "organise"  # put pictures into the trash or a folder
     FRONT = "front"  # let it run next
     # without a job
@@ -115,6 +116,7 @@ TABLE: dict[Action, Row] = {
         barred=True,
         reason="Only the person who asked for this job, or somebody with Manage Server, can delete it.",
     ),
+    Action.SHARE: Row(Role.AUTHOR, Role.AUTHOR, reason="These pictures belong to somebody else."),
     Action.ORGANISE: Row(
         Role.AUTHOR, Role.AUTHOR, barred=True, reason="These pictures belong to somebody else."
     ),

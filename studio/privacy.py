@@ -32,13 +32,14 @@ from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
 from storage.search.vector_files import VectorFiles
-from storage.web import trash
+from storage.web import shares, trash
 from storage.web.picked import Named
 from studio.moderation import lookalikes
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
+SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
 ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
 SWEEP_EVERY = 6 * 3600.0  # seconds
@@ -249,6 +250,7 @@ class Privacy:
         )
         await self._clear(Removed(files=tuple(dropped)))
         await self._database.write(partial(rows.drop_drafts, before=now - DRAFTS_KEPT))
+        await self._database.write(partial(shares.drop, before=now - SHARES_KEPT))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)

@@ -18,6 +18,11 @@ class WebLinks:
         self.sessions = sessions
         self._address: str | None = None
 
+    @property
+    def address(self) -> str | None:
+        """Where the studio on the web is, such as https://studio.example.org; None while it is closed."""
+        return self._address
+
     @contextmanager
     def opened(self, address: str) -> Iterator[None]:
         """Make links to ``address``, such as https://studio.example.org, until the block ends."""

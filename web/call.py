@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -77,21 +77,34 @@ class Json:
 
 @dataclass(frozen=True)
 class Html:
-    """A page of ``web/templates``, with its values."""
+    """A page of ``web/templates``, with its values. shared: for somebody who has a link."""
 
     template: str
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    shared: bool = False
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """A picture. own: it may be kept by the person's browser for good. name: it is to be saved as that."""
+    """A picture. own: it may be kept by the person's browser for good. name: it is to be saved as that.
+    shared: for somebody who has a link; no browser keeps it."""
 
     data: bytes = field(repr=False)
     media_type: str = "application/octet-stream"
     own: bool = False
     name: str | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A file that is sent while it is made, and saved as ``name``. What is wrong is raised before its first
+    part."""
+
+    parts: AsyncGenerator[bytes, None] = field(repr=False)
+    media_type: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -124,7 +137,8 @@ class SignedOut:
     path: str | None = None
 
 
-Answer = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
+Whole = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
+Answer = Whole | Stream
 Handler = Callable[[Call], Awaitable[Answer]]
 
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -33,6 +34,8 @@ from web.call import (
     SeeOther,
     SignedIn,
     SignedOut,
+    Stream,
+    Whole,
     is_page,
 )
 from web.handlers.pages import Pages
@@ -95,7 +98,10 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             headers,
             request.cookies.get(ATTEMPT, "")[:100],
         )
-        return _response(context, await _handled(route, call))
+        found = await _handled(route, call)
+        if isinstance(found, Stream):
+            return await _streamed(context, found, request)
+        return _response(context, found)
     except (Refused, UserError, StorageError) as error:
         return _problem(context, route, person, _refusal(error))
 
@@ -167,15 +173,38 @@ async def _read(request: web.Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _response(context: Context, found: Answer) -> web.Response:
+async def _streamed(context: Context, found: Stream, request: web.Request) -> web.StreamResponse:
+    """Send a file while it is made, as fast as its reader takes it. What goes wrong on the way breaks the
+    connection off: so the reader sees that the file isn't whole."""
+    headers = _headers(context, "data") | {"Content-Type": found.media_type} | _saved_as(found.name)
+    async with aclosing(found.parts) as parts:
+        first = await anext(parts)
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            await response.write(first)
+            async for part in parts:
+                await response.write(part)
+        except Exception:
+            log.exception("a file broke off while it was sent")
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+
+def _saved_as(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{quote(name)}"'}
+
+
+def _response(context: Context, found: Whole) -> web.Response:
     match found:
         case Json(data, status):
             text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
             kind = None if text is None else "application/json"
             headers = _headers(context, "data")
             return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
-        case Html(template, values, status):
-            return _page(context, template, values, status)
+        case Html(template, values, status, shared):
+            return _page(context, template, values, status, shared=shared)
         case Bytes():
             return _bytes(context, found)
         case SeeOther(path):
@@ -188,15 +217,17 @@ def _response(context: Context, found: Answer) -> web.Response:
             return _signed(context, path, None)
 
 
-def _headers(context: Context, kind: str, *, own: bool = False) -> dict[str, str]:
-    return guard.headers_for(kind, context.addresses, own=own)
+def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = False) -> dict[str, str]:
+    return guard.headers_for(kind, context.addresses, own=own, shared=shared)
 
 
-def _page(context: Context, template: str, values: Mapping[str, Any], status: int) -> web.Response:
+def _page(
+    context: Context, template: str, values: Mapping[str, Any], status: int, *, shared: bool = False
+) -> web.Response:
     entry = f"js/{template.removesuffix('.html')}.js"
     shown = {"static": context.static.prefix, "modules": context.static.modules(entry), **values}
     text = context.templates.get_template(template).render(shown)
-    headers = _headers(context, "page")
+    headers = _headers(context, "page", shared=shared)
     return _packed(web.Response(text=text, status=status, content_type="text/html", headers=headers))
 
 
@@ -208,9 +239,11 @@ def _packed(response: web.Response) -> web.Response:
 
 
 def _bytes(context: Context, found: Bytes) -> web.Response:
-    headers = _headers(context, "bytes", own=found.own) | {"Content-Type": found.media_type}
+    headers = _headers(context, "bytes", own=found.own, shared=found.shared) | {
+        "Content-Type": found.media_type
+    }
     if found.name is not None:
-        headers["Content-Disposition"] = f'attachment; filename="{quote(found.name)}"'
+        headers |= _saved_as(found.name)
     return web.Response(body=found.data, headers=headers)
 
 

@@ -43,6 +43,12 @@ HEADERS = OF_EACH | {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }
 
+SHARED = {
+    "Cache-Control": "private, no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -107,9 +113,11 @@ class Buckets:
             )
 
 
-def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[str, str]:
+def headers_for(
+    kind: str, addresses: Addresses, *, own: bool = False, shared: bool = False
+) -> dict[str, str]:
     """Return the headers of an answer. kind: "page", "data", "bytes" (``own``: of one's own job), or "file"
-    of the front end."""
+    of the front end. shared: by a link whose end must be seen at once, and whose address is a secret."""
     if kind == "file":
         return {**OF_EACH, "Cache-Control": "no-store"}
     found = dict(HEADERS)
@@ -120,6 +128,8 @@ def headers_for(kind: str, addresses: Addresses, *, own: bool = False) -> dict[s
     else:
         found["Content-Security-Policy"] = PAGE_POLICY if kind == "page" else BYTES_POLICY
         found["Cache-Control"] = "private, no-store"
+    if shared:
+        found |= SHARED
     if addresses.secure:
         found["Strict-Transport-Security"] = "max-age=31536000"
     return found

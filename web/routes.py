@@ -7,7 +7,9 @@ from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
 from web.handlers import explore, files, gallery, jobs, queues
+from web.handlers.organise import zips
 from web.handlers.organise.folders import FolderHandlers
+from web.handlers.organise.shares import ShareHandlers
 from web.handlers.organise.trash import TrashHandlers
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
@@ -17,6 +19,7 @@ LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
 NAME = 24  # bytes of a picture's name in a body, at most
 FOLDER = "{folder:[a-z2-9]{12}}"
+TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
 FILTERS = gallery.FIELDS
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
@@ -32,6 +35,8 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_bytes(),
         *_trash(TrashHandlers(pages)),
         *_folders(FolderHandlers(pages)),
+        *_zips(),
+        *_shares(ShareHandlers(pages)),
     )
 
 
@@ -167,4 +172,27 @@ def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
         Route("DELETE", f"/api/folders/{FOLDER}", folders.delete, bucket=change),
         Route("POST", items, folders.put, Body.JSON, change, limit=most, takes=bodies.Named),
         Route("POST", f"{items}/remove", folders.take_out, Body.JSON, change, limit=most, takes=bodies.Named),
+    )
+
+
+def _zips() -> tuple[Route, ...]:
+    ask = Bucket.ASK
+    return (
+        Route("GET", "/api/zip", zips.found, bucket=ask, query=("job", "folder")),
+        Route("POST", "/api/zip", zips.chosen, Body.FORM, ask, limit=MOST_CHOSEN * NAME),
+    )
+
+
+def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
+    change, read, files = Bucket.CHANGE, Bucket.BYTES, f"/files/s/{TOKEN}/{JOB}/{NUMBER}"
+    return (
+        Route("GET", "/shares", shares.page),
+        Route("POST", "/shares", shares.create_by_form, Body.FORM, change),
+        Route("POST", f"/shares/{SHARE}/revoke", shares.revoke_by_form, Body.FORM, change),
+        Route("GET", "/api/shares", shares.all),
+        Route("POST", "/api/shares", shares.create, Body.JSON, change, takes=bodies.NewShare),
+        Route("DELETE", f"/api/shares/{SHARE}", shares.revoke, bucket=change),
+        Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
+        Route("GET", files, shares.original, bucket=read, everybody=True),
+        Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
     )

@@ -43,6 +43,14 @@ def one(connection: sa.Connection, user_id: int, folder_id: str) -> Folder | Non
     return Folder(row.id, row.name, row.query, connection.execute(count.where(~in_trash())).scalar_one())
 
 
+def holds(connection: sa.Connection, user_id: int, folder_id: str, name: Named) -> bool:
+    """Return whether a picture is in a folder of the person's."""
+    joined = folder_items.join(folders, folders.c.id == folder_items.c.folder_id)
+    own = (folders.c.id == folder_id, folders.c.user_id == user_id, _named([name]))
+    statement = sa.select(folders.c.id).select_from(joined).where(*own)
+    return connection.execute(statement).first() is not None
+
+
 def add(
     connection: sa.Connection, user_id: int, name: str, query: str | None, *, now: datetime, most: int
 ) -> Folder | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +11,8 @@ import sqlalchemy as sa
 from core.job import new_job_id
 from storage.database import Database
 from storage.web.schema import sessions, sign_ins
+from storage.web.tokens import hash_of, new_token
 
-TOKEN_BYTES = 32
 PER_PERSON = 10  # sessions; the oldest ends when another begins
 SEEN_EVERY = timedelta(minutes=1)  # how exactly the last visit is kept
 OLDEST = timedelta(days=180)  # a session ends then, however often it is used
@@ -40,14 +38,14 @@ class Sessions:
 
     async def offer(self, user_id: int, name: str, lives: timedelta) -> str:
         """Return a token that signs the person in once, within ``lives``."""
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = new_token()
 
         def work(connection: sa.Connection) -> None:
             now = datetime.now(UTC)
             connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
             connection.execute(
                 sa.insert(sign_ins).values(
-                    token_hash=_hash(token), user_id=user_id, name=name, expires_at=now + lives
+                    token_hash=hash_of(token), user_id=user_id, name=name, expires_at=now + lives
                 )
             )
 
@@ -57,7 +55,7 @@ class Sessions:
     async def offered(self, token: str) -> str | None:
         """Return whom ``token`` signs in, None when it is spent or has expired. It isn't spent by this."""
         statement = sa.select(sign_ins.c.name).where(
-            sign_ins.c.token_hash == _hash(token), sign_ins.c.expires_at > datetime.now(UTC)
+            sign_ins.c.token_hash == hash_of(token), sign_ins.c.expires_at > datetime.now(UTC)
         )
 
         def work(connection: sa.Connection) -> str | None:
@@ -71,7 +69,7 @@ class Sessions:
         def work(connection: sa.Connection) -> str | None:
             spent = connection.execute(
                 sa.delete(sign_ins)
-                .where(sign_ins.c.token_hash == _hash(token), sign_ins.c.expires_at > datetime.now(UTC))
+                .where(sign_ins.c.token_hash == hash_of(token), sign_ins.c.expires_at > datetime.now(UTC))
                 .returning(sign_ins.c.user_id, sign_ins.c.name)
             ).first()
             return None if spent is None else _begin(connection, spent.user_id, spent.name, label)
@@ -88,7 +86,7 @@ class Sessions:
 
     async def find(self, token: str) -> Session | None:
         """Return the session of a token, None when there is none or it has ended."""
-        statement = sa.select(sessions).where(sessions.c.token_hash == _hash(token))
+        statement = sa.select(sessions).where(sessions.c.token_hash == hash_of(token))
 
         def work(connection: sa.Connection) -> Session | None:
             row = connection.execute(statement).first()
@@ -132,7 +130,7 @@ class Sessions:
 
 
 def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> str:
-    token, now = secrets.token_urlsafe(TOKEN_BYTES), datetime.now(UTC)
+    token, now = new_token(), datetime.now(UTC)
     others = (
         sa.select(sessions.c.token_hash)
         .where(sessions.c.user_id == user_id)
@@ -143,14 +141,10 @@ def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> st
     connection.execute(sa.delete(sessions).where(sessions.c.token_hash.in_(old)))
     row = {"id": new_job_id(), "user_id": user_id, "name": name, "label": label}
     connection.execute(
-        sa.insert(sessions).values(token_hash=_hash(token), created_at=now, seen_at=now, **row)
+        sa.insert(sessions).values(token_hash=hash_of(token), created_at=now, seen_at=now, **row)
     )
     return token
 
 
 def _session(row: sa.Row[Any]) -> Session:
     return Session(row.id, row.user_id, row.name, row.label, row.created_at, row.seen_at)
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,9 +1,11 @@
-"""What members do with their pictures, as one: the trash, folders."""
+"""What members do with their pictures, as one: the trash, folders, zip files, shares."""
 
 from __future__ import annotations
 
 from studio.organise.folders import Folders
+from studio.organise.shares import Shares
 from studio.organise.trash import Trash
+from studio.organise.zips import Zips
 from studio.rights import Rights
 from studio.services import Services
 
@@ -15,3 +17,6 @@ class Organise:
         database, queue = services.database, services.queue
         self.trash = Trash(rights, database, queue, services.privacy)
         self.folders = Folders(rights, database, queue)
+        self.zips = Zips(rights, database, queue, services.showing)
+        days = services.settings.share_days
+        self.shares = Shares(rights, database, queue, services.showing, services.web, days)

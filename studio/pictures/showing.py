@@ -130,6 +130,18 @@ class Showing:
             return b""
         return shown.data or b""
 
+    async def shared(self, stored: StoredPicture, job: Job, side: int | None, *, words: bool) -> Shown:
+        """Return a picture of ``job`` for somebody who isn't known: whole, or as WebP of at most ``side`` px.
+        words: what was typed for it may stay in its metadata.
+
+        Raises ImageError when it can't be read, StorageError when its file is gone.
+        """
+        if side is None:
+            data, media_type = await self._files.get(stored.sha256), stored.media_type
+        else:
+            data, media_type = await self._thumbnails.get(stored.sha256, side), "image/webp"
+        return Shown(await self._marked(data, media_type, job, words=words), media_type)
+
     async def small(self, sha256: str) -> bytes:
         """Return a picture that somebody sent as WebP of at most 256 px, for them alone.
 
@@ -147,9 +159,9 @@ class Showing:
             log.warning("job %s: its preview is no JPEG", job.id)
             return None
 
-    async def _marked(self, data: bytes, media_type: str, job: Job) -> bytes:
+    async def _marked(self, data: bytes, media_type: str, job: Job, *, words: bool = True) -> bytes:
         """Mark a picture in a thread: the checksums of a large one take tens of milliseconds."""
-        source, parameters = self._digital_source(job), self._parameters
+        source, parameters = self._digital_source(job), self._parameters and words
         return await asyncio.to_thread(marks.outgoing, data, media_type, source=source, parameters=parameters)
 
     def _digital_source(self, job: Job) -> str | None:

@@ -107,7 +107,7 @@ ABOUT_ONESELF = {"mine", "privacy", "help"}
 FOR_OWN_WORK = {"ask", "settings"}
 OF_A_SERVER = {"queue", "rules", "moderate"}
 WHOLE_QUEUE = {"operate"}
-FOR_ITS_AUTHOR = {"organise"}  # whoever else sees the job
+FOR_ITS_AUTHOR = {"organise", "share"}  # whoever else sees the job
 KEPT_BY_THE_BARRED = {"organise"}  # one's own things can always be put away
 WITHOUT_A_JOB = ABOUT_ONESELF | FOR_OWN_WORK | OF_A_SERVER | WHOLE_QUEUE
 

@@ -15,13 +15,16 @@ from core.errors import ImageError, NotAllowedError
 from core.grammar.prompt import Prompt
 from storage.gallery import Filter
 from storage.people import RoleLimit
+from storage.web.shares import Shared
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, source_of
 from studio.asking.regions import Regions
 from studio.authority import Action
 from studio.gallery import Gallery
 from studio.organise.folders import Folders
+from studio.organise.shares import Shares
 from studio.organise.trash import NOTHING, Trash
+from studio.organise.zips import Zips
 from studio.own import Own
 from studio.places.explore import Explore
 from studio.server import Server
@@ -39,6 +42,8 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Explore: lambda studio: studio.explore,
     Trash: lambda studio: studio.organise.trash,
     Folders: lambda studio: studio.organise.folders,
+    Zips: lambda studio: studio.organise.zips,
+    Shares: lambda studio: studio.organise.shares,
 }
 
 
@@ -95,6 +100,8 @@ KEPT_BY_THE_BANNED = {
     "Folders.delete",
     "Folders.put",
     "Folders.take_out",
+    "Shares.all",
+    "Shares.revoke",
     "Server.cancellable",  # tells only of what the actor may cancel
 }
 OPEN_TO_STRANGERS = {
@@ -149,6 +156,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "source": source_of(result, 0),
             "named": f"{job.id} 1",
             "folder_id": "abcdabcdabcd",
+            "share_id": "abcdabcdabcd",
+            "what": Shared(job.id),
             "names": [(job.id, 0)],
             "action": Action.VARY,
             "index": 0,

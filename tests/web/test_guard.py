@@ -19,6 +19,8 @@ def address_of(route, job="abcd2345efgh") -> str:
         "step": "1",
         "session": job,
         "folder": job,
+        "share": job,
+        "token": "A" * 43,
         "draft": job,
         "sha256": "a" * 64,
     }
@@ -94,6 +96,7 @@ async def test_pages_hold_no_script_and_no_style_of_their_own(site) -> None:
         "/queue",
         "/trash",
         "/folders",
+        "/shares",
         "/settings",
         "/sessions",
         "/keys",

@@ -78,3 +78,15 @@ class Rename:
     """Another name."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class NewShare:
+    """A link to picture ``n`` of a job, to all of a job's (without it), or to a folder's. days: it lasts."""
+
+    job: str = ""
+    n: int = 0
+    folder: str = ""
+    title: str = ""
+    words: bool = False
+    days: int = 0

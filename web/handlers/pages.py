@@ -16,6 +16,7 @@ from web import shapes
 from web.call import GONE, Answer, Call, Html, Person, SeeOther
 from web.fields import number_of
 from web.handlers import explore, gallery, jobs, queues
+from web.handlers.organise import offers
 from web.handlers.settings import SettingsForm
 from web.people import Visitors
 
@@ -39,6 +40,7 @@ TABS = (
     Tab("/folders", "Folders", "f"),
     Tab("/queue", "Queue", "q"),
     Tab("/trash", "Trash", "t"),
+    Tab("/shares", "Shares", ""),
     Tab("/settings", "Settings", "s"),
     Tab("/sessions", "Sessions", ""),
     Tab("/keys", "Shortcuts", "?"),
@@ -109,7 +111,8 @@ class Pages:
             "actions": shape["picture_actions"],
             "may": sorted(may),
             "message": await self._message(call, seen.job),
-            "folders": await _folders(call, seen.job),
+            "folders": await offers.folders(call, seen.job),
+            "share": offers.share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
         }
         if not shape["mine"]:
             values["nav"] = self.frame(call.person, "explore")["nav"]
@@ -185,14 +188,6 @@ def _of(name: str, tab: Tab) -> bool:
     page = name.rpartition("/")[2]
     own = {"create": "/", "picture": "/pictures", "folder": "/folders"}
     return own.get(page, f"/{page}") == tab.href
-
-
-async def _folders(call: Call, job: Job) -> list[dict[str, str]]:
-    """Return the folders that a picture can be put into: the author's own that aren't smart."""
-    if job.origin.user_id != call.actor.user_id:
-        return []
-    found = await call.studio.organise.folders.all(call.actor)
-    return [{"id": folder.id, "name": folder.name} for folder in found if folder.query is None]
 
 
 async def _asker(call: Call, job: Job) -> list[dict[str, str]]:

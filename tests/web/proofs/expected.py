@@ -16,8 +16,10 @@ from tests.web.proofs.world import (
     FORGED,
     GONE,
     HERE,
+    LINK,
     LOST,
     NOBODY,
+    SHARE,
     Somebody,
     Subject,
 )
@@ -81,6 +83,8 @@ RULES: dict[str, Rule] = {
     "GET /trash": _rule(SIGNED_IN, 200),
     "GET /folders": _rule(SIGNED_IN, 200),
     "GET /folders/{folder}": _rule(AUTHOR_ONLY, 200),
+    "GET /shares": _rule(SIGNED_IN, 200),
+    "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
     # forms
     "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
     "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),
@@ -99,6 +103,8 @@ RULES: dict[str, Rule] = {
     "POST /folders/items/{job}/{n}": _rule(OWN, 404, body={"folder": GONE}),
     "POST /folders/{folder}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
     "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
+    "POST /shares": _rule(SIGNED_IN, 400, 403, body={"job": GONE}),
+    "POST /shares/{share}/revoke": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
     "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -131,8 +137,15 @@ RULES: dict[str, Rule] = {
     "DELETE /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/folders/{folder}/items": _rule(AUTHOR_ONLY, 422, body=NEVER),
     "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
+    "GET /api/zip": _rule(SIGNED_IN, 404, query=f"?job={GONE}"),
+    "POST /api/zip": _rule(SIGNED_IN, 422, body={"pictures": f"{GONE}/1"}),
+    "GET /api/shares": _rule(SIGNED_IN, 200),
+    "POST /api/shares": _rule(SIGNED_IN, 400, 403, body={"job": GONE}),
+    "DELETE /api/shares/{share}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # bytes
+    "GET /files/s/{token}/{job}/{n}": _rule(EVERYBODY, 200, 404),  # the shared one's, and no other's
+    "GET /files/s/{token}/{job}/{n}/{side}.webp": _rule(EVERYBODY, 200, 404),
     "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
@@ -152,6 +165,8 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "session": session,
         "draft": DRAFT,
         "folder": FOLDER,
+        "share": SHARE,
+        "token": LINK,
         "sha256": upload,
     }
 

@@ -21,7 +21,8 @@ from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
 from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
-from storage.web.schema import folders
+from storage.web.schema import folders, shares
+from storage.web.tokens import hash_of
 from studio.actor import Actor, Place
 from studio.asking.prompts import jobs_of
 from studio.authority import Action
@@ -37,6 +38,7 @@ GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "zq"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
 FOLDER = "foldfoldfoad"
+SHARE, LINK = "sharesharesh", "L" * 43
 
 
 @dataclass(frozen=True)
@@ -319,6 +321,9 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(sa.insert(uploads).values(user_id=AUTHOR.id, sha256=world.upload, at=now))
     folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
     connection.execute(sa.insert(folders).values(**folder))
+    share = {"id": SHARE, "token_hash": hash_of(LINK), "user_id": AUTHOR.id, "title": "", "words": 0}
+    share |= {"job_id": world.ids[(ON_WEB.name, 0)], "position": 0, "created_at": now}
+    connection.execute(sa.insert(shares).values(expires_at=now + timedelta(days=1), **share))
     until = now + timedelta(days=1)
     connection.execute(sa.insert(timeouts).values(guild_id=EVERYWHERE, user_id=TIMED_OUT.id, until=until))
     hidden, mine = world.ids[(STEALTH.name, 0)], world.ids[(MINE.name, OUTSIDER.id or 0)]

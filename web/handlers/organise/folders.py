@@ -14,6 +14,7 @@ from studio.authority import Action
 from web.call import GONE, Answer, Call, Json, SeeOther
 from web.fields import chosen_of, field, number_of, text_of
 from web.handlers import gallery
+from web.handlers.organise import offers
 from web.handlers.pages import Pages
 
 COVERS = 4  # pictures that stand for a folder
@@ -45,6 +46,7 @@ class FolderHandlers:
             "pictures": page.pictures,
             "note": page.note,
             "months": [],
+            "share": offers.share(call, folder=folder.id),
             "older": gallery.address(call.query, here, before=page.older) if page.older else None,
             "newer": gallery.address(call.query, here) if call.query.get("before") else None,
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},

@@ -8,6 +8,7 @@ import { act, copy, destroy, toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
 import { openMenu } from "./parts/menu.js";
 import { tellAway } from "./organise/note.js";
+import { offerShare } from "./organise/share-offer.js";
 import { startPage } from "./parts/shell.js";
 import { commandOf } from "./viewer/command.js";
 import { Compare } from "./viewer/compare.js";
@@ -118,6 +119,7 @@ document.getElementById("away")?.addEventListener("submit", (event) => {
 });
 live((news) => announcer.take(news).catch(complain), () => {});
 startPage();
+offerShare();
 tellAway(() => {});
 shortcuts({
   ArrowLeft: () => go(before),

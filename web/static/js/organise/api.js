@@ -53,3 +53,6 @@ export const intoFolder = (folder, names) => each(`/api/folders/${folder}/items`
  * @param {string[]} names
  */
 export const outOfFolder = (folder, names) => each(`/api/folders/${folder}/items/remove`, names);
+
+/** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
+export const share = async (what) => /** @type {{id: string, link: string}} */ (await change("POST", "/api/shares", what));

@@ -2,14 +2,14 @@
 import { favour } from "../core/api.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
+import { nameOf } from "./api.js";
 import { putAway } from "./away.js";
 
 /** @import {Tile} from "../types.js" */
 /** @import {Gallery} from "../gallery/gallery.js" */
 
 const AT_ONCE = 4; // requests
-const MOST_DOWNLOADS = 50;
-const BETWEEN = 250; // ms between two downloads
+const MOST_IN_ZIP = 2000; // pictures
 
 /**
  * @param {Tile[]} tiles
@@ -34,15 +34,21 @@ export async function like(all, on, gallery) {
   gallery.draw();
 }
 
-/** @param {Tile[]} tiles */
-export async function download(tiles) {
-  const some = tiles.filter(({ visibility }) => visibility !== "block").slice(0, MOST_DOWNLOADS);
-  if (some.length < tiles.length) toast(`${MOST_DOWNLOADS} pictures at once; hidden ones stay here`);
-  for (const { job, n } of some) {
-    const link = Object.assign(document.createElement("a"), { href: `/files/${job}/${n}?download=1`, download: "" });
-    link.click();
-    await new Promise((resolve) => setTimeout(resolve, BETWEEN));
-  }
+/**
+ * One picture as it is, several as a zip file: sent by a form, so that the browser saves it while it comes.
+ * @param {Tile[]} tiles
+ */
+export function download(tiles) {
+  const [first] = tiles;
+  if (!first) return;
+  if (tiles.length > MOST_IN_ZIP) return toast(`A zip file holds up to ${counted(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
+  if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: `/files/${nameOf(first)}?download=1`, download: "" }).click();
+  const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", hidden: true });
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(nameOf).join(" ") }));
+  document.body.append(form);
+  form.submit();
+  form.remove();
+  toast(`${counted(tiles.length, "picture")} as a zip file`);
 }
 
 /**

@@ -10,6 +10,7 @@ import { startPage } from "../parts/shell.js";
 import { intoFolder, nameOf, outOfFolder } from "./api.js";
 import { tellAway } from "./note.js";
 import { joinFields } from "../search/fields.js";
+import { offerShare } from "./share-offer.js";
 import { pictureKeys, pictureTools } from "./tools.js";
 
 /** @import {Tile} from "../types.js" */
@@ -59,4 +60,5 @@ element("delete", HTMLFormElement).addEventListener("submit", async (event) => {
 });
 pictureKeys(gallery);
 startPage();
+offerShare();
 tellAway(() => gallery.renew());

@@ -1,0 +1,218 @@
+"""Links that show pictures to whoever has them, for a while, and can be taken back at any time.
+
+A link is asked about anew at every request: whether it has ended, whether its owner may still share, whether
+what it shows is there, and what moderation says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from core.errors import StorageError, UserError
+from core.job import Job
+from jobs.queue import Queue
+from storage import gallery
+from storage.database import Database
+from storage.gallery import Cursor, Filter
+from storage.lookup import StoredPicture
+from storage.web import folders
+from storage.web import shares as rows
+from storage.web.picked import Named, pick
+from storage.web.shares import Share, Shared
+from studio.actor import Actor, Place
+from studio.authority import Action
+from studio.moderation.rules import Visibility
+from studio.pictures.showing import Showing, Shown
+from studio.rights import Rights
+from studio.web_links import WebLinks
+
+MOST_SHARES, MOST_DAYS = 1000, 365
+LONGEST_TITLE = 100  # characters
+PAGE = 60  # pictures of a folder
+PUBLIC = Place(None, 0)  # where whoever has a link looks at it: judged as a direct message is
+OFF = "Sharing is off here. The host turns it on with `SHARE_DAYS`."
+Visible = tuple[Job, StoredPicture]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a link shows now. older: where the next page of a folder begins, None at the end."""
+
+    share: Share
+    pictures: tuple[Visible, ...]
+    older: Cursor | None = None
+
+
+class Shares:
+    """Makes links, shows what they stand for, and ends them. ``days``: how long they last unless their owner
+    says otherwise; 0 = there are none."""
+
+    def __init__(
+        self,
+        rights: Rights,
+        database: Database,
+        queue: Queue,
+        showing: Showing,
+        web: WebLinks,
+        days: int,
+    ) -> None:
+        self._rights, self._database, self._queue = rights, database, queue
+        self._showing, self._web, self.days = showing, web, days
+
+    # For their owner
+
+    async def create(
+        self, actor: Actor, what: Shared, *, title: str = "", words: bool = False, days: int | None = None
+    ) -> tuple[Share, str]:
+        """Return a new share of something of the actor's own, and its link, which nobody can read again.
+
+        Raises UserError for what can't be shared and after too many, NotAllowedError for a barred person.
+        """
+        await self._rights.check(actor, Action.ASK)
+        now, lasts = datetime.now(UTC), self._lasts(days)
+        title = " ".join(title.split())
+        if len(title) > LONGEST_TITLE or not title.isprintable():
+            raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
+        if not (await self._visible(actor.user_id, what)).pictures:
+            raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
+        work = partial(
+            rows.add,
+            user_id=actor.user_id,
+            what=what,
+            title=title,
+            words=words,
+            now=now,
+            expires=now + lasts,
+            most=MOST_SHARES,
+        )
+        made = await self._database.write(work)
+        if made is None:
+            raise UserError(f"You have {MOST_SHARES:,} shares, which is the limit. End some first.")
+        share, token = made
+        return share, f"{self._web.address}/s/{token}"
+
+    def _lasts(self, days: int | None) -> timedelta:
+        if not self.days:
+            raise UserError(OFF)
+        wanted = self.days if days is None else days
+        if not 1 <= wanted <= MOST_DAYS:
+            raise UserError(f"`days` takes 1 to {MOST_DAYS}.")
+        return timedelta(days=wanted)
+
+    async def all(self, actor: Actor) -> list[Share]:
+        """Return the actor's shares, the newest first."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.read(partial(rows.of_person, user_id=actor.user_id), once=True)
+
+    async def revoke(self, actor: Actor, share_id: str) -> bool:
+        """End a share of the actor's; False when there is no such one."""
+        await self._rights.check(actor, Action.MINE)
+        work = partial(rows.revoke, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC))
+        return await self._database.write(work)
+
+    # For whoever has a link
+
+    async def look(self, token: str, before: Cursor | None = None) -> Looked | None:
+        """Return what a link shows; None when it has ended, never was, or shows nothing any more."""
+        share = await self._find(token)
+        if share is None:
+            return None
+        found = await self._visible(share.user_id, share.what, before)
+        return Looked(share, found.pictures, found.older) if found.pictures or found.older else None
+
+    async def visited(self, share: Share, visitor: int | None) -> None:
+        """Count a visit, unless it is its owner's own. visitor: a user id, None for nobody who is known."""
+        if visitor != share.user_id:
+            await self._database.write(partial(rows.count_view, share_id=share.id))
+
+    async def picture(self, token: str, name: Named, side: int | None = None) -> Shown | None:
+        """Return a picture that a link shows, whole or as WebP of at most ``side`` px; None where ``look``
+        wouldn't show it. Prompts leave its metadata unless the share shows them."""
+        share = await self._find(token)
+        if share is None or not await self._holds(share, name):
+            return None
+        found = await self._allowed(share.user_id, await self._picked([name]))
+        if not found:
+            return None
+        [(job, stored)] = found
+        try:
+            return await self._showing.shared(stored, job, side, words=share.words)
+        except StorageError:
+            return None
+
+    async def _find(self, token: str) -> Share | None:
+        if not self.days:
+            return None
+        work = partial(rows.find, token=token, now=datetime.now(UTC))
+        return await self._database.read(work, once=True)
+
+    async def _holds(self, share: Share, name: Named) -> bool:
+        """Return whether a picture belongs to what a share shows."""
+        what = share.what
+        if what.folder_id is not None:
+            work = partial(folders.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
+            return await self._database.read(work, once=True)
+        return what.job_id == name[0] and what.position in (None, name[1])
+
+    async def _visible(self, user_id: int, what: Shared, before: Cursor | None = None) -> _Found:
+        """Return what may be shown of something that the person shares."""
+        if what.folder_id is not None:
+            return await self._in_folder(user_id, what.folder_id, before)
+        if what.job_id is None:
+            return _Found()
+        if what.position is not None:
+            names = [(what.job_id, what.position)]
+        else:
+            result = await self._queue.result(what.job_id)
+            names = [(what.job_id, picture.index) for picture in result.pictures] if result else []
+        return _Found(await self._allowed(user_id, await self._picked(names)))
+
+    async def _in_folder(self, user_id: int, folder_id: str, before: Cursor | None) -> _Found:
+        own = await self._database.read(partial(folders.one, user_id=user_id, folder_id=folder_id))
+        if own is None:
+            return _Found()
+        if own.query is not None:
+            raise UserError("A smart folder changes by itself, so it can't be shared. Share a plain one.")
+        wanted = Filter(folder=folder_id)
+        work = partial(gallery.tiles, user_id=user_id, wanted=wanted, before=before, limit=PAGE + 1)
+        tiles = await self._database.read(work, once=True)
+        pictures = [(tile.job, tile.picture) for tile in tiles[:PAGE]]
+        older = tiles[PAGE - 1].cursor if len(tiles) > PAGE else None
+        return _Found(await self._allowed(user_id, pictures), older)
+
+    async def _picked(self, names: Sequence[Named]) -> list[Visible]:
+        """Return the named pictures that are there and not in the trash."""
+        found = await self._database.read(partial(pick, names=names))
+        away = {job_id: await self._queue.trashed(job_id) for job_id in {job.id for job, _ in found}}
+        return [(job, picture) for job, picture in found if picture.index not in away[job.id]]
+
+    async def _allowed(self, user_id: int, pictures: Sequence[Visible]) -> tuple[Visible, ...]:
+        """Return those of a person's pictures that they may share, and that a rule hides nowhere: neither
+        from the world, nor where they were asked for."""
+        jobs = {job.id: job for job, _ in pictures}
+        for guild_id in {None, *(job.origin.guild_id for job in jobs.values())}:
+            asked = [job for job in jobs.values() if guild_id in (None, job.origin.guild_id)]
+            may = await self._rights.owned(Actor(user_id, guild_id), Action.SHARE, asked)
+            jobs = {job.id: job for job in jobs.values() if job not in asked or job.id in may}
+        shown = [(picture, job) for job, picture in pictures if job.id in jobs]
+        for place in {PUBLIC, *(_asked_in(job) for job in jobs.values())}:
+            here = [pair for pair in shown if place in (PUBLIC, _asked_in(pair[1]))]
+            said = await self._showing.visibilities(place, here)
+            hidden = {id(pair) for pair, how in zip(here, said, strict=True) if how is not Visibility.SHOW}
+            shown = [pair for pair in shown if id(pair) not in hidden]
+        return tuple((job, picture) for picture, job in shown)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a share shows now, and where a folder goes on."""
+
+    pictures: tuple[Visible, ...] = ()
+    older: Cursor | None = None
+
+
+def _asked_in(job: Job) -> Place:
+    return Place(job.origin.guild_id, job.origin.channel_id)

@@ -1,0 +1,157 @@
+"""Pictures packed into one file that is sent while it is made: a picture at a time is in memory, however many
+there are."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+from functools import partial
+
+from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from core.job import Job
+from core.requests import GenerateRequest
+from jobs.queue import Queue
+from storage.database import Database
+from storage.files import EXTENSIONS
+from storage.lookup import StoredPicture
+from storage.web.picked import Named, pick
+from studio.actor import Actor
+from studio.authority import Action
+from studio.organise.trash import NOTHING
+from studio.pictures.showing import Showing
+from studio.rights import Rights
+
+MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
+LONGEST_WORDS = 60  # characters of the prompt in a name
+WHOLE = 2**31  # bytes of a picture: none is made smaller
+LEFT_OUT = "left out.txt"
+Chosen = tuple[Job, StoredPicture]
+
+
+class Zips:
+    """Packs pictures that a person may see; whatever they may not is left out as if it weren't there."""
+
+    def __init__(self, rights: Rights, database: Database, queue: Queue, showing: Showing) -> None:
+        self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
+        self._busy: set[int] = set()
+
+    async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:
+        """Yield a ZIP file of the named pictures in parts. Before the first part it raises ImageError when
+        the actor may see none of them, UserError for too many, LimitError while another is being sent."""
+        chosen = await self._chosen(actor, names)
+        _check(chosen)
+        if actor.user_id in self._busy:
+            raise LimitError("One zip file at a time: wait until the other one is there.")
+        self._busy.add(actor.user_id)
+        try:
+            archive, missing = _Archive(), list[str]()
+            for job, picture in chosen:
+                name = name_of(job, picture)
+                data = await self._bytes(actor, job, picture)
+                if data is None:
+                    missing.append(name)
+                else:
+                    yield await asyncio.to_thread(archive.add, name, data, job.created_at)
+            yield archive.end(missing)
+        finally:
+            self._busy.discard(actor.user_id)
+
+    async def _chosen(self, actor: Actor, names: Sequence[Named]) -> list[Chosen]:
+        """Return those of the named pictures that the actor may see."""
+        found = await self._database.read(partial(pick, names=names))
+        jobs = {job.id: job for job, _ in found}
+        seen = await self._rights.owned(actor, Action.SHOW, jobs.values())
+        for job_id in jobs.keys() - seen:
+            if await self._is_shown(actor, jobs[job_id]):
+                seen.add(job_id)
+        others = {job_id for job_id in seen if jobs[job_id].origin.user_id != actor.user_id}
+        away = {job_id: await self._queue.trashed(job_id) for job_id in others}
+        return [
+            (job, picture)
+            for job, picture in found
+            if job.id in seen and picture.index not in away.get(job.id, ())
+        ]
+
+    async def _is_shown(self, actor: Actor, job: Job) -> bool:
+        try:
+            await self._rights.check(actor, Action.SHOW, job)
+        except NotAllowedError:
+            return False
+        return True
+
+    async def _bytes(self, actor: Actor, job: Job, picture: StoredPicture) -> bytes | None:
+        """Return a picture's bytes as it may be shown; None when it may not, or has gone meanwhile."""
+        try:
+            return (await self._showing.picture_in(actor.place, picture, job, WHOLE)).data
+        except StorageError:
+            return None
+
+
+def _check(chosen: Sequence[Chosen]) -> None:
+    if not chosen:
+        raise ImageError(NOTHING)
+    if len(chosen) > MOST_PICTURES:
+        raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
+    size = sum(picture.size for _, picture in chosen)
+    if size > MOST_BYTES:
+        most = f"{MOST_BYTES / 10**9:.0f} GB"
+        raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
+
+
+def name_of(job: Job, picture: StoredPicture) -> str:
+    """Return the name of a picture's file, which any system takes: day, some words, job and number."""
+    words = job.request.prompt if isinstance(job.request, GenerateRequest) else job.request.kind
+    plain = " ".join("".join(c if c.isalnum() else " " for c in words).split())
+    if len(plain) > LONGEST_WORDS:
+        plain = plain[:LONGEST_WORDS].rpartition(" ")[0] or plain[:LONGEST_WORDS]
+    parts = (f"{job.created_at:%Y-%m-%d}", plain, f"{job.id}-{picture.index + 1}")
+    return f"{' '.join(part for part in parts if part)}.{EXTENSIONS[picture.media_type]}"
+
+
+class _Window(io.RawIOBase):
+    """A file of which only the end is kept: what has been taken can't be gone back to."""
+
+    def __init__(self) -> None:
+        self._taken, self._kept = 0, io.BytesIO()
+
+    def write(self, data: object) -> int:
+        return self._kept.write(data)  # type: ignore[arg-type]
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._taken + self._kept.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._taken + self._kept.seek(offset - self._taken)
+
+    def take(self) -> bytes:
+        data = self._kept.getvalue()
+        self._taken, self._kept = self._taken + len(data), io.BytesIO()
+        return data
+
+
+class _Archive:
+    """A ZIP file whose parts are taken away as they are written. Nothing is squeezed: pictures are."""
+
+    def __init__(self) -> None:
+        self._window = _Window()
+        self._zip = zipfile.ZipFile(self._window, "w")
+
+    def add(self, name: str, data: bytes, at: datetime) -> bytes:
+        entry = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
+        entry.external_attr = 0o644 << 16
+        self._zip.writestr(entry, data)
+        return self._window.take()
+
+    def end(self, missing: Sequence[str]) -> bytes:
+        """Return the last part, with a list of what is missing if there is something."""
+        if missing:
+            lines = ["These pictures may not be shown here, or are gone:", *missing, ""]
+            self._zip.writestr(LEFT_OUT, "\r\n".join(lines))
+        self._zip.close()
+        return self._window.take()

@@ -1,0 +1,300 @@
+"""Links that show pictures to whoever has them, and show nothing to anybody from the moment they end."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from core.job import Surface
+from storage import moderation
+from storage.web.schema import shares
+from studio.actor import Actor
+from tests.web.conftest import OTHER, YOU, Site
+from tests.web.test_folders import make
+from tests.web.test_trash import named, put
+
+WORDS = "a secretive red house"
+HOST, GUILD = 99, 10
+
+
+async def share(browser, **what) -> dict:
+    answer = await browser.post("/api/shares", what)
+    assert answer.status == 201, answer.body
+    return answer.data
+
+
+def path_of(site: Site, made: dict) -> str:
+    assert made["link"].startswith(f"{site.web.url}/s/")
+    return made["link"].removeprefix(site.web.url)
+
+
+@dataclass
+class Linked:
+    """A shared picture, and every address that shows it."""
+
+    site: Site
+    job: dict
+    share: dict
+    folder: str
+
+    @property
+    def addresses(self) -> list[str]:
+        page = path_of(self.site, self.share)
+        files = f"/files{page}/{self.job['id']}/2"
+        return [page, files, f"{files}/256.webp", f"{files}/512.webp"]
+
+
+async def linked(site: Site, kind: str, guild: int | None = None) -> Linked:
+    """A share of a picture, of a job's pictures, or of a folder; asked for in a server or on the web."""
+    if guild is None:
+        job = await site.drawn(site.you, WORDS)
+    else:
+        result = await site.opened.drawn(Actor(YOU, guild, 100, surface=Surface.DISCORD), WORDS)
+        job = (await site.you.get(f"/api/jobs/{result.job.id}")).data
+    folder = await make(site.you, "Shown")
+    await site.you.post(f"/api/folders/{folder}/items", {"pictures": named(job, 2)})
+    what = {"picture": {"job": job["id"], "n": 2}, "job": {"job": job["id"]}, "folder": {"folder": folder}}
+    return Linked(site, job, await share(site.you, **what[kind]), folder)
+
+
+async def _revoke(one: Linked) -> None:
+    assert (await one.site.you.ask("DELETE", f"/api/shares/{one.share['id']}")).status == 204
+
+
+async def _expire(one: Linked) -> None:
+    past = sa.update(shares).values(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    await one.site.opened.services.database.write(lambda c: c.execute(past) and None)
+
+
+async def _throw_away(one: Linked) -> None:
+    await put(one.site.you, *named(one.job, 1, 2, 3, 4))
+
+
+async def _delete_pictures(one: Linked) -> None:
+    await put(one.site.you, *named(one.job, 1, 2))
+    await one.site.you.ask("DELETE", "/api/trash")
+    await put(one.site.you, *named(one.job, 3, 4))
+
+
+async def _delete_job(one: Linked) -> None:
+    assert (await one.site.you.ask("DELETE", f"/api/jobs/{one.job['id']}")).status == 204
+
+
+async def _judge(one: Linked, score: float) -> None:
+    result = await one.site.opened.services.queue.result(one.job["id"])
+    hashes = [picture.sha256 for picture in result.pictures]
+
+    def work(connection: sa.Connection) -> None:
+        for sha256 in hashes:
+            moderation.set_score(connection, sha256, "all fit", score)
+
+    await one.site.opened.services.database.write(work)
+
+
+async def _block(one: Linked) -> None:
+    await _judge(one, 0.99)
+
+
+async def _ban(one: Linked) -> None:
+    await one.site.opened.services.queue.admin.ban(HOST, YOU)
+
+
+async def _ban_where_it_was_asked(one: Linked) -> None:
+    await one.site.opened.services.queue.admin.ban(HOST, YOU, GUILD)
+
+
+async def _forbid_where_it_was_asked(one: Linked) -> None:
+    await _judge(one, 0.6)
+    await one.site.opened.services.moderator.set_policy(HOST, GUILD, level="strict")
+
+
+async def _forget(one: Linked) -> None:
+    await one.site.opened.services.privacy.delete(YOU)
+
+
+async def _delete_folder(one: Linked) -> None:
+    assert (await one.site.you.ask("DELETE", f"/api/folders/{one.folder}")).status == 204
+
+
+async def _take_out(one: Linked) -> None:
+    path = f"/api/folders/{one.folder}/items/remove"
+    assert (await one.site.you.post(path, {"pictures": named(one.job, 2)})).status == 200
+
+
+End = Callable[[Linked], Awaitable[None]]
+EVERY: list[End] = [
+    _revoke,
+    _expire,
+    _throw_away,
+    _delete_pictures,
+    _delete_job,
+    _block,
+    _ban,
+    _forget,
+]
+CASES = [
+    *((kind, None, end) for kind in ("picture", "job", "folder") for end in EVERY),
+    *(("folder", None, end) for end in (_delete_folder, _take_out)),
+    ("picture", GUILD, _ban_where_it_was_asked),
+    ("picture", GUILD, _forbid_where_it_was_asked),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "guild", "end"), CASES, ids=[f"{kind}-{end.__name__.strip('_')}" for kind, _, end in CASES]
+)
+async def test_a_share_that_has_ended_shows_nothing_at_the_next_request(site, kind, guild, end) -> None:
+    one = await linked(site, kind, guild)
+    stranger = site.stranger()
+    never = one.share["link"].removeprefix(site.web.url)
+    never = re.sub(r"(?<=/s/)[^/]+", "A" * 43, never)
+    for address in one.addresses:
+        assert (await stranger.get(address)).status == 200, address
+    await end(one)
+    for address in one.addresses:
+        gone = await stranger.get(address)
+        other = await stranger.get(re.sub(r"(?<=/s/)[^/]+", "A" * 43, address))
+        assert (gone.status, gone.body) == (404, other.body), address
+        headers = [{k: v for k, v in one.headers.items() if k != "Date"} for one in (gone, other)]
+        assert headers[0] == headers[1], address
+
+
+async def _write_words_into(one: Linked) -> None:
+    """Make the stored picture one that holds its prompt, as the worker writes it."""
+    result = await one.site.opened.services.queue.result(one.job["id"])
+    path, words = one.site.opened.services.files.path(result.pictures[1].sha256), PngInfo()
+    words.add_text("parameters", WORDS)
+    with Image.open(path) as picture:
+        picture.save(path, pnginfo=words)
+
+
+async def test_what_is_shown_tells_no_words_unless_they_were_ticked(site) -> None:
+    one = await linked(site, "picture")
+    await _write_words_into(one)
+    with_words = Linked(site, one.job, await share(site.you, job=one.job["id"], n=2, words=True), "")
+    stranger = site.stranger()
+    for linked_one, told in ((one, False), (with_words, True)):
+        for address in linked_one.addresses:
+            answer = await stranger.get(address)
+            # small copies are drawn anew, and never have what was typed
+            assert (b"secretive" in answer.body) == (told and "webp" not in address), address
+            assert answer.headers["Cache-Control"] == "private, no-store", address
+            assert answer.headers["Referrer-Policy"] == "no-referrer", address
+            assert "noindex" in answer.headers["X-Robots-Tag"], address
+    page = (await stranger.get(one.addresses[0])).body.decode()
+    assert "Made with a model" in page and 'name="robots" content="noindex' in page
+    assert 'alt="A picture"' in page and one.job["prompt"] not in page
+    small = await stranger.get(one.addresses[2])
+    with Image.open(io.BytesIO(small.body)) as picture:
+        assert picture.format == "WEBP" and max(picture.size) <= 256
+    assert b"trainedAlgorithmicMedia" in small.body, "the mark stays"
+    assert b"trainedAlgorithmicMedia" in (await stranger.get(one.addresses[1])).body
+
+
+async def test_a_share_shows_what_was_shared_and_nothing_beside_it(site) -> None:
+    one, other = await linked(site, "picture"), await site.drawn(site.you)
+    stranger = site.stranger()
+    page = path_of(site, one.share)
+    text = (await stranger.get(page)).body.decode()
+    assert text.count("<figure>") == 1 and f"/files{page}/{one.job['id']}/2" in text
+    for beside in (f"{one.job['id']}/1", f"{other['id']}/1", "abcdabcdabcd/1", f"{one.job['id']}/99"):
+        assert (await stranger.get(f"/files{page}/{beside}")).status == 404, beside
+    whole = path_of(site, await share(site.you, job=one.job["id"], title="  My  house "))
+    text = (await stranger.get(whole)).body.decode()
+    assert text.count("<figure>") == 4 and "<h1>My house</h1>" in text and 'alt="My house, 2"' in text
+    await put(site.you, *named(one.job, 3))
+    assert (await stranger.get(whole)).body.decode().count("<figure>") == 3
+    assert (await stranger.get(f"/files{whole}/{one.job['id']}/3")).status == 404
+    in_folder = path_of(site, await share(site.you, folder=one.folder))
+    assert (await stranger.get(in_folder)).body.decode().count("<figure>") == 1
+    await site.you.post(f"/api/folders/{one.folder}/items", {"pictures": named(other, 1)})
+    assert (await stranger.get(in_folder)).body.decode().count("<figure>") == 2
+
+
+async def test_visits_are_counted_but_for_ones_own(site) -> None:
+    one = await linked(site, "picture")
+    page = one.addresses[0]
+    for visitor in (site.stranger(), site.stranger(), await site.person(OTHER), site.you):
+        assert (await visitor.get(page)).status == 200
+    await site.stranger().get(one.addresses[1])
+    [listed] = (await site.you.get("/api/shares")).data["shares"]
+    assert (listed["views"], listed["ended"], listed["n"]) == (3, False, 2) and "link" not in listed
+    assert (await (await site.person(OTHER)).get("/api/shares")).data == {"shares": []}
+
+
+async def test_nobody_shares_or_ends_what_isnt_theirs(site) -> None:
+    one = await linked(site, "picture")
+    other = await site.person(OTHER)
+    for what in ({"job": one.job["id"], "n": 2}, {"job": one.job["id"]}, {"folder": one.folder}):
+        theirs = await other.post("/api/shares", what)
+        never = await other.post("/api/shares", {name: "abcdabcdabcd" for name in what if name != "n"})
+        assert (theirs.status, theirs.body) == (400, never.body), what
+    for share_id in (one.share["id"], "abcdabcdabcd"):
+        assert (await other.ask("DELETE", f"/api/shares/{share_id}")).status == 404
+    assert (await site.stranger().get(one.addresses[0])).status == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"days": -1}, "1 to 365"),
+        ({"days": 366}, "1 to 365"),
+        ({"days": "7"}, "whole number"),
+        ({"title": "x" * 101}, "up to 100"),
+        ({"words": "yes"}, "true or false"),
+    ],
+)
+async def test_what_cant_be_is_refused_with_the_reason(site, more, said) -> None:
+    job = await site.drawn(site.you)
+    answer = await site.you.post("/api/shares", {"job": job["id"], "n": 1, **more})
+    assert answer.status == 400 and said in answer.data["detail"]
+
+
+async def test_what_is_hidden_or_smart_isnt_shared(site) -> None:
+    one = await linked(site, "picture")
+    await _block(one)
+    answer = await site.you.post("/api/shares", {"job": one.job["id"], "n": 1})
+    assert answer.status == 400 and "hidden by a rule" in answer.data["detail"]
+    smart = await make(site.you, "Smart", query="q=house")
+    answer = await site.you.post("/api/shares", {"folder": smart})
+    assert answer.status == 400 and "smart folder" in answer.data["detail"]
+    await _ban(one)
+    assert (await site.you.post("/api/shares", {"job": one.job["id"]})).status == 403
+
+
+async def test_a_share_lasts_as_long_as_asked_and_its_row_a_while_longer(site) -> None:
+    job = await site.drawn(site.you)
+    for asked, days in ((None, 7), (1, 1), (365, 365)):
+        made = await share(site.you, job=job["id"], **({} if asked is None else {"days": asked}))
+        lasts = datetime.fromisoformat(made["expires"]) - datetime.fromisoformat(made["created"])
+        assert lasts == timedelta(days=days)
+    services = site.opened.services
+    for ago, left in ((29, 3), (31, 2)):
+        past = datetime.now(UTC) - timedelta(days=ago)
+        row = sa.update(shares).where(shares.c.id == made["id"]).values(revoked_at=past)
+        await services.database.write(lambda c, row=row: c.execute(row) and None)
+        await services.privacy.sweep()
+        assert len((await site.you.get("/api/shares")).data["shares"]) == left
+
+
+async def test_pages_without_scripts_share_too(site) -> None:
+    job = await site.drawn(site.you, WORDS)
+    assert 'action="/shares"' in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    form = {"job": job["id"], "n": "1", "title": "", "days": "30", "words": "1"}
+    page = (await site.you.ask("POST", "/shares", data=form)).body.decode()
+    [link] = set(re.findall(rf"{site.web.url}(/s/[\w-]{{43}})", page))
+    assert "secretive" in (await site.stranger().get(link)).body.decode()
+    [listed] = (await site.you.get("/api/shares")).data["shares"]
+    listing = (await site.you.get("/shares")).body.decode()
+    assert listed["id"] in listing and link not in listing, "the link is shown once"
+    ended = await site.you.ask("POST", f"/shares/{listed['id']}/revoke", data={"x": ""})
+    assert (ended.status, ended.headers["Location"]) == (303, "/shares")
+    assert (await site.stranger().get(link)).status == 404

@@ -1,0 +1,180 @@
+"""Shares: made, listed and ended by their owner, and looked at by whoever has a link, without a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from core.errors import UserError
+from core.job import Job
+from storage.lookup import StoredPicture
+from storage.web.shares import Share, Shared
+from studio.asking.prompts import remix_text
+from studio.organise.shares import Looked
+from studio.pictures.showing import Shown
+from web.call import GONE, Answer, Bytes, Call, Html, Json, SeeOther
+from web.fields import field, number_of, text_of
+from web.handlers import gallery
+from web.handlers.pages import Pages
+from web.shapes import alt_text
+
+
+class ShareHandlers:
+    """Handlers about shares."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    # For their owner
+
+    async def page(self, call: Call) -> Answer:
+        """A page of the person's shares."""
+        return await self._list(call)
+
+    async def create_by_form(self, call: Call) -> Answer:
+        """Make a share, and show its link: only its hash is kept, so this is the only time."""
+        body = {name: value for name, value in call.body.items() if value}
+        numbers = {name: _whole(name, body[name]) for name in ("n", "days") if name in body}
+        _, link = await _create(call, {**body, "words": "words" in body, **numbers})
+        return await self._list(call, link)
+
+    async def _list(self, call: Call, link: str | None = None) -> Html:
+        shares, now = call.studio.organise.shares, datetime.now(UTC)
+        found = [_shape(share, now) for share in await shares.all(call.actor)]
+        names = {folder.id: folder.name for folder in await call.studio.organise.folders.all(call.actor)}
+        for one in found:
+            one["folder_name"] = names.get(one["folder"] or "")
+        values = {"shares": found, "link": link, "days": shares.days}
+        return self._pages.page(call, "organise/shares", values)
+
+    async def create(self, call: Call) -> Answer:
+        """Make a share and return its link."""
+        share, link = await _create(call, call.body)
+        return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
+
+    async def all(self, call: Call) -> Answer:
+        """Return the person's shares."""
+        now = datetime.now(UTC)
+        found = await call.studio.organise.shares.all(call.actor)
+        return Json({"shares": [_shape(share, now) for share in found]})
+
+    async def revoke(self, call: Call) -> Answer:
+        """End a share: its link shows nothing from now on."""
+        await _revoke(call)
+        return Json(None, HTTPStatus.NO_CONTENT)
+
+    async def revoke_by_form(self, call: Call) -> Answer:
+        """End a share, from a page without scripts."""
+        await _revoke(call)
+        return SeeOther("/shares")
+
+    # For whoever has a link
+
+    async def look(self, call: Call) -> Answer:
+        """A page of what a link shows."""
+        shares, before = call.studio.organise.shares, gallery.cursor_of(call.query.get("before"))
+        seen = await shares.look(call.path["token"], before)
+        if seen is None:
+            raise GONE
+        await shares.visited(seen.share, call.person.user_id if call.person else None)
+        values = {**self._pages.frame(None, "share"), **_page(seen, call.path["token"])}
+        return Html("organise/share.html", values, shared=True)
+
+    async def original(self, call: Call) -> Answer:
+        """Return a picture that a link shows, whole."""
+        return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call)))
+
+    async def small(self, call: Call) -> Answer:
+        """Return a small copy of a picture that a link shows."""
+        side = int(call.path["side"])
+        return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call), side))
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise UserError(f"`{name}` takes a whole number.")
+    return int(text[:6])
+
+
+async def _create(call: Call, body: Mapping[str, Any]) -> tuple[Share, str]:
+    return await call.studio.organise.shares.create(
+        call.actor,
+        _what(body),
+        title=field(body, "title", str) or "",
+        words=field(body, "words", bool) or False,
+        days=field(body, "days", int) or None,
+    )
+
+
+def _what(body: Mapping[str, Any]) -> Shared:
+    """Return what is to be shared: a ``folder``, or a ``job``, of which ``n`` names one picture."""
+    if folder_id := field(body, "folder", str):
+        return Shared(folder_id=folder_id)
+    number = field(body, "n", int)
+    position = None if not number else number_of(str(number)) - 1
+    return Shared(text_of(body, "job"), position)
+
+
+async def _revoke(call: Call) -> None:
+    if not await call.studio.organise.shares.revoke(call.actor, call.path["share"]):
+        raise GONE
+
+
+def _named(call: Call) -> tuple[str, int]:
+    return call.path["job"], number_of(call.path["n"]) - 1
+
+
+def _bytes(shown: Shown | None) -> Bytes:
+    if shown is None or shown.data is None:
+        raise GONE
+    return Bytes(shown.data, shown.media_type, shared=True)
+
+
+def _shape(share: Share, now: datetime) -> dict[str, Any]:
+    """Return a share as its owner reads it."""
+    what = share.what
+    first = None if what.job_id is None else f"{what.job_id}/{(what.position or 0) + 1}"
+    return {
+        "id": share.id,
+        "title": share.title,
+        "job": what.job_id,
+        "n": None if what.position is None else what.position + 1,
+        "folder": what.folder_id,
+        "href": f"/pictures/{first}" if first else f"/folders/{what.folder_id}",
+        "thumb": f"/files/{first}/256.webp" if first else None,
+        "words": share.words,
+        "created": share.created_at.isoformat(),
+        "expires": share.expires_at.isoformat(),
+        "ended": share.ended(now),
+        "revoked": share.revoked_at is not None,
+        "views": share.views,
+    }
+
+
+def _page(seen: Looked, token: str) -> dict[str, Any]:
+    """Return what the page of a link shows. Without words, nothing of the prompts is in it."""
+    share = seen.share
+    shown = [_picture(job, stored, token, share) for job, stored in seen.pictures]
+    for number, one in enumerate(shown, 1):
+        one["alt"] = one["alt"] or (share.title or "A picture") + (f", {number}" if len(shown) > 1 else "")
+    several = share.what.folder_id is not None or len(shown) > 1
+    return {
+        "title": share.title or ("Pictures" if several else "A picture"),
+        "pictures": shown,
+        "until": f"{share.expires_at.day} {share.expires_at:%B %Y}",
+        "older": f"/s/{token}?before={seen.older}" if seen.older else None,
+    }
+
+
+def _picture(job: Job, stored: StoredPicture, token: str, share: Share) -> dict[str, Any]:
+    files = f"/files/s/{token}/{job.id}/{stored.index + 1}"
+    return {
+        "width": stored.width,
+        "height": stored.height,
+        "original": files,
+        "thumb": f"{files}/512.webp",
+        "alt": alt_text(job) if share.words else "",
+        "words": remix_text(job) if share.words else "",
+    }
