@@ -34,15 +34,30 @@ class Scope:
         own = jobs.c.user_id == self.user_id
         if not self.channels:
             return [own]
-        stands = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
         shown = sa.and_(
             sa.text(SHOWN),
             jobs.c.guild_id.in_(self.servers),
-            jobs.c.channel_id.in_(self.channels),
+            self._in_channels(),
             jobs.c.user_id != self.user_id,
-            stands,
+            _stands(),
         )
         return [own, shown]
+
+    def allows(self) -> sa.ColumnElement[bool]:
+        """Return the condition of jobs that are found by their pictures: a sum has no index, which would read
+        all that the person may find."""
+        own = jobs.c.user_id + 0 == self.user_id
+        here = (jobs.c.guild_id + 0).in_(self.servers)
+        shown = sa.and_(jobs.c.private == 0, here, self._in_channels(), _stands())
+        return sa.or_(own, shown) if self.channels else own
+
+    def _in_channels(self) -> sa.ColumnElement[bool]:
+        return jobs.c.channel_id.in_(self.channels)
+
+
+def _stands() -> sa.ColumnElement[bool]:
+    """Return the condition that a message shows a job where it was asked for."""
+    return sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
 
 
 @dataclass(frozen=True)
@@ -56,12 +71,19 @@ class Candidates:
 
 
 def candidates(
-    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None = None
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    without: str | None = None,
+    known: str | None = None,
 ) -> Candidates:
-    """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is
-    not."""
+    """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
+    known: the places of all that is compared, if they were read before."""
     other = () if without is None else (pictures.c.sha256 != without,)
-    everything = _places(connection, scope, replace(wanted, words=()), model, *other)
+    everything = known
+    if everything is None:
+        everything = _places(connection, scope, replace(wanted, words=()), model, *other)
     if not wanted.words:
         return Candidates(everything, "", ())
     bare = _bare(connection, scope, wanted, model, *other)
@@ -110,7 +132,7 @@ def tiles(
 ) -> list[Tile]:
     """Return the pictures of ``names``, in that order, and only what the filter and the person's rights allow
     still. A file that several jobs have made is shown once, of the newest."""
-    anything, allowed = replace(wanted, words=()), sa.or_(*scope.parts())
+    anything, allowed = replace(wanted, words=()), scope.allows()
     found: dict[Name, sa.Row[Any]] = {}
     if places := [name for name in names if isinstance(name, int)]:
         columns = sa.select(*gallery.tile_columns(picture_vectors.c.place))
@@ -143,6 +165,8 @@ def _seen(model: str) -> sa.Join:
 
 
 def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:
-    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites."""
-    kept = joined.join(favourites, gallery.kept_by(user_id), isouter=not wanted.favourite)
-    return statement.select_from(kept).where(pictures.c.position > GRID, *gallery.conditions(wanted))
+    """Return ``statement`` over the pictures that ``wanted`` lets through, with the person's favourites if it
+    asks for them."""
+    if wanted.favourite or any(column.name == "kept_at" for column in statement.selected_columns):
+        joined = joined.join(favourites, gallery.kept_by(user_id), isouter=not wanted.favourite)
+    return statement.select_from(joined).where(pictures.c.position > GRID, *gallery.conditions(wanted))

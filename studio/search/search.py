@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
-from storage.gallery import Filter, Tile
+from storage.gallery import Tile
 from storage.members import Members
 from storage.search import query as rows
 from storage.search import vectors
@@ -26,6 +29,7 @@ from studio.search.eyes import Blind
 from studio.search.tokens import Like, Query
 from studio.services import Services
 
+COMPARED, COMPARED_FOR = 4, 20.0  # lists of places that are kept; seconds for each
 NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
 MOST = 300  # pictures that one search shows
@@ -45,6 +49,27 @@ class Found:
     note: str = ""
 
 
+class Compared:
+    """What was compared lately: who types sends one search after the other, and reading the places of a
+    hundred thousand pictures takes longest. What may be seen is read anew each time."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[int, float, str]] = OrderedDict()
+
+    def get(self, key: Hashable, written: int) -> str | None:
+        """Return the places that are compared; None when they aren't known, or others may have come."""
+        at, since, places = self._kept.get(key, (-1, 0.0, ""))
+        return places if at == written and monotonic() - since < COMPARED_FOR else None
+
+    def keep(self, key: Hashable, written: int, places: str) -> None:
+        """Keep the places. written: how many vectors there had been when they were read."""
+        since = self._kept[key][1] if self.get(key, written) == places else monotonic()
+        self._kept[key] = written, since, places
+        self._kept.move_to_end(key)
+        while len(self._kept) > COMPARED:
+            self._kept.popitem(last=False)
+
+
 class Search:
     """Looks for pictures. Every method checks the actor's right itself."""
 
@@ -54,6 +79,7 @@ class Search:
         self._rights, self._members, self._gallery, self._explore = rights, members, gallery, explore
         self._database, self._files, self._queue = services.database, services.files, services.queue
         self._showing, self._indexing, self._eyes = services.showing, services.indexing, services.eyes
+        self._compared = Compared()
 
     async def find(self, actor: Actor, query: Query, *, skip: int = 0, limit: int = 60) -> Found:
         """Return the pictures that fit ``query`` best, after ``skip`` others.
@@ -66,7 +92,7 @@ class Search:
         wanted, scope = query.filter, await self._scope(actor, query)
         sha256 = None if query.like is None else await self._picture(actor, query.like)
         try:
-            ranked = await self._ranked(scope, wanted, await self._aims(query, sha256), sha256)
+            ranked = await self._ranked(scope, query, sha256)
         except Blind as reason:
             log.info("a search goes by words alone: %s", reason)
             if not wanted.words:
@@ -120,14 +146,17 @@ class Search:
             raise UserError("This search has expired; type it again.")
         return found[1]["search"]
 
-    async def _ranked(
-        self, scope: Scope, wanted: Filter, aims: Sequence[bytes], without: str | None
-    ) -> list[Name]:
+    async def _ranked(self, scope: Scope, query: Query, sha256: str | None) -> list[Name]:
         """Return all that a search shows: pictures whose prompts have the words, then others; each the
-        likest first. without: SHA-256 of a picture to leave out."""
-        model = self._indexing.model
-        work = partial(rows.candidates, scope=scope, wanted=wanted, model=model, without=without)
-        given = await self._database.read(work)
+        likest first. sha256: of the picture that they are to be like, which isn't among them."""
+        model, wanted = self._indexing.model, query.filter
+        key = scope, replace(wanted, words=()), model, sha256
+        changes = wanted.favourite or wanted.folder  # without a vector being written
+        known = None if changes else self._compared.get(key, self._indexing.written)
+        work = partial(rows.candidates, scope=scope, wanted=wanted, model=model, without=sha256, known=known)
+        written = self._indexing.written
+        aims, given = await asyncio.gather(self._aims(query, sha256), self._database.read(work))
+        self._compared.keep(key, written, given.places)
         if not given.places:
             return list(given.bare)
         path = self._indexing.path(model)

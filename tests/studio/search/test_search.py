@@ -147,3 +147,12 @@ async def test_a_worker_that_says_nothing_holds_nobody_up(searched: Searched, mo
     searched.eyes.ask = silent  # type: ignore[method-assign]
     found = await searched.find(ALICE, "red")
     assert len(found.tiles) == 4 and found.note == WORDS_ONLY
+
+
+async def test_a_new_picture_is_found_at_once_and_a_deleted_one_no_more(searched: Searched) -> None:
+    old = await searched.drawn(ALICE, "a house --seed 90")
+    assert await searched.seeds(ALICE, "by:me 92")
+    await searched.drawn(ALICE, "a boat --seed 200")
+    assert 201 in await searched.seeds(ALICE, "by:me 92")
+    await searched.opened.studio.delete(ALICE, old)
+    assert sorted(await searched.seeds(ALICE, "by:me 92")) == [200, 201, 202, 203]
