@@ -73,6 +73,10 @@ async def _shown(*_: Any, **__: Any) -> Visibility:
     return Visibility.SHOW
 
 
+async def _all_shown(gallery: Gallery, place: Any, pictures: Any) -> list[Visibility]:
+    return [Visibility.SHOW for _ in pictures]
+
+
 async def _unmasked(route: Any, call: Any) -> Any:
     return await route.handler(call)
 
@@ -180,7 +184,12 @@ BUGS = (
     Bug("anybody's session can be ended", _anybodys_session, _on("DELETE /api/sessions/{session}")),
     Bug("anybody's draft can be confirmed", _anybodys_draft, _on("POST /api/drafts/{draft}")),
     Bug("anybody's upload is shown", _sent_by_anybody, _on("GET /files/uploads/{sha256}.webp")),
-    Bug("blocked pictures are sent", _replaced(Moderator, "visibility", _shown), _on(SMALL)),
+    Bug("blocked pictures are sent small", _replaced(Gallery, "_visible", _all_shown), _on(SMALL)),
+    Bug(
+        "blocked pictures are sent",
+        _replaced(Moderator, "visibility", _shown),
+        _on("GET /files/{job}/{n}"),
+    ),
     Bug("spoilers aren't blurred", _plain, _on(SMALL)),
     Bug(
         "a job is told from one that never was",

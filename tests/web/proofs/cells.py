@@ -191,9 +191,11 @@ def _is_refused(cell: Cell, answer: Answered) -> bool:
         way_in = answer.status == 303 and answer.headers["Location"] == "/in"
         return way_in if page else answer.status == 401
     if "{job" in cell.route.path:
-        return answer.status == (
-            403 if expected.knows_of(cell.person, cell.subject) and cell.action != "dm" else 404
-        )
+        if not expected.knows_of(cell.person, cell.subject) or cell.action == "dm":
+            return answer.status == 404
+        # who may look but not ask is told first that the button makes no sense
+        senseless = cell.action in expected.WITHOUT_SENSE and expected.may_look(cell.person, cell.subject)
+        return answer.status == 403 or (senseless and answer.status == 400)
     return answer.status in expected.SPENT
 
 
