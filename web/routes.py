@@ -45,7 +45,7 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/", pages.create, everybody=True, query=("prompt",)),
         Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
-        Route("GET", "/explore", pages.explore),
+        Route("GET", "/explore", pages.explore, query=(*explore.FILTERS, "before")),
         Route("GET", "/queue", pages.queue),
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
@@ -58,7 +58,14 @@ def _sign_in(signing: SignIn) -> tuple[Route, ...]:
     return (
         Route("GET", "/in", signing.page, everybody=True),
         Route("GET", "/in/discord", signing.to_discord, bucket=way, everybody=True),
-        Route("GET", "/in/discord/back", signing.from_discord, bucket=way, everybody=True),
+        Route(
+            "GET",
+            "/in/discord/back",
+            signing.from_discord,
+            bucket=way,
+            everybody=True,
+            query=("code", "state", "iss", "error"),
+        ),
     )
 
 
@@ -118,7 +125,7 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
         Route("GET", "/api/pictures", gallery.pictures, query=ANY),
         Route("GET", "/api/months", gallery.months),
-        Route("GET", "/api/explore", explore.pictures),
+        Route("GET", "/api/explore", explore.pictures, query=(*explore.FILTERS, "before", "limit")),
         Route("GET", "/api/queues", queues.managed),
         Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
         Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
