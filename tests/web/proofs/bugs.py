@@ -16,6 +16,8 @@ from studio.authority import Action
 from studio.gallery import Gallery
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
+from studio.organise.shares import Shares
+from studio.organise.zips import Zips
 from studio.places import explore
 from studio.rights import Rights
 from studio.studio import Studio
@@ -135,6 +137,7 @@ def _sent_by_anybody(world: World) -> AbstractContextManager[Any]:
     return mock.patch.object(type(world.opened.services.queue.people), "has_sent", _yes)
 
 
+BY_LINK = "GET /files/s/{token}/{job}/{n}"
 SMALL = "GET /files/{job}/{n}/{side}.webp"
 PRESS = ("POST /api/jobs/{job}/{n}/{action}", "POST /jobs/{job}/{n}/{action}")
 KEEP = ("PUT /api/favourites/{job}/{n}", "POST /favourites/{job}/{n}")
@@ -184,6 +187,8 @@ BUGS = (
     Bug("anybody's session can be ended", _anybodys_session, _on("DELETE /api/sessions/{session}")),
     Bug("anybody's draft can be confirmed", _anybodys_draft, _on("POST /api/drafts/{draft}")),
     Bug("anybody's upload is shown", _sent_by_anybody, _on("GET /files/uploads/{sha256}.webp")),
+    Bug("authority isn't asked for zip files", _replaced(Zips, "_is_shown", _yes), _on("POST /api/zip")),
+    Bug("a link shows more than it stands for", _replaced(Shares, "_holds", _yes), _on(BY_LINK)),
     Bug("blocked pictures are sent small", _replaced(Gallery, "_visible", _all_shown), _on(SMALL)),
     Bug(
         "blocked pictures are sent",

@@ -79,10 +79,15 @@ class Cell:
 def cells(routes: Iterable[Route]) -> Iterator[Cell]:
     """Every cell; those of routes that name no job look at none."""
     for route in routes:
-        about = SUBJECTS if "{job" in route.path else (LOST,)
+        about = SUBJECTS if _names_a_job(route) else (LOST,)
         buttons = (*shapes.LABELS, "dm") if "{action" in route.path else ("",)
         for person, subject, origin, action in itertools.product(PEOPLE, about, From, buttons):
             yield Cell(route, person, subject, origin, action)
+
+
+def _names_a_job(route: Route) -> bool:
+    rule = RULES.get(key_of(route))
+    return "{job" in route.path or (rule is not None and "{job}" in f"{rule.query}{rule.body}")
 
 
 async def call(world: World, cell: Cell) -> Answered:
@@ -100,14 +105,17 @@ async def call(world: World, cell: Cell) -> Answered:
         From.CROSS: {"Origin": own, "Sec-Fetch-Site": "cross-site"},
         From.REBOUND: {"Origin": own, "Host": "evil.example"},
     }[cell.origin]
-    sent = _sent(cell)
-    return await world.browser(cell.person).ask(
-        cell.route.method, path + cell.rule.query, headers=headers, **sent
-    )
+    path += cell.rule.query.replace("{job}", job)
+    return await world.browser(cell.person).ask(cell.route.method, path, headers=headers, **_sent(cell, job))
 
 
-def _sent(cell: Cell) -> dict[str, object]:
+def _sent(cell: Cell, job: str) -> dict[str, object]:
     body = cell.rule.body
+    if isinstance(body, dict):
+        body = {
+            name: value.replace("{job}", job) if isinstance(value, str) else value
+            for name, value in body.items()
+        }
     if cell.action == "remix":
         body = {"words": "a blue house"}
     match cell.route.body:
@@ -174,7 +182,8 @@ def _judge(world: World, cell: Cell, answer: Answered, changed: bool) -> tuple[s
     rule = cell.rule
     if expected.may(cell.person, rule, cell.subject) and cell.action != "dm":
         good = expected.WITHOUT_SENSE.get(cell.action, rule.good)
-        if cell.subject.blocked or (cell.subject.spoiler and cell.action):
+        asks_more = cell.action or rule.who == expected.GIVE  # of a picture than to be looked at
+        if cell.subject.blocked or (cell.subject.spoiler and asks_more):
             good = good | rule.when_blocked if cell.action else rule.when_blocked
         if changed and not rule.changes and rule.who != expected.STOP:
             return said, ""
@@ -186,6 +195,8 @@ def _judge(world: World, cell: Cell, answer: Answered, changed: bool) -> tuple[s
 
 def _is_refused(cell: Cell, answer: Answered) -> bool:
     """Return whether an answer is the refusal that the rules want."""
+    if cell.rule.who == expected.SHARED:
+        return answer.status == 404
     if cell.person.id is None:
         page = cell.safe and cell.route.is_page
         way_in = answer.status == 303 and answer.headers["Location"] == "/in"

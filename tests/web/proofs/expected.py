@@ -19,6 +19,7 @@ from tests.web.proofs.world import (
     LINK,
     LOST,
     NOBODY,
+    ON_WEB,
     SHARE,
     Somebody,
     Subject,
@@ -31,6 +32,8 @@ LOOK = "look"  # at a job: its author, and who reads a channel where it is shown
 ASK = "ask"  # for something made from a job: whoever may look, unless they are barred from asking alone
 STOP = "stop"  # a job: its author always, the host, and managers of its server
 END = "end"  # a job for good: the same, but of a private one no manager
+SHARED = "shared"  # what a link shows, to whoever has it; nothing else by that link
+GIVE = "give"  # a link to something of one's own: its author, unless they are barred
 OWN = "own"  # a job's pictures put away or sorted: its author always, nobody else ever
 AUTHOR_ONLY = "author only"  # the author's own thing, which isn't named by a job
 SPENT = frozenset({400, 403, 404, 422})  # what is answered to whom it doesn't belong, if not "nothing here"
@@ -66,6 +69,8 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
 WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{GONE}/1"]}
+OF_JOB = {"job": "{job}"}
+HIDDEN = frozenset({400})  # by a rule of moderation
 NO_PICTURE = frozenset({451})
 RULES: dict[str, Rule] = {
     # pages
@@ -103,7 +108,7 @@ RULES: dict[str, Rule] = {
     "POST /folders/items/{job}/{n}": _rule(OWN, 404, body={"folder": GONE}),
     "POST /folders/{folder}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
     "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
-    "POST /shares": _rule(SIGNED_IN, 400, 403, body={"job": GONE}),
+    "POST /shares": _rule(GIVE, 200, body=OF_JOB, blocked=HIDDEN, changes=True),
     "POST /shares/{share}/revoke": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -137,15 +142,15 @@ RULES: dict[str, Rule] = {
     "DELETE /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/folders/{folder}/items": _rule(AUTHOR_ONLY, 422, body=NEVER),
     "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
-    "GET /api/zip": _rule(SIGNED_IN, 404, query=f"?job={GONE}"),
-    "POST /api/zip": _rule(SIGNED_IN, 422, body={"pictures": f"{GONE}/1"}),
+    "GET /api/zip": _rule(LOOK, 200, query="?job={job}"),
+    "POST /api/zip": _rule(LOOK, 200, body={"pictures": "{job}/1"}),
     "GET /api/shares": _rule(SIGNED_IN, 200),
-    "POST /api/shares": _rule(SIGNED_IN, 400, 403, body={"job": GONE}),
+    "POST /api/shares": _rule(GIVE, 201, body=OF_JOB, blocked=HIDDEN, changes=True),
     "DELETE /api/shares/{share}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # bytes
-    "GET /files/s/{token}/{job}/{n}": _rule(EVERYBODY, 200, 404),  # the shared one's, and no other's
-    "GET /files/s/{token}/{job}/{n}/{side}.webp": _rule(EVERYBODY, 200, 404),
+    "GET /files/s/{token}/{job}/{n}": _rule(SHARED, 200),
+    "GET /files/s/{token}/{job}/{n}/{side}.webp": _rule(SHARED, 200),
     "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
@@ -198,6 +203,8 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
     """Return whether the rules let a person do what a route does, to a job where it names one."""
     if rule.who == EVERYBODY:
         return True
+    if rule.who == SHARED:
+        return subject is ON_WEB
     if person in STRANGERS:
         return False
     if rule.who == SIGNED_IN:
@@ -208,6 +215,8 @@ def may(person: Somebody, rule: Rule, subject: Subject) -> bool:
         return person.id == 1
     if subject is LOST:
         return False
+    if rule.who == GIVE:
+        return owns(person, subject) and not person.banned and not person.timed_out
     if rule.who == OWN:
         return owns(person, subject)
     if rule.who in (STOP, END):
