@@ -27,6 +27,7 @@ ROWS = {
     "describe": reading_rows.describe_rows,
     "vit": reading_rows.vit_rows,
     "search": search_rows.search_rows,
+    "search_made": search_rows.made_rows,
     "variation": drawing_rows.variation_rows,
     "outpaint": drawing_rows.outpaint_rows,
     "draft": drawing_rows.draft_rows,

@@ -1,6 +1,9 @@
 """Rows about pictures that are searched for by what they show: short queries, as people type them."""
 
+from collections.abc import Callable, Sequence
+
 import torch
+from PIL import Image
 
 from demo.drawing import draw
 from demo.evaluation.drawing_rows import main_of
@@ -14,6 +17,7 @@ from vision.readers import clip
 
 DISTRACTORS = 10  # drawn scenes for each picture that is asked for
 QUERIES = 200
+Right = Callable[[int, Scene], bool]  # whether a picture of the gallery has the colour and shape of a scene
 
 
 def query(scene: Scene) -> str:
@@ -23,32 +27,44 @@ def query(scene: Scene) -> str:
     return f"{group.colour} {group.object} {where}"
 
 
-@torch.no_grad()
 def search_rows(pack: Pack, report: Report, n: int):
-    """Ask for each picture of the studio's own model by its scene, among all of them and many drawn ones. The
-    judge says whether the first hit has the colour and the shape."""
+    """Ask for drawn pictures by their scenes, among many others; a scene says what it shows."""
     count = min(n, QUERIES)
-    scenes, prompts, pictures = pack.singles(count)
-    others = held_out(DISTRACTORS * count, SINGLE, "search")
-    gallery = [*pictures, *(draw(scene, rng) for scene, rng in others)]
+    shown = held_out((1 + DISTRACTORS) * count, SINGLE, "search")
+    scenes = [scene for scene, _ in shown]
+    pictures = [draw(scene, rng) for scene, rng in shown]
+
+    def right(index: int, scene: Scene) -> bool:
+        return _pair(scenes[index]) == _pair(scene)
+
+    report.share(
+        "search: first of drawings has colour and shape", _hits(scenes[:count], pictures, right), 0.95
+    )
+
+
+def made_rows(pack: Pack, report: Report, n: int):
+    """Ask for pictures of the studio's own model by their scenes, among many drawn ones; the judge says what
+    the first one shows."""
+    scenes, _, made = pack.singles(min(n, QUERIES))
+    others = held_out(DISTRACTORS * len(made), SINGLE, "search")
+    pictures = [*made, *(draw(scene, rng) for scene, rng in others)]
+
+    def right(index: int, scene: Scene) -> bool:
+        seen = main_of(pack.judge([pictures[index]])[0])
+        return (seen.colour, seen.object) == _pair(scene)
+
+    report.share("search: first of pictures made here, too", _hits(scenes, pictures, right), 0.95)
+
+
+def _pair(scene: Scene) -> tuple[str, str]:
+    return scene.groups[0].colour, scene.groups[0].object
+
+
+@torch.no_grad()
+def _hits(scenes: Sequence[Scene], pictures: Sequence[Image.Image], right: Right) -> list[bool]:
+    """Whether the picture nearest to each scene's query is right, compared as the product does."""
     matcher = clip.load(MODELS / "clip", "clip", {}, "cpu", torch.float32)
-    seen = torch.cat([matcher.embed_images(gallery[i : i + 50]) for i in range(0, len(gallery), 50)])
-    queries = [query(scene) for scene in scenes]
-    scores = torch.stack(matcher.embed_words(queries)) @ seen.half().float().T  # (Q, P)
-    first = scores.argmax(1).tolist()
-    report.share("search: first hit has colour and shape", _right(pack, scenes, gallery, first), 0.95)
-    told = torch.tensor([[_has(prompt, text) for prompt in prompts] for text in queries])
-    scores[:, :count] += 10.0 * told  # the product shows these before others
-    first = scores.argmax(1).tolist()
-    report.share("search: the same, with prompts", _right(pack, scenes, gallery, first), 0.95)
-
-
-def _right(pack: Pack, scenes, gallery, first) -> list[bool]:
-    verdicts = pack.judge([gallery[index] for index in first])
-    wanted = [(scene.groups[0].colour, scene.groups[0].object) for scene in scenes]
-    seen = [(main_of(verdict).colour, main_of(verdict).object) for verdict in verdicts]
-    return [a == b for a, b in zip(wanted, seen, strict=True)]
-
-
-def _has(prompt: str, text: str) -> bool:
-    return all(word in prompt.lower() for word in text.split())
+    parts = [matcher.embed_images(pictures[i : i + 50]) for i in range(0, len(pictures), 50)]
+    words = torch.stack(matcher.embed_words([query(scene) for scene in scenes]))
+    first = (words @ torch.cat(parts).half().float().T).argmax(1).tolist()
+    return [right(index, scene) for index, scene in zip(first, scenes, strict=True)]

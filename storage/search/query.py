@@ -13,8 +13,10 @@ from storage import gallery
 from storage.gallery import Filter, Tile
 from storage.schema import GRID, SHOWN, favourites, jobs, messages, pictures
 from storage.search.tables import picture_vectors
+from storage.search.vectors import next_place
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
+MOST_NEW = 2000  # vectors that are added to places that were read before; of more, all are read anew
 MOST_BARE = 200  # pictures whose prompt fits and that have no vector yet
 _PICTURES = pictures.join(jobs, jobs.c.id == pictures.c.job_id)
 
@@ -61,11 +63,20 @@ def _stands() -> sa.ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """What is compared: places of vectors, separated by commas. first: of those whose prompt has the words;
-    they are among ``places`` too. bare: (job, index) of such pictures without a vector, the newest first."""
+class Known:
+    """Places that were read, separated by commas. last: the last of all that there were then."""
 
     places: str
+    last: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is compared: the places of ``known``. first: places of those whose prompt has the words, separated
+    by commas; they are among the others too. bare: (job, index) of such pictures without a vector, the newest
+    first."""
+
+    known: Known
     first: str
     bare: tuple[tuple[str, int], ...]
 
@@ -76,14 +87,12 @@ def candidates(
     wanted: Filter,
     model: str,
     without: str | None = None,
-    known: str | None = None,
+    known: Known | None = None,
 ) -> Candidates:
     """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
-    known: the places of all that is compared, if they were read before."""
+    known: what was read before; only what came since is read then."""
     other = () if without is None else (pictures.c.sha256 != without,)
-    everything = known
-    if everything is None:
-        everything = _places(connection, scope, replace(wanted, words=()), model, *other)
+    everything = _everything(connection, scope, replace(wanted, words=()), model, known, *other)
     if not wanted.words:
         return Candidates(everything, "", ())
     bare = _bare(connection, scope, wanted, model, *other)
@@ -101,6 +110,28 @@ def _places(
         chosen = _chosen(sa.select(joined), _seen(model), scope.user_id, wanted).where(part, *more)
         found.append(connection.execute(chosen).scalar_one())
     return ",".join(places for places in found if places)
+
+
+def _everything(
+    connection: sa.Connection,
+    scope: Scope,
+    wanted: Filter,
+    model: str,
+    known: Known | None,
+    *more: sa.ColumnElement[bool],
+) -> Known:
+    """Return all places, of which ``known`` needn't be read again."""
+    last = next_place(connection) - 1
+    if known is None or last - known.last > MOST_NEW:
+        return Known(_places(connection, scope, wanted, model, *more), last)
+    new = range(known.last + 1, last + 1)
+    if not new:
+        return known
+    joined = sa.func.aggregate_strings(sa.cast(picture_vectors.c.place, sa.Text), ",")
+    chosen = _chosen(sa.select(joined), _seen(model), scope.user_id, wanted)
+    found = chosen.where(picture_vectors.c.place.in_(new), scope.allows(), *more)
+    places = known.places, connection.execute(found).scalar_one()
+    return Known(",".join(some for some in places if some), last)
 
 
 def _bare(

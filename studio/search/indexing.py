@@ -34,10 +34,7 @@ log = logging.getLogger(__name__)
 
 class Indexing:
     """Writes vectors of ``model``, as ``fingerprint.named`` calls it, "" = none are wanted. Until all
-    pictures have one, those of the model before it answer. rendered: ids of jobs that were stored.
-
-    written: how many vectors were written since the start.
-    """
+    pictures have one, those of the model before it answer. rendered: ids of jobs that were stored."""
 
     def __init__(
         self,
@@ -51,7 +48,7 @@ class Indexing:
     ) -> None:
         self._database, self._files, self._copies = database, files, copies
         self._queue, self._eyes, self._model, self._rendered = queue, eyes, model, rendered
-        self._in_use, self.written = model, 0
+        self._in_use = model
         self._seq: int | None = None  # of the job before which the older pictures begin
 
     @property
@@ -147,7 +144,6 @@ class Indexing:
                 self._model, {one.place: one.vector for one in kept}
             )  # what a row says is there
             unused = await self._database.write(partial(rows.add, model=self._model, made=kept))
-            self.written += len(kept)
             await self._copies.erase(unused)
         return True
 

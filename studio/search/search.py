@@ -16,7 +16,7 @@ from storage.gallery import Tile
 from storage.members import Members
 from storage.search import query as rows
 from storage.search import vectors
-from storage.search.query import Name, Scope
+from storage.search.query import Known, Name, Scope
 from storage.web import folders
 from studio.actor import Actor
 from studio.authority import Action
@@ -29,7 +29,7 @@ from studio.search.eyes import Blind
 from studio.search.tokens import Like, Query
 from studio.services import Services
 
-COMPARED, COMPARED_FOR = 4, 20.0  # lists of places that are kept; seconds for each
+COMPARED, COMPARED_FOR = 4, 120.0  # lists of places that are kept; seconds for each
 NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
 MOST = 300  # pictures that one search shows
@@ -51,20 +51,20 @@ class Found:
 
 class Compared:
     """What was compared lately: who types sends one search after the other, and reading the places of a
-    hundred thousand pictures takes longest. What may be seen is read anew each time."""
+    hundred thousand pictures takes longest. What came since, and what may be seen, is read each time."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[int, float, str]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[float, Known]] = OrderedDict()
 
-    def get(self, key: Hashable, written: int) -> str | None:
-        """Return the places that are compared; None when they aren't known, or others may have come."""
-        at, since, places = self._kept.get(key, (-1, 0.0, ""))
-        return places if at == written and monotonic() - since < COMPARED_FOR else None
+    def get(self, key: Hashable) -> Known | None:
+        """Return the places that were compared; None when they weren't, or that was long ago."""
+        since, known = self._kept.get(key, (float("-inf"), None))
+        return known if monotonic() - since < COMPARED_FOR else None
 
-    def keep(self, key: Hashable, written: int, places: str) -> None:
-        """Keep the places. written: how many vectors there had been when they were read."""
-        since = self._kept[key][1] if self.get(key, written) == places else monotonic()
-        self._kept[key] = written, since, places
+    def keep(self, key: Hashable, known: Known) -> None:
+        """Keep the places, for as long as those that they began with."""
+        since = monotonic() if self.get(key) is None else self._kept[key][0]
+        self._kept[key] = since, known
         self._kept.move_to_end(key)
         while len(self._kept) > COMPARED:
             self._kept.popitem(last=False)
@@ -152,15 +152,14 @@ class Search:
         model, wanted = self._indexing.model, query.filter
         key = scope, replace(wanted, words=()), model, sha256
         changes = wanted.favourite or wanted.folder  # without a vector being written
-        known = None if changes else self._compared.get(key, self._indexing.written)
+        known = None if changes else self._compared.get(key)
         work = partial(rows.candidates, scope=scope, wanted=wanted, model=model, without=sha256, known=known)
-        written = self._indexing.written
         aims, given = await asyncio.gather(self._aims(query, sha256), self._database.read(work))
-        self._compared.keep(key, written, given.places)
-        if not given.places:
+        self._compared.keep(key, given.known)
+        if not given.known.places:
             return list(given.bare)
         path = self._indexing.path(model)
-        before, behind = await self._eyes.nearest(path, aims, given.places, given.first, MOST)
+        before, behind = await self._eyes.nearest(path, aims, given.known.places, given.first, MOST)
         ranked: list[Name] = [*before, *given.bare, *behind]
         return ranked[:MOST]
 
