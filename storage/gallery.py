@@ -158,25 +158,22 @@ def _model_in_postgres(element: _model, compiler: Any, **options: Any) -> str:
     return f"({compiler.process(element.clauses, **options)}::json ->> 'model')"
 
 
-def _in_the_trash() -> sa.ColumnElement[bool]:
-    """Return the condition of pictures in the trash, which is read first: it is little."""
-    return sa.tuple_(pictures.c.job_id, pictures.c.position).in_(sa.select(trash.c.job_id, trash.c.position))
-
-
-def _in_folder(folder_id: str) -> sa.ColumnElement[bool]:
-    """Return the condition of pictures in a folder, which is read first."""
-    items = sa.select(folder_items.c.job_id, folder_items.c.position)
-    return sa.tuple_(pictures.c.job_id, pictures.c.position).in_(
-        items.where(folder_items.c.folder_id == folder_id)
+def _among(named: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition of pictures that rows of another table name. Those are few, so their jobs are
+    looked up, instead of looking for each of a person's pictures whether it is among them."""
+    other, both = jobs.alias(), sa.tuple_(pictures.c.job_id, pictures.c.position)
+    arrived = sa.select(other.c.seq).join(named, named.c.job_id == other.c.id).where(*where)
+    return sa.and_(
+        jobs.c.seq.in_(arrived), both.in_(sa.select(named.c.job_id, named.c.position).where(*where))
     )
 
 
 def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Return what a filter demands of a job and its picture, favourites left out."""
     found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
-    found.append(_in_the_trash() if wanted.trash else ~in_trash())
+    found.append(_among(trash) if wanted.trash else ~in_trash())
     if wanted.folder is not None:
-        found.append(_in_folder(wanted.folder))
+        found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:
         found.append(jobs.c.kind == wanted.kind)
     if wanted.since is not None:

@@ -63,7 +63,9 @@ async def filled(opened: Site) -> list[str]:
     await opened.you.post("/api/folders", {"name": "Red ones", "query": "q=red"})
     await opened.you.post(f"/api/folders/{folder['id']}/items", {"pictures": [first]})
     await opened.you.post("/api/trash", {"pictures": [second]})
-    return [*pages_of(opened), job["pictures"][0]["href"], folder["href"], "/in"]
+    share = (await opened.you.post("/api/shares", {"job": job["id"], "words": True})).data
+    shown = share["link"].removeprefix(opened.web.url)
+    return [*pages_of(opened), job["pictures"][0]["href"], folder["href"], shown, "/in"]
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
@@ -112,6 +114,10 @@ async def test_axe_finds_nothing_in_menus_and_dialogs(opened: Site, you, axe) ->
     await you.keyboard.press("Escape")
     await you.goto(opened.web.url + job["pictures"][0]["href"])
     await you.evaluate(axe)
+    await you.get_by_role("button", name="Share by link").click()
+    await you.wait_for_selector("#share:popover-open")
+    assert await you.evaluate(RUN, RULES) == []
+    await you.keyboard.press("Escape")
     await you.get_by_role("button", name="Delete the job for good").click()
     await you.wait_for_selector("dialog[open]")
     assert await you.evaluate(RUN, RULES) == []

@@ -123,12 +123,12 @@ async def test_pictures_are_thrown_away_taken_back_and_deleted_by_keys(opened: S
     await you.locator(".tile a").nth(4).focus()
     await you.keyboard.press("Delete")
     await there(7)
-    await you.locator(".tile a").nth(4).focus()
+    await you.wait_for_function("() => document.activeElement?.closest('[data-index=\"4\"]')")
     await you.keyboard.press("Delete")
     await there(6)
     await you.goto(opened.web.url + "/trash")
     await there(2)
-    assert await you.locator(".tile .ends").first.inner_text() == "29 days"
+    assert await you.locator(".tile .ends").first.inner_text() == "30 days"
     await you.locator(".tile a").first.focus()
     await you.keyboard.press("Space")
     await you.locator(".chosen-bar").get_by_role("button", name="Restore").press("Enter")
@@ -139,6 +139,25 @@ async def test_pictures_are_thrown_away_taken_back_and_deleted_by_keys(opened: S
     await you.wait_for_selector(".empty")
     tiles = (await opened.you.get("/api/pictures")).data["pictures"]
     assert len(tiles) == 7 and [tile["job"] for tile in tiles[:4]] == [kept["id"]] * 4
+
+
+async def test_a_picture_is_shared_and_the_link_taken_back_by_keys(opened: Site, you, browser) -> None:
+    job = await opened.drawn(opened.you, "a red house")
+    await you.goto(opened.web.url + job["pictures"][0]["href"])
+    await you.get_by_role("button", name="Share by link").press("Enter")
+    await you.locator("#share input[name=title]").fill("My house")
+    await you.keyboard.press("Enter")
+    link = await you.locator("dialog input[readonly]").input_value()
+    context = await browser.new_context()
+    stranger = await context.new_page()
+    await stranger.goto(link)
+    assert await stranger.locator("h1").inner_text() == "My house"
+    assert await stranger.evaluate("() => document.querySelector('figure img').naturalWidth > 0")
+    await you.goto(opened.web.url + "/shares")
+    await you.get_by_role("button", name="Take back").press("Enter")
+    await you.wait_for_selector(".chip >> text=Taken back")
+    assert (await stranger.goto(link)).status == 404
+    await context.close()
 
 
 async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site, you) -> None:
@@ -153,7 +172,7 @@ async def test_pictures_are_sorted_into_a_new_folder_and_taken_out(opened: Site,
     await you.locator(".chosen-bar").get_by_role("button", name="Add to a folder").click()
     await you.locator("dialog input[name=name]").fill("Best")
     await you.keyboard.press("Enter")
-    await you.get_by_role("link", name="Open").last.click()
+    await you.locator(".toast", has_text="added to Best").get_by_role("link", name="Open").click()
     await you.wait_for_selector("h1 >> text=Best")
     await you.locator(".tile .mark").first.click()
     await you.locator(".chosen-bar").get_by_role("button", name="Take out of this folder").click()

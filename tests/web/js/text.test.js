@@ -1,4 +1,4 @@
-import { ago, duration, flagValue, monthName, plain, shapeOf, split, withFlag } from "/static/js/core/text.js";
+import { ago, duration, flagValue, left, monthName, plain, shapeOf, split, withFlag } from "/static/js/core/text.js";
 import { equal } from "./assert.js";
 
 export function a_prompt_is_split_into_words_and_flags() {
@@ -38,4 +38,11 @@ export function times_are_said_as_people_say_them() {
   equal(ago("2026-10-01T12:00:00Z", now), "1 October 2026");
   equal(monthName("2026-11"), "November 2026");
   equal(plain("`--ar` takes a shape."), "--ar takes a shape.");
+}
+
+export function what_is_left_is_counted_in_begun_days() {
+  const now = Date.parse("2026-11-26T12:00:00Z");
+  equal(left("2026-12-26T11:59:59Z", now), "30 days");
+  equal(left("2026-11-26T12:00:01Z", now), "1 day");
+  equal(left("2026-11-26T12:00:00Z", now), "today");
 }

@@ -80,12 +80,12 @@ export function ago(iso, now = Date.now()) {
 }
 
 /**
- * How long it is until then: "29 days", "1 day", "today".
+ * How long it is until then, begun days counted: "30 days", "1 day"; "today" when it is over.
  * @param {string} iso
  * @param {number} [now]  ms
  */
 export function left(iso, now = Date.now()) {
-  const days = Math.floor((Date.parse(iso) - now) / 86_400_000);
+  const days = Math.ceil((Date.parse(iso) - now) / 86_400_000);
   return days > 0 ? counted(days, "day") : "today";
 }
 

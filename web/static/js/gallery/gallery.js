@@ -179,6 +179,7 @@ export class Gallery {
 
   /** @param {Tile[]} tiles  that belong here no longer */
   forget(tiles) {
+    if (this.bulk.place.contains(document.activeElement)) this.grid.holds = true;
     this.selection.clear();
     this.kind.counted = this.kind.counted === null ? null : Math.max(0, this.kind.counted - tiles.length);
     this.source.forget(tiles);
@@ -187,7 +188,11 @@ export class Gallery {
 
   /** Read all again, at the same place. */
   async renew() {
+    const at = this.grid.current;
     await this.#renew((await this.#newest()).pictures);
+    this.grid.current = at;
+    this.grid.holds = true;
+    this.grid.draw();
   }
 
   /** @param {KeyboardEvent} event */

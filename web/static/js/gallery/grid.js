@@ -28,6 +28,8 @@ export class Grid {
     this.tools = tools;
     /** The cell that Tab comes to. */
     this.current = 0;
+    /** The focus was here, and what had it is gone. */
+    this.holds = false;
     this.track = document.createElement("div");
     this.window = document.createElement("ul");
     this.window.className = "tiles window";
@@ -108,7 +110,21 @@ export class Grid {
     if (this.rush === undefined) this.source.want(first, last);
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
     const current = Math.min(Math.max(this.current, first), Math.max(first, last - 1));
+    this.holds ||= this.has(document.activeElement);
     render(html`${repeat(indexes, (index) => index, (index) => this.#cell(index, index === current))}`, this.window);
+    this.#hold(current);
+  }
+
+  /**
+   * Give the focus back that a picture took along when it went, as soon as another is there.
+   * @param {number} current
+   */
+  #hold(current) {
+    if (document.activeElement !== document.body) this.holds = false;
+    const link = this.holds ? this.window.querySelector(`[data-index="${current}"] a`) : null;
+    if (!(link instanceof HTMLElement)) return;
+    this.holds = false;
+    link.focus({ preventScroll: true });
   }
 
   /**
