@@ -29,7 +29,8 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
     ${tools.mark ? html`<button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark?.(event, index)}>${icon("check")}</button>` : nothing}
     ${tile.ends
       ? html`<span class="ends" title="Deleted for good">${left(tile.ends)}</span>`
-      : html`<button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>`}
+      : html`<button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>
+          <button class="alike" type="button" tabindex=${stop} title="More like this" aria-label="More like: ${tile.alt}" @click=${() => location.assign(`/pictures?q=like:${tile.job}/${tile.n}`)}>${icon("similar")}</button>`}
   </li>`;
 }
 
