@@ -23,7 +23,7 @@ HIT = """() => [window.hit ?? 0,
     document.querySelectorAll('main [onerror], main [onload], main [onfocus]').length]"""
 WRITE = """() => {
   const made = document.createElement('img');
-  made.setAttribute('onerror', 'window.hit=1');
+  try { made.setAttribute('onerror', 'window.hit=1'); } catch { return null; } // trusted types refuse it
   made.src = '/none.png';
   document.body.append(made);
   return new Promise((done) => setTimeout(done, 300));
