@@ -40,7 +40,8 @@ class Zips:
 
     async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:
         """Yield a ZIP file of the named pictures in parts. Before the first part it raises ImageError when
-        the actor may see none of them, UserError for too many, LimitError while another is being sent."""
+        the actor may see none of them, NotAllowedError when they are barred, UserError for too many,
+        LimitError while another is being sent."""
         chosen = await self._chosen(actor, names)
         _check(chosen)
         if actor.user_id in self._busy:
@@ -67,6 +68,9 @@ class Zips:
         for job_id in jobs.keys() - seen:
             if await self._is_shown(actor, jobs[job_id]):
                 seen.add(job_id)
+        own = [job for job in jobs.values() if job.origin.user_id == actor.user_id]
+        if not seen and own:
+            await self._rights.check(actor, Action.SHOW, own[0])  # says why one's own aren't seen
         others = {job_id for job_id in seen if jobs[job_id].origin.user_id != actor.user_id}
         away = {job_id: await self._queue.trashed(job_id) for job_id in others}
         return [

@@ -27,6 +27,8 @@ from studio.organise.trash import NOTHING, Trash
 from studio.organise.zips import Zips
 from studio.own import Own
 from studio.places.explore import Explore
+from studio.search.search import Found, Search
+from studio.search.tokens import Query
 from studio.server import Server
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
@@ -40,6 +42,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Regions: lambda studio: studio.regions,
     Gallery: lambda studio: studio.gallery,
     Explore: lambda studio: studio.explore,
+    Search: lambda studio: studio.search,
     Trash: lambda studio: studio.organise.trash,
     Folders: lambda studio: studio.organise.folders,
     Zips: lambda studio: studio.organise.zips,
@@ -88,6 +91,13 @@ KEPT_BY_THE_BANNED = {
     "Explore.servers",  # of none where they are barred
     "Explore.pictures",
     "Server.queues",
+    "Search.find",
+    "Search.within",
+    "Explore.channels",  # of none where they are barred
+    "Gallery.visible",  # of tiles that they have
+    "Search.sheet",  # of what was found
+    "Search.keep",
+    "Search.kept",
     "Trash.put",
     "Trash.take_back",
     "Trash.delete",
@@ -147,6 +157,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         job, prompt = result.job, Prompt(text="a boat", images=(("<1>", 1.0),))
         sent = await studio.upload(ALICE, Sent(png(31, 31)))
         await opened.services.queue.add_view(job.id, MESSAGE, ALICE.channel_id, ALICE.guild_id)
+        page = await studio.gallery.pictures(ALICE, Filter(), limit=1)
         values = {
             "job": job,
             "job_id": job.id,
@@ -155,6 +166,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": sent.sha256,
             "source": source_of(result, 0),
             "named": f"{job.id} 1",
+            "label": "a browser",
+            "tiles": [],
+            "members_only": True,
+            "query": Query(),
+            "found": Found(page.tiles, page.visible),
             "folder_id": "abcdabcdabcd",
             "share_id": "abcdabcdabcd",
             "what": Shared(job.id),
@@ -196,12 +212,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "ask_with_file": {"mask": Sent(png())},
             "marked": {"mask": Sent(png())},
             "export": {"pictures": False},
+            "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id
         await studio.organise.trash.put(BOB, [(bobs_job, 1)])
         special["delete"] = {"names": [(bobs_job, 1)]}
         bobs = {
             "names": [(bobs_job, 0)],
+            "search_id": await studio.search.keep(BOB, "a boat"),
             "sha256": (await studio.upload(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": await studio.draft(BOB, [Prompt(text="a boat")], {}),
         }

@@ -23,6 +23,7 @@ from tests.storage.conftest import a_job
 HOST, AUTHOR, OTHER = 9, 1, 2
 HERE, ABROAD, STUDIO, LOUNGE, DIRECT = 3, 4, 2, 22, 50
 UNTIL = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+FOR_OTHERS = {Action.CANCEL, Action.DELETE, Action.FRONT, Action.SHARE, Action.ORGANISE}  # no member's
 MEMBER = Actor(OTHER, HERE, STUDIO)
 MANAGER = Actor(OTHER, HERE, STUDIO, manages=True)
 
@@ -192,7 +193,7 @@ async def test_who_came_by_no_channel_is_in_each_server_what_they_are_there(rows
     assert await refused(rights.check(alone, Action.CANCEL, job)) == TABLE[Action.CANCEL].reason
     assert await rights.sees(alone, job) and not await rights.sees(alone, private)
     every = frozenset(action for action, row in TABLE.items() if row.job)
-    assert await rights.allowed(alone, every, job) == every - {Action.CANCEL, Action.DELETE, Action.FRONT}
+    assert await rights.allowed(alone, every, job) == every - FOR_OTHERS
     rows.timed_out = {(OTHER, HERE)}
     assert await refused(rights.check(alone, Action.VARY, job)) == TABLE[Action.VARY].reason
     assert await rights.allowed(alone, every, job) == frozenset()
