@@ -30,6 +30,7 @@ from jobs.executor import Outcome, Report
 from jobs.views import Result
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
+from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import AtOnce, Opened, open_studio
 from vision.protocol import Run
 
@@ -40,15 +41,17 @@ BUGS = ("Discord follows every job",)
 
 
 class Slow(AtOnce):
-    """Draws at once, or takes longer than its life has."""
+    """Draws at once, or holds a job to the end of this life. held: jobs that were held in any life, each
+    once. last: nothing is held any more."""
 
-    def __init__(self, dice: random.Random) -> None:
-        super().__init__({"cpu": 2})
-        self.dice = dice
+    def __init__(self, dice: random.Random, held: set[str], last: bool) -> None:
+        super().__init__({"cpu": 4})
+        self.dice, self.held_once, self.last = dice, held, last
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
-        if self.dice.random() < 0.4:
-            await asyncio.sleep(self.dice.uniform(0, 2 * LONGEST))
+        if not self.last and run.job_id not in self.held_once and self.dice.random() < 0.3:
+            self.held_once.add(run.job_id)
+            return await HandExecutor.run(self, device, run, report)
         return await super().run(device, run, report)
 
 
@@ -93,11 +96,12 @@ class Figures:
 async def run(folder: Path, restarts: int, *, seed: int = 1, bug: str | None = None) -> Figures:
     dice, began = random.Random(seed), time.monotonic()
     channel, figures, asked = Channel(dice), Figures(), dict[str, tuple[Surface, int]]()
+    held: set[str] = set()
     with _bug(bug):
         for number in range(restarts + 1):
             last = number == restarts
             async with open_studio(
-                folder, executor=Slow(dice), USER_WAITING="100", GRACE_SECONDS="0"
+                folder, executor=Slow(dice, held, last), USER_WAITING="100", GRACE_SECONDS="0"
             ) as opened:
                 delivery = Delivery(opened.services.queue, Posts(), channel)
                 await delivery.resume()
