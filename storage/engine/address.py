@@ -21,7 +21,7 @@ PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
     "PRAGMA secure_delete=ON",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-32000",  # KiB
+    "PRAGMA cache_size=-2000",  # KiB, for each connection: the system keeps the file in memory as well
 )
 WRITES = {"begin": "BEGIN IMMEDIATE"}  # the execution options of a transaction that writes
 ONCE = {"begin": None}  # of a single statement that reads
