@@ -116,7 +116,8 @@ class Shares:
     # For whoever has a link
 
     async def look(self, token: str, before: Cursor | None = None) -> Looked | None:
-        """Return what a link shows; None when it has ended, never was, or shows nothing any more."""
+        """Return what a link shows; None when it has ended, never was, or shows nothing any more. Raises
+        UserError for a page that can't be."""
         share = await self._find(token)
         if share is None:
             return None

@@ -54,7 +54,7 @@ async def test_a_strangers_mask_for_a_private_picture_is_refused(studio: Studio)
     ("job_id", "index", "mask", "words"),
     [
         ("abcdefghjkmn", 0, png(64, 64), "exist, or was deleted"),
-        (None, 7, png(64, 64), "no number 8"),
+        (None, 7, png(64, 64), "no picture number 8"),
         (None, 0, b"GIF", "read as a picture"),
         (None, 0, b"x" * (11 * 2**20), "11.0 MB"),
     ],

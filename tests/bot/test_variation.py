@@ -52,7 +52,7 @@ async def test_a_grid_needs_a_number_and_the_number_must_exist(studio: Studio) -
     result = await studio.alice.slash(studio.channel, "variation", source=job.id)
     assert "Add the number" in result.followups[-1].content
     result = await studio.alice.slash(studio.channel, "variation", source=f"{job.id} 7")
-    assert "no number 7" in result.followups[-1].content
+    assert "no picture number 7" in result.followups[-1].content
 
 
 async def test_image_and_source_exclude_each_other(studio: Studio, picture) -> None:

@@ -96,7 +96,7 @@ async def test_a_button_makes_what_it_says(opened: Opened) -> None:
     for action, problem in (("sing", UserError), ("upscale", UserError)):
         with pytest.raises(problem):
             await studio.from_button(BOB, job.id, action, 0)
-    with pytest.raises(ImageError, match="no number 8"):
+    with pytest.raises(ImageError, match="no picture number 8"):
         await studio.from_button(BOB, job.id, "vary", 7)
     with pytest.raises(ImageError, match="doesn't exist, or was deleted"):
         await studio.from_button(BOB, "abcdefghjkmn", "vary", 0)
@@ -215,14 +215,14 @@ async def test_members_decide_nothing_about_a_server(opened: Opened) -> None:
     server = opened.studio.server
     job = (await opened.drawn(ALICE)).job
     for method in _methods(Server):
-        if method.__name__ == "cancellable":
-            continue  # tells only of what the actor may cancel
+        if method.__name__ in ("cancellable", "queues"):
+            continue  # these tell only of what the actor may cancel, and manages
         given = {"job_id": job.id, "minutes": 5, "limit": None, "word": "clown", "text": "a", "kind": "role"}
         names = [n for n, p in inspect.signature(method).parameters.items() if p.default is p.empty]
         arguments = [given.get(name, 1) for name in names if name not in ("self", "actor", "values")]
         with pytest.raises(NotAllowedError):
             await method(server, BOB, *arguments)
-    assert await server.cancellable(BOB) == []
+    assert await server.cancellable(BOB) == [] and await server.queues(BOB) == []
 
 
 async def test_a_server_s_rules_are_not_asked_for_in_a_direct_message(tmp_path) -> None:
