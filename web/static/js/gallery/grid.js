@@ -95,8 +95,9 @@ export class Grid {
   #measure() {
     const style = getComputedStyle(this.window);
     const columns = style.gridTemplateColumns.split(" ").length;
-    const side = (this.window.clientWidth - (columns - 1) * parseFloat(style.columnGap)) / columns;
-    this.layout = layoutOf(this.source.total, columns, side + parseFloat(style.rowGap));
+    const [between, below] = [parseFloat(style.columnGap) || 0, parseFloat(style.rowGap) || 0]; // "normal" is none
+    const side = (this.window.clientWidth - (columns - 1) * between) / columns;
+    this.layout = layoutOf(this.source.total, columns, side + below);
   }
 
   #draw() {
