@@ -33,8 +33,21 @@ export function the_boxes_have_their_shape_before_there_is_a_picture() {
 }
 
 export function each_box_shows_its_part_of_the_sheet() {
-  const parts = [...drawn({ status: "running", shown: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }).querySelectorAll(".sheet")].map((part) => part.className.replace(/\s+/g, " ").trim());
-  equal(parts, ["sheet of-4", "sheet of-4 right", "sheet of-4 low", "sheet of-4 right low"]);
+  const parts = [...drawn({ status: "running", shown: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }).querySelectorAll(".previews")].map((part) => part.className.replace(/\s+/g, " ").trim());
+  equal(parts, ["previews of-4", "previews of-4 right", "previews of-4 low", "previews of-4 right low"]);
+}
+
+export async function each_part_fills_its_box_and_nothing_lies_around_it() {
+  const style = document.head.appendChild(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/app.css" }));
+  await new Promise((done) => style.addEventListener("load", done));
+  const place = document.body.appendChild(drawn({ status: "running", shown: "data:image/gif;base64,R0lGODlhAQABAAAAACw=" }));
+  const box = place.querySelector(".cell").getBoundingClientRect();
+  for (const part of place.querySelectorAll(".previews")) {
+    const { padding, borderTopWidth, borderTopLeftRadius } = getComputedStyle(part);
+    equal([padding, borderTopWidth, borderTopLeftRadius], ["0px", "0px", "0px"]);
+    const { width, height } = part.getBoundingClientRect();
+    holds(Math.abs(width - 2 * box.width) < 1 && Math.abs(height - 2 * box.height) < 1, `${width}×${height} px over boxes of ${box.width}×${box.height}`);
+  }
 }
 
 export function a_command_carries_the_seed_once() {

@@ -30,7 +30,7 @@ function sheet(job, index) {
   if (!job.shown) return nothing;
   const count = pictureCount(job);
   const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
-  return html`<img class="sheet ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
+  return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
 }
 
 /** @param {LiveJob} job */
