@@ -245,6 +245,7 @@ async def test_nobody_shares_or_ends_what_isnt_theirs(site) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        ({"days": 0}, "1 to 365"),
         ({"days": -1}, "1 to 365"),
         ({"days": 366}, "1 to 365"),
         ({"days": "7"}, "whole number"),

@@ -104,7 +104,7 @@ async def _create(call: Call, body: Mapping[str, Any]) -> tuple[Share, str]:
         _what(body),
         title=field(body, "title", str) or "",
         words=field(body, "words", bool) or False,
-        days=field(body, "days", int) or None,
+        days=field(body, "days", int),
     )
 
 
