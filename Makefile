@@ -63,12 +63,10 @@ kill-test: setup
 	$(BIN)/python -m tests.jobs.kills $(ARGS)
 	$(BIN)/python -m tests.wire.kill $(ARGS)
 
-# The studio on the web in a real Chromium, which has to be installed (apt-get install chromium). Strangers have a browser of their
-# own: after all the others the first of their tests waited without end, once in each of two runs; why isn't known.
+# The studio on the web in a real Chromium, which has to be installed (apt-get install chromium).
 browser-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55' 'axe-playwright-python>=0.1.4'
-	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser --ignore=tests/web/browser/test_strangers.py $(ARGS)
-	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser/test_strangers.py
+	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup

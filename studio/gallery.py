@@ -3,7 +3,6 @@ and their newest jobs."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from time import monotonic
 from core.errors import ImageError
 from core.events import Progress
 from core.job import Job, Status
+from core.recent import Recent
 from core.requests.base import Answer
 from jobs.queue import Queue
 from jobs.views import Result
@@ -73,8 +73,8 @@ class Gallery:
 
     def __init__(self, rights: Rights, database: Database, queue: Queue, showing: Showing) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
-        self._judged: OrderedDict[tuple[str, str, Place], tuple[float, Visibility]] = OrderedDict()
-        self._months: OrderedDict[int, tuple[int, list[tuple[str, int]]]] = OrderedDict()
+        self._judged = Recent[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
+        self._months = Recent[int, tuple[int, list[tuple[str, int]]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -102,9 +102,6 @@ class Gallery:
             return known[1]
         found = await self._database.read(partial(rows.months, user_id=actor.user_id), once=True)
         self._months[actor.user_id] = news.at, found
-        self._months.move_to_end(actor.user_id)
-        while len(self._months) > COUNTED:
-            self._months.popitem(last=False)
         return found
 
     async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
@@ -173,9 +170,6 @@ class Gallery:
         for key, visibility in zip(asked, found, strict=True):
             said[key] = visibility
             self._judged[key] = now, visibility
-            self._judged.move_to_end(key)
-        while len(self._judged) > KEPT:
-            self._judged.popitem(last=False)
         return [said[key] for key in keys]
 
     async def thumbnail(

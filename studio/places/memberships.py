@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from core.recent import Recent
 from storage.members import Members
 from studio.actor import Actor, Place
 from studio.directory import Directory, Member, Unanswered
@@ -38,7 +38,7 @@ class Memberships:
         self, directory: Directory, members: Members, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._directory, self._members, self._clock = directory, members, clock
-        self._answers: OrderedDict[tuple[int, int], _Answer] = OrderedDict()
+        self._answers = Recent[tuple[int, int], _Answer](MOST)
         self._asking: dict[tuple[int, int], asyncio.Task[Member | None]] = {}
 
     async def of(self, user_id: int, guild_id: int) -> Member | None:
@@ -89,7 +89,7 @@ class Memberships:
         finally:
             del self._asking[key]
         now = self._clock()
-        self._keep(key, _Answer(member, now + (KEPT if member else ABSENT), now))
+        self._answers[key] = _Answer(member, now + (KEPT if member else ABSENT), now)
         return member
 
     def _without_answer(self, key: tuple[int, int]) -> Member | None:
@@ -97,11 +97,5 @@ class Memberships:
         known, now = self._answers.get(key), self._clock()
         counts = known is not None and now - known.given < HELD
         kept = known if known is not None and counts else _Answer(None, now, float("-inf"))
-        self._keep(key, replace(kept, until=now + KEPT))
+        self._answers[key] = replace(kept, until=now + KEPT)
         return kept.member
-
-    def _keep(self, key: tuple[int, int], answer: _Answer) -> None:
-        self._answers[key] = answer
-        self._answers.move_to_end(key)
-        while len(self._answers) > MOST:
-            self._answers.popitem(last=False)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import AtelierError
+from core.recent import Recent
 from jobs.executor import Executor
 from vision.protocol import Declined, Embed, Nearest, Question
 from vision.weights import fingerprint
@@ -29,7 +29,7 @@ class Eyes:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._texts: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._texts = Recent[tuple[str, str], bytes](KEPT)
 
     async def read(self, model: str, text: str) -> bytes:
         """Return the vector of a text. Raises Blind."""
@@ -38,8 +38,6 @@ class Eyes:
             question = Embed(_new_id(), fingerprint.spec_of(model), texts=(text,))
             [self._texts[key]] = await self._ask(question, PATIENCE)
         self._texts.move_to_end(key)
-        while len(self._texts) > KEPT:
-            self._texts.popitem(last=False)
         return self._texts[key]
 
     async def look(

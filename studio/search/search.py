@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +11,7 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
+from core.recent import Recent
 from storage.gallery import Tile
 from storage.members import Members
 from storage.search import query as rows
@@ -54,7 +54,7 @@ class Compared:
     hundred thousand pictures takes longest. What came since, and what may be seen, is read each time."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[float, Known]] = OrderedDict()
+        self._kept = Recent[Hashable, tuple[float, Known]](COMPARED)
 
     def get(self, key: Hashable) -> Known | None:
         """Return the places that were compared; None when they weren't, or that was long ago."""
@@ -65,9 +65,6 @@ class Compared:
         """Keep the places, for as long as those that they began with."""
         since = monotonic() if self.get(key) is None else self._kept[key][0]
         self._kept[key] = since, known
-        self._kept.move_to_end(key)
-        while len(self._kept) > COMPARED:
-            self._kept.popitem(last=False)
 
 
 class Search:

@@ -14,7 +14,6 @@ import json
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -25,6 +24,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 from core.job import Surface
+from core.recent import Recent
 from studio.actor import Actor
 
 BACK = "/in/discord/back"
@@ -92,14 +92,12 @@ class DiscordPage:
     ) -> None:
         self._client_id, self._secret, self._endpoints = client_id, secret, endpoints
         self._redirect, self._clock = address + BACK, clock
-        self._attempts: OrderedDict[str, _Attempt] = OrderedDict()  # by state
+        self._attempts = Recent[str, _Attempt](MOST)  # by state
 
     def begin(self) -> tuple[str, str]:
         """Return the address of Discord's page, and what the browser has to bring back from there."""
         state, verifier, browser = (secrets.token_urlsafe(32) for _ in range(3))
         self._attempts[state] = _Attempt(verifier, _sha256(browser), self._clock() + LIVES)
-        while len(self._attempts) > MOST:
-            self._attempts.popitem(last=False)
         query = {
             "response_type": "code",
             "client_id": self._client_id,
