@@ -20,8 +20,10 @@ from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.lookup import StoredOutput, StoredPicture
 from storage.schema import jobs, pictures
+from storage.search import vectors
 from storage.search.tables import picture_vectors
 from storage.search.vector_files import VectorFiles
+from storage.search.vectors import PAGE
 
 PER_JOB, BATCH = 4, 1000
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -46,10 +48,9 @@ async def _fill(
     numbers, random_ = np.random.default_rng(0), random.Random(0)
     total = count * len(user_ids)
     for start in range(0, total, BATCH):
-        vectors = numbers.standard_normal((min(BATCH, total - start), width), np.float32)
-        packed = [
-            one.tobytes() for one in (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("<f2")
-        ]
+        drawn = numbers.standard_normal((min(BATCH, total - start), width), np.float32)
+        unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        packed = [one.tobytes() for one in unit.astype("<f2")]
         made = list(_jobs(first, user_ids, start, len(packed), random_))
         await database.write(lambda c, s=start, m=made, p=packed: _insert(c, s, m, p, model))
         await copies.put(model, {start + place: vector for place, vector in enumerate(packed)})
@@ -105,3 +106,5 @@ def _insert(
         seen.append({"place": place, "sha256": sha256, "model": model, "vector": vector})
     connection.execute(sa.insert(pictures), drawn)
     connection.execute(sa.insert(picture_vectors), seen)
+    for page in (seen[i : i + PAGE] for i in range(0, len(seen), PAGE)):
+        vectors.note_places(connection, model, [one["sha256"] for one in page])

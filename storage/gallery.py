@@ -68,6 +68,11 @@ class Filter:
     trash: bool = False
     folder: str | None = None
 
+    @property
+    def is_of_jobs(self) -> bool:
+        """Whether all pictures of a job fit or none, but for those in the trash."""
+        return not (self.favourite or self.folder or self.ratio) and self.seed is None
+
 
 def tiles(
     connection: sa.Connection,
@@ -170,8 +175,12 @@ def _among(named: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[
 
 def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Return what a filter demands of a job and its picture, favourites left out."""
+    return [_among(trash) if wanted.trash else ~in_trash(), *limits(wanted)]
+
+
+def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    """Return what a filter demands beside the trash."""
     found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
-    found.append(_among(trash) if wanted.trash else ~in_trash())
     if wanted.folder is not None:
         found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from storage import gallery
 from storage.gallery import Filter, Tile
 from storage.schema import GRID, SHOWN, favourites, jobs, messages, pictures
-from storage.search.tables import picture_vectors
+from storage.search.tables import picture_places, picture_vectors
 from storage.search.vectors import next_place
+from storage.web.schema import trash
 
 Name = int | tuple[str, int]  # the place of a picture's vector, or its job and index
 MOST_NEW = 2000  # vectors that are added to places that were read before; of more, all are read anew
@@ -91,25 +92,49 @@ def candidates(
 ) -> Candidates:
     """Return what may be found by a person with filter ``wanted``. without: SHA-256 of a picture that is not.
     known: what was read before; only what came since is read then."""
-    other = () if without is None else (pictures.c.sha256 != without,)
-    everything = _everything(connection, scope, replace(wanted, words=()), model, known, *other)
+    everything = _everything(connection, scope, replace(wanted, words=()), model, known, without)
     if not wanted.words:
         return Candidates(everything, "", ())
-    bare = _bare(connection, scope, wanted, model, *other)
-    return Candidates(everything, _places(connection, scope, wanted, model, *other), bare)
+    bare = _bare(connection, scope, wanted, model, without)
+    return Candidates(everything, _places(connection, scope, wanted, model, without), bare)
 
 
-def _places(
-    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, *more: sa.ColumnElement[bool]
-) -> str:
+def _places(connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None) -> str:
     """Return the places as one text: a row of Python's for each of a hundred thousand would take longer than
-    the search."""
-    joined = sa.func.aggregate_strings(sa.cast(picture_vectors.c.place, sa.Text), ",")
-    found = []
-    for part in scope.parts():
-        chosen = _chosen(sa.select(joined), _seen(model), scope.user_id, wanted).where(part, *more)
-        found.append(connection.execute(chosen).scalar_one())
+    the search. Rows of pictures are read only where the filter asks for something of theirs."""
+    joined = jobs.join(picture_places, picture_places.c.seq == jobs.c.seq)
+    if not wanted.is_of_jobs:
+        same = pictures.c.job_id == jobs.c.id, pictures.c.position == picture_places.c.position
+        joined = joined.join(pictures, sa.and_(*same))
+    if wanted.favourite:
+        joined = joined.join(favourites, gallery.kept_by(scope.user_id))
+    chosen = sa.select(_listed(picture_places.c.place)).select_from(joined)
+    chosen = chosen.where(picture_places.c.model == model, *gallery.limits(wanted))
+    if without is not None:
+        chosen = chosen.where(picture_places.c.place.is_distinct_from(_place_of(without, model)))
+    own = trash.c.user_id == scope.user_id
+    found = [
+        connection.execute(chosen.where(part, _untrashed(whose))).scalar_one()
+        for part, whose in zip(scope.parts(), (own, ~own), strict=False)
+    ]
     return ",".join(places for places in found if places)
+
+
+def _listed(place: sa.ColumnElement[int]) -> sa.ColumnElement[str]:
+    return sa.func.aggregate_strings(sa.cast(place, sa.Text), ",")
+
+
+def _place_of(sha256: str, model: str) -> sa.ScalarSelect[int]:
+    mine = picture_vectors.c.sha256 == sha256, picture_vectors.c.model == model
+    return sa.select(picture_vectors.c.place).where(*mine).scalar_subquery()
+
+
+def _untrashed(whose: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition that a picture isn't in the trash ``whose``. The few that are there are read
+    first: to look for each picture would take longer than to read the places."""
+    other = jobs.alias()
+    named = sa.select(other.c.seq, trash.c.position).join(trash, trash.c.job_id == other.c.id).where(whose)
+    return sa.tuple_(picture_places.c.seq, picture_places.c.position).not_in(named)
 
 
 def _everything(
@@ -118,31 +143,31 @@ def _everything(
     wanted: Filter,
     model: str,
     known: Known | None,
-    *more: sa.ColumnElement[bool],
+    without: str | None,
 ) -> Known:
     """Return all places, of which ``known`` needn't be read again."""
     last = next_place(connection) - 1
     if known is None or last - known.last > MOST_NEW:
-        return Known(_places(connection, scope, wanted, model, *more), last)
+        return Known(_places(connection, scope, wanted, model, without), last)
     new = range(known.last + 1, last + 1)
     if not new:
         return known
-    joined = sa.func.aggregate_strings(sa.cast(picture_vectors.c.place, sa.Text), ",")
-    chosen = _chosen(sa.select(joined), _seen(model), scope.user_id, wanted)
-    found = chosen.where(picture_vectors.c.place.in_(new), scope.allows(), *more)
+    chosen = _chosen(sa.select(_listed(picture_vectors.c.place)), _seen(model), scope.user_id, wanted)
+    found = chosen.where(picture_vectors.c.place.in_(new), scope.allows(), *_others(without))
     places = known.places, connection.execute(found).scalar_one()
     return Known(",".join(some for some in places if some), last)
 
 
 def _bare(
-    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, *more: sa.ColumnElement[bool]
+    connection: sa.Connection, scope: Scope, wanted: Filter, model: str, without: str | None
 ) -> tuple[tuple[str, int], ...]:
-    """Return the newest pictures that have no vector of ``model``."""
+    """Return the newest pictures that have no vector of ``model``, or whose vector isn't noted as theirs."""
     columns = sa.select(jobs.c.seq, pictures.c.job_id, pictures.c.position)
-    seen = sa.exists().where(*_vector_of(model))
+    same = picture_places.c.seq == jobs.c.seq, picture_places.c.position == pictures.c.position
+    seen = sa.exists().where(*same, picture_places.c.model == model)
     found: list[sa.Row[Any]] = []
     for part in scope.parts():
-        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *more)
+        chosen = _chosen(columns, _PICTURES, scope.user_id, wanted).where(part, ~seen, *_others(without))
         found += connection.execute(_newest(chosen).limit(MOST_BARE)).all()
     found.sort(key=lambda row: (-row.seq, row.position))
     return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
@@ -182,17 +207,18 @@ def _in_order(found: dict[Name, sa.Row[Any]], names: Iterable[Name]) -> list[sa.
     return [found[name] for name in names if name in found]
 
 
+def _others(without: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if without is None else (pictures.c.sha256 != without,)
+
+
 def _newest(statement: sa.Select[Any]) -> sa.Select[Any]:
     return statement.order_by(jobs.c.seq.desc(), pictures.c.position)
 
 
-def _vector_of(model: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return picture_vectors.c.sha256 == pictures.c.sha256, picture_vectors.c.model == model
-
-
 def _seen(model: str) -> sa.Join:
     """Return the pictures that have a vector of ``model``, joined to it."""
-    return _PICTURES.join(picture_vectors, sa.and_(*_vector_of(model)))
+    same = picture_vectors.c.sha256 == pictures.c.sha256, picture_vectors.c.model == model
+    return _PICTURES.join(picture_vectors, sa.and_(*same))
 
 
 def _chosen(statement: sa.Select[Any], joined: sa.Join, user_id: int, wanted: Filter) -> sa.Select[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from storage.schema import GRID, jobs, pictures
-from storage.search.tables import picture_vectors
+from storage.search.tables import picture_places, picture_vectors
 
 PAGE = 500  # SQLite limits a list's length
 
@@ -37,6 +38,47 @@ def unread(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> lis
     mine = (picture_vectors.c.model == model, picture_vectors.c.sha256.in_(wanted))
     known = set(connection.execute(sa.select(picture_vectors.c.sha256).where(*mine)).scalars())
     return [sha256 for sha256 in wanted if sha256 not in known]
+
+
+def lacking(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return which of these pictures are ``unread``, and which ``unplaced``."""
+    names = list(sha256s)
+    return unread(connection, model, names), unplaced(connection, model, names)
+
+
+def unplaced(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> list[str]:
+    """Return which of these pictures somebody has made without their vector of ``model`` being noted as that
+    picture's: the same file may be made again."""
+    named = picture_vectors.c.sha256.in_(list(sha256s))
+    chosen = _not_noted(picture_vectors.c.sha256).where(picture_vectors.c.model == model, named)
+    return list(connection.execute(chosen.distinct()).scalars())
+
+
+def note_places(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> None:
+    """Note whose pictures the vectors of these files are."""
+    columns = (jobs.c.seq, pictures.c.position, picture_vectors.c.model, picture_vectors.c.place)
+    named = picture_vectors.c.sha256.in_(list(sha256s))
+    chosen = _not_noted(*columns).where(picture_vectors.c.model == model, named)
+    connection.execute(sa.insert(picture_places).from_select(["seq", "position", "model", "place"], chosen))
+
+
+def _not_noted(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Return a selection of pictures that have a vector and no place."""
+    joined = picture_vectors.join(pictures, pictures.c.sha256 == picture_vectors.c.sha256)
+    joined = joined.join(jobs, jobs.c.id == pictures.c.job_id)
+    known = sa.exists().where(
+        picture_places.c.seq == jobs.c.seq,
+        picture_places.c.position == pictures.c.position,
+        picture_places.c.model == picture_vectors.c.model,
+    )
+    return sa.select(*columns).select_from(joined).where(pictures.c.position > GRID, ~known)
+
+
+def drop_places(connection: sa.Connection, job_id: str, positions: Iterable[int]) -> None:
+    """Forget which vectors are those of a job's pictures, which are deleted."""
+    seq = sa.select(jobs.c.seq).where(jobs.c.id == job_id).scalar_subquery()
+    gone = (picture_places.c.seq == seq, picture_places.c.position.in_(list(positions)))
+    connection.execute(sa.delete(picture_places).where(*gone))
 
 
 def made_before(connection: sa.Connection, seq: int | None, limit: int) -> list[tuple[int, str]]:
@@ -81,6 +123,7 @@ def add(connection: sa.Connection, model: str, made: Sequence[Vector]) -> list[S
     if kept:
         rows = [{"place": v.place, "sha256": v.sha256, "model": model, "vector": v.vector} for v in kept]
         connection.execute(sa.insert(picture_vectors), rows)
+        note_places(connection, model, there)
     return [Slot(model, one.place, len(one.vector)) for one in made if one.sha256 not in there]
 
 

@@ -135,6 +135,7 @@ def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[i
     """Delete the rows of a job's pictures and return the files that they named."""
     kept = sa.and_(favourites.c.job_id == job_id, favourites.c.position.in_(positions))
     connection.execute(sa.delete(favourites).where(kept))
+    vectors.drop_places(connection, job_id, positions)
     gone = sa.delete(pictures).where(pictures.c.job_id == job_id, pictures.c.position.in_([*positions, GRID]))
     return set(connection.execute(gone.returning(pictures.c.sha256)).scalars())
 

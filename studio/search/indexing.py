@@ -126,7 +126,10 @@ class Indexing:
 
     async def _write(self, sha256s: Sequence[str]) -> bool:
         """Write the vectors that are missing of these pictures; return False when nobody can look now."""
-        missing = await self._database.read(partial(rows.unread, model=self._model, sha256s=sha256s))
+        work = partial(rows.lacking, model=self._model, sha256s=sha256s)
+        missing, unplaced = await self._database.read(work)
+        if unplaced:
+            await self._database.write(partial(rows.note_places, model=self._model, sha256s=unplaced))
         there = [sha256 for sha256 in missing if self._files.exists(sha256)]
         if not there:
             return True

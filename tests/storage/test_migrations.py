@@ -22,10 +22,10 @@ from storage.database import open_database
 from storage.engine import migrate
 from storage.engine.migrate import MIGRATIONS
 from storage.schema import metadata
-from storage.search import tables  # noqa: F401
+from storage.search import tables
 from tests.storage.conftest import url_of
 
-VERSIONS = ("0001", "0003", "0004", "0005", "0006", "0007", "0009", "0010", "0011")
+VERSIONS = ("0001", "0003", "0004", "0005", "0006", "0007", "0009", "0010", "0011", "0012")
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
     "lane": "fast",
@@ -194,3 +194,14 @@ async def test_a_start_on_a_current_schema_spares_itself_alembic(tmp_path: Path)
         subprocess.run, command_line, cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False"
+
+
+async def test_vectors_of_before_are_noted_as_their_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "atelier.db"
+    _migrated(path, "0012")
+    _fill(path)
+    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+        noted = await database.read(lambda c: c.execute(sa.select(tables.picture_places)).all())
+        assert [tuple(row) for row in noted] == [(1, 1, "1", 1)]
+        await database.write(lambda c: c.exec_driver_sql("DELETE FROM picture_vectors") and None)
+        assert await database.read(lambda c: c.execute(sa.select(tables.picture_places)).all()) == []

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from storage.search import vectors as rows
+from storage.search.tables import picture_places
 from studio.actor import Actor
 from studio.search.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
@@ -165,3 +167,5 @@ async def test_what_is_in_the_trash_is_not_found_and_its_vector_goes_with_it(sit
     await services.privacy.delete_pictures(YOU, [(job["id"], 1)])
     model = services.indexing.model
     assert await services.database.read(lambda c: rows.unread(c, model, made)) == [made[1]]
+    left = sa.select(picture_places.c.position)
+    assert await services.database.read(lambda c: list(c.scalars(left))) == [0, 2, 3]

@@ -32,6 +32,12 @@ class Searched:
     async def seen(self, sha256s: set[str]) -> bool:
         return not await self.missing(sha256s)
 
+    async def placed(self) -> bool:
+        """Whether all vectors are noted as those of everybody's pictures that have them."""
+        model, read = self.opened.services.indexing.model, self.opened.services.database.read
+        made = [sha256 for _, sha256 in await read(lambda c: rows.made_before(c, None, 99))]
+        return not any(await read(lambda c: rows.lacking(c, model, made)))
+
     async def missing(self, sha256s: set[str]) -> list[str]:
         model = self.opened.services.indexing.model
         return await self.opened.services.database.read(lambda c: rows.unread(c, model, sha256s))

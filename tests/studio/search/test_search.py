@@ -10,6 +10,7 @@ from core.errors import ImageError, UserError
 from storage.search import vectors as rows
 from studio.actor import Actor
 from studio.search.search import NOT_LIKE, WORDS_ONLY
+from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.search.conftest import Searched
 from vision.protocol import Nearest
@@ -41,6 +42,22 @@ async def test_filters_leave_out_before_anything_is_compared(searched: Searched)
     assert len(await searched.seeds(ALICE, "92 model:FAKE kind:imagine ar:1:1 by:me")) == 8
     assert await searched.seeds(ALICE, "92 model:other") == []
     assert await searched.seeds(ALICE, "92 to:2020-01") == []
+
+
+async def test_a_picture_that_two_have_drawn_is_found_by_both(searched: Searched) -> None:
+    """The file is looked at once, and whose it is is noted for each."""
+    first = await searched.drawn(ALICE, "a house --seed 90")
+    await searched.drawn(BOB, "a house --seed 90")
+    await eventually(searched.placed)
+    for actor in (ALICE, BOB):
+        found = (await searched.find(replace(actor, guild_id=None), "92")).tiles
+        assert [tile.job.origin.user_id for tile in found] == 4 * [actor.user_id]
+        assert found[0].picture.seed == 92
+    [*_, asked] = [one for one in searched.eyes.asked if isinstance(one, Nearest)]
+    assert len(asked.places.split(",")) == 4
+    await searched.opened.studio.delete(ALICE, first)
+    assert await searched.seeds(replace(ALICE, guild_id=None), "93") == []
+    assert len(await searched.seeds(replace(BOB, guild_id=None), "93")) == 4
 
 
 async def test_pages_follow_each_other(searched: Searched) -> None:
