@@ -19,13 +19,14 @@ from demo.world import COLOURS, OBJECTS, PLACES
 from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.lookup import StoredOutput, StoredPicture
-from storage.schema import jobs, pictures
+from storage.schema import jobs, picture_scores, pictures
 from storage.search import vectors
 from storage.search.tables import picture_vectors
 from storage.search.vector_files import VectorFiles
 from storage.search.vectors import PAGE
 
 PER_JOB, BATCH = 4, 1000
+CLASSIFIER = "open_nsfw"  # that Atelier comes with; each picture is judged once, when it is made
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -105,6 +106,8 @@ def _insert(
         drawn.append({"job_id": job["id"], "position": position, "seed": place, **common})
         seen.append({"place": place, "sha256": sha256, "model": model, "vector": vector})
     connection.execute(sa.insert(pictures), drawn)
+    judged = [{"sha256": one["sha256"], "classifier": CLASSIFIER, "nsfw": 0.0} for one in drawn]
+    connection.execute(sa.insert(picture_scores), judged)
     connection.execute(sa.insert(picture_vectors), seen)
     for page in (seen[i : i + PAGE] for i in range(0, len(seen), PAGE)):
         vectors.note_places(connection, model, [one["sha256"] for one in page])

@@ -90,7 +90,7 @@ class Indexing:
         while found := await self._database.read(
             partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
         ):
-            for batch in _batches([sha256 for _, sha256 in found]):
+            for batch in _batches(await self._missing([sha256 for _, sha256 in found])):
                 await self._wait_until_idle()
                 if not await self._write(batch):
                     return False
@@ -126,10 +126,7 @@ class Indexing:
 
     async def _write(self, sha256s: Sequence[str]) -> bool:
         """Write the vectors that are missing of these pictures; return False when nobody can look now."""
-        work = partial(rows.lacking, model=self._model, sha256s=sha256s)
-        missing, unplaced = await self._database.read(work)
-        if unplaced:
-            await self._database.write(partial(rows.note_places, model=self._model, sha256s=unplaced))
+        missing = await self._missing(sha256s)
         there = [sha256 for sha256 in missing if self._files.exists(sha256)]
         if not there:
             return True
@@ -149,6 +146,14 @@ class Indexing:
             unused = await self._database.write(partial(rows.add, model=self._model, made=kept))
             await self._copies.erase(unused)
         return True
+
+    async def _missing(self, sha256s: Sequence[str]) -> Sequence[str]:
+        """Return which of these pictures have no vector; note whose those are that somebody made again."""
+        work = partial(rows.lacking, model=self._model, sha256s=sha256s)
+        missing, unplaced = await self._database.read(work)
+        if unplaced:
+            await self._database.write(partial(rows.note_places, model=self._model, sha256s=unplaced))
+        return missing
 
     # Files and models
 
