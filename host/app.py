@@ -21,7 +21,7 @@ from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
 from core.settings import Settings
-from host import garbage
+from host import garbage, memory
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, serve
@@ -39,6 +39,7 @@ SWITCH_INTERVAL = 0.0005
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
     """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status."""
+    memory.share_one_heap()
     set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox))

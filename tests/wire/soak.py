@@ -174,7 +174,7 @@ async def run(
     """A tenth of it to warm up, then the rest; count before and after."""
     clock = Clock()
     from core.settings import load
-    from host import app
+    from host import app, memory
     from host.opening import services
     from tests.census import census, growth
     from tests.wire import launch
@@ -190,6 +190,7 @@ async def run(
         },
         folder / "none.env",
     )
+    memory.share_one_heap()  # as app.run does
     stopping = asyncio.Event()
     async with Discord() as discord, services(settings, target=launch.WORKER) as built:
         launch.point_at(discord.url)
