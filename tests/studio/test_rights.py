@@ -28,6 +28,15 @@ MEMBER = Actor(OTHER, HERE, STUDIO)
 MANAGER = Actor(OTHER, HERE, STUDIO, manages=True)
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a job made: two pictures and an overview of them."""
+
+    job: Job
+    pictures: tuple[SimpleNamespace, ...] = (SimpleNamespace(index=0), SimpleNamespace(index=1))
+    grid: str | None = "overview"
+
+
 @dataclass
 class Rows(CurrentDirectory):
     """What the queue, the moderator and the directory say."""
@@ -38,9 +47,15 @@ class Rows(CurrentDirectory):
     readable: set[tuple[int, Place]] = field(default_factory=set)
     managing: set[tuple[int, int]] = field(default_factory=set)
     known: list[Job] = field(default_factory=list)
+    away: set[int] = field(default_factory=set)  # pictures of each job that are in the trash
+    looked_up: list[str] = field(default_factory=list)  # what was asked for beyond bans
 
     def __post_init__(self) -> None:
         super().__init__()
+
+    @property
+    def server_ids(self) -> frozenset[int]:
+        return frozenset({HERE, ABROAD, 5})
 
     @property
     def admin(self) -> Rows:
@@ -53,7 +68,14 @@ class Rows(CurrentDirectory):
         return UNTIL if (user_id, guild_id) in self.timed_out else None
 
     async def places(self, job_id: str) -> set[tuple[int | None, int]]:
+        self.looked_up.append("places")
         return self.shown if any(job.id == job_id for job in self.known) else set()
+
+    async def trashed(self, job_id: str) -> set[int]:
+        return self.away if any(job.id == job_id for job in self.known) else set()
+
+    async def servers(self, user_id: int) -> set[int]:
+        return set()
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         return (user_id, place) in self.readable
@@ -63,13 +85,14 @@ class Rows(CurrentDirectory):
 
     async def result(self, job_id: str) -> SimpleNamespace | None:
         job = await self.job(job_id)
-        return None if job is None or job.origin.private else SimpleNamespace(job=job)
+        return None if job is None or job.origin.private else Made(job)
 
     def rights(self) -> Rights:
         return Rights(Authority(self, {HOST}), self, self, self, Memberships(self, self))
 
     async def member(self, user_id: int, guild_id: int) -> Member | None:
         """Who reads a channel of a server, or manages it, is in it."""
+        self.looked_up.append("member")
         readable = {
             place.channel_id for user, place in self.readable if (user, place.guild_id) == (user_id, guild_id)
         }
@@ -220,3 +243,77 @@ async def test_a_job_that_is_not_there_is_named_without_markdown(rows: Rows) -> 
     assert str(caught.value) == (
         "Job `everyone123456789012` doesn't exist, or was deleted. A job's id is under its picture."
     )
+
+
+async def test_what_decides_nothing_is_not_looked_up(rows: Rows) -> None:
+    rights, alone = rows.rights(), Actor(OTHER, None, surface=Surface.WEB)
+    await rights.check(Actor(AUTHOR, HERE, STUDIO), Action.VARY, rows.asked(user=AUTHOR))
+    assert rows.looked_up == [], "where it is shown gives its author no more"
+    assert await refused(rights.check(alone, Action.VARY, rows.asked(user=AUTHOR, private=True)))
+    assert rows.looked_up == ["places"], "nobody but its author varies a private job"
+    await rights.check(MEMBER, Action.VARY, rows.asked(user=AUTHOR))
+    assert rows.looked_up == ["places", "places"]
+
+
+async def test_all_that_somebody_may_is_told_at_once(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR, channel_id=LOUNGE)
+    asked = (Action.VARY, Action.CANCEL)
+    assert await rights.allowed(MEMBER, asked, job) == frozenset()
+    rows.shown = {(HERE, STUDIO)}
+    assert await rights.allowed(MEMBER, asked, job) == {Action.VARY}
+    assert await rights.allowed(Actor(AUTHOR, HERE, STUDIO), asked, job) == set(asked)
+
+
+async def test_somebody_is_told_in_each_server_whether_they_are_barred(rows: Rows) -> None:
+    rows.readable, rows.managing = {(OTHER, Place(HERE, STUDIO))}, {(OTHER, ABROAD)}
+    rows.banned = {(OTHER, ABROAD)}
+    found = await rows.rights().in_servers(Actor(OTHER, None, surface=Surface.WEB))
+    assert [(member.guild_id, one.user_id, one.guild_id) for member, one in found] == [
+        (HERE, OTHER, HERE),
+        (ABROAD, OTHER, ABROAD),
+    ]
+    assert [(one.manages, one.barred) for _, one in found] == [(False, False), (True, True)]
+
+
+async def test_who_shares_a_server_with_the_bot_belongs_and_so_does_the_host(rows: Rows) -> None:
+    rows.readable, rights = {(OTHER, Place(HERE, STUDIO))}, rows.rights()
+    assert await rights.belongs(Actor(OTHER, None)) and await rights.belongs(Actor(HOST, None))
+    assert not await rights.belongs(Actor(7, None))
+
+
+async def test_of_many_jobs_those_are_told_that_are_one_s_own(rows: Rows) -> None:
+    rights = rows.rights()
+    own, private = rows.asked(user=OTHER, channel_id=LOUNGE), rows.asked(user=OTHER, private=True)
+    jobs = [own, private, rows.asked(user=AUTHOR, channel_id=LOUNGE)]
+    alone = Actor(OTHER, None, barred=True, surface=Surface.WEB)  # the rows decide, not the actor
+    assert await rights.owned(alone, Action.VARY, jobs) == {own.id, private.id}
+    assert await rights.owned(alone, Action.CANCEL, jobs) == {own.id, private.id}
+    rows.timed_out = {(OTHER, None)}
+    assert await rights.owned(alone, Action.VARY, jobs) == set()
+    rows.timed_out, rows.banned = set(), {(OTHER, None)}
+    assert await rights.owned(alone, Action.VARY, jobs) == set()
+    assert await rights.owned(alone, Action.CANCEL, jobs) == {own.id, private.id}
+
+
+async def test_a_picture_is_handed_out_by_its_number_to_whom_its_job_is(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR)
+    result, picture = await rights.picture(MEMBER, job.id, 0, Action.SHOW)
+    assert result == Made(job) and picture.index == 0
+    assert (await rights.picture(MEMBER, job.id, -1, Action.SHOW))[1] == "overview"
+    with pytest.raises(ImageError, match="no picture number 3"):
+        await rights.picture(MEMBER, job.id, 2, Action.SHOW)
+    assert await refused(rights.picture(MEMBER, job.id, 0, Action.DELETE)) == TABLE[Action.DELETE].reason
+
+
+async def test_what_its_author_threw_away_is_there_for_them_alone(rows: Rows) -> None:
+    rights, job = rows.rights(), rows.asked(user=AUTHOR)
+    rows.away = {0}
+    result, picture = await rights.picture(MEMBER, job.id, 1, Action.SHOW)
+    assert result == Made(job, (picture,), None) and picture.index == 1
+    with pytest.raises(ImageError, match="no picture number 1"):
+        await rights.picture(MEMBER, job.id, 0, Action.SHOW)
+    with pytest.raises(ImageError, match=f"^Job `{job.id}` has no overview.$"):
+        await rights.picture(MEMBER, job.id, -1, Action.SHOW)
+    author = Actor(AUTHOR, HERE, STUDIO)
+    assert (await rights.picture(author, job.id, 0, Action.SHOW))[0] == Made(job)
+    assert (await rights.picture(author, job.id, -1, Action.SHOW))[1] == "overview"

@@ -51,6 +51,16 @@ async def test_its_process_knows_no_secret_and_writes_nowhere(
     assert "noise" not in capfd.readouterr().err
 
 
+async def test_closing_waits_for_a_start_that_is_under_way() -> None:
+    check, goes_on = PictureCheck(), asyncio.Event()
+    check._starting = asyncio.create_task(goes_on.wait())
+    closing = asyncio.create_task(check.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    goes_on.set()
+    await closing
+
+
 async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
     async def fail() -> None:
         raise RuntimeError("can't start new thread")

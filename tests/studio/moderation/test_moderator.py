@@ -21,6 +21,7 @@ from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
 
 ADMIN = 9
 NUDE, FINE, SEXY = "a nude", "a house", "a sexy dancer"
+SCORED = {b"unread": None, b"bad": 0.9, b"fine": 0.1}
 HERE, THERE = Place(SERVER, CHANNEL), Place(SERVER, CELLAR)
 
 
@@ -343,6 +344,21 @@ async def test_beside_words_about_a_minor_a_doubtful_picture_is_shown_nowhere(
         assert await world.moderator.visibility((fine, doubtful), child, place) is Visibility.BLOCK
         assert await world.moderator.visibility((fine,), child, place) is Visibility.SHOW
         assert await world.moderator.visibility((doubtful,), job(), place) is Visibility.SHOW
+        many = [(doubtful, child), (fine, child), (doubtful, job()), (fine, job())]
+        shown = [Visibility.SHOW] * 3
+        assert await world.moderator.visibilities(many, place) == [Visibility.BLOCK, *shown]
+
+
+async def test_many_pictures_are_shown_as_each_alone(world: World) -> None:
+    await level(world, "strict")
+    unread, bad, fine = [await world.picture(name, score) for name, score in SCORED.items()]
+    child = job("a child at a lake")
+    for asked in (job(), child):
+        assert await world.moderator.visibilities([(bad, asked), (fine, asked), (unread, asked)], HERE) == [
+            Visibility.BLOCK,
+            Visibility.SHOW,
+            Visibility.BLOCK,
+        ]
 
 
 async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world: World) -> None:
