@@ -37,6 +37,6 @@ class Hints:
             f" world:\n**things** {', '.join(self.objects)}\n**colours**"
             f" {', '.join(self.colours)}\n**places**"
             f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
-            f" background\n**styles** {', '.join(self.styles)}\nOther words do no harm; you get the nearest"
-            f" thing they can draw. Try:\n{examples}"
+            f" background\n**styles** {', '.join(self.styles)}\nOther words spoil a picture; its message"
+            f" names them. Try:\n{examples}"
         )

@@ -46,10 +46,16 @@ class Report:
         except Exception as error:  # whatever a step meets, it is the step's row
             step.saw(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
         step.seconds = time.monotonic() - began
-        if callable(self.shoot):
-            self.shoot(self.shots / f"{step.number:02}-{who}.png")
+        self._shoot(self.shots / f"{step.number:02}-{who}.png")
         mark = "ok   " if step.ok else "WRONG"
         print(f"{mark} {step.number:2} {who:<9} {step.does}: {step.seen} ({step.seconds:.1f} s)", flush=True)
+
+    def _shoot(self, path: Path) -> None:
+        try:
+            if callable(self.shoot):
+                self.shoot(path)
+        except Exception as error:  # the browser stood still: that is no step's fault, and no end of the walk
+            print(f"no {path.name}: {type(error).__name__}", flush=True)
 
     @property
     def wrong(self) -> list[Step]:
