@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.wire.discord import Discord, Interaction
 
 HOURS = 6  # between two rounds
+PATIENCE = 6  # times that what people did is waited for
 STEP = 5.0  # seconds that the clock is put forward by while something is waited for
 SLACK, SLACK_OF_OTHERS = 4, 2000  # what may come and go between two counts
 MEMORY = 1.05
@@ -94,11 +95,11 @@ class Soak:
         await self._until(lambda: self.discord.connected)
 
     async def _every(self, ended: Callable[[Interaction], bool], made: list[Interaction]) -> None:
-        try:
-            await self.discord.until(lambda: all(map(ended, made)))
-        except TimeoutError:
-            left = [f"{one.payload['data']} {one.message}" for one in made if not ended(one)]
-            raise RuntimeError(f"round {self._rounds}: no end of {left}") from None
+        for _ in range(PATIENCE):  # afresh each time: the machine may have stood still
+            with suppress(TimeoutError):
+                return await self.discord.until(lambda: all(map(ended, made)))
+        left = [f"{one.payload['data']} {one.message}" for one in made if not ended(one)]
+        raise RuntimeError(f"round {self._rounds}: no end of {left}")
 
     def _ask(self, prompt: str) -> Interaction:
         return self.discord.slash("imagine", self.channel, self._somebody(), prompt=prompt)
