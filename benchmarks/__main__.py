@@ -37,6 +37,9 @@ BROKEN, PROCESSES = 2, 2
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 all goals met, 1 a goal missed, 2 a row broke or was unequal."""
     arguments = _parser().parse_args(argv)
+    if unknown := [name for name in arguments.rows if name not in ROWS]:
+        print(f"{', '.join(unknown)}: no such row; there are {', '.join(ROWS)}", file=sys.stderr)
+        return BROKEN
     import torch
 
     from vision.startup import quiet_libraries
@@ -116,11 +119,7 @@ def _in_a_process(name: str, arguments: argparse.Namespace, out: Path) -> int:
 
 def _measure(name: str, arguments: argparse.Namespace, path: Path) -> int:
     """0 goals met, 1 one missed, BROKEN."""
-    try:
-        title, against, measure = row(name)
-    except KeyError:
-        print(f"{name} is no row; there are {', '.join(ROWS)}", file=sys.stderr)
-        return BROKEN
+    title, against, measure = row(name)
     began, where = time.perf_counter(), report.environment("cpu")
     print(f"{name}: {title} …", file=sys.stderr, flush=True)
     try:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ async def serve(
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
-    static, templates = await asyncio.to_thread(lambda: (StaticFiles(), _templates()))
+    static, templates = await asyncio.to_thread(lambda: (_static_files(), _templates()))
     context = Context(
         studio,
         visitors,
@@ -134,8 +134,15 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+@cache
+def _static_files() -> StaticFiles:
+    """Return the files that browsers may read, read and packed once for the process."""
+    return StaticFiles()
+
+
+@cache
 def _templates() -> jinja2.Environment:
-    """All templates, compiled: the first visitor of a page, and everybody beside them, would wait for it."""
+    """Return all templates, compiled: the first visitor, and everybody beside them, would wait for it."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

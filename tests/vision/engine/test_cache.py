@@ -36,8 +36,8 @@ JOBS = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny FLUX.1 with blocks to skip."""
     folder = tmp_path_factory.mktemp("flux")
-    torch.manual_seed(0)
     pipe = tiny.flux()
+    torch.manual_seed(1)
     pipe.transformer = FluxTransformer2DModel.from_config(
         pipe.transformer.config, num_layers=3, num_single_layers=3
     )
