@@ -30,6 +30,8 @@ PATIENCE = 6  # times that what people did is waited for
 STEP = 5.0  # seconds that the clock is put forward by while something is waited for
 SLACK, SLACK_OF_OTHERS = 4, 2000  # what may come and go between two counts
 MEMORY = 1.05
+TOLD_EVERY = 100  # rounds
+KEPT = 200  # of what is kept on purpose: entries that a process holds thousands of
 MAY_BE_TOLD_AGAIN = 200  # events of a session: an interaction whose acknowledgement was on its way is
 THINKING = 128  # a message's flag
 PROMPTS = ("a red house", "a {red,blue} house --seed x", "a broken wheel", "a blue boat", "a house --ar 3:2")
@@ -145,18 +147,28 @@ async def _all_is_quiet() -> None:
     await asyncio.sleep(1.0)
 
 
-def _bounds() -> dict[str, int]:
-    """What is kept on purpose, and how much of it at most."""
+def _few_are_kept() -> dict[str, int]:
+    """Lower the bounds of what is kept on purpose, so that each is met while the process warms up. Return
+    what is kept → how much of it at most."""
     from bot.wire import session
     from jobs import feed, people
     from jobs.order import waitlist
 
-    return {
-        "bot.wire.session.KeptSession._seen": session.REMEMBERED,
-        "jobs.feed.Feeds._changes": feed.CHANGES_KEPT,
-        "jobs.people.People._seen": people.SEEN_AT_MOST,
-        "jobs.order.waitlist.Waitlist._served": waitlist.TURNS_KEPT,
-    }
+    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = waitlist.TURNS_KEPT = KEPT
+    return dict.fromkeys(
+        (
+            "bot.wire.session.KeptSession._seen",
+            "jobs.feed.Feeds._changes",
+            "jobs.people.People._seen",
+            "jobs.order.waitlist.Waitlist._served",
+        ),
+        KEPT,
+    )
+
+
+def _resident() -> int:
+    rss: int = psutil.Process().memory_info().rss
+    return rss
 
 
 def _is_answered(one: Interaction) -> bool:
@@ -192,6 +204,7 @@ async def run(
         folder / "none.env",
     )
     memory.share_one_heap()  # as app.run does
+    bounds = _few_are_kept()
     stopping = asyncio.Event()
     async with Discord() as discord, services(settings, target=launch.WORKER) as built:
         launch.point_at(discord.url)
@@ -203,18 +216,18 @@ async def run(
             for _ in range(warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
-            before, memory = census(), psutil.Process().memory_info().rss
+            before, memory = census(), _resident()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
             after = census()
-            grown = growth(before, after, bounds=_bounds(), slack=SLACK, slack_of_others=SLACK_OF_OTHERS)
+            grown = growth(before, after, bounds=bounds, slack=SLACK, slack_of_others=SLACK_OF_OTHERS)
             report = Report(
                 soak.jobs,
                 discord.sessions_begun,
                 clock.ahead / 86400,
                 grown,
-                (memory, psutil.Process().memory_info().rss),
+                (memory, _resident()),
                 len(after),
             )
             stopping.set()
@@ -233,6 +246,8 @@ def main() -> int:
     kept: dict[int, str] = {}
 
     def on_round(number: int) -> None:
+        if number % TOLD_EVERY == 0:
+            print(f"round {number}: {_resident() / 2**20:.0f} MB", flush=True)
         if arguments.bug:
             import bot.client
 
