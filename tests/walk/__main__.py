@@ -5,6 +5,7 @@ ends."""
 from __future__ import annotations
 
 import argparse
+import datetime
 import platform
 import shutil
 import sys
@@ -17,8 +18,10 @@ from tests.walk.sandbox import ROOT, Sandbox
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 HEAD = """# A walk through the sandbox
 
-What a newcomer, a member, a guest, an admin and a host meet, by `make walk` in {browser},
-{system}, {seconds:.0f} s in all. {right} of {all} steps were as expected.
+`make walk` starts the sandbox from an empty folder and does what a newcomer, a member, a guest, an admin and
+a host do in a real browser, with a screenshot and a check for each step; `ARGS="--write docs/walk.md"` writes
+this table. {day}, {browser}, {system}, {seconds:.0f} s in all:
+**{right} of {all} steps were as expected.**
 
 """
 
@@ -58,8 +61,10 @@ def main() -> int:
             sum(step.seconds for step in report.steps),
             f"{platform.system()} {platform.machine()}",
         )
-        head = HEAD.format(browser=name, system=system, seconds=seconds, right=right, all=total)
-        arguments.write.write_text(head + report.table() + "\n", encoding="utf-8")
+        day = f"{datetime.date.today():%-d %B %Y}"
+        head = HEAD.format(day=day, browser=name, system=system, seconds=seconds, right=right, all=total)
+        table = report.table().replace(data, "DATA_DIR")
+        arguments.write.write_text(head + table + "\n", encoding="utf-8")
     return int(bool(report.wrong))
 
 
