@@ -37,6 +37,7 @@ TEXTS = {  # of simcord's page → what stands there instead
     'aria-label="SimCord preview"': 'aria-label="Atelier sandbox"',
     "No messages in this channel.": "Nothing here yet.",
 }
+SHOWN = 30  # messages
 SETTLED = 3.0  # seconds after which the browser shows an edit for sure
 
 
@@ -91,6 +92,7 @@ async def serve_sandbox(
             page_shown = env.preview(
                 channel, viewers=viewers, layout="channel", port=built.settings.sandbox_port or None
             )
+            private_api.show_newest(SHOWN)
             private_api.dress_preview(page_shown, TEXTS, _added())
             async with page_shown as preview:
                 beside = [

@@ -173,6 +173,16 @@ def dress_preview(preview: Any, texts: Mapping[str, str], added: Mapping[str, st
     server._static = dressed
 
 
+def show_newest(messages: int) -> None:
+    """Let simcord's page show so many messages at once instead of fifty: after each edit it takes stock of
+    all that it shows, and has no setting for how many."""
+    from simcord.preview import _action_plans, _snapshot  # here: not everybody has the simulator
+
+    for module in (_action_plans, _snapshot):
+        module.HISTORY_WINDOW_SIZE = messages
+    _action_plans.HISTORY_STEP = messages // 2
+
+
 def preview_revision(preview: Any, context_id: str | None) -> int:
     """Return the number of the page that simcord shows now; it refuses an action on any other."""
     return preview._get_page(context_id).revision

@@ -64,7 +64,7 @@ class Page:
         return self.until(found, seconds, f"/{pattern}/")
 
     def newest(self) -> int:
-        """The number of the newest message; the page shows fifty, and forgets the oldest."""
+        """The number of the newest message; the page shows thirty, and forgets the oldest."""
         last = self.tab.locator(MESSAGES).last
         return int(last.get_attribute("data-message-id") or 0) if last.count() else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import discord
 import pytest
@@ -12,9 +13,10 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import MultipartParameters, handle_message_parameters
 from discord.webhook import async_
-from simcord.preview import Preview
+from simcord.preview import Preview, _action_plans, _snapshot
 from simcord.preview._server import PreviewServer
 
+from bot.wire import private_api
 from core.settings import ROOT
 
 
@@ -65,6 +67,10 @@ PARTS = {
         and _arguments(PreviewServer._static) == {"self", "request"}
         and {"/", "/preview.css", "/timeline.js"} <= set(PreviewServer._STATIC_FILES)
     ),
+    "simcord: HISTORY_WINDOW_SIZE": lambda: (
+        "start = max(0, end - HISTORY_WINDOW_SIZE)" in inspect.getsource(_snapshot._history_window)
+        and {"HISTORY_WINDOW_SIZE", "HISTORY_STEP"} <= vars(_action_plans).keys()
+    ),
     "simcord: Preview._get_page": lambda: _arguments(Preview._get_page) == {"self", "context_id"},
 }
 
@@ -77,6 +83,17 @@ def _arguments(function: object) -> set[str]:
 def test_the_library_still_has_this_private_part(part: str) -> None:
     library = "simcord" if part.startswith("simcord") else "discord.py"
     assert PARTS[part](), f"{library} {version(library)} has no {part} any more: see bot/wire/private_api.py"
+
+
+def test_simcords_page_shows_the_newest_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (_action_plans, _snapshot):  # to have them again as they were
+        monkeypatch.setattr(module, "HISTORY_WINDOW_SIZE", 50)
+    monkeypatch.setattr(_action_plans, "HISTORY_STEP", 25)
+    private_api.show_newest(3)
+    page = SimpleNamespace(layout="channel", target_id=None, window_end_id=None)
+    messages = [SimpleNamespace(id=number) for number in range(10)]
+    _, shown, history = _snapshot._history_window(page, messages)
+    assert shown == messages[-3:] and history["hasBefore"] and _action_plans.HISTORY_WINDOW_SIZE == 3
 
 
 def test_no_other_module_of_the_bot_uses_private_parts_of_others() -> None:
