@@ -179,7 +179,7 @@ def show_newest(messages: int) -> None:
     from simcord.preview import _action_plans, _snapshot  # here: not everybody has the simulator
 
     for module in (_action_plans, _snapshot):
-        module.HISTORY_WINDOW_SIZE = messages
+        module.HISTORY_WINDOW_SIZE = messages  # type: ignore[attr-defined]
     _action_plans.HISTORY_STEP = messages // 2
 
 
