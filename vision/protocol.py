@@ -94,7 +94,8 @@ class Nearest:
 
     path: of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are
     compared, separated by commas. first: of those that come before all others. most: places in the answer,
-    which has two tuples: those of ``first``, the nearest before others, and the rest.
+    which has two tuples: those of ``first``, the nearest before others, and the rest. clear: leave out of the
+    rest what is clearly less alike than the best.
     """
 
     question_id: str
@@ -103,6 +104,7 @@ class Nearest:
     places: str = field(repr=False)
     first: str = field(repr=False)
     most: int
+    clear: bool = False
 
 
 Question = Embed | Nearest

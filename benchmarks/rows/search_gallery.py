@@ -72,10 +72,19 @@ async def _by_words(folder: Path, count: int) -> dict[str, tuple[list[float], Go
             found = await studio.search.find(YOU, tokens.read(text), limit=PAGE)
             assert len(found.tiles) == PAGE and not found.note
 
+        async def first(text: str) -> None:
+            found = await Studio(built).search.find(YOU, tokens.read(text), limit=PAGE)
+            assert len(found.tiles) == PAGE and not found.note
+
         return {
             "words of the prompt": (await _timed(words, _queries()), WORDS),
             "words that stand nowhere": (await _timed(words, _queries("xylophone")), WORDS),
             "words and what is in the picture": (await _timed(content, _queries()), CONTENT),
+            "the same, nothing kept of searches before": (await _timed(first, _queries()), CONTENT),
+            "with a filter, nothing kept": (
+                await _timed(first, _queries("kind:imagine ar:1:1")),
+                CONTENT,
+            ),
             "the same with a filter": (await _timed(content, _queries("kind:imagine ar:1:1")), CONTENT),
             "the same from five days": (
                 await _timed(content, _queries("from:2024-01-01 to:2024-01-05")),

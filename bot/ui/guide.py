@@ -1,4 +1,5 @@
-"""The text of ``/help``: one entry for each command, and the prompt grammar with an example of every flag."""
+"""The text of ``/help``: one entry for each command and for what is in the browser alone, and the prompt
+grammar with an example of every flag."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ OVERVIEW = """**Atelier**
 `/variation` · `/upscale` · `/region` · `/outpaint` start from a picture you attach, or one made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows
-`/show` brings a job back · `/search` finds pictures · `/favourites` shows those you saved · `/info` shows \
-your usage and jobs · `/queue mine`, `/queue cancel` · `/web` opens all of it in your browser
+`/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
+your usage and jobs · `/queue mine`, `/queue cancel`
+`/search` finds pictures by the words of their prompts, by what they show, or like another one
+`/web` opens all of it in your browser, with folders for pictures that belong together, links that share \
+them, and a trash for what you don't want (`/help topic:folders`, `shares`, `trash`)
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
@@ -120,6 +124,21 @@ COMMANDS: dict[str, str] = {
     "help": "`/help [topic]`: shows this; a topic is *prompt*, *flags*, or a command.",
 }
 
+IN_THE_BROWSER: dict[str, str] = {
+    "folders": (
+        "**Folders** are in the studio in your browser (`/web`): select pictures there and put them into one."
+        ' A smart folder keeps a search, and fills itself. `/search folder:"its name"` looks into one.'
+    ),
+    "shares": (
+        "**Shares** are links to a picture, all pictures of a job, or a folder, for people who needn't sign"
+        " in. You make them in the studio in your browser (`/web`), and can take each back there at any time."
+    ),
+    "trash": (
+        "**Trash** is in the studio in your browser (`/web`): what you move there is hidden at once and"
+        " deleted for good after some days, which its page tells; until then you can restore it."
+    ),
+}
+
 
 def welcome(examples: Sequence[str], jobs: int) -> str:
     """Return the first message on the page. ``jobs``: of earlier starts; their messages are gone."""
@@ -136,7 +155,7 @@ def welcome(examples: Sequence[str], jobs: int) -> str:
 
 def topics() -> list[str]:
     """Return the names that ``lines`` knows, flags left out."""
-    return ["prompt", "flags", *COMMANDS]
+    return ["prompt", "flags", *COMMANDS, *IN_THE_BROWSER]
 
 
 def lines(topic: str | None) -> Sequence[str]:
@@ -151,8 +170,8 @@ def lines(topic: str | None) -> Sequence[str]:
             "**Flags** go at the end of a prompt; `<1>` is the first picture you attached",
             *(_flag_line(flag) for flag in FLAGS),
         ]
-    if name in COMMANDS:
-        return [COMMANDS[name]]
+    if name in COMMANDS or name in IN_THE_BROWSER:
+        return [(COMMANDS | IN_THE_BROWSER)[name]]
     flag = next((flag for flag in FLAGS if name in (flag.name, *flag.aliases)), None)
     if flag is not None:
         return [_flag_line(flag)]

@@ -131,7 +131,7 @@ def _text(text: str, found: Found, page: int) -> str:
     first = page * PAGE + 1
     lines = [f"🔍 **{messages.quote(text, 200)}** · {first} to {first + len(found.tiles) - 1}"]
     lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
-    return "\n".join([*lines, *([f"-# {found.note}"] if found.note else [])])
+    return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
 
 
 def _words(tile: Tile) -> str:

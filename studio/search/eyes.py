@@ -49,13 +49,13 @@ class Eyes:
         return await self._ask(question, patience)
 
     async def nearest(
-        self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int
+        self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int, *, clear: bool
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
-        ``first``, and others of ``places``. Raises Blind."""
-        before, behind = await self._ask(
-            Nearest(_new_id(), str(path), tuple(wanted), places, first, most), PATIENCE
-        )
+        ``first``, and others of ``places``. clear: none of these that is clearly less alike than the best.
+        Raises Blind."""
+        question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
+        before, behind = await self._ask(question, PATIENCE)
         return before, behind
 
     async def _ask(self, question: Question, patience: float | None) -> tuple:

@@ -41,12 +41,31 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Found:
     """Pictures in the order in which they fit, and how each may be shown. more: there are others behind them.
-    note: a sentence on what wasn't searched, "" = all was."""
+    note: a sentence on what wasn't searched, "" = all was. order: a sentence on which were found by the
+    words of their prompts, and which by what they show, "" = there is one kind."""
 
     tiles: tuple[Tile, ...] = ()
     visible: tuple[Visibility, ...] = ()
     more: bool = False
     note: str = ""
+    order: str = ""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Names of pictures in the order in which they fit. by_words: how many come first since their prompts
+    have the words."""
+
+    names: tuple[Name, ...]
+    by_words: int
+
+    @property
+    def order(self) -> str:
+        """A sentence on where those begin that were found by what they show."""
+        if not 0 < self.by_words < len(self.names):
+            return ""
+        first = "The first has" if self.by_words == 1 else f"The first {self.by_words} have"
+        return f"{first} these words in the prompt; those that follow show what they say."
 
 
 class Compared:
@@ -97,9 +116,10 @@ class Search:
             newest = partial(rows.newest, scope=scope, wanted=wanted, skip=skip, limit=limit + 1)
             found = await self._database.read(newest)
             return await self._shown(actor, found[:limit], len(found) > limit, WORDS_ONLY)
-        model, names = self._indexing.model, ranked[skip : skip + limit]
+        model, names = self._indexing.model, ranked.names[skip : skip + limit]
         work = partial(rows.tiles, scope=scope, wanted=wanted, model=model, names=names)
-        return await self._shown(actor, await self._database.read(work), len(ranked) > skip + limit)
+        found, more = await self._database.read(work), len(ranked.names) > skip + limit
+        return replace(await self._shown(actor, found, more), order=ranked.order)
 
     async def within(self, actor: Actor, query: Query) -> Query:
         """Return ``query`` with the folder that it names found. Raises UserError when the actor has none of
@@ -143,9 +163,10 @@ class Search:
             raise UserError("This search has expired; type it again.")
         return found[1]["search"]
 
-    async def _ranked(self, scope: Scope, query: Query, sha256: str | None) -> list[Name]:
+    async def _ranked(self, scope: Scope, query: Query, sha256: str | None) -> Ranked:
         """Return all that a search shows: pictures whose prompts have the words, then others; each the
-        likest first. sha256: of the picture that they are to be like, which isn't among them."""
+        likest first. sha256: of the picture that they are to be like, which isn't among them; without one,
+        others end where they clearly show something else."""
         model, wanted = self._indexing.model, query.filter
         key = scope, replace(wanted, words=()), model, sha256
         changes = wanted.favourite or wanted.folder  # without a vector being written
@@ -154,11 +175,11 @@ class Search:
         aims, given = await asyncio.gather(self._aims(query, sha256), self._database.read(work))
         self._compared.keep(key, given.known)
         if not given.known.places:
-            return list(given.bare)
-        path = self._indexing.path(model)
-        before, behind = await self._eyes.nearest(path, aims, given.known.places, given.first, MOST)
-        ranked: list[Name] = [*before, *given.bare, *behind]
-        return ranked[:MOST]
+            return Ranked(given.bare, len(given.bare))
+        path, places, first = self._indexing.path(model), given.known.places, given.first
+        before, behind = await self._eyes.nearest(path, aims, places, first, MOST, clear=sha256 is None)
+        by_words: tuple[Name, ...] = (*before, *given.bare)
+        return Ranked((*by_words, *behind)[:MOST], len(by_words))
 
     # What pictures are compared with
 

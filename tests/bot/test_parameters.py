@@ -53,3 +53,12 @@ async def test_every_command_and_menu_has_a_row_and_a_page_of_help(studio: Studi
     named = {row.split("`")[1] for row in ROWS}
     assert {f"/{name}" for name in commands} <= named and menus <= named
     assert commands == set(guide.COMMANDS)
+
+
+def test_help_tells_where_pictures_are_found_kept_shared_and_thrown_away() -> None:
+    [overview] = guide.lines(None)
+    for name in ("search", "folders", "shares", "trash"):
+        assert name in overview and name in guide.topics()
+        [text] = guide.lines(name)
+        assert name in text.lower() and ("`/web`" in text or name == "search")
+    assert len(overview) <= 2000, "one message of Discord's"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,36 @@ def test_those_that_come_first_are_before_others_and_count_once(tmp_path: Path, 
     assert before == tuple(sorted(first, key=lambda place: -scores[place]))
     assert behind[0] == 5 and len(behind) == 2 and not set(before) & set(behind)
     assert asked(tmp_path, wanted, range(60), first, most=2) == (before[:2], ())
+
+
+def turned(cosines: np.ndarray) -> np.ndarray:
+    """Vectors of unit length that are so alike to the first axis, scattered over the others: (N, WIDTH)."""
+    others = np.random.default_rng(1).standard_normal((len(cosines), WIDTH - 1))
+    others *= np.sqrt(1 - cosines**2)[:, None] / np.linalg.norm(others, axis=1, keepdims=True)
+    return np.column_stack((cosines, others)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0, 1), (0.2, 0.1), (0.7, 0.2)])
+def test_what_clearly_shows_something_else_ends_a_search_in_any_model(
+    tmp_path: Path, shift: float, scale: float
+) -> None:
+    """Ten boats of two hundred; the models differ in how alike a text and a picture are at all."""
+    random = np.random.default_rng(0)
+    scores = np.concatenate((random.normal(0.6, 0.05, 10), random.normal(0, 0.1, 190))) * scale + shift
+    turned(scores).tofile(tmp_path / "vectors")
+    aim, text = np.eye(WIDTH, dtype="<f2")[0].tobytes(), ",".join(map(str, range(200)))
+    question = Nearest("q", str(tmp_path / "vectors"), (aim,), text, "3,150", 300, clear=True)
+    assert nearest(question)[0] == (3, 150), "whose prompt has the words stays"
+    assert set(nearest(question)[1]) == {*range(10)} - {3}
+    assert len(nearest(replace(question, clear=False))[1]) == 198
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 60, 3000])
+def test_nothing_is_left_out_where_all_show_the_same(count: int) -> None:
+    """Drawings of one thing: most are good, some are less so."""
+    scores = 0.6 - np.random.default_rng(0).gamma(2, 0.05, count)
+    assert finder.least(scores.astype(np.float32)) == -np.inf
+    assert finder.least(np.full(count, 0.3, np.float32)) == -np.inf
 
 
 def test_like_two_things_is_like_both(tmp_path: Path, vectors) -> None:

@@ -12,6 +12,12 @@ _TAKEN = re.compile(r"\bshortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
 _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 
 
+async def test_the_page_of_shortcuts_tells_where_things_are(site) -> None:
+    page = (await site.you.get("/keys")).body.decode()
+    for place in ("/pictures", "/folders", "/shares", "/trash"):
+        assert f'<a href="{place}">' in page.partition("Where things are")[2]
+
+
 async def test_the_tables_of_addresses_and_keys_are_todays(site) -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert drawn(text, site.web.routes) == text, "run `python -m tests.web.proofs.addresses`"

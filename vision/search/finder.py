@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHUNK = 4096  # places that are looked at together
+BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
+NEAR = 0.4  # measured: docs/decisions/search.md
 DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,12 @@ def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
     vectors = numbers[: len(numbers) // width * width].reshape(-1, width)  # (N, D)
     first = _places(question.first, len(vectors))
     rest = np.setdiff1d(_places(question.places, len(vectors)), first, assume_unique=True)
-    before = best(first, similarities(vectors, first, wanted), question.most)
-    behind = best(rest, similarities(vectors, rest, wanted), question.most - len(before))
+    of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
+    before = best(first, of_first, question.most)
+    if question.clear:
+        alike = of_rest >= least(np.concatenate((of_first, of_rest)))
+        rest, of_rest = rest[alike], of_rest[alike]
+    behind = best(rest, of_rest, question.most - len(before))
     return tuple(before), tuple(behind)
 
 
@@ -77,6 +83,22 @@ def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) ->
         else:
             scores[start : start + CHUNK] = vectors[some] @ aim
     return scores
+
+
+def least(scores: np.ndarray) -> float:
+    """Return the score from which on a vector is as alike as the best, among ``scores`` (P,) of all that were
+    compared: ``NEAR`` of the way from their lower quarter to the best few.
+
+    That is relative, since scores differ from model to model. Where the best don't stand out, all show the
+    same thing, or as good as none does: then it is -inf.
+    """
+    import numpy as np
+
+    if len(scores) <= BEST:
+        return -np.inf
+    low, quarter, middle = np.quantile(scores, (0.05, 0.25, 0.5))
+    top = np.partition(scores, -BEST)[-BEST:].mean()
+    return float(quarter + NEAR * (top - quarter)) if top - middle > middle - low else -np.inf
 
 
 def best(places: np.ndarray, scores: np.ndarray, most: int) -> Sequence[int]:

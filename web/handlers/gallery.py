@@ -92,7 +92,7 @@ async def find(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Sh
         skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(tiles(call, found), older, True, found.note)
+        return Shown(tiles(call, found), older, True, found.note or found.order)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )

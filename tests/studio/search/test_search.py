@@ -21,7 +21,10 @@ async def test_pictures_are_found_by_what_they_show_the_likest_first(searched: S
         await searched.drawn(ALICE, f"a house --seed {seed}")
     found = await searched.seeds(ALICE, "92")
     assert found[:4] == [92, 93, 91, 90] or found[:4] == [92, 91, 93, 90]
-    assert len(found) == 12 and not (await searched.find(ALICE, "92")).note
+    whole = await searched.find(ALICE, "92")
+    assert len(found) == 4, "the others clearly show something else"
+    assert not whole.note and not whole.order
+    assert len(await searched.seeds(ALICE, f"like:{whole.tiles[0].job.id}")) == 11, "like has no end"
 
 
 async def test_prompts_that_have_the_words_come_first(searched: Searched) -> None:
@@ -30,6 +33,9 @@ async def test_prompts_that_have_the_words_come_first(searched: Searched) -> Non
     found = await searched.seeds(ALICE, "100")
     assert sorted(found[:4]) == [0, 1, 2, 3] and found[4] == 100
     assert found[0] == 3, "among them, too, the likest is first"
+    said = (await searched.find(ALICE, "100")).order
+    assert said == "The first 4 have these words in the prompt; those that follow show what they say."
+    assert (await searched.find(ALICE, "100", skip=4, limit=2)).order == said
 
 
 async def test_filters_leave_out_before_anything_is_compared(searched: Searched) -> None:
@@ -62,11 +68,11 @@ async def test_a_picture_that_two_have_drawn_is_found_by_both(searched: Searched
 
 async def test_pages_follow_each_other(searched: Searched) -> None:
     for seed in (0, 50, 100):
-        await searched.drawn(ALICE, f"a house --seed {seed}")
-    whole = await searched.seeds(ALICE, "51")
-    first = await searched.find(ALICE, "51", limit=5)
+        job = await searched.drawn(ALICE, f"a house --seed {seed}")
+    whole = await searched.seeds(ALICE, f"like:{job}")
+    first = await searched.find(ALICE, f"like:{job}", limit=5)
     assert first.more and [tile.picture.seed for tile in first.tiles] == whole[:5]
-    last = await searched.find(ALICE, "51", skip=10, limit=5)
+    last = await searched.find(ALICE, f"like:{job}", skip=10, limit=5)
     assert not last.more and [tile.picture.seed for tile in last.tiles] == whole[10:]
 
 
