@@ -78,7 +78,7 @@ def test_what_clearly_shows_something_else_ends_a_search_in_any_model(
     assert len(nearest(replace(question, clear=False))[1]) == 198
 
 
-@pytest.mark.parametrize("count", [1, 3, 4, 60, 3000])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 11, 60, 3000])
 def test_nothing_is_left_out_where_all_show_the_same(count: int) -> None:
     """Drawings of one thing: most are good, some are less so."""
     scores = 0.6 - np.random.default_rng(0).gamma(2, 0.05, count)

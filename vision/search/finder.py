@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4096  # places that are looked at together
 BEST = 3  # scores whose mean is that of the best: one alone may stand out by chance
+FEW = 12  # pictures of which none is left out: they say too little of what is usual
 NEAR = 0.4  # measured: docs/decisions/search.md
 DENSE = 0.25  # share of the vectors between two places from which on all of them are compared, none copied
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def least(scores: np.ndarray) -> float:
     """
     import numpy as np
 
-    if len(scores) <= BEST:
+    if len(scores) < FEW:
         return -np.inf
     low, quarter, middle = np.quantile(scores, (0.05, 0.25, 0.5))
     top = np.partition(scores, -BEST)[-BEST:].mean()
