@@ -1,10 +1,8 @@
-"""What every test shares: no network, one thread for torch, a quiet machine for those that read clocks."""
+"""What every test shares: no network, one thread for torch, and what would take long to do again."""
 
-import contextlib
 import gc
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -13,43 +11,20 @@ from storage.files import Files
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+LONG = ("test_end_to_end", "test_soak", "test_compiled")
 gc.disable()  # until all is imported
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with folders whose tests mostly wait: of tests run beside each other, one process has these, the
-    others compute meanwhile, and none of the long ones is the last."""
-    items.sort(key=lambda item: item.path.parent.name not in ("wire", "jobs"))
+    """Begin with tests that mostly wait, and with the longest: of tests run beside each other, one process
+    has these, the others compute meanwhile, and none of them is the last."""
+    items.sort(key=lambda item: item.path.parent.name not in ("wire", "jobs") and item.path.stem not in LONG)
 
 
 def pytest_collection_finish() -> None:
     """Look for garbage again, but not among a million things that were imported."""
     gc.enable()
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item):
-    """Of tests run beside each other (pytest-xdist), one marked ``alone`` has the machine to itself."""
-    with _quiet(item.get_closest_marker("alone") is not None):
-        return (yield)
-
-
-@contextlib.contextmanager
-def _quiet(alone: bool) -> Iterator[None]:
-    """Hold the lock of this folder's tests: shared, or exclusively when ``alone``. Whoever waits for it holds
-    a gate that nobody else passes meanwhile, so a test that wants to be alone is next."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        yield
-        return
-    import fcntl
-
-    here = Path(__file__)
-    with open(here.with_name("__init__.py")) as gate, open(here) as lock:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

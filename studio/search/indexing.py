@@ -50,6 +50,7 @@ class Indexing:
         self._queue, self._eyes, self._model, self._rendered = queue, eyes, model, rendered
         self._in_use = model
         self._seq: int | None = None  # of the job before which the older pictures begin
+        self._missed = False  # a new job that came while nobody could look
 
     @property
     def model(self) -> str:
@@ -95,6 +96,9 @@ class Indexing:
                 if not await self._write(batch):
                     return False
             self._seq = found[-1][0]
+        if self._missed:  # it may be newer than where this walk began
+            self._missed, self._seq = False, None
+            return False
         return True
 
     async def _wait_until_idle(self) -> None:
@@ -111,7 +115,8 @@ class Indexing:
                 job_id = await self._rendered.get()
         except TimeoutError:
             return
-        await self._look_at_new(job_id)
+        if not await self._look_at_new(job_id):
+            self._missed = True
 
     async def _look_at_new(self, job_id: str) -> bool:
         """Look at the pictures of a job; return False when that isn't possible now."""

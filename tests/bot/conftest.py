@@ -4,6 +4,7 @@ server."""
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -97,6 +98,11 @@ class Studio:
         return (channel or self.channel).history()[-1]
 
 
+async def _load_once(bot: Atelier, name: str) -> None:
+    """Load an extension from a module that stays imported; the bot's own way runs its text anew."""
+    await importlib.import_module(name).setup(bot)
+
+
 @asynccontextmanager
 async def open_studio(
     data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str
@@ -113,6 +119,7 @@ async def open_studio(
     with contextlib.ExitStack() as patches:
         # A second is short on a busy machine, and then answers are private.
         patches.enter_context(mock.patch("bot.asking.PATIENCE", 60.0))
+        patches.enter_context(mock.patch.object(Atelier, "load_extension", _load_once))
         if target == WORKER:
             patches.enter_context(mock.patch("jobs.workers.worker.PROCESSES", forks()))
         async with _opened_studio(loaded, target, settle) as opened:

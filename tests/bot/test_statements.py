@@ -47,7 +47,8 @@ def _statements(studio: Studio):
 
 @pytest.mark.parametrize("moderation", ["off", "strict"])
 async def test_an_imagine_is_queued_within_a_dozen_statements(tmp_path: Path, moderation: str) -> None:
-    async with open_studio(tmp_path, MODERATION=moderation) as studio:
+    # without the background look at pictures, whose statements are nobody's press
+    async with open_studio(tmp_path, MODERATION=moderation, SEARCH_PICTURES="off") as studio:
         queue = studio.built.queue
         studio.hooks.wait = studio.outside
         await queue.pause(studio.mira.id)  # what follows is the delivery's and the dispatcher's

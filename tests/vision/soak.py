@@ -46,7 +46,7 @@ PICTURES = {letter * 64: tiny.picture(64, 64, seed) for seed, letter in enumerat
 IMAGE_MODELS = {"xl": "stable-diffusion-xl", "sd3": "stable-diffusion-3", "flux": "flux"}
 
 
-def request(rng: random.Random) -> Request:
+def request(rng: random.Random, most_steps: int) -> Request:
     """Of any kind."""
     sha = rng.choice(list(PICTURES))
     kind = rng.choice(
@@ -60,7 +60,7 @@ def request(rng: random.Random) -> Request:
     given: dict[str, Any] = {
         "prompt": rng.choice(("a cat", "red house in the snow", "moon")),
         "seed": rng.randint(0, 3),
-        "num_inference_steps": rng.randint(1, 6),
+        "num_inference_steps": rng.randint(1, most_steps),
         "num_images": rng.randint(1, 3),
         "model": rng.choice((None, None, *IMAGE_MODELS)),
         "guidance_scale": rng.choice((None, None, 1.0, 3.0, 6.0)),
@@ -122,6 +122,7 @@ class Soak:
     exact: bool = False
     dtype: str = "auto"
     folders: dict[str, Path] | None = None
+    most_steps: int = 6
     alone: dict[Request, Output | BaseException] = field(default_factory=dict)
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("jobs", "cancelled", "without memory"), 0)
@@ -147,7 +148,7 @@ class Soak:
     def mix(self, seed: int) -> list[str]:
         """What was wrong."""
         rng = random.Random(seed)
-        wanted = [request(rng) for _ in range(rng.randint(3, 9))]
+        wanted = [request(rng, self.most_steps) for _ in range(rng.randint(3, 9))]
         for each in wanted:
             if each not in self.alone:
                 self.alone[each] = self._alone(each)

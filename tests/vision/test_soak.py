@@ -15,7 +15,7 @@ from vision.engine.passes import Passes
 def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_that_they_have_alone(
     folders: dict[str, Path], tmp_path: Path, dtype: str, exact: bool, seeds: tuple[int, int]
 ) -> None:
-    soak = Soak(tmp_path, exact, dtype, folders)
+    soak = Soak(tmp_path, exact, dtype, folders, most_steps=3)
     assert [problem for seed in seeds for problem in soak.mix(seed)] == []
     assert soak.counts["jobs"] > 8
 
@@ -29,5 +29,5 @@ def test_pictures_that_were_given_to_the_wrong_job_are_seen(
         return plain(self, calls)[::-1]
 
     monkeypatch.setattr(Passes, "run", swapped)
-    soak = Soak(tmp_path, folders=folders)
+    soak = Soak(tmp_path, folders=folders, most_steps=3)
     assert any("away from the picture" in problem for problem in soak.mix(6))

@@ -81,7 +81,6 @@ async def test_the_count_sees_a_delivery_that_never_tries_again(tmp_path: Path) 
     assert report.lost > 0
 
 
-@pytest.mark.alone
 async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None:
     jobs = {}
     for number, fault in enumerate(FAULTS):
@@ -109,7 +108,6 @@ async def test_a_progress_edit_that_is_hit_costs_no_result(bench: Bench) -> None
     )
 
 
-@pytest.mark.alone
 async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +125,6 @@ async def test_a_long_queue_does_not_starve_the_progress_of_what_runs(
     assert not any("8th" in text for text in _texts(bench))
 
 
-@pytest.mark.alone
 async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(bench: Bench) -> None:
     """They are rationed, and there is no second event to say them with."""
     scripts = {}
@@ -140,10 +137,9 @@ async def test_everybody_in_a_long_queue_that_stands_still_gets_first_words(benc
     bench.delivery = bench.another()
     for job_id in scripts:
         bench.delivery.follow(bench.queue.jobs[job_id])
-    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts))
 
 
-@pytest.mark.alone
 async def test_everybody_in_a_queue_that_has_moved_learns_the_new_place(bench: Bench) -> None:
     """All places move at one moment, and the ration lets one message be edited then."""
     scripts, latest = {}, {}
@@ -155,18 +151,16 @@ async def test_everybody_in_a_queue_that_has_moved_learns_the_new_place(bench: B
         scripts[job.id], latest[job.id] = script, Queued(number + 11)
         bench.delivery.follow(job)
         script.tell(latest[job.id])
-    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts), 15)
+    await bench.discord.until(lambda: sum("Waiting" in text for text in _texts(bench)) == len(scripts))
     for number, (job_id, script) in enumerate(scripts.items()):
         latest[job_id] = Queued(number + 1)
         script.tell(latest[job_id])
     places = {"1st", "2nd", "3rd", "4th", "5th", "6th"}
     await bench.discord.until(
         lambda: {place for place in places if any(f", {place}" in text for text in _texts(bench))} == places,
-        15,
     )
 
 
-@pytest.mark.alone
 async def test_a_preview_says_that_a_model_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
     out = io.BytesIO()

