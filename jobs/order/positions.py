@@ -107,8 +107,9 @@ class Positions:
         between them."""
         while True:
             counting = bool(self.waitlist) and not self._paused()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), COUNT_DOWN if counting else None)
+            with contextlib.suppress(TimeoutError):  # Python 3.11's wait_for may swallow a cancel
+                async with asyncio.timeout(COUNT_DOWN if counting else None):
+                    await self._moved.wait()
             self._moved.clear()
             began = monotonic()
             await self.announce_all()

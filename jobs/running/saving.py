@@ -63,7 +63,8 @@ class Saving:
             pause = RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)]
             failures += 1
             try:
-                await asyncio.wait_for(self.hurry.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self.hurry.wait()
             except TimeoutError:
                 continue
 
