@@ -153,7 +153,12 @@ def _few_are_kept() -> dict[str, int]:
     from bot.wire import session
     from jobs import feed, people
     from jobs.order import waitlist
+    from storage.engine import address
 
+    address.PRAGMAS = (
+        *address.PRAGMAS,
+        f"PRAGMA cache_size=-{KEPT}",
+    )  # KiB, where it is 2,000: ten MB in all
     session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = waitlist.TURNS_KEPT = KEPT
     return dict.fromkeys(
         (
