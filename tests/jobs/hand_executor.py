@@ -30,6 +30,7 @@ class HandExecutor:
         self.asked_to_stop: set[str] = set()
         self.cooling: list[str] = []  # devices with a slot that is not free yet, though its job has ended
         self._changed: Callable[[], None] = lambda: None
+        self._stopped = False
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -46,9 +47,10 @@ class HandExecutor:
         ]
 
     async def start(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+        self._changed, self._stopped = changed, False
 
     async def stop(self) -> None:
+        self._stopped = True
         for job_id in list(self.held):
             self.end(Lost(job_id, "stopped"))
 
@@ -59,6 +61,8 @@ class HandExecutor:
         return job_id in self.held
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        if self._stopped:  # it was on its way: a worker that has ended takes nothing either
+            return Lost(run.job_id, "stopped", untouched=True)
         assert run.job_id not in self.held, f"job {run.job_id} runs twice at once"
         assert device in self.free(), f"{device} has no free slot"
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
