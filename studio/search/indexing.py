@@ -50,7 +50,7 @@ class Indexing:
         self._queue, self._eyes, self._model, self._rendered = queue, eyes, model, rendered
         self._in_use = model
         self._seq: int | None = None  # of the job before which the older pictures begin
-        self._missed = False  # a new job that came while nobody could look
+        self._missed = False  # whether a new job came while nobody could look
 
     @property
     def model(self) -> str:
@@ -71,8 +71,8 @@ class Indexing:
         await self._until_done(self._look_at_older)
         await self._until_done(self._settle)
         while True:
-            if not await self._look_at_new(await self._rendered.get()):
-                self._seq = None
+            await self._look_at_new(await self._rendered.get())
+            if self._missed:
                 await self._until_done(self._look_at_older)
 
     async def _model_before(self) -> str:
@@ -86,8 +86,10 @@ class Indexing:
     # Older pictures
 
     async def _look_at_older(self) -> bool:
-        """Walk over all jobs, the newest first, from where the last try has come to; return whether the end
-        was reached."""
+        """Walk over all jobs, the newest first, from where the last try has come to, or from the newest when
+        one was missed; return whether all have been looked at."""
+        if self._missed:
+            self._missed, self._seq = False, None
         while found := await self._database.read(
             partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
         ):
@@ -96,10 +98,7 @@ class Indexing:
                 if not await self._write(batch):
                     return False
             self._seq = found[-1][0]
-        if self._missed:  # it may be newer than where this walk began
-            self._missed, self._seq = False, None
-            return False
-        return True
+        return not self._missed  # meanwhile: it may be newer than where this walk began
 
     async def _wait_until_idle(self) -> None:
         """Let jobs go first; what they have drawn is looked at meanwhile."""
@@ -115,17 +114,17 @@ class Indexing:
                 job_id = await self._rendered.get()
         except TimeoutError:
             return
-        if not await self._look_at_new(job_id):
-            self._missed = True
+        await self._look_at_new(job_id)
 
-    async def _look_at_new(self, job_id: str) -> bool:
-        """Look at the pictures of a job; return False when that isn't possible now."""
+    async def _look_at_new(self, job_id: str) -> None:
+        """Look at the pictures of a job, or note that it was missed."""
         try:
             found = await self._database.read(partial(rows.of_job, job_id=job_id))
-            return all([await self._write(batch) for batch in _batches(found)])
+            looked = all([await self._write(batch) for batch in _batches(found)])
         except StorageError:
             log.warning("job %s: what its pictures show can't be written down now", job_id, exc_info=True)
-            return False
+            looked = False
+        self._missed = self._missed or not looked
 
     # Either
 

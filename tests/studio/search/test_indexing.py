@@ -73,10 +73,9 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
     wait_until_idle = Indexing._wait_until_idle
     eyes.blind = True
 
-    async def look_and_see_afterwards(self: Indexing, job_id: str) -> bool:
-        looked = await look(self, job_id)
+    async def look_and_see_afterwards(self: Indexing, job_id: str) -> None:
+        await look(self, job_id)
         eyes.blind = eyes.blind and not waits.is_set()
-        return looked
 
     async def wait_for_a_job(self: Indexing) -> None:
         if self._queue.unfinished:
