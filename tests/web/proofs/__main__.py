@@ -19,6 +19,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.latency": ("--sockets", "10", "--seconds", "5", "--tries", "5"),
     "tests.web.proofs.memory": ("--pictures", "10000", "--seconds", "10"),
     "tests.web.proofs.first": ("--times", "1"),
+    "tests.web.editor.model_check": ("--sequences", "200"),
 }
 
 

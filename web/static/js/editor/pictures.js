@@ -1,0 +1,148 @@
+// The layers' pictures: each at full, half, quarter … size, so that a frame never scales down by more than two.
+
+/** @import {View} from "./view.js" */
+/** @import {Layer, State} from "./document.js" */
+
+const SMALLEST = 256; // px of the longer side, from which on no smaller level is made
+
+/** @typedef {{width: number, height: number, levels: ImageBitmap[]}} Loaded  levels: full size first */
+
+/**
+ * The level to draw at a scale: the smallest that is still as large as what is shown. Pure.
+ * @param {number} count  of the levels
+ * @param {number} scale  px of the screen for one of the picture
+ */
+export const levelAt = (count, scale) => Math.max(0, Math.min(count - 1, Math.floor(-Math.log2(Math.min(1, scale)) + 1e-9)));
+
+export class Pictures {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {() => void} onLoad
+   */
+  constructor(canvas, onLoad) {
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.onLoad = onLoad;
+    /** @type {{side: number, pattern: CanvasPattern} | null} */
+    this.chequer = null;
+    /** @type {Map<string, Promise<Loaded>>} */
+    this.asked = new Map();
+    /** @type {Map<string, Loaded>} */
+    this.loaded = new Map();
+  }
+
+  /**
+   * Read a picture and make its levels. Raises an Error when it can't be read.
+   * @param {string} address
+   * @returns {Promise<Loaded>}
+   */
+  load(address) {
+    const known = this.asked.get(address);
+    if (known) return known;
+    const found = read(address);
+    this.asked.set(address, found);
+    found.then(
+      (one) => {
+        this.loaded.set(address, one);
+        this.onLoad();
+      },
+      () => this.asked.delete(address),
+    );
+    return found;
+  }
+
+  /**
+   * Draw what the view shows of a document.
+   * @param {State} state
+   * @param {View} view
+   * @param {(layer: Layer) => string} addressOf
+   */
+  draw(state, view, addressOf) {
+    const { context, canvas } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.save();
+    context.beginPath();
+    context.rect(view.left, view.top, state.width * view.scale, state.height * view.scale);
+    context.clip();
+    this.#ground(view);
+    for (const layer of state.layers) {
+      const picture = layer.visible ? this.loaded.get(addressOf(layer)) : undefined;
+      if (picture) this.#layer(layer, picture, view);
+    }
+    context.restore();
+  }
+
+  /** What no layer covers: a chequer that is neither dark nor light. @param {View} view */
+  #ground(view) {
+    const { context, canvas } = this;
+    const side = Math.round(8 * view.density);
+    if (!this.chequer || this.chequer.side !== side) this.chequer = { side, pattern: chequer(context, side) };
+    context.fillStyle = this.chequer.pattern;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+
+  /**
+   * @param {Layer} layer
+   * @param {Loaded} picture
+   * @param {View} view
+   */
+  #layer(layer, picture, view) {
+    const scale = layer.scale * view.scale;
+    const level = picture.levels[levelAt(picture.levels.length, scale)];
+    if (!level) return;
+    const [x, y] = view.toScreen(layer.x, layer.y);
+    this.context.globalAlpha = layer.opacity;
+    this.context.imageSmoothingEnabled = scale < 2;
+    this.context.drawImage(level, x, y, picture.width * scale, picture.height * scale);
+    this.context.globalAlpha = 1;
+  }
+
+  /**
+   * The document's pixels (RGBA), composed at its own size.
+   * @param {State} state
+   * @param {(layer: Layer) => string} addressOf
+   */
+  pixels(state, addressOf) {
+    const canvas = new OffscreenCanvas(state.width, state.height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    if (!context) throw new Error("This browser has no memory left for the picture's pixels.");
+    for (const layer of state.layers) {
+      const picture = layer.visible ? this.loaded.get(addressOf(layer)) : undefined;
+      const [full] = picture?.levels ?? [];
+      if (!picture || !full) continue;
+      context.globalAlpha = layer.opacity;
+      context.drawImage(full, layer.x, layer.y, picture.width * layer.scale, picture.height * layer.scale);
+    }
+    return context.getImageData(0, 0, state.width, state.height).data;
+  }
+}
+
+/** @param {string} address @returns {Promise<Loaded>} */
+async function read(address) {
+  const answer = await fetch(address, { credentials: "same-origin" });
+  if (!answer.ok) throw new Error("A picture of this document isn't there any more, or it isn't yours to see.");
+  const full = await createImageBitmap(await answer.blob());
+  const levels = [full];
+  for (let { width, height } = full; Math.max(width, height) > 2 * SMALLEST; ) {
+    [width, height] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+    const last = /** @type {ImageBitmap} */ (levels.at(-1));
+    levels.push(await createImageBitmap(last, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" }));
+  }
+  return { width: full.width, height: full.height, levels };
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} side  px
+ */
+function chequer(context, side) {
+  const tile = new OffscreenCanvas(2 * side, 2 * side);
+  const draw = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+  draw.fillStyle = "#8f8c86";
+  draw.fillRect(0, 0, 2 * side, 2 * side);
+  draw.fillStyle = "#7c7972";
+  draw.fillRect(0, 0, side, side);
+  draw.fillRect(side, side, side, side);
+  return /** @type {CanvasPattern} */ (context.createPattern(tile, "repeat"));
+}
