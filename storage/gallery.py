@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -146,6 +147,32 @@ def to_tiles(rows: Iterable[sa.Row[Any]]) -> list[Tile]:
     return found
 
 
+class _ilike(sa.sql.functions.GenericFunction[bool]):
+    """Whether a text matches a pattern in any case: SQLAlchemy's own lowers every text first on SQLite, whose
+    LIKE minds no case of ASCII letters anyway, and a search takes half as long again."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(_ilike)
+def _ilike_in_sqlite(element: _ilike, compiler: Any, **options: Any) -> str:
+    text, pattern = (compiler.process(part, **options) for part in element.clauses)
+    return f"({text} LIKE {pattern} ESCAPE '/')"
+
+
+@compiles(_ilike, "postgresql")
+def _ilike_in_postgres(element: _ilike, compiler: Any, **options: Any) -> str:
+    text, pattern = (compiler.process(part, **options) for part in element.clauses)
+    return f"({text} ILIKE {pattern} ESCAPE '/')"
+
+
+def _has(text: sa.ColumnElement[Any], word: str) -> sa.ColumnElement[bool]:
+    """Return the condition that ``word`` stands in ``text``, in any case."""
+    escaped = re.sub("[/%_]", r"/\g<0>", word)
+    return _ilike(text, f"%{escaped}%")
+
+
 class _model(sa.sql.functions.GenericFunction[str]):
     """The name of the model in a job's parameters, which are JSON."""
 
@@ -180,7 +207,7 @@ def conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
 
 def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Return what a filter demands beside the trash."""
-    found = [jobs.c.prompt.icontains(word, autoescape=True) for word in wanted.words]
+    found: list[sa.ColumnElement[bool]] = [_has(jobs.c.prompt, word) for word in wanted.words]
     if wanted.folder is not None:
         found.append(_among(folder_items, folder_items.c.folder_id == wanted.folder))
     if wanted.kind is not None:
@@ -190,7 +217,7 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     if wanted.until is not None:
         found.append(jobs.c.created_at < wanted.until)
     if wanted.model is not None:
-        found.append(_model(jobs.c.parameters).icontains(wanted.model, autoescape=True))
+        found.append(_has(_model(jobs.c.parameters), wanted.model))
     if wanted.seed is not None:
         found.append(pictures.c.seed == wanted.seed)
     if wanted.ratio is not None:

@@ -50,8 +50,8 @@ def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
     wanted = np.stack([np.frombuffer(one, "<f2").astype(np.float32) for one in question.wanted])  # (Q, D)
     numbers, width = np.memmap(question.path, np.dtype("<f4"), "r"), wanted.shape[1]
     vectors = numbers[: len(numbers) // width * width].reshape(-1, width)  # (N, D)
-    first = _places(question.first, len(vectors))
-    rest = np.setdiff1d(_places(question.places, len(vectors)), first, assume_unique=True)
+    others, named = (_marked(text, len(vectors)) for text in (question.places, question.first))
+    first, rest = np.flatnonzero(named), np.flatnonzero(others & ~named)
     of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
     before = best(first, of_first, question.most)
     if question.clear:
@@ -61,12 +61,13 @@ def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(before), tuple(behind)
 
 
-def _places(text: str, count: int) -> np.ndarray:
-    """Return the places in ``text`` that a file of ``count`` vectors has, each once and in order."""
+def _marked(text: str, count: int) -> np.ndarray:
+    """Return which of ``count`` places stand in ``text``, (count,): sorting them takes ten times as long."""
     import numpy as np
 
-    found = np.unique(np.fromstring(text, np.int64, sep=",")) if text else np.empty(0, np.int64)
-    return found[found < count]
+    places, marked = np.fromstring(text, np.int64, sep=","), np.zeros(count, bool)
+    marked[places[places < count]] = True
+    return marked
 
 
 def similarities(vectors: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
