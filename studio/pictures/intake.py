@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,16 @@ from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
 from studio.asking.words import aspect_ratio
+from studio.pictures import bits
 
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
+TOO_MUCH = {  # why a process ended without an answer
+    "gate": "takes too much time or memory to read; try a smaller one.",
+    "painter": "These strokes take too long to paint again. Bake them into the mask below them first.",
+}
 KEPT = (
     "PATH",
     "LANG",
@@ -71,6 +76,15 @@ class Taken:
     height: int
 
 
+@dataclass(frozen=True)
+class Painted:
+    """A stored mask. pixels: SHA-256 of all of them, a byte each, 0 or 1. count: how many are 1."""
+
+    sha256: str
+    pixels: str
+    count: int
+
+
 Note = Callable[[int, str], Awaitable[None]]
 
 
@@ -105,6 +119,29 @@ class Intake:
             data = await self._read(mask)
             answer = await self._child(data + await self._files.get(original), command, str(len(data)))
         return (await self._keep(mask.name, user_id, answer)).sha256
+
+    async def keep_mask(self, data: bytes, user_id: int) -> bits.Bits:
+        """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
+        mask = await asyncio.to_thread(bits.read, data)
+        await self._note(user_id, await self._files.put(data, "image/png"))
+        return mask
+
+    async def paint(
+        self, size: tuple[int, int], strokes: Sequence[Mapping[str, Any]], base: str | None, user_id: int
+    ) -> Painted:
+        """Store the mask that ``strokes`` of a checked document make of ``base`` (SHA-256 of a stored one).
+
+        size: width and height. Raises ImageError for a base of another size, or strokes that take too long.
+        """
+        sent = await asyncio.to_thread(lambda: json.dumps(list(strokes)).encode())
+        below = b"" if base is None else await self._files.get(base)
+        command = *map(str, size), str(len(sent))
+        header, png = await self._child(sent + below, *command, process="painter")
+        if "error" in header:
+            raise ImageError(str(header["error"]))
+        sha256 = await self._files.put(png, "image/png")
+        await self._note(user_id, sha256)
+        return Painted(sha256, str(header["sha256"]), int(header["painted"]))
 
     async def numbered(self, data: bytes, side: int) -> bytes:
         """Return ``data`` (a picture of ours) with ``side`` × ``side`` numbered fields, as WebP.
@@ -174,12 +211,12 @@ class Intake:
             raise ImageError(f"The picture {header['error']}")
         return body, str(header["media_type"]), str(header["name"])
 
-    async def _child(self, data: bytes, *command: str) -> tuple[dict[str, Any], bytes]:
+    async def _child(self, data: bytes, *command: str, process: str = "gate") -> tuple[dict[str, Any], bytes]:
         async with self._slots:
-            process = await asyncio.create_subprocess_exec(
+            child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "studio.pictures.gate",
+                f"studio.pictures.{process}",
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -188,17 +225,17 @@ class Intake:
             )
             try:
                 async with asyncio.timeout(TIMEOUT):
-                    out, _ = await process.communicate(data)
+                    out, _ = await child.communicate(data)
             except TimeoutError:
                 out = b""
             finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
         line, _, body = out.partition(b"\n")
         if not line:
-            log.warning("picture process ended with %s", process.returncode)
-            return {"error": "takes too much time or memory to read; try a smaller one."}, b""
+            log.warning("picture process ended with %s", child.returncode)
+            return {"error": TOO_MUCH[process]}, b""
         return json.loads(line), body
 
 
