@@ -19,8 +19,18 @@ Census = Counter[str]  # what → how many
 
 def census() -> Census:
     """Sizes of the containers of every object and module of ours and of our libraries, summed up by class and
-    attribute; sizes of caches; numbers of objects by type."""
+    attribute; sizes of caches; numbers of objects by type. What was frozen, to be
+    left out of collections, is counted too, and frozen again."""
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
     gc.collect()
+    counted = _counted()
+    if frozen:
+        gc.freeze()
+    return counted
+
+
+def _counted() -> Census:
     counted: Census = Counter()
     for thing in gc.get_objects():
         kind = type(thing)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import ROOT
+from web.static_files import StaticFiles
 
 STATIC = ROOT / "web" / "static"
 MAX_LINES, MOST_LINES = 300, 6000  # of a module, of all together
@@ -54,6 +55,14 @@ def test_every_import_leads_to_a_file() -> None:
     assert {
         f"{path.name}: {found}" for path in MODULES for found in imports(path) if not found.is_file()
     } == set()
+
+
+def test_a_page_names_every_module_it_needs_those_of_a_library_in_one_line_too() -> None:
+    files = StaticFiles()
+    for entry in ("js/create.js", "js/pictures.js"):
+        named = files.modules(entry)
+        assert {"vendor/lit-html/lit-html.js", "vendor/lit-html/directive.js"} <= {*named}
+        assert all(files.get(name) for name in named)
 
 
 def test_modules_import_in_one_direction() -> None:

@@ -192,7 +192,7 @@ async def run(
     """A tenth of it to warm up, then the rest; count before and after."""
     clock = Clock()
     from core.settings import load
-    from host import app, memory
+    from host import app, garbage, memory
     from host.opening import services
     from tests.census import census, growth
     from tests.wire import launch
@@ -208,12 +208,14 @@ async def run(
         },
         folder / "none.env",
     )
-    memory.share_one_heap()  # as app.run does
+    memory.share_one_heap()  # this, and what collects garbage, as app.run does
     bounds = _few_are_kept()
     stopping = asyncio.Event()
     async with Discord() as discord, services(settings, target=launch.WORKER) as built:
         launch.point_at(discord.url)
         with closing(app.PendingInteractions(folder / "unanswered")) as pending:
+            garbage.configure_gc()
+            collecting = asyncio.create_task(garbage.collect(lambda: built.queue.unfinished > 0))
             serving = asyncio.create_task(app._serve_discord(built, pending, stopping))
             soak = Soak(clock, discord, GUILD + 1, on_round)
             await soak._until(lambda: discord.connected and discord.commands)
@@ -237,6 +239,7 @@ async def run(
             )
             stopping.set()
             await serving
+            collecting.cancel()
     return report
 
 
