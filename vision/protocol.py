@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.events import Output
 
@@ -94,8 +94,7 @@ class Nearest:
 
     path: of vectors in float32, one after the other. wanted: as Embed answers. places: of those that are
     compared, separated by commas. first: of those that come before all others. most: places in the answer,
-    which has two tuples: those of ``first``, the nearest before others, and the rest. clear: leave out of the
-    rest what is clearly less alike than the best.
+    which are Neighbours. clear: leave out of the others what is clearly less alike than the best.
     """
 
     question_id: str
@@ -105,6 +104,15 @@ class Nearest:
     first: str = field(repr=False)
     most: int
     clear: bool = False
+
+
+class Neighbours(NamedTuple):
+    """Places of vectors: those that come first, then others, the nearest of each before. cut: some others
+    were left out, since the best stood out."""
+
+    first: tuple[int, ...]
+    others: tuple[int, ...]
+    cut: bool
 
 
 Question = Embed | Nearest

@@ -66,7 +66,7 @@ def _ways(folder: Path, vectors: np.ndarray) -> Mapping[str, Way]:
     def shipped(query: np.ndarray, places: np.ndarray | None) -> list[int]:
         text = everything if places is None else ",".join(map(str, places.tolist()))
         asked = Nearest("q", str(single), (query.astype("<f2").tobytes(),), text, "", TOP)
-        return list(nearest(asked)[1])
+        return list(nearest(asked).others)
 
     ways: dict[str, Way] = {
         SHIPPED: (shipped, len(vectors)),

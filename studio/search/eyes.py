@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import AtelierError
 from core.recent import Recent
 from jobs.executor import Executor
-from vision.protocol import Declined, Embed, Nearest, Question
+from vision.protocol import Declined, Embed, Nearest, Neighbours, Question
 from vision.weights import fingerprint
 
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
@@ -50,13 +50,12 @@ class Eyes:
 
     async def nearest(
         self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int, *, clear: bool
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    ) -> Neighbours:
         """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
         ``first``, and others of ``places``. clear: none of these that is clearly less alike than the best.
         Raises Blind."""
         question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
-        before, behind = await self._ask(question, PATIENCE)
-        return before, behind
+        return Neighbours(*await self._ask(question, PATIENCE))
 
     async def _ask(self, question: Question, patience: float | None) -> tuple:
         try:

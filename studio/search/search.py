@@ -34,6 +34,7 @@ NAMED = 10  # folders that a refusal names
 NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures were put into."
 MOST = 300  # pictures that one search shows
 WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
+NONE_CLEAR = "No prompt has these words, and no picture stands out by what it shows. The likest come first."
 NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
 log = logging.getLogger(__name__)
 
@@ -54,14 +55,17 @@ class Found:
 @dataclass(frozen=True)
 class Ranked:
     """Names of pictures in the order in which they fit. by_words: how many come first since their prompts
-    have the words."""
+    have the words. by_likeness: the others are all there are, since none stands out."""
 
     names: tuple[Name, ...]
     by_words: int
+    by_likeness: bool = False
 
     @property
     def order(self) -> str:
-        """A sentence on where those begin that were found by what they show."""
+        """A sentence on where those begin that were found by what they show, or that none clearly is."""
+        if self.names and not self.by_words and self.by_likeness:
+            return NONE_CLEAR
         if not 0 < self.by_words < len(self.names):
             return ""
         first = "The first has" if self.by_words == 1 else f"The first {self.by_words} have"
@@ -177,9 +181,10 @@ class Search:
         if not given.known.places:
             return Ranked(given.bare, len(given.bare))
         path, places, first = self._indexing.path(model), given.known.places, given.first
-        before, behind = await self._eyes.nearest(path, aims, places, first, MOST, clear=sha256 is None)
-        by_words: tuple[Name, ...] = (*before, *given.bare)
-        return Ranked((*by_words, *behind)[:MOST], len(by_words))
+        by_words_alone = sha256 is None
+        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=by_words_alone)
+        by_words: tuple[Name, ...] = (*near.first, *given.bare)
+        return Ranked((*by_words, *near.others)[:MOST], len(by_words), by_words_alone and not near.cut)
 
     # What pictures are compared with
 

@@ -14,7 +14,7 @@ from storage.gallery import Filter
 MOST_WORDS = 12
 LONGEST = 400  # characters of the whole
 _PART = re.compile(r'([A-Za-z]+:"[^"]*")|"([^"]*)"|(\S+)')
-_TOKEN = re.compile(r"([A-Za-z]+):(.+)")
+_TOKEN = re.compile(r"([A-Za-z]+):(.*)")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 _RATIO = re.compile(r"([1-9]\d{0,2})[:x/]([1-9]\d{0,2})")
 _LIKE = re.compile(r"([a-z2-9]{12})(?:/(\d{1,2}))?|([0-9a-f]{64})")
@@ -51,7 +51,7 @@ def read(text: str) -> Query:
     query, words = Query(), list[str]()
     for named, quoted, bare in _PART.findall(text):
         token = _TOKEN.fullmatch(named or bare)
-        if token is None:
+        if token is None or not (token[2] or token[1].lower() in FILTERS):
             words += (quoted or bare).split()
             continue
         name, value = token[1].lower(), token[2].strip('"')
@@ -70,6 +70,8 @@ def _kind(query: Query, value: str) -> Query:
 
 
 def _model(query: Query, value: str) -> Query:
+    if not value:
+        raise UserError("`model:` takes a part of a model's name.")
     return _filtered(query, model=value)
 
 

@@ -34,7 +34,7 @@ def vectors(tmp_path: Path) -> np.ndarray:
 def asked(folder: Path, wanted: np.ndarray, places: object, first: object = (), most: int = 5):
     text = [",".join(map(str, some)) for some in (places, first)]  # type: ignore[call-overload]
     aims = tuple(one.astype("<f2").tobytes() for one in np.atleast_2d(wanted))
-    return nearest(Nearest("q", str(folder / "vectors"), aims, *text, most))
+    return nearest(Nearest("q", str(folder / "vectors"), aims, *text, most))[:2]
 
 
 @pytest.mark.parametrize("places", [range(60), range(3, 40), range(0, 60, 2), range(0, 60, 7)])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from vision.protocol import Answered, Declined, Nearest
+from vision.protocol import Answered, Declined, Nearest, Neighbours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +39,8 @@ class Finder:
             self._send(Declined(question.question_id, type(error).__name__))
 
 
-def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the places that ``question`` asks for: of those that come first, and others. Those behind the
-    end of the file are left out.
+def nearest(question: Nearest) -> Neighbours:
+    """Return the places that ``question`` asks for; those behind the end of the file are left out.
 
     Raises OSError when there is no file.
     """
@@ -54,11 +53,10 @@ def nearest(question: Nearest) -> tuple[tuple[int, ...], tuple[int, ...]]:
     first, rest = np.flatnonzero(named), np.flatnonzero(others & ~named)
     of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
     before = best(first, of_first, question.most)
-    if question.clear:
-        alike = of_rest >= least(np.concatenate((of_first, of_rest)))
-        rest, of_rest = rest[alike], of_rest[alike]
-    behind = best(rest, of_rest, question.most - len(before))
-    return tuple(before), tuple(behind)
+    bound = least(np.concatenate((of_first, of_rest))) if question.clear else -np.inf
+    alike = of_rest >= bound
+    behind = best(rest[alike], of_rest[alike], question.most - len(before))
+    return Neighbours(tuple(before), tuple(behind), bool(np.isfinite(bound)))
 
 
 def _marked(text: str, count: int) -> np.ndarray:

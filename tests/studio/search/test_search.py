@@ -38,6 +38,14 @@ async def test_prompts_that_have_the_words_come_first(searched: Searched) -> Non
     assert (await searched.find(ALICE, "100", skip=4, limit=2)).order == said
 
 
+async def test_that_no_picture_stands_out_is_said(searched: Searched) -> None:
+    await searched.drawn(ALICE, "a house --seed 90")
+    found = await searched.find(ALICE, "zebra")
+    assert len(found.tiles) == 4 and "no picture stands out" in found.order
+    assert not (await searched.find(ALICE, "house")).order, "its prompts have the word"
+    assert not (await searched.find(ALICE, f"like:{found.tiles[0].job.id}")).order
+
+
 async def test_filters_leave_out_before_anything_is_compared(searched: Searched) -> None:
     await searched.drawn(ALICE, "a house --seed 90 --ar 1:1")
     await searched.drawn(ALICE, "a house --seed 200")
@@ -131,7 +139,7 @@ async def test_a_strangers_pictures_are_never_found(searched: Searched) -> None:
 
     async def lying(question):
         answer = await ask(question)
-        return replace(answer, answer=((), tuple(range(every)))) if isinstance(question, Nearest) else answer
+        return replace(answer, answer=((), tuple(range(every)), True)) if isinstance(question, Nearest) else answer
 
     searched.eyes.ask = lying  # type: ignore[method-assign]
     found = await searched.find(ALICE, "180")
