@@ -32,11 +32,13 @@ class Loading:
 @dataclass(frozen=True)
 class Progress:
     """``step`` of ``total`` denoising steps (or captions, labels) done. ``preview``: an encoded small
-    picture, or None."""
+    picture, or None. ``box``: what of the finished pictures it shows (left, top, right, bottom, px), None =
+    all of them."""
 
     step: int
     total: int
     preview: bytes | None = field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ DOCUMENTED = (
     "web",
     "host",
 )  # every public name has a docstring
+EDITED = {"compose"}  # what only a document of the editor asks for: no command could say where layers lie
 COMING: set[str] = set()  # packages of the layers that are not there yet
 
 # What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.
@@ -148,7 +149,7 @@ def test_every_capability_has_its_request_its_file_and_its_command() -> None:
     cogs = {m.path.stem for m in MODULES.values() if m.folder == "bot/cogs"}
     assert set(CAPABILITIES) == files == kinds
     assert len(CAPABILITIES) == len(files) > 5
-    assert files <= cogs
+    assert files - cogs == EDITED
 
 
 def test_the_example_of_settings_is_complete_and_shows_the_defaults() -> None:

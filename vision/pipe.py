@@ -133,6 +133,7 @@ class PipeReporter(Reporter):
         )
         self._previewed = time.monotonic() - PREVIEW_EVERY
         self._loading: tuple[str, float] = ("", 0.0)
+        self._box: tuple[int, int, int, int] | None = None
 
     def loading(self, model: str, fraction: float | None) -> None:
         """Send LoadingModel for a new model at once, for the same one every LOADING_EVERY seconds."""
@@ -150,7 +151,11 @@ class PipeReporter(Reporter):
             except Exception:  # a preview is never worth a job
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
-        self.send(Step(self.job_id, step, total, data))
+        self.send(Step(self.job_id, step, total, data, self._box))
+
+    def place(self, box: tuple[int, int, int, int]) -> None:
+        """Send the box with every step from now on."""
+        self._box = box
 
     def check(self) -> None:
         """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped the job."""

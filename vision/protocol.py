@@ -158,12 +158,14 @@ class LoadingModel:
 
 @dataclass(frozen=True)
 class Step:
-    """Says that a step is finished: the sign of life that counts. preview: a small JPEG."""
+    """Says that a step is finished: the sign of life that counts. preview: a small JPEG. box: what of the
+    finished pictures it shows, None = all."""
 
     job_id: str
     step: int
     total: int
     preview: bytes | None = field(default=None, repr=False)
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ class Reporter:
         """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
         called, which costs a little."""
 
+    def place(self, box: tuple[int, int, int, int]) -> None:
+        """Report where previews from now on belong in the finished pictures: left, top, right, bottom, px."""
+
     def check(self) -> None:
         """Raise JobCancelled if somebody stopped the job, Leaving if the worker is to exit."""
 
@@ -107,6 +110,10 @@ class Stage(Reporter):
         self.whole.step(
             max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
+
+    def place(self, box: tuple[int, int, int, int]) -> None:
+        """Report it as the whole job's."""
+        self.whole.place(box)
 
     def check(self) -> None:
         """Raise what the whole job's ``check`` raises."""

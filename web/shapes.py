@@ -160,6 +160,7 @@ def job(
         "step": progress.step if progress else None,
         "total": progress.total if progress else None,
         "preview": _preview(row.id, progress),
+        "box": _box(progress) or (result.parameters.get("box") if result else None),
         "loading": None,
         **_coming(row),
         "pictures": [
@@ -186,6 +187,11 @@ def _coming(row: Job) -> dict[str, int | None]:
 
 def _preview(job_id: str, progress: Progress | None) -> str | None:
     return f"/previews/{job_id}/{progress.step}" if progress and progress.preview else None
+
+
+def _box(progress: Progress | None) -> list[int] | None:
+    """Return what of the finished pictures a preview shows, None for all of them."""
+    return list(progress.box) if progress and progress.box else None
 
 
 def tile(found: Tile, visibility: Visibility, prompt: str, reader: int, kept: timedelta) -> dict[str, Any]:
@@ -218,7 +224,8 @@ def event(job_id: str, happened: Event) -> dict[str, Any]:
             return found | {"state": "loading", "model": model, "fraction": fraction}
         case Progress(step, total):
             address = _preview(job_id, happened)
-            return found | {"state": "progress", "step": step, "total": total, "preview": address}
+            shape = {"step": step, "total": total, "preview": address, "box": _box(happened)}
+            return found | {"state": "progress"} | shape
         case Rendered():
             return found | {"state": "rendered"}
         case Failed(message):

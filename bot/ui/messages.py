@@ -15,6 +15,7 @@ from core.grammar.prompt import format_prompt
 from core.job import Job, Lane
 from core.requests import (
     BlendRequest,
+    ComposeRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -100,6 +101,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
             kind = f"{_outpainted(request)} by "
         case BlendRequest(images=images):
             kind = f"Blend of {len(images)} by "
+        case ComposeRequest():
+            kind = "Edited by "
         case _:
             kind = ""
     return f"{_bold(prompt_text(request, shape))} - {kind}{user}"

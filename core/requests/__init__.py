@@ -11,6 +11,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from core.requests.base import Request
+from core.requests.compose import ComposeRequest
 from core.requests.pictures import (
     BlendRequest,
     GenerateRequest,
@@ -29,6 +30,7 @@ REQUESTS: tuple[type[Request], ...] = (
     UpscaleRequest,
     RegionRequest,
     BlendRequest,
+    ComposeRequest,
     DescribeRequest,
     ClassifyRequest,
     ShortenRequest,

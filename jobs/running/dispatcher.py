@@ -314,7 +314,7 @@ class Dispatcher:
         if isinstance(message, Step):
             self.last_step = monotonic()
             self.steps += 1
-            event = live.progress = Progress(message.step, message.total, message.preview)
+            event = live.progress = Progress(message.step, message.total, message.preview, message.box)
         else:
             event = Loading(message.model, message.fraction)
         if (feed := self.feeds.get(live.job.id)) is not None:

@@ -14,6 +14,7 @@ from core.grammar.flags import why_unsupported
 from core.grammar.prompt import Prompt, format_prompt
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
 from core.requests import (
+    ComposeRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -30,7 +31,8 @@ _BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c
 _LANDSCAPE = (Fraction(5, 4), Fraction(4, 3), Fraction(3, 2), Fraction(16, 9), Fraction(2), Fraction(21, 9))
 COMMON = (Fraction(1), *_LANDSCAPE, *(1 / ratio for ratio in _LANDSCAPE))  # aspect ratios that people type
 ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides are whole blocks of pixels
-FROM_A_PICTURE = (OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest)  # as is their shape
+# as is their shape
+FROM_A_PICTURE = (ComposeRequest, OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest)
 ARTICLES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "no"))
 LITTLE_WORDS = ARTICLES | frozenset(
     "above after against along among and around as at before behind below beneath beside between by for from"

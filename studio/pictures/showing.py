@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ImageError, StorageError
 from core.job import Job
-from core.requests import OutpaintRequest, RegionRequest
+from core.requests import ComposeRequest, OutpaintRequest, RegionRequest
 from core.requests.base import Answer
 from storage.files import Files
 from storage.lookup import StoredPicture
@@ -171,4 +171,5 @@ class Showing:
         described = request.answer is Answer.CAPTIONS and job.parent_id is not None
         if not self._ai_mark or not (described or request.answer is Answer.PICTURES):
             return None
-        return marks.EXTENDED if isinstance(request, (OutpaintRequest, RegionRequest)) else marks.MADE
+        kept = (ComposeRequest, OutpaintRequest, RegionRequest)
+        return marks.EXTENDED if isinstance(request, kept) else marks.MADE

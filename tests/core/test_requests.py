@@ -14,6 +14,7 @@ from core.requests import (
     REQUESTS,
     BlendRequest,
     ClassifyRequest,
+    ComposeRequest,
     DescribeRequest,
     ImagineRequest,
     OutpaintRequest,
@@ -71,6 +72,13 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
     RegionRequest(**STYLED, mask_image=OTHER, remix=True),
     BlendRequest(**STYLED, images=(SHA, OTHER)),
+    ComposeRequest(
+        **STYLED,
+        canvas=(4096, 64),
+        layers=((SHA, 0, 0, 1, 1, None), (OTHER, -3.5, 7, 0.25, 0.5, THIRD)),
+        mask_image=THIRD,
+        keep_seam=True,
+    ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
     ShortenRequest(prompt="a very red house"),
@@ -132,6 +140,10 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: RegionRequest(prompt="a", image=SHA, region="boat", boxes=((0, 0, 1, 1),)), "one way"),
         (lambda: RegionRequest(prompt="a", image=SHA, boxes=((5, 0, 5, 1),)), "left < right"),
         (lambda: BlendRequest(images=(SHA,)), "2 to 5"),
+        (lambda: ComposeRequest(prompt="a", layers=((SHA, 0, 0, 1, 1, None),)), "width.*0 px.*64"),
+        (lambda: ComposeRequest(prompt="a", canvas=(64, 5000), layers=((SHA, 0, 0, 1, 1, None),)), "4096"),
+        (lambda: ComposeRequest(prompt="a", canvas=(64, 64)), "0 pictures.*16"),
+        (lambda: ComposeRequest(prompt="a", canvas=(64, 64), layers=((SHA, 0, 0, 0, 1, None),)), "scale"),
         (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
     ],
 )
@@ -149,7 +161,15 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
     assert list(REQUESTS) == [type(example) for example in FULL]
-    assert set(PICTURE_KINDS) == {"imagine", "variation", "outpaint", "upscale", "region", "blend"}
+    assert set(PICTURE_KINDS) == {
+        "imagine",
+        "variation",
+        "outpaint",
+        "upscale",
+        "region",
+        "blend",
+        "compose",
+    }
 
 
 @pytest.mark.parametrize("request_", FULL, ids=lambda r: r.kind)

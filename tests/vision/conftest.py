@@ -29,7 +29,11 @@ class Recorder(Reporter):
         self.steps: list[tuple[int, int]] = []
         self.loads: list[tuple[str, float | None]] = []
         self.previews: list[bytes] = []
+        self.boxes: list[tuple[int, int, int, int]] = []
         self.stop_after = stop_after
+
+    def place(self, box: tuple[int, int, int, int]) -> None:
+        self.boxes.append(box)
 
     def loading(self, model: str, fraction: float | None) -> None:
         self.loads.append((model, fraction))

@@ -74,6 +74,7 @@ def run(
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     task = prepare(request, images, model)
+    reporter.place((0, 0, *task.extra["layout"].canvas))
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn))
 

@@ -34,6 +34,7 @@ def run(
     mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
     task = prepare(request, image, mask, model)
+    reporter.place(task.extra["layout"].box)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, image, mask, model))
 
@@ -93,6 +94,7 @@ def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model
         "width": image.width,
         "height": image.height,
         "region": request.region or None,
+        "box": list(layout.box),
     }
     return Task(
         task.generation,

@@ -14,6 +14,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from core.errors import UserError
 from vision.pictures import encode
+from vision.pictures.seam import eroded
 from vision.weights.card import Card
 
 MARGIN = 0.5  # of the part's longer side that is cut out around it
@@ -90,10 +91,13 @@ def shown(
     """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is
     painted."""
     crop = encode.resize(image.crop(layout.box), layout.size)
-    soft = (
-        mask.crop(layout.box).resize(layout.size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
-    )
-    return crop, soft.filter(ImageFilter.MaxFilter(2 * max(1, card.native_size // 64) + 1))
+    return crop, widened(mask.crop(layout.box), layout.size, card)
+
+
+def widened(mask: Image.Image, size: tuple[int, int], card: Card) -> Image.Image:
+    """Return ``mask`` at the model's ``size``, a little wider."""
+    marked = mask.resize(size, Image.Resampling.BOX).point(lambda value: 255 * (value > 0))
+    return marked.filter(ImageFilter.MaxFilter(2 * max(1, card.native_size // 64) + 1))
 
 
 def pasted(
@@ -104,7 +108,8 @@ def pasted(
     crop, inside = image.crop(layout.box), mask.crop(layout.box)
     new = painted if painted.size == size else painted.resize(size, Image.Resampling.LANCZOS)
     width = max(1, min(size) // 64)
-    soft = inside.filter(ImageFilter.MinFilter(2 * width + 1)).filter(ImageFilter.GaussianBlur(width))
+    core = Image.fromarray(eroded(np.asarray(inside) > 0, width).astype(np.uint8) * 255)
+    soft = core.filter(ImageFilter.GaussianBlur(width))
     alpha = (
         np.asarray(ImageChops.multiply(soft, inside), np.float32)[..., None] / 255
     )  # (h, w, 1), 0 outside of the mask

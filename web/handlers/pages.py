@@ -21,7 +21,14 @@ from web.handlers.settings import SettingsForm
 from web.people import Visitors
 
 EXAMPLES = 6
-HIDDEN = ("notes", "prompt", "kind", "image", "model")  # of a result's parameters; shown in another way
+HIDDEN = (
+    "notes",
+    "prompt",
+    "kind",
+    "image",
+    "model",
+    "box",
+)  # of a result's parameters; shown in another way
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,11 @@ async def test_a_strangers_pictures_are_never_found(searched: Searched) -> None:
 
     async def lying(question):
         answer = await ask(question)
-        return replace(answer, answer=((), tuple(range(every)), True)) if isinstance(question, Nearest) else answer
+        return (
+            replace(answer, answer=((), tuple(range(every)), True))
+            if isinstance(question, Nearest)
+            else answer
+        )
 
     searched.eyes.ask = lying  # type: ignore[method-assign]
     found = await searched.find(ALICE, "180")

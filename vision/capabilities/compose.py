@@ -1,0 +1,134 @@
+"""The editor's: pictures laid on a canvas; what is marked, and what none of them covers, is drawn.
+
+Every pixel that is neither marked nor uncovered, nor within the seam along an uncovered part, is the composed
+picture's. The model gets a crop around what is to be drawn, so a canvas may be larger than it can draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output
+from core.requests import ComposeRequest
+from vision.drawing import region_layout
+from vision.drawing import task as drawing
+from vision.drawing.generate import generate
+from vision.drawing.generation import Drawn
+from vision.drawing.region_layout import RegionLayout
+from vision.drawing.task import Task
+from vision.families import Mode
+from vision.image_model.model import ImageModel
+from vision.model_store import Models
+from vision.pictures import encode, seam
+from vision.pictures.layers import Composed, Flags, compose
+from vision.reporter import Reporter
+from vision.weights.card import Card
+
+ROWS = 256  # pasted at a time: sums take four bytes a colour
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is drawn. layout: the crop and the model's size of it. alpha: of the crop, how much of a pixel is
+    new."""
+
+    composed: Composed = field(repr=False)
+    layout: RegionLayout
+    alpha: seam.Real = field(repr=False)
+
+    @property
+    def crop(self) -> Image.Image:
+        """The composed picture under the crop."""
+        left, top, right, bottom = self.layout.box
+        return Image.fromarray(self.composed.colour[top:bottom, left:right])
+
+    @property
+    def covered(self) -> Flags:
+        """What of the crop some layer covers."""
+        left, top, right, bottom = self.layout.box
+        return self.composed.covered[top:bottom, left:right]
+
+
+def run(
+    request: ComposeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
+    """See vision.capabilities."""
+    model = models.image(request.model, reporter)
+    plan_ = reporter.in_thread(lambda: plan(request, images, model.card))
+    task = prepare(request, plan_, model)
+    reporter.place(plan_.layout.box)
+    drawn = generate(model, task.generation, reporter)
+    return reporter.in_thread(lambda: finish(task, drawn, plan_, model))
+
+
+def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
+    """Return what is to be drawn. Raises UserError when the canvas is covered and nothing is marked."""
+    composed = compose(request.canvas, request.layers, images)
+    marked = np.zeros(composed.covered.shape, bool)
+    if request.mask_image is not None:
+        mask = images[request.mask_image].convert("L").resize(composed.size, Image.Resampling.NEAREST)
+        marked = np.asarray(mask) >= 128
+    uncovered = ~composed.covered
+    touched = marked | (seam.distance(uncovered, request.seam) <= request.seam)
+    if not touched.any():
+        raise UserError(
+            "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
+        )
+    layout = region_layout.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
+    left, top, right, bottom = layout.box
+    inside = slice(top, bottom), slice(left, right)
+    edge = max(1, min(right - left, bottom - top) // 64)
+    return Plan(composed, layout, seam.alpha(marked[inside], uncovered[inside], request.seam, edge))
+
+
+def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
+    """Return the task: the crop at the model's scale with its gaps filled, and what to paint of it."""
+    card, size = model.card, plan.layout.size
+    known = encode.resize(Image.fromarray(plan.covered.astype(np.uint8) * 255), size)
+    start = encode.resize(plan.crop, size)
+    usual = card.region
+    if not plan.covered.all():
+        start, usual = seam.filled(start, known), card.outpaint.strength
+    given = {"image": start, "strength": usual if request.strength is None else request.strength}
+    notes: tuple[str, ...] = ()
+    if model.has(Mode.INPAINT):
+        mode, given["mask_image"] = Mode.INPAINT, region_layout.widened(_marks(plan.alpha > 0), size, card)
+    else:
+        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
+    task = drawing.prepare(request, model, mode, size, **given)
+    width, height = request.canvas
+    used = {"width": width, "height": height, "seam": request.seam, "box": list(plan.layout.box)}
+    return Task(task.generation, task.parameters | used, (*notes, *task.notes))
+
+
+def finish(task: Task, drawn: Drawn, plan: Plan, model: ImageModel) -> Output:
+    """Return the output: each of the drawn crops, pasted into the composed picture."""
+    return drawing.output(task, drawn, [pasted(painted, plan, model) for painted in drawn.images])
+
+
+def pasted(painted: Image.Image, plan: Plan, model: ImageModel) -> Image.Image:
+    """Return the composed picture with ``painted`` in its place."""
+    left, top, right, bottom = plan.layout.box
+    size = right - left, bottom - top
+    kept = np.asarray(encode.resize(_marks(plan.alpha == 0), painted.size)) == 255
+    drift = seam.drift(
+        encode.resize(plan.crop, painted.size), painted, kept, max(2.0, min(painted.size) / 16)
+    ).resize(size, Image.Resampling.BICUBIC)
+    large = model.enlarged(painted).resize(size, Image.Resampling.LANCZOS)
+    new, added, result = np.asarray(large), np.asarray(drift), plan.composed.colour.copy()
+    for row in range(0, size[1], ROWS):
+        part = slice(row, row + ROWS)
+        share = plan.alpha[part][..., None]
+        old = result[top:bottom, left:right][part]
+        mixed = (new[part] + (added[part] - np.float32(128))) * share + old * (1 - share)
+        np.copyto(old, mixed.round().clip(0, 255).astype(np.uint8), where=share > 0)
+    return Image.fromarray(result)
+
+
+def _marks(flags: Flags) -> Image.Image:
+    return Image.fromarray(flags.astype(np.uint8) * 255)
