@@ -37,7 +37,16 @@ from storage.schema import (
 )
 from storage.search import vectors
 from storage.search.vectors import Slot
-from storage.web.schema import folder_items, folders, sessions, shares, sign_ins, trash
+from storage.web.schema import (
+    document_files,
+    documents,
+    folder_items,
+    folders,
+    sessions,
+    shares,
+    sign_ins,
+    trash,
+)
 
 NOBODY = 0
 PAGE = 500
@@ -54,6 +63,7 @@ OWNED = {  # deleted; what hangs on a job goes with it
     trash: trash.c.user_id,
     folders: folders.c.user_id,
     shares: shares.c.user_id,
+    documents: documents.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -119,6 +129,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
     """Every row about the person, by table, as JSON takes it; without secrets of ours."""
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
+    own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
@@ -127,6 +138,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "messages": sa.select(messages).where(messages.c.job_id.in_(mine)),
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
         "folder_items": sa.select(folder_items).where(folder_items.c.folder_id.in_(own_folders)),
+        "document_files": sa.select(document_files).where(document_files.c.document_id.in_(own_documents)),
         "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
@@ -217,7 +229,7 @@ def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Return which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
-        for table in (pictures, inputs, uploads):
+        for table in (pictures, inputs, uploads, document_files):
             needed |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page))).scalars()
             )
@@ -238,10 +250,18 @@ def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:
 
 
 def drop_uploads(connection: sa.Connection, before: datetime) -> set[str]:
-    """Forget who sent what before then; the files that nobody needs any more."""
-    old = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.at < before)).scalars())
-    connection.execute(sa.delete(uploads).where(uploads.c.at < before))
-    return unneeded(connection, old)
+    """Forget who sent what before then, but for what a document of theirs needs; the files that nobody needs
+    any more."""
+    whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
+    needed = sa.exists(
+        sa.select(document_files.c.sha256)
+        .select_from(whose)
+        .where(document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
+    )
+    old = (uploads.c.at < before, ~needed)
+    files = set(connection.execute(sa.select(uploads.c.sha256).where(*old)).scalars())
+    connection.execute(sa.delete(uploads).where(*old))
+    return unneeded(connection, files)
 
 
 def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:

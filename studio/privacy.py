@@ -32,13 +32,14 @@ from storage.engine import sqlite_file
 from storage.files import Files
 from storage.privacy import Holdings, Removed
 from storage.search.vector_files import VectorFiles
-from storage.web import shares, trash
+from storage.web import documents, shares, trash
 from storage.web.picked import Named
 from studio.moderation import lookalikes
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
+DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, while nobody has named them
 SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
 ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
@@ -245,6 +246,7 @@ class Privacy:
                 await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False))
             )
         await self._empty_trash(now - timedelta(days=self.retention.trash))
+        await self._database.write(partial(documents.drop_unnamed, before=now - DOCUMENTS_KEPT))
         dropped = await self._database.write(
             partial(rows.drop_uploads, before=now - timedelta(days=self.retention.uploads))
         )

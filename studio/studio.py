@@ -6,7 +6,7 @@
 
 Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
 pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts, ``server`` has what managers
-decide, ``regions`` masks. What is raised is a UserError, whose text is for the person.
+decide, ``regions`` masks, ``editor`` documents. What is raised is a UserError, whose text is for the person.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.asking.words import caption_prompt, shorter_prompts
 from studio.authority import Action, Authority
+from studio.editor.editor import Editor
 from studio.gallery import Gallery
 from studio.moderation.rules import Blocked
 from studio.organise.organise import Organise
@@ -73,6 +74,7 @@ class Studio:
         self.explore = Explore(self._rights, services.database, self.gallery)
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
+        self.editor = Editor(self._rights, services, self._sources, self._prompts)
         self.own = Own(
             self._rights, self._members, queue, services.privacy, completion, self.hints, services.web
         )
@@ -221,9 +223,7 @@ class Studio:
         prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's,
         or for a button that there isn't, NotAllowedError for a barred person.
         """
-        await self.check(actor, Action.ASK)
-        if not await self._queue.people.has_sent(actor.user_id, sha256):
-            raise ImageError("That picture is gone; send it again.")
+        await self.uploaded(actor, sha256)
         source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
         chosen = await self._members.preferences(actor.user_id)
         seed = source.next_seed if prompt.seed is None else prompt.seed

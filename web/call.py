@@ -69,10 +69,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Json:
-    """An answer of data."""
+    """An answer of data. etag: the version of what it tells of."""
 
     data: Any = None
     status: int = 200
+    etag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +173,18 @@ def is_page(path: str) -> bool:
 
 
 class Refused(Exception):
-    """A call that isn't answered. ``detail`` is a sentence for the person; ``retry_after`` in seconds."""
+    """A call that isn't answered. ``detail`` is a sentence for the person; ``retry_after`` in seconds;
+    ``more``: what programs are told besides."""
 
-    def __init__(self, status: HTTPStatus, detail: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        retry_after: float | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.retry_after = status, detail, retry_after
+        self.status, self.detail, self.retry_after, self.more = status, detail, retry_after, more or {}
 
 
 GONE = Refused(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")

@@ -45,7 +45,7 @@ from web.static_files import StaticFiles
 PACKED_FROM = 1400  # characters, about what one packet carries
 BODY_TIME = 60.0  # seconds for a body to arrive
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
-HEADERS_KEPT = ("User-Agent", "X-Name")
+HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match")
 ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
 _STATUS = {
     NotAllowedError: HTTPStatus.FORBIDDEN,
@@ -198,10 +198,10 @@ def _saved_as(name: str) -> dict[str, str]:
 
 def _response(context: Context, found: Whole) -> web.Response:
     match found:
-        case Json(data, status):
+        case Json(data, status, etag):
             text = None if status == HTTPStatus.NO_CONTENT else json.dumps(data, ensure_ascii=False)
             kind = None if text is None else "application/json"
-            headers = _headers(context, "data")
+            headers = _headers(context, "data") | ({} if etag is None else {"ETag": f'"{etag}"'})
             return _packed(web.Response(text=text, status=status, content_type=kind, headers=headers))
         case Html(template, values, status, shared):
             return _page(context, template, values, status, shared=shared)
@@ -304,6 +304,7 @@ def refusal(context: Context, path: str, refused: Refused, person: Person | None
         "status": refused.status.value,
         "title": refused.status.phrase,
         "detail": refused.detail,
+        **refused.more,
     }
     wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
     if is_page(path):

@@ -28,7 +28,13 @@ def field(body: Any, name: str, kind: type[T]) -> T | None:
     return value
 
 
-_SPOKEN: dict[type, str] = {str: "a text", list: "a list", int: "a whole number", bool: "true or false"}
+_SPOKEN: dict[type, str] = {
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+    int: "a whole number",
+    bool: "true or false",
+}
 
 
 def text_of(body: Any, name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from core.settings import Settings
+from studio.pictures.bits import MAX_BYTES
 from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
-from web.handlers import explore, files, gallery, jobs, queues
+from web.handlers import documents, edits, explore, files, gallery, jobs, queues
 from web.handlers.organise import zips
 from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
@@ -18,9 +19,11 @@ from web.handlers.sign_in import SignIn
 LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
 NAME = 24  # bytes of a picture's name in a body, at most
+DOCUMENT = "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
+LARGEST = 384 * 1024  # bytes of a body with a document, which is smaller: its text may be escaped
 FILTERS = gallery.FIELDS
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
 
@@ -37,6 +40,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_folders(FolderHandlers(pages)),
         *_zips(),
         *_shares(ShareHandlers(pages)),
+        *_editor(),
     )
 
 
@@ -202,4 +206,22 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
+    )
+
+
+def _editor() -> tuple[Route, ...]:
+    read, change, ask, one = Bucket.READ, Bucket.CHANGE, Bucket.ASK, f"/api/documents/{DOCUMENT}"
+    return (
+        Route("POST", "/api/edits", edits.ask, Body.JSON, ask, limit=LARGEST, takes=bodies.Edit),
+        Route("POST", "/api/edits/look", edits.look, Body.JSON, read, limit=LARGEST, takes=bodies.Look),
+        Route("POST", "/api/masks", edits.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
+        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", edits.mask, bucket=Bucket.BYTES),
+        Route("GET", "/api/documents", documents.all),
+        Route(
+            "POST", "/api/documents", documents.create, Body.JSON, change, limit=LARGEST, takes=bodies.Saved
+        ),
+        Route("GET", one, documents.one),
+        Route("PUT", one, documents.save, Body.JSON, change, limit=LARGEST, takes=bodies.Saved),
+        Route("PATCH", one, documents.extend, Body.JSON, change, limit=LARGEST, takes=bodies.Tail),
+        Route("DELETE", one, documents.delete, bucket=change),
     )

@@ -1,4 +1,5 @@
-"""Tables of what people have on the web: sessions, the links that begin them, trash, folders, shares."""
+"""Tables of what people have on the web: sessions, the links that begin them, trash, folders, shares, and the
+editor's documents."""
 
 from __future__ import annotations
 
@@ -95,5 +96,29 @@ shares = sa.Table(  # links that show something to whoever has them
     sa.Index("shares_user", "user_id", "created_at"),
     sa.Index("shares_job", "job_id"),
     sa.Index("shares_folder", "folder_id"),
+    sqlite_strict=True,
+)
+
+documents = sa.Table(  # of the editor, saved while somebody works
+    "documents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # empty until somebody gives it one
+    sa.Column("content", sa.Text, nullable=False),  # JSON, docs/editor.md
+    sa.Column("summary", sa.Text, nullable=False),  # JSON: what a list shows of it
+    sa.Column("version", Int64, nullable=False),  # counts its changes
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    sa.Index("documents_user", "user_id", "updated_at"),
+    sqlite_strict=True,
+)
+
+document_files = sa.Table(  # files that a document needs: pictures and masks that its owner has sent
+    "document_files",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Index("document_files_sha256", "sha256"),
     sqlite_strict=True,
 )

@@ -15,6 +15,7 @@ from core.parameters import Reach, names, parameters
 from core.requests import (
     BlendRequest,
     ClassifyRequest,
+    ComposeRequest,
     DescribeRequest,
     GenerateRequest,
     ImagineRequest,
@@ -24,6 +25,7 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
+from core.requests.compose import Layer
 from core.wording import fields_of, numbered, prompt_of, references
 from jobs.views import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
@@ -253,6 +255,25 @@ def outpaint(
         )
     given = _fields(source, words, seed) | sides
     return _asked(OutpaintRequest(**given, image=source.sha256), source, words, lane)
+
+
+def compose(
+    source: Source,
+    words: PromptWithPictures | None,
+    *,
+    canvas: tuple[int, int],
+    layers: Sequence[Layer],
+    mask: str | None = None,
+    keep_seam: bool = False,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return pictures on a ``canvas`` (w, h), drawn where ``mask`` (SHA-256) is white or no layer lies.
+
+    source: whose words and settings it has, and whose child it is.
+    """
+    given = _fields(source, words, None) | {"canvas": canvas, "layers": tuple(layers)}
+    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
+    return _asked(request, source, words, lane)
 
 
 def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:

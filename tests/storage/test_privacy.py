@@ -40,6 +40,9 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "folder_items": {"folder_id": str(user), "job_id": job_id, "position": 0, "added_at": NOW},
         "shares": {"token_hash": str(user), "id": str(user), "user_id": user, "title": "", "words": 0}
         | {"expires_at": NOW, **made},
+        "documents": {"id": str(user), "user_id": user, "name": "", "content": "{}", "summary": "{}"}
+        | {"version": 1, "created_at": NOW, "updated_at": NOW},
+        "document_files": {"document_id": str(user), **sha256},
     }
 
 
@@ -70,7 +73,8 @@ async def test_each_row_of_a_person_goes_or_loses_the_name_or_is_among_those_tha
     assert await database.read(lambda c: _naming(ANN, c)) == kept
     assert await database.read(lambda c: _naming(BEN, c)) == before
     assert removed.files == (f"{ANN:064}",) and removed.messages == ((2, ANN),)
-    for name in ("pictures", "inputs", "messages", "folder_items", *(table.name for table in privacy.NAMED)):
+    named = [table.name for table in privacy.NAMED]
+    for name in ("pictures", "inputs", "messages", "folder_items", "document_files", *named):
         rows = sa.select(sa.func.count()).select_from(schema.metadata.tables[name])
         left = await database.read(lambda c, rows=rows: c.scalar(rows))
         assert left == (2 if name in {table.name for table in privacy.NAMED} else 1), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,37 @@ class NewShare:
     title: str = ""
     words: bool = False
     days: int = 0
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A document of the editor, as docs/editor.md has it. painted: SHA-256 of its mask's pixels, a byte each.
+    key: the same wish is queued once."""
+
+    document: dict[str, Any]
+    painted: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A document of the editor, only to be told what it would become."""
+
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A document of the editor, to be kept. name: without one it is kept until 90 days have passed."""
+
+    document: dict[str, Any]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Strokes that follow the first ``keep`` of a document's mask, and new words."""
+
+    strokes: tuple[dict[str, Any], ...]
+    keep: int = 0
+    words: str = ""

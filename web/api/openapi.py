@@ -20,6 +20,8 @@ _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
     tuple[str, ...]: {"type": "array", "items": {"type": "string"}},
+    dict[str, Any]: {"type": "object"},
+    tuple[dict[str, Any], ...]: {"type": "array", "items": {"type": "object"}},
 }
 _PROBLEM = {  # RFC 9457, with what this studio adds
     "type": "object",

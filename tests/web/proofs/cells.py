@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 import io
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ async def call(world: World, cell: Cell) -> Answered:
     """Make the call."""
     job = world.id_of(cell.subject, cell.person)
     values = expected.named(cell.subject, cell.person, world.upload, world.session, job)
-    path = filled(cell.route, {**values, "action": cell.action or "subtle"})
+    path = filled(cell.route, {**values, "action": cell.action or "subtle", **cell.rule.given})
     own = world.site.web.url
     headers: dict[str, str | None] = {
         From.HERE: {"Origin": own},
@@ -105,6 +106,7 @@ async def call(world: World, cell: Cell) -> Answered:
         From.CROSS: {"Origin": own, "Sec-Fetch-Site": "cross-site"},
         From.REBOUND: {"Origin": own, "Host": "evil.example"},
     }[cell.origin]
+    headers = {**headers, **cell.rule.headers}
     path += cell.rule.query.replace("{job}", job)
     return await world.browser(cell.person).ask(cell.route.method, path, headers=headers, **_sent(cell, job))
 
@@ -112,10 +114,7 @@ async def call(world: World, cell: Cell) -> Answered:
 def _sent(cell: Cell, job: str) -> dict[str, object]:
     body = cell.rule.body
     if isinstance(body, dict):
-        body = {
-            name: value.replace("{job}", job) if isinstance(value, str) else value
-            for name, value in body.items()
-        }
+        body = json.loads(json.dumps(body).replace("{job}", job))
     if cell.action == "remix":
         body = {"words": "a blue house"}
     match cell.route.body:
@@ -182,7 +181,7 @@ def _judge(world: World, cell: Cell, answer: Answered, changed: bool) -> tuple[s
     rule = cell.rule
     if expected.may(cell.person, rule, cell.subject) and cell.action != "dm":
         good = expected.WITHOUT_SENSE.get(cell.action, rule.good)
-        asks_more = cell.action or rule.who == expected.GIVE  # of a picture than to be looked at
+        asks_more = cell.action or rule.who in (expected.GIVE, expected.ASK)  # than to be looked at
         if cell.subject.blocked or (cell.subject.spoiler and asks_more):
             good = good | rule.when_blocked if cell.action else rule.when_blocked
         if changed and not rule.changes and rule.who != expected.STOP:
@@ -214,7 +213,7 @@ def leaked(person: Somebody, answer: Answered) -> str:
     """Return the canary of a job that the person may not look at."""
     known = {
         subject.word_of(person.id or 0) for subject in SUBJECTS if expected.may_look(person, subject)
-    } | ({f"{CANARY}draftx", f"{CANARY}folderx"} if person.id == 1 else set())
+    } | ({f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx"} if person.id == 1 else set())
     if person.id is not None:  # one's own list is one's own, also while one is barred
         known |= {subject.word_of(person.id) for subject in SUBJECTS if expected.owns(person, subject)}
     text = answer.body.decode("utf-8", "replace") + str(dict(answer.headers))

@@ -10,6 +10,8 @@ from typing import Any
 
 from tests.web.proofs.world import (
     BANNED_HERE,
+    DOCUMENT,
+    DOCUMENTED,
     DRAFT,
     EXPIRED,
     FOLDER,
@@ -18,6 +20,8 @@ from tests.web.proofs.world import (
     HERE,
     LINK,
     LOST,
+    MASK,
+    MASK_FILE,
     NOBODY,
     ON_WEB,
     SHARE,
@@ -44,6 +48,8 @@ STRANGERS = (NOBODY, EXPIRED, FORGED)
 class Rule:
     """A line. who: of those above. good: what is answered when it is done. body, query: what is sent.
 
+    given: what stands in the address for these names. headers: what is sent besides.
+
     blocked: what is answered for a picture that moderation blocks. changes: it changes something. kept: for
     other people's things the answer is as good as for one's own, but nothing happens.
     """
@@ -56,6 +62,7 @@ class Rule:
     changes: bool = False
     kept: bool = False
     given: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def when_blocked(self) -> frozenset[int]:
@@ -72,6 +79,13 @@ NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
 HIDDEN = frozenset({400})  # by a rule of moderation
 NO_PICTURE = frozenset({451})
+PICTURED = {
+    "width": 4096,
+    "height": 64,
+    "layers": [{"id": "a", "source": {"job": "{job}", "n": 1}, "y": 0.5}],
+}
+EDIT = {"document": {"v": 1, **PICTURED}}
+VERSION = {"If-Match": '"1"'}
 RULES: dict[str, Rule] = {
     # pages
     "GET /": _rule(SIGNED_IN, 200),
@@ -147,6 +161,19 @@ RULES: dict[str, Rule] = {
     "GET /api/shares": _rule(SIGNED_IN, 200),
     "POST /api/shares": _rule(GIVE, 201, body=OF_JOB, blocked=HIDDEN, changes=True),
     "DELETE /api/shares/{share}": _rule(AUTHOR_ONLY, 204, changes=True),
+    "POST /api/edits": _rule(ASK, 202, body=EDIT, blocked=STOPPED, changes=True),
+    "POST /api/edits/look": _rule(ASK, 200, body=EDIT),
+    "POST /api/masks": _rule(NOT_BARRED, 201, body=MASK_FILE, changes=True),
+    "GET /api/documents": _rule(SIGNED_IN, 200),
+    "POST /api/documents": _rule(SIGNED_IN, 201, body={"document": DOCUMENTED}, changes=True),
+    "GET /api/documents/{document}": _rule(AUTHOR_ONLY, 200),
+    "PUT /api/documents/{document}": _rule(
+        AUTHOR_ONLY, 200, body={"document": DOCUMENTED}, headers=VERSION, changes=True
+    ),
+    "PATCH /api/documents/{document}": _rule(
+        AUTHOR_ONLY, 200, body={"strokes": [{"tool": "invert"}]}, headers=VERSION, changes=True
+    ),
+    "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # bytes
     "GET /files/s/{token}/{job}/{n}": _rule(SHARED, 200),
@@ -154,6 +181,7 @@ RULES: dict[str, Rule] = {
     "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
+    "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
 # Buttons that make no sense: the pictures of this world are square
@@ -170,6 +198,7 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "session": session,
         "draft": DRAFT,
         "folder": FOLDER,
+        "document": DOCUMENT,
         "share": SHARE,
         "token": LINK,
         "sha256": upload,

@@ -16,7 +16,7 @@ from tests.web.conftest import Answered
 from tests.web.proofs import expected
 from tests.web.proofs.bugs import BUGS
 from tests.web.proofs.cells import Cell, cells, filled, leaked, walk, without_line
-from tests.web.proofs.world import LINK, ON_WEB, PEOPLE, SUBJECTS, Somebody, World, open_world
+from tests.web.proofs.world import LINK, MASK, ON_WEB, PEOPLE, SUBJECTS, Somebody, World, open_world
 
 SPOILT = ("..", "%2e%2e", "%00", "%2f", "//", "a" * 300, "é", "\\", ";", "0", "-1", "99", "%", "?", "#", "~")
 QUERIES = (
@@ -83,7 +83,7 @@ def _is_others(world: World, person: Somebody, path: str, answer: Answered) -> b
         world.id_of(subject, person)
         for subject in SUBJECTS
         if expected.may_look(person, subject) and not subject.blocked
-    } | ({world.upload} if person.id == 1 else set())
+    } | ({world.upload, MASK} if person.id == 1 else set())
     if path.startswith(f"/files/s/{LINK}/"):  # what a link shows is everybody's who has it
         mine.add(world.id_of(ON_WEB, person))
     return not any(name in unquote(path) for name in mine)

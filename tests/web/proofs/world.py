@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -21,12 +23,13 @@ from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
 from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
-from storage.web.schema import folders, shares
+from storage.web.schema import documents, folders, shares
 from storage.web.tokens import hash_of
 from studio.actor import Actor, Place
 from studio.asking.prompts import jobs_of
 from studio.authority import Action
 from studio.directory import CurrentDirectory, Member
+from studio.pictures import bits
 from tests.studio.conftest import Opened, png
 from tests.web.conftest import Browser, Site, open_site
 from web import guard
@@ -38,6 +41,16 @@ GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "canary"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
 FOLDER = "foldfoldfoad"
+DOCUMENT = "documentdocu"
+DOCUMENTED = {
+    "v": 1,
+    "width": 64,
+    "height": 64,
+    "layers": [{"id": "a", "source": {"job": GONE, "n": 1}}],
+    "words": f"{CANARY}documentx",
+}
+MASK_FILE = bits.write(bits.Bits(16, 16, bytes(32)))
+MASK = hashlib.sha256(MASK_FILE).hexdigest()
 SHARE, LINK = "sharesharesh", "L" * 43
 
 
@@ -306,6 +319,7 @@ async def _own_things(world: World) -> None:
     prompts = await opened.studio.read(author, f"a {{red, blue}} {CANARY}draftx", None)
     await opened.studio.draft(author, prompts, {})
     world.upload = await opened.services.files.put(png(), "image/png")
+    await opened.services.files.put(MASK_FILE, "image/png")
     await opened.services.files.put_derived(world.upload, "256.webp", encoded(16, "WEBP"))
 
 
@@ -318,7 +332,10 @@ def _rows(connection: sa.Connection, world: World) -> None:
     another = sa.select(sessions.c.id).where(sessions.c.label == "another")
     world.session = connection.execute(another).scalar_one()
     connection.execute(sa.update(drafts).values(id=DRAFT))
-    connection.execute(sa.insert(uploads).values(user_id=AUTHOR.id, sha256=world.upload, at=now))
+    for sha256 in (world.upload, MASK):
+        connection.execute(sa.insert(uploads).values(user_id=AUTHOR.id, sha256=sha256, at=now))
+    row = {"id": DOCUMENT, "user_id": AUTHOR.id, "name": "", "content": json.dumps(DOCUMENTED), "version": 1}
+    connection.execute(sa.insert(documents).values(summary="{}", created_at=now, updated_at=now, **row))
     folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
     connection.execute(sa.insert(folders).values(**folder))
     share = {"id": SHARE, "token_hash": hash_of(LINK), "user_id": AUTHOR.id, "title": "", "words": 0}
