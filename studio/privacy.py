@@ -288,8 +288,10 @@ class Privacy:
             if path is not None and folder is not None and folder.is_dir()
             else ()
         ):
-            if _age(backup) > self.retention.backups * 86_400:
-                backup.unlink(missing_ok=True)
+            # by its name: a copy of the folder has new dates, and notes of deletions end when backups do
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - sqlite_file.made_at(backup) > self.retention.backups * 86_400:
+                    backup.unlink()
 
     # Backups that are put back
 

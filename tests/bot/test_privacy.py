@@ -16,6 +16,7 @@ from bot.delivery.ladder import Ladder
 from core.errors import StorageError
 from core.events import Progress
 from storage import moderation, privacy, schema
+from storage.engine import sqlite_file
 from storage.members import Members
 from studio.actor import Actor
 from studio.moderation import lookalikes
@@ -260,9 +261,9 @@ async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -
         alice = studio.alice.id
         saved = await studio.built.queue.database.backup("kept")
         await studio.built.privacy.delete(alice)
-        old = time.time() - 20 * 86_400
-        other = await studio.built.queue.database.backup("old")
-        os.utime(other, (old, old))
+        made = datetime.fromtimestamp(time.time() - 20 * 86_400, UTC).strftime(sqlite_file.STAMP)
+        other = (await studio.built.queue.database.backup("old")).with_stem(f"atelier-{made}-old")
+        other.write_bytes(saved.read_bytes())  # as a copied folder has it: written today, made long ago
         await studio.built.privacy.sweep()
         assert saved.exists() and not other.exists()
     for name in ("atelier.db", "atelier.db-wal", "atelier.db-shm"):
