@@ -109,7 +109,8 @@ class Settings:
     )
     segment_model: str = _set(
         "",
-        "CLIPSeg, which finds what a member names in /region; empty = use CLIP, which is less precise",
+        "CLIPSeg, which finds what a member names, or SAM, which finds what they point at; empty = CLIP,"
+        " which is less precise",
         group="Models",
     )
     ip_adapter: str = _set(

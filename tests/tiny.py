@@ -528,6 +528,45 @@ def clipseg():
     )
 
 
+def sam():
+    """(model, processor)"""
+    from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
+
+    square = {"image_size": 64, "patch_size": 16}
+    model = SamModel(
+        SamConfig(
+            vision_config={
+                "hidden_size": 32,
+                "output_channels": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "mlp_dim": 64,
+                "window_size": 2,
+                "global_attn_indexes": [1],
+                "num_pos_feats": 16,
+                **square,
+            },
+            prompt_encoder_config={"hidden_size": 32, "mask_input_channels": 4, **square},
+            mask_decoder_config={
+                "hidden_size": 32,
+                "mlp_dim": 64,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+                "iou_head_hidden_dim": 32,
+                "iou_head_depth": 2,
+            },
+        )
+    )
+    return model, SamProcessor(
+        SamImageProcessor(
+            size={"longest_edge": 64},
+            pad_size={"height": 64, "width": 64},
+            mask_size={"longest_edge": 16},
+            mask_pad_size={"height": 16, "width": 16},
+        )
+    )
+
+
 def siglip():
     """(model, processor)"""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
@@ -748,6 +787,7 @@ READERS: dict[str, Callable] = {
     "qwen3-vl": qwen3_vl,
     "vit": vit,
     "clipseg": clipseg,
+    "sam": sam,
 }
 
 

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LAST_STEP, Embed, LoadingModel, Nearest, Quit, Run, Step, Stop
+from vision.protocol import LAST_STEP, Embed, LoadingModel, Nearest, Quit, Run, Select, Step, Stop
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Inbox:
         at_once: Callable[[Nearest], None] = lambda question: None,
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
-        self._runs, self._questions = deque[Run](), deque[Embed]()
+        self._runs, self._questions = deque[Run](), deque[Embed | Select]()
         self._stopped: set[str] = set()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
@@ -66,7 +66,7 @@ class Inbox:
                 self._runs.append(message)
             elif isinstance(message, Stop):
                 self._stopped.add(message.job_id)
-            elif isinstance(message, Embed):
+            elif isinstance(message, Embed | Select):
                 self._questions.append(message)
             elif isinstance(message, Nearest):
                 self._at_once(message)
@@ -76,7 +76,7 @@ class Inbox:
         """Return the runs that have come since the last call."""
         return [self._runs.popleft() for _ in range(len(self._runs))]
 
-    def take_questions(self) -> list[Embed]:
+    def take_questions(self) -> list[Embed | Select]:
         """Return the questions that have come since the last call."""
         return [self._questions.popleft() for _ in range(len(self._questions))]
 

@@ -89,6 +89,37 @@ class Embed:
 
 
 @dataclass(frozen=True)
+class Select:
+    """Asks which pixels of a picture belong to a thing, beside the jobs as ``Embed`` does.
+
+    path: of the picture's file. points: (x, y, 1 = belongs to it, 0 = doesn't), px. box: around it (left,
+    top, right, bottom), px. words: what it is. With none of these, the worker only gets ready for the
+    picture. Answered by a Selected.
+    """
+
+    question_id: str
+    path: str
+    points: tuple[tuple[float, float, int], ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    words: str = field(default="", repr=False)
+
+
+class Selected(NamedTuple):
+    """A thing in a picture. by: who found it, "sam", "segment" or "clip". score: how sure that is, 0..1. box:
+    around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; empty if none was
+    asked for. refused: a sentence for the person, where nothing fits. points, words: what can be asked."""
+
+    by: str = ""
+    score: float = 0.0
+    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    size: tuple[int, int] = (0, 0)
+    rows: bytes = b""
+    refused: str = ""
+    points: bool = False
+    words: bool = False
+
+
+@dataclass(frozen=True)
 class Nearest:
     """Asks which vectors of a file are nearest to all of ``wanted``, at once and whatever the jobs do.
 
@@ -115,7 +146,7 @@ class Neighbours(NamedTuple):
     cut: bool
 
 
-Question = Embed | Nearest
+Question = Embed | Select | Nearest
 
 # From the worker
 

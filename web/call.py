@@ -43,6 +43,7 @@ class Bucket(enum.Enum):
     ASK = 20
     UPLOAD = 30
     CHANGE = 240
+    SELECT = 60
     SIGN_IN = 10
 
 

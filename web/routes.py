@@ -214,6 +214,7 @@ def _editor() -> tuple[Route, ...]:
     return (
         Route("POST", "/api/edits", edits.ask, Body.JSON, ask, limit=LARGEST, takes=bodies.Edit),
         Route("POST", "/api/edits/look", edits.look, Body.JSON, read, limit=LARGEST, takes=bodies.Look),
+        Route("POST", "/api/selects", edits.select, Body.JSON, Bucket.SELECT, takes=bodies.Select),
         Route("POST", "/api/masks", edits.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
         Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", edits.mask, bucket=Bucket.BYTES),
         Route("GET", "/api/documents", documents.all),

@@ -133,6 +133,11 @@ def read(data: Any) -> Document:
     return document
 
 
+def read_source(data: Any) -> Source:
+    """Return the picture that JSON names. Raises UserError."""
+    return _source(data, "source")
+
+
 # Kinds of values. Each returns a function of a value and its path.
 
 

@@ -20,6 +20,7 @@ from studio.editor import edits
 from studio.editor.document import Document, OfJob, Source
 from studio.editor.documents import Documents
 from studio.editor.edits import Laid, Plan
+from studio.editor.selecting import Selecting, Selection, Wanted
 from studio.pictures import bits
 from studio.pictures.bits import Bits
 from studio.pictures.intake import Intake
@@ -51,6 +52,7 @@ class Editor:
         self._intake: Intake = services.intake
         self._files: Files = services.files
         self.documents = Documents(rights, services.database)
+        self._selecting = Selecting(services.eyes, services.files)
 
     async def keep_mask(self, actor: Actor, data: bytes) -> Bits:
         """Keep a mask that the actor sends. Raises ImageError for anything else, NotAllowedError for a barred
@@ -70,6 +72,17 @@ class Editor:
         except StorageError as error:
             raise ImageError(NOT_YOURS) from error
         return data
+
+    async def select(self, actor: Actor, source: Source, wanted: Wanted) -> Selection:
+        """Return which pixels of a picture belong to the thing that is pointed at or named. Nothing is
+        queued, and the answer is nobody's gallery's.
+
+        Raises ImageError for no such picture or thing, NotAllowedError for a barred person, LimitError while
+        the last question isn't answered or the studio can't answer now.
+        """
+        await self._rights.check(actor, Action.ASK)
+        found = await self._find(actor, source)
+        return await self._selecting.select(actor.user_id, found.sha256, wanted)
 
     async def look(self, actor: Actor, document: Document) -> Plan:
         """Return what ``document`` would become, as far as that can be told without painting it.

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import AtelierError
 from core.recent import Recent
 from jobs.executor import Executor
-from vision.protocol import Declined, Embed, Nearest, Neighbours, Question
+from vision.protocol import Declined, Embed, Nearest, Neighbours, Question, Select, Selected
 from vision.weights import fingerprint
 
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
@@ -56,6 +56,19 @@ class Eyes:
         Raises Blind."""
         question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
         return Neighbours(*await self._ask(question, PATIENCE))
+
+    async def select(
+        self,
+        path: Path,
+        points: Sequence[tuple[float, float, int]] = (),
+        box: tuple[float, float, float, float] | None = None,
+        words: str = "",
+        *,
+        patience: float = PATIENCE,
+    ) -> Selected:
+        """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind."""
+        question = Select(_new_id(), str(path), tuple(points), box, words)
+        return Selected(*await self._ask(question, patience))
 
     async def _ask(self, question: Question, patience: float | None) -> tuple:
         try:

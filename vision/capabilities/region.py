@@ -56,11 +56,20 @@ def find_mask(
 
 
 def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
-    """Return the mask of what the words name: by CLIPSeg if one is configured, else by occlusion with CLIP.
-    Raises UserError when nothing fits, or neither is configured."""
-    if models.config.models.get("segment"):
-        segmenter = models.get("segment", reporter)
+    """Return the mask of what the words name: by CLIPSeg if one is configured, else by occlusion with CLIP,
+    whose place SAM outlines if that is configured. Raises UserError when nothing fits, or no model can tell.
+    """
+    segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
+    if segmenter is None:
+        return _by_occlusion(image, words, models, reporter)
+    if segmenter.takes_words:
         return reporter.in_thread(lambda: segmenter.mask(image, words))
+    place = _by_occlusion(image, words, models, reporter).getbbox()
+    return reporter.in_thread(lambda: segmenter.pick(image, box=place).mask)
+
+
+def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
+    """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
     try:
         matcher = models.get("clip", reporter)
     except ModelError as error:

@@ -11,12 +11,16 @@ from PIL import Image, ImageFilter
 from transformers import AutoConfig, AutoProcessor, CLIPSegForImageSegmentation
 
 from core.errors import ModelError, UserError
+from vision.readers import point_segmenter
+from vision.readers.point_segmenter import PointSegmenter
 
 THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
 
 
 class Segmenter:
     """A CLIPSeg in memory. card: the folder's ``atelier.json``; its "threshold" replaces THRESHOLD."""
+
+    takes_words, takes_points = True, False
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
         self.name, self.model, self.processor = name, model, processor
@@ -58,11 +62,15 @@ class Segmenter:
         return large.filter(ImageFilter.MaxFilter(2 * max(1, min(image.size) // 128) + 1))
 
 
-def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Segmenter:
-    """Load a CLIPSeg folder. Raises ModelError for any other kind of model."""
+def load(
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+) -> Segmenter | PointSegmenter:
+    """Load the folder of a CLIPSeg, or of a SAM. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    if kind == "sam":
+        return point_segmenter.load(folder, name, device, dtype)
     if kind != "clipseg":
-        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg.")
+        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg or SAM.")
     common = {"local_files_only": True, "trust_remote_code": False}
     model = (
         CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)

@@ -125,3 +125,14 @@ class Tail:
     strokes: tuple[dict[str, Any], ...]
     keep: int = 0
     words: str = ""
+
+
+@dataclass(frozen=True)
+class Select:
+    """What a thing in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
+    belongs to it, 0 = doesn't]. box: around it. Pixels of the picture. Nothing of it: get ready for that."""
+
+    source: dict[str, Any]
+    points: tuple[tuple[float, float, int], ...] = ()
+    box: tuple[float, ...] = ()
+    words: str = ""

@@ -20,6 +20,11 @@ _TYPES: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
     int: {"type": "integer"},
     tuple[str, ...]: {"type": "array", "items": {"type": "string"}},
+    tuple[float, ...]: {"type": "array", "items": {"type": "number"}},
+    tuple[tuple[float, float, int], ...]: {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "number"}},
+    },
     dict[str, Any]: {"type": "object"},
     tuple[dict[str, Any], ...]: {"type": "array", "items": {"type": "object"}},
 }

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, UserError
+from core.limits import MAX_LABEL
 from studio.editor import document
 from studio.editor.document import Document
+from studio.editor.selecting import Wanted
 from web.call import GONE, Answer, Bytes, Call, Json
 from web.fields import field, key_of
 from web.handlers.jobs import each
 
+MOST_POINTS, FARTHEST = 20, 65_536  # px
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,6 +43,43 @@ async def look(call: Call) -> Answer:
     found = await call.studio.editor.look(call.actor, given)
     shape = {"width": given.width, "height": given.height}
     return Json({"kind": found.kind, "said": found.said, "seam": found.seam, **shape})
+
+
+async def select(call: Call) -> Answer:
+    """Return which pixels of a picture belong to a thing, as a mask; of nothing, what can be asked here."""
+    found = await call.studio.editor.select(
+        call.actor, document.read_source(field(call.body, "source", dict)), _wanted(call.body)
+    )
+    shape: dict[str, Any] = {"points": found.points, "words": found.words}
+    if found.mask is not None:
+        png = base64.b64encode(found.mask).decode()
+        shape |= {"mask": png, "score": found.score, "box": list(found.box), "by": found.by}
+    return Json(shape)
+
+
+def _wanted(body: Any) -> Wanted:
+    """Return what a body asks for. Raises UserError."""
+    points, box = field(body, "points", list) or [], field(body, "box", list) or None
+    words = field(body, "words", str) or ""
+    if len(points) > MOST_POINTS or not all(_numbers(point, 3) and point[2] in (0, 1) for point in points):
+        raise UserError(
+            f"`points` takes up to {MOST_POINTS} of [x, y, 1], or [x, y, 0] for what is left out."
+        )
+    if box is not None and not (_numbers(box, 4) and box[0] < box[2] and box[1] < box[3]):
+        raise UserError("`box` takes [left, top, right, bottom].")
+    if len(words) > MAX_LABEL:
+        raise UserError(f"`words` has {len(words)} characters; up to {MAX_LABEL} fit.")
+    places = tuple((float(x), float(y), int(label)) for x, y, label in points)
+    return Wanted(places, None if box is None else (box[0], box[1], box[2], box[3]), words)
+
+
+def _numbers(value: Any, count: int) -> bool:
+    """Return whether a value is a list of so many numbers of px."""
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(isinstance(one, int | float) and -FARTHEST <= one <= FARTHEST for one in value)
+    )
 
 
 async def keep_mask(call: Call) -> Answer:

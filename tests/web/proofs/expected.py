@@ -163,6 +163,7 @@ RULES: dict[str, Rule] = {
     "DELETE /api/shares/{share}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/edits": _rule(ASK, 202, body=EDIT, blocked=STOPPED, changes=True),
     "POST /api/edits/look": _rule(ASK, 200, body=EDIT),
+    "POST /api/selects": _rule(ASK, 429, body={"source": {"job": "{job}", "n": 1}}),  # nobody looks here
     "POST /api/masks": _rule(NOT_BARRED, 201, body=MASK_FILE, changes=True),
     "GET /api/documents": _rule(SIGNED_IN, 200),
     "POST /api/documents": _rule(SIGNED_IN, 201, body={"document": DOCUMENTED}, changes=True),

@@ -1,0 +1,160 @@
+"""A thing in a picture, found beside the jobs: by SAM where somebody points, by words, or told why not."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import ModelError
+from core.redact import Redactor
+from tests import tiny
+from vision.capabilities import region
+from vision.engine import Engine
+from vision.model_store import Models
+from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
+from vision.readers import segmenter
+from vision.reporter import Reporter
+from vision.search import guests
+
+
+class Open:
+    """The inbox of a worker that goes on."""
+
+    def check_open(self) -> None:
+        pass
+
+
+def answered(models: Models, question: Select) -> Answered | Declined:
+    engine, said = Engine(wake=threading.Event()), []
+    guests.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    engine.run()
+    [answer] = said
+    return answer
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    tiny.picture(90, 50, seed=3).save(tmp_path / "picture.png")
+    return str(tmp_path / "picture.png")
+
+
+def models_of(tmp_path: Path, **specs: object) -> Models:
+    return Models(WorkerConfig("cpu", {role: str(spec) for role, spec in specs.items()}, str(tmp_path)))
+
+
+def pixels(found: Selected) -> np.ndarray:
+    width, height = found.size
+    rows = np.frombuffer(found.rows, np.uint8).reshape(height, -1)
+    return np.unpackbits(rows, axis=1, count=width).astype(bool)
+
+
+def test_sam_finds_what_is_pointed_at_and_looks_at_a_picture_once(
+    folders, tmp_path, path, monkeypatch
+) -> None:
+    models = models_of(tmp_path, segment=folders["sam"])
+    model = models.get("segment", Reporter())
+    looks = []
+    look = model.model.get_image_embeddings
+    monkeypatch.setattr(model.model, "get_image_embeddings", lambda pixels: looks.append(1) or look(pixels))
+    asked = [
+        Select("q", path),
+        Select("q", path, points=((20, 10, 1),)),
+        Select("q", path, points=((20, 10, 1), (80, 40, 0))),
+        Select("q", path, box=(5, 5, 60, 45)),
+    ]
+    ready, *found = [answered(models, one).answer for one in asked]
+    assert ready == Selected(points=True, words=False) and len(looks) == 1
+    with Image.open(path) as image:
+        plain = [
+            model.pick(image, asked[1].points),
+            model.pick(image, asked[2].points),
+            model.pick(image, box=asked[3].box),
+        ]
+    for one, right in zip(found, plain, strict=True):
+        assert (one.by, one.size, one.points, one.words) == ("sam", (90, 50), True, False)
+        assert 0 <= one.score <= 1 and one.box == right.mask.getbbox()
+        assert (pixels(one) == np.asarray(right.mask, bool)).all() and pixels(one).any()
+    assert not (pixels(found[0]) == pixels(found[2])).all(), "a box is another question than a point"
+
+
+def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
+    """SAM's own processor, given the picture's pixels, comes to the same."""
+    model = models_of(tmp_path, segment=folders["sam"]).get("segment", Reporter())
+    image = tiny.picture(90, 50, seed=3)
+    points = ((20.0, 10.0, 1), (33.0, 41.0, 0))
+    given = model.processor(
+        images=image,
+        input_points=[[[[x, y] for x, y, _ in points]]],
+        input_labels=[[[label for *_, label in points]]],
+        return_tensors="pt",
+    )
+    import torch
+
+    with torch.no_grad():
+        right = model.model(
+            pixel_values=given["pixel_values"],
+            input_points=given["input_points"],
+            input_labels=given["input_labels"],
+            multimask_output=False,
+        )
+    masks = model.processor.image_processor.post_process_masks(
+        right.pred_masks, given["original_sizes"], given["reshaped_input_sizes"]
+    )
+    found = np.asarray(model.pick(image, points).mask, bool)
+    assert (found == masks[0][0, 0].numpy()).all()
+
+
+def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
+    from vision.readers.point_segmenter import SEEN
+
+    model = models_of(tmp_path, segment=folders["sam"]).get("segment", Reporter())
+    for number in range(SEEN + 3):
+        model.see(tiny.picture(32, 32, seed=number), f"picture {number}")
+    assert len(model._seen) == SEEN and "picture 0" not in model._seen
+
+
+def test_without_sam_points_are_refused_with_a_sentence_and_words_go_by_clip(folders, tmp_path, path) -> None:
+    models = models_of(tmp_path, clip=folders["clip"])
+    refused = answered(models, Select("q", path, points=((20, 10, 1),))).answer
+    assert "no model for things that are pointed at" in refused.refused
+    assert (refused.points, refused.words, refused.rows) == (False, True, b"")
+    found = answered(models, Select("q", path, words="a red boat")).answer
+    assert found.refused or (found.by == "clip" and pixels(found).any())
+
+
+def test_words_go_by_clipseg_where_it_is_set(folders, tmp_path, path) -> None:
+    models = models_of(tmp_path, segment=folders["clipseg"])
+    model = models.get("segment", Reporter())
+    with Image.open(path) as image:
+        model.threshold = float(model.probabilities(image, "a cat").quantile(0.8))
+        right = np.asarray(model.mask(image.convert("RGB"), "a cat"), bool)
+    found = answered(models, Select("q", path, words="a cat")).answer
+    assert (found.by, found.points, found.words) == ("segment", False, True)
+    assert (pixels(found) == right).all()
+
+
+def test_sam_outlines_the_place_that_clip_finds(folders, tmp_path, monkeypatch) -> None:
+    models = models_of(tmp_path, segment=folders["sam"], clip=folders["clip"])
+    rough = Image.new("L", (90, 50))
+    rough.paste(255, (10, 5, 40, 35))
+    monkeypatch.setattr(region, "_by_occlusion", lambda *_: rough)
+    image = tiny.picture(90, 50, seed=3)
+    right = models.get("segment", Reporter()).pick(image, box=(10, 5, 40, 35)).mask
+    assert region.by_words(image, "a boat", models, Reporter()).tobytes() == right.tobytes()
+
+
+def test_a_picture_that_is_gone_is_declined(folders, tmp_path) -> None:
+    models = models_of(tmp_path, segment=folders["sam"])
+    answer = answered(models, Select("q", str(tmp_path / "none.png"), points=((1, 1, 1),)))
+    assert isinstance(answer, Declined) and "can't be read" in answer.reason
+
+
+def test_other_models_than_these_two_are_refused(folders, tmp_path) -> None:
+    import torch
+
+    with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg or SAM"):
+        segmenter.load(folders["vit"], "vit", {}, "cpu", torch.float32)
