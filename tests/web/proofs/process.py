@@ -133,7 +133,9 @@ async def running(
 ) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
     """The bot with its web open, beside a Discord of the tests. ``options``: of ``tests.wire.launch``."""
     port = free_port()
-    async with Discord() as discord, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+    everybody = aiohttp.TCPConnector(limit=0)  # as many connections at once as there are tabs and pages
+    jar = aiohttp.DummyCookieJar()
+    async with Discord() as discord, aiohttp.ClientSession(connector=everybody, cookie_jar=jar) as http:
         async with process(discord, folder, *options, WEB_PORT=str(port), **settings) as bot:
             studio = Studio(discord, bot, f"http://127.0.0.1:{port}")
             await studio.until_open(http)
