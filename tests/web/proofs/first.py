@@ -110,7 +110,7 @@ async def _until(page: Any, expression: str) -> None:
     """Wait until ``expression`` holds. Playwright's own wait evaluates text in the page, which its policy
     forbids."""
     async with asyncio.timeout(LONG / 1000):
-        while not await page.evaluate(expression):
+        while not await page.evaluate(expression):  # noqa: ASYNC110  another process: nothing tells us
             await asyncio.sleep(0.05)
 
 
