@@ -44,10 +44,22 @@ def clone(folder: Path) -> Path:
     return target
 
 
-def path_without_node() -> str:
-    """The search path without the folders that hold node."""
-    folders = os.environ.get("PATH", "").split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if not (Path(folder) / "node").exists())
+def path_without_node(folder: Path) -> str:
+    """Return the search path without node; of folders that hold it, all else is linked in ``folder``."""
+    found = []
+    for number, one in enumerate(map(Path, os.environ.get("PATH", "").split(os.pathsep))):
+        if (one / "node").exists():
+            others = folder / f"path-{number}"
+            others.mkdir(exist_ok=True)
+            for program in one.iterdir():
+                if (
+                    program.name not in ("node", "npm", "npx", "corepack")
+                    and not (others / program.name).exists()
+                ):
+                    (others / program.name).symlink_to(program)
+            one = others
+        found.append(str(one))
+    return os.pathsep.join(found)
 
 
 async def run(folder: Path, browser: Any, report: Report) -> None:
@@ -55,7 +67,7 @@ async def run(folder: Path, browser: Any, report: Report) -> None:
     data, began = Path(tempfile.mkdtemp(dir=folder)), time.monotonic()
     environment = {
         **os.environ,
-        "PATH": path_without_node(),
+        "PATH": path_without_node(folder),
         "DATA_DIR": str(data),
         "DISCORD_TOKEN": "",
         "OPEN_BROWSER": "off",
