@@ -114,7 +114,7 @@ export class Gallery {
   /** @param {string} month */
   #jump(month) {
     const known = this.source.blocks.length > 1 && this.source.blocks.some((block) => block.month === month);
-    if (known) this.grid.scrollTo(indexOf(this.source.blocks, month));
+    if (known) this.grid.jumpTo(indexOf(this.source.blocks, month));
     return known;
   }
 

@@ -67,11 +67,28 @@ export class Grid {
 
   /** @param {number} index */
   scrollTo(index) {
+    this.#move(index);
+    this.#draw();
+  }
+
+  /**
+   * Scroll to a picture that somebody has chosen: it is read at once, where others may be flown past.
+   * @param {number} index
+   */
+  jumpTo(index) {
+    this.#move(index);
+    clearTimeout(this.rush);
+    this.rush = undefined;
+    this.lastTop = scrollY;
+    this.#draw();
+  }
+
+  /** @param {number} index */
+  #move(index) {
     this.#measure();
     this.#segments();
     const row = Math.floor(index / this.layout.columns);
     scrollTo({ top: index ? row * this.layout.pitch + this.#offset() : 0, behavior: "instant" });
-    this.#draw();
   }
 
   /** px of the gallery's top in the document, less what the prompt bar covers. */

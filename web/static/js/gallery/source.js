@@ -77,12 +77,12 @@ export class Source {
   }
 
   /**
-   * Read what lies between two places, if nobody wants something else meanwhile.
+   * Read what lies between two places, the middle first, if nobody wants something else meanwhile.
    * @param {number} begin
    * @param {number} end
    */
   want(begin, end) {
-    const keys = new Set();
+    const keys = new Set(end > begin ? [this.#key(Math.floor((begin + end) / 2))] : []);
     for (let index = begin; index < end; index += PAGE) keys.add(this.#key(index));
     if (end > begin) keys.add(this.#key(end - 1));
     this.wanted = [...keys].filter((key) => !this.pages.has(key));
