@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,9 @@ from storage.engine.sqlite_driver import run_sync
 
 MAX_BATCH = 256  # functions in one commit
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
+FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
+CAN_WAIT: ContextVar[bool] = ContextVar("what a task reads can wait", default=False)
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
@@ -62,6 +65,7 @@ class Database:
         self._closed = False
         self._reads: set[asyncio.Task[Any]] = set()
         self._readers = asyncio.Semaphore(READERS)  # so that the writer always finds a connection
+        self._patient = asyncio.Semaphore(READERS - FOR_OTHERS)
         self._writing = asyncio.Lock()
         self._writer = asyncio.create_task(self._write_for_ever(), name="database writer")
 
@@ -87,8 +91,9 @@ class Database:
 
     async def read(self, work: Work[T], *, once: bool = False) -> T:
         """Run ``work`` on a snapshot of the data. ``once``: it sends a single statement, which needs no
-        transaction around it. A cancelled read finishes unseen: its connection stays usable. StorageError
-        when the database can't."""
+        transaction around it. A cancelled read finishes unseen: its connection stays usable. Where a task has
+        set ``CAN_WAIT``, others find a free connection beside its reads. StorageError when the database
+        can't."""
         if self._closed:
             raise StorageError("the database is closed")
         reading = asyncio.create_task(self._read(work, ONCE if once else {}), name="database reader")
@@ -135,7 +140,8 @@ class Database:
 
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         with _our_errors():
-            async with self._readers, aclosing(await self.engine.connect()) as connection:
+            patient = self._patient if CAN_WAIT.get() else nullcontext()
+            async with patient, self._readers, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, work, options)
 
     async def _write_for_ever(self) -> None:

@@ -138,12 +138,12 @@ class Nearest:
 
 
 class Neighbours(NamedTuple):
-    """Places of vectors: those that come first, then others, the nearest of each before. cut: some others
-    were left out, since the best stood out."""
+    """Places of vectors: those that come first, then others, the nearest of each before. none_clear: enough
+    were compared to tell, and none stands out."""
 
     first: tuple[int, ...]
     others: tuple[int, ...]
-    cut: bool
+    none_clear: bool = False
 
 
 Question = Embed | Select | Nearest

@@ -17,6 +17,7 @@ import jinja2
 from aiohttp import web
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from storage.database import CAN_WAIT
 from studio.studio import Studio
 from web import guard
 from web.call import (
@@ -78,7 +79,9 @@ class Context:
 
 
 async def answer(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
-    """Return the response to a request for ``route``, errors included."""
+    """Return the response to a request for ``route``, errors included. What it reads can wait: Discord gives
+    a bot three seconds to acknowledge, whoever looks at how many pages."""
+    CAN_WAIT.set(True)
     person: Person | None = None
     try:
         _check(context, request)

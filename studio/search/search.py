@@ -55,16 +55,16 @@ class Found:
 @dataclass(frozen=True)
 class Ranked:
     """Names of pictures in the order in which they fit. by_words: how many come first since their prompts
-    have the words. by_likeness: the others are all there are, since none stands out."""
+    have the words. none_clear: of the others, none stands out by what it shows."""
 
     names: tuple[Name, ...]
     by_words: int
-    by_likeness: bool = False
+    none_clear: bool = False
 
     @property
     def order(self) -> str:
         """A sentence on where those begin that were found by what they show, or that none clearly is."""
-        if self.names and not self.by_words and self.by_likeness:
+        if self.names and not self.by_words and self.none_clear:
             return NONE_CLEAR
         if not 0 < self.by_words < len(self.names):
             return ""
@@ -181,10 +181,9 @@ class Search:
         if not given.known.places:
             return Ranked(given.bare, len(given.bare))
         path, places, first = self._indexing.path(model), given.known.places, given.first
-        by_words_alone = sha256 is None
-        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=by_words_alone)
+        near = await self._eyes.nearest(path, aims, places, first, MOST, clear=sha256 is None)
         by_words: tuple[Name, ...] = (*near.first, *given.bare)
-        return Ranked((*by_words, *near.others)[:MOST], len(by_words), by_words_alone and not near.cut)
+        return Ranked((*by_words, *near.others)[:MOST], len(by_words), near.none_clear)
 
     # What pictures are compared with
 

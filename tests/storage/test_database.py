@@ -20,7 +20,7 @@ from sqlalchemy.util import await_only as await_
 
 from core.errors import StorageError
 from storage import moderation
-from storage.database import Database, open_database
+from storage.database import CAN_WAIT, Database, open_database
 from storage.engine import sqlite_file
 from storage.engine.migrate import MIGRATIONS
 from storage.engine.sqlite_file import KEEP_BACKUPS, backups, restore
@@ -113,6 +113,23 @@ async def test_what_goes_first_does_not_stand_in_line_behind_a_crowd(database: D
     assert order.index("claim") < 600 and [name for name in order if name != "claim"] == [
         str(i) for i in range(1000)
     ]
+
+
+async def test_reads_that_can_wait_leave_room_for_others(database: Database) -> None:
+    go = threading.Event()
+
+    async def patient() -> None:
+        CAN_WAIT.set(True)
+        await database.read(lambda _: go.wait(10))
+
+    waiting = [asyncio.create_task(patient()) for _ in range(20)]
+    await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(5):
+            assert await _count(database) == 0
+    finally:
+        go.set()
+        await asyncio.gather(*waiting)
 
 
 async def test_a_cancelled_writer_leaves_all_or_nothing_and_no_lock(database: Database) -> None:

@@ -129,8 +129,17 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
         for value in fields(route.takes):
             if value.type == "bool":
                 continue
-            body = {"prompt": "a house", "job": job["id"], value.name: {"no": 1}}
+            right = {
+                "prompt": "a house",
+                "job": job["id"],
+                "source": {"job": job["id"], "n": 1},
+                "strokes": [],
+            }
+            body = {**right, value.name: {"no": 1}}
             body = {name: one for name, one in body.items() if name in {f.name for f in fields(route.takes)}}
-            answer = await site.you.ask(route.method, address_of(route, job["id"]), json=body)
+            headers = {"If-Match": '"1"'}
+            answer = await site.you.ask(
+                route.method, address_of(route, job["id"]), json=body, headers=headers
+            )
             told = answer.data["detail"]
             assert (answer.status, f"`{value.name}`" in told) == (400, True), (route.path, value.name, told)

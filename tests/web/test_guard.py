@@ -18,6 +18,7 @@ def address_of(route, job="abcd2345efgh") -> str:
         "action": "subtle",
         "step": "1",
         "session": job,
+        "document": job,
         "folder": job,
         "share": job,
         "token": "A" * 43,

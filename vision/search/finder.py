@@ -53,10 +53,12 @@ def nearest(question: Nearest) -> Neighbours:
     first, rest = np.flatnonzero(named), np.flatnonzero(others & ~named)
     of_first, of_rest = (similarities(vectors, places, wanted) for places in (first, rest))
     before = best(first, of_first, question.most)
-    bound = least(np.concatenate((of_first, of_rest))) if question.clear else -np.inf
+    scores = np.concatenate((of_first, of_rest))
+    bound = least(scores) if question.clear else -np.inf
     alike = of_rest >= bound
     behind = best(rest[alike], of_rest[alike], question.most - len(before))
-    return Neighbours(tuple(before), tuple(behind), bool(np.isfinite(bound)))
+    none_clear = question.clear and len(scores) >= FEW and not np.isfinite(bound)
+    return Neighbours(tuple(before), tuple(behind), bool(none_clear))
 
 
 def _marked(text: str, count: int) -> np.ndarray:
