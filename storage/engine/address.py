@@ -23,6 +23,9 @@ PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-2000",  # KiB, for each connection: the system keeps the file in memory as well
 )
+# What a connection keeps prepared. One statement takes up to 35 kB, and lists of any length make new texts
+# without end: 128, as Python has it, came to 10 MB. Of what is asked, 5 % isn't among 64, 3 % among 128.
+STATEMENTS = 64
 WRITES = {"begin": "BEGIN IMMEDIATE"}  # the execution options of a transaction that writes
 ONCE = {"begin": None}  # of a single statement that reads
 
@@ -59,6 +62,7 @@ def create_engine(address: str | Path) -> AsyncEngine:
         connect_args={
             "async_creator_fn": sqlite_driver.connect,
             "isolation_level": None,  # the driver begins nothing on its own
+            "cached_statements": STATEMENTS,
         },
         **options,
     )
