@@ -186,13 +186,13 @@ class Gallery:
         job = await self._queue.job(job_id)
         return job is not None and job.origin.user_id == actor.user_id
 
-    async def sent(self, actor: Actor, sha256: str) -> bytes:
-        """Return a picture that the actor has sent as WebP of at most 256 px. Raises ImageError for any
-        other."""
+    async def sent(self, actor: Actor, sha256: str, *, whole: bool = False) -> bytes:
+        """Return a picture that the actor has sent, ``whole`` or as WebP of at most 256 px. Raises ImageError
+        for any other."""
         await self._rights.check(actor, Action.MINE)
         if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError("That picture is gone; send it again.")
-        return await self._showing.small(sha256)
+        return await (self._showing.whole(sha256) if whole else self._showing.small(sha256))
 
     async def preview(self, actor: Actor, job_id: str) -> bytes | None:
         """Return the newest preview of a job that runs, as JPEG; None when there is none, or none that may

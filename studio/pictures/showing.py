@@ -149,6 +149,10 @@ class Showing:
         """
         return await self._thumbnails.get(sha256, SIZES[0])
 
+    async def whole(self, sha256: str) -> bytes:
+        """Return the same picture as it is kept. Raises StorageError when its file is gone."""
+        return await self._files.get(sha256)
+
     async def preview(self, preview: bytes, job: Job, place: Place) -> bytes | None:
         """Return the JPEG of a job that still runs, or None where it may not be shown."""
         if not await self._moderator.shows_preview(preview, job, place):

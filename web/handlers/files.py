@@ -14,6 +14,7 @@ from web.fields import number_of
 
 LIMIT = 2**31  # bytes of an original; a browser takes any
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
+STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
 BLOCKED = "This picture isn't fit to be shown here."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -54,6 +55,13 @@ async def sent(call: Call) -> Answer:
         raise GONE
     data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"]))
     return Bytes(data, "image/webp", own=True)
+
+
+async def sent_whole(call: Call) -> Answer:
+    """Return a picture that the person has sent, whole."""
+    data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=True))
+    kind = next((kind for start, kind in STARTS.items() if data.startswith(start)), "image/webp")
+    return Bytes(data, kind, own=True)
 
 
 async def _found(asked):

@@ -186,7 +186,11 @@ BUGS = (
     Bug("any cookie is the author's", _any_token, _on("GET /api/jobs")),
     Bug("anybody's session can be ended", _anybodys_session, _on("DELETE /api/sessions/{session}")),
     Bug("anybody's draft can be confirmed", _anybodys_draft, _on("POST /api/drafts/{draft}")),
-    Bug("anybody's upload is shown", _sent_by_anybody, _on("GET /files/uploads/{sha256}.webp")),
+    Bug(
+        "anybody's upload is shown",
+        _sent_by_anybody,
+        _on("GET /files/uploads/{sha256}", "GET /files/uploads/{sha256}.webp"),
+    ),
     Bug("authority isn't asked for zip files", _replaced(Zips, "_is_shown", _yes), _on("POST /api/zip")),
     Bug("a link shows more than it stands for", _replaced(Shares, "_holds", _yes), _on(BY_LINK)),
     Bug("blocked pictures are sent small", _replaced(Gallery, "_visible", _all_shown), _on(SMALL)),
