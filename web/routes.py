@@ -8,6 +8,7 @@ from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
 from web.handlers import documents, edits, explore, files, gallery, jobs, queues
+from web.handlers.editor import EditorPages
 from web.handlers.organise import zips
 from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
@@ -32,6 +33,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
     """Return every route."""
     return (
         *_pages(pages),
+        *_edit(EditorPages(pages)),
         *_sign_in(signing),
         *_forms(form, signing),
         *_api(settings, form, signing),
@@ -54,6 +56,13 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
         Route("GET", "/keys", pages.keys),
+    )
+
+
+def _edit(pages: EditorPages) -> tuple[Route, ...]:
+    return (
+        Route("GET", f"/edit/{JOB}/{NUMBER}", pages.picture),
+        Route("GET", "/edit/d/{document:[a-z2-9]{12}}", pages.document),
     )
 
 
@@ -145,6 +154,7 @@ def _bytes() -> tuple[Route, ...]:
         Route(
             "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
         ),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", files.sent_whole, bucket=read),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
     )

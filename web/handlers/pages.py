@@ -117,6 +117,7 @@ class Pages:
             "children": [_link(*child) for child in lineage.children],
             "actions": shape["picture_actions"],
             "may": sorted(may),
+            "can_edit": "region" in may,
             "message": await self._message(call, seen.job),
             "folders": await offers.folders(call, seen.job),
             "share": offers.share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,

@@ -1,11 +1,11 @@
 // Runs the editor's document, history and mask under Node: a line of JSON in, a line of JSON out.
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
-import * as documents from "../../../web/static/js/editor/document.js";
-import { Brushing, History } from "../../../web/static/js/editor/history.js";
-import { decode, encode } from "../../../web/static/js/editor/png.js";
-import { Mask } from "../../../web/static/js/editor/mask.js";
-import { snapshot } from "../../../web/static/js/editor/tiles.js";
+import * as documents from "../../../web/static/editor/document.js";
+import { Brushing, History } from "../../../web/static/editor/history.js";
+import { decode, encode } from "../../../web/static/editor/png.js";
+import { Mask } from "../../../web/static/editor/mask.js";
+import { snapshot } from "../../../web/static/editor/tiles.js";
 
 const digest = (bits) => createHash("sha256").update(bits).digest("hex");
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());

@@ -39,6 +39,7 @@
  * @property {number | null} step
  * @property {number | null} total
  * @property {string | null} preview  address of a sheet of all pictures
+ * @property {[number, number, number, number] | null} [box]  px of an editor's canvas where previews belong
  * @property {string | null} loading  name of the model
  * @property {Picture[]} pictures
  * @property {Picture | null} grid  chart of /classify
@@ -100,6 +101,7 @@
  * @property {number | null} [step]
  * @property {number | null} [total]
  * @property {string | null} [preview]
+ * @property {[number, number, number, number] | null} [box]
  * @property {string | null} [model]
  * @property {number | null} [fraction]
  * @property {string | null} [error]

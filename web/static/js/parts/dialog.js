@@ -8,7 +8,7 @@ import { plain } from "../core/text.js";
  * Show a form and wait for its answer: the button's value and the form's data, or null when it was left.
  * @param {string} title
  * @param {TemplateResult} content
- * @param {{label: string, bad?: boolean}} yes
+ * @param {{label: string, bad?: boolean, no?: string}} yes
  * @returns {Promise<FormData | null>}
  */
 export function question(title, content, yes) {
@@ -20,7 +20,7 @@ export function question(title, content, yes) {
       <h2 id="question">${title}</h2>
       ${content}
       <div class="dialog-foot">
-        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>Back</button>
+        <button class="button quiet" type="button" ?autofocus=${yes.bad} @click=${() => dialog.close("no")}>${yes.no ?? "Back"}</button>
         <button class="button ${yes.bad ? "bad" : ""}" value="yes" ?autofocus=${!yes.bad}>${yes.label}</button>
       </div>
     </form>`,
@@ -40,7 +40,7 @@ export function question(title, content, yes) {
  * @param {string} title
  * @param {string} text
  * @param {string} label  of the button that says yes
- * @param {{bad?: boolean}} [look]
+ * @param {{bad?: boolean, no?: string}} [look]
  * @returns {Promise<boolean>}
  */
 export async function confirmed(title, text, label, look = {}) {

@@ -26,11 +26,7 @@ const SECOND = 150; // ms in which a second finger takes back what the first has
 const LINE = 16; // CSS px of a wheel that counts in lines
 
 export class Pointers {
-  /**
-   * @param {HTMLElement} stage
-   * @param {View} view
-   * @param {Hooks} hooks
-   */
+  /** @param {HTMLElement} stage @param {View} view @param {Hooks} hooks */
   constructor(stage, view, hooks) {
     this.stage = stage;
     this.view = view;
@@ -74,7 +70,6 @@ export class Pointers {
   /** @param {PointerEvent} event */
   #down(event) {
     if (event.button > 1) return;
-    this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(event.pointerId);
     const touch = event.pointerType === "touch";
     this.penSeen ||= event.pointerType === "pen";

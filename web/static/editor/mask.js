@@ -79,11 +79,7 @@ export class Mask {
     }
   }
 
-  /**
-   * A closed polygon, even-odd.
-   * @param {readonly (readonly [number, number])[]} points  ⅛ px
-   * @param {0 | 1} value
-   */
+  /** A closed polygon, even-odd. @param {readonly (readonly [number, number])[]} points  ⅛ px @param {0 | 1} value */
   lasso(points, value) {
     const ys = points.map(([, y]) => y);
     const top = Math.max(0, Math.floor((ys.reduce((a, b) => Math.min(a, b)) - CENTRE) / 8));
@@ -141,12 +137,7 @@ export class Mask {
     this.invert();
   }
 
-  /**
-   * How many rows the nearest set pixel of each column is away, px + 1 for further.
-   * @param {number} px
-   * @param {number} top
-   * @param {number} bottom
-   */
+  /** How many rows the nearest set pixel of each column is away, px + 1 for further. @param {number} px @param {number} top @param {number} bottom */
   #rowsAway(px, top, bottom) {
     const { width, bits } = this;
     const far = new Uint8Array((bottom - top) * width);
@@ -164,12 +155,7 @@ export class Mask {
     return far;
   }
 
-  /**
-   * @param {number} y
-   * @param {number} from
-   * @param {number} to  excluded
-   * @param {0 | 1} value
-   */
+  /** @param {number} y @param {number} from @param {number} to  excluded @param {0 | 1} value */
   #span(y, from, to, value) {
     const [left, right] = [Math.max(0, from), Math.min(this.width, to)];
     if (left < right) this.bits.fill(value, y * this.width + left, y * this.width + right);

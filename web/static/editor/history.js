@@ -58,11 +58,11 @@ export class History {
     if (isLong(this.present.mask, this.limits.strokes)) this.#bake();
   }
 
-  /** A step whose mask was found in another way than by strokes. @param {Uint8Array} bits  of the canvas' size */
-  found(bits) {
+  /** A step whose mask was found in another way than by strokes. @param {Uint8Array} bits  of the canvas' size @param {State} [state] */
+  found(bits, state = this.present) {
     const tiles = snapshot(this.mask);
     this.mask.bits.set(bits);
-    this.#push(withBase(this.present, this.mask), tiles, "");
+    this.#push(withBase(state, this.mask), tiles, "");
   }
 
   /** A step to a canvas of another size, over which the mask is moved by px. @param {State} state @param {number} left @param {number} top */

@@ -28,11 +28,7 @@ function chunk(kind, body) {
 /** @param {Uint8Array<ArrayBuffer>} bytes @param {CompressionStream | DecompressionStream} way */
 const through = async (bytes, way) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(way)).arrayBuffer());
 
-/**
- * @param {Uint8Array} bits  one byte a pixel, 0 or 1
- * @param {number} width
- * @param {number} height
- */
+/** @param {Uint8Array} bits  one byte a pixel, 0 or 1 @param {number} width @param {number} height */
 export async function encode(bits, width, height) {
   const stride = ((width + 7) >> 3) + 1; // a byte for the filter, none
   const raw = new Uint8Array(stride * height);

@@ -17,6 +17,10 @@ export class Overlay {
     this.at = "";
   }
 
+  clear() {
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
   /**
    * Draw the mask's pixels in `box` (left, top, right, bottom in px of the document; null = all).
    * @param {Mask} mask

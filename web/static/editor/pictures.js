@@ -2,6 +2,7 @@
 
 /** @import {View} from "./view.js" */
 /** @import {Layer, State} from "./document.js" */
+/** @import {Preview} from "./screen.js" */
 
 const SMALLEST = 256; // px of the longer side, from which on no smaller level is made
 
@@ -15,10 +16,7 @@ const SMALLEST = 256; // px of the longer side, from which on no smaller level i
 export const levelAt = (count, scale) => Math.max(0, Math.min(count - 1, Math.floor(-Math.log2(Math.min(1, scale)) + 1e-9)));
 
 export class Pictures {
-  /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {() => void} onLoad
-   */
+  /** @param {HTMLCanvasElement} canvas @param {() => void} onLoad */
   constructor(canvas, onLoad) {
     this.canvas = canvas;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -31,11 +29,7 @@ export class Pictures {
     this.loaded = new Map();
   }
 
-  /**
-   * Read a picture and make its levels. Raises an Error when it can't be read.
-   * @param {string} address
-   * @returns {Promise<Loaded>}
-   */
+  /** Read a picture and make its levels. Raises an Error when it can't be read. @param {string} address @returns {Promise<Loaded>} */
   load(address) {
     const known = this.asked.get(address);
     if (known) return known;
@@ -56,14 +50,16 @@ export class Pictures {
    * @param {State} state
    * @param {View} view
    * @param {(layer: Layer) => string} addressOf
+   * @param {number | null} [from]  over what is drawn already, and only right of this share of it
    */
-  draw(state, view, addressOf) {
+  draw(state, view, addressOf, from = null) {
     const { context, canvas } = this;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (from === null) context.clearRect(0, 0, canvas.width, canvas.height);
     context.save();
     context.beginPath();
-    context.rect(view.left, view.top, state.width * view.scale, state.height * view.scale);
+    const [width, height] = [state.width * view.scale, state.height * view.scale];
+    const cut = Math.round(width * (from ?? 0));
+    context.rect(view.left + cut, view.top, width - cut, height);
     context.clip();
     this.#ground(view);
     for (const layer of state.layers) {
@@ -71,6 +67,19 @@ export class Pictures {
       if (picture) this.#layer(layer, picture, view);
     }
     context.restore();
+    if (!from || from >= 1) return;
+    context.fillStyle = "#1a1a1a";
+    context.fillRect(view.left + cut - 2, view.top, 4, height);
+    context.fillStyle = "#fff";
+    context.fillRect(view.left + cut - 1, view.top, 2, height);
+  }
+
+  /** @param {Preview} preview @param {View} view */
+  preview({ image, part: [x, y, w, h], box: [left, top, right, bottom] }, view) {
+    const [u, v] = view.toScreen(left, top);
+    const { naturalWidth: width, naturalHeight: height } = image;
+    this.context.imageSmoothingEnabled = true;
+    this.context.drawImage(image, x * width, y * height, w * width, h * height, u, v, (right - left) * view.scale, (bottom - top) * view.scale);
   }
 
   /** What no layer covers: a chequer that is neither dark nor light. @param {View} view */
@@ -82,11 +91,7 @@ export class Pictures {
     context.fillRect(0, 0, canvas.width, canvas.height);
   }
 
-  /**
-   * @param {Layer} layer
-   * @param {Loaded} picture
-   * @param {View} view
-   */
+  /** @param {Layer} layer @param {Loaded} picture @param {View} view */
   #layer(layer, picture, view) {
     const scale = layer.scale * view.scale;
     const level = picture.levels[levelAt(picture.levels.length, scale)];
@@ -98,11 +103,7 @@ export class Pictures {
     this.context.globalAlpha = 1;
   }
 
-  /**
-   * The document's pixels (RGBA), composed at its own size.
-   * @param {State} state
-   * @param {(layer: Layer) => string} addressOf
-   */
+  /** The document's pixels (RGBA), composed at its own size. @param {State} state @param {(layer: Layer) => string} addressOf */
   pixels(state, addressOf) {
     const canvas = new OffscreenCanvas(state.width, state.height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -132,10 +133,7 @@ async function read(address) {
   return { width: full.width, height: full.height, levels };
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {number} side  px
- */
+/** @param {CanvasRenderingContext2D} context @param {number} side  px */
 function chequer(context, side) {
   const tile = new OffscreenCanvas(2 * side, 2 * side);
   const draw = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));

@@ -1,0 +1,352 @@
+"""The editor in Chromium: strokes lie under the pointer, nothing is lost, and all of it goes by keyboard or
+finger alone."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.studio.editor import reference
+from tests.web.browser.test_accessibility import RULES, RUN, axe  # noqa: F401
+from tests.web.conftest import COOKIE, Site, open_site
+from tests.web.editor.scenery import Scenes
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+PLACE = """() => { const box = document.querySelector('#stage').getBoundingClientRect();
+  return [box.left, box.top, box.width, box.height]; }"""
+READ = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  const { view, mask, state, size } = editor;
+  const { words, images, layers, width, height } = state;
+  return { scale: view.scale, left: view.left, top: view.top, density: view.density, count: mask.count,
+    bounds: mask.bounds, width, height, words, images, layers, strokes: state.mask.strokes, size,
+    shown: editor.instead !== null, past: editor.history.past.length };
+}"""
+BIT = """async ([x, y]) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.mask.bits[y * editor.mask.width + x];
+}"""
+DIGEST = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  const found = new Uint8Array(await crypto.subtle.digest('SHA-256', editor.mask.bits));
+  return [...found].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def scenes(tmp_path_factory) -> AsyncIterator[tuple[Site, Scenes, str]]:
+    """A site that draws scenes, what draws them, and the editor's address for one of them."""
+    executor = Scenes()
+    async with open_site(tmp_path_factory.mktemp("editor"), executor=executor) as site:
+        job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
+        yield site, executor, f"{site.web.url}/edit/{job['id']}/1"
+
+
+@asynccontextmanager
+async def editing(browser, scenes, path: str = "", **options: Any) -> AsyncIterator[Any]:
+    """A fresh page with the editor, of somebody who is signed in; fails when the console tells of a fault."""
+    site, _, address = scenes
+    cookie = {"Cookie": f"{COOKIE}={site.you.cookie}"}
+    given: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+    context = await browser.new_context(extra_http_headers=cookie, **given)
+    page, wrong = await context.new_page(), []
+
+    def said(message) -> None:
+        if (
+            message.type == "error" and "status of 412" not in message.text
+        ):  # a question that the page answers
+            wrong.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await ready(page, path or address)
+    yield page
+    await context.close()
+    assert wrong == []
+
+
+async def ready(page, address: str) -> None:
+    await page.goto(address)
+    await page.wait_for_selector("#tools button")
+    await page.wait_for_function("""async () => {
+        const { editor } = await import(document.querySelector('script[type=module]').src);
+        return editor.view.width > 1 && editor.pictures.loaded.size > 0; }""")
+
+
+async def point(page, x: float, y: float) -> tuple[float, float]:
+    """Return where a point of the document is in the window, CSS px."""
+    seen, [left, top, *_] = await page.evaluate(READ), await page.evaluate(PLACE)
+    return (
+        left + (x * seen["scale"] + seen["left"]) / seen["density"],
+        top + (y * seen["scale"] + seen["top"]) / seen["density"],
+    )
+
+
+async def drag(page, *points: tuple[float, float], steps: int = 4) -> None:
+    """Draw with the mouse through points of the document."""
+    places = [await point(page, *one) for one in points]
+    await page.mouse.move(*places[0])
+    await page.mouse.down()
+    for place in places[1:]:
+        await page.mouse.move(*place, steps=steps)
+    await page.mouse.up()
+
+
+async def painted(page) -> dict[str, Any]:
+    """Return what is in the editor, whose mask is exactly what its strokes say in Python."""
+    seen = await page.evaluate(READ)
+    bits = reference.replay(seen["width"], seen["height"], None, seen["strokes"])
+    assert await page.evaluate(DIGEST) == hashlib.sha256(bits).hexdigest()
+    return seen
+
+
+@pytest.mark.parametrize("density", [1, 1.25, 2, 3])
+async def test_a_stroke_lies_under_the_pointer_to_the_pixel(browser, scenes, density: float) -> None:
+    async with editing(browser, scenes, device_scale_factor=density) as page:
+        await page.evaluate("""async () => {
+            const { editor } = await import(document.querySelector('script[type=module]').src);
+            editor.set({ size: 1 }); }""")
+        for zoom in ("-", "-", "+"):
+            x, y = await point(page, 300.5, 200.5)
+            await page.mouse.move(x, y)
+            await page.mouse.down()
+            await page.mouse.up()
+            seen = await painted(page)
+            assert seen["bounds"] == [300, 200, 301, 201], (density, seen["scale"])
+            await page.locator("#stage").press("Delete")
+            await page.locator("#stage").press(zoom)
+
+
+async def test_what_is_painted_over_every_edge_and_out_of_the_window_is_kept(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        far = [(-900, 250), (384, -900), (2500, 250), (384, 2500)]
+        for away in far:
+            await drag(page, (384, 256), away, (384, 256), steps=8)
+        seen = await painted(page)
+        assert seen["past"] == 4
+        assert seen["bounds"] == [0, 0, 768, 512]
+        for x, y in ((2, 252), (384, 2), (765, 252), (384, 509)):
+            assert await page.evaluate(BIT, [x, y]) == 1, (x, y)
+
+
+async def test_undo_and_redo_go_over_everything(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await drag(page, (100, 100), (200, 150))
+        await page.get_by_role("button", name="Invert").click()
+        await page.get_by_role("button", name="Zoom out 2×").click()
+        await page.locator("#words").fill("a blue door")
+        before = await page.evaluate(DIGEST)
+        for _ in range(3):
+            await page.locator("#stage").press("Control+z")
+        assert (await painted(page))["width"] == 768
+        await page.locator("#stage").press("Control+z")
+        assert (await page.evaluate(READ))["count"] == 0
+        for _ in range(4):
+            await page.locator("#stage").press("Control+Shift+z")
+        seen = await page.evaluate(READ)
+        assert (seen["width"], seen["words"]) == (1536, "a blue door")
+        assert await page.evaluate(DIGEST) == before
+
+
+async def test_every_tool_paints_what_it_says(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        stage = page.locator("#stage")
+        await stage.press("r")
+        await drag(page, (10, 20), (110, 60))
+        assert (await painted(page))["bounds"] == [10, 20, 110, 60]
+        await stage.press("Delete")
+        for x, y in ((30, 40), (80, 90)):  # without a drag: two corners
+            await page.mouse.click(*await point(page, x, y))
+        assert (await page.evaluate(READ))["bounds"] == [30, 40, 80, 90]
+        await stage.press("Delete")
+        await stage.press("l")
+        for x, y in ((100, 100), (200, 100), (200, 200)):
+            await page.mouse.click(*await point(page, x, y))
+        await stage.press("Enter")
+        half = (await page.evaluate(READ))["count"]
+        assert 4700 < half < 5200
+        await stage.press("Delete")
+        await stage.press("w")
+        await page.mouse.click(*await point(page, 624, 96))  # the moon
+        await page.wait_for_function("""async () => {
+            const { editor } = await import(document.querySelector('script[type=module]').src);
+            return editor.mask.bounds !== null; }""")
+        left, top, right, bottom = (await page.evaluate(READ))["bounds"]
+        assert (abs(left - 576) < 3, abs(top - 64) < 3, abs(right - 672) < 3, abs(bottom - 128) < 3) == (
+            True,
+        ) * 4
+        await stage.press("Delete")
+        await stage.press("v")
+        await drag(page, (300, 200), (340, 215))
+        [layer] = (await page.evaluate(READ))["layers"]
+        assert (layer["x"], layer["y"], layer["scale"]) == (40, 15, 1)
+        await stage.press("c")
+        await drag(page, (768, 250), (900, 250))
+        assert (await page.evaluate(READ))["width"] == 900
+        await drag(page, (100, 100), (400, 300))
+        seen = await page.evaluate(READ)
+        assert (seen["width"], seen["height"]) == (300, 200)
+
+
+async def test_a_mask_is_painted_and_sent_by_keyboard_alone(browser, scenes) -> None:
+    site, executor, _ = scenes
+    async with editing(browser, scenes) as page:
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("() => document.activeElement.id") == "stage":
+                break
+        await page.keyboard.press("Space")
+        for key in ("Shift+ArrowRight",) * 6 + ("ArrowDown",) * 5:
+            await page.keyboard.press(key)
+        await page.keyboard.press("Space")
+        seen = await painted(page)
+        left, top, right, bottom = seen["bounds"]
+        assert (right - left, bottom - top) == (
+            101,
+            46,
+        )  # 60 px and 5 px of the cursor's way, 40 px of the brush, whose middle is a pixel's
+        asked = len(executor.started)
+        async with page.expect_request("**/api/edits") as sent:
+            await page.keyboard.press("Control+Enter")
+        body = json.loads((await sent.value).post_data)
+        assert body["painted"] == await page.evaluate(DIGEST)
+        await page.wait_for_selector(".candidate img")
+        assert len(executor.started) == asked + 1
+        await page.locator("#stage").press("2")
+        assert (await page.evaluate(READ))["shown"]
+        await page.locator("#stage").press("Escape")
+        assert not (await page.evaluate(READ))["shown"]
+
+
+async def test_results_are_compared_kept_and_taken_back(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await drag(page, (300, 200), (400, 300))
+        await page.get_by_role("button", name="Draw").click()
+        await page.wait_for_selector(".candidate img")
+        assert await page.locator(".candidate").count() == 5
+        await page.get_by_role("button", name="Picture 2", exact=True).click()
+        await page.get_by_role("button", name="Difference").click()
+        await page.wait_for_selector(".results p >> text=outside of what was painted")
+        await page.get_by_role("button", name="Keep", exact=True).click()
+        seen = await page.evaluate(READ)
+        assert (seen["count"], seen["layers"][0]["source"]["n"], len(seen["layers"])) == (0, 2, 1)
+        await page.locator("#stage").press("Control+z")
+        seen = await painted(page)
+        assert seen["count"] > 0 and seen["layers"][0]["source"]["n"] == 1
+
+
+async def test_a_job_is_shown_while_it_is_drawn_and_can_be_stopped(browser, scenes) -> None:
+    _, executor, _ = scenes
+    executor.gate = asyncio.Event()
+    try:
+        async with editing(browser, scenes) as page:
+            await drag(page, (300, 200), (400, 300))
+            await page.get_by_role("button", name="Draw").click()
+            await page.wait_for_selector(".strip.running progress")
+            await drag(page, (100, 100), (150, 100))  # the stage is still to be used
+            assert (await painted(page))["past"] == 2
+            await page.get_by_role("button", name="Cancel").click()
+            executor.gate.set()
+            await page.wait_for_selector(".strip >> text=/Stopped|Before/")
+    finally:
+        executor.gate = None
+
+
+async def test_a_reload_brings_everything_back_before_and_after_it_was_sent(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await drag(page, (300, 200), (400, 300))
+        digest = await page.evaluate(DIGEST)
+        await page.wait_for_timeout(1300)  # what is a second old is kept
+        await ready(page, page.url)
+        assert await page.evaluate(DIGEST) == digest
+        await page.locator("#words").fill("a blue door")
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved >> text='Saved'")
+        assert "/edit/d/" in page.url
+        await ready(page, page.url)
+        assert await page.evaluate(DIGEST) == digest
+        assert (await page.evaluate(READ))["words"] == "a blue door"
+
+
+async def test_what_was_edited_elsewhere_is_asked_about(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#words").fill("one")
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved >> text='Saved'")
+        other = await page.context.new_page()
+        for keep, wanted in ((True, "mine"), (False, "theirs")):
+            await ready(other, page.url)
+            await other.locator("#words").fill("theirs")
+            await other.locator("#stage").press("Control+s")
+            await other.wait_for_selector(".saved >> text='Saved'")
+            await page.locator("#words").fill("mine")
+            await page.locator("#stage").press("Control+s")
+            await page.locator("dialog button", has_text="Keep mine" if keep else "Take theirs").click()
+            await page.wait_for_selector(".saved >> text='Saved'")
+            assert (await page.evaluate(READ))["words"] == wanted
+
+
+async def test_a_finger_paints_and_two_zoom(browser, scenes, device) -> None:
+    async with editing(browser, scenes, **device("Pixel 7")) as page:
+        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        wire = await page.context.new_cdp_session(page)
+
+        async def touch(kind: str, *points: tuple[float, float]) -> None:
+            fingers = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+            await wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+        x, y = await point(page, 300, 250)
+        await touch("touchStart", (x, y))
+        for step in range(5):
+            await touch("touchMove", (x + 6 * step, y))
+        await touch("touchEnd")
+        seen = await painted(page)
+        assert seen["past"] == 1 and seen["count"] > 0
+        await touch("touchStart", (x - 20, y))
+        await touch("touchStart", (x - 20, y), (x + 20, y))
+        for step in range(5):
+            await touch("touchMove", (x - 20 - 5 * step, y), (x + 20 + 5 * step, y))
+        await touch("touchEnd")
+        zoomed = await painted(page)
+        assert zoomed["scale"] > 1.5 * seen["scale"]
+        assert zoomed["count"] == seen["count"]  # what the first of them began is taken back
+        await page.locator("#words").fill("a blue door")
+        await page.get_by_role("button", name="Draw").tap()
+        await page.wait_for_selector(".candidate img")
+
+
+async def test_a_pen_paints_as_hard_as_it_is_pressed(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        wire = await page.context.new_cdp_session(page)
+        x, y = await point(page, 200, 200)
+        for kind, dx, force in (
+            ("mousePressed", 0, 0.2),
+            ("mouseMoved", 90, 1.0),
+            ("mouseReleased", 90, 0.0),
+        ):
+            event = {"type": kind, "x": x + dx, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            await wire.send("Input.dispatchMouseEvent", {**event, "pointerType": "pen", "force": force})
+        [stroke] = (await painted(page))["strokes"]
+        assert stroke["r"][0] == 32 and max(stroke["r"]) == 160
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 768), ("light", 1440), ("dark", 360)])
+async def test_axe_finds_nothing_in_the_editor(browser, scenes, axe, scheme, width) -> None:  # noqa: F811
+    look = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    async with editing(browser, scenes, **look) as page:
+        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        await page.evaluate(axe)
+        assert await page.evaluate(RUN, RULES) == []
+        await page.locator("#stage").press("v")
+        await drag(page, (300, 200), (340, 215))
+        await page.get_by_role("button", name="Draw").click()
+        await page.wait_for_selector(".candidate img")
+        await page.locator("#stage").press("1")
+        assert await page.evaluate(RUN, RULES) == []

@@ -1,0 +1,61 @@
+"""An executor that draws scenes as large as they are wanted: what the editor's tests paint on."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import replace
+from functools import cache
+
+from PIL import Image, ImageDraw
+
+from core.events import Picture
+from core.requests import GenerateRequest, from_json
+from jobs.executor import Outcome, Report
+from tests.jobs.fake_worker import output_of
+from tests.studio.conftest import AtOnce
+from vision.protocol import Done, Run, Step
+
+
+@cache
+def scene(width: int, height: int, seed: int) -> bytes:
+    """A house on a hill under a sky, as PNG; another seed has other colours."""
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    sky = Image.new("RGB", (width, height), (90 + seed * 37 % 120, 130, 200 - seed * 53 % 90))
+    image = Image.blend(image, sky, 0.7)
+    draw = ImageDraw.Draw(image)
+    w, h = width / 16, height / 16
+    draw.ellipse([-4 * w, 9 * h, 20 * w, 26 * h], fill=(70, 110 + seed * 29 % 60, 60))
+    draw.rectangle([6 * w, 7 * h, 10 * w, 11 * h], fill=(180, 60 + seed * 41 % 120, 50))
+    draw.polygon([(5.5 * w, 7 * h), (8 * w, 4.5 * h), (10.5 * w, 7 * h)], fill=(90, 50, 40))
+    draw.rectangle([7.5 * w, 9 * h, 8.5 * w, 11 * h], fill=(240, 220, 150))
+    draw.ellipse([12 * w, 2 * h, 14 * w, 4 * h], fill=(250, 240, 200))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+class Scenes(AtOnce):
+    """Draws scenes of one size. gate: what it waits for in the middle of a job."""
+
+    def __init__(self, width: int = 768, height: int = 512) -> None:
+        super().__init__()
+        self.width, self.height = width, height
+        self.gate: asyncio.Event | None = None
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        self.started.append(run.job_id)
+        request = from_json(run.kind, run.request)
+        for step in (1, 2, 3):
+            report(Step(run.job_id, step, 4))
+        if self.gate is not None:
+            await self.gate.wait()
+        output = output_of(request)
+        if isinstance(request, GenerateRequest):
+            seeds = range(request.seed, request.seed + request.num_images)
+            output = replace(output, pictures=tuple(self._picture(seed) for seed in seeds))
+        return Done(run.job_id, output)
+
+    def _picture(self, seed: int) -> Picture:
+        data = scene(self.width, self.height, seed)
+        return Picture(data, "image/png", self.width, self.height, seed)

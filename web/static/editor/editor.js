@@ -1,0 +1,244 @@
+// The editor's heart: the tool in hand, and each way in which a person changes the document.
+import { say } from "../js/core/toasts.js";
+import { freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas } from "./document.js";
+import { History } from "./history.js";
+import { drawMarks } from "./marks.js";
+import { Pointers } from "./pointers.js";
+import { addressOf, Screen } from "./screen.js";
+import { finished, gestureOf } from "./tools.js";
+import { flood } from "./wand.js";
+
+/** @import {Layer, Source, State} from "./document.js" */
+/** @import {Box, Mask} from "./mask.js" */
+/** @import {Gesture, Point} from "./pointers.js" */
+/** @import {Spot, Stroke} from "./strokes.js" */
+/** @import {Tool} from "./tools.js" */
+
+/** A rectangle or a lasso that isn't done. @typedef {{tool: "rect" | "lasso", value: 0 | 1, points: Point[], end: Point | null}} Shape */
+export class Editor extends Screen {
+  /**
+   * @param {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} parts
+   * @param {State} state
+   * @param {() => void} onChange  the document, or what the panels show of it
+   */
+  constructor(parts, state, onChange) {
+    super(parts, state, onChange);
+    /** @type {Tool} */
+    this.tool = "brush";
+    this.size = 40; // px across
+    this.value = /** @type {0 | 1} */ (1);
+    this.tolerance = 24;
+    this.selected = state.layers.at(-1)?.id ?? "";
+    /** @type {Shape | null} */
+    this.shape = null;
+    /** @type {Box | null} the canvas that is being dragged, px */
+    this.frame = null;
+    /** @type {Point | null} */
+    this.hover = null;
+    /** @type {Point | null} where the keyboard paints */
+    this.cursor = null;
+    /** @type {Spot | null} */
+    this.lastSpot = null;
+    this.isHandHeld = false;
+    /** @type {{of: readonly Layer[], loaded: number, pixels: Uint8ClampedArray} | null} for the wand */
+    this.composed = null;
+    this.pointers = new Pointers(parts.stage, this.view, {
+      gesture: (event) => this.gesture(event.altKey || event.button === 2),
+      moved: () => {
+        this.isFitted = false;
+        this.look();
+        this.onChange();
+      },
+      hover: (point) => {
+        this.hover = point;
+        if (point) this.cursor = null;
+        if (this.shape && point && !this.pointers.active) this.shape.end = point;
+        this.mark();
+      },
+      size: () => this.state,
+    });
+  }
+
+  marks() {
+    drawMarks(this);
+  }
+
+  /** @param {boolean} isOther @returns {Gesture | null} */
+  gesture(isOther) {
+    if (this.instead || this.isHandHeld) return null; // a result is looked at
+    this.cursor = null;
+    return gestureOf(this, this.tool, isOther);
+  }
+
+  /** @param {Tool} tool */
+  take(tool) {
+    this.drop();
+    this.tool = tool;
+    this.onChange();
+  }
+
+  /** Another setting of a tool. @param {{size?: number, value?: 0 | 1, tolerance?: number}} settings */
+  set(settings) {
+    Object.assign(this, settings);
+    this.mark();
+    this.onChange();
+  }
+
+  /** The hand as long as a key is held. @param {boolean} isOn */
+  hold(isOn) {
+    this.isHandHeld = isOn;
+    this.mark();
+  }
+
+  /** Begin anew with a document. @param {State} state */
+  open(state) {
+    this.history = new History(state);
+    this.selected = state.layers.at(-1)?.id ?? "";
+    this.load();
+    this.look();
+    this.onChange();
+  }
+
+  // What changes the document
+
+  /** @param {State} state @param {string} [kind] */
+  change(state, kind) {
+    this.history.change(state, kind);
+    this.look();
+    this.onChange();
+  }
+
+  settle() {
+    this.history.settle();
+    this.onChange();
+  }
+
+  /** @param {Stroke} stroke */
+  paint(stroke) {
+    this.touched(this.history.paint(stroke));
+    this.changed();
+  }
+
+  /** The mask is another: say so. */
+  changed() {
+    this.onChange();
+    this.frameSoon();
+  }
+
+  /** @param {Uint8Array} bits */
+  found(bits) {
+    this.history.found(bits);
+    this.look();
+    this.changed();
+  }
+
+  /** Other layers, and no mask if it `isClean`. @param {State} state @param {boolean} isClean */
+  replace(state, isClean) {
+    if (isClean && this.mask.bounds) this.history.found(new Uint8Array(this.mask.bits.length), state);
+    else this.history.change(state);
+    this.load();
+    this.look();
+    this.changed();
+  }
+
+  clear() {
+    if (this.mask.bounds) this.found(new Uint8Array(this.mask.bits.length));
+  }
+
+  undo() {
+    this.#went(this.history.undo(), "Undone");
+  }
+
+  redo() {
+    this.#went(this.history.redo(), "Done again");
+  }
+
+  /** @param {Box | null} box @param {string} said */
+  #went(box, said) {
+    if (!box) return;
+    if (!this.state.layers.some(({ id }) => id === this.selected)) this.selected = this.state.layers.at(-1)?.id ?? "";
+    this.shape = null;
+    this.touched(box);
+    this.isPictureStale = true;
+    this.load();
+    this.changed();
+    say(said);
+  }
+
+  /** Another canvas, px added at the left and at the top. @param {number} left @param {number} top @param {number} width @param {number} height */
+  setCanvas(left, top, width, height) {
+    const sides = [width, height].map((px) => Math.min(MOST_SIDE, Math.max(LEAST_SIDE, Math.round(px))));
+    const [w = width, h = height] = sides;
+    const [l, t] = [Math.round(left), Math.round(top)];
+    if (w === this.state.width && h === this.state.height && !l && !t) return;
+    this.view.x -= l * this.view.scale;
+    this.view.y -= t * this.view.scale;
+    this.history.resize(withCanvas(this.state, l, t, w, h), l, t);
+    this.look();
+    this.changed();
+    say(`The canvas is ${w} × ${h} px`);
+  }
+
+  /** Put a picture on top. @param {Source} source @param {string} name */
+  async add(source, name) {
+    if (this.state.layers.length >= MOST_LAYERS) throw new Error(`There are ${MOST_LAYERS} layers already. Remove one first.`);
+    const { width, height } = await this.pictures.load(addressOf(source));
+    const id = freeId(this.state);
+    const [x, y] = [Math.round((this.state.width - width) / 2), Math.round((this.state.height - height) / 2)];
+    this.selected = id;
+    this.change({ ...this.state, layers: [...this.state.layers, { ...layer(id, source), x, y, name: name.slice(0, 80) }] });
+  }
+
+  /** @param {Point} point @param {0 | 1} value */
+  async wand({ x, y }, value) {
+    const { width, height } = this.state;
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    if (column < 0 || row < 0 || column >= width || row >= height) return;
+    const [of, loaded] = [this.state.layers, this.pictures.loaded.size];
+    if (this.composed?.of !== of || this.composed.loaded !== loaded) this.composed = { of, loaded, pixels: this.pixelsOf(this.state) };
+    const { mask } = this;
+    const filling = flood(this.composed.pixels, width, height, column, row, this.tolerance);
+    let step = filling.next();
+    for (; !step.done; step = filling.next()) await new Promise((done) => setTimeout(done));
+    if (mask !== this.mask) return; // the canvas has changed meanwhile
+    const found = /** @type {Uint8Array} */ (step.value);
+    for (let at = 0; at < found.length; at++) found[at] = value ? (mask.bits[at] ?? 0) | (found[at] ?? 0) : (mask.bits[at] ?? 0) & (found[at] ? 0 : 1);
+    this.found(found);
+  }
+
+  // Shapes that are pressed point for point
+
+  finish() {
+    const { shape } = this;
+    this.shape = null;
+    if (shape) finished(this, shape);
+    this.mark();
+  }
+
+  /** Forget what has begun. Returns whether there was something. */
+  drop() {
+    const had = this.shape !== null;
+    this.shape = null;
+    this.mark();
+    return had;
+  }
+
+  // Layers
+
+  /** @param {string} id */
+  select(id) {
+    this.selected = id;
+    this.mark();
+    this.onChange();
+  }
+
+  /** The layer at a point: the selected one, if it is there too. @param {Point} point @param {number} margin  px */
+  layerAt({ x, y }, margin) {
+    const isHit = (/** @type {Layer} */ one) => {
+      const { width, height } = this.sizeOf(one);
+      return one.visible && x >= one.x - margin && y >= one.y - margin && x < one.x + width * one.scale + margin && y < one.y + height * one.scale + margin;
+    };
+    const hit = this.state.layers.filter(isHit);
+    return hit.find(({ id }) => id === this.selected) ?? hit.at(-1);
+  }
+}

@@ -1,0 +1,142 @@
+// What stands around the stage: tools, their settings, words, mask, canvas, layers. Drawn from the editor's state.
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { icon } from "../js/core/page.js";
+import { MOST_SIDE, raised, withLayer } from "./document.js";
+import { addressOf } from "./screen.js";
+import { MARKS, PAINTS, TOOLS } from "./tools.js";
+
+/** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
+/** @import {Layer, Reference, State} from "./document.js" */
+/** @import {Editor} from "./editor.js" */
+
+/** What the panels need beside the editor. @typedef {{editor: Editor, said: string, wrong: string, isSending: boolean, send: () => void, pick: (as: "layer" | "reference") => void, covered: number}} Desk */
+
+const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
+const LARGEST = 9; // doublings of the brush from 1 px
+const ROLES = { style: "Style", character: "Character", thing: "Thing" };
+
+/** @param {Event} event */
+const typed = (event) => /** @type {HTMLInputElement} */ (event.target).value;
+
+/** @param {string} label @param {string} name @param {() => void} work @param {boolean} [isOff] @param {string} [keys] */
+export const tool = (label, name, work, isOff = false, keys = "") =>
+  html`<button class="icon-button" type="button" title=${keys ? `${label} (${keys})` : label} aria-label=${label} aria-disabled=${isOff} @click=${() => isOff || work()}>${icon(name)}</button>`;
+
+/** @param {string} label @param {() => void} work @param {boolean | null} [isOn] */
+const small = (label, work, isOn = null) => html`<button class="button quiet small" type="button" aria-pressed=${isOn ?? nothing} @click=${work}>${label}</button>`;
+
+/** @param {string} label @param {number} value @param {(value: number) => void} set @param {{min?: number, max?: number, step?: number}} [range] */
+const number = (label, value, set, { min = -16384, max = 16384, step = 1 } = {}) =>
+  html`<label class="number"><span>${label}</span><input type="number" min=${min} max=${max} step=${step} .value=${String(value)} @change=${(/** @type {Event} */ event) => {
+    const found = Number(typed(event));
+    if (typed(event) !== "" && found >= min && found <= max) set(found);
+    else /** @type {HTMLInputElement} */ (event.target).value = String(value);
+  }}></label>`;
+
+/** @param {string} label @param {string} shown @param {number} value @param {number} max @param {(value: number) => void} set @param {number} [step] */
+const range = (label, shown, value, max, set, step = 1) =>
+  html`<label class="range"><span>${label}</span><output>${shown}</output><input type="range" min="0" max=${max} step=${step} .value=${String(value)} @input=${(/** @type {Event} */ event) => set(Number(typed(event)))}></label>`;
+
+/** @param {string} label @param {boolean} isOn @param {(isOn: boolean) => void} set */
+const toggle = (label, isOn, set) =>
+  html`<label class="toggle"><span>${label}</span><input class="switch" type="checkbox" role="switch" .checked=${isOn} @change=${(/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).checked)}></label>`;
+
+/** @param {Editor} editor */
+export const tools = (editor) =>
+  TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
+
+/** @param {Editor} editor @param {string} saved @param {boolean} isBad */
+export const head = (editor, saved, isBad) => html`<span class="saved ${isBad ? "bad" : ""}" role="status">${saved}</span>
+  ${tool("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${tool("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
+  <span class="zooms">${tool("Zoom out", "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${tool("Zoom in", "plus", () => editor.zoom(1.25), false, "+")}</span>
+  ${tool("Show all of it", "fit", () => editor.fit(), false, "F")}`;
+
+/** The settings of the tool in hand. @param {Editor} editor @returns {TemplateResult} */
+export function options(editor) {
+  const { tool: id } = editor;
+  const { help } = TOOLS.find((one) => one.id === id) ?? { help: "" };
+  const value = html`<span class="segments" role="group" aria-label="What it does">${small("Paint", () => editor.set({ value: 1 }), editor.value === 1)}${small("Take away", () => editor.set({ value: 0 }), editor.value === 0)}</span>`;
+  const size = range("Size", `${Math.round(editor.size)} px`, Math.log2(editor.size), LARGEST + 3, (exponent) => editor.set({ size: Math.round(2 ** exponent) }), 0.1);
+  const tolerance = range("Tolerance", String(editor.tolerance), editor.tolerance, 128, (found) => editor.set({ tolerance: found }));
+  return html`${PAINTS.includes(id) ? size : nothing}${id === "wand" ? tolerance : nothing}${MARKS.includes(id) ? value : nothing}
+    ${editor.shape ? html`<span class="segments">${small("Done", () => editor.finish())}${small("Drop it", () => editor.drop())}</span>` : html`<p class="muted small help">${help}</p>`}`;
+}
+
+/** @param {Desk} desk */
+export function ask({ editor, said, wrong, isSending, send }) {
+  const { state } = editor;
+  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...state, ...part }, kind);
+  return html`<form class="words-form" @submit=${(/** @type {Event} */ event) => (event.preventDefault(), send())}>
+    <label class="stacked"><span>Words</span><textarea class="field" id="words" rows="3" maxlength="4000" placeholder="What should be there? Empty: the picture's own words" .value=${state.words} @input=${(/** @type {Event} */ event) => change({ words: typed(event) }, "words")} @change=${() => editor.settle()}></textarea></label>
+    <div class="send-row"><button class="button" ?disabled=${isSending} title="Ctrl+Enter">${isSending ? "Sending" : "Draw"}</button>
+      <span class="segments" role="group" aria-label="How many pictures">${[1, 2, 3, 4].map((images) => small(String(images), () => change({ images }), state.images === images))}</span></div>
+    <p class="small ${wrong ? "wrong" : "muted"}" role="status">${wrong || said}</p>
+  </form>`;
+}
+
+/** @param {Desk} desk */
+export function settings({ editor, pick }) {
+  const { state } = editor;
+  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...state, ...part }, kind);
+  const without = (/** @type {Reference} */ one) => change({ references: state.references.filter((other) => other !== one) });
+  return html`<section aria-label="How it is drawn"><h2>How it is drawn</h2>
+    ${range("Change", state.amount === null ? "as the model likes" : `${Math.round(state.amount * 100)} %`, Math.round((state.amount ?? 0.75) * 100), 100, (amount) => change({ amount: amount / 100 }, "amount"))}
+    ${state.amount === null ? nothing : small("As the model likes", () => change({ amount: null }))}
+    <label class="number"><span>Seed</span><input type="number" min="0" max="4294967295" placeholder="random" .value=${state.seed === null ? "" : String(state.seed)} @change=${(/** @type {Event} */ event) => change({ seed: typed(event) === "" ? null : Math.min(4294967295, Math.max(0, Math.floor(Number(typed(event))))) })}></label>
+    ${toggle("Keep every pixel outside", state.keep_seam, (keep_seam) => change({ keep_seam }))}
+    ${toggle("Keep shapes, change the look", state.keep_structure, (keep_structure) => change({ keep_structure }))}
+    <ul class="references">${state.references.map((one) => html`<li><img src=${small256(one)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => change({ references: state.references.map((other) => (other === one ? { ...one, as: /** @type {Reference["as"]} */ (typed(event)) } : other)) })}>${Object.entries(ROLES).map(([role, label]) => html`<option value=${role} ?selected=${one.as === role}>${label}</option>`)}</select>${tool("Remove this reference", "close", () => without(one))}</li>`)}</ul>
+    ${small("Add a reference", () => pick("reference"))}
+  </section>`;
+}
+
+/** @param {Desk} desk */
+export function mask({ editor, covered }) {
+  const px = Math.min(128, Math.max(1, Math.round(Math.max(editor.state.width, editor.state.height) / 128)));
+  return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
+    <div class="job-actions">${small("Invert", () => editor.paint({ tool: "invert" }))}${small("Grow", () => editor.paint({ tool: "grow", px }))}${small("Shrink", () => editor.paint({ tool: "shrink", px }))}${small("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${small("Clear", () => editor.clear())}</div>
+  </section>`;
+}
+
+/** @param {Desk} desk */
+export function canvas({ editor }) {
+  const { width, height } = editor.state;
+  const to = (/** @type {number} */ w, /** @type {number} */ h) => editor.setCanvas((w - width) / 2, (h - height) / 2, w, h);
+  const shape = (/** @type {number} */ a, /** @type {number} */ b) => {
+    const grown = Math.max(width / a, height / b);
+    const scale = Math.min(1, MOST_SIDE / (grown * Math.max(a, b)));
+    to(Math.round(grown * scale * a), Math.round(grown * scale * b));
+  };
+  const side = Math.round(Math.min(width, height) / 4);
+  const room = (/** @type {string} */ label, /** @type {[number, number, number, number]} */ [l, t, w, h]) => small(label, () => editor.setCanvas(l, t, width + w, height + h));
+  return html`<section aria-label="Canvas"><h2>Canvas</h2>
+    <div class="numbers">${number("Width", width, (w) => to(w, height), { min: 64, max: MOST_SIDE })}${number("Height", height, (h) => to(width, h), { min: 64, max: MOST_SIDE })}</div>
+    <div class="job-actions" role="group" aria-label="Extend">${room("← Left", [side, 0, side, 0])}${room("Right →", [0, 0, side, 0])}${room("↑ Up", [0, side, 0, side])}${room("Down ↓", [0, 0, 0, side])}${small("Zoom out 1.5×", () => to(Math.min(MOST_SIDE, width * 1.5), Math.min(MOST_SIDE, height * 1.5)))}${small("Zoom out 2×", () => to(Math.min(MOST_SIDE, width * 2), Math.min(MOST_SIDE, height * 2)))}</div>
+    <div class="job-actions" role="group" aria-label="Shape">${SHAPES.map(([a, b]) => small(`${a}:${b}`, () => shape(a, b), Math.abs(width / height - a / b) < 0.01))}</div>
+  </section>`;
+}
+
+/** A small copy of a source. @param {import("./document.js").Source} source */
+const small256 = (source) => ("job" in source ? `${addressOf(source)}/256.webp` : `${addressOf(source)}.webp`);
+
+/** @param {Desk} desk */
+export function layers({ editor, pick }) {
+  const { state } = editor;
+  const set = (/** @type {Layer} */ one, /** @type {Partial<Layer>} */ part, kind = "") => editor.change(withLayer(state, one.id, part), kind && `${kind} ${one.id}`);
+  const name = (/** @type {Layer} */ one) => one.name || (one.id === "base" ? "Picture" : "Layer");
+  const row = (/** @type {Layer} */ one) => html`<li class="layer" aria-current=${one.id === editor.selected}>
+    <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${small256(one.source)} alt="" width="36" height="36"><span>${name(one)}</span></button>
+    ${tool(one.visible ? `Hide ${name(one)}` : `Show ${name(one)}`, one.visible ? "eye" : "hidden", () => set(one, { visible: !one.visible }))}
+    ${tool(`Raise ${name(one)}`, "up", () => editor.change(raised(state, one.id, 1)), one === state.layers.at(-1))}
+    ${tool(`Lower ${name(one)}`, "down", () => editor.change(raised(state, one.id, -1)), one === state.layers[0])}
+    ${tool(`Remove ${name(one)}`, "close", () => editor.change({ ...state, layers: state.layers.filter((other) => other !== one) }), state.layers.length === 1)}
+  </li>`;
+  const chosen = state.layers.find(({ id }) => id === editor.selected);
+  return html`<section aria-label="Layers"><h2>Layers</h2>
+    <ul class="layers">${repeat([...state.layers].reverse(), ({ id }) => id, row)}</ul>
+    ${chosen ? html`<div class="numbers">${number("X", chosen.x, (x) => set(chosen, { x }))}${number("Y", chosen.y, (y) => set(chosen, { y }))}${number("Scale, %", Number((chosen.scale * 100).toFixed(2)), (scale) => set(chosen, { scale: scale / 100 }), { min: 1, max: 6400, step: 0.01 })}</div>
+      ${range("Opacity", `${Math.round(chosen.opacity * 100)} %`, Math.round(chosen.opacity * 100), 100, (opacity) => set(chosen, { opacity: opacity / 100 }, "opacity"))}` : nothing}
+    ${small("Add a picture", () => pick("layer"))}
+  </section>`;
+}

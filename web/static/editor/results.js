@@ -1,0 +1,244 @@
+// What became of a document that was sent: its progress in place, then its pictures beside the original, to compare and keep.
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { change, newKey } from "../js/core/api.js";
+import { Jobs } from "../js/core/jobs.js";
+import { live } from "../js/core/live.js";
+import { icon, oncePerFrame } from "../js/core/page.js";
+import { counted, plain } from "../js/core/text.js";
+import { complain, say } from "../js/core/toasts.js";
+import { stop } from "../js/parts/actions.js";
+import { step } from "../js/parts/job-card.js";
+import { fresh, freeId, layer, written } from "./document.js";
+import { replayed } from "./history.js";
+import { Mask } from "./mask.js";
+import { sendBase } from "./save.js";
+
+/** @import {LiveJob} from "../js/core/jobs.js" */
+/** @import {Job} from "../js/types.js" */
+/** @import {Source, State} from "./document.js" */
+/** @import {Editor} from "./editor.js" */
+
+/** The place of candidate `at` in a sheet of previews: left, top, width, height as shares. Pure. @param {number} count @param {number} at @returns {[number, number, number, number]} */
+export function quarter(count, at) {
+  const [columns, rows] = [count > 1 ? 2 : 1, count > 2 ? 2 : 1];
+  return [(at % columns) / columns, Math.floor(at / columns) / rows, 1 / columns, 1 / rows];
+}
+
+export class Results {
+  /** @param {Editor} editor @param {HTMLElement} place @param {() => void} onChange */
+  constructor(editor, place, onChange) {
+    this.editor = editor;
+    this.place = place;
+    this.onChange = onChange;
+    this.isSending = false;
+    /** @type {{id: string, state: State, seam: number | null} | null} */
+    this.run = null;
+    /** @type {number | null} the candidate that is shown, from 1 */
+    this.shown = null;
+    this.split = 100; // % of it that is shown, from the right
+    this.isDifference = false;
+    this.said = "";
+    this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
+    live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
+  }
+
+  /** @returns {LiveJob | undefined} */
+  get job() {
+    return this.jobs.all[0];
+  }
+
+  /** Ask for what the document says. */
+  async send() {
+    const { state, mask } = this.editor;
+    if (this.isSending) return;
+    this.isSending = true;
+    this.onChange();
+    try {
+      await sendBase(state);
+      const painted = crypto.subtle && hex(await crypto.subtle.digest("SHA-256", mask.bits)); // only where the page came safely
+      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await change("POST", "/api/edits", { document: written(state), painted, key: newKey() }));
+      const [first] = jobs;
+      if (first) this.run = { id: first.id, state, seam };
+      this.show(null);
+      this.said = plain(said);
+      this.jobs.add(jobs);
+      say(this.said);
+    } catch (error) {
+      complain(error);
+    }
+    this.isSending = false;
+    this.onChange();
+  }
+
+  #news() {
+    const { job, editor } = this;
+    if (job && !job.over && job.shown && job.box) this.#inPlace(job.shown, job.box, job.count);
+    else if (editor.preview) {
+      editor.preview = null;
+      editor.look();
+    }
+    if (job?.over && job.pictures.length && !this.isTold) {
+      say(`${counted(job.pictures.length, "picture")} ready`);
+      if (editor.state === this.run?.state) this.show(1);
+    }
+    this.isTold = job?.over ?? false;
+    this.draw();
+  }
+
+  /** @param {string} address @param {[number, number, number, number]} box @param {number} count */
+  #inPlace(address, box, count) {
+    const image = new Image();
+    image.src = address; // decoded by now
+    const put = () => {
+      this.editor.preview = { image, part: quarter(count, 0), box };
+      this.editor.look();
+    };
+    if (image.complete) put();
+    else image.onload = put;
+  }
+
+  /** Show a candidate instead of the document; null = the document. @param {number | null} n from 1 */
+  async show(n) {
+    this.shown = n;
+    const { run, editor } = this;
+    const candidate = this.#source(n);
+    if (!run || !candidate) {
+      editor.show(null);
+      return this.draw();
+    }
+    const state = fresh(candidate, run.state.width, run.state.height);
+    editor.show({ state, mask: null, split: this.split });
+    this.draw();
+    if (!this.isDifference) return;
+    await editor.pictures.load(`/files/${run.id}/${n}`).catch(complain);
+    const { mask, changed, outside } = difference(editor, run.state, state, run.seam);
+    this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
+    if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
+    this.draw();
+  }
+
+  /** @param {number | null} n @returns {Source | null} */
+  #source(n) {
+    return n !== null && this.run && this.job?.pictures.some((one) => one.n === n) ? { job: this.run.id, n } : null;
+  }
+
+  /** Let the candidate be the document's picture, or one more layer of it. @param {boolean} isLayer */
+  keep(isLayer) {
+    const source = this.#source(this.shown);
+    const { editor } = this;
+    if (!source) return;
+    const { state } = editor;
+    const name = `Picture ${this.shown}`;
+    const base = { ...layer(isLayer ? freeId(state) : "base", source), name };
+    editor.replace({ ...state, layers: isLayer ? [...state.layers, base] : [base] }, !isLayer);
+    editor.select(base.id);
+    this.close();
+  }
+
+  /** Go back to the document; the pictures stay in the gallery. */
+  close() {
+    this.run = null;
+    this.show(null);
+    this.onChange();
+  }
+
+  /** @param {boolean} isOn  before, as long as it is held */
+  hold(isOn) {
+    if (isOn) this.editor.show(null);
+    else this.show(this.shown);
+  }
+
+  draw() {
+    render(this.run ? this.#strip(this.run.id) : nothing, this.place);
+  }
+
+  /** @param {string} id */
+  #strip(id) {
+    const { job } = this;
+    const close = html`<button class="icon-button" type="button" title="Close" aria-label="Close" @click=${() => this.close()}>${icon("close")}</button>`;
+    if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plain(job.error)}</p>${close}</div>`;
+    if (!job || !job.over) return this.#running(job);
+    if (!job.pictures.length) return html`<div class="strip"><p>Stopped before it was done.</p>${close}</div>`;
+    const pick = (/** @type {number | null} */ n, /** @type {unknown} */ inside, /** @type {string} */ label) =>
+      html`<button class="candidate" type="button" aria-pressed=${this.shown === n} aria-label=${label} @click=${() => this.show(n)}>${inside}</button>`;
+    return html`<div class="strip">
+      <div class="candidates" role="group" aria-label="Results">
+        ${pick(null, html`<span>Before</span>`, "Before")}
+        ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
+        ${close}
+      </div>
+      ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
+    </div>`;
+  }
+
+  /** @param {LiveJob | undefined} job */
+  #running(job) {
+    const [words, share] = job && job.status !== "queued" ? step(job) : [job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
+    return html`<div class="strip running">
+      ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
+      <div class="status"><p>${words}</p><progress aria-label="Progress" .value=${share ?? nothing} max="1"></progress><p class="muted small">${this.said}</p></div>
+      ${job ? html`<button class="button quiet small" type="button" @click=${() => stop(job)}>Cancel</button>` : nothing}
+    </div>`;
+  }
+
+  /** @param {string} id */
+  #tools(id) {
+    const slide = (/** @type {Event} */ event) => {
+      this.split = Number(/** @type {HTMLInputElement} */ (event.target).value);
+      this.show(this.shown);
+    };
+    const differ = () => {
+      this.isDifference = !this.isDifference;
+      this.show(this.shown);
+    };
+    const hold = (/** @type {boolean} */ isOn) => () => this.hold(isOn);
+    return html`<div class="candidate-tools">
+        <label class="slide"><span class="sr">How much of the new picture is shown</span><input type="range" min="0" max="100" .value=${String(this.split)} @input=${slide}></label>
+        <button class="button quiet small" type="button" @pointerdown=${hold(true)} @pointerup=${hold(false)} @pointerleave=${hold(false)} @keydown=${keyed(hold(true))} @keyup=${keyed(hold(false))}>Hold: before</button>
+        <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
+        <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
+        <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
+        <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
+      </div>
+      ${this.isDifference ? html`<p class="muted small" role="status">${this.said}</p>` : nothing}`;
+  }
+}
+
+/** @param {() => void} work */
+const keyed = (work) => (/** @type {KeyboardEvent} */ event) => {
+  if (event.key !== " " && event.key !== "Enter") return;
+  event.preventDefault();
+  work();
+};
+
+/** @param {ArrayBuffer} bytes */
+const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** Which pixels differ, and how many outside of what was to be drawn and its seam. @param {Editor} editor @param {State} before @param {State} after @param {number | null} seam */
+function difference(editor, before, after, seam) {
+  const [old, now] = [editor.pixelsOf(before), editor.pixelsOf(after)];
+  const mask = new Mask(before.width, before.height);
+  const asked = replayed(before).bits;
+  const far = steps(old, before.width, before.height);
+  let [changed, outside] = [0, 0];
+  for (let at = 0; at < mask.bits.length; at++) {
+    const to = 4 * at;
+    if (old[to] === now[to] && old[to + 1] === now[to + 1] && old[to + 2] === now[to + 2]) continue;
+    mask.bits[at] = 1;
+    changed++;
+    if (!asked[at] && (far[at] ?? 0) > (seam ?? 0)) outside++;
+  }
+  return { mask, changed, outside };
+}
+
+/** How many steps down and across the nearest pixel is that no layer covers; 0 = it is one. @param {Uint8ClampedArray} pixels  RGBA @param {number} width @param {number} height */
+function steps(pixels, width, height) {
+  const far = new Uint16Array(width * height).fill(65535);
+  const step = (/** @type {number} */ at, /** @type {number} */ x, /** @type {number} */ row, /** @type {number} */ way) => {
+    const [beside, over] = [x + way >= 0 && x + way < width ? (far[at + way] ?? 65535) : 65535, row + way >= 0 && row + way < height ? (far[at + way * width] ?? 65535) : 65535];
+    far[at] = pixels[4 * at + 3] === 255 ? Math.min(far[at] ?? 65535, Math.min(beside, over, 65534) + 1) : 0;
+  };
+  for (let row = 0, at = 0; row < height; row++) for (let x = 0; x < width; x++, at++) step(at, x, row, -1);
+  for (let row = height - 1, at = width * height - 1; row >= 0; row--) for (let x = width - 1; x >= 0; x--, at--) step(at, x, row, 1);
+  return far;
+}

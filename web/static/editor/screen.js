@@ -1,0 +1,140 @@
+// A document with its history as it is looked at: its pictures, the mask over them, and what is drawn when.
+import { oncePerFrame } from "../js/core/page.js";
+import { History } from "./history.js";
+import { Overlay } from "./overlay.js";
+import { Pictures } from "./pictures.js";
+import { View } from "./view.js";
+
+/** @import {Layer, Source, State} from "./document.js" */
+/** @import {Box, Mask} from "./mask.js" */
+
+/** @typedef {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} Parts */
+/** What is shown instead of the document. `split`: % of it, from the right. @typedef {{state: State, mask: Mask | null, split: number}} Instead */
+/** A preview where it belongs. `part`: of the image, as shares. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number]}} Preview */
+
+/** Where a source's picture is. @param {Source} source */
+export const addressOf = (source) => ("job" in source ? `/files/${source.job}/${source.n}` : `/files/uploads/${source.upload}`);
+const addressOfLayer = (/** @type {Layer} */ { source }) => addressOf(source);
+
+export class Screen {
+  /**
+   * @param {Parts} parts
+   * @param {State} state
+   * @param {() => void} onChange  the document, or what the panels show of it
+   */
+  constructor(parts, state, onChange) {
+    this.parts = parts;
+    this.onChange = onChange;
+    this.history = new History(state);
+    this.view = new View();
+    this.seam = 0; // px inside a layer that are drawn anew where the canvas is extended
+    /** @type {Instead | null} */
+    this.instead = null;
+    /** @type {Preview | null} */
+    this.preview = null;
+    /** @type {Box | "all" | null} */
+    this.stale = "all";
+    this.isPictureStale = true;
+    this.isFitted = true; // all of the document is shown, and stays so when the stage has another size
+    this.pictures = new Pictures(parts.picture, () => this.look());
+    this.overlay = new Overlay(parts.overlay);
+    this.frameSoon = oncePerFrame(() => this.#frame());
+    this.load();
+    const isExact = "devicePixelContentBoxSize" in ResizeObserverEntry.prototype; // not so in Safari
+    new ResizeObserver((all) => this.#resize(all[0])).observe(parts.stage, { box: isExact ? "device-pixel-content-box" : "content-box" });
+  }
+
+  /** Draw what lies above the mask. */
+  marks() {}
+
+  get state() {
+    return this.history.present;
+  }
+
+  get mask() {
+    return this.history.mask;
+  }
+
+  /** Read the pictures of all layers. */
+  load() {
+    return Promise.all(this.state.layers.map((one) => this.pictures.load(addressOf(one.source))));
+  }
+
+  /** px of the document for so many of CSS. @param {number} css */
+  near = (css) => (css * this.view.density) / this.view.scale;
+
+  /** A layer's own size, px; the canvas' until its picture is there. @param {Layer} one */
+  sizeOf = (one) => this.pictures.loaded.get(addressOf(one.source)) ?? this.state;
+
+  /** The pixels of a state, RGBA. @param {State} state */
+  pixelsOf = (state) => this.pictures.pixels(state, addressOfLayer);
+
+  /** The mask changed in a box. @param {Box | null} box */
+  touched(box) {
+    if (!box) return;
+    const { stale } = this;
+    if (stale !== "all") this.stale = stale ? [Math.min(stale[0], box[0]), Math.min(stale[1], box[1]), Math.max(stale[2], box[2]), Math.max(stale[3], box[3])] : box;
+    this.frameSoon();
+  }
+
+  /** Everything is to be drawn. */
+  look() {
+    this.stale = "all";
+    this.isPictureStale = true;
+    this.frameSoon();
+  }
+
+  /** Only what lies above the mask. */
+  mark() {
+    this.frameSoon();
+  }
+
+  fit() {
+    this.isFitted = true;
+    this.view.fit(this.state.width, this.state.height);
+    this.look();
+    this.onChange();
+  }
+
+  /** @param {number} factor */
+  zoom(factor) {
+    this.isFitted = false;
+    this.view.zoom(factor);
+    this.look();
+    this.onChange();
+  }
+
+  /** @param {Instead | null} instead */
+  show(instead) {
+    this.instead = instead;
+    for (const one of instead?.state.layers ?? []) this.pictures.load(addressOf(one.source));
+    this.look();
+  }
+
+  #frame() {
+    const { instead } = this;
+    const mask = instead ? instead.mask : this.mask;
+    if (this.isPictureStale) {
+      this.pictures.draw(this.state, this.view, addressOfLayer);
+      if (instead) this.pictures.draw(instead.state, this.view, addressOfLayer, 1 - instead.split / 100);
+      else if (this.preview) this.pictures.preview(this.preview, this.view);
+    }
+    if (this.stale && mask) this.overlay.draw(mask, this.view, this.stale === "all" ? null : this.stale);
+    else if (this.stale) this.overlay.clear();
+    this.stale = null;
+    this.isPictureStale = false;
+    this.marks();
+  }
+
+  /** @param {ResizeObserverEntry | undefined} entry */
+  #resize(entry) {
+    const exact = entry?.devicePixelContentBoxSize?.[0];
+    const { width, height } = this.parts.stage.getBoundingClientRect();
+    const [w, h] = exact ? [exact.inlineSize, exact.blockSize] : [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
+    for (const canvas of [this.parts.picture, this.parts.overlay]) [canvas.width, canvas.height] = [Math.max(1, w), Math.max(1, h)];
+    this.view.resize(Math.max(1, w), Math.max(1, h), w / (width || 1));
+    if (this.isFitted) this.fit();
+    this.look();
+    this.#frame(); // now, as the canvases are empty
+  }
+}

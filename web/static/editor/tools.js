@@ -1,0 +1,195 @@
+// The tools: what each does with a pointer, or with the cursor of the keyboard, that is put down, moved and lifted.
+import { withLayer } from "./document.js";
+import { Brushing } from "./history.js";
+import { eighths, lassoed, radius } from "./strokes.js";
+
+/** @import {Editor} from "./editor.js" */
+/** @import {Layer} from "./document.js" */
+/** @import {Box} from "./mask.js" */
+/** @import {Gesture, Point} from "./pointers.js" */
+/** @import {Spot} from "./strokes.js" */
+
+/** @typedef {"brush" | "erase" | "rect" | "lasso" | "wand" | "move" | "canvas" | "hand"} Tool */
+
+/** @type {{id: Tool, key: string, label: string, icon: string, help: string}[]} */
+export const TOOLS = [
+  { id: "brush", key: "b", label: "Brush", icon: "brush", help: "Paint over what is to be drawn anew" },
+  { id: "erase", key: "e", label: "Eraser", icon: "eraser", help: "Take paint away" },
+  { id: "rect", key: "r", label: "Rectangle", icon: "rect", help: "Drag, or press two corners" },
+  { id: "lasso", key: "l", label: "Lasso", icon: "lasso", help: "Draw around it, or press corners and Enter" },
+  { id: "wand", key: "w", label: "Wand", icon: "wand", help: "Press a colour to paint all of it that hangs together" },
+  { id: "move", key: "v", label: "Move", icon: "move", help: "Drag a layer, or its corners to scale it" },
+  { id: "canvas", key: "c", label: "Canvas", icon: "crop", help: "Drag the edges to extend, or a frame to crop" },
+  { id: "hand", key: "h", label: "Hand", icon: "hand", help: "Drag to look elsewhere" },
+];
+export const PAINTS = /** @type {readonly Tool[]} */ (["brush", "erase"]);
+export const MARKS = /** @type {readonly Tool[]} */ (["rect", "lasso", "wand"]);
+
+const NEAR = 12; // CSS px
+const STILL = 3; // CSS px that aren't a drag yet
+const THIN = 4; // ⅛ px: a point nearer than this to the one before adds nothing
+
+/** What a tool does from now on; null = it moves the view. @param {Editor} editor @param {Tool} tool @param {boolean} isOther  the other way round: take away */
+export function gestureOf(editor, tool, isOther) {
+  const value = /** @type {0 | 1} */ (Number((tool === "erase" ? 0 : PAINTS.includes(tool) ? 1 : editor.value) !== Number(isOther)));
+  if (PAINTS.includes(tool)) return brush(editor, value);
+  if (tool === "rect" || tool === "lasso") return shape(editor, tool, value);
+  if (tool === "wand") return press((point) => editor.wand(point, value));
+  if (tool === "move") return move(editor);
+  return tool === "canvas" ? frame(editor) : null;
+}
+
+/** @param {Editor} editor @param {0 | 1} value @returns {Gesture} */
+function brush(editor, value) {
+  const line = new Brushing(editor.history, value);
+  const spot = (/** @type {Point} */ { x, y }) => /** @type {Spot} */ ([eighths(x), eighths(y)]);
+  const thick = (/** @type {Point} */ { pressure }) => radius(editor.size * pressure);
+  /** @type {Point | null} not painted yet, as it is so near */
+  let left = null;
+  const to = (/** @type {Point} */ point) => editor.touched(line.to(spot(point), thick(point)));
+  return {
+    down(point, { shiftKey }) {
+      if (shiftKey && editor.lastSpot) editor.touched(line.to(editor.lastSpot, thick(point)));
+      to(point);
+    },
+    move(points) {
+      for (const point of points) {
+        const [x, y] = line.points.at(-1) ?? [0, 0];
+        left = Math.abs(eighths(point.x) - x) + Math.abs(eighths(point.y) - y) < THIN ? point : (to(point), null);
+      }
+    },
+    up() {
+      if (left) to(left);
+      editor.lastSpot = line.points.at(-1) ?? null;
+      line.end();
+      editor.changed();
+    },
+    cancel() {
+      editor.touched(line.tiles.box);
+      line.cancel();
+    },
+  };
+}
+
+/** A rectangle or a lasso: dragged, or pressed point for point. @param {Editor} editor @param {"rect" | "lasso"} tool @param {0 | 1} value @returns {Gesture} */
+function shape(editor, tool, value) {
+  const close = () => editor.near(NEAR);
+  const isAt = (/** @type {Point} */ a, /** @type {Point | undefined} */ b) => b !== undefined && Math.hypot(a.x - b.x, a.y - b.y) < close();
+  const going = editor.shape?.tool === tool ? editor.shape : (editor.shape = { tool, value, points: [], end: null });
+  const began = going.points.length;
+  let far = false;
+  return {
+    down(point) {
+      if (tool === "lasso" && began > 2 && isAt(point, going.points[0])) return editor.finish();
+      if (tool === "lasso" || !began) going.points.push(point);
+      going.end = point;
+      editor.mark();
+    },
+    move(points) {
+      if (editor.shape !== going) return;
+      const from = going.points[began] ?? going.points[0];
+      for (const point of points) {
+        far ||= from !== undefined && Math.hypot(point.x - from.x, point.y - from.y) > editor.near(STILL);
+        if (tool === "lasso" && far) going.points.push(point);
+        going.end = point;
+      }
+      editor.mark();
+    },
+    up() {
+      if (editor.shape === going && (tool === "rect" ? far || began : far && !began)) editor.finish();
+    },
+    cancel() {
+      editor.drop();
+    },
+  };
+}
+
+/** Paint a shape that is done. @param {Editor} editor @param {NonNullable<Editor["shape"]>} shape */
+export function finished(editor, { tool, value, points, end }) {
+  const first = points[0];
+  if (tool === "rect" && first && end) {
+    const [x, y] = [Math.round(first.x), Math.round(first.y)];
+    const [u, v] = [Math.round(end.x), Math.round(end.y)];
+    if (x !== u && y !== v) editor.paint({ tool, value, box: inside([Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)]) });
+  } else if (tool === "lasso" && points.length > 2) editor.paint(lassoed(points.map((one) => /** @type {Spot} */ ([eighths(one.x), eighths(one.y)])), value));
+}
+
+/** @param {Box} box @returns {Box} within what a document can say */
+const inside = (box) => /** @type {Box} */ (box.map((px) => Math.min(8192, Math.max(-4096, px))));
+
+/** @param {(point: Point) => void} work @returns {Gesture} */
+const press = (work) => ({ down: work, move() {}, up() {}, cancel() {} });
+
+/** @param {Editor} editor @returns {Gesture} */
+function move(editor) {
+  /** @type {((point: Point) => Partial<Layer>) | null} */
+  let to = null;
+  let isMoved = false;
+  let id = "";
+  return {
+    down(point) {
+      const layer = editor.layerAt(point, editor.near(NEAR));
+      if (!layer) return;
+      editor.select((id = layer.id));
+      to = scaling(editor, layer, point) ?? (({ x, y }) => ({ x: Math.round(layer.x + x - point.x), y: Math.round(layer.y + y - point.y) }));
+    },
+    move(points) {
+      const last = points.at(-1);
+      if (!to || !last) return;
+      isMoved = true;
+      editor.change(withLayer(editor.state, id, to(last)), `drag ${id}`);
+    },
+    up() {
+      if (isMoved) editor.settle();
+    },
+    cancel() {
+      if (isMoved) editor.undo();
+    },
+  };
+}
+
+/** From a layer's corner: scale it, its other corner stays. @param {Editor} editor @param {Layer} layer @param {Point} at */
+function scaling(editor, layer, at) {
+  const { width, height } = editor.sizeOf(layer);
+  const [w, h] = [width * layer.scale, height * layer.scale];
+  const corner = [[0, 0], [1, 0], [0, 1], [1, 1]].find(([u = 0, v = 0]) => Math.hypot(layer.x + u * w - at.x, layer.y + v * h - at.y) < editor.near(NEAR));
+  if (!corner) return null;
+  const [u = 0, v = 0] = corner;
+  const [x, y] = [layer.x + (1 - u) * w, layer.y + (1 - v) * h];
+  return (/** @type {Point} */ point) => {
+    const scale = Math.min(64, Math.max(0.01, Number((Math.max(Math.abs(point.x - x) / width, Math.abs(point.y - y) / height) || 0.01).toFixed(4))));
+    return { scale, x: Math.round(u ? x : x - width * scale), y: Math.round(v ? y : y - height * scale) };
+  };
+}
+
+/** The canvas: its edges are dragged to extend it, or a frame is drawn to crop it. @param {Editor} editor @returns {Gesture} */
+function frame(editor) {
+  const { width, height } = editor.state;
+  /** @type {Point | null} */
+  let first = null;
+  let [isLeft, isTop, isRight, isBottom] = [false, false, false, false];
+  return {
+    down(point) {
+      const near = editor.near(NEAR);
+      [isLeft, isRight] = [Math.abs(point.x) < near, Math.abs(point.x - width) < near];
+      [isTop, isBottom] = [Math.abs(point.y) < near, Math.abs(point.y - height) < near];
+      if (!(isLeft || isTop || isRight || isBottom)) first = point;
+    },
+    move(points) {
+      const { x, y } = /** @type {Point} */ (points.at(-1));
+      if (first) editor.frame = [Math.min(first.x, x), Math.min(first.y, y), Math.max(first.x, x), Math.max(first.y, y)];
+      else editor.frame = [isLeft ? x : 0, isTop ? y : 0, isRight ? x : width, isBottom ? y : height];
+      editor.mark();
+    },
+    up() {
+      const [left, top, right, bottom] = editor.frame ?? [0, 0, width, height];
+      editor.frame = null;
+      if (right - left > 8 && bottom - top > 8) editor.setCanvas(-left, -top, right - left, bottom - top);
+      editor.mark();
+    },
+    cancel() {
+      editor.frame = null;
+      editor.mark();
+    },
+  };
+}
