@@ -12,6 +12,7 @@ from vision.capabilities import region
 from vision.model_store import Models
 from vision.pictures import encode
 from vision.protocol import Select, Selected
+from vision.readers.outline import outlined
 from vision.readers.point_segmenter import PointSegmenter
 from vision.reporter import Reporter
 
@@ -47,7 +48,9 @@ def _found(
         return _packed(picked.mask, "sam", picked.score)
     if question.words.strip():
         mask = region.by_words(image, question.words.strip(), models, reporter)
-        return _packed(mask, "sam" if points else "clip" if segmenter is None else "segment", 1.0)
+        if segmenter is None:
+            return _packed(reporter.in_thread(lambda: outlined(image, mask)), "clip", 1.0)
+        return _packed(mask, "sam" if points else "segment", 1.0)
     if points:
         reporter.in_thread(lambda: segmenter.see(image, question.path), thread="fetching")
     return Selected()

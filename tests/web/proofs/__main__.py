@@ -15,6 +15,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.figures": ("--pictures", "10000", "--seconds", "10"),
     "tests.web.proofs.doors": ("--restarts", "50"),
     "tests.web.proofs.kills": ("--kills", "20"),
+    "tests.web.proofs.edit_kills": ("--kills", "20"),
     "tests.web.proofs.load": ("--people", "5", "--seconds", "10"),
     "tests.web.proofs.latency": ("--sockets", "10", "--seconds", "5", "--tries", "5"),
     "tests.web.proofs.memory": ("--pictures", "10000", "--seconds", "10"),

@@ -1,0 +1,232 @@
+"""kill -9 of the bot while somebody paints and sends edits: ``python -m tests.web.proofs.edit_kills``.
+
+Each stroke is saved at once over the version that the page knows, as the page's autosave does; whoever hears
+nothing reads the document and goes on from there. What was heard of must be there after each start, every
+version must be what was sent as that version, and in the end each stroke must be there once, in its order.
+Every edit has a key and must become exactly one job that ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.web.proofs.process import Browser, Studio, fill, free_port, quantile, rows
+from tests.wire.discord import Discord
+from tests.wire.forked import ForkedBot
+from tests.wire.process import BotProcess
+
+LONGEST = 3.0  # seconds until a kill, from the page's being right again
+PATIENCE = 60.0  # seconds for the last jobs to end
+PYTHON_EVERY = 10
+SIDE = 64  # px of the pictures that the worker here draws
+BUSY = (429, 503)
+DOWN = (aiohttp.ClientError, OSError)
+
+
+@dataclass
+class Report:
+    """What was painted, and what is wrong. unsaved: seconds from a stroke to its being saved, of those that a
+    kill came between."""
+
+    kills: int = 0
+    strokes: int = 0
+    edits: int = 0
+    wrong: list[str] = field(default_factory=list)
+    unsaved: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Page:
+    """The editor's page of one person. strokes: all that were painted, each with its time. version, saved: of
+    the document as the server has said last."""
+
+    def __init__(self, browser: Browser, seed: int) -> None:
+        self.browser, self.dice, self.report = browser, random.Random(seed), Report()
+        self.strokes: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.document, self.job = "", ""
+        self.version, self.saved = 0, 0
+        self.jobs: dict[str, str] = {}
+        self.unheard: list[str] = []
+        self._keys = itertools.count()
+        self.right = asyncio.Event()
+
+    async def _ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        while True:
+            kw: dict[str, Any] = {"headers": headers} | ({} if body is None else {"json": body})
+            status, data = await self.browser.ask(method, path, **kw)
+            if status not in BUSY:
+                return status, json.loads(data)
+            await asyncio.sleep(0.2)
+
+    async def begin(self) -> None:
+        """Have a picture drawn, and open a document over it."""
+        status, body = await self.browser.imagine("a red house", "first")
+        assert status == 202, body
+        self.job = json.loads(body)["jobs"][0]["id"]
+        async with asyncio.timeout(PATIENCE):
+            while not (await self._ask("GET", f"/api/jobs/{self.job}"))[1]["over"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        status, made = await self._ask("POST", "/api/documents", {"document": self._whole(0)})
+        assert status == 201, made
+        self.document, self.version = made["id"], 1
+
+    def _whole(self, count: int) -> dict[str, Any]:
+        layer = {"id": "a", "source": {"job": self.job, "n": 1}}
+        mask = {"base": None, "strokes": self.strokes[:count]}
+        return {"v": 1, "width": SIDE, "height": SIDE, "layers": [layer], "mask": mask, "images": 1}
+
+    async def open(self) -> None:
+        """Read the document as a page does that has heard nothing; compare it with what was said and sent."""
+        status, found = await self._ask("GET", f"/api/documents/{self.document}")
+        assert status == 200, found
+        there = found["document"]["mask"]["strokes"]
+        if found["version"] < self.version or len(there) < self.saved:
+            self.report.wrong.append(f"version {self.version} was heard, {found['version']} is there")
+        if there != self.strokes[: len(there)]:
+            self.report.wrong.append(f"version {found['version']} was never sent")
+        now = time.monotonic()
+        self.report.unsaved += [now - at for at in self.times[len(there) :]]
+        self.version, self.saved = found["version"], len(there)
+
+    async def paint(self) -> None:
+        """Paint and save, and beside it send an edit after the other, until nobody answers."""
+        with suppress(*DOWN):
+            await self.open()
+            self.right.set()
+            await asyncio.gather(self._keep_saving(), self._keep_editing())
+
+    async def _keep_saving(self) -> None:
+        with suppress(*DOWN):
+            while True:
+                await self._save()
+                await asyncio.sleep(0.05)
+
+    async def _keep_editing(self) -> None:
+        with suppress(*DOWN):
+            while True:
+                if not self.unheard:
+                    self.unheard.append(f"edit-{next(self._keys)}")
+                await self._edit(self.unheard[0])
+
+    async def _save(self) -> None:
+        if self.saved == len(self.strokes):
+            at = [8 * self.dice.randrange(SIDE) + 4 for _ in range(2)]
+            self.strokes.append({"tool": "brush", "value": 1, "r": [40], "at": at, "xy": ""})
+            self.times.append(time.monotonic())
+        sent = {"keep": self.saved, "strokes": self.strokes[self.saved :]}
+        path, known = f"/api/documents/{self.document}", f'"{self.version}"'
+        status, said = await self._ask("PATCH", path, sent, **{"If-Match": known})
+        assert status == 200, said
+        self.version, self.saved = said["version"], len(self.strokes)
+
+    async def _edit(self, key: str) -> None:
+        whole = {**self._whole(4), "words": f"a boat, {key}"}
+        status, said = await self._ask("POST", "/api/edits", {"document": whole, "key": key})
+        assert status == 202, said
+        job_id = said["jobs"][0]["id"]
+        if self.jobs.setdefault(key, job_id) != job_id:
+            self.report.wrong.append(f"{key} was queued twice")
+        self.unheard.remove(key)
+
+
+async def life(bot: BotProcess, discord: Discord, page: Page) -> None:
+    """A life of the bot, which is killed while the page saves."""
+    page.right.clear()
+    await bot.spawn()
+    ended = asyncio.create_task(bot.ended())
+    try:
+        await Studio(discord, bot, page.browser.url).until_open(page.browser.http)
+        painting = asyncio.create_task(page.paint())
+        right = asyncio.create_task(page.right.wait())
+        await asyncio.wait({ended, painting, right}, return_when=asyncio.FIRST_COMPLETED)
+        right.cancel()
+        await asyncio.wait({ended, painting}, timeout=page.dice.uniform(0, LONGEST))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(bot.process.pid, signal.SIGKILL)
+        await ended
+    await painting  # raises what was answered wrongly
+    page.report.kills += 1
+
+
+async def settle(page: Page, folder: Path) -> None:
+    """Save the rest, hear of every edit, and count what has become of them."""
+    await page.open()
+    if page.saved < len(page.strokes):
+        await page._save()
+    for key in list(page.unheard):
+        await page._edit(key)
+    await page.open()
+    report = page.report
+    report.strokes, report.edits = len(page.strokes), len(page.jobs)
+    if page.saved != len(page.strokes):
+        report.wrong.append(f"{page.saved} of {len(page.strokes)} strokes are there")
+    left = "SELECT 1 FROM jobs WHERE delivered_at IS NULL LIMIT 1"
+    async with asyncio.timeout(PATIENCE):
+        while rows(folder, left):  # noqa: ASYNC110  another process's: nothing tells us
+            await asyncio.sleep(0.1)
+    made = rows(folder, "SELECT request_key, id, status FROM jobs WHERE request_key LIKE 'web:edit-%'")
+    there = {key.removeprefix("web:"): (job_id, status) for key, job_id, status in made}
+    wanted = {key: (job_id, "delivered") for key, job_id in page.jobs.items()}
+    report.wrong += [f"{key} became {there.get(key)}" for key in wanted if there.get(key) != wanted[key]]
+    report.wrong += [f"{key} is nobody's" for key in there if key not in wanted]
+
+
+async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHON_EVERY) -> Report:
+    """Kill so often."""
+    began, [person], port = time.monotonic(), fill(folder, people=1, pictures=0), free_port()
+    settings = {"WEB_PORT": str(port)}
+    async with Discord() as discord, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        page = Page(Browser(http, f"http://127.0.0.1:{port}", person), seed)
+        async with ForkedBot(discord, folder, **settings) as bot:
+            await Studio(discord, bot, page.browser.url).until_open(http)
+            await page.begin()
+        for number in range(1, kills + 1):
+            kind = ForkedBot if number % python_every else BotProcess
+            await life(kind(discord, folder, **settings), discord, page)
+        async with ForkedBot(discord, folder, **settings) as bot:
+            await Studio(discord, bot, page.browser.url).until_open(http)
+            await settle(page, folder)
+    page.report.seconds = time.monotonic() - began
+    return page.report
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = asyncio.run(run(Path(folder), given.kills, given.seed))
+    print(
+        f"{report.kills} kills in {report.seconds:.0f} s: {report.strokes} strokes, {report.edits} edits,"
+        f" {len(report.wrong)} wrong"
+    )
+    unsaved = report.unsaved
+    print(
+        f"strokes that a kill came before: {len(unsaved)}, read again p50 {quantile(unsaved, 0.5):.2f} s,"
+        f" longest {max(unsaved, default=0):.2f} s after they were painted; the page had them all the time"
+    )
+    for words in report.wrong[:10]:
+        print(f"  {words}")
+    return int(bool(report.wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
