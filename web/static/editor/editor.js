@@ -44,11 +44,7 @@ export class Editor extends Screen {
     this.composed = null;
     this.pointers = new Pointers(parts.stage, this.view, {
       gesture: (event) => this.gesture(event.altKey || event.button === 2),
-      moved: () => {
-        this.isFitted = false;
-        this.look();
-        this.onChange();
-      },
+      moved: () => this.moved(),
       hover: (point) => {
         this.hover = point;
         if (point) this.cursor = null;

@@ -30,8 +30,9 @@ export class Overlay {
   draw(mask, view, box) {
     this.#aim(mask, view);
     const { width, height } = this.canvas;
-    const [x0, y0] = box ? view.toScreen(box[0], box[1]) : [0, 0];
-    const [x1, y1] = box ? view.toScreen(box[2], box[3]) : [width, height];
+    if (!box) this.clear();
+    const [l, t, r, b] = box ?? mask.all; // beside the document there is nothing
+    const [[x0, y0], [x1, y1]] = [view.toScreen(l, t), view.toScreen(r, b)];
     const left = Math.max(0, Math.floor(x0) - 2);
     const top = Math.max(0, Math.floor(y0) - 2);
     const right = Math.min(width, Math.ceil(x1) + 2);
@@ -40,11 +41,11 @@ export class Overlay {
     const image = this.context.createImageData(right - left, bottom - top);
     const pixels = new Uint32Array(image.data.buffer);
     let [above, now, below] = /** @type {[Uint8Array, Uint8Array, Uint8Array]} */ (this.rows);
-    let [a, b] = [this.#row(mask, view, top - 1, left, right, above), this.#row(mask, view, top, left, right, now)];
+    let [before, here] = [this.#row(mask, view, top - 1, left, right, above), this.#row(mask, view, top, left, right, now)];
     for (let y = top, to = 0; y < bottom; y++, to += right - left) {
-      const c = this.#row(mask, view, y + 1, left, right, below);
-      if (a || b || c) paint(above, now, below, pixels, to, right - left);
-      [above, now, below, a, b] = [now, below, above, b, c];
+      const after = this.#row(mask, view, y + 1, left, right, below);
+      if (before || here || after) paint(above, now, below, pixels, to, right - left);
+      [above, now, below, before, here] = [now, below, above, here, after];
     }
     this.context.putImageData(image, left, top);
   }

@@ -39,6 +39,7 @@ export class Pictures {
       (one) => {
         this.loaded.set(address, one);
         this.onLoad();
+        level(one).then(() => this.onLoad(), () => {}); // without them it is only drawn more slowly
       },
       () => this.asked.delete(address),
     );
@@ -119,18 +120,21 @@ export class Pictures {
   }
 }
 
-/** @param {string} address @returns {Promise<Loaded>} */
+/** @param {string} address @returns {Promise<Loaded>} with its full size alone */
 async function read(address) {
   const answer = await fetch(address, { credentials: "same-origin" });
   if (!answer.ok) throw new Error("A picture of this document isn't there any more, or it isn't yours to see.");
   const full = await createImageBitmap(await answer.blob());
-  const levels = [full];
-  for (let { width, height } = full; Math.max(width, height) > 2 * SMALLEST; ) {
+  return { width: full.width, height: full.height, levels: [full] };
+}
+
+/** Make the smaller levels of a picture that is shown already. @param {Loaded} picture */
+async function level({ width, height, levels }) {
+  while (Math.max(width, height) > 2 * SMALLEST) {
     [width, height] = [Math.ceil(width / 2), Math.ceil(height / 2)];
     const last = /** @type {ImageBitmap} */ (levels.at(-1));
-    levels.push(await createImageBitmap(last, { resizeWidth: width, resizeHeight: height, resizeQuality: "medium" }));
+    levels.push(await createImageBitmap(last, { resizeWidth: width, resizeHeight: height, resizeQuality: "low" }));
   }
-  return { width: full.width, height: full.height, levels };
 }
 
 /** @param {CanvasRenderingContext2D} context @param {number} side  px */

@@ -8,6 +8,8 @@ import { View } from "./view.js";
 /** @import {Layer, Source, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
 
+const STILL = 120; // ms without a move until the view stands still
+
 /** @typedef {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} Parts */
 /** What is shown instead of the document. `split`: % of it, from the right. @typedef {{state: State, mask: Mask | null, split: number}} Instead */
 /** A preview where it belongs. `part`: of the image, as shares. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number]}} Preview */
@@ -35,6 +37,9 @@ export class Screen {
     /** @type {Box | "all" | null} */
     this.stale = "all";
     this.isPictureStale = true;
+    /** @type {ReturnType<typeof setTimeout> | undefined} as long as the view moves, the mask is drawn at half its size */
+    this.moving = undefined;
+    this.half = new Overlay(document.createElement("canvas"));
     this.isFitted = true; // all of the document is shown, and stays so when the stage has another size
     this.pictures = new Pictures(parts.picture, () => this.look());
     this.overlay = new Overlay(parts.overlay);
@@ -98,8 +103,18 @@ export class Screen {
 
   /** @param {number} factor */
   zoom(factor) {
-    this.isFitted = false;
     this.view.zoom(factor);
+    this.moved();
+  }
+
+  /** The view is another, and perhaps goes on moving. */
+  moved() {
+    this.isFitted = false;
+    clearTimeout(this.moving);
+    this.moving = setTimeout(() => {
+      this.moving = undefined;
+      this.look();
+    }, STILL);
     this.look();
     this.onChange();
   }
@@ -119,11 +134,23 @@ export class Screen {
       if (instead) this.pictures.draw(instead.state, this.view, addressOfLayer, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);
     }
-    if (this.stale && mask) this.overlay.draw(mask, this.view, this.stale === "all" ? null : this.stale);
+    if (this.stale && mask && this.moving) this.#coarse(mask);
+    else if (this.stale && mask) this.overlay.draw(mask, this.view, this.stale === "all" ? null : this.stale);
     else if (this.stale) this.overlay.clear();
     this.stale = null;
     this.isPictureStale = false;
     this.marks();
+  }
+
+  /** A quarter of the work, for a view that moves. @param {Mask} mask */
+  #coarse(mask) {
+    const { canvas, context } = this.overlay;
+    const [width, height] = [Math.ceil(canvas.width / 2), Math.ceil(canvas.height / 2)];
+    if (this.half.canvas.width !== width || this.half.canvas.height !== height) [this.half.canvas.width, this.half.canvas.height] = [width, height];
+    this.half.draw(mask, Object.assign(new View(), { width, height, scale: this.view.scale / 2, x: this.view.left / 2, y: this.view.top / 2 }), null);
+    this.overlay.clear();
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.half.canvas, 0, 0, 2 * width, 2 * height);
   }
 
   /** @param {ResizeObserverEntry | undefined} entry */
