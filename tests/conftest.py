@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from storage.files import Files
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 LONG = ("test_end_to_end", "test_soak", "test_compiled")
+# how quick a busy machine is tells nothing of the program
+settings.register_profile("atelier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("atelier")
 gc.disable()  # until all is imported
 
 
