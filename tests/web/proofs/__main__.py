@@ -22,7 +22,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.first": ("--times", "1"),
     "tests.web.editor.model_check": ("--sequences", "200"),
     "tests.web.proofs.editor": ("--side", "2048", "--strokes", "50"),
-    "tests.studio.editor.exact": ("--documents", "100"),
+    "tests.vision.exact_edits": ("--documents", "100"),
 }
 
 

@@ -1,8 +1,8 @@
-"""A few of the random documents of ``tests.studio.editor.exact``, and that it can fail."""
+"""A few of the random documents of ``tests.vision.exact_edits``, and that it can fail."""
 
 import numpy as np
 
-from tests.studio.editor import exact
+from tests.vision import exact_edits as exact
 from vision.capabilities import compose
 
 

@@ -1,5 +1,5 @@
 """Random documents over pictures of every kind: the mask that arrives is the mask that was painted, and no
-pixel outside of it changes: ``python -m tests.studio.editor.exact [--documents 2000]``.
+pixel outside of it changes: ``python -m tests.vision.exact_edits [--documents 2000]``.
 
 The way is that of a call: JSON, the process that paints, the request, the worker's own composing and pasting.
 What the model would draw is noise, so that every pixel that can change does. What may change is worked out
