@@ -14,7 +14,7 @@ from core.requests.pictures import GenerateRequest
 
 MAX_LAYERS = 16
 FARTHEST = 16_384  # px, of a layer's corner from the canvas' own
-LARGEST = 64.0  # times its own size, of a layer
+SMALLEST, LARGEST = 0.01, 64.0  # times its own size, of a layer
 # picture (SHA-256), x and y of its corner in px of the canvas, scale, opacity, and what of it is shown: the
 # SHA-256 of a mask of its own size, or None
 Layer = tuple[str, float, float, float, float, str | None]
@@ -31,7 +31,7 @@ class Layers(Value):
             check_sha256(name, sha256, *(() if clip is None else (clip,)))
             within("x", x, -FARTHEST, FARTHEST, " px")
             within("y", y, -FARTHEST, FARTHEST, " px")
-            within("scale", scale, 0.01, LARGEST)
+            within("scale", scale, SMALLEST, LARGEST)
             within("opacity", opacity, 0, 1)
 
     def pictures(self, value: tuple[Layer, ...]) -> tuple[str, ...]:

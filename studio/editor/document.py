@@ -16,11 +16,11 @@ from itertools import accumulate
 from typing import Any
 
 from core.errors import UserError
-from core.limits import MAX_PROMPT, MAX_SEED
+from core.limits import MAX_PROMPT, MAX_SEED, MAX_UPSCALED, MIN_SIDE
+from core.requests.compose import FARTHEST, LARGEST, MAX_LAYERS, SMALLEST
 
 VERSION = 1
-MIN_SIDE, MAX_SIDE = 64, 4096  # px of the canvas
-MOST_LAYERS, MOST_STROKES, MOST_RADII, MOST_REFERENCES = 16, 2000, 20_000, 10
+MOST_STROKES, MOST_RADII, MOST_REFERENCES = 2000, 20_000, 10
 LOWEST, HIGHEST = -32_768, 65_535  # 1/8 px, of a stroke's points
 SHA256, JOB, ID = r"[0-9a-f]{64}", r"[a-z2-9]{12}", r"[a-z0-9]{1,12}"
 Read = Callable[[Any, str], Any]
@@ -299,14 +299,14 @@ _PICTURE = _object(
 )
 _UPLOAD = _object(lambda upload: Uploaded(upload), upload=(_SHA, True))
 _STROKES = dict(_strokes())
-_FAR = _real(-16_384, 16_384)
+_FAR = _real(-FARTHEST, FARTHEST)
 _LAYER = _object(
     Layer,
     id=(_matching(ID, "1 to 12 of a-z and 0-9"), True),
     source=(_source, True),
     x=(_FAR, False),
     y=(_FAR, False),
-    scale=(_real(0.01, 64), False),
+    scale=(_real(SMALLEST, LARGEST), False),
     opacity=(_real(0, 1), False),
     visible=(_switch, False),
     name=(_text(80), False),
@@ -315,9 +315,9 @@ _LAYER = _object(
 _DOCUMENT = _object(
     dict,
     v=(_one_of(VERSION), True),
-    width=(_whole(MIN_SIDE, MAX_SIDE), True),
-    height=(_whole(MIN_SIDE, MAX_SIDE), True),
-    layers=(_listed(_LAYER, 1, MOST_LAYERS), True),
+    width=(_whole(MIN_SIDE, MAX_UPSCALED), True),
+    height=(_whole(MIN_SIDE, MAX_UPSCALED), True),
+    layers=(_listed(_LAYER, 1, MAX_LAYERS), True),
     mask=(
         _object(Mask, base=(_or_null(_SHA), False), strokes=(_listed(_stroke, 0, MOST_STROKES), False)),
         False,

@@ -112,3 +112,11 @@ async def test_everything_is_exported_and_goes_when_its_owner_says_so(site) -> N
     assert [(row["name"], row["content"]) for row in rows] == [("secret harbour", ONE)]
     await own.delete(Actor(1, None))
     assert await site.opened.studio.editor.documents.all(Actor(1, None)) == []
+
+
+async def test_the_editor_opens_ones_own_documents_and_no_others(site) -> None:
+    document = (await made(site, name="the harbour")).data["id"]
+    page = await site.you.get(f"/edit/d/{document}")
+    assert page.status == 200 and b"the harbour" in page.body
+    for caller, path in ((await site.person(OTHER), document), (site.you, "abcdabcdabcd")):
+        assert (await caller.get(f"/edit/d/{path}")).status == 404

@@ -39,5 +39,8 @@ class EditorPages:
 
     async def document(self, call: Call) -> Answer:
         """The editor with a document that was kept."""
-        values = {"edited": {"id": call.path["document"]}, "title": "a document", "back": "/pictures"}
+        kept = await call.studio.editor.documents.one(call.actor, call.path["document"])
+        if kept is None:
+            raise GONE
+        values = {"edited": {"id": kept.id}, "title": kept.name or "a document", "back": "/pictures"}
         return self._pages.page(call, "edit", values)

@@ -95,7 +95,7 @@ RULES: dict[str, Rule] = {
     "GET /pictures": _rule(SIGNED_IN, 200),
     "GET /pictures/{job}/{n}": _rule(LOOK, 200),
     "GET /edit/{job}/{n}": _rule(ASK, 200, blocked=frozenset({404})),
-    "GET /edit/d/{document}": _rule(SIGNED_IN, 200),
+    "GET /edit/d/{document}": _rule(AUTHOR_ONLY, 200),
     "GET /explore": _rule(SIGNED_IN, 200),
     "GET /queue": _rule(SIGNED_IN, 200),
     "GET /settings": _rule(SIGNED_IN, 200),
