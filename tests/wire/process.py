@@ -94,7 +94,8 @@ class BotProcess:
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text(errors="replace")
+        """What it has written; "" before a forked one has begun."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     @property
     def memory(self) -> int:

@@ -69,26 +69,29 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
     tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(indexing, "LATER", 0.02)
-    eyes, waits, look = Seeing(), asyncio.Event(), Indexing._look_at_new
-    wait_until_idle = Indexing._wait_until_idle
+    monkeypatch.setattr(indexing, "BUSY", 0.03)  # what tells a walk that waits for jobs from one that tries anew
+    eyes, waits = Seeing(), asyncio.Event()
+    look, look_at_next = Indexing._look_at_new, Indexing._look_at_next
     eyes.blind = True
 
     async def look_and_see_afterwards(self: Indexing, job_id: str) -> None:
         await look(self, job_id)
         eyes.blind = eyes.blind and not waits.is_set()
 
-    async def wait_for_a_job(self: Indexing) -> None:
-        if self._queue.unfinished:
+    async def wait_for_a_job(self: Indexing, patience: float) -> None:
+        if patience == indexing.BUSY and submitted:
             waits.set()
-        await wait_until_idle(self)
+        await look_at_next(self, patience)
 
+    monkeypatch.setattr(Indexing, "_look_at_new", look_and_see_afterwards)
+    monkeypatch.setattr(Indexing, "_look_at_next", wait_for_a_job)
+    submitted = False
     async with open_studio(tmp_path, executor=eyes) as opened:
         await opened.drawn(ALICE, "a house --seed 0")
         await opened.services.queue.pause(1)
         [prompt] = await opened.studio.read(ALICE, "a house --seed 10", None)
         await opened.studio.submit(ALICE, await opened.studio.imagine(ALICE, prompt))
-        monkeypatch.setattr(Indexing, "_look_at_new", look_and_see_afterwards)
-        monkeypatch.setattr(Indexing, "_wait_until_idle", wait_for_a_job)
+        submitted = True
         await waits.wait()
         await opened.services.queue.resume(1)
         await until_written(opened, lambda count: count == 8)
