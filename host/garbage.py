@@ -20,8 +20,12 @@ from collections.abc import Callable
 
 from host import memory
 
-YOUNG, PORTIONS = 1_000, 2  # objects; portions of the youngest until those that outlived them are looked at
-LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
+YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
+LOOK_AT_YOUNG_EVERY, LOOK_AGAIN, LOOK_EVERY = (
+    0.02,
+    0.005,
+    10.0,
+)  # seconds; after a portion there is often more
 UNASKED, NEVER = 100_000, 10**9  # objects, at which Python collects the young ones by itself; the others
 IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, at least and at most
 log = logging.getLogger(__name__)
@@ -44,12 +48,14 @@ async def collect(busy: Callable[[], bool]) -> None:
 
 
 async def _collect_young() -> None:
-    portions = 0
+    portions, pause = 0, LOOK_AT_YOUNG_EVERY
     while True:
-        await asyncio.sleep(LOOK_AT_YOUNG_EVERY)
+        await asyncio.sleep(pause)
+        pause = LOOK_AT_YOUNG_EVERY
         if gc.get_count()[0] >= YOUNG:
             portions = (portions + 1) % (PORTIONS + 1)
             gc.collect(0 if portions else 1)
+            pause = LOOK_AGAIN
 
 
 async def _collect_when_idle(busy: Callable[[], bool]) -> None:

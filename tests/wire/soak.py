@@ -173,8 +173,8 @@ def _few_are_kept() -> dict[str, int]:
 
 
 def _widen_interned() -> None:
-    """Have the interpreter's table of names as wide as it gets: it doubles, by 1.9 MB, with the 87,382nd name,
-    which this process meets somewhere on its way, depending on how much it has read before."""
+    """Have the interpreter's table of names as wide as it gets: with the 87,382nd name it doubles, by 1.9 MB.
+    Where on its way this process meets that one depends on how much it has read before."""
     names = [sys.intern(f"a name that is needed once {number}") for number in range(NAMES)]
     del names
 

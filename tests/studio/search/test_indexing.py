@@ -69,7 +69,9 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
     tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(indexing, "LATER", 0.02)
-    monkeypatch.setattr(indexing, "BUSY", 0.03)  # what tells a walk that waits for jobs from one that tries anew
+    monkeypatch.setattr(
+        indexing, "BUSY", 0.03
+    )  # what tells a walk that waits for jobs from one that tries anew
     eyes, waits = Seeing(), asyncio.Event()
     look, look_at_next = Indexing._look_at_new, Indexing._look_at_next
     eyes.blind = True
