@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -133,8 +135,13 @@ def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, 
 
 def to_picture(row: sa.Row[Any], prefix: str = "") -> StoredPicture:
     """Return the picture of a row whose columns have their names behind ``prefix``."""
+    return StoredPicture(*_picture_columns(prefix)(row))
+
+
+@cache
+def _picture_columns(prefix: str) -> attrgetter[tuple[Any, ...]]:
     names = ("sha256", "media_type", "width", "height", "seed", "position", "size")
-    return StoredPicture(*(row._mapping[prefix + name] for name in names))
+    return attrgetter(*(prefix + name for name in names))
 
 
 def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput:
