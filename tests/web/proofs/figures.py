@@ -209,8 +209,8 @@ async def interactions(browser: Any, site: Site, report: Report) -> None:
 
 @contextmanager
 def server_times() -> Iterator[list[float]]:
-    """Milliseconds of each answer of a server that is opened meanwhile, from a request to its response, which is
-    then sent."""
+    """Milliseconds of each answer of a server that is opened meanwhile, from a request to the
+    response that can be sent."""
     plain, times = server.answer, list[float]()
 
     async def timed(*given: Any) -> Any:
