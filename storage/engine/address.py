@@ -14,6 +14,7 @@ from storage.engine import sqlite_driver
 
 READERS = 4  # connections beside the writer's
 BUSY_TIMEOUT = 5000  # ms
+CACHE = 500  # KiB of pages that each connection keeps. The system keeps them as well: with 2,000 no page is quicker
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -21,7 +22,7 @@ PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT}",
     "PRAGMA secure_delete=ON",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-2000",  # KiB, for each connection: the system keeps the file in memory as well
+    f"PRAGMA cache_size=-{CACHE}",
 )
 # What a connection keeps prepared. One statement takes up to 35 kB, and lists of any length make new texts
 # without end: 128, as Python has it, came to 10 MB. Of what is asked, 5 % isn't among 64, 3 % among 128.
