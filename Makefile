@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test model-sizes mutants deploy-check pythons
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons
 
 setup: $(STAMP)
 
@@ -84,6 +84,10 @@ soak-models: setup
 quantize-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
 	$(BIN)/python -m pytest tests/vision/image_model/test_quantize.py $(ARGS)
+
+# COMPILE with torch's real compiler; `make test` traces and guards with a backend that compiles nothing.
+compile-test: setup
+	$(BIN)/python -m pytest tests/vision/image_model/test_compiled.py -m inductor $(ARGS)
 
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
 quantize-check: quantize-test

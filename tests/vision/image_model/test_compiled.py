@@ -75,6 +75,7 @@ def test_one_picture_or_several_are_drawn_without_compiling_again(
     assert graphs() == made, "three numbers of rows, and nothing was compiled for them"
 
 
+@pytest.mark.inductor
 def test_compiled_by_inductor_a_picture_is_the_plain_one_in_any_company_and_for_good(
     load, keep_latents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
