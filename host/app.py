@@ -39,7 +39,7 @@ SWITCH_INTERVAL = 0.0005
 
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
     """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status."""
-    memory.share_one_heap()
+    memory.configure_heap()
     set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox))

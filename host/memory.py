@@ -15,13 +15,21 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-M_ARENA_MAX = -8  # malloc.h of glibc; mallopt(3)
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc; mallopt(3)
+LARGE = (
+    128 * 1024
+)  # bytes, from which a block is mapped by itself and goes back to the system when it is freed
 
 
-def share_one_heap() -> bool:
-    """Let all threads that begin from now on use one heap of the C library. Return whether it can."""
+def configure_heap() -> bool:
+    """Let all threads that begin from now on use one heap of the C library, and keep large blocks out of it.
+    Return whether it can.
+
+    Left to itself, glibc takes blocks as large as the largest that was freed before (up to 32 MB) from the
+    heap, and leaves as large a hole where one of them was.
+    """
     mallopt = _of_glibc("mallopt")
-    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1))
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE))
 
 
 def give_back() -> bool:

@@ -13,10 +13,10 @@ from host import memory
 
 THREADS = """
 import ctypes, sys, threading
-from host.memory import share_one_heap
+from host.memory import configure_heap
 
 if sys.argv[1] == "share":
-    assert share_one_heap()
+    assert configure_heap()
 libc, together = ctypes.CDLL(None), threading.Barrier(4)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.fopen.restype, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -44,7 +44,7 @@ def _heaps(how: str, file: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's way")
-def test_threads_share_one_heap(tmp_path: Path) -> None:
+def test_threads_configure_heap(tmp_path: Path) -> None:
     assert _heaps("share", tmp_path / "heaps") == 1 < _heaps("leave", tmp_path / "heaps")
 
 
@@ -67,4 +67,32 @@ def test_what_is_free_in_the_middle_of_the_heap_goes_back_to_the_system() -> Non
 
 def test_elsewhere_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not memory.share_one_heap() and not memory.give_back()
+    assert not memory.configure_heap() and not memory.give_back()
+
+
+LARGE_BLOCKS = """
+import ctypes, sys, psutil
+from host.memory import configure_heap
+
+if sys.argv[1] == "apart":
+    assert configure_heap()
+libc, own, size = ctypes.CDLL(None), psutil.Process(), 4 << 20
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.free(libc.malloc(size))  # glibc takes such blocks from its heap from now on
+before = own.memory_info().rss
+blocks = [libc.malloc(size), libc.malloc(5000)]
+ctypes.memset(blocks[0], 1, size)
+libc.free(blocks[0])  # with another block above
+print(own.memory_info().rss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's way")
+def test_a_large_block_leaves_no_hole_when_it_is_freed() -> None:
+    def left(how: str) -> int:
+        command = [sys.executable, "-c", LARGE_BLOCKS, how]
+        run = subprocess.run(command, cwd=ROOT, check=True, timeout=60, capture_output=True, text=True)
+        return int(run.stdout)
+
+    assert left("apart") < 1 << 20 < left("leave")

@@ -216,7 +216,7 @@ async def run(
         },
         folder / "none.env",
     )
-    memory.share_one_heap()  # this, and what collects garbage, as app.run does
+    memory.configure_heap()  # this, and what collects garbage, as app.run does
     bounds = _few_are_kept()
     stopping = asyncio.Event()
     async with Discord() as discord, services(settings, target=launch.WORKER) as built:
