@@ -232,10 +232,12 @@ async def run(
             for _ in range(warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
-            before, memory = census(), _resident()
+            memory = _resident()  # before the counting, which takes some itself
+            before = census()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
+            resident = _resident()
             after = census()
             grown = growth(before, after, bounds=bounds, slack=SLACK, slack_of_others=SLACK_OF_OTHERS)
             report = Report(
@@ -243,7 +245,7 @@ async def run(
                 discord.sessions_begun,
                 clock.ahead / 86400,
                 grown,
-                (memory, _resident()),
+                (memory, resident),
                 len(after),
             )
             stopping.set()

@@ -47,11 +47,8 @@ async def _made(page: Any, address: str) -> None:
     for number, prompt in enumerate(PROMPTS, 1):
         await page.locator("#bar-prompt").fill(prompt)
         await page.locator("#bar-prompt").press("Enter")
-        await page.wait_for_function(
-            "(count) => document.querySelectorAll('.job:not([aria-busy=true]) .cell a').length === count * 4",
-            arg=number,
-            timeout=240_000,
-        )
+        ready = page.locator(".job:not([aria-busy=true]) .cell a")
+        await ready.nth(number * 4 - 1).wait_for(timeout=240_000)
 
 
 async def _take(page: Any, name: str, scheme: str, address: str | None = None) -> None:
