@@ -16,9 +16,7 @@ import sys
 from collections.abc import Callable
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc; mallopt(3)
-LARGE = (
-    128 * 1024
-)  # bytes, from which a block is mapped by itself and goes back to the system when it is freed
+LARGE = 32 * 1024  # bytes from which a block is mapped by itself, and goes back to the system when freed
 
 
 def configure_heap() -> bool:
