@@ -18,9 +18,9 @@ MOST_LINES = {"js": 6000, "editor": 2700}  # of all in a folder together
 MODULES = {
     path.resolve(): path.read_text() for name in MOST_LINES for path in sorted((STATIC / name).rglob("*.js"))
 }
-EDITOR = ("app.css", "theme.js", "icons.svg", "favicon.svg", "fonts/inter-latin.woff2", "editor.css")
+EDITOR = ("app.css", "early.js", "icons.svg", "favicon.svg", "fonts/inter-latin.woff2", "editor.css")
 _IMPORT = re.compile(r'^(?:import|export) (?:[^"@;]*? from )?"(\.[^"]+)"', re.M)
-CREATE = ("app.css", "theme.js", "icons.svg", "favicon.svg", "fonts/inter-latin.woff2")
+CREATE = ("app.css", "early.js", "icons.svg", "favicon.svg", "fonts/inter-latin.woff2")
 GALLERY = (*CREATE, "gallery.css")
 
 

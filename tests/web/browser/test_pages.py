@@ -49,6 +49,24 @@ async def test_a_picture_has_a_page_that_fits_too(opened: Site, you) -> None:
     assert await you.locator("#tools button").get_attribute("aria-pressed") == "false"
 
 
+async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opened: Site, you) -> None:
+    late = asyncio.Event()
+
+    async def held(route) -> None:
+        await late.wait()
+        await route.continue_()
+
+    await you.route("**/js/create.js", held)
+    await you.goto(opened.web.url, wait_until="commit")
+    await you.locator("#bar-prompt").fill("a red house")
+    for _ in range(2):
+        await you.keyboard.press("Enter")
+    await you.locator(".job").first.wait_for()  # the server's own page
+    late.set()
+    await you.wait_for_selector(FOUR)
+    assert await you.locator(".job").count() == 1 and await you.locator("#bar-prompt").input_value() == ""
+
+
 async def test_enter_makes_four_pictures_and_empties_the_bar(opened: Site, you) -> None:
     await you.goto(opened.web.url)
     bar = you.locator("#bar-prompt")

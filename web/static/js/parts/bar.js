@@ -19,6 +19,7 @@ export class Bar {
    */
   constructor(prompts, onSent) {
     this.form = element("bar", HTMLFormElement);
+    this.form.dataset.ready = ""; // early.js steps aside
     this.field = element("bar-prompt", HTMLTextAreaElement);
     this.onSent = onSent;
     this.history = new History(prompts ?? []);
@@ -160,7 +161,7 @@ export class Bar {
   async #send() {
     const prompt = this.field.value.trim();
     const attached = await this.attachments;
-    if (this.sending || (!prompt && !attached?.all.length)) return;
+    if (this.sending || "sent" in this.form.dataset || (!prompt && !attached?.all.length)) return;
     this.completion?.close();
     this.#busy(true);
     try {
