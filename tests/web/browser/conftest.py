@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.web.conftest import Site, open_site
+from tests.web.editor.scenery import Scenes
 
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "web" / "static"
@@ -120,3 +121,12 @@ async def you(opened: Site, page):
     await page.get_by_role("button", name="Sign in as you").click()
     await page.wait_for_selector("#bar-prompt")
     return page
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def scenes(tmp_path_factory) -> AsyncIterator[tuple[Site, Scenes, str]]:
+    """A site that draws scenes, what draws them, and the editor's address for one of them."""
+    executor = Scenes()
+    async with open_site(tmp_path_factory.mktemp("editor"), executor=executor) as site:
+        job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
+        yield site, executor, f"{site.web.url}/edit/{job['id']}/1"

@@ -4,107 +4,14 @@ finger alone."""
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.studio.editor import reference
+from tests.web.browser.desk import BIT, DIGEST, READ, drag, editing, painted, point, ready, until
 from tests.web.browser.test_accessibility import RULES, RUN, axe  # noqa: F401
-from tests.web.conftest import COOKIE, Site, open_site
-from tests.web.editor.scenery import Scenes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PLACE = """() => { const box = document.querySelector('#stage').getBoundingClientRect();
-  return [box.left, box.top, box.width, box.height]; }"""
-READ = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  const { view, mask, state, size } = editor;
-  const { words, images, layers, width, height } = state;
-  return { scale: view.scale, left: view.left, top: view.top, density: view.density, count: mask.count,
-    bounds: mask.bounds, width, height, words, images, layers, strokes: state.mask.strokes, size,
-    shown: editor.instead !== null, past: editor.history.past.length };
-}"""
-BIT = """async ([x, y]) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.mask.bits[y * editor.mask.width + x];
-}"""
-DIGEST = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  const found = new Uint8Array(await crypto.subtle.digest('SHA-256', editor.mask.bits));
-  return [...found].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def scenes(tmp_path_factory) -> AsyncIterator[tuple[Site, Scenes, str]]:
-    """A site that draws scenes, what draws them, and the editor's address for one of them."""
-    executor = Scenes()
-    async with open_site(tmp_path_factory.mktemp("editor"), executor=executor) as site:
-        job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
-        yield site, executor, f"{site.web.url}/edit/{job['id']}/1"
-
-
-@asynccontextmanager
-async def editing(browser, scenes, path: str = "", **options: Any) -> AsyncIterator[Any]:
-    """A fresh page with the editor, of somebody who is signed in; fails when the console tells of a fault."""
-    site, _, address = scenes
-    cookie = {"Cookie": f"{COOKIE}={site.you.cookie}"}
-    given: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
-    context = await browser.new_context(extra_http_headers=cookie, **given)
-    page, wrong = await context.new_page(), []
-
-    def said(message) -> None:
-        if (
-            message.type == "error" and "status of 412" not in message.text
-        ):  # a question that the page answers
-            wrong.append(f"{message.text} {message.location['url']}")
-
-    page.on("console", said)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    await ready(page, path or address)
-    yield page
-    await context.close()
-    assert wrong == []
-
-
-async def ready(page, address: str) -> None:
-    await page.goto(address)
-    await page.wait_for_selector("#tools button")
-    await page.wait_for_function("""async () => {
-        const { editor } = await import(document.querySelector('script[type=module]').src);
-        return editor.view.width > 1 && editor.pictures.loaded.size > 0; }""")
-
-
-async def point(page, x: float, y: float) -> tuple[float, float]:
-    """Return where a point of the document is in the window, CSS px."""
-    seen, [left, top, *_] = await page.evaluate(READ), await page.evaluate(PLACE)
-    return (
-        left + (x * seen["scale"] + seen["left"]) / seen["density"],
-        top + (y * seen["scale"] + seen["top"]) / seen["density"],
-    )
-
-
-async def drag(page, *points: tuple[float, float], steps: int = 4) -> None:
-    """Draw with the mouse through points of the document."""
-    places = [await point(page, *one) for one in points]
-    await page.mouse.move(*places[0])
-    await page.mouse.down()
-    for place in places[1:]:
-        await page.mouse.move(*place, steps=steps)
-    await page.mouse.up()
-
-
-async def painted(page) -> dict[str, Any]:
-    """Return what is in the editor, whose mask is exactly what its strokes say in Python."""
-    seen = await page.evaluate(READ)
-    bits = reference.replay(seen["width"], seen["height"], None, seen["strokes"])
-    assert await page.evaluate(DIGEST) == hashlib.sha256(bits).hexdigest()
-    return seen
 
 
 @pytest.mark.parametrize("density", [1, 1.25, 2, 3])
@@ -175,9 +82,12 @@ async def test_every_tool_paints_what_it_says(browser, scenes) -> None:
         await stage.press("Delete")
         await stage.press("w")
         await page.mouse.click(*await point(page, 624, 96))  # the moon
-        await page.wait_for_function("""async () => {
+        await until(
+            page,
+            """async () => {
             const { editor } = await import(document.querySelector('script[type=module]').src);
-            return editor.mask.bounds !== null; }""")
+            return editor.mask.bounds !== null; }""",
+        )
         left, top, right, bottom = (await page.evaluate(READ))["bounds"]
         assert (abs(left - 576) < 3, abs(top - 64) < 3, abs(right - 672) < 3, abs(bottom - 128) < 3) == (
             True,

@@ -1,11 +1,14 @@
 // Runs the editor's document, history and mask under Node: a line of JSON in, a line of JSON out.
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
+import { Clips, cutOut, pixelsOf } from "../../../web/static/editor/clips.js";
 import * as documents from "../../../web/static/editor/document.js";
 import { Brushing, History } from "../../../web/static/editor/history.js";
 import { decode, encode } from "../../../web/static/editor/png.js";
 import { Mask } from "../../../web/static/editor/mask.js";
-import { snapshot } from "../../../web/static/editor/tiles.js";
+
+const SOURCE = { width: 300, height: 24 }; // px of every layer's picture
+let clips = new Clips();
 
 const digest = (bits) => createHash("sha256").update(bits).digest("hex");
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
@@ -14,7 +17,14 @@ async function baseOf(file) {
   const { width, height, bits } = await decode(file);
   const mask = new Mask(width, height);
   mask.bits.set(bits);
-  return { tiles: snapshot(mask), sha256: digest(bits) };
+  return documents.kept(mask, digest(bits));
+}
+
+/** A layer as the model has it: what is shown of it by its pixels, which the kept ones are too. */
+function plain(layer) {
+  const [seen, kept] = [clips.of(layer)?.bits ?? null, layer.clip && pixelsOf(layer.clip, SOURCE).bits];
+  if ((seen && digest(seen)) !== (kept && digest(kept))) throw new Error("What is shown isn't what is kept.");
+  return { ...layer, clip: seen && digest(seen) };
 }
 
 async function replay({ width, height, base, strokes }) {
@@ -26,13 +36,16 @@ async function replay({ width, height, base, strokes }) {
 
 /** Save and load: what the server would keep, and nothing else. */
 async function reloaded(history) {
-  const { base } = history.present.mask;
-  const mask = new Mask(history.mask.width, history.mask.height);
-  base?.tiles.swap(mask);
-  const file = await bytesOf(await encode(mask.bits, mask.width, mask.height));
-  if (base) base.sha256 = digest(file);
+  const files = new Map();
+  for (const [at, base] of documents.filesOf(history.present)) {
+    const { bits } = pixelsOf(base, base);
+    const file = await bytesOf(await encode(bits, base.width, base.height));
+    base.sha256 = digest(file);
+    files.set(at, await baseOf(file));
+  }
   const text = JSON.stringify(documents.written(history.present));
-  return new History(documents.fromWritten(JSON.parse(text), base && (await baseOf(file))), history.limits);
+  clips = new Clips();
+  return new History(documents.fromWritten(JSON.parse(text), files), history.limits);
 }
 
 const commands = {
@@ -52,6 +65,20 @@ const commands = {
   layer: (history, { id, change, kind }) => history.change(documents.withLayer(history.present, id, change), kind),
   add: (history, { id }) => history.change({ ...history.present, layers: [...history.present.layers, documents.layer(id, { upload: id })] }),
   raise: (history, { id, way }) => history.change(documents.raised(history.present, id, way)),
+  restore(history, { id, value, points, radii, taken_back: isTakenBack }) {
+    const layer = history.present.layers.find((one) => one.id === id);
+    const ground = clips.painting(layer, SOURCE, (clip, bytes) => history.clipped(documents.withLayer(history.present, id, { clip }), bytes));
+    const brushing = new Brushing(ground, value);
+    points.forEach((point, at) => brushing.to(point, radii[at]));
+    if (isTakenBack) brushing.cancel();
+    else brushing.end();
+    clips.live = null;
+  },
+  cut(history, { id, new: made, hole }) {
+    const { mask, present } = history;
+    const state = cutOut(present, mask, present.layers.find((one) => one.id === id), SOURCE, made, hole);
+    if (state) history.found(new Uint8Array(mask.bits.length), state);
+  },
   words: (history, { words }) => history.change({ ...history.present, words }, "words"),
   settle: (history) => history.settle(),
   undo: (history) => void history.undo(),
@@ -61,20 +88,21 @@ const commands = {
 
 async function run({ width, height, limits, commands: all }) {
   let history = new History(documents.fresh({ upload: "base" }, width, height), limits);
+  clips = new Clips();
   const seen = [];
   for (const command of all) {
     history = (await commands[command.do](history, command)) ?? history;
-    const { mask, ...rest } = history.present;
+    const { mask, layers, ...rest } = history.present;
     const kept = new History(history.present).mask; // what its strokes say
-    seen.push({ bits: digest(history.mask.bits), strokes: digest(kept.bits), state: rest, past: history.past.length, future: history.future.length });
+    seen.push({ bits: digest(history.mask.bits), strokes: digest(kept.bits), state: { ...rest, layers: layers.map(plain) }, past: history.past.length, future: history.future.length });
   }
   return seen;
 }
 
 /** A document as it is written again after it was read. */
 function rewritten({ document }) {
-  const sha256 = document.mask?.base ?? null;
-  return documents.written(documents.fromWritten(document, sha256 && { tiles: snapshot(new Mask(1, 1)), sha256 }));
+  const names = [["", document.mask?.base], ...document.layers.map(({ id, clip }) => [id, clip])].filter(([, sha256]) => sha256);
+  return documents.written(documents.fromWritten(document, new Map(names.map(([at, sha256]) => [at, documents.kept(new Mask(1, 1), sha256)]))));
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import math
 import random
 import struct
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ FRESH = {
     "keep_seam": False,
     "keep_structure": False,
 }
+SOURCE = 300, 24  # px of every layer's picture
+WHOLE = b"\1" * (SOURCE[0] * SOURCE[1])
 WORDS = ("a", "a red", "a red house", "", "Ünïcödé 屋")
 
 
@@ -52,7 +55,7 @@ class Model:
         return {
             "bits": digest,
             "strokes": digest,
-            "state": self.state,
+            "state": self.state | {"layers": [_told(layer) for layer in self.state["layers"]]},
             "past": len(self.past),
             "future": len(self.future),
         }
@@ -101,6 +104,39 @@ class Model:
         state["layers"].append({**LAYER, "id": id, "source": {"upload": id}})
         self._step(state, self.bits)
 
+    def _restore(
+        self, id: str, value: int, points: list[list[int]], radii: list[int], taken_back: bool
+    ) -> None:
+        if taken_back:
+            return
+        layer = next(layer for layer in self.state["layers"] if layer["id"] == id)
+        stroke = {"tool": "brush", "value": value, "r": radii, **packed(points)}
+        shown = bytes(reference.replay(*SOURCE, layer["clip"] or WHOLE, [stroke]))
+        self._layer(id, {"clip": _clip(shown)}, "")
+
+    def _cut(self, id: str, new: str, hole: bool) -> None:
+        state = copy.deepcopy(self.state)
+        at = next(at for at, layer in enumerate(state["layers"]) if layer["id"] == id)
+        layer = state["layers"][at]
+        shown = layer["clip"] or WHOLE
+        marked = bytes(
+            shown[y * SOURCE[0] + x] and self._marked(layer, x, y)
+            for y in range(SOURCE[1])
+            for x in range(SOURCE[0])
+        )
+        if not any(marked):
+            return
+        state["layers"].insert(at + 1, {**layer, "id": new, "name": "Cut-out", "clip": _clip(marked)})
+        if hole:
+            layer["clip"] = _clip(bytes(a & (1 - b) for a, b in zip(shown, marked, strict=True)))
+        self._step(state, bytes(len(self.bits)))
+
+    def _marked(self, layer: dict[str, Any], x: int, y: int) -> int:
+        """Return what the mask has over a pixel of a layer's picture."""
+        column, row = (math.floor(layer[at] + (px + 0.5) * layer["scale"]) for at, px in (("x", x), ("y", y)))
+        width, height = self.state["width"], self.state["height"]
+        return self.bits[row * width + column] if 0 <= column < width and 0 <= row < height else 0
+
     def _raise(self, id: str, way: int) -> None:
         state = copy.deepcopy(self.state)
         at = next(at for at, layer in enumerate(state["layers"]) if layer["id"] == id)
@@ -130,6 +166,16 @@ class Model:
         self.past, self.future = [], []
 
 
+def _clip(shown: bytes) -> bytes | None:
+    """Return what is shown of a layer as the model keeps it: None for all."""
+    return None if all(shown) else shown
+
+
+def _told(layer: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer as it can be compared."""
+    return layer | {"clip": layer["clip"] and hashlib.sha256(layer["clip"]).hexdigest()}
+
+
 def packed(points: list[list[int]]) -> dict[str, Any]:
     """Return a stroke's points as a document keeps them."""
     ways = [struct.pack("<hh", b[0] - a[0], b[1] - a[1]) for a, b in zip(points, points[1:], strict=False)]
@@ -147,6 +193,7 @@ class Commands:
         rng = self._rng
         kinds = ["brush"] * 6 + ["stroke"] * 5 + ["undo"] * 6 + ["redo"] * 4 + ["words"] * 2
         others = ["found", "canvas", "layer", "layer", "add", "raise", "settle", "reload"]
+        others += ["restore"] * 4 + ["cut"] * 2
         found: Command = getattr(self, f"_{rng.choice(kinds + others)}")()
         return found
 
@@ -197,10 +244,17 @@ class Commands:
         return id
 
     def _layer(self) -> Command:
-        change = self._rng.choice(
-            ({"x": self._rng.randint(-50, 50)}, {"visible": False}, {"opacity": 0.5}, {"name": "one"})
-        )
+        rng = self._rng
+        placed = {"x": rng.randint(-50, 50)}, {"scale": rng.choice((0.5, 1, 1.7))}
+        change = rng.choice((*placed, {"visible": False}, {"opacity": 0.5}, {"name": "one"}))
         return {"do": "layer", "id": self._some(), "change": change, "kind": self._rng.choice(("", "move"))}
+
+    def _restore(self) -> Command:
+        return {**self._brush(), "do": "restore", "id": self._some()}
+
+    def _cut(self) -> Command:
+        self._made += 1
+        return {"do": "cut", "id": self._some(), "new": f"l{self._made}", "hole": self._rng.random() < 0.5}
 
     def _add(self) -> Command:
         self._made += 1

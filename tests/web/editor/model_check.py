@@ -11,7 +11,12 @@ from tests.web.editor.model import Commands, Model
 from tests.web.editor.node import Node, open_node
 
 LENGTH = 30  # commands of a sequence
-FEW = {"steps": 12, "room": 3000, "strokes": 6}  # so that the limits are met in every sequence
+FEW = {
+    "steps": 12,
+    "room": 3000,
+    "clips": 10**9,
+    "strokes": 6,
+}  # so that the limits are met
 
 
 def check(node: Node, seed: int, length: int = LENGTH) -> str | None:

@@ -6,8 +6,8 @@ import { snapshot } from "./tiles.js";
 /** @import {Tiles} from "./tiles.js" */
 
 /** @typedef {{job: string, n: number} | {upload: string}} Source */
-/** @typedef {{id: string, source: Source, x: number, y: number, scale: number, opacity: number, visible: boolean, name: string, clip: string | null}} Layer  x, y: px of its corner */
-/** What strokes are painted over. `sha256`: of its file, once the server has it. @typedef {{tiles: Tiles, sha256: string | null}} Base */
+/** x, y: px of its corner. `clip`: what of its source is shown, null = all. @typedef {{id: string, source: Source, x: number, y: number, scale: number, opacity: number, visible: boolean, name: string, clip: Base | null}} Layer */
+/** A mask as a file: what strokes are painted over, or a clip. `sha256`: of its file, once the server has it. @typedef {{tiles: Tiles, width: number, height: number, sha256: string | null}} Base */
 /** @typedef {{base: Base | null, strokes: readonly Stroke[]}} Painted */
 /** @typedef {Source & {as: "style" | "character" | "thing"}} Reference */
 
@@ -25,6 +25,9 @@ import { snapshot } from "./tiles.js";
  * @property {boolean} keep_seam
  * @property {boolean} keep_structure
  */
+
+/** Where a source's picture is. @param {Source} source */
+export const addressOf = (source) => ("job" in source ? `/files/${source.job}/${source.n}` : `/files/uploads/${source.upload}`);
 
 export const [LEAST_SIDE, MOST_SIDE, MOST_LAYERS] = [64, 4096, 16]; // px, px, layers
 export const [MOST_STROKES, MOST_TEXT] = [500, 100_000]; // strokes and letters of theirs, before they become a base
@@ -64,8 +67,17 @@ export function raised(state, id, way) {
 /** @param {State} state @param {readonly Stroke[]} strokes @returns {State} */
 export const withStrokes = (state, strokes) => ({ ...state, mask: { ...state.mask, strokes: [...state.mask.strokes, ...strokes] } });
 
+/** A mask as it is now, to be a file. @param {Mask} mask @param {string | null} [sha256] @returns {Base} */
+export const kept = (mask, sha256 = null) => ({ tiles: snapshot(mask), width: mask.width, height: mask.height, sha256 });
+
+/** Every mask that a state names as a file, by the layer that it cuts; the one under the strokes by "". @param {State} state */
+export function filesOf({ mask, layers }) {
+  const all = [/** @type {const} */ (["", mask.base]), ...layers.map(({ id, clip }) => /** @type {const} */ ([id, clip]))];
+  return new Map(all.flatMap(([at, base]) => (base ? [/** @type {[string, Base]} */ ([at, base])] : [])));
+}
+
 /** The same with this mask instead of strokes. @param {State} state @param {Mask} mask @returns {State} */
-export const withBase = (state, mask) => ({ ...state, mask: { base: mask.bounds ? { tiles: snapshot(mask), sha256: null } : null, strokes: [] } });
+export const withBase = (state, mask) => ({ ...state, mask: { base: mask.bounds ? kept(mask) : null, strokes: [] } });
 
 /**
  * Another canvas: `left` and `top` px are added there (less than 0: cut off). The mask isn't in it; it becomes a base.
@@ -86,23 +98,28 @@ export const withCanvas = (state, left, top, width, height) => ({
 /** A side that the server takes. @param {number} px */
 export const side = (px) => Math.min(MOST_SIDE, Math.max(LEAST_SIDE, Math.round(px)));
 
-/** As the server takes it. Throws while a base isn't there yet. @param {State} state */
-export function written(state) {
-  const { mask, ...rest } = state;
-  if (mask.base && !mask.base.sha256) throw new Error("The mask isn't sent yet.");
-  return { v: 1, ...rest, mask: { base: mask.base?.sha256 ?? null, strokes: mask.strokes } };
+/** As the server takes it. Throws while a mask isn't there yet, unless `instead` stands for its name. @param {State} state @param {string | null} [instead] */
+export function written({ mask, layers, ...rest }, instead) {
+  const name = (/** @type {Base | null} */ base) => {
+    if (base && !base.sha256 && instead === undefined) throw new Error("The mask isn't sent yet.");
+    return base && (base.sha256 ?? instead ?? null);
+  };
+  return { v: 1, ...rest, layers: layers.map((one) => ({ ...one, clip: name(one.clip) })), mask: { base: name(mask.base), strokes: mask.strokes } };
 }
 
+/** @typedef {Partial<Omit<Layer, "clip">> & {id: string, source: Source, clip?: string | null}} WrittenLayer */
+/** @typedef {Partial<Omit<ReturnType<typeof written>, "layers">> & {width: number, height: number, layers: WrittenLayer[]}} Written */
+
 /**
- * From what the server has. `base`: the mask that it names, if any.
- * @param {Partial<ReturnType<typeof written>> & {width: number, height: number, layers: (Partial<Layer> & {id: string, source: Source})[]}} document
- * @param {Base | null} base
+ * From what the server has. `files`: the masks that it names, as `filesOf` has them.
+ * @param {Written} document
+ * @param {Map<string, Base>} files
  * @returns {State}
  */
-export function fromWritten({ v: _, mask, layers, ...rest }, base) {
-  const whole = layers.map((one) => ({ ...layer(one.id, one.source), ...one }));
+export function fromWritten({ v: _, mask, layers, ...rest }, files) {
+  const whole = layers.map((one) => ({ ...layer(one.id, one.source), ...one, clip: files.get(one.id) ?? null }));
   const first = /** @type {Layer} */ (whole[0]);
-  return { ...fresh(first.source, rest.width, rest.height), ...rest, layers: whole, mask: { base, strokes: mask?.strokes ?? [] } };
+  return { ...fresh(first.source, rest.width, rest.height), ...rest, layers: whole, mask: { base: files.get("") ?? null, strokes: mask?.strokes ?? [] } };
 }
 
 /** Whether there are so many strokes that the older ones should become a base. @param {Painted} mask */

@@ -1,18 +1,22 @@
 // The editor's heart: the tool in hand, and each way in which a person changes the document.
-import { say } from "../js/core/toasts.js";
-import { freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas } from "./document.js";
+import { complain, say } from "../js/core/toasts.js";
+import { cutOut } from "./clips.js";
+import { addressOf, freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas, withLayer } from "./document.js";
 import { History } from "./history.js";
 import { drawMarks } from "./marks.js";
+import { Picking } from "./picking.js";
 import { Pointers } from "./pointers.js";
-import { addressOf, Screen } from "./screen.js";
+import { Screen } from "./screen.js";
 import { finished, gestureOf } from "./tools.js";
 import { flood } from "./wand.js";
 
-/** @import {Layer, Source, State} from "./document.js" */
+/** @import {Base, Layer, Source, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
 /** @import {Gesture, Point} from "./pointers.js" */
 /** @import {Spot, Stroke} from "./strokes.js" */
 /** @import {Tool} from "./tools.js" */
+
+const FULL = `There are ${MOST_LAYERS} layers already. Remove one first.`;
 
 /** A rectangle or a lasso that isn't done. @typedef {{tool: "rect" | "lasso", value: 0 | 1, points: Point[], end: Point | null}} Shape */
 export class Editor extends Screen {
@@ -42,6 +46,7 @@ export class Editor extends Screen {
     this.isHandHeld = false;
     /** @type {{of: readonly Layer[], loaded: number, pixels: Uint8ClampedArray} | null} for the wand */
     this.composed = null;
+    this.picking = new Picking(this);
     this.pointers = new Pointers(parts.stage, this.view, {
       gesture: (event) => this.gesture(event.altKey || event.button === 2),
       moved: () => this.moved(),
@@ -70,6 +75,8 @@ export class Editor extends Screen {
   take(tool) {
     this.drop();
     this.tool = tool;
+    this.lastSpot = null;
+    if (tool === "pick") this.picking.ready();
     this.onChange();
   }
 
@@ -121,9 +128,9 @@ export class Editor extends Screen {
     this.frameSoon();
   }
 
-  /** @param {Uint8Array} bits */
-  found(bits) {
-    this.history.found(bits);
+  /** @param {Uint8Array} bits @param {State} [state] */
+  found(bits, state) {
+    this.history.found(bits, state);
     this.look();
     this.changed();
   }
@@ -175,14 +182,38 @@ export class Editor extends Screen {
     say(`The canvas is ${w} × ${h} px`);
   }
 
-  /** Put a picture on top. @param {Source} source @param {string} name */
-  async add(source, name) {
-    if (this.state.layers.length >= MOST_LAYERS) throw new Error(`There are ${MOST_LAYERS} layers already. Remove one first.`);
+  /** Put a picture on top, as small as the canvas; its middle in the canvas' or at a point. @param {Source} source @param {string} name @param {{x: number, y: number}} [at] */
+  async add(source, name, at) {
+    if (this.state.layers.length >= MOST_LAYERS) throw new Error(FULL);
     const { width, height } = await this.pictures.load(addressOf(source));
+    const scale = Math.max(0.01, Math.min(1, Math.ceil(10_000 * Math.min(this.state.width / width, this.state.height / height)) / 10_000));
     const id = freeId(this.state);
-    const [x, y] = [Math.round((this.state.width - width) / 2), Math.round((this.state.height - height) / 2)];
+    const middle = at ?? { x: this.state.width / 2, y: this.state.height / 2 };
+    const [x, y] = [Math.round(middle.x - (width * scale) / 2), Math.round(middle.y - (height * scale) / 2)];
     this.selected = id;
-    this.change({ ...this.state, layers: [...this.state.layers, { ...layer(id, source), x, y, name: name.slice(0, 80) }] });
+    this.change({ ...this.state, layers: [...this.state.layers, { ...layer(id, source), x, y, scale, name: name.slice(0, 80) }] });
+  }
+
+  /** What is shown of a layer was painted. @param {string} id @param {Base | null} clip @param {number} bytes  of what changed */
+  cut(id, clip, bytes) {
+    this.history.clipped(withLayer(this.state, id, { clip }), bytes);
+    this.redraw();
+  }
+
+  /** Put what the mask marks of the selected layer on a layer of its own, over it. @param {boolean} isHole  it isn't there below any more, so that the hole is drawn */
+  cutOut(isHole) {
+    const from = this.layer;
+    if (!from || !this.mask.bounds) return complain("Paint or pick what is to be cut out first.");
+    if (this.state.layers.length >= MOST_LAYERS) return complain(FULL);
+    const id = freeId(this.state);
+    const state = cutOut(this.state, this.mask, from, this.sizeOf(from), id, isHole);
+    if (!state) return complain("Nothing of what is painted lies on the selected layer.");
+    this.found(new Uint8Array(this.mask.bits.length), state);
+    this.take("move");
+    this.select(id);
+    const [left, top, right, bottom] = this.boxOf(/** @type {Layer} */ (this.layer));
+    if (this.cursor) this.cursor = { x: Math.floor((left + right) / 2) + 0.5, y: Math.floor((top + bottom) / 2) + 0.5, pressure: 1 };
+    say(isHole ? "Cut out. Move it, and what it leaves will be drawn" : "Copied to a layer of its own");
   }
 
   /** @param {Point} point @param {0 | 1} value */
@@ -221,9 +252,15 @@ export class Editor extends Screen {
 
   // Layers
 
+  get layer() {
+    return this.state.layers.find(({ id }) => id === this.selected);
+  }
+
   /** @param {string} id */
   select(id) {
     this.selected = id;
+    this.lastSpot = null;
+    if (this.tool === "pick") this.picking.ready();
     this.mark();
     this.onChange();
   }
@@ -231,8 +268,8 @@ export class Editor extends Screen {
   /** The layer at a point: the selected one, if it is there too. @param {Point} point @param {number} margin  px */
   layerAt({ x, y }, margin) {
     const isHit = (/** @type {Layer} */ one) => {
-      const { width, height } = this.sizeOf(one);
-      return one.visible && x >= one.x - margin && y >= one.y - margin && x < one.x + width * one.scale + margin && y < one.y + height * one.scale + margin;
+      const [left, top, right, bottom] = this.boxOf(one);
+      return one.visible && x >= left - margin && y >= top - margin && x < right + margin && y < bottom + margin;
     };
     const hit = this.state.layers.filter(isHit);
     return hit.find(({ id }) => id === this.selected) ?? hit.at(-1);

@@ -8,11 +8,11 @@ import { snapshot, Tiles } from "./tiles.js";
 /** @import {Box} from "./mask.js" */
 /** @import {Spot, Stroke} from "./strokes.js" */
 
-/** `room`: bytes of squares; older steps are painted anew instead. `strokes`: before the older half becomes a base. */
-const LIMITS = { steps: 200, room: 64 * 2 ** 20, strokes: MOST_STROKES };
+/** `room`: bytes of squares; older steps are painted anew instead. `clips`: bytes of theirs; older steps are forgotten. `strokes`: before the older half becomes a base. */
+const LIMITS = { steps: 200, room: 64 * 2 ** 20, clips: 64 * 2 ** 20, strokes: MOST_STROKES };
 
-/** `tiles`: what the mask was before this step (after it, once it is undone); null = painted anew. */
-/** @typedef {{state: State, tiles: Tiles | null, kind: string}} Step */
+/** `tiles`: what the mask was before this step (after it, once it is undone); null = painted anew. `clips`: bytes of what the step changed of clips, which aren't painted anew. */
+/** @typedef {{state: State, tiles: Tiles | null, kind: string, clips: number}} Step */
 
 export class History {
   /** @param {State} state */
@@ -34,6 +34,11 @@ export class History {
   change(state, kind = "") {
     if (kind && this.past.at(-1)?.kind === kind && !this.future.length) this.present = state;
     else this.#push(state, new Tiles(), kind);
+  }
+
+  /** A step in which a layer's clip was painted. @param {State} state @param {number} bytes  that the new clip takes beside the one before */
+  clipped(state, bytes) {
+    this.#push(state, new Tiles(), "", bytes);
   }
 
   /** A step that ends what was begun: the next of its kind is one of its own. */
@@ -92,7 +97,7 @@ export class History {
     if (!step) return null;
     const tiles = step.tiles && this.#swap(step.tiles, step.state);
     if (!tiles) this.mask = replayed(step.state);
-    to.push({ state: this.present, tiles, kind: "" });
+    to.push({ state: this.present, tiles, kind: "", clips: step.clips });
     this.present = step.state;
     return tiles ? (tiles.box ?? [0, 0, 0, 0]) : this.mask.all;
   }
@@ -106,16 +111,17 @@ export class History {
     return before;
   }
 
-  /** @param {State} state @param {Tiles} tiles @param {string} kind */
-  #push(state, tiles, kind) {
-    this.past.push({ state: this.present, tiles, kind });
+  /** @param {State} state @param {Tiles} tiles @param {string} kind @param {number} [clips] */
+  #push(state, tiles, kind, clips = 0) {
+    this.past.push({ state: this.present, tiles, kind, clips });
     this.present = state;
     this.future = [];
     if (this.past.length > this.limits.steps) this.past.shift();
-    let { room } = this.limits;
-    for (const step of [...this.past].reverse()) {
+    let { room, clips: ofClips } = this.limits;
+    for (const [at, step] of [...this.past.entries()].reverse()) {
       room -= (step.tiles?.bytes ?? 0) + (step.state.mask.base?.tiles.bytes ?? 0);
       if (room < 0) step.tiles = null;
+      if ((ofClips -= step.clips) < 0) return void this.past.splice(0, at + 1);
     }
   }
 
@@ -130,7 +136,7 @@ export class History {
 
 /** A stroke that is painted while it grows. */
 export class Brushing {
-  /** @param {History} history @param {0 | 1} value */
+  /** @param {{mask: Mask, painted: (strokes: Stroke[], tiles: Tiles) => void}} history  or what else takes strokes @param {0 | 1} value */
   constructor(history, value) {
     this.history = history;
     this.value = value;
@@ -169,7 +175,7 @@ export class Brushing {
 /** The mask that a state's strokes make. @param {State} state */
 export function replayed({ width, height, mask: { base, strokes } }) {
   const mask = new Mask(width, height);
-  base?.tiles.swap(mask);
+  base?.tiles.put(mask);
   for (const stroke of strokes) apply(mask, stroke);
   return mask;
 }

@@ -49,14 +49,13 @@ function seam(editor) {
 
 /** The selected layer with its corners. @param {Editor} editor */
 function layer(editor) {
-  const one = editor.state.layers.find(({ id }) => id === editor.selected);
-  if (editor.tool !== "move" || !one) return nothing;
-  const { width, height } = editor.sizeOf(one);
-  const [right, bottom] = [one.x + width * one.scale, one.y + height * one.scale];
+  const one = editor.layer;
+  if (!(editor.tool === "move" || editor.tool === "restore") || !one) return nothing;
+  const [left, top, right, bottom] = editor.boxOf(one);
   const r = 5 * editor.view.density;
   const corner = (/** @type {[number, number]} */ [x, y]) => svg`<rect class="corner" x=${x - r} y=${y - r} width=${2 * r} height=${2 * r}></rect>`;
-  const corners = [editor.view.toScreen(one.x, one.y), editor.view.toScreen(right, one.y), editor.view.toScreen(one.x, bottom), editor.view.toScreen(right, bottom)];
-  return svg`${line(boxed(editor, one.x, one.y, right, bottom))}${corners.map(corner)}`;
+  const corners = [editor.view.toScreen(left, top), editor.view.toScreen(right, top), editor.view.toScreen(left, bottom), editor.view.toScreen(right, bottom)];
+  return svg`${line(boxed(editor, left, top, right, bottom))}${editor.tool === "move" ? corners.map(corner) : nothing}`;
 }
 
 /** @param {Editor} editor */

@@ -8,9 +8,10 @@ const LIGHT = 0xffffffff;
 const DARK = 0xff1a1a1a;
 
 export class Overlay {
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /** @param {HTMLCanvasElement} canvas @param {typeof outlined} paint  how a row becomes pixels */
+  constructor(canvas, paint = outlined) {
     this.canvas = canvas;
+    this.paint = paint;
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.columns = new Int32Array(1); // the mask's column under each of the screen's, -1 beside it
     this.rows = [new Uint8Array(2), new Uint8Array(2), new Uint8Array(2)];
@@ -44,7 +45,7 @@ export class Overlay {
     let [before, here] = [this.#row(mask, view, top - 1, left, right, above), this.#row(mask, view, top, left, right, now)];
     for (let y = top, to = 0; y < bottom; y++, to += right - left) {
       const after = this.#row(mask, view, y + 1, left, right, below);
-      if (before || here || after) paint(above, now, below, pixels, to, right - left);
+      if (before || here || after) this.paint(above, now, below, pixels, to, right - left);
       [above, now, below, before, here] = [now, below, above, here, after];
     }
     this.context.putImageData(image, left, top);
@@ -99,10 +100,15 @@ export class Overlay {
  * @param {number} to
  * @param {number} width
  */
-function paint(above, now, below, pixels, to, width) {
+export function outlined(above, now, below, pixels, to, width) {
   for (let x = 1; x <= width; x++) {
     const near = (above[x] ?? 0) + (below[x] ?? 0) + (now[x - 1] ?? 0) + (now[x + 1] ?? 0);
     if (now[x]) pixels[to + x - 1] = near < 4 ? LIGHT : TINT;
     else if (near) pixels[to + x - 1] = DARK;
   }
+}
+
+/** One row of the screen, opaque where the mask is. @type {typeof outlined} */
+export function solid(_, now, __, pixels, to, width) {
+  for (let x = 1; x <= width; x++) if (now[x]) pixels[to + x - 1] = DARK;
 }

@@ -1,7 +1,11 @@
 // The layers' pictures: each at full, half, quarter … size, so that a frame never scales down by more than two.
+import { addressOf } from "./document.js";
+import { Overlay, solid } from "./overlay.js";
+import { View } from "./view.js";
 
-/** @import {View} from "./view.js" */
+/** @import {Clips} from "./clips.js" */
 /** @import {Layer, State} from "./document.js" */
+/** @import {Mask} from "./mask.js" */
 /** @import {Preview} from "./screen.js" */
 
 const SMALLEST = 256; // px of the longer side, from which on no smaller level is made
@@ -16,9 +20,11 @@ const SMALLEST = 256; // px of the longer side, from which on no smaller level i
 export const levelAt = (count, scale) => Math.max(0, Math.min(count - 1, Math.floor(-Math.log2(Math.min(1, scale)) + 1e-9)));
 
 export class Pictures {
-  /** @param {HTMLCanvasElement} canvas @param {() => void} onLoad */
-  constructor(canvas, onLoad) {
+  /** @param {HTMLCanvasElement} canvas @param {Clips} clips @param {() => void} onLoad */
+  constructor(canvas, clips, onLoad) {
     this.canvas = canvas;
+    this.clips = clips;
+    this.aside = new Overlay(document.createElement("canvas"), solid); // where a layer is cut
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.onLoad = onLoad;
     /** @type {{side: number, pattern: CanvasPattern} | null} */
@@ -50,10 +56,9 @@ export class Pictures {
    * Draw what the view shows of a document.
    * @param {State} state
    * @param {View} view
-   * @param {(layer: Layer) => string} addressOf
    * @param {number | null} [from]  over what is drawn already, and only right of this share of it
    */
-  draw(state, view, addressOf, from = null) {
+  draw(state, view, from = null) {
     const { context, canvas } = this;
     if (from === null) context.clearRect(0, 0, canvas.width, canvas.height);
     context.save();
@@ -64,7 +69,7 @@ export class Pictures {
     context.clip();
     this.#ground(view);
     for (const layer of state.layers) {
-      const picture = layer.visible ? this.loaded.get(addressOf(layer)) : undefined;
+      const picture = layer.visible ? this.loaded.get(addressOf(layer.source)) : undefined;
       if (picture) this.#layer(layer, picture, view);
     }
     context.restore();
@@ -98,26 +103,53 @@ export class Pictures {
     const level = picture.levels[levelAt(picture.levels.length, scale)];
     if (!level) return;
     const [x, y] = view.toScreen(layer.x, layer.y);
+    const clip = this.clips.of(layer);
+    const context = clip ? this.#cut(clip, Object.assign(new View(), { scale, x, y })) : this.context;
+    context.imageSmoothingEnabled = scale < 2;
     this.context.globalAlpha = layer.opacity;
-    this.context.imageSmoothingEnabled = scale < 2;
-    this.context.drawImage(level, x, y, picture.width * scale, picture.height * scale);
+    context.drawImage(level, x, y, picture.width * scale, picture.height * scale);
+    if (clip) this.context.drawImage(this.aside.canvas, 0, 0);
     this.context.globalAlpha = 1;
   }
 
-  /** The document's pixels (RGBA), composed at its own size. @param {State} state @param {(layer: Layer) => string} addressOf */
-  pixels(state, addressOf) {
+  /** Where to draw a layer of which only its clip is shown. @param {Mask} clip @param {View} view  of the layer */
+  #cut(clip, view) {
+    const { aside, canvas } = this;
+    if (aside.canvas.width !== canvas.width || aside.canvas.height !== canvas.height) [aside.canvas.width, aside.canvas.height] = [canvas.width, canvas.height];
+    aside.context.globalCompositeOperation = "source-over";
+    aside.draw(clip, view, null);
+    aside.context.globalCompositeOperation = "source-in";
+    return aside.context;
+  }
+
+  /** The document's pixels (RGBA), composed at its own size. @param {State} state */
+  pixels(state) {
     const canvas = new OffscreenCanvas(state.width, state.height);
     const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context) throw new Error("This browser has no memory left for the picture's pixels.");
     for (const layer of state.layers) {
-      const picture = layer.visible ? this.loaded.get(addressOf(layer)) : undefined;
+      const picture = layer.visible ? this.loaded.get(addressOf(layer.source)) : undefined;
       const [full] = picture?.levels ?? [];
       if (!picture || !full) continue;
+      const clip = this.clips.of(layer);
       context.globalAlpha = layer.opacity;
-      context.drawImage(full, layer.x, layer.y, picture.width * layer.scale, picture.height * layer.scale);
+      context.drawImage(clip ? cut(full, clip) : full, layer.x, layer.y, picture.width * layer.scale, picture.height * layer.scale);
     }
     return context.getImageData(0, 0, state.width, state.height).data;
   }
+}
+
+/** A picture of which only its clip is there. @param {ImageBitmap} picture @param {Mask} clip */
+function cut(picture, { bits, width, height }) {
+  const found = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (found.getContext("2d"));
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = bits[at] ? 0xff000000 : 0;
+  context.putImageData(image, 0, 0);
+  context.globalCompositeOperation = "source-in";
+  context.drawImage(picture, 0, 0);
+  return found;
 }
 
 /** @param {string} address @returns {Promise<Loaded>} with its full size alone */

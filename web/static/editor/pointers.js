@@ -61,10 +61,15 @@ export class Pointers {
     return [((event.clientX - box.left) * this.view.width) / box.width, ((event.clientY - box.top) * this.view.height) / box.height];
   }
 
+  /** The document's point under an event. @param {MouseEvent} event */
+  at(event) {
+    const [x, y] = this.view.toDocument(...this.#place(event));
+    return { x, y };
+  }
+
   /** @param {PointerEvent} event @returns {Point} */
   #point(event) {
-    const [x, y] = this.view.toDocument(...this.#place(event));
-    return { x, y, pressure: event.pointerType === "pen" ? event.pressure : 1 };
+    return { ...this.at(event), pressure: event.pointerType === "pen" ? event.pressure : 1 };
   }
 
   /** @param {PointerEvent} event */

@@ -11,7 +11,7 @@ import { step } from "../js/parts/job-card.js";
 import { fresh, freeId, layer, written } from "./document.js";
 import { replayed } from "./history.js";
 import { Mask } from "./mask.js";
-import { sendBase } from "./save.js";
+import { sendFiles } from "./save.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job} from "../js/types.js" */
@@ -54,7 +54,7 @@ export class Results {
     this.isSending = true;
     this.onChange();
     try {
-      await sendBase(state);
+      await sendFiles(state);
       const painted = crypto.subtle && hex(await crypto.subtle.digest("SHA-256", mask.bits)); // only where the page came safely
       const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await change("POST", "/api/edits", { document: written(state), painted, key: newKey() }));
       const [first] = jobs;

@@ -1,14 +1,13 @@
 // Keeps the document: in this browser a second after a change, on the server when it is quiet or the page is left.
 import { ask, change, Problem } from "../js/core/api.js";
 import { confirmed } from "../js/parts/dialog.js";
-import { fromWritten, written } from "./document.js";
+import { filesOf, fromWritten, kept, written } from "./document.js";
 import { Mask } from "./mask.js";
 import { decode, encode } from "./png.js";
-import { snapshot } from "./tiles.js";
 
 /** @import {Base, State} from "./document.js" */
 
-/** What this browser keeps. `base`: the file of the mask's base. @typedef {{text: string, base: Blob | null, version: number, id: string | null, isSaved: boolean}} Kept */
+/** What this browser keeps. `files`: the masks that are named, by the layers that they cut. @typedef {{text: string, files: [at: string, file: Blob][], version: number, id: string | null, isSaved: boolean}} Kept */
 /** @typedef {{id: string, version: number, document: Parameters<typeof fromWritten>[0]}} Stored */
 
 const SOON = 1000; // ms until it is in this browser
@@ -18,13 +17,13 @@ const TAIL = 60_000; // bytes that a browser sends on after its page is gone
 /** @type {WeakMap<Base, Promise<Blob>>} */
 const files = new WeakMap();
 
-/** A base as a file. @param {Base} base @param {number} width @param {number} height */
-function fileOf(base, width, height) {
+/** A mask as a file. @param {Base} base */
+function fileOf(base) {
   const known = files.get(base);
   if (known) return known;
-  const mask = new Mask(width, height);
-  base.tiles.swap(mask);
-  const file = encode(mask.bits, width, height);
+  const mask = new Mask(base.width, base.height);
+  base.tiles.put(mask);
+  const file = encode(mask.bits, mask.width, mask.height);
   files.set(base, file);
   return file;
 }
@@ -32,27 +31,30 @@ function fileOf(base, width, height) {
 /** @param {Blob} file @param {string | null} sha256 @returns {Promise<Base>} */
 async function baseOf(file, sha256) {
   const { width, height, bits } = await decode(new Uint8Array(await file.arrayBuffer()));
-  const mask = new Mask(width, height);
-  mask.bits.set(bits);
-  const base = { tiles: snapshot(mask), sha256 };
+  const base = kept(Object.assign(new Mask(0, 0), { width, height, bits }), sha256);
   files.set(base, Promise.resolve(file));
   return base;
 }
 
-/** Send what a state's mask lies over, if the server hasn't got it. @param {State} state */
-export async function sendBase({ mask: { base }, width, height }) {
-  if (!base || base.sha256) return;
-  const file = await fileOf(base, width, height);
-  const found = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body: file, headers: { "Content-Type": "image/png" } }));
-  base.sha256 = found.sha256;
+/** Send the masks that a state names and the server hasn't got. @param {State} state */
+export async function sendFiles(state) {
+  for (const base of filesOf(state).values()) {
+    if (base.sha256) continue;
+    const body = await fileOf(base);
+    const found = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
+    base.sha256 = found.sha256;
+  }
 }
+
+/** The masks that a written document names, by the layers that they cut. @param {Stored["document"]} document @returns {[at: string, sha256: string][]} */
+const namesOf = ({ mask, layers }) => [["", mask?.base], ...layers.map(({ id, clip }) => [id, clip])].flatMap(([at, name]) => (at != null && name ? [[at, name]] : []));
 
 /** A document of the server's. @param {string} id */
 export async function read(id) {
   const stored = /** @type {Stored} */ (await ask(`/api/documents/${id}`, {}));
-  const sha256 = stored.document.mask?.base ?? null;
-  const answer = sha256 === null ? null : await fetch(`/files/masks/${sha256}.png`, { credentials: "same-origin" });
-  return { ...stored, state: fromWritten(stored.document, answer && (await baseOf(await answer.blob(), sha256))) };
+  const file = async (/** @type {string} */ sha256) => baseOf(await (await fetch(`/files/masks/${sha256}.png`, { credentials: "same-origin" })).blob(), sha256);
+  const found = namesOf(stored.document).map(async ([at, sha256]) => /** @type {[string, Base]} */ ([at, await file(sha256)]));
+  return { ...stored, state: fromWritten(stored.document, new Map(await Promise.all(found))) };
 }
 
 export class Saving {
@@ -94,17 +96,17 @@ export class Saving {
     const kept = await store("readonly", (all) => all.get(this.key)).catch(() => undefined);
     if (!kept || kept.isSaved) return null;
     const document = JSON.parse(kept.text);
-    const base = kept.base && (await baseOf(kept.base, document.mask.base));
-    return { ...kept, state: fromWritten(document, base) };
+    const names = new Map(namesOf(document));
+    const found = /** @type {Kept["files"]} */ (kept.files ?? []).map(async ([at, file]) => /** @type {[string, Base]} */ ([at, await baseOf(file, names.get(at) ?? null)]));
+    return { ...kept, state: fromWritten(document, new Map(await Promise.all(found))) };
   }
 
   async #keep() {
     this.soon = undefined;
     const state = this.now();
-    const { base } = state.mask;
-    const file = base && (await fileOf(base, state.width, state.height));
-    const named = base && !base.sha256 ? { ...state, mask: { ...state.mask, base: null } } : state;
-    await this.#put({ text: JSON.stringify(written(named)), base: file, version: this.version, id: this.id, isSaved: state === this.sent });
+    const all = [...filesOf(state)].map(async ([at, base]) => /** @type {[string, Blob]} */ ([at, await fileOf(base)]));
+    const text = JSON.stringify(written(state, null));
+    await this.#put({ text, files: await Promise.all(all), version: this.version, id: this.id, isSaved: state === this.sent });
   }
 
   /** @param {Kept} kept */
@@ -123,7 +125,7 @@ export class Saving {
     const state = this.now();
     if (state === this.sent) return;
     this.tell("Saving", false);
-    await sendBase(state);
+    await sendFiles(state);
     try {
       await this.#send(state);
     } catch (error) {
@@ -164,7 +166,7 @@ export class Saving {
     if (state === this.sent) return;
     this.#keep();
     const { sent, id } = this;
-    if (id === null || !sent || (state.mask.base && !state.mask.base.sha256)) return;
+    if (id === null || !sent || [...filesOf(state).values()].some(({ sha256 }) => !sha256)) return;
     const text = JSON.stringify({ document: written(state) });
     const keep = state.mask.base === sent.mask.base ? state.mask.strokes.findIndex((one, at) => one !== sent.mask.strokes[at]) : -1;
     const tail = JSON.stringify({ keep: Math.max(0, keep), strokes: state.mask.strokes.slice(Math.max(0, keep)), words: state.words });

@@ -1,11 +1,13 @@
 // A document with its history as it is looked at: its pictures, the mask over them, and what is drawn when.
 import { oncePerFrame } from "../js/core/page.js";
+import { Clips } from "./clips.js";
+import { addressOf } from "./document.js";
 import { History } from "./history.js";
 import { Overlay } from "./overlay.js";
 import { Pictures } from "./pictures.js";
 import { View } from "./view.js";
 
-/** @import {Layer, Source, State} from "./document.js" */
+/** @import {Layer, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
 
 const STILL = 120; // ms without a move until the view stands still
@@ -13,10 +15,6 @@ const STILL = 120; // ms without a move until the view stands still
 /** @typedef {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} Parts */
 /** What is shown instead of the document. `split`: % of it, from the right. @typedef {{state: State, mask: Mask | null, split: number}} Instead */
 /** A preview where it belongs. `part`: of the image, as shares. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number]}} Preview */
-
-/** Where a source's picture is. @param {Source} source */
-export const addressOf = (source) => ("job" in source ? `/files/${source.job}/${source.n}` : `/files/uploads/${source.upload}`);
-const addressOfLayer = (/** @type {Layer} */ { source }) => addressOf(source);
 
 export class Screen {
   /**
@@ -41,7 +39,8 @@ export class Screen {
     this.moving = undefined;
     this.half = new Overlay(document.createElement("canvas"));
     this.isFitted = true; // all of the document is shown, and stays so when the stage has another size
-    this.pictures = new Pictures(parts.picture, () => this.look());
+    this.clips = new Clips();
+    this.pictures = new Pictures(parts.picture, this.clips, () => this.look());
     this.overlay = new Overlay(parts.overlay);
     this.frameSoon = oncePerFrame(() => this.#frame());
     this.load();
@@ -72,13 +71,25 @@ export class Screen {
   sizeOf = (one) => this.pictures.loaded.get(addressOf(one.source)) ?? this.state;
 
   /** The pixels of a state, RGBA. @param {State} state */
-  pixelsOf = (state) => this.pictures.pixels(state, addressOfLayer);
+  pixelsOf = (state) => this.pictures.pixels(state);
+
+  /** What is shown of a layer, in px of the canvas: left, top, right, bottom. @param {Layer} one @returns {Box} */
+  boxOf(one) {
+    const [left, top, right, bottom] = this.clips.boxOf(one, this.sizeOf(one));
+    return [one.x + left * one.scale, one.y + top * one.scale, one.x + right * one.scale, one.y + bottom * one.scale];
+  }
 
   /** The mask changed in a box. @param {Box | null} box */
   touched(box) {
     if (!box) return;
     const { stale } = this;
     if (stale !== "all") this.stale = stale ? [Math.min(stale[0], box[0]), Math.min(stale[1], box[1]), Math.max(stale[2], box[2]), Math.max(stale[3], box[3])] : box;
+    this.frameSoon();
+  }
+
+  /** The layers look another way; the mask doesn't. */
+  redraw() {
+    this.isPictureStale = true;
     this.frameSoon();
   }
 
@@ -130,8 +141,8 @@ export class Screen {
     const { instead } = this;
     const mask = instead ? instead.mask : this.mask;
     if (this.isPictureStale) {
-      this.pictures.draw(this.state, this.view, addressOfLayer);
-      if (instead) this.pictures.draw(instead.state, this.view, addressOfLayer, 1 - instead.split / 100);
+      this.pictures.draw(this.state, this.view);
+      if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);
     }
     if (this.stale && mask && this.moving) this.#coarse(mask);

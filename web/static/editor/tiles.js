@@ -32,6 +32,24 @@ export class Tiles {
     }
   }
 
+  /** Make the mask what it was in these squares, but for those that `known` has too. @param {Mask} mask @param {Tiles} [known] */
+  put(mask, known) {
+    for (const [place, tile] of this.kept) if (known?.kept.get(place) !== tile) put(mask, tile);
+  }
+
+  /** The same with the squares that `others` has as the mask is now. @param {Mask} mask @param {Tiles} others */
+  renewed(mask, others) {
+    const all = new Tiles();
+    all.kept = new Map(this.kept);
+    for (const [place, { x, y }] of others.kept) all.kept.set(place, taken(mask, x, y));
+    return all;
+  }
+
+  /** Whether every pixel is set. */
+  get isWhole() {
+    return [...this.kept.values()].every(({ packed }) => packed === 1);
+  }
+
   /** Make the mask what it was in these squares. Returns what it was until now. @param {Mask} mask */
   swap(mask) {
     const now = new Tiles();

@@ -9,7 +9,7 @@ import { eighths, lassoed, radius } from "./strokes.js";
 /** @import {Gesture, Point} from "./pointers.js" */
 /** @import {Spot} from "./strokes.js" */
 
-/** @typedef {"brush" | "erase" | "rect" | "lasso" | "wand" | "move" | "canvas" | "hand"} Tool */
+/** @typedef {"brush" | "erase" | "rect" | "lasso" | "wand" | "pick" | "restore" | "move" | "canvas" | "hand"} Tool */
 
 /** @type {{id: Tool, key: string, label: string, icon: string, help: string}[]} */
 export const TOOLS = [
@@ -18,12 +18,14 @@ export const TOOLS = [
   { id: "rect", key: "r", label: "Rectangle", icon: "rect", help: "Drag, or press two corners" },
   { id: "lasso", key: "l", label: "Lasso", icon: "lasso", help: "Draw around it, or press corners and Enter" },
   { id: "wand", key: "w", label: "Wand", icon: "wand", help: "Press a colour to paint all of it that hangs together" },
+  { id: "pick", key: "s", label: "Pick", icon: "point", help: "Press a thing, or drag a box around it, to paint it" },
+  { id: "restore", key: "o", label: "Restore", icon: "restore-part", help: "Paint a layer's own picture back, or rub it out" },
   { id: "move", key: "v", label: "Move", icon: "move", help: "Drag a layer, or its corners to scale it" },
   { id: "canvas", key: "c", label: "Canvas", icon: "crop", help: "Drag the edges to extend, or a frame to crop" },
   { id: "hand", key: "h", label: "Hand", icon: "hand", help: "Drag to look elsewhere" },
 ];
-export const PAINTS = /** @type {readonly Tool[]} */ (["brush", "erase"]);
-export const MARKS = /** @type {readonly Tool[]} */ (["rect", "lasso", "wand"]);
+export const PAINTS = /** @type {readonly Tool[]} */ (["brush", "erase", "restore"]);
+export const MARKS = /** @type {readonly Tool[]} */ (["rect", "lasso", "wand", "restore"]);
 
 const NEAR = 12; // CSS px
 const STILL = 3; // CSS px that aren't a drag yet
@@ -31,42 +33,93 @@ const THIN = 4; // ⅛ px: a point nearer than this to the one before adds nothi
 
 /** What a tool does from now on; null = it moves the view. @param {Editor} editor @param {Tool} tool @param {boolean} isOther  the other way round: take away */
 export function gestureOf(editor, tool, isOther) {
-  const value = /** @type {0 | 1} */ (Number((tool === "erase" ? 0 : PAINTS.includes(tool) ? 1 : editor.value) !== Number(isOther)));
-  if (PAINTS.includes(tool)) return brush(editor, value);
+  const value = /** @type {0 | 1} */ (Number((tool === "erase" ? 0 : tool === "brush" ? 1 : editor.value) !== Number(isOther)));
+  if (tool === "restore") return restore(editor, value);
+  if (PAINTS.includes(tool)) return brush(editor, value, { on: editor.history, touched: (box) => editor.touched(box) });
+  if (tool === "pick") return pick(editor, isOther);
   if (tool === "rect" || tool === "lasso") return shape(editor, tool, value);
   if (tool === "wand") return press((point) => editor.wand(point, value));
   if (tool === "move") return move(editor);
   return tool === "canvas" ? frame(editor) : null;
 }
 
-/** @param {Editor} editor @param {0 | 1} value @returns {Gesture} */
-function brush(editor, value) {
-  const line = new Brushing(editor.history, value);
-  const spot = (/** @type {Point} */ { x, y }) => /** @type {Spot} */ ([eighths(x), eighths(y)]);
-  const thick = (/** @type {Point} */ { pressure }) => radius(editor.size * pressure);
+/**
+ * What is painted on, and where its corner and how large its pixels are on the canvas.
+ * @typedef {{on: ConstructorParameters<typeof Brushing>[0], touched: (box: Box | null) => void, x?: number, y?: number, scale?: number}} Ground
+ */
+
+/** @param {Editor} editor @param {0 | 1} value @param {Ground} ground @returns {Gesture} */
+function brush(editor, value, { on, touched, x: left = 0, y: top = 0, scale = 1 }) {
+  const line = new Brushing(on, value);
+  const spot = (/** @type {Point} */ { x, y }) => /** @type {Spot} */ ([eighths((x - left) / scale), eighths((y - top) / scale)]);
+  const thick = (/** @type {Point} */ { pressure }) => radius((editor.size * pressure) / scale);
   /** @type {Point | null} not painted yet, as it is so near */
-  let left = null;
-  const to = (/** @type {Point} */ point) => editor.touched(line.to(spot(point), thick(point)));
+  let near = null;
+  const to = (/** @type {Point} */ point) => touched(line.to(spot(point), thick(point)));
   return {
     down(point, { shiftKey }) {
-      if (shiftKey && editor.lastSpot) editor.touched(line.to(editor.lastSpot, thick(point)));
+      if (shiftKey && editor.lastSpot) touched(line.to(editor.lastSpot, thick(point)));
       to(point);
     },
     move(points) {
       for (const point of points) {
-        const [x, y] = line.points.at(-1) ?? [0, 0];
-        left = Math.abs(eighths(point.x) - x) + Math.abs(eighths(point.y) - y) < THIN ? point : (to(point), null);
+        const [[x, y], [u, v]] = [line.points.at(-1) ?? [0, 0], spot(point)];
+        near = Math.abs(u - x) + Math.abs(v - y) < THIN ? point : (to(point), null);
       }
     },
     up() {
-      if (left) to(left);
+      if (near) to(near);
       editor.lastSpot = line.points.at(-1) ?? null;
       line.end();
       editor.changed();
     },
     cancel() {
-      editor.touched(line.tiles.box);
+      touched(line.tiles.box);
       line.cancel();
+    },
+  };
+}
+
+/** Paint what is shown of the selected layer. @param {Editor} editor @param {0 | 1} value @returns {Gesture | null} */
+function restore(editor, value) {
+  const layer = editor.layer;
+  if (!layer?.visible) return null;
+  const on = editor.clips.painting(layer, editor.sizeOf(layer), (clip, bytes) => editor.cut(layer.id, clip, bytes));
+  const gesture = brush(editor, value, { on, touched: () => editor.redraw(), ...layer });
+  return {
+    ...gesture,
+    cancel() {
+      gesture.cancel();
+      editor.clips.live = null;
+    },
+  };
+}
+
+/** Ask for the thing that is pressed, or that a box is dragged around. @param {Editor} editor @param {boolean} isNot  it doesn't belong to the thing @returns {Gesture} */
+function pick(editor, isNot) {
+  /** @type {Point} */
+  let first;
+  let isAlso = false;
+  return {
+    down(point, { shiftKey }) {
+      first = point;
+      isAlso = shiftKey;
+    },
+    move(points) {
+      const { x, y } = /** @type {Point} */ (points.at(-1));
+      if (editor.frame || Math.hypot(x - first.x, y - first.y) > editor.near(NEAR)) editor.frame = [Math.min(first.x, x), Math.min(first.y, y), Math.max(first.x, x), Math.max(first.y, y)];
+      editor.mark();
+    },
+    up() {
+      const { frame } = editor;
+      editor.frame = null;
+      editor.mark();
+      if (frame) editor.picking.box(first, frame);
+      else editor.picking.point(first, isNot ? "not" : isAlso ? "also" : editor.picking.way);
+    },
+    cancel() {
+      editor.frame = null;
+      editor.mark();
     },
   };
 }
@@ -150,15 +203,15 @@ function move(editor) {
 
 /** From a layer's corner: scale it, its other corner stays. @param {Editor} editor @param {Layer} layer @param {Point} at */
 function scaling(editor, layer, at) {
-  const { width, height } = editor.sizeOf(layer);
-  const [w, h] = [width * layer.scale, height * layer.scale];
-  const corner = [[0, 0], [1, 0], [0, 1], [1, 1]].find(([u = 0, v = 0]) => Math.hypot(layer.x + u * w - at.x, layer.y + v * h - at.y) < editor.near(NEAR));
+  const [left, top, right, bottom] = editor.boxOf(layer);
+  const corner = [[left, top], [right, top], [left, bottom], [right, bottom]].find(([u = 0, v = 0]) => Math.hypot(u - at.x, v - at.y) < editor.near(NEAR));
   if (!corner) return null;
-  const [u = 0, v = 0] = corner;
-  const [x, y] = [layer.x + (1 - u) * w, layer.y + (1 - v) * h];
+  const [x, y] = [corner[0] === left ? right : left, corner[1] === top ? bottom : top];
+  const [width, height] = [(right - left) / layer.scale, (bottom - top) / layer.scale];
   return (/** @type {Point} */ point) => {
     const scale = Math.min(64, Math.max(0.01, Number((Math.max(Math.abs(point.x - x) / width, Math.abs(point.y - y) / height) || 0.01).toFixed(4))));
-    return { scale, x: Math.round(u ? x : x - width * scale), y: Math.round(v ? y : y - height * scale) };
+    const change = scale / layer.scale;
+    return { scale, x: Math.round(x + (layer.x - x) * change), y: Math.round(y + (layer.y - y) * change) };
   };
 }
 

@@ -1,16 +1,17 @@
 // The editor's page: what the server gave, the panels around the stage, the keys, and where it is kept.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { change as send, upload } from "./core/api.js";
+import { change as send } from "./core/api.js";
 import { element, oncePerFrame, pageData } from "./core/page.js";
 import { plain } from "./core/text.js";
 import { complain, toast } from "./core/toasts.js";
 import { startPage } from "./parts/shell.js";
 import { fresh, written } from "../editor/document.js";
 import { Editor } from "../editor/editor.js";
+import { Intake } from "../editor/intake.js";
 import { listen } from "../editor/keys.js";
 import * as panel from "../editor/panel.js";
 import { Results } from "../editor/results.js";
-import { read, Saving } from "../editor/save.js";
+import { read, Saving, sendFiles } from "../editor/save.js";
 
 /** @import {State} from "../editor/document.js" */
 
@@ -18,7 +19,6 @@ const SOON = 150; // ms until the mask's pixels are counted
 const QUIET = 700; // ms without a change until the server is asked what would be drawn
 const NOTHING = "Paint what is to be drawn anew, make the canvas larger, or say what should be different.";
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
-const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
 const data = /** @type {{job: string, n: number, width: number, height: number} | {id: string}} */ (pageData());
 const place = (/** @type {string} */ id) => element(id, HTMLElement);
@@ -52,12 +52,14 @@ async function opened() {
 const { saving, state } = await opened();
 const parts = { stage: place("stage"), picture: element("picture", HTMLCanvasElement), overlay: element("overlay", HTMLCanvasElement), marks: element("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
+const intake = new Intake(editor, element("file", HTMLInputElement));
 const results = new Results(editor, place("results"), () => draw());
 const draw = oncePerFrame(() => {
-  const desk = { editor, ...looked, isSending: results.isSending, send: () => results.send(), pick, covered };
+  const desk = { editor, ...looked, isSending: results.isSending, send: () => results.send(), intake, covered };
   render(panel.head(editor, saved.said, saved.isBad), place("head-tools"));
   render(panel.tools(editor), place("tools"));
   render(panel.options(editor), place("options"));
+  render(panel.notice(editor), place("notice"));
   render(panel.ask(desk), place("ask"));
   render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}`, place("more"));
 });
@@ -82,13 +84,12 @@ function count() {
 /** Ask what the document would become. */
 async function look() {
   const { state } = editor;
-  const { base } = state.mask;
-  const named = base && !base.sha256 ? { ...state, mask: { ...state.mask, base: { ...base, sha256: NOT_SENT } } } : state;
   Object.assign(looked, { said: NOTHING, wrong: "" });
   editor.seam = 0;
   if (isIdle(state)) return draw();
   try {
-    const found = /** @type {{said: string, seam: number | null}} */ (await send("POST", "/api/edits/look", { document: written(named) }));
+    await sendFiles({ ...state, mask: { ...state.mask, base: null } }); // what layers are cut by is looked at, what is painted isn't
+    const found = /** @type {{said: string, seam: number | null}} */ (await send("POST", "/api/edits/look", { document: written(state, NOT_SENT) }));
     looked.said = plain(found.said);
     editor.seam = found.seam ?? 0;
   } catch (error) {
@@ -101,33 +102,11 @@ async function look() {
 /** Whether a document asks for nothing yet, so that nobody need be asked. @param {State} state */
 function isIdle({ mask, layers: [one, ...others], words, amount, keep_structure, width, height }) {
   const size = one && editor.sizeOf(one);
-  return !mask.base && !mask.strokes.length && !words && amount === null && !keep_structure && !others.length && one?.x === 0 && one.y === 0 && one.scale === 1 && size?.width === width && size.height === height;
+  return !mask.base && !mask.strokes.length && !words && amount === null && !keep_structure && !others.length && one?.x === 0 && one.y === 0 && one.scale === 1 && !one.clip && size?.width === width && size.height === height;
 }
 
-/** Let somebody choose a picture file. @param {"layer" | "reference"} as */
-function pick(as) {
-  const file = element("file", HTMLInputElement);
-  file.onchange = () => {
-    for (const one of file.files ?? []) take(one, as).catch(complain);
-    file.value = "";
-  };
-  file.click();
-}
-
-/** @param {File} file @param {"layer" | "reference"} as */
-async function take(file, as) {
-  const { sha256 } = await upload(file, file.name);
-  if (as === "layer") await editor.add({ upload: sha256 }, file.name);
-  else editor.change({ ...editor.state, references: [...editor.state.references, { upload: sha256, as: "style" }] });
-}
-
-parts.stage.addEventListener("dragover", (event) => event.preventDefault());
-parts.stage.addEventListener("drop", (event) => {
-  event.preventDefault();
-  const [, job, n] = OWN.exec(event.dataTransfer?.getData("text/uri-list") ?? "") ?? [];
-  if (job && n) editor.add({ job, n: Number(n) }, `Picture ${n}`).catch(complain);
-  for (const file of event.dataTransfer?.files ?? []) take(file, "layer").catch(complain);
-});
+intake.listen(parts.stage, "layer");
+intake.listen(place("ask"), "reference");
 const size = (/** @type {number} */ factor) => editor.set({ size: Math.min(4096, Math.max(1, factor > 1 ? Math.ceil(editor.size * factor) : Math.floor(editor.size * factor))) });
 const show = (/** @type {number | null} */ n) => () => results.run && results.show(n);
 listen(editor, {
@@ -140,6 +119,8 @@ listen(editor, {
   i: () => editor.paint({ tool: "invert" }),
   g: () => editor.paint({ tool: "grow", px: 4 }),
   G: () => editor.paint({ tool: "shrink", px: 4 }),
+  j: () => editor.cutOut(false),
+  J: () => editor.cutOut(true),
   x: () => editor.set({ value: editor.value ? 0 : 1 }),
   Delete: () => editor.clear(),
   "\\": () => results.hold(true),

@@ -1,0 +1,100 @@
+"""The editor in Chromium, for its tests: a site that draws scenes, a page of it, and what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.studio.editor import reference
+from tests.web.conftest import COOKIE
+
+PLACE = """() => { const box = document.querySelector('#stage').getBoundingClientRect();
+  return [box.left, box.top, box.width, box.height]; }"""
+READ = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  const { view, mask, state, size } = editor;
+  const { words, images, layers, width, height } = state;
+  return { scale: view.scale, left: view.left, top: view.top, density: view.density, count: mask.count,
+    bounds: mask.bounds, width, height, words, images, layers, strokes: state.mask.strokes, size,
+    shown: editor.instead !== null, past: editor.history.past.length };
+}"""
+OPENED = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.view.width > 1 && editor.pictures.loaded.size > 0; }"""
+BIT = """async ([x, y]) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.mask.bits[y * editor.mask.width + x];
+}"""
+DIGEST = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  const found = new Uint8Array(await crypto.subtle.digest('SHA-256', editor.mask.bits));
+  return [...found].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}"""
+
+
+@asynccontextmanager
+async def editing(browser, scenes, path: str = "", status: int = 412, **options: Any) -> AsyncIterator[Any]:
+    """A fresh page with the editor, of somebody who is signed in; fails when the console tells of a fault.
+
+    status: of answers that are no faults; 412 is a question that the page answers.
+    """
+    site, _, address = scenes
+    cookie = {"name": COOKIE, "value": site.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
+    given: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+    context = await browser.new_context(**given)
+    await context.add_cookies([cookie])
+    page, wrong = await context.new_page(), []
+
+    def said(message) -> None:
+        if message.type == "error" and f"status of {status}" not in message.text:
+            wrong.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    await ready(page, path or address)
+    yield page
+    await context.close()
+    assert wrong == [], wrong
+
+
+async def ready(page, address: str) -> None:
+    await page.goto(address)
+    await page.wait_for_selector("#tools button")
+    await until(page, OPENED)
+
+
+async def until(page, script: str, arg: Any = None) -> None:
+    """Wait until an asynchronous script returns something that is true."""
+    async with asyncio.timeout(20):
+        while not await page.evaluate(script, arg):  # noqa: ASYNC110 - the page has no event for it
+            await asyncio.sleep(0.02)
+
+
+async def point(page, x: float, y: float) -> tuple[float, float]:
+    """Return where a point of the document is in the window, CSS px."""
+    seen, [left, top, *_] = await page.evaluate(READ), await page.evaluate(PLACE)
+    return (
+        left + (x * seen["scale"] + seen["left"]) / seen["density"],
+        top + (y * seen["scale"] + seen["top"]) / seen["density"],
+    )
+
+
+async def drag(page, *points: tuple[float, float], steps: int = 4) -> None:
+    """Draw with the mouse through points of the document."""
+    places = [await point(page, *one) for one in points]
+    await page.mouse.move(*places[0])
+    await page.mouse.down()
+    for place in places[1:]:
+        await page.mouse.move(*place, steps=steps)
+    await page.mouse.up()
+
+
+async def painted(page) -> dict[str, Any]:
+    """Return what is in the editor, whose mask is exactly what its strokes say in Python."""
+    seen = await page.evaluate(READ)
+    bits = reference.replay(seen["width"], seen["height"], None, seen["strokes"])
+    assert await page.evaluate(DIGEST) == hashlib.sha256(bits).hexdigest()
+    return seen

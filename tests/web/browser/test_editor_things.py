@@ -1,0 +1,332 @@
+"""Things in the editor, in Chromium: picked by pointing, by a box and by words, cut out, rubbed out, brought
+back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from studio.pictures import bits
+from tests.studio.editor import reference
+from tests.web.browser.desk import READ, drag, editing, painted, point, ready, until
+from tests.web.browser.test_keyboard import tab_to
+from vision.protocol import Answered, Declined, Question, Select, Selected
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+WIDTH, HEIGHT = 768, 512  # px of every scene
+HOUSE, MOON = (288, 224, 480, 352), (576, 64, 672, 128)
+LAYERS = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  const digest = async (bits) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', bits))]
+    .map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Promise.all(editor.state.layers.map(async ({ clip, ...one }) => {
+    const mask = editor.clips.of({ clip, ...one });
+    return { ...one, clip: mask && await digest(mask.bits), bounds: mask?.bounds };
+  })); }"""
+SHOWN = """async ([x, y]) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
+  const [u, v] = editor.view.toScreen(x, y);
+  const { data } = editor.parts.picture.getContext('2d').getImageData(Math.floor(u), Math.floor(v), 1, 1);
+  return [...data]; }"""
+SPOT = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.lastSpot; }"""
+FOUND = """async (past) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.history.past.length === past && !editor.picking.now; }"""
+
+
+class Things:
+    """Tells which pixels belong to what is pointed at, in place of a worker: a square of 40 px around it.
+
+    gate: what it waits for.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Select] = []
+        self.can = {"points": True, "words": True}
+        self.declines = False
+        self.gate: asyncio.Event | None = None
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        if self.declines or not isinstance(question, Select):
+            return Declined(question.question_id, "no worker is ready")
+        self.asked.append(question)
+        if self.gate is not None and self.asked_for(question):
+            await self.gate.wait()
+        return Answered(question.question_id, self._found(question))
+
+    @staticmethod
+    def asked_for(question: Select) -> bool:
+        return bool(question.points or question.box or question.words)
+
+    def _found(self, question: Select) -> Selected:
+        rows = bytearray(WIDTH * HEIGHT)
+        boxes = [(x - 20, y - 20, x + 20, y + 20, label) for x, y, label in question.points]
+        if question.box:
+            boxes = [(*question.box, 1)]
+        if question.words:
+            if question.words != "the moon":
+                return Selected(refused="Nothing in the picture fits these words.", **self.can)
+            boxes = [(*MOON, 1)]
+        if not boxes:
+            return Selected(**self.can)
+        for left, top, right, bottom, label in boxes:
+            for y in range(int(top), int(bottom)):
+                rows[y * WIDTH + int(left) : y * WIDTH + int(right)] = bytes([label]) * int(right - left)
+        packed = bytes(int("".join(map(str, rows[at : at + 8])), 2) for at in range(0, len(rows), 8))
+        return Selected("sam", 0.9, (0, 0, 1, 1), (WIDTH, HEIGHT), packed, **self.can)
+
+
+@pytest.fixture
+def things(scenes) -> Iterator[Things]:
+    eyes, found = scenes[0].opened.services.eyes, Things()
+    before, eyes._executor = eyes._executor, found
+    yield found
+    eyes._executor = before
+
+
+def box(left: float, top: float, right: float, bottom: float) -> list[float]:
+    return [left, top, right, bottom]
+
+
+async def click(page, x: float, y: float, *keys: str) -> None:
+    for key in keys:
+        await page.keyboard.down(key)
+    await page.mouse.click(*await point(page, x, y))
+    for key in keys:
+        await page.keyboard.up(key)
+
+
+async def found(page, past: int) -> dict[str, Any]:
+    """Wait until the document has so many steps and nothing is asked; return what is in it."""
+    await until(page, FOUND, past)
+    return await page.evaluate(READ)
+
+
+async def test_a_thing_that_is_pressed_is_painted_and_told_better(browser, scenes, things) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector("[name=thing]")
+        assert not Things.asked_for(things.asked[0]), "what can be asked is known before anything is pressed"
+        await click(page, 100, 100)
+        assert (await found(page, 1))["bounds"] == box(80, 80, 120, 120)
+        await click(page, 130, 100, "Shift")
+        seen = await found(page, 1)
+        assert (seen["bounds"], seen["count"]) == (box(80, 80, 150, 120), 70 * 40), "one step, one thing"
+        await click(page, 90, 100, "Alt")
+        assert (await found(page, 1))["bounds"] == box(110, 80, 150, 120)
+        assert things.asked[-1].points == ((100, 100, 1), (130, 100, 1), (90, 100, 0))
+        await click(page, 300, 300)
+        seen = await found(page, 2)
+        assert things.asked[-1].points == ((300, 300, 1),) and seen["count"] == 40 * 40 * 2
+        await page.locator("#stage").press("Control+z")
+        assert (await page.evaluate(READ))["bounds"] == box(110, 80, 150, 120)
+        await page.locator("#stage").press("Control+z")
+        assert (await page.evaluate(READ))["count"] == 0
+
+
+async def test_an_answer_joins_the_mask_as_is_said(browser, scenes, things) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("r")
+        await drag(page, (100, 100), (140, 200))
+        await page.locator("#stage").press("s")
+        counts = {}
+        for how in ("Take away", "Overlap", "Replace", "Add"):
+            await page.wait_for_selector("[name=thing]")
+            await page.get_by_label("What becomes of the mask").select_option(label=how)
+            await click(page, 140, 120)
+            counts[how] = (await found(page, 2))["count"]
+            await page.locator("#stage").press("Control+z")
+        assert counts == {
+            "Take away": 4000 - 800,
+            "Overlap": 800,
+            "Replace": 1600,
+            "Add": 4800,
+        }
+
+
+async def test_a_box_is_dragged_around_a_thing_of_a_layer_that_was_moved(browser, scenes, things) -> None:
+    async with editing(browser, scenes) as page:
+        await page.get_by_label("X", exact=True).fill("100")
+        await page.get_by_label("Scale, %").fill("50")
+        await page.keyboard.press("Tab")
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector("[name=thing]")
+        await drag(page, (200, 20), (260, 80))
+        await found(page, 3)
+        assert things.asked[-1].box == (200, 40, 320, 160)
+        assert (await page.evaluate(READ))["bounds"] == box(200, 20, 260, 80)
+
+
+async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(browser, scenes, things) -> None:
+    site = scenes[0]
+    async with editing(browser, scenes) as page:
+        await tab_to(page, "#stage")
+        await page.keyboard.press("s")
+        await page.wait_for_selector("[name=thing]")
+        await tab_to(page, "[name=thing]")
+        await page.keyboard.type("the moon")
+        await page.keyboard.press("Enter")
+        assert (await found(page, 1))["bounds"] == list(MOON)
+        await tab_to(page, "#stage", back=True)
+        await page.keyboard.press("Shift+J")
+        below, above = await page.evaluate(LAYERS)
+        assert (above["name"], above["bounds"]) == ("Cut-out", list(MOON))
+        hole = {"tool": "rect", "value": 0, "box": list(MOON)}
+        rest = reference.replay(WIDTH, HEIGHT, b"\1" * (WIDTH * HEIGHT), [hole])
+        assert below["clip"] == hashlib.sha256(rest).hexdigest()
+        assert (await page.evaluate(READ))["count"] == 0
+        before = await page.evaluate(SHOWN, [600, 80])
+        await page.keyboard.press("Space")
+        for key in ("Shift+ArrowLeft",) * 12:
+            await page.keyboard.press(key)
+        await page.keyboard.press("Space")
+        assert (await page.evaluate(LAYERS))[1]["x"] == -120
+        assert await page.evaluate(SHOWN, [480, 80]) == before, "the thing has moved"
+        assert await page.evaluate(SHOWN, [600, 80]) != before, "and isn't where it was"
+        async with page.expect_request("**/api/edits") as sent:
+            await page.keyboard.press("Control+Enter")
+        document = json.loads((await sent.value).post_data)["document"]
+        await page.wait_for_selector(".candidate img")
+        for layer, wanted in zip(document["layers"], (below["clip"], above["clip"]), strict=True):
+            kept = await site.you.get(f"/files/masks/{layer['clip']}.png")
+            mask = bits.read(kept.body)
+            pixels = bytes(int(bit) for byte in mask.rows for bit in f"{byte:08b}")
+            assert hashlib.sha256(pixels).hexdigest() == wanted
+        for _ in range(3):
+            await page.keyboard.press("Control+z")
+        [layer] = await page.evaluate(LAYERS)
+        assert (layer["id"], layer["clip"]) == ("base", None), "as before anything was cut out of it"
+
+
+async def test_only_what_can_be_asked_here_is_offered(browser, scenes, things) -> None:
+    things.can = {"points": False, "words": True}
+    async with editing(browser, scenes, status=422) as page:
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector("[name=thing]")
+        await click(page, 100, 100)
+        await page.wait_for_selector("#notice >> text=can't tell what you point at")
+        assert not any(map(Things.asked_for, things.asked))
+        await page.locator("[name=thing]").fill("a cat")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#notice >> text=Nothing in the picture fits these words.")
+        assert (await page.evaluate(READ))["count"] == 0
+    things.can = {"points": False, "words": False}
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector(".options >> text=no model that finds things")
+        assert await page.locator("[name=thing]").count() == 0
+
+
+async def test_nobody_who_can_look_is_told_and_tried_again(browser, scenes, things) -> None:
+    things.declines = True
+    async with editing(browser, scenes, status=429) as page:
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector("#notice >> text=Nobody can look at pictures right now")
+        things.declines = False
+        await page.get_by_role("button", name="Try again").click()
+        await page.wait_for_selector("[name=thing]")
+
+
+async def test_who_presses_while_one_is_looked_for_is_answered_last(browser, scenes, things) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("s")
+        await page.wait_for_selector("[name=thing]")
+        things.gate = asyncio.Event()
+        await click(page, 100, 100)
+        await page.wait_for_selector("#notice progress")
+        await click(page, 200, 100)
+        await click(page, 300, 100)
+        await drag_brush(page)  # the rest of the editor goes on meanwhile
+        things.gate.set()
+        seen = await found(page, 3)
+        assert [one.points for one in things.asked if Things.asked_for(one)] == [
+            ((100, 100, 1),),
+            ((300, 100, 1),),
+        ]
+        assert seen["bounds"][:1] + seen["bounds"][2:3] == [80, 320]
+
+
+async def drag_brush(page) -> None:
+    await page.locator("#stage").press("b")
+    await drag(page, (200, 300), (210, 300))
+    await page.locator("#stage").press("s")
+
+
+@pytest.mark.parametrize("scale", [1, 0.5])
+async def test_a_layer_is_rubbed_out_and_brought_back_to_the_pixel(browser, scenes, scale: float) -> None:
+    async with editing(browser, scenes) as page:
+        await page.get_by_label("Scale, %").fill(str(100 * scale))
+        await page.keyboard.press("Tab")
+        await page.locator("#stage").press("o")
+        steps = (await page.evaluate(READ))["past"]
+        before = await page.evaluate(SHOWN, [200, 120])
+        await page.get_by_role("button", name="Rub out").click()
+        await click(page, 200.5, 120.5)
+        spot = await page.evaluate(SPOT)
+        assert [abs(at - px / scale * 8) < 3 for at, px in zip(spot, (200.5, 120.5), strict=True)] == [
+            True
+        ] * 2
+        stroke = {"tool": "brush", "value": 0, "r": [int(160 / scale)], "at": spot, "xy": ""}
+        rest = reference.replay(WIDTH, HEIGHT, b"\1" * (WIDTH * HEIGHT), [stroke])
+        [layer] = await page.evaluate(LAYERS)
+        assert layer["clip"] == hashlib.sha256(rest).hexdigest()
+        assert await page.evaluate(SHOWN, [200, 120]) != before
+        await page.get_by_role("button", name="Bring back").click()
+        await drag(page, (150.5, 120.5), (250.5, 120.5))
+        assert await page.evaluate(SHOWN, [200, 120]) == before
+        assert [one["clip"] for one in await page.evaluate(LAYERS)] == [None], "all of it is there again"
+        for wanted in (layer["clip"], None):
+            await page.locator("#stage").press("Control+z")
+            assert [one["clip"] for one in await page.evaluate(LAYERS)] == [wanted]
+        assert (await painted(page))["past"] == steps
+        await page.locator("#stage").press("Control+Shift+z")
+        assert [one["clip"] for one in await page.evaluate(LAYERS)] == [layer["clip"]]
+
+
+async def test_what_is_cut_is_there_after_a_reload_and_on_another_device(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("r")
+        await drag(page, (100, 100), (200, 200))
+        await page.get_by_role("button", name="Copy to a layer").click()
+        await page.locator("#stage").press("o")
+        await page.locator("#stage").press("x")
+        await drag(page, (120, 150), (180, 150))
+        kept = [(one["clip"], one["bounds"]) for one in await page.evaluate(LAYERS)]
+        assert kept[0] == (None, None) and kept[1][1] == [100, 100, 200, 200]
+        await page.wait_for_timeout(1300)  # what is a second old is kept here
+        await ready(page, page.url)
+        assert [(one["clip"], one["bounds"]) for one in await page.evaluate(LAYERS)] == kept
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved >> text='Saved'")
+    async with editing(browser, scenes, page.url) as other:
+        assert [(one["clip"], one["bounds"]) for one in await other.evaluate(LAYERS)] == kept
+
+
+async def test_a_stroke_on_a_layer_is_taken_back_while_it_grows(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await page.locator("#stage").press("o")
+        await page.locator("#stage").press("x")
+        before = await page.evaluate(SHOWN, [200, 120])
+        await page.mouse.move(*await point(page, 150, 120))
+        await page.mouse.down()
+        await page.mouse.move(*await point(page, 250, 120), steps=4)
+        assert await page.evaluate(SHOWN, [200, 120]) != before, "it is seen while it grows"
+        await page.locator("#stage").press("Escape")
+        await page.mouse.up()
+        assert await page.evaluate(SHOWN, [200, 120]) == before
+        assert (await page.evaluate(READ))["past"] == 0
+
+
+async def test_cutting_out_nothing_says_what_is_missing(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await page.get_by_role("button", name="Cut out and fill the hole").click()
+        await page.wait_for_selector(".toast >> text=Paint or pick what is to be cut out first.")
+        assert len(await page.evaluate(LAYERS)) == 1
