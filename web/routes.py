@@ -62,7 +62,10 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
 def _edit(pages: EditorPages) -> tuple[Route, ...]:
     return (
         Route("GET", f"/edit/{JOB}/{NUMBER}", pages.picture),
-        Route("GET", "/edit/d/{document:[a-z2-9]{12}}", pages.document),
+        Route("GET", f"/edit/d/{DOCUMENT}", pages.document),
+        Route("GET", "/documents", pages.documents),
+        Route("POST", f"/documents/{DOCUMENT}/rename", documents.rename_by_form, Body.FORM, Bucket.CHANGE),
+        Route("POST", f"/documents/{DOCUMENT}/delete", documents.delete_by_form, Body.FORM, Bucket.CHANGE),
     )
 
 
@@ -234,5 +237,6 @@ def _editor() -> tuple[Route, ...]:
         Route("GET", one, documents.one),
         Route("PUT", one, documents.save, Body.JSON, change, limit=LARGEST, takes=bodies.Saved),
         Route("PATCH", one, documents.extend, Body.JSON, change, limit=LARGEST, takes=bodies.Tail),
+        Route("PUT", f"{one}/name", documents.rename, Body.JSON, change, takes=bodies.Rename),
         Route("DELETE", one, documents.delete, bucket=change),
     )

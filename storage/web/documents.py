@@ -91,6 +91,13 @@ def save(
     return version + 1
 
 
+def rename(connection: sa.Connection, user_id: int, document_id: str, name: str) -> bool:
+    """Give a document of the person's another name, which is no new version; False when they have no such
+    one."""
+    named = sa.update(documents).where(*_own(user_id, document_id)).values(name=name)
+    return bool(connection.execute(named).rowcount)
+
+
 def delete(connection: sa.Connection, user_id: int, document_id: str) -> bool:
     """Delete a document of the person's; False when they have no such one."""
     return bool(connection.execute(sa.delete(documents).where(*_own(user_id, document_id))).rowcount)

@@ -118,6 +118,13 @@ class Documents:
             return None
         raise EditedElsewhere(there.version)
 
+    async def rename(self, actor: Actor, document_id: str, name: str) -> bool:
+        """Give a document another name, which tabs that have it open needn't know. Raises UserError for one
+        that isn't taken."""
+        await self._rights.check(actor, Action.MINE)
+        work = partial(rows.rename, user_id=actor.user_id, document_id=document_id, name=_name(name))
+        return await self._database.write(work)
+
     async def delete(self, actor: Actor, document_id: str) -> bool:
         """Delete a document; pictures made from it stay."""
         await self._rights.check(actor, Action.MINE)

@@ -120,3 +120,34 @@ async def test_the_editor_opens_ones_own_documents_and_no_others(site) -> None:
     assert page.status == 200 and b"the harbour" in page.body
     for caller, path in ((await site.person(OTHER), document), (site.you, "abcdabcdabcd")):
         assert (await caller.get(f"/edit/d/{path}")).status == 404
+
+
+async def test_the_page_of_documents_lists_renames_and_deletes_ones_own(site) -> None:
+    assert b"No documents yet" in (await site.you.get("/documents")).body
+    document = (await made(site)).data["id"]
+    page = (await site.you.get("/documents")).body.decode()
+    assert f'href="/edit/d/{document}"' in page and "Untitled" in page and "512 × 256 px" in page
+    other = await site.person(OTHER)
+    assert document not in (await other.get("/documents")).body.decode()
+    for caller, path, status in ((other, document, 404), (site.you, document, 303)):
+        form = {"name": "  the   harbour "}
+        assert (await caller.ask("POST", f"/documents/{path}/rename", data=form)).status == status
+    assert "the harbour" in (await site.you.get("/documents")).body.decode()
+    [kept] = (await site.you.get("/api/documents")).data["documents"]
+    assert (kept["name"], kept["version"]) == ("the harbour", 1), "a tab that has it open needn't know"
+    for caller, status in ((other, 404), (site.you, 303)):
+        assert (await caller.ask("POST", f"/documents/{document}/delete", data={})).status == status
+    assert b"No documents yet" in (await site.you.get("/documents")).body
+
+
+async def test_a_name_is_given_by_the_address_for_programs(site) -> None:
+    document = (await made(site)).data["id"]
+    answer = await site.you.ask("PUT", f"/api/documents/{document}/name", json={"name": "two"})
+    assert answer.status == 204
+    assert (await site.you.get(f"/api/documents/{document}")).data["name"] == "two"
+    for name, words in (("x" * 81, "up to 80"), (5, "takes a text"), (None, "is missing")):
+        answer = await site.you.ask("PUT", f"/api/documents/{document}/name", json={"name": name})
+        assert answer.status == 400 and words in answer.data["detail"]
+    other = await site.person(OTHER)
+    answer = await other.ask("PUT", f"/api/documents/{document}/name", json={"name": "theirs"})
+    assert answer.status == 404

@@ -11,8 +11,8 @@ from core.errors import UserError
 from storage.web.documents import Kept
 from studio.editor.document import MOST_STROKES
 from studio.editor.documents import EditedElsewhere
-from web.call import GONE, Answer, Call, Json, Refused
-from web.fields import field
+from web.call import GONE, Answer, Call, Json, Refused, SeeOther
+from web.fields import field, text_of
 
 _VERSION = re.compile(r'"(\d{1,9})"')
 UNSAID = Refused(
@@ -67,11 +67,35 @@ async def extend(call: Call) -> Answer:
     return _saved(saved)
 
 
+async def rename(call: Call) -> Answer:
+    """Give a document another name, which is no new version of it."""
+    await _rename(call)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def rename_by_form(call: Call) -> Answer:
+    """Give a document another name, from a page without scripts."""
+    await _rename(call)
+    return SeeOther("/documents")
+
+
+async def delete_by_form(call: Call) -> Answer:
+    """Delete a document, from a page without scripts; pictures made from it stay."""
+    await delete(call)
+    return SeeOther("/documents")
+
+
 async def delete(call: Call) -> Answer:
     """Delete a document; pictures made from it stay."""
     if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
         raise GONE
     return Json(None, HTTPStatus.NO_CONTENT)
+
+
+async def _rename(call: Call) -> None:
+    name = text_of(call.body, "name")
+    if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
+        raise GONE
 
 
 def _given(body: Any) -> dict[str, Any]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from storage.web.documents import Kept
 from studio.asking.actions import RIGHTS
 from studio.asking.prompts import remix_text
+from studio.editor.documents import MOST_DOCUMENTS
 from studio.moderation.rules import Visibility
+from studio.privacy import DOCUMENTS_KEPT
 from web import shapes
 from web.call import GONE, Answer, Call
 from web.fields import number_of
@@ -16,6 +21,16 @@ class EditorPages:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
+
+    async def documents(self, call: Call) -> Answer:
+        """A page of the person's documents."""
+        found = await call.studio.editor.documents.all(call.actor)
+        values = {
+            "documents": [_card(one) for one in found],
+            "most": MOST_DOCUMENTS,
+            "days": DOCUMENTS_KEPT.days,
+        }
+        return self._pages.page(call, "documents", values)
 
     async def picture(self, call: Call) -> Answer:
         """The editor with one picture in it."""
@@ -42,5 +57,19 @@ class EditorPages:
         kept = await call.studio.editor.documents.one(call.actor, call.path["document"])
         if kept is None:
             raise GONE
-        values = {"edited": {"id": kept.id}, "title": kept.name or "a document", "back": "/pictures"}
+        values = {"edited": {"id": kept.id}, "title": kept.name or "a document", "back": "/documents"}
         return self._pages.page(call, "edit", values)
+
+
+def _card(kept: Kept) -> dict[str, Any]:
+    """Return a document as its page shows it."""
+    source = kept.summary["source"]
+    small = f"uploads/{source['upload']}" if "upload" in source else f"{source['job']}/{source['n']}/256"
+    return {
+        "id": kept.id,
+        "name": kept.name,
+        "href": f"/edit/d/{kept.id}",
+        "small": f"/files/{small}.webp",
+        "size": f"{kept.summary['width']} × {kept.summary['height']} px",
+        "updated": kept.updated_at.isoformat(timespec="minutes"),
+    }

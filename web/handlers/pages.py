@@ -45,6 +45,7 @@ TABS = (
     Tab("/pictures", "Pictures", "p"),
     Tab("/explore", "Explore", "e"),
     Tab("/folders", "Folders", "f"),
+    Tab("/documents", "Documents", "d"),
     Tab("/queue", "Queue", "q"),
     Tab("/trash", "Trash", "t"),
     Tab("/shares", "Shares", ""),

@@ -63,6 +63,9 @@ async def filled(opened: Site) -> list[str]:
     await opened.you.post("/api/folders", {"name": "Red ones", "query": "q=red"})
     await opened.you.post(f"/api/folders/{folder['id']}/items", {"pictures": [first]})
     await opened.you.post("/api/trash", {"pictures": [second]})
+    layer = {"id": "base", "source": {"job": job["id"], "n": 1}}
+    document = {"v": 1, "width": 512, "height": 512, "layers": [layer]}
+    await opened.you.post("/api/documents", {"document": document, "name": "The house"})
     share = (await opened.you.post("/api/shares", {"job": job["id"], "words": True})).data
     shown = share["link"].removeprefix(opened.web.url)
     return [*pages_of(opened), job["pictures"][0]["href"], folder["href"], shown, "/in"]

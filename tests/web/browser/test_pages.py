@@ -235,3 +235,28 @@ async def test_without_javascript_a_prompt_makes_pictures_too(opened: Site, brow
     await page.goto(opened.web.url + job_page(job))
     assert await page.locator("#heart").get_attribute("aria-pressed") == "true"
     await context.close()
+
+
+async def test_a_document_is_found_named_opened_and_deleted(opened: Site, you) -> None:
+    await you.goto(f"{opened.web.url}/documents")
+    assert await you.get_by_role("heading", name="No documents yet").count() == 1
+    job = await opened.drawn(opened.you)
+    layer = {"id": "base", "source": {"job": job["id"], "n": 1}}
+    document = {"v": 1, "width": 512, "height": 512, "layers": [layer]}
+    made = (await opened.you.post("/api/documents", {"document": document})).data["id"]
+    await you.keyboard.press("g")
+    await you.keyboard.press("d")
+    await you.wait_for_selector("text=Untitled")
+    await you.get_by_role("button", name="Rename Untitled").click()
+    await you.locator("[popover]:popover-open [name=name]").fill("The house")
+    await you.keyboard.press("Enter")
+    await you.wait_for_selector(".folder-name >> text=The house")
+    await you.get_by_role("link", name="The house").click()
+    await you.wait_for_url(f"**/edit/d/{made}")
+    assert await you.get_by_role("heading", name="Edit The house").count() == 1
+    await you.get_by_role("link", name="Leave the editor").click()
+    await you.wait_for_url("**/documents")
+    for answer, left in (("Back", 1), ("Delete", 0)):
+        await you.get_by_role("button", name="Delete The house").click()
+        await you.locator("dialog button", has_text=answer).click()
+        await you.wait_for_function(f"() => document.querySelectorAll('.folder').length === {left}")

@@ -94,8 +94,9 @@ RULES: dict[str, Rule] = {
     "GET /in/discord/back": _rule(EVERYBODY, 404),
     "GET /pictures": _rule(SIGNED_IN, 200),
     "GET /pictures/{job}/{n}": _rule(LOOK, 200),
-    "GET /edit/{job}/{n}": _rule(ASK, 200, blocked=frozenset({404})),
+    "GET /edit/{job}/{n}": _rule(LOOK, 200, blocked=frozenset({404})),  # nothing is asked yet
     "GET /edit/d/{document}": _rule(AUTHOR_ONLY, 200),
+    "GET /documents": _rule(SIGNED_IN, 200),
     "GET /explore": _rule(SIGNED_IN, 200),
     "GET /queue": _rule(SIGNED_IN, 200),
     "GET /settings": _rule(SIGNED_IN, 200),
@@ -123,6 +124,8 @@ RULES: dict[str, Rule] = {
     "POST /folders": _rule(SIGNED_IN, 303, body={"name": "boats"}, changes=True),
     "POST /folders/items/{job}/{n}": _rule(OWN, 404, body={"folder": GONE}),
     "POST /folders/{folder}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
+    "POST /documents/{document}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
+    "POST /documents/{document}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "POST /shares": _rule(GIVE, 200, body=OF_JOB, blocked=HIDDEN, changes=True),
     "POST /shares/{share}/revoke": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
@@ -176,6 +179,7 @@ RULES: dict[str, Rule] = {
     "PATCH /api/documents/{document}": _rule(
         AUTHOR_ONLY, 200, body={"strokes": [{"tool": "invert"}]}, headers=VERSION, changes=True
     ),
+    "PUT /api/documents/{document}/name": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # bytes

@@ -335,7 +335,8 @@ def _rows(connection: sa.Connection, world: World) -> None:
     for sha256 in (world.upload, MASK):
         connection.execute(sa.insert(uploads).values(user_id=AUTHOR.id, sha256=sha256, at=now))
     row = {"id": DOCUMENT, "user_id": AUTHOR.id, "name": "", "content": json.dumps(DOCUMENTED), "version": 1}
-    connection.execute(sa.insert(documents).values(summary="{}", created_at=now, updated_at=now, **row))
+    summary = json.dumps({"width": 512, "height": 256, "source": {"upload": world.upload}})
+    connection.execute(sa.insert(documents).values(summary=summary, created_at=now, updated_at=now, **row))
     folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
     connection.execute(sa.insert(folders).values(**folder))
     share = {"id": SHARE, "token_hash": hash_of(LINK), "user_id": AUTHOR.id, "title": "", "words": 0}

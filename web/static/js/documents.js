@@ -1,0 +1,11 @@
+// The page of documents works by itself; this asks before one is deleted.
+import { confirmed } from "./parts/dialog.js";
+import { startPage } from "./parts/shell.js";
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
+  event.preventDefault();
+  if (await confirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) form.submit();
+});
+startPage();
