@@ -28,6 +28,12 @@ BIT = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.mask.bits[y * editor.mask.width + x];
 }"""
+SHOWN = """async ([x, y]) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
+  const [u, v] = editor.view.toScreen(x, y);
+  const { data } = editor.parts.picture.getContext('2d').getImageData(Math.floor(u), Math.floor(v), 1, 1);
+  return [...data]; }"""
 DIGEST = """async () => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   const found = new Uint8Array(await crypto.subtle.digest('SHA-256', editor.mask.bits));

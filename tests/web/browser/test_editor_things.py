@@ -13,7 +13,7 @@ import pytest
 
 from studio.pictures import bits
 from tests.studio.editor import reference
-from tests.web.browser.desk import READ, drag, editing, painted, point, ready, until
+from tests.web.browser.desk import READ, SHOWN, drag, editing, painted, point, ready, until
 from tests.web.browser.test_keyboard import tab_to
 from vision.protocol import Answered, Declined, Question, Select, Selected
 
@@ -28,12 +28,6 @@ LAYERS = """async () => {
     const mask = editor.clips.of({ clip, ...one });
     return { ...one, clip: mask && await digest(mask.bits), bounds: mask?.bounds };
   })); }"""
-SHOWN = """async ([x, y]) => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
-  const [u, v] = editor.view.toScreen(x, y);
-  const { data } = editor.parts.picture.getContext('2d').getImageData(Math.floor(u), Math.floor(v), 1, 1);
-  return [...data]; }"""
 SPOT = """async () => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.lastSpot; }"""

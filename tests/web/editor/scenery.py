@@ -35,19 +35,31 @@ def scene(width: int, height: int, seed: int) -> bytes:
     return out.getvalue()
 
 
+def _sheet(colour: tuple[int, int, int]) -> bytes:
+    """Four pictures in two rows, the first in a colour and the others in none, as JPEG."""
+    sheet, out = Image.new("RGB", (64, 64), (128, 128, 128)), io.BytesIO()
+    sheet.paste(colour, (0, 0, 32, 32))
+    sheet.save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
 class Scenes(AtOnce):
-    """Draws scenes of one size. gate: what it waits for in the middle of a job."""
+    """Draws scenes of one size. gate: what it waits for in the middle of a job. looks: colours of previews
+    that are still to come, None = no more; each shows four pictures of ``box``, the first in that colour."""
 
     def __init__(self, width: int = 768, height: int = 512) -> None:
         super().__init__()
         self.width, self.height = width, height
         self.gate: asyncio.Event | None = None
+        self.looks: asyncio.Queue[tuple[int, int, int] | None] | None = None
+        self.box = (0, 0, width, height)
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         self.started.append(run.job_id)
         request = from_json(run.kind, run.request)
         for step in (1, 2, 3):
-            report(Step(run.job_id, step, 4))
+            look = await self.looks.get() if self.looks is not None else None
+            report(Step(run.job_id, step, 4, *((_sheet(look), self.box) if look else ())))
         if self.gate is not None:
             await self.gate.wait()
         output = output_of(request)

@@ -72,7 +72,7 @@ export class Intake {
     const { references } = editor.state;
     if (as === "layer") await editor.add(source, name, at);
     else if (references.length >= MOST_REFERENCES) throw new Error(`There are ${MOST_REFERENCES} references already. Remove one first.`);
-    else editor.change({ ...editor.state, references: [...references, { ...source, as: "style" }] });
+    else editor.change({ ...editor.state, references: [...references, { source, as: "style" }] });
     say(as === "layer" ? `${name} is a layer` : `${name} is a reference`);
   }
 }

@@ -105,7 +105,7 @@ export function ask({ editor, said, wrong, isSending, send, intake }) {
 /** Pictures beside the words. @param {State} state @param {(part: Partial<State>) => void} change */
 function references({ references }, change) {
   const as = (/** @type {Reference} */ one, /** @type {string} */ role) => change({ references: references.map((other) => (other === one ? { ...one, as: /** @type {Reference["as"]} */ (role) } : other)) });
-  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${small256(one)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${tool("Remove this reference", "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
+  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${small256(one.source)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${tool("Remove this reference", "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
 }
 
 /** @param {Desk} desk */
