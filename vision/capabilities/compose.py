@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -60,7 +61,8 @@ def run(
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
     plan_ = reporter.in_thread(lambda: plan(request, images, model.card))
-    task = prepare(request, plan_, model)
+    attach = partial(models.attach_adapter, model, reporter)
+    task = drawing.with_references(prepare(request, plan_, model), request, images, model, attach)
     reporter.place(plan_.layout.box)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, plan_, model))

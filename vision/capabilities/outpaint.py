@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -73,7 +74,8 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    task = prepare(request, images, model)
+    attach = partial(models.attach_adapter, model, reporter)
+    task = drawing.with_references(prepare(request, images, model), request, images, model, attach)
     reporter.place((0, 0, *task.extra["layout"].canvas))
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn))

@@ -4,6 +4,7 @@ as it was."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -33,7 +34,8 @@ def run(
     image = images[request.image]
     mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
-    task = prepare(request, image, mask, model)
+    attach = partial(models.attach_adapter, model, reporter)
+    task = drawing.with_references(prepare(request, image, mask, model), request, images, model, attach)
     reporter.place(task.extra["layout"].box)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, image, mask, model))

@@ -4,6 +4,7 @@ for "subtle" or "strong"."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from PIL import Image
 
@@ -30,7 +31,8 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    task = prepare(request, images, model)
+    attach = partial(models.attach_adapter, model, reporter)
+    task = drawing.with_references(prepare(request, images, model), request, images, model, attach)
     drawn = generate(model, task.generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, model))
 

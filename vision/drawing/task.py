@@ -3,8 +3,8 @@ that draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -14,9 +14,10 @@ from core.events import Output, Picture
 from core.limits import MAX_SEED, STYLIZE_CAP
 from core.parameters import names
 from core.requests import GenerateRequest
-from vision.drawing import parameters
+from vision.drawing import image_prompt, parameters
 from vision.drawing.generation import Drawn, Generation
 from vision.families import Mode
+from vision.image_model import ip_adapter
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
 from vision.weights import vocabulary
@@ -120,6 +121,35 @@ def prepare(
     return Task(generation, _reported(request, model, generation), notes)
 
 
+def with_references(
+    task: Task,
+    request: GenerateRequest,
+    images: Mapping[str, Image.Image],
+    model: ImageModel,
+    attach: Callable[[], None],
+) -> Task:
+    """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
+    model with an IP-Adapter is shown them. With any other they have no effect, which is noted.
+
+    attach: gives the model its IP-Adapter, if it can have one.
+    """
+    shown = [one for one in image_prompt.reference_pictures(request, images) if one.flag.startswith("--")]
+    if not shown:
+        return task
+    attach()
+    if model.adapter is None:
+        note = (
+            f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or a thing"
+            " while it draws from another picture: they had no effect."
+        )
+        return replace(task, notes=(note, *task.notes))
+    scale = round(ip_adapter.scale(max(one.influence for one in shown)), 3)
+    pictures = tuple(one.image for one in shown)
+    generation = replace(task.generation, references=pictures, reference_scale=scale)
+    note = image_prompt.ip_adapter_note(shown, model.name, scale)
+    return replace(task, generation=generation, notes=(note, *task.notes))
+
+
 def _with_strength(given: dict[str, Any], steps: int) -> dict[str, Any]:
     """``given`` with a strength that leaves at least one of ``steps``."""
     strength = given.get("strength")
@@ -143,10 +173,8 @@ def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> 
     if request.tile and model.family.unpack is None:
         notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
     references = request.style_references or request.character_references or request.omni_references
-    if request.kind != "imagine" and references:
-        notes.append(
-            "Pictures of a style, a person or a thing act on /imagine only; here they had no effect."
-        )
+    if request.kind in ("upscale", "blend") and references:
+        notes.append("Pictures of a style, a person or a thing had no effect here.")
     if request.kind != "upscale":  # which draws what is there, whatever the words
         texts = (request.prompt, *(part for part, _ in request.prompt_parts), request.negative_prompt)
         notes += vocabulary.notes(texts, model.card.vocabulary)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from core.errors import ModelError
-from core.requests import ImagineRequest
+from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import SAME, apart, pixels
@@ -24,7 +25,7 @@ from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import trust
 
-ONE, TWO = "a" * 64, "b" * 64
+ONE, TWO, THREE = "a" * 64, "b" * 64, "c" * 64
 REQUEST = ImagineRequest(
     prompt="a red house", seed=7, num_images=1, num_inference_steps=4, image_prompts=((ONE, 1.0),)
 )
@@ -173,3 +174,37 @@ def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(
     )
     with pytest.raises(ModelError, match="isn't what was pinned"):
         run(models, REQUEST)
+
+
+BESIDE: dict[str, Any] = {"prompt": "a red house", "seed": 7, "num_images": 1, "num_inference_steps": 4}
+FROM_A_PICTURE = (
+    VariationRequest(**BESIDE, image=THREE),
+    RegionRequest(**BESIDE, image=THREE, boxes=((8, 8, 40, 40),)),
+    OutpaintRequest(**BESIDE, image=THREE, right=32),
+    ComposeRequest(**BESIDE, canvas=(96, 64), layers=((THREE, 0.0, 0.0, 1.0, 1.0, None),)),
+)
+
+
+@pytest.mark.parametrize("request_", FROM_A_PICTURE, ids=lambda one: one.kind)
+def test_references_act_where_drawing_begins_at_another_picture(models: Models, request_) -> None:
+    images = {ONE: DARK, TWO: BRIGHT, THREE: tiny.picture(64, 64)}
+    seen = []
+    for given in ({}, {"style_references": ((ONE, 1.0),)}, {"character_references": ((TWO, 1.0),)}):
+        output = capability(request_.kind)(replace(request_, **given), images, models, Recorder())
+        seen.append((output.pictures[0].data, " ".join(output.parameters["notes"])))
+    assert len({data for data, _ in seen}) == 3
+    assert "IP-Adapter" not in seen[0][1]
+    assert "(`--sref`) by IP-Adapter" in seen[1][1] and "(`--cref`) by IP-Adapter" in seen[2][1]
+
+
+@pytest.mark.parametrize("request_", FROM_A_PICTURE, ids=lambda one: one.kind)
+def test_a_model_that_cannot_be_shown_references_says_so(folders, tmp_path: Path, request_) -> None:
+    models = Models(
+        WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
+    )
+    images = {ONE: DARK, THREE: tiny.picture(64, 64)}
+    with_style = replace(request_, style_references=((ONE, 1.0),))
+    found = [capability(one.kind)(one, images, models, Recorder()) for one in (request_, with_style)]
+    assert found[0].pictures[0].data == found[1].pictures[0].data
+    notes = [" ".join(output.parameters["notes"]) for output in found]
+    assert "they had no effect" in notes[1] and "they had no effect" not in notes[0]
