@@ -4,7 +4,9 @@ REQUIRE_BROWSER."""
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -47,15 +49,36 @@ async def playwright():
         yield found
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(playwright):
-    """Chromium as the distribution ships it, one for all tests."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Chromium as the distribution ships it."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         _missing("Chromium (apt-get install chromium)")
-    found = await playwright.chromium.launch(executable_path=path)
+    return str(path)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(playwright, chromium):
+    """One browser for all tests."""
+    found = await playwright.chromium.launch(executable_path=chromium)
     yield found
     await found.close()
+
+
+@pytest.fixture(scope="session")
+def zoomed(playwright, chromium):
+    """A browser of its own that is zoomed, in a window of 1280 × 900 px of the screen."""
+
+    @asynccontextmanager
+    async def opened(zoom: float) -> AsyncIterator[Any]:
+        window = f"--window-size={round(1280 / zoom)},{round(900 / zoom)}"
+        given = [f"--force-device-scale-factor={zoom}", window]
+        found = await playwright.chromium.launch(executable_path=chromium, args=given)
+        yield found
+        await found.close()
+
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,9 @@ BIT = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.mask.bits[y * editor.mask.width + x];
 }"""
+SPOT = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.lastSpot; }"""
 SHOWN = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
@@ -49,7 +52,8 @@ async def editing(browser, scenes, path: str = "", status: int = 412, **options:
     """
     site, _, address = scenes
     cookie = {"name": COOKIE, "value": site.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    given: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
+    window = {} if options.get("no_viewport") else {"viewport": {"width": 1280, "height": 800}}
+    given: dict[str, Any] = {"locale": "en-GB", **window, **options}
     context = await browser.new_context(**given)
     await context.add_cookies([cookie])
     page, wrong = await context.new_page(), []

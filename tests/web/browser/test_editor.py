@@ -8,18 +8,19 @@ import json
 
 import pytest
 
-from tests.web.browser.desk import BIT, DIGEST, READ, drag, editing, painted, point, ready, until
+from tests.web.browser.desk import BIT, DIGEST, READ, SPOT, drag, editing, painted, point, ready, until
 from tests.web.browser.test_accessibility import RULES, RUN, axe  # noqa: F401
 
+THIN = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  editor.set({ size: 1 }); }"""
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize("density", [1, 1.25, 2, 3])
 async def test_a_stroke_lies_under_the_pointer_to_the_pixel(browser, scenes, density: float) -> None:
     async with editing(browser, scenes, device_scale_factor=density) as page:
-        await page.evaluate("""async () => {
-            const { editor } = await import(document.querySelector('script[type=module]').src);
-            editor.set({ size: 1 }); }""")
+        await page.evaluate(THIN)
         for zoom in ("-", "-", "+"):
             x, y = await point(page, 300.5, 200.5)
             await page.mouse.move(x, y)
@@ -29,6 +30,27 @@ async def test_a_stroke_lies_under_the_pointer_to_the_pixel(browser, scenes, den
             assert seen["bounds"] == [300, 200, 301, 201], (density, seen["scale"])
             await page.locator("#stage").press("Delete")
             await page.locator("#stage").press(zoom)
+
+
+ZOOMED = """async (zoom) => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return Math.abs(editor.view.density - zoom) < 0.01 && Math.abs(devicePixelRatio - zoom) < 0.001; }"""
+
+
+@pytest.mark.parametrize("percent", [50, 67, 80, 110, 150, 200])
+async def test_a_stroke_lies_under_the_pointer_at_every_zoom_of_the_browser(zoomed, scenes, percent) -> None:
+    zoom = percent / 100  # as a browser does it: so many px of the screen for one of CSS
+    async with zoomed(zoom) as browser, editing(browser, scenes, no_viewport=True) as page:
+        await until(page, ZOOMED, zoom)
+        await page.evaluate(THIN)
+        for x, y, key in ((300, 200, "-"), (450, 300, "+"), (384, 256, "+")):
+            await page.locator("#stage").press(key)
+            await page.mouse.click(*await point(page, x + 0.5, y + 0.5))
+            seen, spot = await painted(page), await page.evaluate(SPOT)
+            near = 0.5 / seen["scale"] + 1 / 8  # a mouse is at a whole px of the screen, a spot at ⅛ px
+            assert abs(spot[0] / 8 - x - 0.5) <= near and abs(spot[1] / 8 - y - 0.5) <= near, (spot, near)
+            assert await page.evaluate(BIT, [x, y]) == 1
+            await page.locator("#stage").press("Delete")
 
 
 async def test_what_is_painted_over_every_edge_and_out_of_the_window_is_kept(browser, scenes) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from studio.pictures import bits
 from tests.studio.editor import reference
-from tests.web.browser.desk import READ, SHOWN, drag, editing, painted, point, ready, until
+from tests.web.browser.desk import READ, SHOWN, SPOT, drag, editing, painted, point, ready, until
 from tests.web.browser.test_keyboard import tab_to
 from vision.protocol import Answered, Declined, Question, Select, Selected
 
@@ -28,9 +28,6 @@ LAYERS = """async () => {
     const mask = editor.clips.of({ clip, ...one });
     return { ...one, clip: mask && await digest(mask.bits), bounds: mask?.bounds };
   })); }"""
-SPOT = """async () => {
-  const { editor } = await import(document.querySelector('script[type=module]').src);
-  return editor.lastSpot; }"""
 FOUND = """async (past) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.history.past.length === past && !editor.picking.now; }"""

@@ -168,6 +168,7 @@ export class Results {
         ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
+      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
     </div>`;
   }
 
