@@ -3,7 +3,7 @@ REQUIRE_BROWSER."""
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from tests.web.conftest import Site, open_site
-from tests.web.editor.scenery import Scenes
+from tests.web.editor.scenery import Scenes, Things
 
 ROOT = Path(__file__).resolve().parents[3]
 STATIC = ROOT / "web" / "static"
@@ -153,3 +153,12 @@ async def scenes(tmp_path_factory) -> AsyncIterator[tuple[Site, Scenes, str]]:
     async with open_site(tmp_path_factory.mktemp("editor"), executor=executor) as site:
         job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
         yield site, executor, f"{site.web.url}/edit/{job['id']}/1"
+
+
+@pytest.fixture
+def things(scenes) -> Iterator[Things]:
+    site, executor, _ = scenes
+    eyes, found = site.opened.services.eyes, Things(executor.width, executor.height)
+    before, eyes._executor = eyes._executor, found
+    yield found
+    eyes._executor = before

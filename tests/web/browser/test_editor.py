@@ -9,7 +9,6 @@ import json
 import pytest
 
 from tests.web.browser.desk import BIT, DIGEST, READ, SPOT, drag, editing, painted, point, ready, until
-from tests.web.browser.test_accessibility import RULES, RUN, axe  # noqa: F401
 
 THIN = """async () => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
@@ -267,18 +266,3 @@ async def test_a_pen_paints_as_hard_as_it_is_pressed(browser, scenes) -> None:
             await wire.send("Input.dispatchMouseEvent", {**event, "pointerType": "pen", "force": force})
         [stroke] = (await painted(page))["strokes"]
         assert stroke["r"][0] == 32 and max(stroke["r"]) == 160
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 360), ("dark", 768), ("light", 1440), ("dark", 360)])
-async def test_axe_finds_nothing_in_the_editor(browser, scenes, axe, scheme, width) -> None:  # noqa: F811
-    look = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
-    async with editing(browser, scenes, **look) as page:
-        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-        await page.evaluate(axe)
-        assert await page.evaluate(RUN, RULES) == []
-        await page.locator("#stage").press("v")
-        await drag(page, (300, 200), (340, 215))
-        await page.get_by_role("button", name="Draw").click()
-        await page.wait_for_selector(".candidate img")
-        await page.locator("#stage").press("1")
-        assert await page.evaluate(RUN, RULES) == []

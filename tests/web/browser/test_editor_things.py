@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from studio.pictures import bits
 from tests.studio.editor import reference
 from tests.web.browser.desk import READ, SHOWN, SPOT, drag, editing, painted, point, ready, until
 from tests.web.browser.test_keyboard import tab_to
-from vision.protocol import Answered, Declined, Question, Select, Selected
+from tests.web.editor.scenery import MOON, Things
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WIDTH, HEIGHT = 768, 512  # px of every scene
-HOUSE, MOON = (288, 224, 480, 352), (576, 64, 672, 128)
 LAYERS = """async () => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   const digest = async (bits) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', bits))]
@@ -31,56 +29,6 @@ LAYERS = """async () => {
 FOUND = """async (past) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.history.past.length === past && !editor.picking.now; }"""
-
-
-class Things:
-    """Tells which pixels belong to what is pointed at, in place of a worker: a square of 40 px around it.
-
-    gate: what it waits for.
-    """
-
-    def __init__(self) -> None:
-        self.asked: list[Select] = []
-        self.can = {"points": True, "words": True}
-        self.declines = False
-        self.gate: asyncio.Event | None = None
-
-    async def ask(self, question: Question) -> Answered | Declined:
-        if self.declines or not isinstance(question, Select):
-            return Declined(question.question_id, "no worker is ready")
-        self.asked.append(question)
-        if self.gate is not None and self.asked_for(question):
-            await self.gate.wait()
-        return Answered(question.question_id, self._found(question))
-
-    @staticmethod
-    def asked_for(question: Select) -> bool:
-        return bool(question.points or question.box or question.words)
-
-    def _found(self, question: Select) -> Selected:
-        rows = bytearray(WIDTH * HEIGHT)
-        boxes = [(x - 20, y - 20, x + 20, y + 20, label) for x, y, label in question.points]
-        if question.box:
-            boxes = [(*question.box, 1)]
-        if question.words:
-            if question.words != "the moon":
-                return Selected(refused="Nothing in the picture fits these words.", **self.can)
-            boxes = [(*MOON, 1)]
-        if not boxes:
-            return Selected(**self.can)
-        for left, top, right, bottom, label in boxes:
-            for y in range(int(top), int(bottom)):
-                rows[y * WIDTH + int(left) : y * WIDTH + int(right)] = bytes([label]) * int(right - left)
-        packed = bytes(int("".join(map(str, rows[at : at + 8])), 2) for at in range(0, len(rows), 8))
-        return Selected("sam", 0.9, (0, 0, 1, 1), (WIDTH, HEIGHT), packed, **self.can)
-
-
-@pytest.fixture
-def things(scenes) -> Iterator[Things]:
-    eyes, found = scenes[0].opened.services.eyes, Things()
-    before, eyes._executor = eyes._executor, found
-    yield found
-    eyes._executor = before
 
 
 def box(left: float, top: float, right: float, bottom: float) -> list[float]:

@@ -14,7 +14,9 @@ from core.requests import GenerateRequest, from_json
 from jobs.executor import Outcome, Report
 from tests.jobs.fake_worker import output_of
 from tests.studio.conftest import AtOnce
-from vision.protocol import Done, Run, Step
+from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Select, Selected, Step
+
+MOON = (576, 64, 672, 128)  # of a scene of 768 × 512 px
 
 
 @cache
@@ -43,9 +45,55 @@ def _sheet(colour: tuple[int, int, int]) -> bytes:
     return out.getvalue()
 
 
+class Things:
+    """Tells which pixels belong to what is pointed at, in place of a worker: a square of 40 px around it, or
+    the moon by its name.
+
+    gate: what it waits for.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.asked: list[Select] = []
+        self.can = {"points": True, "words": True}
+        self.declines = False
+        self.gate: asyncio.Event | None = None
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        if self.declines or not isinstance(question, Select):
+            return Declined(question.question_id, "no worker is ready")
+        self.asked.append(question)
+        if self.gate is not None and self.asked_for(question):
+            await self.gate.wait()
+        return Answered(question.question_id, self._found(question))
+
+    @staticmethod
+    def asked_for(question: Select) -> bool:
+        return bool(question.points or question.box or question.words)
+
+    def _found(self, question: Select) -> Selected:
+        rows = bytearray(self.width * self.height)
+        boxes = [(x - 20, y - 20, x + 20, y + 20, label) for x, y, label in question.points]
+        if question.box:
+            boxes = [(*question.box, 1)]
+        if question.words:
+            if question.words != "the moon":
+                return Selected(refused="Nothing in the picture fits these words.", **self.can)
+            boxes = [(*MOON, 1)]
+        if not boxes:
+            return Selected(**self.can)
+        for left, top, right, bottom, label in boxes:
+            for y in range(int(top), int(bottom)):
+                row = y * self.width
+                rows[row + int(left) : row + int(right)] = bytes([label]) * int(right - left)
+        packed = bytes(int("".join(map(str, rows[at : at + 8])), 2) for at in range(0, len(rows), 8))
+        return Selected("sam", 0.9, (0, 0, 1, 1), (self.width, self.height), packed, **self.can)
+
+
 class Scenes(AtOnce):
     """Draws scenes of one size. gate: what it waits for in the middle of a job. looks: colours of previews
-    that are still to come, None = no more; each shows four pictures of ``box``, the first in that colour."""
+    that are still to come, None = no more; each shows four pictures of ``box``, the first in that colour.
+    error: why it doesn't draw."""
 
     def __init__(self, width: int = 768, height: int = 512) -> None:
         super().__init__()
@@ -53,6 +101,7 @@ class Scenes(AtOnce):
         self.gate: asyncio.Event | None = None
         self.looks: asyncio.Queue[tuple[int, int, int] | None] | None = None
         self.box = (0, 0, width, height)
+        self.error = ""
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         self.started.append(run.job_id)
@@ -62,6 +111,8 @@ class Scenes(AtOnce):
             report(Step(run.job_id, step, 4, *((_sheet(look), self.box) if look else ())))
         if self.gate is not None:
             await self.gate.wait()
+        if self.error:
+            return Broke(run.job_id, Fault.MEMORY, self.error)
         output = output_of(request)
         if isinstance(request, GenerateRequest):
             seeds = range(request.seed, request.seed + request.num_images)
