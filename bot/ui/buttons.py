@@ -20,7 +20,7 @@ from storage.lookup import StoredPicture
 from studio.asking import offers
 from studio.asking.canvas import GRID
 
-EXTENDING = 2  # the row of a single picture's buttons that has room
+LINKED, MOST_IN_ROW = (2, 0, 3), 5  # rows of a single picture's buttons that may have room for links
 Secondary, Success, Danger = (
     discord.ButtonStyle.secondary,
     discord.ButtonStyle.success,
@@ -316,7 +316,8 @@ def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
     which then is a link away."""
     upscale = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
     vary = [JobButton(job.id, "vary", i, row=1) for i in range(count)]
-    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *_to_web(web, job, 0, row=1))
+    links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
+    return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
 
 def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> discord.ui.View:
@@ -326,13 +327,15 @@ def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> d
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
-    return view_of(*acting, *_to_web(web, job, index, row=EXTENDING))
+    room = [row for row in LINKED for _ in range(MOST_IN_ROW - len(rows[row]))]
+    links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
+    addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
+    return view_of(*acting, *(_link(*one, row) for one, row in zip(addresses, room, strict=False)))
 
 
-def _to_web(web: str, job: Job, index: int, row: int) -> list[discord.ui.Button[Any]]:
-    """Return a link to the page of a picture, where there is a web."""
-    address = f"{web}/pictures/{job.id}/{index + 1}"
-    return [discord.ui.Button(label="Web", url=address, row=row)] if web else []
+def _link(label: str, address: str, row: int) -> discord.ui.Button[Any]:
+    """Return a button that leads to a page of the studio on the web."""
+    return discord.ui.Button(label=label, url=address, row=row)
 
 
 def for_captions(job: Job, count: int) -> discord.ui.View:

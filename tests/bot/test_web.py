@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import discord
+
+from bot.ui import buttons
+from storage.lookup import StoredPicture
 from storage.web.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
 
@@ -39,7 +43,21 @@ async def test_a_picture_links_to_its_page_where_the_world_finds_the_studio(tmp_
         job = (await studio.members.recent(studio.alice.id))[0]
         assert _links(grid) == [f"https://studio.example/pictures/{job.id}/1"]
         await studio.alice.click(grid, label="U3")
-        assert _links(studio.last()) == [f"https://studio.example/pictures/{job.id}/3"]
+        page = f"{job.id}/3"
+        assert _links(studio.last()) == [
+            f"https://studio.example/edit/{page}",
+            f"https://studio.example/pictures/{page}",
+        ]
+
+
+async def test_where_there_is_room_for_one_link_it_leads_to_the_editor(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
+    job = (await studio.members.recent(studio.alice.id))[0]
+    wide = StoredPicture("a" * 64, "image/png", 768, 512, seed=7, index=0, size=1000)
+    view = buttons.for_single(job, 0, wide, "https://studio.example")
+    assert [item.url for item in view.children if isinstance(item, discord.ui.Button) and item.url] == [
+        f"https://studio.example/edit/{job.id}/1"
+    ]
 
 
 async def test_without_an_address_for_the_world_there_is_no_such_link(studio: Studio) -> None:
