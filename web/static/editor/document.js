@@ -29,6 +29,9 @@ import { snapshot } from "./tiles.js";
 /** Where a source's picture is. @param {Source} source */
 export const addressOf = (source) => ("job" in source ? `/files/${source.job}/${source.n}` : `/files/uploads/${source.upload}`);
 
+/** Where a small copy of it is. @param {Source} source */
+export const smallOf = (source) => ("job" in source ? `${addressOf(source)}/256.webp` : `${addressOf(source)}.webp`);
+
 export const [LEAST_SIDE, MOST_SIDE, MOST_LAYERS] = [64, 4096, 16]; // px, px, layers
 export const [MOST_STROKES, MOST_TEXT] = [500, 100_000]; // strokes and letters of theirs, before they become a base
 

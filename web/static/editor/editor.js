@@ -1,7 +1,7 @@
 // The editor's heart: the tool in hand, and each way in which a person changes the document.
 import { complain, say } from "../js/core/toasts.js";
 import { cutOut } from "./clips.js";
-import { addressOf, freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas, withLayer } from "./document.js";
+import { freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas, withLayer } from "./document.js";
 import { History } from "./history.js";
 import { drawMarks } from "./marks.js";
 import { Picking } from "./picking.js";
@@ -185,7 +185,7 @@ export class Editor extends Screen {
   /** Put a picture on top, as small as the canvas; its middle in the canvas' or at a point. @param {Source} source @param {string} name @param {{x: number, y: number}} [at] */
   async add(source, name, at) {
     if (this.state.layers.length >= MOST_LAYERS) throw new Error(FULL);
-    const { width, height } = await this.pictures.load(addressOf(source));
+    const { width, height } = await this.pictures.load(source);
     const scale = Math.max(0.01, Math.min(1, Math.ceil(10_000 * Math.min(this.state.width / width, this.state.height / height)) / 10_000));
     const id = freeId(this.state);
     const middle = at ?? { x: this.state.width / 2, y: this.state.height / 2 };
@@ -221,6 +221,7 @@ export class Editor extends Screen {
     const { width, height } = this.state;
     const [column, row] = [Math.floor(x), Math.floor(y)];
     if (column < 0 || row < 0 || column >= width || row >= height) return;
+    await this.load();
     const [of, loaded] = [this.state.layers, this.pictures.loaded.size];
     if (this.composed?.of !== of || this.composed.loaded !== loaded) this.composed = { of, loaded, pixels: this.pixelsOf(this.state) };
     const { mask } = this;

@@ -2,7 +2,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { icon } from "../js/core/page.js";
-import { addressOf, MOST_SIDE, raised, withLayer } from "./document.js";
+import { MOST_SIDE, raised, smallOf, withLayer } from "./document.js";
 import { HOW, WAYS } from "./picking.js";
 import { MARKS, PAINTS, TOOLS } from "./tools.js";
 
@@ -105,7 +105,7 @@ export function ask({ editor, said, wrong, isSending, send, intake }) {
 /** Pictures beside the words. @param {State} state @param {(part: Partial<State>) => void} change */
 function references({ references }, change) {
   const as = (/** @type {Reference} */ one, /** @type {string} */ role) => change({ references: references.map((other) => (other === one ? { ...one, as: /** @type {Reference["as"]} */ (role) } : other)) });
-  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${small256(one.source)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${tool("Remove this reference", "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
+  return html`<ul class="references" aria-label="Reference pictures">${references.map((one) => html`<li><img src=${smallOf(one.source)} alt="" width="40" height="40"><select aria-label="What it is for" @change=${(/** @type {Event} */ event) => as(one, typed(event))}>${choices(ROLES, one.as)}</select>${tool("Remove this reference", "close", () => change({ references: references.filter((other) => other !== one) }))}</li>`)}</ul>`;
 }
 
 /** @param {Desk} desk */
@@ -148,16 +148,13 @@ export function canvas({ editor }) {
   </section>`;
 }
 
-/** A small copy of a source. @param {import("./document.js").Source} source */
-const small256 = (source) => ("job" in source ? `${addressOf(source)}/256.webp` : `${addressOf(source)}.webp`);
-
 /** @param {Desk} desk */
 export function layers({ editor, intake }) {
   const { state } = editor;
   const set = (/** @type {Layer} */ one, /** @type {Partial<Layer>} */ part, kind = "") => editor.change(withLayer(state, one.id, part), kind && `${kind} ${one.id}`);
   const name = (/** @type {Layer} */ one) => one.name || (one.id === "base" ? "Picture" : "Layer");
   const row = (/** @type {Layer} */ one) => html`<li class="layer" aria-current=${one.id === editor.selected}>
-    <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${small256(one.source)} alt="" width="36" height="36"><span>${name(one)}</span></button>
+    <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${smallOf(one.source)} alt="" width="36" height="36"><span>${name(one)}</span></button>
     ${tool(one.visible ? `Hide ${name(one)}` : `Show ${name(one)}`, one.visible ? "eye" : "hidden", () => set(one, { visible: !one.visible }))}
     ${tool(`Raise ${name(one)}`, "up", () => editor.change(raised(state, one.id, 1)), one === state.layers.at(-1))}
     ${tool(`Lower ${name(one)}`, "down", () => editor.change(raised(state, one.id, -1)), one === state.layers[0])}

@@ -1,16 +1,18 @@
 // The layers' pictures: each at full, half, quarter … size, so that a frame never scales down by more than two.
-import { addressOf } from "./document.js";
+import { addressOf, smallOf } from "./document.js";
 import { Overlay, solid } from "./overlay.js";
 import { View } from "./view.js";
 
 /** @import {Clips} from "./clips.js" */
-/** @import {Layer, State} from "./document.js" */
+/** @import {Layer, Source, State} from "./document.js" */
 /** @import {Mask} from "./mask.js" */
 /** @import {Preview} from "./screen.js" */
 
 const SMALLEST = 256; // px of the longer side, from which on no smaller level is made
+const LARGE = 4_000_000; // px of a picture that takes so long that a small copy of it is shown first
+const PNG = [0x89504e47, 0x0d0a1a0a]; // how its files begin
 
-/** @typedef {{width: number, height: number, levels: ImageBitmap[]}} Loaded  levels: full size first */
+/** `levels`: full size first; of a picture that isn't there yet, a small copy alone. @typedef {{width: number, height: number, levels: ImageBitmap[]}} Loaded */
 
 /**
  * The level to draw at a scale: the smallest that is still as large as what is shown. Pure.
@@ -27,6 +29,7 @@ export class Pictures {
     this.aside = new Overlay(document.createElement("canvas"), solid); // where a layer is cut
     this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.onLoad = onLoad;
+    this.isRough = false; // as long as the view moves
     /** @type {{side: number, pattern: CanvasPattern} | null} */
     this.chequer = null;
     /** @type {Map<string, Promise<Loaded>>} */
@@ -35,11 +38,12 @@ export class Pictures {
     this.loaded = new Map();
   }
 
-  /** Read a picture and make its levels. Raises an Error when it can't be read. @param {string} address @returns {Promise<Loaded>} */
-  load(address) {
+  /** Read a picture, whole, and make its levels. Raises an Error when it can't be read. @param {Source} source @returns {Promise<Loaded>} */
+  load(source) {
+    const address = addressOf(source);
     const known = this.asked.get(address);
     if (known) return known;
-    const found = read(address);
+    const found = read(address, (size) => this.#sketch(source, size));
     this.asked.set(address, found);
     found.then(
       (one) => {
@@ -50,6 +54,16 @@ export class Pictures {
       () => this.asked.delete(address),
     );
     return found;
+  }
+
+  /** Show a small copy of a picture until it is there itself. @param {Source} source @param {{width: number, height: number}} size */
+  async #sketch(source, { width, height }) {
+    const answer = await fetch("job" in source ? `${smallOf(source)}?plain=1` : smallOf(source), { credentials: "same-origin" });
+    if (!answer.ok) return;
+    const small = await createImageBitmap(await answer.blob());
+    if (this.loaded.has(addressOf(source))) return;
+    this.loaded.set(addressOf(source), { width, height, levels: [small] });
+    this.onLoad();
   }
 
   /**
@@ -105,7 +119,7 @@ export class Pictures {
     const [x, y] = view.toScreen(layer.x, layer.y);
     const clip = this.clips.of(layer);
     const context = clip ? this.#cut(clip, Object.assign(new View(), { scale, x, y })) : this.context;
-    context.imageSmoothingEnabled = scale < 2;
+    context.imageSmoothingEnabled = scale < 2 && !this.isRough;
     this.context.globalAlpha = layer.opacity;
     context.drawImage(level, x, y, picture.width * scale, picture.height * scale);
     if (clip) this.context.drawImage(this.aside.canvas, 0, 0);
@@ -148,16 +162,30 @@ function cut(picture, { bits, width, height }) {
   for (let at = 0; at < pixels.length; at++) pixels[at] = bits[at] ? 0xff000000 : 0;
   context.putImageData(image, 0, 0);
   context.globalCompositeOperation = "source-in";
-  context.drawImage(picture, 0, 0);
+  context.drawImage(picture, 0, 0, width, height);
   return found;
 }
 
-/** @param {string} address @returns {Promise<Loaded>} with its full size alone */
-async function read(address) {
+/** @param {string} address @param {(size: {width: number, height: number}) => Promise<void>} onLarge  a large one is on its way @returns {Promise<Loaded>} with its full size alone */
+async function read(address, onLarge) {
   const answer = await fetch(address, { credentials: "same-origin" });
   if (!answer.ok) throw new Error("A picture of this document isn't there any more, or it isn't yours to see.");
-  const full = await createImageBitmap(await answer.blob());
+  const parts = [];
+  const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (answer.body).getReader();
+  for (let { done, value } = await reader.read(); !done && value; { done, value } = await reader.read()) {
+    const size = parts.length ? null : sizeOf(value);
+    if (size && size.width * size.height > LARGE) onLarge(size).catch(() => {}); // it is seen later, then
+    parts.push(value);
+  }
+  const full = await createImageBitmap(new Blob(parts));
   return { width: full.width, height: full.height, levels: [full] };
+}
+
+/** The size of a picture that begins like this, null if it doesn't say. https://www.w3.org/TR/png-3/#11IHDR @param {Uint8Array} bytes */
+function sizeOf({ buffer, byteOffset, byteLength }) {
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const isPng = byteLength >= 24 && PNG.every((word, at) => view.getUint32(4 * at) === word);
+  return isPng ? { width: view.getUint32(16), height: view.getUint32(20) } : null;
 }
 
 /** Make the smaller levels of a picture that is shown already. @param {Loaded} picture */

@@ -110,7 +110,7 @@ export class Results {
     editor.show({ state, mask: null, split: this.split });
     this.draw();
     if (!this.isDifference) return;
-    await editor.pictures.load(`/files/${run.id}/${n}`).catch(complain);
+    await editor.pictures.load(candidate).catch(complain);
     const { mask, changed, outside } = difference(editor, run.state, state, run.seam);
     this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });

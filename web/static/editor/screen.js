@@ -61,7 +61,7 @@ export class Screen {
 
   /** Read the pictures of all layers. */
   load() {
-    return Promise.all(this.state.layers.map((one) => this.pictures.load(addressOf(one.source))));
+    return Promise.all(this.state.layers.map((one) => this.pictures.load(one.source)));
   }
 
   /** px of the document for so many of CSS. @param {number} css */
@@ -133,7 +133,7 @@ export class Screen {
   /** @param {Instead | null} instead */
   show(instead) {
     this.instead = instead;
-    for (const one of instead?.state.layers ?? []) this.pictures.load(addressOf(one.source));
+    for (const one of instead?.state.layers ?? []) this.pictures.load(one.source);
     this.look();
   }
 
@@ -141,6 +141,7 @@ export class Screen {
     const { instead } = this;
     const mask = instead ? instead.mask : this.mask;
     if (this.isPictureStale) {
+      this.pictures.isRough = this.moving !== undefined;
       this.pictures.draw(this.state, this.view);
       if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);
