@@ -168,7 +168,7 @@ class Atelier(commands.Bot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = DiscordDirectory(self, {owner_id})
+        here = DiscordDirectory(self, {owner_id}, self.sharing.post)
         self._attached.enter_context(self._services.directory.connected(here))
         await self._register_commands()
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from jobs.views import Result
 from studio.actor import Place
 
 
@@ -19,7 +20,8 @@ class Member:
     """Somebody in a server, with the roles that they had when they were looked up.
 
     server: its name. manages: has Manage Server there. reads: whether they can read a channel of it, by the
-    rules that it has now. channels: ids of all that it has now, threads included.
+    rules that it has now. channels: ids of all that it has now, threads included. writes: the name of a
+    channel where both they and the bot may send pictures, None of any other.
     """
 
     user_id: int
@@ -28,6 +30,7 @@ class Member:
     manages: bool
     reads: Callable[[int], bool] = field(repr=False, compare=False)
     channels: Callable[[], Collection[int]] = field(repr=False, compare=False)
+    writes: Callable[[int], str | None] = field(default=lambda _: None, repr=False, compare=False)
 
 
 class Directory(Protocol):
@@ -56,6 +59,10 @@ class Directory(Protocol):
 
     async def member(self, user_id: int, guild_id: int) -> Member | None:
         """Return what a person is in a server now, None where they aren't. Raises Unanswered."""
+
+    async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
+        """Send picture ``index`` (from 0) of a result to a channel in a person's name. Raises UserError when
+        the chat service refuses, Unanswered while it can't be asked."""
 
 
 class CurrentDirectory:
@@ -116,3 +123,10 @@ class CurrentDirectory:
         if self._newest is None:
             raise Unanswered
         return await self._newest.member(user_id, guild_id)
+
+    async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
+        """Send a picture to a channel. Raises UserError, Unanswered, the latter also while no connection is
+        open."""
+        if self._newest is None:
+            raise Unanswered
+        await self._newest.post(place, result, index, user_id)

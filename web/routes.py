@@ -9,7 +9,7 @@ from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
 from web.handlers import documents, edits, explore, files, gallery, jobs, queues
 from web.handlers.editor import EditorPages
-from web.handlers.organise import zips
+from web.handlers.organise import posts, zips
 from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
 from web.handlers.organise.trash import TrashHandlers
@@ -42,6 +42,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_folders(FolderHandlers(pages)),
         *_zips(),
         *_shares(ShareHandlers(pages)),
+        *_posts(),
         *_editor(),
     )
 
@@ -219,6 +220,13 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
+    )
+
+
+def _posts() -> tuple[Route, ...]:
+    return (
+        Route("GET", "/api/channels", posts.channels),
+        Route("POST", "/api/posts", posts.post, Body.JSON, Bucket.ASK, takes=bodies.Post),
     )
 
 

@@ -12,6 +12,7 @@ import discord
 
 from bot.delivery.posts import Post, Posts
 from bot.ui import buttons, messages
+from bot.wire.directory import Postable
 from bot.wire.interactions import file_limit, place_of
 from bot.wire.transport import FAILURES, Transport
 from core.errors import AtelierError, UserError
@@ -123,6 +124,22 @@ class Sharing:
             channel = await user.create_dm()
             post = await self._posts.result(result, DEFAULT_FILE_LIMIT, Place(None, channel.id))
             await self._send(channel, result, post, None)
+
+    async def post(self, channel: Postable, result: Result, index: int, user_id: int) -> None:
+        """Send picture ``index`` (from 0) to a channel of a server, as the user asked for it.
+
+        Raises UserError when Discord refuses.
+        """
+        place = Place(channel.guild.id, channel.id)
+        post = await self._posts.single(result, index, user_id, channel.guild.filesize_limit, place)
+        try:
+            sent = await post.send_to(channel)
+        except discord.Forbidden as error:
+            raise UserError("Discord doesn't let the bot write there.") from error
+        except (discord.HTTPException, *FAILURES) as error:
+            log.warning("job %s: not posted to a channel (%s)", result.job.id, type(error).__name__)
+            raise UserError("Discord didn't take the picture. Try again in a minute.") from error
+        await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
 
     async def copy_for_asker(self, job: Job) -> None:
         """Send a copy to the job's asker if they want copies (``/prefer auto_dm``) and didn't ask in a direct

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from functools import partial
 
 import aiohttp
 import discord
 
+from core.errors import UserError
+from jobs.views import Result
 from studio.actor import Place
 from studio.directory import Member, Unanswered
 
+Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
+POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
+Send = Callable[[Postable, Result, int, int], Awaitable[None]]  # to, what, picture from 0, user id
 PATIENCE = 5.0  # seconds for a member to be looked up
 log = logging.getLogger(__name__)
 
@@ -20,8 +25,8 @@ log = logging.getLogger(__name__)
 class DiscordDirectory:
     """Answers the studio's questions (``studio.directory.Directory``) for as long as ``client`` lives."""
 
-    def __init__(self, client: discord.Client, owner_ids: Set[int]) -> None:
-        self._client, self._owner_ids = client, owner_ids
+    def __init__(self, client: discord.Client, owner_ids: Set[int], send: Send) -> None:
+        self._client, self._owner_ids, self._send = client, owner_ids, send
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -90,7 +95,24 @@ class DiscordDirectory:
             found.guild_permissions.manage_guild,
             partial(self._reads, found),
             partial(self._channels, guild_id),
+            partial(self._writes, found),
         )
+
+    async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
+        """Send a picture to a channel in a person's name. Raises UserError when Discord refuses."""
+        guild = self._client.get_guild(place.guild_id or 0)
+        channel = guild and guild.get_channel_or_thread(place.channel_id)
+        if not isinstance(channel, POSTABLE):
+            raise UserError("That channel is gone.")
+        await self._send(channel, result, index, user_id)
+
+    def _writes(self, member: discord.Member, channel_id: int) -> str | None:
+        """Return the name of a channel where somebody and the bot may send pictures now, None of others."""
+        guild = self._client.get_guild(member.guild.id)
+        channel = guild and guild.get_channel_or_thread(channel_id)
+        if guild is None or not isinstance(channel, POSTABLE):
+            return None
+        return channel.name if all(writable(channel, one) for one in (member, guild.me)) else None
 
     def _reads(self, member: discord.Member, channel_id: int) -> bool:
         """Whether somebody reads a channel by today's rules; nothing of a server that the bot has left."""
@@ -110,6 +132,16 @@ def reader(interaction: discord.Interaction) -> Callable[[int], bool]:
         return guild is not None and isinstance(user, discord.Member) and readable(guild, user, channel_id)
 
     return reads
+
+
+def writable(channel: Postable, member: discord.Member) -> bool:
+    """Whether ``member`` can send pictures to a channel, by their roles and the channel's own rules; never
+    to a private or locked thread."""
+    allowed = channel.permissions_for(member)
+    sends = allowed.send_messages
+    if isinstance(channel, discord.Thread):
+        sends = allowed.send_messages_in_threads and not channel.is_private() and not channel.locked
+    return allowed.view_channel and sends and allowed.attach_files
 
 
 def readable(guild: discord.Guild, member: discord.Member, channel_id: int) -> bool:

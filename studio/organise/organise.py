@@ -1,8 +1,9 @@
-"""What members do with their pictures, as one: the trash, folders, zip files, shares."""
+"""What members do with their pictures, as one: the trash, folders, zip files, shares, posts."""
 
 from __future__ import annotations
 
 from studio.organise.folders import Folders
+from studio.organise.posting import Posting
 from studio.organise.shares import Shares
 from studio.organise.trash import Trash
 from studio.organise.zips import Zips
@@ -20,3 +21,4 @@ class Organise:
         self.zips = Zips(rights, database, queue, services.showing)
         days = services.settings.share_days
         self.shares = Shares(rights, database, queue, services.showing, services.web, days)
+        self.posting = Posting(rights, queue, services.showing, services.directory)

@@ -6,15 +6,18 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from functools import partial
 
+from jobs.views import Result
 from studio.actor import Place
 from studio.directory import CurrentDirectory, Member, Unanswered
 
 
 @dataclass
 class Channel:
-    """readers: user ids."""
+    """readers, writers: user ids."""
 
     readers: set[int] = field(default_factory=set)
+    writers: set[int] = field(default_factory=set)
+    name: str = "hall"
     adult: bool = False
 
 
@@ -28,13 +31,15 @@ class Server:
 
 
 class Servers(CurrentDirectory):
-    """servers: by id. asked: the members that were looked up. silent: it doesn't answer."""
+    """servers: by id. asked: the members that were looked up. silent: it doesn't answer. posted: place, job,
+    picture from 0, and user id."""
 
     def __init__(self, servers: dict[int, Server] | None = None) -> None:
         super().__init__()
         self.servers = servers or {}
         self.asked: list[tuple[int, int]] = []
         self.silent = False
+        self.posted: list[tuple[Place, str, int, int]] = []
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -60,13 +65,21 @@ class Servers(CurrentDirectory):
         if server is None or user_id not in server.members:
             return None
         reads = partial(self._reads, user_id, guild_id)
-        return Member(
-            user_id, guild_id, server.name, server.members[user_id], reads, lambda: list(server.channels)
-        )
+        channels, writes = lambda: list(server.channels), partial(self._writes, user_id, guild_id)
+        return Member(user_id, guild_id, server.name, server.members[user_id], reads, channels, writes)
+
+    async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
+        if self.silent:
+            raise Unanswered
+        self.posted.append((place, result.job.id, index, user_id))
 
     def _channel(self, guild_id: int | None, channel_id: int) -> Channel | None:
         server = self.servers.get(guild_id or 0)
         return server.channels.get(channel_id) if server else None
+
+    def _writes(self, user_id: int, guild_id: int, channel_id: int) -> str | None:
+        channel = self._channel(guild_id, channel_id)
+        return channel.name if channel is not None and user_id in channel.writers else None
 
     def _reads(self, user_id: int, guild_id: int, channel_id: int) -> bool:
         channel = self._channel(guild_id, channel_id)

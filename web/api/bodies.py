@@ -82,6 +82,16 @@ class Rename:
 
 
 @dataclass(frozen=True)
+class Post:
+    """Picture ``n`` of a job, to be posted to a channel of a server; their ids are texts."""
+
+    job: str
+    n: int
+    server: str
+    channel: str
+
+
+@dataclass(frozen=True)
 class NewShare:
     """A link to picture ``n`` of a job, to all of a job's (without it), or to a folder's. days: it lasts."""
 

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from studio.actor import Place
 from tests.studio.conftest import png
+from tests.studio.servers import Channel, Server, Servers
 from tests.web.browser.conftest import FOUR, pages_of
-from tests.web.conftest import COOKIE, Site
+from tests.web.conftest import COOKIE, YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WIDTHS = (320, 768, 1440)
@@ -260,3 +262,20 @@ async def test_a_document_is_found_named_opened_and_deleted(opened: Site, you) -
         await you.get_by_role("button", name="Delete The house").click()
         await you.locator("dialog button", has_text=answer).click()
         await you.wait_for_function(f"() => document.querySelectorAll('.folder').length === {left}")
+
+
+async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you) -> None:
+    job = await opened.drawn(opened.you)
+    page = opened.web.url + job["pictures"][1]["href"]
+    await you.goto(page)
+    await you.get_by_role("button", name="Post", exact=True).click()
+    await you.wait_for_selector(".toast >> text=no channel on Discord where both you and the bot may write")
+    channels = {number: Channel({YOU}, {YOU}, name=name) for number, name in ((100, "hall"), (101, "art"))}
+    servers = Servers({10: Server("Here", channels, {YOU: False})})
+    with opened.opened.services.directory.connected(servers):
+        await you.goto(page)
+        await you.get_by_role("button", name="Post", exact=True).click()
+        await you.get_by_label("Channel", exact=True).select_option(label="#art")
+        await you.locator("dialog button", has_text="Post").click()
+        await you.wait_for_selector(".toast >> text=Posted")
+    assert servers.posted == [(Place(10, 101), job["id"], 1, YOU)]

@@ -77,6 +77,7 @@ WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
+POSTED = {"job": "{job}", "n": 1, "server": "10", "channel": "100"}
 HIDDEN = frozenset({400})  # by a rule of moderation
 NO_PICTURE = frozenset({451})
 PICTURED = {
@@ -164,6 +165,8 @@ RULES: dict[str, Rule] = {
     "GET /api/zip": _rule(LOOK, 200, query="?job={job}"),
     "POST /api/zip": _rule(LOOK, 200, body={"pictures": "{job}/1"}),
     "GET /api/shares": _rule(SIGNED_IN, 200),
+    "GET /api/channels": _rule(NOT_BARRED, 200),
+    "POST /api/posts": _rule(OWN, 403, body=POSTED),  # nobody may write here
     "POST /api/shares": _rule(GIVE, 201, body=OF_JOB, blocked=HIDDEN, changes=True),
     "DELETE /api/shares/{share}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/edits": _rule(ASK, 202, body=EDIT, blocked=STOPPED, changes=True),

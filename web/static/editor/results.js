@@ -8,6 +8,7 @@ import { counted, plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
 import { stop } from "../js/parts/actions.js";
 import { step } from "../js/parts/job-card.js";
+import { post } from "../js/parts/post.js";
 import { fresh, freeId, layer, written } from "./document.js";
 import { replayed } from "./history.js";
 import { Mask } from "./mask.js";
@@ -198,6 +199,7 @@ export class Results {
         <button class="button quiet small" type="button" @pointerdown=${hold(true)} @pointerup=${hold(false)} @pointerleave=${hold(false)} @keydown=${keyed(hold(true))} @keyup=${keyed(hold(false))}>Hold: before</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
+        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => post(id, this.shown ?? 1)}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>

@@ -7,6 +7,7 @@ import { complain } from "./core/toasts.js";
 import { act, copy, destroy, toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
 import { openMenu } from "./parts/menu.js";
+import { post } from "./parts/post.js";
 import { tellAway } from "./organise/note.js";
 import { offerShare } from "./organise/share-offer.js";
 import { startPage } from "./parts/shell.js";
@@ -79,6 +80,13 @@ function copies() {
   render(html`<button class="button quiet small" type="button" aria-haspopup="menu" aria-expanded="false" @click=${open}>${icon("copy")}Copy</button>`, place);
 }
 
+function posting() {
+  if (!job.mine || picture.visibility === "block") return;
+  const place = document.createElement("span");
+  element("copies", HTMLElement).append(place);
+  render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => post(job.id, picture.n)}>${icon("send")}Post</button>`, place);
+}
+
 async function trash() {
   if (!job.mine) return;
   const { putAwayAndLeave } = await import("./organise/away.js");
@@ -110,6 +118,7 @@ const close = element("close", HTMLAnchorElement);
 close.href = leave;
 edges();
 copies();
+posting();
 const like = hearts();
 const compare = comparing();
 element("actions", HTMLElement).addEventListener("submit", onAction);

@@ -1,0 +1,41 @@
+"""Pictures that their owner posts to a channel, and the channels where that can be."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from itertools import groupby
+
+from core.errors import UserError
+from studio.actor import Place
+from web.call import Answer, Call, Json
+from web.fields import field, number_of, text_of
+
+
+async def channels(call: Call) -> Answer:
+    """Return the channels where the person may post, by server."""
+    found = await call.studio.organise.posting.channels(call.actor)
+    servers = [
+        {
+            "id": str(guild_id),
+            "name": open_[0].server,
+            "channels": [{"id": str(one.place.channel_id), "name": one.name} for one in open_],
+        }
+        for guild_id, group in groupby(found, key=lambda one: one.place.guild_id)
+        if (open_ := list(group))
+    ]
+    return Json({"servers": servers})
+
+
+async def post(call: Call) -> Answer:
+    """Post a picture of the person's to a channel where they may write."""
+    place = Place(_id(call.body, "server"), _id(call.body, "channel"))
+    number = number_of(str(field(call.body, "n", int) or 0))
+    await call.studio.organise.posting.post(call.actor, text_of(call.body, "job"), number - 1, place)
+    return Json(None, HTTPStatus.NO_CONTENT)
+
+
+def _id(body: object, name: str) -> int:
+    text = text_of(body, name)
+    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+        raise UserError(f"`{name}` takes the id of a {name}.")
+    return int(text)
