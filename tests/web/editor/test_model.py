@@ -48,3 +48,23 @@ def test_every_valid_document_comes_back_as_it_was(node: Node) -> None:
 @pytest.mark.parametrize("seed", range(1_000_000, 1_000_000 + SEQUENCES))
 def test_random_commands_go_as_the_model_says(node: Node, seed: int) -> None:
     assert check(node, seed) is None
+
+
+def test_what_is_painted_on_layers_is_forgotten_from_the_oldest_step_on(node: Node) -> None:
+    commands: list[dict[str, object]] = [
+        {
+            "do": "restore",
+            "id": "base",
+            "value": 0,
+            "points": [[400 * at, 80]],
+            "radii": [40],
+            "taken_back": False,
+        }
+        for at in range(1, 5)
+    ]
+    asked = {"width": 300, "height": 24, "commands": [{"do": "words", "words": "a"}, *commands]}
+    limits = {"steps": 200, "room": 10**9, "strokes": 500}
+    assert [seen["past"] for seen in node.ask(**asked, limits={**limits, "clips": 10**9})] == [1, 2, 3, 4, 5]
+    few = node.ask(**asked, limits={**limits, "clips": 1500})
+    assert [seen["past"] for seen in few][-1] < 4
+    assert few[-1]["state"] == node.ask(**asked, limits={**limits, "clips": 10**9})[-1]["state"]
