@@ -123,7 +123,7 @@ async def test_what_is_drawn_sharpens_in_place(browser, scenes) -> None:
     _, executor, _ = scenes
     executor.looks, executor.box = asyncio.Queue(), (200, 100, 500, 400)
     try:
-        async with editing(browser, scenes) as page:
+        async with editing(browser, scenes, status=404) as page:  # a preview whose job has ended is gone
             await drag(page, (300, 200), (400, 300))
             beside = [await page.evaluate(SHOWN, place) for place in ([150, 50], [600, 450])]
             await page.get_by_role("button", name="Draw").click()

@@ -45,6 +45,11 @@ export class Clips {
     return mask;
   }
 
+  /** Forget the pixels of all other layers. @param {readonly Layer[]} layers */
+  keep(layers) {
+    for (const id of this.kept.keys()) if (!layers.some((one) => one.id === id && one.clip)) this.kept.delete(id);
+  }
+
   /** The smallest box around what is shown of a layer, in px of its source. @param {Layer} layer @param {Size} size  of the source @returns {Box} */
   boxOf(layer, { width, height }) {
     const { clip } = layer;

@@ -141,6 +141,7 @@ export class Screen {
     const { instead } = this;
     const mask = instead ? instead.mask : this.mask;
     if (this.isPictureStale) {
+      this.clips.keep(this.state.layers);
       this.pictures.isRough = this.moving !== undefined;
       this.pictures.draw(this.state, this.view);
       if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
