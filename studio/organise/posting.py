@@ -19,7 +19,7 @@ from studio.rights import Rights
 
 AT_ONCE, EACH = 5, 15.0  # posts of a person at once; seconds for each more
 BETWEEN = 50  # channels looked at before others have their turn
-NOT_YOURS = "There is no such picture of yours."
+NOT_YOURS = "That picture is gone, or it isn't yours."
 NOWHERE = "You can't write there, or the bot can't, or that channel is gone."
 HIDDEN = "A rule of that server hides this picture, so it isn't posted there."
 SILENT = "Discord doesn't answer at the moment. Try again in a minute."
@@ -57,6 +57,7 @@ class Posting:
         Raises ImageError for no such picture, NotAllowedError for another's, a barred person or a channel
         where they can't write, UserError when a rule or Discord refuses, LimitError after too many.
         """
+        await self._rights.check(actor, Action.ASK)
         job = await self._queue.job(job_id)
         if job is None or job.origin.user_id != actor.user_id:
             raise ImageError(NOT_YOURS)

@@ -17,7 +17,7 @@ from core.grammar.prompt import Prompt
 from storage.gallery import Filter
 from storage.people import RoleLimit
 from storage.web.shares import Shared
-from studio.actor import Actor
+from studio.actor import Actor, Place
 from studio.asking.new_job import NewJob, source_of
 from studio.asking.regions import Regions
 from studio.authority import Action
@@ -27,6 +27,7 @@ from studio.editor.editor import NOT_YOURS, Editor
 from studio.editor.selecting import Wanted
 from studio.gallery import Gallery
 from studio.organise.folders import Folders
+from studio.organise.posting import Posting
 from studio.organise.shares import Shares
 from studio.organise.trash import NOTHING, Trash
 from studio.organise.zips import Zips
@@ -55,6 +56,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Folders: lambda studio: studio.organise.folders,
     Zips: lambda studio: studio.organise.zips,
     Shares: lambda studio: studio.organise.shares,
+    Posting: lambda studio: studio.organise.posting,
 }
 
 
@@ -96,6 +98,7 @@ KEPT_BY_THE_BANNED = {
     "Documents.create",  # up to a bound
     "Documents.save",
     "Documents.extend",
+    "Documents.rename",
     "Documents.delete",
     "Gallery.pictures",
     "Gallery.months",
@@ -225,6 +228,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "word": "clown",
             "wanted": Filter(),
             "side": 64,
+            "place": Place(ALICE.guild_id, 100),
         }
         special = {
             "source": {"picture": None},
