@@ -28,9 +28,11 @@ async def channels(call: Call) -> Answer:
 
 async def post(call: Call) -> Answer:
     """Post a picture of the person's to a channel where they may write."""
-    place = Place(_id(call.body, "server"), _id(call.body, "channel"))
-    number = number_of(str(field(call.body, "n", int) or 0))
-    await call.studio.organise.posting.post(call.actor, text_of(call.body, "job"), number - 1, place)
+    number = field(call.body, "n", int)
+    for name in ("job", "server", "channel"):
+        field(call.body, name, str)  # each of its kind, before one is missed
+    job, place = text_of(call.body, "job"), Place(_id(call.body, "server"), _id(call.body, "channel"))
+    await call.studio.organise.posting.post(call.actor, job, number_of(str(number or 0)) - 1, place)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
