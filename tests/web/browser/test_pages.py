@@ -64,7 +64,9 @@ async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opene
     for _ in range(2):
         await you.keyboard.press("Enter")
     await you.locator(".job").first.wait_for()  # the server's own page
+    await you.unroute_all(behavior="ignoreErrors")
     late.set()
+    await you.goto(opened.web.url)
     await you.wait_for_selector(FOUR)
     assert await you.locator(".job").count() == 1 and await you.locator("#bar-prompt").input_value() == ""
 
