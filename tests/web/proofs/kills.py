@@ -131,15 +131,22 @@ class Killer:
             await asyncio.sleep(0.3)  # the bucket of this life is empty
 
     async def settle(self) -> None:
-        """A last life, until every wish is heard and every job has ended."""
+        """A last life, until every wish is heard and every job has ended. Raises TimeoutError when none has for
+        a minute."""
         async with self.bot(python=False) as bot:
             await Studio(self.discord, bot, self.browser.url).until_open(self.browser.http)
             async with asyncio.timeout(PATIENCE):
                 for key, prompt in list(self.unheard.items()):
                     self.heard.setdefault(key, await self._wish(key, prompt))
-                left = "SELECT 1 FROM jobs WHERE delivered_at IS NULL LIMIT 1"
-                while rows(self.folder, left):  # noqa: ASYNC110  another process's: nothing tells us
-                    await asyncio.sleep(0.1)
+            while left := self._left():
+                async with asyncio.timeout(PATIENCE):
+                    while self._left() == left:  # noqa: ASYNC110  another process's: nothing tells us
+                        await asyncio.sleep(0.2)
+
+    def _left(self) -> int:
+        """How many jobs have not ended."""
+        [(left,)] = rows(self.folder, "SELECT count(*) FROM jobs WHERE delivered_at IS NULL")
+        return left
 
     def count(self) -> Report:
         report = self.report
