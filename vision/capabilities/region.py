@@ -3,7 +3,8 @@ as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -22,7 +23,19 @@ from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures.places import place_of
 from vision.readers import occlusion
+from vision.readers.point_segmenter import PointSegmenter
+from vision.readers.segmenter import widened
+from vision.readers.thing_segmenter import ThingSegmenter, meant
 from vision.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class Named:
+    """What words name in a picture. mask: "L" at its size, 255 = the thing. by: who drew its outline, "sam",
+    "segment", or "clip", which knows only the place."""
+
+    mask: Image.Image
+    by: str
 
 
 def run(
@@ -52,24 +65,55 @@ def find_mask(
         return region_layout.from_picture(images[request.mask_image], image.size)
     if request.boxes:
         return region_layout.from_boxes(request.boxes, image.size)
-    return by_words(image, request.region.strip(), models, reporter)
+    return by_words(image, request.region.strip(), models, reporter).mask
 
 
-def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
-    """Return the mask of what the words name: by CLIPSeg if one is configured, else by occlusion with CLIP,
-    whose place SAM outlines if that is configured. Raises UserError when nothing fits, or no model can tell.
+def by_words(
+    image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
+) -> Named:
+    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
+    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
+
+    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
+    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
     """
     segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
-    if segmenter is None:
-        return _by_occlusion(image, words, models, reporter)
-    if segmenter.takes_words:
-        return reporter.in_thread(lambda: segmenter.mask(image, words))
-    place = _by_occlusion(image, words, models, reporter).getbbox()
-    return reporter.in_thread(lambda: segmenter.pick(image, box=place).mask)
+    if segmenter is not None and segmenter.takes_words:
+        return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
+    if isinstance(segmenter, ThingSegmenter):
+        mask = _among_things(segmenter, image, words, models, reporter, key)
+        if mask is not None:
+            return Named(reporter.in_thread(lambda: widened(mask)) if rim else mask, "segment")
+    place = _by_occlusion(image, words, models, reporter)
+    if isinstance(segmenter, PointSegmenter):
+        box = place.getbbox()
+        return Named(reporter.in_thread(lambda: segmenter.pick(image, box=box).mask), "sam")
+    return Named(place, "clip")
+
+
+def _among_things(
+    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
+) -> Image.Image | None:
+    """Return the mask of the things that the words name; None when they fit the ground better, or there are
+    none."""
+    things = reporter.in_thread(lambda: segmenter.see(image, key), thread="fetching")
+    if not things:
+        return None
+    fits = _fits(words, models, reporter)(segmenter.shown(image, things))
+    chosen = meant(things, fits[:-1], fits[-1])
+    if not chosen:
+        return None
+    return reporter.in_thread(lambda: segmenter.outline(image, chosen).mask, thread="fetching")
 
 
 def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
     """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
+    return occlusion.find(image, _fits(words, models, reporter))
+
+
+def _fits(words: str, models: Models, reporter: Reporter) -> Callable[[list[Image.Image]], list[float]]:
+    """Return a function that tells how well the words fit each of some pictures. Raises UserError without a
+    CLIP."""
     try:
         matcher = models.get("clip", reporter)
     except ModelError as error:
@@ -77,10 +121,11 @@ def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Repo
             "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
         ) from error
     text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
-    return occlusion.find(
-        image,
-        lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
-    )
+
+    def fits(parts: list[Image.Image]) -> list[float]:
+        return (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist()
+
+    return fits
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
