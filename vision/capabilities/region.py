@@ -3,7 +3,7 @@ as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,36 +96,39 @@ def _among_things(
 ) -> Image.Image | None:
     """Return the mask of the things that the words name; None when they fit the ground better, or there are
     none."""
-    things = reporter.in_thread(lambda: segmenter.see(image, key), thread="fetching")
-    if not things:
-        return None
-    fits = _fits(words, models, reporter)(segmenter.shown(image, things))
-    chosen = meant(things, fits[:-1], fits[-1])
-    if not chosen:
-        return None
-    return reporter.in_thread(lambda: segmenter.outline(image, chosen).mask, thread="fetching")
+    matcher = _matcher(models, reporter)
+
+    def find() -> Image.Image | None:
+        things = segmenter.see(image, key)
+        if not things:
+            return None
+        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
+        *fits, ground = (parts @ text).float().tolist()
+        chosen = meant(things, fits, ground)
+        return segmenter.outline(image, chosen).mask if chosen else None
+
+    # at once, as a click is answered: between two passes each of its parts would wait for a pass
+    return reporter.in_thread(find, thread="fetching")
 
 
 def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
     """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
-    return occlusion.find(image, _fits(words, models, reporter))
+    matcher = _matcher(models, reporter)
+    text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
+    return occlusion.find(
+        image,
+        lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
+    )
 
 
-def _fits(words: str, models: Models, reporter: Reporter) -> Callable[[list[Image.Image]], list[float]]:
-    """Return a function that tells how well the words fit each of some pictures. Raises UserError without a
-    CLIP."""
+def _matcher(models: Models, reporter: Reporter) -> Any:
+    """Return the CLIP. Raises UserError without one."""
     try:
-        matcher = models.get("clip", reporter)
+        return models.get("clip", reporter)
     except ModelError as error:
         raise UserError(
             "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
         ) from error
-    text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
-
-    def fits(parts: list[Image.Image]) -> list[float]:
-        return (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist()
-
-    return fits
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
