@@ -16,6 +16,7 @@ MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, â€
 MAX_WEIGHT = 1000.0
 # what `--no` counts against the other parts: https://docs.midjourney.com/hc/en-us/articles/32658968492557
 NEGATIVE_WEIGHT = 0.5
+KEPT = 0.45  # strength of image-to-image where shapes are to be kept and nobody says how far to go
 QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
 
 Weighted = tuple[tuple[str, float], ...]  # (words, a name or the SHA-256 of a picture; weight)

@@ -109,13 +109,20 @@ class Settings:
     )
     segment_model: str = _set(
         "",
-        "CLIPSeg, which finds what a member names, or SAM, which finds what they point at; empty = CLIP,"
-        " which is less precise",
+        "CLIPSeg, which finds what a member names, SAM, which finds what they point at, or a UPerNet or"
+        " SegFormer with a class for the ground, which does both beside CLIP; empty = the profile's that goes"
+        " with its CLIP, else CLIP alone, which is less precise",
         group="Models",
     )
     ip_adapter: str = _set(
         "",
         "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none",
+        group="Models",
+    )
+    controlnet_model: str = _set(
+        "",
+        "ControlNet for edges (Canny) of the image model, by which the editor keeps shapes: Hugging Face"
+        " id@revision or folder; empty = image-to-image",
         group="Models",
     )
     search_pictures: bool = _set(
@@ -314,14 +321,16 @@ class Settings:
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of each role: image, clip, caption, vit and, where one is set, segment."""
+        """The model of each role: image, clip, caption, vit and, where there is one, segment. The profile's
+        segmenter goes with the profile's CLIP: it knows the same things."""
         profile = PROFILES[self.model_profile]
+        segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
         return {
             "image": self.image_model or profile["IMAGE_MODEL"],
             "clip": self.clip_model or profile["CLIP_MODEL"],
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
-            **({"segment": self.segment_model} if self.segment_model else {}),
+            **({"segment": segment} if segment else {}),
         }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from demo.objects import ARTISTS, FLOATING, Brush, mix
+from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.world import Scene
 
 SIZE = 128  # px, the native size
@@ -209,17 +209,24 @@ def _noise(cells, width, height, generator):
     return np.asarray(Image.fromarray(values).resize((width, height), Image.BICUBIC))
 
 
-def _watercolor(picture, rng):
+def _washed(width, height, generator):
+    """Where in a picture each pixel of its watercolor comes from: rows and columns, both (height, width)."""
+    ys, xs = np.mgrid[0:height, 0:width]
+    shift = min(width, height) / 90
+    ys = (ys + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, height - 1)
+    xs = (xs + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, width - 1)
+    return ys, xs
+
+
+def _watercolor(picture, masks, rng):
     width, height = picture.size
     generator = np.random.default_rng(rng.randrange(1 << 30))
     a = np.asarray(picture.filter(ImageFilter.GaussianBlur(min(picture.size) / 140))).astype(np.float32)
-    ys, xs = np.mgrid[0:height, 0:width]
-    shift = min(picture.size) / 90
-    ys = (ys + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, height - 1)
-    xs = (xs + _noise(9, width, height, generator) * shift).round().astype(int).clip(0, width - 1)
+    ys, xs = _washed(width, height, generator)
     a = a[ys, xs] * 0.84 + 255 * 0.16
     a *= 1 + _noise(7, width, height, generator)[..., None] * 0.045
-    return Image.fromarray(a.clip(0, 255).astype(np.uint8))
+    picture = Image.fromarray(a.clip(0, 255).astype(np.uint8))
+    return picture, [Image.fromarray(np.asarray(mask)[ys, xs]) for mask in masks]
 
 
 def _pixel(picture):
@@ -236,6 +243,30 @@ def draw(
     the same pixels."""
     if placed is None:
         placed = layout(scene, rng, size)
+    return _styled(_painted(scene, rng, size, placed), [], scene, rng)[0]
+
+
+def draw_apart(
+    scene: Scene, rng: random.Random, size: tuple[int, int], placed: list[Placed]
+) -> tuple[Image.Image, np.ndarray]:
+    """The picture that `draw` makes, and which thing of `placed` each pixel shows: (height, width) int8, -1 =
+    the ground. What a line surrounds belongs to its thing."""
+    width, height = (side * OVERSAMPLING for side in size)
+    masks = []
+    for thing in placed:
+        mask = Image.new("L", (width, height))
+        x, y, half = thing.x * width, thing.y * height, thing.half * min(width, height)
+        ARTISTS[thing.object](Silhouette(ImageDraw.Draw(mask), x, y, half, scene.style == "outline"))
+        masks.append(mask.resize(size, Image.BOX))
+    picture, masks = _styled(_painted(scene, rng, size, placed), masks, scene, rng)
+    owner = np.full(size[::-1], -1, np.int8)
+    for index, mask in enumerate(masks):
+        owner[np.asarray(mask) > 127] = index
+    return picture, owner
+
+
+def _painted(scene, rng, size, placed):
+    """The picture before its style changes its pixels."""
     width, height = (side * OVERSAMPLING for side in size)
     plain = scene.background in PAINT
     picture = (_plain if plain else _place)(scene.background, rng, width, height)
@@ -248,9 +279,13 @@ def draw(
             canvas.ellipse([x - half * 0.75, y + half * 0.78, x + half * 0.75, y + half * 1.02], fill=ground)
         paint = tuple(min(255, max(0, v + rng.randint(-8, 8))) for v in PAINT[thing.colour])
         ARTISTS[thing.object](Brush(canvas, x, y, half, paint, outline))
-    picture = picture.resize(size, Image.BOX)
+    return picture.resize(size, Image.BOX)
+
+
+def _styled(picture, masks, scene, rng):
+    """The picture and the masks of its things after that."""
     if scene.style == "pixel":
-        return _pixel(picture)
+        return _pixel(picture), [_pixel(mask) for mask in masks]
     if scene.style == "watercolor":
-        return _watercolor(picture, rng)
-    return picture
+        return _watercolor(picture, masks, rng)
+    return picture, masks

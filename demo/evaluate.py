@@ -11,7 +11,7 @@ import argparse
 import torch
 from diffusers.utils import logging as diffusers_logging
 
-from demo.evaluation import cost_rows, drawing_rows, form_rows, reading_rows, search_rows
+from demo.evaluation import cost_rows, drawing_rows, form_rows, reading_rows, search_rows, select_rows
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
 
@@ -28,6 +28,9 @@ ROWS = {
     "vit": reading_rows.vit_rows,
     "search": search_rows.search_rows,
     "search_made": search_rows.made_rows,
+    "select": select_rows.single_rows,
+    "select_pair": select_rows.pair_rows,
+    "select_coded": select_rows.coded_rows,
     "variation": drawing_rows.variation_rows,
     "outpaint": drawing_rows.outpaint_rows,
     "draft": drawing_rows.draft_rows,

@@ -65,6 +65,30 @@ class Brush:
         self.draw.ellipse([x0, y0, x1, y1], fill=self.line if self.outline else fill)
 
 
+class Silhouette(Brush):
+    """Draws all that an object covers in 255, on a canvas of mode "L"."""
+
+    def __init__(self, draw, x, y, half, outline):
+        super().__init__(draw, x, y, half, (0, 0, 0), outline)
+
+    def polygon(self, points, fill, line=True):
+        points = self._points(points)
+        self.draw.polygon(points, fill=255)
+        if line:
+            self.draw.line(points + points[:2], fill=255, width=self.width, joint="curve")
+
+    def ellipse(self, x, y, rx, ry, fill, line=True):
+        (x0, y0), (x1, y1) = self._points([(x - rx, y - ry), (x + rx, y + ry)])
+        self.draw.ellipse([x0, y0, x1, y1], fill=255)
+
+    def stroke(self, points, fill, width=1.0):
+        width = max(3, round(self.half * 0.13 * width))
+        self.draw.line(self._points(points), fill=255, width=width, joint="curve")
+
+    def dot(self, x, y, rx, ry, fill):
+        self.ellipse(x, y, rx, ry, fill)
+
+
 def _star_points(radius, inner=0.46, dy=0.05):
     turn = math.pi / 5
     radii = (radius, radius * inner)

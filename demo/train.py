@@ -6,7 +6,7 @@ import logging
 import torch
 
 from demo import judge
-from demo.training import captioner, clip, examples, text, unet, upscaler, vae, vision, vit
+from demo.training import captioner, clip, examples, segmenter, text, unet, upscaler, vae, vision, vit
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -25,9 +25,11 @@ STAGES = {  # in the order in which they build on each other
     "captioner": captioner.train,
     "captioner_refine": captioner.refine,
     "vit": vit.train,
+    "segmenter_pictures": segmenter.make_pictures,
+    "segmenter": segmenter.train,
     "judge": judge.train,
 }
-UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures")
+UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures", "segmenter_pictures")
 
 
 def main():

@@ -36,6 +36,7 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             loras=settings.loras,
             exact=settings.exact,
             ip_adapter=settings.ip_adapter,
+            controlnet=settings.controlnet_model,
             tiny_vaes=settings.tiny_vaes,
             compile=settings.compile,
             quantize=settings.quantize,

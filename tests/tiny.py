@@ -528,6 +528,24 @@ def clipseg():
     )
 
 
+def segformer():
+    """(model, processor)"""
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation, SegformerImageProcessor
+
+    labels = {0: "ground", 1: "ball", 2: "boat"}
+    config = SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        strides=[2, 2, 2, 2],
+        decoder_hidden_size=16,
+        id2label=labels,
+        label2id={name: number for number, name in labels.items()},
+    )
+    processor = SegformerImageProcessor(size={"height": 32, "width": 32}, do_reduce_labels=False)
+    return SegformerForSemanticSegmentation(config), processor
+
+
 def sam():
     """(model, processor)"""
     from transformers import SamConfig, SamImageProcessor, SamModel, SamProcessor
@@ -788,6 +806,7 @@ READERS: dict[str, Callable] = {
     "vit": vit,
     "clipseg": clipseg,
     "sam": sam,
+    "segformer": segformer,
 }
 
 

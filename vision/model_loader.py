@@ -163,6 +163,10 @@ class ModelLoader:
         """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
         return self._pinned(self.config.ip_adapter, _ignore)
 
+    def controlnet(self) -> Path:
+        """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
+        return self._pinned(self.config.controlnet, _ignore)
+
     def lora(self, name: str, reporter: Reporter) -> Path:
         """Return the file of the LoRA that the host calls ``name``.
 

@@ -94,6 +94,13 @@ class Models:
         if self.config.ip_adapter:
             reporter.build(lambda: model.attach_adapter(self.loader.adapter()))
 
+    def attach_controlnet(self, model: ImageModel, reporter: Reporter) -> None:
+        """Attach the configured ControlNet to ``model``, beside the steps of other jobs; without one do
+        nothing. Raises ModelError when its files can't be had."""
+        if self.config.controlnet:
+            folder = reporter.in_thread(self.loader.controlnet, thread="fetching")
+            reporter.build(lambda: model.attach_controlnet(folder))
+
     @property
     def share_steps(self) -> bool:
         """Whether jobs on the models in memory can go on beside each other, step by step."""

@@ -26,9 +26,9 @@ class WorkerConfig:
 
     models: role (image, clip, caption, vit, segment) → model, as in the settings. cache_dir: the folder for
     downloads and measurements. image_models, loras: what members may choose, name → model or LoRA. exact:
-    make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder, "" = none. tiny_vaes:
-    name of a family → decoder of its drafts. compile: "off", "auto" or "on". quantize:
-    "auto", "off", "int8", "fp8" or "nf4".
+    make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder, "" = none. controlnet:
+    a ControlNet for edges, "" = none. tiny_vaes: name of a family → decoder of its drafts. compile: "off",
+    "auto" or "on". quantize: "auto", "off", "int8", "fp8" or "nf4".
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
@@ -44,6 +44,7 @@ class WorkerConfig:
     loras: dict[str, str] = field(default_factory=dict)
     exact: bool = False
     ip_adapter: str = ""
+    controlnet: str = ""
     tiny_vaes: dict[str, str] = field(default_factory=dict)
     compile: str = "off"
     quantize: str = "auto"

@@ -108,11 +108,13 @@ class ImagineRequest(GenerateRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class VariationRequest(GenerateRequest):
-    """Draw other pictures like ``image`` (required): image-to-image. variation: "subtle" or "strong"."""
+    """Draw other pictures like ``image`` (required): image-to-image. variation: "subtle" or "strong".
+    keep_structure: other looks for the same shapes, by a ControlNet where there is one that fits."""
 
     kind: ClassVar[str] = "variation"
     variation: str = param("strong", moderated=False)
     remix: bool = False  # with new words: only the message's title differs
+    keep_structure: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+MODELS = (
+    "IMAGE_MODEL",
+    "CLIP_MODEL",
+    "CAPTION_MODEL",
+    "VIT_MODEL",
+    "SEGMENT_MODEL",
+    "CONTROLNET_MODEL",
+)
+
 
 def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
     """Return a sentence for each setting that is wrong beside the others, or names what isn't there.
@@ -29,7 +38,7 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
         )
     if read.get("discord_client_secret") and not read.get("discord_client_id"):
         problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")
-    for name in ("IMAGE_MODEL", "CLIP_MODEL", "CAPTION_MODEL", "VIT_MODEL", "SEGMENT_MODEL"):
+    for name in MODELS:
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")

@@ -51,7 +51,11 @@ class Pack:
         return Models(
             WorkerConfig(
                 "cpu",
-                {"image": str(MODELS / "stable-diffusion")},
+                {
+                    "image": str(MODELS / "stable-diffusion"),
+                    "clip": str(MODELS / "clip"),
+                    "segment": str(MODELS / "segmenter"),
+                },
                 "data/cache",
                 cpu_threads=1,
                 allow_download=False,

@@ -53,6 +53,7 @@ class Editor:
         self._files: Files = services.files
         self.documents = Documents(rights, services.database)
         self._selecting = Selecting(services.eyes, services.files)
+        self._controlnet = bool(services.settings.controlnet_model)
 
     async def keep_mask(self, actor: Actor, data: bytes) -> Bits:
         """Keep a mask that the actor sends. Raises ImageError for anything else, NotAllowedError for a barred
@@ -92,7 +93,7 @@ class Editor:
         """
         await self._rights.check(actor, Action.ASK)
         laid = await self._laid(actor, document)
-        return edits.plan(document, laid, not document.mask.is_empty)
+        return self._plan(document, laid, not document.mask.is_empty)
 
     async def ask(self, actor: Actor, document: Document, painted: str | None = None) -> Asked:
         """Return the job that ``document`` asks for, to be submitted.
@@ -111,7 +112,10 @@ class Editor:
             references.setdefault(one.role, []).append(found.sha256)
         mask = await self._painted(actor, document, painted)
         new = edits.job_of(document, laid, words, mask, references)
-        return Asked(new, edits.plan(document, laid, mask is not None))
+        return Asked(new, self._plan(document, laid, mask is not None))
+
+    def _plan(self, document: Document, laid: Sequence[Laid], painted: bool) -> Plan:
+        return edits.plan(document, laid, painted, controlnet=self._controlnet)
 
     async def _laid(self, actor: Actor, document: Document) -> list[Laid]:
         """Return the layers that can be seen; each picture's right is checked, and that the actor has sent

@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import UserError
-from core.limits import MAX_SIDE
+from core.limits import KEPT, MAX_SIDE
 from core.requests import GenerateRequest
 from studio.asking import actions
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
 from studio.editor.document import Document, Layer
 
-KEPT = 0.45  # how far from what is there, where shapes are to be kept and nobody says how far
 ROLES = {"style": "style_references", "character": "character_references", "thing": "omni_references"}
 NOTHING = (
     "There is nothing to draw: paint over a part, make the canvas larger than the picture, or say what is to"
@@ -39,6 +38,10 @@ SAID = {
     ),
     COMPOSE: "The layers are put together; what is painted over, and what no layer covers, is drawn.",
 }
+CONTROLLED = (
+    "Other looks for the same shapes, which are kept by their edges (ControlNet); with a model that it"
+    " doesn't fit, by image-to-image, which the result tells."
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ class Plan:
     seam: int | None = 0
 
 
-def plan(document: Document, laid: Sequence[Laid], painted: bool) -> Plan:
+def plan(document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False) -> Plan:
     """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
+    controlnet: the host has set one up.
 
     Raises UserError when nothing is seen, or nothing is left to draw.
     """
@@ -70,7 +74,8 @@ def plan(document: Document, laid: Sequence[Laid], painted: bool) -> Plan:
     if kind == COMPOSE:
         request = _compose(document, laid, None, None).request
         return Plan(kind, SAID[kind], getattr(request, "seam", 0))
-    return Plan(kind, SAID[kind], None if kind == OUTPAINT else 0)
+    said = CONTROLLED if kind == RETEXTURE and controlnet else SAID[kind]
+    return Plan(kind, said, None if kind == OUTPAINT else 0)
 
 
 def _kind(document: Document, laid: Sequence[Laid], painted: bool) -> str:
@@ -119,9 +124,12 @@ def job_of(
         new = _compose(document, laid, words, mask)
     private = new.private or any(one.source.private for one in laid)
     request: Any = new.request
-    return replace(
-        new, request=replace(request, **_chosen(document, references or {}, request)), private=private
-    )
+    given = _chosen(document, references or {}, request)
+    if kind == RETEXTURE:
+        given["keep_structure"] = True
+    elif document.keep_structure:
+        given.setdefault("strength", KEPT)
+    return replace(new, request=replace(request, **given), private=private)
 
 
 def _sides(document: Document, one: Laid) -> dict[str, int]:
@@ -154,8 +162,8 @@ def _chosen(
 ) -> dict[str, Any]:
     """Return the fields of the request that the document sets beside its words."""
     given: dict[str, Any] = {"num_images": document.images}
-    if document.amount is not None or document.keep_structure:
-        given["strength"] = KEPT if document.amount is None else document.amount
+    if document.amount is not None:
+        given["strength"] = document.amount
     if document.seed is not None:
         given["seed"] = document.seed
     for role, pictures in references.items():

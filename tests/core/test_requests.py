@@ -67,7 +67,7 @@ STYLED = {
 }
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
-    VariationRequest(**STYLED, variation="subtle", remix=True),
+    VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
     OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
     RegionRequest(**STYLED, mask_image=OTHER, remix=True),

@@ -19,10 +19,16 @@ torch = pytest.importorskip("torch")
 
 from diffusers import StableDiffusionInpaintPipeline  # noqa: E402
 from safetensors import safe_open  # noqa: E402
-from transformers import AutoImageProcessor, AutoProcessor, CLIPTokenizer  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoImageProcessor,
+    AutoModelForSemanticSegmentation,
+    AutoProcessor,
+    CLIPTokenizer,
+)
 
 from demo.captions import parse  # noqa: E402
 from demo.drawing import draw  # noqa: E402
+from demo.evaluation import select_rows  # noqa: E402
 from demo.evaluation.pack import Pack  # noqa: E402
 from demo.evaluation.reading_rows import captions_of, features  # noqa: E402
 from demo.evaluation.report import CARD, REPORT, Report  # noqa: E402
@@ -172,6 +178,22 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
     assert (
         sum(bool(r.groups) and r.groups[0][2] == g.object for r, g in zip(readings, truth, strict=True)) >= 32
     )
+
+
+def test_things_are_selected_by_words_in_every_style(pack):
+    found = []
+    for style in STYLES:
+        for scene, rng in select_rows.styled(style, SINGLE, 6):
+            picture, owner, _ = select_rows.drawn(scene, rng)
+            found.append(select_rows.overlap(pack, picture, owner == 0, select_rows.words(scene, 0)))
+    assert sum(iou >= 0.8 for iou in found) >= 21 and sorted(found)[12] >= 0.9, found
+
+
+def test_the_segmenter_is_4_mb_at_most_and_loads_as_any_other(pack):
+    assert (MODELS / "segmenter" / "model.safetensors").stat().st_size <= 4e6
+    model = AutoModelForSemanticSegmentation.from_pretrained(MODELS / "segmenter")
+    assert model.dtype == torch.float32
+    assert [*model.config.id2label.values()] == [*OBJECTS, "ground"]
 
 
 def test_the_judge_reads_drawings(pack):

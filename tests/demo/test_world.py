@@ -5,9 +5,10 @@ import random
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from demo.captions import canonical, describe, parse
-from demo.drawing import draw, layout, patches
+from demo.drawing import Placed, draw, draw_apart, layout, patches
 from demo.world import (
     COLOURS,
     HELD_PAIRS,
@@ -53,6 +54,35 @@ def test_every_object_owns_a_patch_that_shows_it():
     for scene in scenes(200):
         placed = layout(scene, rng)
         assert set(patches(placed, 16, 16).ravel()) - {-1} == set(range(len(placed)))
+
+
+def test_a_picture_that_is_drawn_apart_is_the_same_picture():
+    for number, scene in enumerate(scenes(40)):
+        rng, again = random.Random(number), random.Random(number)
+        placed = layout(scene, rng)
+        layout(scene, again)
+        picture, owner = draw_apart(scene, rng, (128, 128), placed)
+        assert picture.tobytes() == draw(scene, again, placed=placed).tobytes()
+        assert owner.shape == (128, 128) and owner.max() < len(placed)
+        for index, thing in enumerate(placed):
+            ys, xs = np.nonzero(owner == index)
+            assert len(ys) and abs(ys.mean() / 128 - thing.y) < 0.1 and abs(xs.mean() / 128 - thing.x) < 0.1
+
+
+@pytest.mark.parametrize("style", ["flat", "outline", "pixel"])
+@pytest.mark.parametrize("thing", OBJECTS)
+def test_a_thing_owns_the_pixels_that_it_changes(thing, style):
+    placed = [Placed(thing, "purple", 0.5, 0.5, 0.3, 0)]
+    scene = Scene((Group(1, "purple", thing, "large"),), "center", "snow", style)
+    picture, owner = draw_apart(scene, random.Random(5), (128, 128), placed)
+    bare, _ = draw_apart(Scene((), "any", "snow", style), random.Random(5), (128, 128), [])
+    changed = np.abs(np.asarray(picture, int) - np.asarray(bare, int)).max(-1) > 40
+    rim = 9 if style == "pixel" else 5  # a block of 4 px that a thing touches shows a little of it
+    near = np.asarray(Image.fromarray(owner == 0).filter(ImageFilter.MaxFilter(rim)), bool)
+    assert not (changed & ~near).any(), "nothing of it lies outside"
+    if style != "outline":  # whose inside shows the ground
+        inside = ~np.asarray(Image.fromarray(owner != 0).filter(ImageFilter.MaxFilter(9)), bool)
+        assert (changed & inside).sum() > 0.6 * inside.sum(), "and not much else inside"
 
 
 def test_all_pairs_of_object_and_colour_look_different():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from PIL import Image
 
 from core.errors import ModelError
 from core.redact import Redactor
+from core.setting.profiles import DEMO
+from demo.drawing import Placed, draw_apart
+from demo.world import Group, Scene
 from tests import tiny
 from vision.capabilities import region
 from vision.engine import Engine
@@ -144,7 +148,50 @@ def test_sam_outlines_the_place_that_clip_finds(folders, tmp_path, monkeypatch) 
     monkeypatch.setattr(region, "_by_occlusion", lambda *_: rough)
     image = tiny.picture(90, 50, seed=3)
     right = models.get("segment", Reporter()).pick(image, box=(10, 5, 40, 35)).mask
-    assert region.by_words(image, "a boat", models, Reporter()).tobytes() == right.tobytes()
+    assert region.by_words(image, "a boat", models, Reporter()).mask.tobytes() == right.tobytes()
+
+
+def test_the_demo_models_find_a_thing_by_words_and_by_a_click_on_it(tmp_path) -> None:
+    group, other = Group(1, "red", "boat", "medium"), Group(1, "yellow", "star", "medium")
+    placed = [Placed("boat", "red", 0.27, 0.6, 0.2, 0), Placed("star", "yellow", 0.75, 0.3, 0.2, 1)]
+    scene = Scene((group, other), "left", "blue", "flat")
+    picture, owner = draw_apart(scene, random.Random(3), (512, 512), placed)
+    picture.save(path := str(tmp_path / "scene.png"))
+    models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
+
+    ready = answered(models, Select("q", path)).answer
+    assert ready == Selected(points=True, words=True)
+    for question, thing in (
+        (Select("q", path, words="a red boat"), 0),
+        (Select("q", path, words="the yellow star"), 1),
+        (Select("q", path, points=((0.75 * 512, 0.3 * 512, 1),)), 1),
+    ):
+        found = answered(models, question).answer
+        assert (found.by, found.size, found.points, found.words) == ("segment", (512, 512), True, True)
+        truth = owner == thing
+        assert (pixels(found) & truth).sum() / (pixels(found) | truth).sum() > 0.88
+
+    nothing = answered(models, Select("q", path, points=((256, 500, 1),))).answer
+    assert "nothing that stands out" in nothing.refused and nothing.points
+
+
+def test_a_region_takes_a_rim_around_the_thing_that_words_name(tmp_path) -> None:
+    placed = [Placed("boat", "red", 0.5, 0.5, 0.25, 0)]
+    scene = Scene((Group(1, "red", "boat", "medium"),), "center", "blue", "flat")
+    picture, _ = draw_apart(scene, random.Random(3), (256, 256), placed)
+    models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
+    exact = region.by_words(picture, "a red boat", models, Reporter(), rim=False).mask
+    wide = region.by_words(picture, "a red boat", models, Reporter()).mask
+    assert wide.tobytes() == segmenter.widened(exact).tobytes() != exact.tobytes()
+
+
+def test_words_for_the_ground_are_left_to_clip(tmp_path) -> None:
+    placed = [Placed("ball", "red", 0.5, 0.25, 0.15, 0)]
+    scene = Scene((Group(1, "red", "ball", "medium"),), "top", "grass", "flat")
+    picture, owner = draw_apart(scene, random.Random(3), (256, 256), placed)
+    models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
+    named = region.by_words(picture, "grass", models, Reporter(), rim=False)
+    assert named.by == "clip" and not (np.asarray(named.mask, bool) & (owner == 0)).all()
 
 
 def test_a_picture_that_is_gone_is_declined(folders, tmp_path) -> None:
@@ -156,5 +203,5 @@ def test_a_picture_that_is_gone_is_declined(folders, tmp_path) -> None:
 def test_other_models_than_these_two_are_refused(folders, tmp_path) -> None:
     import torch
 
-    with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg or SAM"):
+    with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer"):
         segmenter.load(folders["vit"], "vit", {}, "cpu", torch.float32)

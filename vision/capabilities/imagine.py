@@ -16,7 +16,7 @@ from vision.drawing.generate import generate
 from vision.drawing.generation import Drawn
 from vision.drawing.task import Task
 from vision.families import Mode
-from vision.image_model import ip_adapter
+from vision.image_model.attached import ip_adapter
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures import encode

@@ -4,6 +4,7 @@ as it was."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,19 @@ from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures.places import place_of
 from vision.readers import occlusion
+from vision.readers.point_segmenter import PointSegmenter
+from vision.readers.segmenter import widened
+from vision.readers.thing_segmenter import ThingSegmenter, meant
 from vision.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class Named:
+    """What words name in a picture. mask: "L" at its size, 255 = the thing. by: who drew its outline, "sam",
+    "segment", or "clip", which knows only the place."""
+
+    mask: Image.Image
+    by: str
 
 
 def run(
@@ -54,35 +67,70 @@ def find_mask(
         return region_layout.from_picture(images[request.mask_image], image.size)
     if request.boxes:
         return region_layout.from_boxes(request.boxes, image.size)
-    return by_words(image, request.region.strip(), models, reporter)
+    return by_words(image, request.region.strip(), models, reporter).mask
 
 
-def by_words(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
-    """Return the mask of what the words name: by CLIPSeg if one is configured, else by occlusion with CLIP,
-    whose place SAM outlines if that is configured. Raises UserError when nothing fits, or no model can tell.
+def by_words(
+    image: Image.Image, words: str, models: Models, reporter: Reporter, *, key: str = "", rim: bool = True
+) -> Named:
+    """Return what the words name: by CLIPSeg if one is configured; by CLIP among the things that a UPerNet or
+    SegFormer sees; else by occlusion with CLIP, whose place SAM outlines if that is configured.
+
+    key: of the picture, under which the segmenter keeps what it sees. rim: take a little of what lies around
+    a thing whose outline is known, too. Raises UserError when nothing fits, or no model can tell.
     """
     segmenter = models.get("segment", reporter) if models.config.models.get("segment") else None
-    if segmenter is None:
-        return _by_occlusion(image, words, models, reporter)
-    if segmenter.takes_words:
-        return reporter.in_thread(lambda: segmenter.mask(image, words))
-    place = _by_occlusion(image, words, models, reporter).getbbox()
-    return reporter.in_thread(lambda: segmenter.pick(image, box=place).mask)
+    if segmenter is not None and segmenter.takes_words:
+        return Named(reporter.in_thread(lambda: segmenter.mask(image, words)), "segment")
+    if isinstance(segmenter, ThingSegmenter):
+        mask = _among_things(segmenter, image, words, models, reporter, key)
+        if mask is not None:
+            return Named(reporter.in_thread(lambda: widened(mask)) if rim else mask, "segment")
+    place = _by_occlusion(image, words, models, reporter)
+    if isinstance(segmenter, PointSegmenter):
+        box = place.getbbox()
+        return Named(reporter.in_thread(lambda: segmenter.pick(image, box=box).mask), "sam")
+    return Named(place, "clip")
+
+
+def _among_things(
+    segmenter: ThingSegmenter, image: Image.Image, words: str, models: Models, reporter: Reporter, key: str
+) -> Image.Image | None:
+    """Return the mask of the things that the words name; None when they fit the ground better, or there are
+    none."""
+    matcher = _matcher(models, reporter)
+
+    def find() -> Image.Image | None:
+        things = segmenter.see(image, key)
+        if not things:
+            return None
+        [text], parts = matcher.embed_texts([words]), matcher.embed_images(segmenter.shown(image, things))
+        *fits, ground = (parts @ text).float().tolist()
+        chosen = meant(things, fits, ground)
+        return segmenter.outline(image, chosen).mask if chosen else None
+
+    # at once, as a click is answered: between two passes each of its parts would wait for a pass
+    return reporter.in_thread(find, thread="fetching")
 
 
 def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image:
     """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
-    try:
-        matcher = models.get("clip", reporter)
-    except ModelError as error:
-        raise UserError(
-            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
-        ) from error
+    matcher = _matcher(models, reporter)
     text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
     return occlusion.find(
         image,
         lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
     )
+
+
+def _matcher(models: Models, reporter: Reporter) -> Any:
+    """Return the CLIP. Raises UserError without one."""
+    try:
+        return models.get("clip", reporter)
+    except ModelError as error:
+        raise UserError(
+            "No model that finds things by words is installed here. Choose the part by `mask` or `fields`."
+        ) from error
 
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:

@@ -1,15 +1,17 @@
 """/variation: other pictures like a given one, by image-to-image at the strength that the model's card has
-for "subtle" or "strong"."""
+for "subtle" or "strong"; with its shapes kept, by a ControlNet if one fits the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from PIL import Image
 
+from core.errors import ModelError
 from core.events import Output
-from core.limits import MAX_ASPECT
+from core.limits import KEPT, MAX_ASPECT
 from core.requests import VariationRequest
 from vision.capabilities.imagine import finish
 from vision.drawing import task as drawing
@@ -19,11 +21,17 @@ from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures import encode
+from vision.pictures.edges import edges
 from vision.reporter import Reporter
 
 LONGEST_ASPECT = (
     MAX_ASPECT + 1.0
 )  # longer pictures are cut to it, in the middle; /imagine draws no longer ones, its rounding included
+CONTROLLED = 0.9  # strength where a ControlNet keeps the shapes: colours and textures may become others
+CONTROLLED_NOTE = "The shapes were kept by their edges (ControlNet)."
+KEPT_NOTE = (
+    "The shapes were kept by image-to-image: no ControlNet was used. A smaller amount keeps them better."
+)
 
 
 def run(
@@ -31,9 +39,14 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
+    notes = _attach(models, model, reporter) if request.keep_structure else ()
     attach = partial(models.attach_adapter, model, reporter)
     task = drawing.with_references(prepare(request, images, model), request, images, model, attach)
-    drawn = generate(model, task.generation, reporter)
+    generation, start = task.generation, task.generation.image
+    if request.keep_structure and model.controlnet is not None and start is not None:
+        generation = replace(generation, edges=reporter.in_thread(lambda: edges(start)))
+    task = replace(task, generation=generation, notes=(*notes, *task.notes))
+    drawn = generate(model, generation, reporter)
     return reporter.in_thread(lambda: finish(task, drawn, model))
 
 
@@ -45,12 +58,30 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
         start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
     size, shape, more = drawing.choose_size(request, model.card, start.size)
-    strength = model.card.variation[request.variation] if request.strength is None else request.strength
+    strength = _strength(request, model) if request.strength is None else request.strength
+    if request.keep_structure:
+        notes.append(CONTROLLED_NOTE if model.controlnet else KEPT_NOTE)
     image = encode.placed(start, size, shape)
     task = drawing.prepare(request, model, Mode.IMAGE, size, image=image, shape=shape, strength=strength)
-    return Task(
-        task.generation, {**task.parameters, "variation": request.variation}, (*notes, *more, *task.notes)
-    )
+    parameters = {**task.parameters, "variation": request.variation}
+    if request.keep_structure:
+        parameters["keep_structure"] = "ControlNet" if model.controlnet else "image-to-image"
+    return Task(task.generation, parameters, (*notes, *more, *task.notes))
+
+
+def _attach(models: Models, model: ImageModel, reporter: Reporter) -> tuple[str, ...]:
+    """Attach the ControlNet, and return notes: why there is none, where one was set up that can't be had."""
+    try:
+        models.attach_controlnet(model, reporter)
+    except ModelError as error:
+        return (f"The ControlNet that the host has set up can't be had: {error}",)
+    return ()
+
+
+def _strength(request: VariationRequest, model: ImageModel) -> float:
+    if not request.keep_structure:
+        return model.card.variation[request.variation]
+    return CONTROLLED if model.controlnet is not None else KEPT
 
 
 def _cut(image: Image.Image) -> Image.Image:

@@ -98,6 +98,7 @@ def _fingerprint(model: ImageModel, generation: Generation) -> str:
         config,
         model.loras.identity(generation.loras),
         tiny_decoder.identity if tiny_decoder else None,
+        model.controlnet.identity if model.controlnet and generation.edges else None,
         model.compiled is not None,
     )
 

@@ -22,7 +22,8 @@ class Generation:
     that is run. loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
     most, None = all. seamless: opposite edges meet. references (TEXT): pictures that are shown to a model
     that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
-    decoded by the model's tiny decoder, if it has one. shape: (w, h) of the middle that the finished picture
+    decoded by the model's tiny decoder, if it has one. edges (IMAGE): a picture of the same size that the
+    model's ControlNet keeps to. shape: (w, h) of the middle that the finished picture
     keeps, as small whole numbers; None = the whole picture.
     """
 
@@ -48,6 +49,7 @@ class Generation:
     references: tuple[Image.Image, ...] = field(default=(), repr=False)
     reference_scale: float | None = None
     draft: bool = False
+    edges: Image.Image | None = field(default=None, repr=False)
     shape: tuple[int, int] | None = None
 
     def finished_size(self, scale: int) -> tuple[int, int]:

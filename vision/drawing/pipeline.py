@@ -15,7 +15,7 @@ from vision.drawing.conditioning import Encoded
 from vision.drawing.generation import Generation
 from vision.drawing.parameters import TextSpec
 from vision.drawing.steps import StepCallback
-from vision.engine.denoiser import Call, Denoiser, denoiser_attribute
+from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber
 from vision.families import Mode
 from vision.image_model.model import ImageModel, arguments
@@ -59,11 +59,19 @@ class JobPipeline:
             self._replace(unet=model.circular_unet())
         if generation.reference_scale is not None and model.adapter is not None:
             self._replace(**model.adapter.parts(generation.reference_scale, circular=generation.seamless))
+        control = None
+        if generation.edges is not None and model.controlnet is not None:
+            self._replace(unet=model.controlnet.over(self.pipe.unet))
+            control = model.controlnet.control(generation.edges)
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, generation.loras)
             evaluate = partial(self._evaluate, self.fiber)
-            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, generation.loras)
+            self._denoiser = Denoiser(
+                module, evaluate, label, model.loras.applied, generation.loras, control=control
+            )
             self._replace(**{name: self._denoiser})
+        elif control is not None:
+            self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
         if generation.seamless and name and not copies:
             aspect = generation.width / generation.height
             self._replace(**{name: Rolling(getattr(self.pipe, name), aspect)})

@@ -103,7 +103,8 @@ class Denoiser:
     """Stands for ``module`` in one job's pipeline.
 
     evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
-    adapters: the job's own, one entry for each of its rows.
+    adapters: the job's own, one entry for each of its rows. control: what else each of the job's rows gets
+    (1, …), for a module that takes it.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -114,6 +115,7 @@ class Denoiser:
     label: str = ""
     adapt: Adapt | None = None
     adapters: Any = ()
+    control: torch.Tensor | None = None
     _context: str | None = None
     _serial: int = field(default_factory=itertools.count().__next__)
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
@@ -133,6 +135,8 @@ class Denoiser:
 
     def _evaluate(self, arguments: dict[str, Any]) -> Any:
         count = rows.count(arguments)
+        if self.control is not None:
+            arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
         key = (id(self.module), *rows.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments = {**arguments, "adapters": [self.adapters] * count}

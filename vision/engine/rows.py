@@ -25,6 +25,7 @@ ROWS = frozenset(  # one entry for each row
         "added_cond_kwargs",
         "cap_feats",
         "adapters",
+        "control",
     )
 )
 TIMES = ("timestep", "t", "guidance")  # may come as one number for all rows
@@ -60,8 +61,7 @@ def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes
     """Return a key that two calls share if they can be joined: rows of the same shapes, and the same values
     of what has no rows.
 
-    Arguments that aren't known here (residuals of a ControlNet, say) get a key of their own, so such a call
-    is never joined.
+    Arguments that aren't known here get a key of their own, so such a call is never joined.
     """
     parts: list[tuple[Any, ...]] = []
     for name, value in sorted(arguments.items()):

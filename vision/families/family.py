@@ -51,7 +51,8 @@ class Family:
 
     encode: (pipe, words) → (1, T, D) tokens and (1, P) pooled or None; None = its texts can't be weighed
     against each other. rescales: calls take ``guidance_rescale``. references: how many pictures the
-    text-to-image pipeline is shown beside the words. adapts: an IP-Adapter may be attached. file_keys: a
+    text-to-image pipeline is shown beside the words. adapts: an IP-Adapter
+    and a ControlNet may be attached. file_keys: a
     single file with one of these in a tensor's name is of this family.
 
     guidance_argument: of the calls, that the guidance scale goes to. usual_negative: the negative prompt

@@ -21,8 +21,10 @@ from vision.engine import cache
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.priority_lock import PriorityLock
 from vision.families import Family, Mode
-from vision.image_model import compiled, ip_adapter, seamless, tiny_vae
-from vision.image_model.ip_adapter import IPAdapter
+from vision.image_model import compiled, seamless, tiny_vae
+from vision.image_model.attached import controlnet, ip_adapter
+from vision.image_model.attached.controlnet import ControlledUNet, ControlNet
+from vision.image_model.attached.ip_adapter import IPAdapter
 from vision.image_model.latent_preview import LatentMap
 from vision.image_model.loras import Loras
 from vision.image_model.text_cache import TextCache
@@ -79,9 +81,11 @@ class ImageModel:
         self._latent_map: LatentMap | None = None
         self._circular_unet: Any = None
         self.adapter: IPAdapter | None = None
+        self.controlnet: ControlNet | None = None
         self.tiny_decoder: TinyDecoder | None = None
         self.compiled: Any = None
         self._adapted: tuple[Path, int] | None = None
+        self._controlled: Path | None = None
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
@@ -188,6 +192,12 @@ class ImageModel:
                 ip_adapter.attach(self._base, folder, self.name),
             )
 
+    def attach_controlnet(self, folder: Path) -> None:
+        """Attach the ControlNet in ``folder``, where it fits."""
+        if self.family.adapts and self.offload == "none" and self._controlled != folder:
+            self._controlled = folder
+            self.controlnet = controlnet.attach(self._base, folder, self.name)
+
     def attach_tiny_decoder(self, folder: Path) -> None:
         """Attach a decoder for drafts from ``folder``. Raises ModelError when it doesn't fit."""
         if self.family.unpack is None:
@@ -237,6 +247,8 @@ class ImageModel:
         """Return the module that evaluates the steps of a job's ``pipe`` with ``loras``, and its label: the
         compiled copy, if the job changes nothing in the denoiser."""
         own = denoiser_of(pipe)
+        if isinstance(own, ControlledUNet):
+            return own, f"{self.label} controlled"
         if self.compiled is None or loras or own is not denoiser_of(self._base):
             return own, self.label
         return self.compiled, f"{self.label} compiled"

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from core.errors import UserError
+from vision.pictures.pieces import connected
 from vision.pictures.places import place
 
 CELLS = 8  # along each side
@@ -84,8 +85,7 @@ def mask(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
         torch.from_numpy(drops)[None, None].float(), size=(64, 64), mode="bicubic"
     )[0, 0].numpy()
     inside = fine >= MIN_DROP * fine.max()
-    row, column = np.unravel_index(fine.argmax(), fine.shape)
-    part = _around((int(row), int(column)), inside)
+    part = connected(fine == fine.max(), inside)
     _refuse_rivals(fine, part)
     return Image.fromarray((part * 255).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
 
@@ -108,19 +108,3 @@ def _refuse_rivals(fine: np.ndarray, part: np.ndarray) -> None:
 def _middle(cell: tuple[np.intp, ...], grid: np.ndarray) -> tuple[float, float]:
     """The middle of a cell (row, column), 0..1 from the left and from the top."""
     return (int(cell[1]) + 0.5) / grid.shape[1], (int(cell[0]) + 0.5) / grid.shape[0]
-
-
-def _around(start: tuple[int, int], inside: np.ndarray) -> np.ndarray:
-    """Return the part of ``inside`` that is connected with ``start``."""
-    part = np.zeros_like(inside)
-    part[start] = True
-    while True:
-        grown = part.copy()
-        grown[1:] |= part[:-1]
-        grown[:-1] |= part[1:]
-        grown[:, 1:] |= part[:, :-1]
-        grown[:, :-1] |= part[:, 1:]
-        grown &= inside
-        if (grown == part).all():
-            return part
-        part = grown

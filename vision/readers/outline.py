@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vision.pictures.pieces import connected, pieces
 from vision.pictures.seam import dilated
 
 SIDE = 256  # px of the longer side, at which pictures are looked at
@@ -60,47 +61,16 @@ def _solid(apart: Flags) -> Flags:
     """Return the flags with their holes filled: all that the ground can't reach from the picture's border."""
     border = np.zeros_like(apart)
     border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    return ~_connected(border & ~apart, ~apart)
+    return ~connected(border & ~apart, ~apart)
 
 
 def _thing(solid: Flags, near: Flags) -> Flags | None:
     """Return the pieces that lie mostly in the rough place, or else the one that has most of it; None for
     none."""
-    left, pieces = solid & near, []
-    while left.any():
-        start = np.zeros_like(left)
-        start[tuple(np.argwhere(left)[0])] = True
-        piece = _connected(start, solid)
-        left &= ~piece
-        pieces.append(piece)
-    if not pieces:
+    found = list(pieces(solid & near, solid))
+    if not found:
         return None
-    best = max(pieces, key=lambda piece: int((piece & near).sum()))
-    inside = [piece for piece in pieces if (piece & near).sum() > 0.5 * piece.sum()]
+    best = max(found, key=lambda piece: int((piece & near).sum()))
+    inside = [piece for piece in found if (piece & near).sum() > 0.5 * piece.sum()]
     least = 0.02 * best.sum()
     return np.logical_or.reduce([best, *(piece for piece in inside if piece.sum() > least)])
-
-
-def _connected(start: Flags, inside: Flags) -> Flags:
-    """Return the part of ``inside`` that is connected with ``start``, in runs of whole rows and columns."""
-    part = start & inside
-    while True:
-        grown = part
-        for axis in (1, 0):
-            grown = _along(grown, inside, axis)
-        if (grown == part).all():
-            return part
-        part = grown
-
-
-def _along(part: Flags, inside: Flags, axis: int) -> Flags:
-    """Return ``part`` with all that is next to it in its rows (axis 1) or columns (0), as far as ``inside``
-    goes."""
-    if axis == 0:
-        return _along(part.T, inside.T, 1).T
-    edges = np.diff(inside, axis=1, prepend=False)
-    runs = np.cumsum(edges, axis=1)  # each run of a row has a number of its own
-    numbers = runs + np.arange(len(part))[:, None] * (part.shape[1] + 2)
-    touched = np.zeros(int(numbers.max()) + 1, bool)
-    touched[numbers[part & inside]] = True
-    return touched[numbers] & inside

@@ -11,8 +11,9 @@ from PIL import Image, ImageFilter
 from transformers import AutoConfig, AutoProcessor, CLIPSegForImageSegmentation
 
 from core.errors import ModelError, UserError
-from vision.readers import point_segmenter
+from vision.readers import point_segmenter, thing_segmenter
 from vision.readers.point_segmenter import PointSegmenter
+from vision.readers.thing_segmenter import ThingSegmenter
 
 THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
 
@@ -59,18 +60,25 @@ class Segmenter:
         large = small.resize(image.size, Image.Resampling.BILINEAR).point(
             lambda value: 255 * (value >= self.threshold * 255 - 0.5)
         )
-        return large.filter(ImageFilter.MaxFilter(2 * max(1, min(image.size) // 128) + 1))
+        return widened(large)
+
+
+def widened(mask: Image.Image) -> Image.Image:
+    """Return a mask with a rim of a 128th of its shorter side."""
+    return mask.filter(ImageFilter.MaxFilter(2 * max(1, min(mask.size) // 128) + 1))
 
 
 def load(
     folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
-) -> Segmenter | PointSegmenter:
-    """Load the folder of a CLIPSeg, or of a SAM. Raises ModelError for any other kind of model."""
+) -> Segmenter | PointSegmenter | ThingSegmenter:
+    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind == "sam":
         return point_segmenter.load(folder, name, device, dtype)
+    if kind in thing_segmenter.KINDS:
+        return thing_segmenter.load(folder, name, device, dtype)
     if kind != "clipseg":
-        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg or SAM.")
+        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer.")
     common = {"local_files_only": True, "trust_remote_code": False}
     model = (
         CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)

@@ -1,4 +1,5 @@
-"""Which pixels belong to a thing: by SAM where somebody points, by words as a region is found."""
+"""Which pixels belong to a thing: by SAM, or among all things, where somebody points; by words as a region
+is found."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from vision.readers.outline import outlined
 from vision.readers.point_segmenter import PointSegmenter
 from vision.reporter import Reporter
 
-NO_POINTS = "This studio has no model for things that are pointed at (SAM); use words, or the magic wand."
+NO_POINTS = "This studio has no model for things that are pointed at; use words, or the magic wand."
 
 
 def select(question: Select, models: Models, reporter: Reporter) -> Selected:
@@ -37,7 +38,7 @@ def select(question: Select, models: Models, reporter: Reporter) -> Selected:
 def _found(
     question: Select, image: Image.Image, segmenter: Any, models: Models, reporter: Reporter
 ) -> Selected:
-    points = isinstance(segmenter, PointSegmenter)
+    points = segmenter is not None and segmenter.takes_points
     if question.points or question.box is not None:
         if not points:
             raise UserError(NO_POINTS)
@@ -45,12 +46,14 @@ def _found(
             lambda: segmenter.pick(image, question.points, question.box, key=question.path),
             thread="fetching",
         )
-        return _packed(picked.mask, "sam", picked.score)
-    if question.words.strip():
-        mask = region.by_words(image, question.words.strip(), models, reporter)
-        if segmenter is None:
-            return _packed(reporter.in_thread(lambda: outlined(image, mask)), "clip", 1.0)
-        return _packed(mask, "sam" if points else "segment", 1.0)
+        return _packed(
+            picked.mask, "sam" if isinstance(segmenter, PointSegmenter) else "segment", picked.score
+        )
+    if words := question.words.strip():
+        named = region.by_words(image, words, models, reporter, key=question.path, rim=False)
+        if named.by == "clip":
+            return _packed(reporter.in_thread(lambda: outlined(image, named.mask)), "clip", 1.0)
+        return _packed(named.mask, named.by, 1.0)
     if points:
         reporter.in_thread(lambda: segmenter.see(image, question.path), thread="fetching")
     return Selected()

@@ -108,15 +108,21 @@ def test_words_or_an_amount_for_the_whole_picture_vary_it() -> None:
     assert made(document(one, amount=0.8), one).strength == 0.8
 
 
-def test_keeping_the_structure_is_image_to_image_and_said_so() -> None:
+def test_keeping_the_structure_is_left_to_the_worker_and_said() -> None:
     one = laid()
     whole = document(one, keep_structure=True, words="in clay")
     found = plan(whole, [one], False)
     assert found.kind == "retexture" and "no ControlNet" in found.said
+    assert "by their edges (ControlNet)" in plan(whole, [one], False, controlnet=True).said
     request = made(whole, one, text="in clay")
-    assert isinstance(request, VariationRequest) and request.strength == 0.45
+    assert isinstance(request, VariationRequest) and request.keep_structure and request.strength is None
     assert made(document(one, keep_structure=True, amount=0.2), one).strength == 0.2
+
+
+def test_a_part_whose_structure_is_kept_is_drawn_from_what_is_there() -> None:
+    one = laid()
     assert made(document(one, keep_structure=True), one, mask=MASK).strength == 0.45
+    assert made(document(one, keep_structure=True, amount=0.2), one, mask=MASK).strength == 0.2
 
 
 @pytest.mark.parametrize("layer", [{}, {"x": -20, "y": -20}])

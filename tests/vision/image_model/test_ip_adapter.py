@@ -20,7 +20,7 @@ from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability
-from vision.image_model import ip_adapter
+from vision.image_model.attached import ip_adapter
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import trust

@@ -93,7 +93,7 @@ def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
             continue
         thing = next(one for one in placed if one.group == 0)
         try:
-            mask = region.by_words(image, f"a {group.colour} {group.object}", models, Recorder())
+            mask = region.by_words(image, f"a {group.colour} {group.object}", models, Recorder()).mask
         except UserError as error:
             assert "may mean" in str(error)
             refused += 1
@@ -124,7 +124,7 @@ def test_clipseg_is_loaded_and_used_where_it_is_configured(models_of: Callable[.
     likely = segmenter.probabilities(image, "a cat")
     assert likely.shape == (32, 32) and 0 <= float(likely.min()) <= float(likely.max()) <= 1
     segmenter.threshold = float(likely.quantile(0.9))
-    mask = np.asarray(region.by_words(image, "a cat", models, Recorder()))
+    mask = np.asarray(region.by_words(image, "a cat", models, Recorder()).mask)
     assert mask.shape == (60, 90) and set(np.unique(mask)) == {0, 255} and 0 < (mask > 0).mean() < 0.6
     output = ask(
         models,

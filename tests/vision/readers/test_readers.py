@@ -10,4 +10,11 @@ def test_the_reader_files_are_the_readers() -> None:
 
     loaded = {module.rpartition(".")[2] for module in READERS.values()}
     files = {p.stem for p in (ROOT / "vision" / "readers").glob("*.py")}
-    assert files == loaded | {"__init__", "occlusion", "outline", "point_segmenter", "word_weights"}
+    assert files == loaded | {
+        "__init__",
+        "occlusion",
+        "outline",
+        "point_segmenter",
+        "thing_segmenter",
+        "word_weights",
+    }

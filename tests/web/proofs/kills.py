@@ -131,8 +131,8 @@ class Killer:
             await asyncio.sleep(0.3)  # the bucket of this life is empty
 
     async def settle(self) -> None:
-        """A last life, until every wish is heard and every job has ended. Raises TimeoutError when none has for
-        a minute."""
+        """A last life, until every wish is heard and every job has ended. Raises TimeoutError when none has
+        for a minute."""
         async with self.bot(python=False) as bot:
             await Studio(self.discord, bot, self.browser.url).until_open(self.browser.http)
             async with asyncio.timeout(PATIENCE):

@@ -1,0 +1,226 @@
+"""All things of a picture with their outlines: by a model of semantic segmentation (UPerNet, SegFormer) that
+has one class for the ground.
+
+It looks twice: at the whole picture for things, then at each one more closely for its outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+
+from core.errors import ModelError
+from core.recent import Recent
+from vision.pictures.layers import Box, Flags
+from vision.pictures.pieces import connected, pieces
+from vision.pictures.seam import dilated
+from vision.readers.point_segmenter import Picked
+
+GROUND = ("ground", "background")  # names of the class that is no thing
+SEEN = 8  # pictures whose things are kept
+KINDS = ("upernet", "segformer")  # model types
+WHOLE = 32  # px: sides of what the model sees are multiples, else it halves them unevenly
+LEAST = 0.002  # of the picture: smaller pieces are no things
+AROUND = 1.5  # times a thing's longer side: the part that the second look is at
+ALIKE = 0.02  # cosine: things of one class that fit words within this are all meant
+MAX_SIDE = 512  # px of the longer side of what CLIP is shown
+Edges = tuple[float, float, float, float]  # left, top, right, bottom
+Real = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """A thing as the first look finds it. piece: its cells in a grid over the picture. box: around them
+    (left, top, right, bottom), shares of the sides. label: the model's class."""
+
+    piece: Flags
+    box: Edges
+    label: int
+
+    def part(self, size: tuple[int, int]) -> Box:
+        """Return the part of a picture of ``size`` that shows the thing with some of its surroundings, px."""
+        left, top, right, bottom = (share * size[at % 2] for at, share in enumerate(self.box))
+        side = AROUND * max(right - left, bottom - top)
+        (x0, x1), (y0, y1) = _span(left, right, side, size[0]), _span(top, bottom, side, size[1])
+        return x0, y0, x1, y1
+
+    def at(self, x: float, y: float) -> bool:
+        """Return whether the thing is at a place, shares of the sides."""
+        rows, columns = self.piece.shape
+        return bool(
+            self.piece[min(max(int(y * rows), 0), rows - 1), min(max(int(x * columns), 0), columns - 1)]
+        )
+
+    def inside(self, box: Edges) -> bool:
+        """Return whether most of the thing lies in a box, shares of the sides."""
+        rows, columns = self.piece.shape
+        ys, xs = np.nonzero(self.piece)
+        x, y = (xs + 0.5) / columns, (ys + 0.5) / rows
+        left, top, right, bottom = box
+        return bool(((x > left) & (x < right) & (y > top) & (y < bottom)).mean() > 0.5)
+
+
+class ThingSegmenter:
+    """A model of semantic segmentation in memory."""
+
+    takes_words, takes_points = False, True
+
+    def __init__(self, name: str, model: Any, processor: Any) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        labels = {label.lower(): number for number, label in model.config.id2label.items()}
+        known = [labels[name] for name in GROUND if name in labels]
+        if not known:
+            raise ModelError(f"{name} has no class that is called “ground” or “background”.")
+        self.ground = known[0]
+        self.side = int(processor.size.get("height") or processor.size["shortest_edge"])
+        self._seen = Recent[str, list[Thing]](SEEN)
+
+    def see(self, image: Image.Image, key: str = "") -> list[Thing]:
+        """Return the things of a picture, the largest first, kept under ``key`` unless that is empty."""
+        if key and key in self._seen:
+            self._seen.move_to_end(key)
+            return self._seen[key]
+        things = self._things(self._look(image, (0, 0, *image.size)))
+        if key:
+            self._seen[key] = things
+        return things
+
+    def pick(
+        self,
+        image: Image.Image,
+        points: Sequence[tuple[float, float, int]] = (),
+        box: Sequence[float] | None = None,
+        *,
+        key: str = "",
+    ) -> Picked:
+        """Return the things at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, and those that lie
+        mostly in ``box``; an empty mask for none."""
+        wide, high = image.size
+        edges = None if box is None else (box[0] / wide, box[1] / high, box[2] / wide, box[3] / high)
+        chosen = []
+        for thing in self.see(image, key):
+            meant = {label for x, y, label in points if thing.at(x / wide, y / high)}
+            if 0 not in meant and (1 in meant or (edges is not None and thing.inside(edges))):
+                chosen.append(thing)
+        return self.outline(image, chosen)
+
+    def shown(self, image: Image.Image, things: Sequence[Thing]) -> list[Image.Image]:
+        """Return a picture of each thing, and last one of the ground with all of them painted over."""
+        small = image.convert("RGB")
+        small.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2)
+        covered = np.logical_or.reduce([thing.piece for thing in things])
+        colours = np.asarray(small.resize(covered.shape[::-1], Image.Resampling.BOX)).copy()
+        covered = dilated(covered, max(1, covered.shape[1] // 32))
+        for y, row in enumerate(covered):
+            rest = colours[y][~row] if not row.all() else colours[~covered]
+            if row.any() and len(rest):
+                colours[y][row] = rest.mean(0)
+        return [*(small.crop(thing.part(small.size)) for thing in things), Image.fromarray(colours)]
+
+    def outline(self, image: Image.Image, things: Sequence[Thing]) -> Picked:
+        """Return the outlines of ``things`` in one mask, each looked at closely."""
+        mask, scores = Image.new("L", image.size), []
+        for thing in things:
+            part = thing.part(image.size)
+            likely = 1 - self._look(image, part)[self.ground]
+            piece = Image.fromarray(thing.piece.astype(np.uint8) * 255)
+            across, down = piece.width / image.width, piece.height / image.height
+            edges = (part[0] * across, part[1] * down, part[2] * across, part[3] * down)
+            place = np.asarray(piece.resize(likely.shape[::-1], Image.Resampling.BILINEAR, edges)) > 127
+            found = connected(place & (likely > 0.5), likely > 0.5)
+            scores.append(float(likely[found].mean()) if found.any() else 0.0)
+            alone = Image.fromarray(np.where(dilated(found, 1), likely, np.float32(0)))
+            large = alone.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.BILINEAR)
+            level = _levelled(np.asarray(large), np.asarray(image.convert("RGB").crop(part)))
+            mask.paste(255, part[:2], Image.fromarray((level > 0.5).astype(np.uint8) * 255))
+        return Picked(mask, min(scores, default=0.0))
+
+    @torch.no_grad()
+    def _look(self, image: Image.Image, part: Box) -> Real:
+        """Return (classes, h, w): how likely each class is in the cells of a part of the picture, px."""
+        wide, high = part[2] - part[0], part[3] - part[1]
+        scale = self.side / (wide * high) ** 0.5
+        size = [max(1, round(length * scale / WHOLE)) * WHOLE for length in (wide, high)]
+        filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+        seen = image.convert("RGB").resize((size[0], size[1]), filter, part)
+        pixels = self.processor(images=seen, do_resize=False, return_tensors="pt")["pixel_values"]
+        logits = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype)).logits
+        shares: Real = logits[0].float().softmax(0).cpu().numpy()
+        return shares
+
+    def _things(self, shares: Real) -> list[Thing]:
+        """Return the pieces of what is no ground."""
+        inside, things = shares[self.ground] < 0.5, []
+        for piece in pieces(inside, inside):
+            if piece.sum() >= LEAST * piece.size:
+                likely = shares[:, piece].sum(1)
+                likely[self.ground] = 0
+                things.append(Thing(piece, _box(piece), int(likely.argmax())))
+        return sorted(things, key=lambda thing: -int(thing.piece.sum()))
+
+
+def meant(things: Sequence[Thing], fits: Sequence[float], ground: float) -> list[Thing]:
+    """Return the thing that fits words best, with those of its class that fit about as well; none where the
+    ground fits them better.
+
+    fits, ground: how well the words fit each picture of ``ThingSegmenter.shown``, cosines.
+    """
+    if not things or ground > max(fits):
+        return []
+    best = max(range(len(things)), key=fits.__getitem__)
+    return [
+        thing
+        for thing, fit in zip(things, fits, strict=True)
+        if thing.label == things[best].label and fit >= fits[best] - ALIKE
+    ]
+
+
+def load(folder: Path, name: str, device: str, dtype: torch.dtype) -> ThingSegmenter:
+    """Load the folder of such a model. Raises ModelError when it has no class for the ground."""
+    common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    model = AutoModelForSemanticSegmentation.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, **common
+    )
+    return ThingSegmenter(name, model.to(device).eval(), AutoImageProcessor.from_pretrained(folder, **common))
+
+
+def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
+    """Return (h, w) with its mean in every field between the rows and columns where the picture changes: a
+    block of pixel art is of a thing or not, as a whole. Elsewhere a field is one pixel."""
+    edges = _changes(colours), _changes(colours.swapaxes(0, 1))
+    if all(len(found) == side for found, side in zip(edges, likely.shape, strict=True)):
+        return likely
+    rows, columns = (np.diff(found, append=side) for found, side in zip(edges, likely.shape, strict=True))
+    sums = np.add.reduceat(np.add.reduceat(likely, edges[0], 0), edges[1], 1)
+    means = sums / np.outer(rows, columns)
+    return means.repeat(rows, 0).repeat(columns, 1).astype(np.float32)
+
+
+def _changes(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return the rows that differ from the row before, the first one among them."""
+    return np.flatnonzero(np.concatenate(([True], (colours[1:] != colours[:-1]).any((1, 2)))))
+
+
+def _box(piece: Flags) -> Edges:
+    (rows, columns), (ys, xs) = piece.shape, np.nonzero(piece)
+    return (
+        float(xs.min() / columns),
+        float(ys.min() / rows),
+        float((xs.max() + 1) / columns),
+        float((ys.max() + 1) / rows),
+    )
+
+
+def _span(begin: float, end: float, wanted: float, length: int) -> tuple[int, int]:
+    """``wanted`` px around begin..end, inside of 0..length."""
+    wanted = min(float(length), wanted)
+    start = min(max(0.0, (begin + end - wanted) / 2), length - wanted)
+    return int(start), min(length, max(int(start) + 1, round(start + wanted)))
