@@ -17,7 +17,7 @@ from core.requests import GenerateRequest
 from vision.drawing import image_prompt, parameters
 from vision.drawing.generation import Drawn, Generation
 from vision.families import Mode
-from vision.image_model import ip_adapter
+from vision.image_model.attached import ip_adapter
 from vision.image_model.model import ImageModel
 from vision.pictures import encode
 from vision.weights import vocabulary
