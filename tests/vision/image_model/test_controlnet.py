@@ -22,6 +22,7 @@ from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, begin, keep_latents, together  # noqa: F401
 from tests.vision.engine.test_engine import apart as distance
 from tests.vision.families.test_families import SAME, apart
+from tests.vision.image_model.test_ip_adapter import adapters  # noqa: F401
 from vision.capabilities import capability
 from vision.drawing.generate import generate
 from vision.drawing.generation import Generation
@@ -243,3 +244,23 @@ def test_anything_else_is_refused(
     save_file(tensors, weights)
     with pytest.raises(ModelError, match="lacks weights|doesn't load"):
         controlnet.ControlNet(pipe, poisoned)
+
+
+def test_a_style_and_the_shapes_are_kept_together(
+    folders: dict[str, Path],
+    controlnets: dict[str, Path],
+    adapters: dict[str, Path],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    name, dark = "stable-diffusion", "b" * 64
+    models = with_controlnet(folders[name], controlnets[name], tmp_path, ip_adapter=str(adapters[name]))
+    images = {ONE: tiny.picture(64, 64), dark: Image.new("RGB", (64, 64), (20, 20, 20))}
+    seen = []
+    for keep in (False, True):
+        for style in ((), ((dark, 1.0),)):
+            request = replace(REQUEST, keep_structure=keep, style_references=style, strength=0.9)
+            output = capability("variation")(request, images, models, Recorder())
+            notes = " ".join(output.parameters["notes"])
+            assert ("ControlNet" in notes, "IP-Adapter" in notes) == (keep, bool(style))
+            seen.append(output.pictures[0].data)
+    assert len(set(seen)) == 4
