@@ -131,7 +131,7 @@ def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPat
 
 def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
     """The child that decodes them, as Windows would run it."""
-    picture = ROOT / "docs" / "screenshot-web.png"
+    picture = ROOT / "docs" / "demo-contact-sheet.png"
     code = (
         "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
         "from studio.pictures import confine, gate\n"
