@@ -42,12 +42,13 @@ PYTHON_EVERY = 10
 
 @dataclass
 class Report:
-    """right: seconds from a start to a page that shows all, of lives of a Python of their own and forked
-    ones."""
+    """failed: jobs that were told to have failed: three kills in a row met them while they were drawn. right:
+    seconds from a start to a page that shows all, of lives of a Python of their own and forked ones."""
 
     kills: Counter[str] = field(default_factory=Counter)
     wishes: int = 0
     jobs: int = 0
+    failed: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -153,14 +154,19 @@ class Killer:
         made = rows(
             self.folder,
             "SELECT request_key, id, status, (SELECT count(*) FROM pictures p WHERE p.job_id = jobs.id AND"
-            " position >= 0) FROM jobs WHERE surface = 'web'",
+            " position >= 0), attempts = 3 AND error IS NOT NULL FROM jobs WHERE surface = 'web'",
         )
         jobs = {key.removeprefix("web:"): tuple(rest) for key, *rest in made}
         report.wishes, report.jobs = len(self.heard), len(made)
-        report.lost = [key for key, job_id in self.heard.items() if jobs.get(key) != (job_id, "delivered", 4)]
+        for key, job_id in self.heard.items():
+            found, status, pictures, given_up = jobs.get(key, ("", "", 0, 0))
+            if found == job_id and status == "failed" and given_up:
+                report.failed += 1
+            elif (found, status, pictures) != (job_id, "delivered", 4):
+                report.lost.append(key)
         report.doubled += [key for key in jobs if key not in self.heard]
         told = " ".join(message.content for message in self.discord.messages.values())
-        report.doubled += [job_id for job_id, _, _ in jobs.values() if job_id in told]
+        report.doubled += [job_id for job_id, *_ in jobs.values() if job_id in told]
         return report
 
 
@@ -190,8 +196,8 @@ def main() -> int:
         report = asyncio.run(run(Path(folder), kinds, seed=arguments.seed))
     print(
         f"{report.kills.total()} kills in {report.seconds:.0f} s {dict(report.kills)}: {report.wishes}"
-        f" wishes, {report.jobs} jobs, {len(report.lost)} lost, {len(report.doubled)} doubled,"
-        f" {len(report.wrong)} missing on a page after a start"
+        f" wishes, {report.jobs} jobs, {report.failed} told as failed after three kills, {len(report.lost)} lost,"
+        f" {len(report.doubled)} doubled, {len(report.wrong)} missing on a page after a start"
     )
     for python, name in ((True, "a start"), (False, "a forked start")):
         right = report.right[python]
