@@ -196,8 +196,9 @@ def main() -> int:
         report = asyncio.run(run(Path(folder), kinds, seed=arguments.seed))
     print(
         f"{report.kills.total()} kills in {report.seconds:.0f} s {dict(report.kills)}: {report.wishes}"
-        f" wishes, {report.jobs} jobs, {report.failed} told as failed after three kills, {len(report.lost)} lost,"
-        f" {len(report.doubled)} doubled, {len(report.wrong)} missing on a page after a start"
+        f" wishes, {report.jobs} jobs, {report.failed} told as failed after three kills,"
+        f" {len(report.lost)} lost, {len(report.doubled)} doubled,"
+        f" {len(report.wrong)} missing on a page after a start"
     )
     for python, name in ((True, "a start"), (False, "a forked start")):
         right = report.right[python]
