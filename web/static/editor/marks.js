@@ -19,7 +19,8 @@ export function drawMarks(editor) {
   const { view, parts } = editor;
   parts.marks.setAttribute("viewBox", `0 0 ${view.width} ${view.height}`);
   parts.stage.dataset.tool = editor.isHandHeld || editor.instead ? "hand" : editor.tool;
-  render(editor.instead ? nothing : svg`${edge(editor)}${seam(editor)}${layer(editor)}${shape(editor)}${brush(editor)}`, parts.marks);
+  const place = /** @type {HTMLElement} */ (/** @type {Element} */ (parts.marks)); // lit-html's types know no SVG
+  render(editor.instead ? nothing : svg`${edge(editor)}${seam(editor)}${layer(editor)}${shape(editor)}${brush(editor)}`, place);
 }
 
 /** A box of the document, as a path. @param {Editor} editor @param {number} left @param {number} top @param {number} right @param {number} bottom */
