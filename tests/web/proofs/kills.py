@@ -97,8 +97,10 @@ class Killer:
             status, body = await self.browser.ask("GET", "/api/jobs")
             self.report.right[python].append(time.monotonic() - began)
             shown = {job["id"] for job in json.loads(body)["jobs"]} if status == 200 else set()
-            newest = list(self.heard.values())[-15:]
-            self.report.wrong += [job_id for job_id in newest if job_id not in shown]
+            for job_id in [one for one in list(self.heard.values())[-15:] if one not in shown]:
+                # of those that wait, a page shows the next ones
+                status, _ = await self.browser.ask("GET", f"/api/jobs/{job_id}")
+                self.report.wrong += [job_id] * (status != 200)
 
     async def _ask_until(self, ended: asyncio.Task[None], kind: str) -> None:
         asking = [asyncio.create_task(self._keep_asking()) for _ in range(AT_ONCE)]
