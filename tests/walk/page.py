@@ -123,7 +123,12 @@ class Page:
         return before
 
     def press(self, text: str, button: str) -> int:
-        """Press a button under the newest message with ``text``; return what was the newest one before."""
+        """Press a button under the newest message with ``text``; return what was the newest one before.
+
+        simcord's page takes no press while it shows what became of the one before.
+        """
+        self.until(lambda: not self.tab.locator("#action-status").inner_text().endswith("…"))
+        self.until(lambda: not self.tab.locator("#preview-app[aria-busy=true]").count())
         before = self.newest()
         buttons = self.message(text).get_by_role("button")
         buttons.filter(has_text=re.compile(rf"(^|\s|\W){re.escape(button)}$")).first.click()
