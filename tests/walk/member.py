@@ -57,7 +57,7 @@ def _words(page: Page, report: Report) -> None:
 def _queue(page: Page, report: Report) -> None:
     who = "member"
     with report.step(who, "asks for six pictures at once", "those behind say their place") as step:
-        since = page.imagine("a {red, blue, green, pink, white, black} ball at sea --draft")
+        since = page.imagine("a {red, blue, green, pink, white, black} ball at sea --quality 2")
         page.wait_text("makes 6 jobs", since=since)
         page.press("This prompt makes 6 jobs", "Yes, 6 jobs")
         step.saw(page.wait_text(r"Waiting to start, [2-9]", since=since))
