@@ -58,7 +58,7 @@ class Overview:
             draining=self._admission.draining,
             running=tuple(
                 self._running_view(dispatcher.running[i], jobs.get(i))
-                for i in running
+                for i in (*running, *waiting)  # some of those that waited may have started during the read
                 if i in dispatcher.running and i in dispatcher.feeds
             ),  # a cancelled one may still be stopping
             waiting=tuple(views),

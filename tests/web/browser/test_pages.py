@@ -63,7 +63,9 @@ async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opene
     await you.locator("#bar-prompt").fill("a red house")
     for _ in range(2):
         await you.keyboard.press("Enter")
-    await you.locator(".job").first.wait_for()  # the server's own page
+    async with asyncio.timeout(30):
+        while not (await opened.you.get("/api/jobs")).data["jobs"]:
+            await asyncio.sleep(0.05)
     await you.unroute_all(behavior="ignoreErrors")
     late.set()
     await you.goto(opened.web.url)

@@ -178,7 +178,7 @@ export class Results {
     const [words, share] = job && job.status !== "queued" ? step(job) : [job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
     return html`<div class="strip running">
       ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
-      <div class="status"><p>${words}</p><progress aria-label="Progress" .value=${share ?? nothing} max="1"></progress><p class="muted small">${this.said}</p></div>
+      <div class="status"><p>${words}</p><progress aria-label="Progress" max="1" value=${Number.isFinite(share) ? share : nothing}></progress><p class="muted small">${this.said}</p></div>
       ${job ? html`<button class="button quiet small" type="button" @click=${() => stop(job)}>Cancel</button>` : nothing}
     </div>`;
   }
