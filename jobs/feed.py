@@ -135,6 +135,11 @@ class Feeds:
         while len(self._changes) > CHANGES_KEPT:
             self._forgotten = self._changes.popleft()[0]
 
+    @property
+    def point(self) -> int:
+        """Where the news of everybody end now."""
+        return self._point
+
     def news(self, user_id: int, since: int) -> News:
         """Everything new since then, at the cost of what changed since for everybody."""
         changed: set[str | None] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import partial
 
 from core.job import Job
@@ -30,20 +31,31 @@ class Overview:
 
     async def snapshot(self, limit: int, guild_id: int | None = None) -> Snapshot:
         """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
-        order = [w for w in self._dispatcher.waitlist.order(time.monotonic()) if _of(w, guild_id)]
+        order = [
+            w for w in self._waiting(self._dispatcher.waitlist.order(time.monotonic())) if _of(w, guild_id)
+        ]
         running = [i for i, live in self._dispatcher.running.items() if _of(live.waiting, guild_id)]
         return await self._view([w.job_id for w in order[:limit]], running, total=len(order))
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the same of one member's jobs."""
-        own = self._dispatcher.waitlist.of_user(user_id)
-        found = {w.job_id: self._dispatcher.positions.position(w.job_id) for w in own[:MINE]}
-        places = {job_id: queued.position for job_id, queued in found.items() if queued is not None}
-        ids = sorted(places, key=places.__getitem__)
+        listed = self._waiting(self._dispatcher.waitlist.of_user(user_id))
+        own = [w for w in listed if w.user_id == user_id]
+        ids = sorted((w.job_id for w in own[:MINE]), key=self._place)
         running = [
             job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
         ]
         return await self._view(ids, running, total=len(own))
+
+    def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
+        """Return the job that is being claimed, if there is one, then those in the list."""
+        claiming = self._dispatcher.claiming
+        return [*([claiming] if claiming else []), *listed]
+
+    def _place(self, job_id: str) -> int:
+        """Return the place of a job that waits; 0 for one that is being claimed."""
+        queued = self._dispatcher.positions.position(job_id)
+        return queued.position if queued else 0
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self._dispatcher
@@ -51,8 +63,10 @@ class Overview:
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
-            if queued is not None and job_id in jobs:
-                views.append(JobView(jobs[job_id], jobs[job_id].created_at, queued.position, queued.eta))
+            claimed = dispatcher.claiming is not None and dispatcher.claiming.job_id == job_id
+            if job_id in jobs and (queued is not None or claimed):
+                place, eta = (queued.position, queued.eta) if queued else (1, 0.0)
+                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta))
         return Snapshot(
             paused=dispatcher.paused,
             draining=self._admission.draining,

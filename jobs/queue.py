@@ -145,6 +145,12 @@ class Queue(JobRows):
         last news ended at. Cheap: one caller may ask for everybody several times a second."""
         return self._dispatcher.feeds.news(user_id, since)
 
+    @property
+    def point(self) -> int:
+        """The point that news end at now: rows that are read afterwards, and what is told since it, leave
+        nothing out."""
+        return self._dispatcher.feeds.point
+
     def note_changed(self, user_id: int, *job_ids: str) -> None:
         """Tell the person's news that rows of these jobs were changed elsewhere; without ids, any of them."""
         self._dispatcher.feeds.note(user_id, *job_ids)

@@ -193,6 +193,11 @@ class Own:
         await self._rights.check(actor, Action.MINE)
         return await self._members.recent(actor.user_id, limit=limit)
 
+    @property
+    def point(self) -> int:
+        """The point that news end at now, whoever asks."""
+        return self._queue.point
+
     async def jobs(self, actor: Actor) -> Snapshot:
         """Return the actor's jobs that run or wait."""
         await self._rights.check(actor, Action.MINE)

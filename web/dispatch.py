@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -101,7 +101,10 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             headers,
             request.cookies.get(ATTEMPT, "")[:100],
         )
+        point = context.studio.own.point  # before anything is read: the page's socket goes on from here
         found = await _handled(route, call)
+        if isinstance(found, Html) and person is not None:
+            found = replace(found, values={"point": point, **found.values})
         if isinstance(found, Stream):
             return await _streamed(context, found, request)
         return _response(context, found)

@@ -53,7 +53,8 @@ class Hub:
         return len(self._tabs)
 
     async def serve(self, request: web.Request, person: Person, token: str) -> web.StreamResponse:
-        """Keep a socket open until its browser leaves."""
+        """Keep a socket open until its browser leaves. ``?since``: the point that its page was made at.
+        Without one, or with nonsense, what is new from now on is told."""
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=4096)
         await socket.prepare(request)
         own = sum(tab.person.user_id == person.user_id for tab in self._tabs)
@@ -63,7 +64,13 @@ class Hub:
         if request.transport is not None:  # so that sending never waits for a browser: see _is_full
             request.transport.set_write_buffer_limits(high=UNREAD)
         now = asyncio.get_running_loop().time()
-        tab = _Tab(socket, request, person, token, self._studio.news(person.actor).at, now)
+        since = request.query.get("since", "")
+        at = (
+            int(since)
+            if since.isascii() and since.isdecimal() and len(since) < 20
+            else self._studio.own.point
+        )
+        tab = _Tab(socket, request, person, token, at, now)
         self._tabs.add(tab)
         try:
             async for message in socket:

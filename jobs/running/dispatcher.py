@@ -60,7 +60,7 @@ class Dispatcher:
         self.waitlist = Waitlist()
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds()
-        self.claiming: str | None = None  # out of the list, not yet running
+        self.claiming: Waiting | None = None  # out of the list, not yet running
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -210,7 +210,7 @@ class Dispatcher:
         device, waiting = choice
         if self.waitlist.remove(waiting.job_id, monotonic()) is None:
             return True  # cancelled while we looked at the disk
-        token, self.claiming = secrets.token_hex(16), waiting.job_id
+        token, self.claiming = secrets.token_hex(16), waiting
         try:
             job = await self.database.write(partial(self._claim, waiting, token, device), first=True)
             if isinstance(job, lookup.UnreadableJob):

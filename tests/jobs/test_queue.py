@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -239,6 +240,31 @@ async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(
     assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(
         queue._dispatcher.running
     )
+
+
+async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the_reading(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, go_on = queue._dispatcher, threading.Event()
+    claim, read = dispatcher._claim, queue._overview._database.read
+
+    def held(*args):
+        go_on.wait(10)
+        return claim(*args)
+
+    async def read_and_start(*args, **options):
+        found = await read(*args, **options)
+        go_on.set()
+        await until(lambda: job.id in dispatcher.running)
+        return found
+
+    monkeypatch.setattr(dispatcher, "_claim", held)
+    job = (await ask(queue)).job
+    await until(lambda: dispatcher.claiming is not None)
+    for listed in (await queue.mine(1), await queue.snapshot()):
+        assert [view.job.id for view in listed.jobs] == [job.id] and listed.total_waiting == 1
+    monkeypatch.setattr(queue._overview._database, "read", read_and_start)
+    assert [view.job.id for view in (await queue.mine(1)).running] == [job.id]
 
 
 # Faults

@@ -1,6 +1,7 @@
 """The socket of a tab: what is new about one's own jobs, and of nobody else's."""
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from tests.web.conftest import COOKIE, OTHER, YOU
 
 
-async def connect(site, browser, origin=None):
+async def connect(site, browser, origin=None, since=""):
     headers = {"Origin": origin or site.web.url, "Cookie": f"{COOKIE}={browser.cookie}"}
-    return await site.http.ws_connect(site.web.url + "/api/live", headers=headers)
+    return await site.http.ws_connect(f"{site.web.url}/api/live?since={since}", headers=headers)
 
 
 async def news(socket, seconds=1.0):
@@ -32,6 +33,19 @@ async def test_every_tab_of_a_person_is_told_and_no_other(site) -> None:
         assert any(job["id"] in message["changed"] for message in told)
     assert await news(theirs, 0.3) == []
     for socket in (mine, mine_too, theirs):
+        await socket.close()
+
+
+async def test_what_comes_between_a_page_and_its_socket_is_told(site) -> None:
+    page = (await site.you.get("/")).body.decode()
+    point = re.search(r'data-point="(\d+)"', page)[1]
+    job = await site.drawn(site.you)
+    sockets = [await connect(site, site.you, since=since) for since in (point, "", "nonsense", "9" * 19)]
+    told = [await news(socket, 0.4) for socket in sockets]
+    assert job["id"] in told[0][0]["changed"] and told[0][0]["complete"]
+    assert told[1] == told[2] == []
+    assert not told[3][0]["complete"], "a point of another process: read everything again"
+    for socket in sockets:
         await socket.close()
 
 

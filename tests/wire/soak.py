@@ -25,6 +25,7 @@ import psutil
 if TYPE_CHECKING:
     from tests.wire.discord import Discord, Interaction
 
+REST, MINUTE = 30, 60.0  # minutes, seconds
 HOURS = 6  # between two rounds
 PATIENCE = 6  # times that what people did is waited for
 STEP = 5.0  # seconds that the clock is put forward by while something is waited for
@@ -96,6 +97,12 @@ class Soak:
         self._forget()
         await self.clock.forward(3600.0 * HOURS)
         await self._until(lambda: self.discord.connected)
+
+    async def rest(self) -> None:
+        """Half an hour without anybody, in which the process does what it does every ten minutes when nothing is
+        queued: a full collection, and free pages given back."""
+        for _ in range(REST):
+            await self.clock.forward(MINUTE)
 
     async def _every(self, ended: Callable[[Interaction], bool], made: list[Interaction]) -> None:
         for _ in range(PATIENCE):  # afresh each time: the machine may have stood still
@@ -232,11 +239,13 @@ async def run(
             for _ in range(warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
+            await soak.rest()
             memory = _resident()  # before the counting, which takes some itself
             before = census()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
+            await soak.rest()
             resident = _resident()
             after = census()
             grown = growth(before, after, bounds=bounds, slack=SLACK, slack_of_others=SLACK_OF_OTHERS)

@@ -63,12 +63,12 @@ async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opene
     await you.locator("#bar-prompt").fill("a red house")
     for _ in range(2):
         await you.keyboard.press("Enter")
-    async with asyncio.timeout(30):
-        while not (await opened.you.get("/api/jobs")).data["jobs"]:  # noqa: ASYNC110  the browser tells nobody
-            await asyncio.sleep(0.05)
-    assert len((await opened.you.get("/api/jobs")).data["jobs"]) == 1
+    await you.locator(".job").first.wait_for()  # the server's own page
     await you.unroute_all(behavior="ignoreErrors")
     late.set()
+    await you.goto(opened.web.url)
+    await you.wait_for_selector(FOUR)
+    assert await you.locator(".job").count() == 1 and await you.locator("#bar-prompt").input_value() == ""
 
 
 async def test_enter_makes_four_pictures_and_empties_the_bar(opened: Site, you) -> None:

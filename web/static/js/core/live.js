@@ -25,14 +25,16 @@ export const pause = (tries, chance = Math.random()) => Math.min(LONGEST, FIRST 
 export function live(onNews, onBack) {
   let tries = 0;
   let missed = false;
+  let since = document.body.dataset.point ?? ""; // what came after the page was made is told as well
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let silence;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let calm;
 
   const open = () => {
-    const socket = new WebSocket(new URL("/api/live", location.href.replace(/^http/, "ws")));
+    const socket = new WebSocket(new URL(`/api/live?since=${since}`, location.href.replace(/^http/, "ws")));
     socket.onopen = () => {
+      since = "";
       if (missed) onBack();
       missed = false;
       calm = setTimeout(() => {
