@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -21,3 +22,10 @@ class Recent(OrderedDict[K, V]):
         self.move_to_end(key)
         while len(self) > self._most:
             self.popitem(last=False)
+
+    def get_or_make(self, key: K, make: Callable[[], V]) -> V:
+        """Return what is kept under ``key``, as the newest entry; what ``make`` returns if nothing is."""
+        if key not in self:
+            self[key] = make()
+        self.move_to_end(key)
+        return self[key]

@@ -21,11 +21,8 @@ from collections.abc import Callable
 from host import memory
 
 YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
-LOOK_AT_YOUNG_EVERY, LOOK_AGAIN, LOOK_EVERY = (
-    0.02,
-    0.005,
-    10.0,
-)  # seconds; after a portion there is often more
+LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
+LOOK_AGAIN = 0.005  # seconds after a portion: there is often more
 UNASKED, NEVER = 100_000, 10**9  # objects, at which Python collects the young ones by itself; the others
 IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, at least and at most
 log = logging.getLogger(__name__)

@@ -12,3 +12,14 @@ def test_the_entries_set_last_are_kept() -> None:
     recent.move_to_end("a")
     recent["d"] = 5
     assert dict(recent) == {"a": 3, "d": 5}
+
+
+def test_what_is_asked_for_is_made_once_and_kept_longest() -> None:
+    recent, made = Recent[str, str](2), []
+
+    def make(name: str) -> str:
+        made.append(name)
+        return name.upper()
+
+    assert [recent.get_or_make(name, lambda name=name: make(name)) for name in "abacb"] == list("ABACB")
+    assert made == ["a", "b", "c", "b"]

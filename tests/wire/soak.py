@@ -99,8 +99,8 @@ class Soak:
         await self._until(lambda: self.discord.connected)
 
     async def rest(self) -> None:
-        """Half an hour without anybody. The process does what it does every ten minutes when nothing is queued:
-        a full collection, and free pages given back."""
+        """Half an hour without anybody, in which the process does what it does every ten minutes when nothing
+        is queued: a full collection, and free pages given back."""
         for _ in range(REST):
             await self.clock.forward(MINUTE)
 

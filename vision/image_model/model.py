@@ -22,7 +22,7 @@ from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, ev
 from vision.engine.priority_lock import PriorityLock
 from vision.families import Family, Mode
 from vision.image_model import compiled, seamless, tiny_vae
-from vision.image_model.attached import controlnet, ip_adapter
+from vision.image_model.attached import attach
 from vision.image_model.attached.controlnet import ControlledUNet, ControlNet
 from vision.image_model.attached.ip_adapter import IPAdapter
 from vision.image_model.latent_preview import LatentMap
@@ -189,14 +189,15 @@ class ImageModel:
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
             self._adapted, self.adapter = (
                 (folder, self.loras.version),
-                ip_adapter.attach(self._base, folder, self.name),
+                attach(IPAdapter, self._base, folder, f"{self.name} draws without IP-Adapter"),
             )
 
     def attach_controlnet(self, folder: Path) -> None:
         """Attach the ControlNet in ``folder``, where it fits."""
         if self.family.adapts and self.offload == "none" and self._controlled != folder:
             self._controlled = folder
-            self.controlnet = controlnet.attach(self._base, folder, self.name)
+            without = f"{self.name} keeps structure without ControlNet"
+            self.controlnet = attach(ControlNet, self._base, folder, without)
 
     def attach_tiny_decoder(self, folder: Path) -> None:
         """Attach a decoder for drafts from ``folder``. Raises ModelError when it doesn't fit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,15 @@ class PointSegmenter:
 
     def see(self, image: Image.Image, key: str = "") -> _Seen:
         """Return what the model sees in a picture, kept under ``key`` unless that is empty."""
-        if key and key in self._seen:
-            self._seen.move_to_end(key)
-            return self._seen[key]
+        seen = partial(self._embed, image)
+        return self._seen.get_or_make(key, seen) if key else seen()
+
+    def _embed(self, image: Image.Image) -> _Seen:
         given = self.processor(images=image, return_tensors="pt")
         pixels = given["pixel_values"].to(self.model.device, self.model.dtype)
         with torch.no_grad():
             features = self.model.get_image_embeddings(pixels)
-        seen = _Seen(features, given["original_sizes"], given["reshaped_input_sizes"])
-        if key:
-            self._seen[key] = seen
-        return seen
+        return _Seen(features, given["original_sizes"], given["reshaped_input_sizes"])
 
     def pick(
         self,

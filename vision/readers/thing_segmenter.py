@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,8 @@ class ThingSegmenter:
 
     def see(self, image: Image.Image, key: str = "") -> list[Thing]:
         """Return the things of a picture, the largest first, kept under ``key`` unless that is empty."""
-        if key and key in self._seen:
-            self._seen.move_to_end(key)
-            return self._seen[key]
-        things = self._things(self._look(image, (0, 0, *image.size)))
-        if key:
-            self._seen[key] = things
-        return things
+        things = partial(self._things, image)
+        return self._seen.get_or_make(key, things) if key else things()
 
     def pick(
         self,
@@ -156,8 +152,9 @@ class ThingSegmenter:
         shares: Real = logits[0].float().softmax(0).cpu().numpy()
         return shares
 
-    def _things(self, shares: Real) -> list[Thing]:
+    def _things(self, image: Image.Image) -> list[Thing]:
         """Return the pieces of what is no ground."""
+        shares = self._look(image, (0, 0, *image.size))
         inside, things = shares[self.ground] < 0.5, []
         for piece in pieces(inside, inside):
             if piece.sum() >= LEAST * piece.size:

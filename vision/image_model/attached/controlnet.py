@@ -3,7 +3,6 @@ steps of jobs with edges are shared like all others."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from PIL import Image
 from core.errors import ModelError
 from core.recent import Recent
 from vision.weights import contents, trust
-
-log = logging.getLogger(__name__)
 
 SCALE = 0.8  # how much the edges count; diffusers' usual value for image-to-image
 SHAPES = ("block_out_channels", "cross_attention_dim", "down_block_types", "in_channels", "layers_per_block")
@@ -129,16 +126,6 @@ def check(folder: Path) -> dict[str, Any]:
             " ControlNetModel."
         )
     return config
-
-
-def attach(pipe: Any, folder: Path, name: str) -> ControlNet | None:
-    """Return a ControlNet for ``pipe``, or None with a line in the log when it doesn't fit; ``name``: the
-    model's."""
-    try:
-        return ControlNet(pipe, folder)
-    except ModelError as error:
-        log.warning("%s keeps structure without ControlNet: %s", name, error)
-        return None
 
 
 def _listed(value: Any) -> Any:

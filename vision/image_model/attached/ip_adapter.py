@@ -4,7 +4,6 @@ over the same tensors, so that other jobs aren't affected."""
 from __future__ import annotations
 
 import copy
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from core.errors import ModelError
 from vision.image_model import seamless
 from vision.weights import contents, trust
 
-log = logging.getLogger(__name__)
 ENCODER = "image_encoder"  # folder beside the adapter's weights, as in h94/IP-Adapter
 
 
@@ -78,13 +76,3 @@ def scale(influence: float) -> float:
     """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
     1 at ``--iw 3``."""
     return min(1.0, 0.25 + 1.25 * influence)
-
-
-def attach(pipe: Any, folder: Path, name: str) -> IPAdapter | None:
-    """Return an adapter over ``pipe``, or None with a line in the log when it doesn't fit; ``name``: the
-    model's."""
-    try:
-        return IPAdapter(pipe, folder)
-    except ModelError as error:
-        log.warning("%s draws without IP-Adapter: %s", name, error)
-        return None
