@@ -216,7 +216,7 @@ async def test_the_link_is_spent_by_its_button_alone(opened: Site, page) -> None
 
 
 async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
-    await you.route_web_socket("**/api/live", lambda socket: asyncio.ensure_future(socket.close()))
+    await you.route_web_socket("**/api/live*", lambda socket: asyncio.ensure_future(socket.close()))
     await you.goto(opened.web.url)
     await you.wait_for_selector("#banner:not([hidden])", timeout=6000)
     assert "doesn't answer" in await you.locator("#banner").inner_text()
