@@ -220,7 +220,9 @@ export class Gallery {
    * @param {string[]} jobs  that have changed
    */
   async #look(jobs) {
+    const [source, total] = [this.source, this.source.total];
     const { pictures } = await this.#newest();
+    if (this.source !== source || source.total !== total) return this.#look(jobs); // thrown away meanwhile, say
     const known = this.source.at(0);
     const first = pictures[0];
     if (!first || (known && keyOf(known) === keyOf(first))) {
