@@ -42,13 +42,16 @@ class Distance:
 @contextmanager
 def nf4_on_the_processor() -> Iterator[None]:
     """Let diffusers load NF4 without a card: bitsandbytes computes it on a processor, too, but diffusers asks
-    for a card first."""
+    for a card first. Where the processor has AVX-512 for bfloat16, bitsandbytes would pack the weights anew for a
+    product of its own, which refuses matrices as narrow as those of tiny models: it is told not to."""
     from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer as Quantizer
 
     with (
         mock.patch.object(Quantizer, "validate_environment", lambda self, *_, **__: None),
         mock.patch.object(Quantizer, "update_device_map", lambda self, _: {"": "cpu"}),
         mock.patch("vision.memory_plan.installed", lambda device: frozenset(NEAR)),
+        mock.patch("bitsandbytes.nn.modules.has_avx512bf16", lambda: False),
+        mock.patch("bitsandbytes.backends.cpu.ops.has_avx512bf16", lambda: False),
     ):
         yield
 
