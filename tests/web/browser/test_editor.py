@@ -83,6 +83,15 @@ async def test_undo_and_redo_go_over_everything(browser, scenes) -> None:
         assert await page.evaluate(DIGEST) == before
 
 
+async def test_no_button_moves_when_it_is_said_what_will_be_drawn(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        button = page.get_by_role("button", name="Zoom out 2×")
+        before = await button.bounding_box()
+        await drag(page, (100, 100), (200, 150))
+        await page.locator(".words-form > [role=status]", has_text="painted").wait_for()
+        assert await button.bounding_box() == before
+
+
 async def test_every_tool_paints_what_it_says(browser, scenes) -> None:
     async with editing(browser, scenes) as page:
         stage = page.locator("#stage")
