@@ -14,7 +14,7 @@ from storage.engine import sqlite_driver
 
 READERS = 4  # connections beside the writer's
 BUSY_TIMEOUT = 5000  # ms
-CACHE = 500  # KiB of pages that each connection keeps; the system keeps them too, so that 2,000 isn't quicker
+CACHE = 250  # KiB of pages that each connection keeps; the system keeps them too, so that more isn't quicker
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
