@@ -220,9 +220,9 @@ export class Gallery {
    * @param {string[]} jobs  that have changed
    */
   async #look(jobs) {
-    const [source, total] = [this.source, this.source.total];
+    const isOld = this.#watch();
     const { pictures } = await this.#newest();
-    if (this.source !== source || source.total !== total) return this.#look(jobs); // thrown away meanwhile, say
+    if (isOld()) return this.#look(jobs);
     const known = this.source.at(0);
     const first = pictures[0];
     if (!first || (known && keyOf(known) === keyOf(first))) {
@@ -239,12 +239,23 @@ export class Gallery {
     render(html`<div class="fresh"><button class="button" type="button" @click=${() => show().catch(complain)}>New pictures</button></div>`, this.note);
   }
 
-  /** @param {Tile[]} first */
+  /** Returns what tells whether the pictures have become others since now: some were thrown away, say. */
+  #watch() {
+    const [source, total] = [this.source, this.source.total];
+    return () => this.source !== source || source.total !== total;
+  }
+
+  /** Show other pictures; the focus stays on its own, or at its place. @param {Tile[]} first */
   async #renew(first) {
+    const isOld = this.#watch();
     if (this.months.length) this.months = await readMonths(new URLSearchParams());
     else this.kind.counted = null;
+    if (isOld()) return this.#look([]);
+    const { current } = this.grid;
+    const mine = this.source.at(current);
+    const again = mine ? first.findIndex((tile) => keyOf(tile) === keyOf(mine)) : -1;
     this.source = this.#source(this.source.filters, first);
-    this.grid.show(this.source);
+    this.grid.show(this.source, !this.grid.isHeld ? 0 : again < 0 ? current : again);
     this.draw();
   }
 }

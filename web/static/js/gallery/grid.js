@@ -48,11 +48,16 @@ export class Grid {
     this.window.addEventListener("focusin", (event) => this.#focused(event));
   }
 
-  /** @param {Source} source */
-  show(source) {
+  /** @param {Source} source @param {number} [current]  the cell that Tab comes to, and the focus if it is here */
+  show(source, current = 0) {
     this.source = source;
-    this.current = 0;
+    this.current = current;
     this.draw();
+  }
+
+  /** Whether the focus is here, or was when what had it went. */
+  get isHeld() {
+    return this.holds || this.has(document.activeElement);
   }
 
   /** @param {Element | null} child */
