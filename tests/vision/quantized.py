@@ -42,8 +42,8 @@ class Distance:
 @contextmanager
 def nf4_on_the_processor() -> Iterator[None]:
     """Let diffusers load NF4 without a card: bitsandbytes computes it on a processor, too, but diffusers asks
-    for a card first. Where the processor has AVX-512 for bfloat16, bitsandbytes would pack the weights anew for a
-    product of its own, which refuses matrices as narrow as those of tiny models: it is told not to."""
+    for a card first. Where the processor has AVX-512 for bfloat16, bitsandbytes would pack the weights anew
+    for a product of its own, which refuses matrices as narrow as those of tiny models: it is told not to."""
     from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer as Quantizer
 
     with (
