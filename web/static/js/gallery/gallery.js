@@ -218,6 +218,7 @@ export class Gallery {
    * See whether there are new pictures on top, and whether others have gone. At the top new ones are shown at
    * once, further down they are offered.
    * @param {string[]} jobs  that have changed
+   * @returns {Promise<void>}
    */
   async #look(jobs) {
     const isOld = this.#watch();
@@ -245,7 +246,7 @@ export class Gallery {
     return () => this.source !== source || source.total !== total;
   }
 
-  /** Show other pictures; the focus stays on its own, or at its place. @param {Tile[]} first */
+  /** Show other pictures; the focus stays on its own, or at its place. @param {Tile[]} first @returns {Promise<void>} */
   async #renew(first) {
     const isOld = this.#watch();
     if (this.months.length) this.months = await readMonths(new URLSearchParams());
