@@ -218,6 +218,7 @@ export class Gallery {
    * See whether there are new pictures on top, and whether others have gone. At the top new ones are shown at
    * once, further down they are offered.
    * @param {string[]} jobs  that have changed
+   * @returns {Promise<void>}
    */
   async #look(jobs) {
     const [source, total] = [this.source, this.source.total];
