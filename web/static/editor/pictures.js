@@ -197,8 +197,8 @@ async function level({ width, height, levels }) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {number} side  px */
-function chequer(context, side) {
+/** What stands for nothing. @param {CanvasRenderingContext2D} context @param {number} side  of a square, px */
+export function chequer(context, side) {
   const tile = new OffscreenCanvas(2 * side, 2 * side);
   const draw = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
   draw.fillStyle = "#8f8c86";

@@ -5,6 +5,7 @@ import { addressOf } from "./document.js";
 import { History } from "./history.js";
 import { Overlay } from "./overlay.js";
 import { Pictures } from "./pictures.js";
+import { Thumbs } from "./thumbs.js";
 import { View } from "./view.js";
 
 /** @import {Layer, State} from "./document.js" */
@@ -40,7 +41,11 @@ export class Screen {
     this.half = new Overlay(document.createElement("canvas"));
     this.isFitted = true; // all of the document is shown, and stays so when the stage has another size
     this.clips = new Clips();
-    this.pictures = new Pictures(parts.picture, this.clips, () => this.look());
+    this.pictures = new Pictures(parts.picture, this.clips, () => {
+      this.look();
+      this.onChange(); // panels show it too
+    });
+    this.thumbs = new Thumbs(this);
     this.overlay = new Overlay(parts.overlay);
     this.frameSoon = oncePerFrame(() => this.#frame());
     this.load();
