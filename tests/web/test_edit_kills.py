@@ -7,7 +7,7 @@ import pytest
 
 from studio.editor.document import MOST_STROKES
 from tests.web.conftest import Site
-from tests.web.proofs.edit_kills import FULL, OLD, Page, Report
+from tests.web.proofs.edit_kills import FULL, OLD, Page, Report, ended_wrongly
 from tests.web.proofs.process import Browser, Person
 
 
@@ -40,6 +40,23 @@ async def test_a_full_document_that_is_another_is_seen(site: Site, page: Page) -
     assert (await site.you.ask("PATCH", f"/api/documents/{document}", headers, data=body)).status == 200
     await page.check_full()
     assert page.report.wrong == [f"{document} was full, and is another"] and len(strokes) == 3
+
+
+def test_edits_that_three_kills_met_are_counted_apart_from_wrong_ones() -> None:
+    page = Page(Browser(None, "", Person(1, "")), seed=4)  # type: ignore[arg-type]
+    page.jobs = {"edit-0": "a", "edit-1": "b", "edit-2": "c", "edit-3": "d"}
+    made = [
+        ("web:edit-0", "a", "delivered", 0),
+        ("web:edit-1", "b", "failed", 1),
+        ("web:edit-2", "c", "failed", 0),
+        ("web:edit-4", "e", "delivered", 0),
+    ]
+    assert ended_wrongly(page, made) == [
+        "edit-2 became ('c', 'failed', 0)",
+        "edit-3 became None",
+        "edit-4 is nobody's",
+    ]
+    assert page.report.given_up == 1
 
 
 def test_a_stroke_counts_as_lost_from_two_seconds_on() -> None:

@@ -5,6 +5,8 @@ nothing reads the document and goes on from there, and begins another one before
 must be there after each start, every version must be what was sent as that version, in the end each stroke
 must be there once, in its order, and none may be missing after a kill for which the server had 2 s.
 Every edit has a key and must become exactly one job that ends.
+
+Seconds are those in which this process ran: a machine that is held up holds up the bot as well.
 """
 
 from __future__ import annotations
@@ -38,19 +40,24 @@ PYTHON_EVERY = 10
 SIDE = 64  # px of the pictures that the worker here draws
 FULL = MOST_STROKES - 100  # strokes of a document, before the page begins another one
 OLD = 2.0  # seconds after which a stroke has to be there, whatever becomes of the page
+BEAT, LONGEST_BEAT = 0.05, 0.5  # seconds between two looks at the clock, and what counts of one
 BUSY = (429, 503)
 DOWN = (aiohttp.ClientError, OSError)
+MADE = """SELECT request_key, id, status, status = 'failed' AND attempts = 3 AND error IS NOT NULL FROM jobs
+    WHERE request_key LIKE 'web:edit-%'"""
 
 
 @dataclass
 class Report:
-    """What was painted, and what is wrong. unsaved: of each stroke that wasn't there after a kill, seconds
+    """What was painted, and what is wrong. given_up: edits that were told to have failed, as three kills in a
+    row met them while they were drawn. unsaved: of each stroke that wasn't there after a kill, seconds
     that the server had for it: from the stroke, or from its own start, to the kill."""
 
     kills: int = 0
     documents: int = 0
     strokes: int = 0
     edits: int = 0
+    given_up: int = 0
     wrong: list[str] = field(default_factory=list)
     unsaved: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -61,6 +68,22 @@ class Report:
         return sum(age > OLD for age in self.unsaved)
 
 
+class Clock:
+    """Counts the seconds in which this process ran."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    async def run(self) -> None:
+        """Count on, without end."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT)
+            now = time.monotonic()
+            self.now += min(now - before, LONGEST_BEAT)
+            before = now
+
+
 class Page:
     """The editor's page of one person. strokes: all that were painted in its document, each with its time.
     version, saved: of the document as the server has said last. full: the documents before. opened, killed:
@@ -68,6 +91,7 @@ class Page:
 
     def __init__(self, browser: Browser, seed: int, most: int = FULL) -> None:
         self.browser, self.dice, self.report, self.most = browser, random.Random(seed), Report(), most
+        self.clock = Clock()
         self.strokes: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.full: dict[str, list[dict[str, Any]]] = {}
@@ -121,7 +145,7 @@ class Page:
             self.report.wrong.append(f"version {found['version']} was never sent")
         ages = [self.killed - max(at, self.opened) for at in self.times[len(there) :]]
         self.report.unsaved += [max(0.0, age) for age in ages]
-        self.version, self.saved, self.opened = found["version"], len(there), time.monotonic()
+        self.version, self.saved, self.opened = found["version"], len(there), self.clock.now
 
     async def _read(self, document: str) -> dict[str, Any]:
         status, found = await self._ask("GET", f"/api/documents/{document}")
@@ -161,7 +185,7 @@ class Page:
         if self.saved == len(self.strokes):
             at = [8 * self.dice.randrange(SIDE) + 4 for _ in range(2)]
             self.strokes.append({"tool": "brush", "value": 1, "r": [40], "at": at, "xy": ""})
-            self.times.append(time.monotonic())
+            self.times.append(self.clock.now)
         sent = {"keep": self.saved, "strokes": self.strokes[self.saved :]}
         path, known = f"/api/documents/{self.document}", f'"{self.version}"'
         status, said = await self._ask("PATCH", path, sent, **{"If-Match": known})
@@ -193,7 +217,7 @@ async def life(bot: BotProcess, discord: Discord, page: Page) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(bot.process.pid, signal.SIGKILL)
-        page.killed = time.monotonic()
+        page.killed = page.clock.now
         await ended
     await painting  # raises what was answered wrongly
     page.report.kills += 1
@@ -217,11 +241,18 @@ async def settle(page: Page, folder: Path) -> None:
     async with asyncio.timeout(PATIENCE):
         while rows(folder, left):  # noqa: ASYNC110  another process's: nothing tells us
             await asyncio.sleep(0.1)
-    made = rows(folder, "SELECT request_key, id, status FROM jobs WHERE request_key LIKE 'web:edit-%'")
-    there = {key.removeprefix("web:"): (job_id, status) for key, job_id, status in made}
-    wanted = {key: (job_id, "delivered") for key, job_id in page.jobs.items()}
-    report.wrong += [f"{key} became {there.get(key)}" for key in wanted if there.get(key) != wanted[key]]
-    report.wrong += [f"{key} is nobody's" for key in there if key not in wanted]
+    report.wrong += ended_wrongly(page, rows(folder, MADE))
+
+
+def ended_wrongly(page: Page, made: list[tuple[Any, ...]]) -> list[str]:
+    """Return what is wrong with the jobs that edits became, and count those that were given up. made: of each,
+    its request key, id and status, and whether it was given up."""
+    there = {key.removeprefix("web:"): tuple(rest) for key, *rest in made}
+    given_up = [key for key, job in page.jobs.items() if there.get(key) == (job, "failed", 1)]
+    page.report.given_up = len(given_up)
+    wanted = {key: (job, "delivered", 0) for key, job in page.jobs.items() if key not in given_up}
+    wrong = [f"{key} became {there.get(key)}" for key in wanted if there.get(key) != wanted[key]]
+    return wrong + [f"{key} is nobody's" for key in there if key not in page.jobs]
 
 
 async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHON_EVERY) -> Report:
@@ -230,6 +261,7 @@ async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHO
     settings = {"WEB_PORT": str(port)}
     async with Discord() as discord, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         page = Page(Browser(http, f"http://127.0.0.1:{port}", person), seed)
+        ticking = asyncio.create_task(page.clock.run())
         async with ForkedBot(discord, folder, **settings) as bot:
             await Studio(discord, bot, page.browser.url).until_open(http)
             await page.begin()
@@ -239,6 +271,7 @@ async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHO
         async with ForkedBot(discord, folder, **settings) as bot:
             await Studio(discord, bot, page.browser.url).until_open(http)
             await settle(page, folder)
+        ticking.cancel()
     page.report.seconds = time.monotonic() - began
     return page.report
 
@@ -252,7 +285,8 @@ def main() -> int:
         report = asyncio.run(run(Path(folder), given.kills, given.seed))
     print(
         f"{report.kills} kills in {report.seconds:.0f} s: {report.strokes} strokes in {report.documents}"
-        f" documents, {report.edits} edits, {len(report.wrong)} wrong"
+        f" documents, {report.edits} edits, {report.given_up} of them told as failed after three kills,"
+        f" {len(report.wrong)} wrong"
     )
     unsaved = report.unsaved
     print(f"{report.lost} strokes older than {OLD:g} s lost in {report.kills} kills")
