@@ -93,7 +93,8 @@ async def test_no_button_moves_when_it_is_said_what_will_be_drawn(browser, scene
 
 
 AT_ONCE = """(values) => { for (const [label, value] of Object.entries(values)) {
-  const found = [...document.querySelectorAll('label.number')].find((one) => one.textContent.trim() === label);
+  const all = [...document.querySelectorAll('label.number')];
+  const found = all.find((one) => one.textContent.trim() === label);
   const field = found.querySelector('input');
   field.value = value;
   field.dispatchEvent(new Event('change')); } }"""

@@ -2,8 +2,11 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { icon } from "../js/core/page.js";
+import { counted } from "../js/core/text.js";
 import { MOST_SIDE, raised, smallOf, withLayer } from "./document.js";
+import { FIELDS } from "./editor.js";
 import { HOW, WAYS } from "./picking.js";
+import { stepsOf } from "./steps.js";
 import { MARKS, PAINTS, TOOLS } from "./tools.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -13,6 +16,7 @@ import { MARKS, PAINTS, TOOLS } from "./tools.js";
 /** What the panels need beside the editor. @typedef {{editor: Editor, said: string, wrong: string, isSending: boolean, send: () => void, intake: import("./intake.js").Intake, covered: number}} Desk */
 
 const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
+const FIELDS_OF = Array.from({ length: FIELDS * FIELDS }, (_, at) => at + 1);
 const LARGEST = 9; // doublings of the brush from 1 px
 const ROLES = { style: "Style", character: "Character", thing: "Thing" };
 
@@ -128,6 +132,7 @@ export function mask({ editor, covered }) {
   return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
     <div class="job-actions">${small("Invert", () => editor.paint({ tool: "invert" }))}${small("Grow", () => editor.paint({ tool: "grow", px }))}${small("Shrink", () => editor.paint({ tool: "shrink", px }))}${small("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${small("Clear", () => editor.clear())}</div>
     <div class="job-actions" role="group" aria-label="To a layer of its own">${small("Copy to a layer", () => editor.cutOut(false))}${small("Cut out and fill the hole", () => editor.cutOut(true))}</div>
+    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or take it away">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
   </section>`;
 }
 
@@ -172,4 +177,14 @@ export function layers({ editor, intake }) {
       ${range("Opacity", `${Math.round(chosen.opacity * 100)} %`, Math.round(chosen.opacity * 100), 100, (opacity) => set(chosen, { opacity: opacity / 100 }, "opacity"))}` : nothing}
     ${small("Add a picture", () => intake.choose("layer"))}
   </section>`;
+}
+
+/** Every step that can be undone or redone, the last done first; only as long as somebody looks. @param {Desk} desk */
+export function history({ editor }) {
+  const steps = () => stepsOf(editor.history).reverse();
+  const step = (/** @type {{name: string, away: number}} */ { name, away }) => html`<li><button class="step" type="button" aria-current=${away === 0 ? "step" : nothing} @click=${() => editor.jump(away)}>${away > 0 ? html`<span class="sr">Undone: </span>` : nothing}${name}</button></li>`;
+  const isNone = !editor.history.past.length;
+  return html`<section aria-label="History"><details @toggle=${(/** @type {Event} */ event) => editor.set({ isHistoryOpen: /** @type {HTMLDetailsElement} */ (event.target).open })}><summary><h2>History <span class="muted">${counted(editor.history.past.length, "step")}</span></h2></summary>
+    ${editor.isHistoryOpen ? html`<ol class="steps" aria-label="Steps, the last first">${steps().map(step)}<li><button class="step" type="button" aria-current=${isNone ? "step" : nothing} @click=${() => editor.jump(-editor.history.past.length)}>As it was opened</button></li></ol>` : nothing}
+  </details></section>`;
 }

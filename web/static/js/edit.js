@@ -62,7 +62,7 @@ const draw = oncePerFrame(() => {
   render(panel.options(editor), place("options"));
   render(panel.notice(editor), place("notice"));
   render(panel.ask(desk), place("ask"));
-  render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}`, place("more"));
+  render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}${panel.history(desk)}`, place("more"));
 });
 
 function changed() {
@@ -117,6 +117,8 @@ listen(editor, {
   "=": () => editor.zoom(1.25),
   "-": () => editor.zoom(0.8),
   f: () => editor.fit(),
+  z: () => editor.zoom(2, editor.cursor ?? editor.hover),
+  Z: () => editor.zoom(0.5, editor.cursor ?? editor.hover),
   F2: () => naming.edit(),
   i: () => editor.paint({ tool: "invert" }),
   g: () => editor.paint({ tool: "grow", px: 4 }),
@@ -132,6 +134,7 @@ listen(editor, {
   "2": show(2),
   "3": show(3),
   "4": show(4),
+  "5": () => results.beside(),
   Escape: () => results.run && results.show(null),
   "Ctrl+z": () => editor.undo(),
   "Ctrl+Shift+z": () => editor.redo(),
