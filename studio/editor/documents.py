@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from core.errors import UserError
+from core.names import name_of
 from storage.database import Database
 from storage.web import documents as rows
 from storage.web.documents import Content, Kept
@@ -20,7 +21,6 @@ from studio.editor.document import Document, Uploaded
 from studio.rights import Rights
 
 MOST_DOCUMENTS, MOST_BYTES = 50, 256 * 1024  # of a person; of one, as JSON
-LONGEST_NAME = 80  # characters
 ELSEWHERE = "This document was changed in another tab or on another device. Keep yours, or take theirs."
 
 
@@ -167,8 +167,5 @@ def _extended(text: str, keep: int, strokes: Sequence[Any], words: str | None) -
 
 
 def _name(text: str) -> str:
-    """Return a document's name as it is kept. Raises UserError."""
-    name = " ".join(text.split())
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise UserError(f"A document's name takes up to {LONGEST_NAME} characters.")
-    return name
+    """Return a document's name as it is kept, "" for none. Raises UserError."""
+    return name_of(text, "A document")

@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ImageError, UserError
+from core.names import name_of
 from jobs.queue import Queue
 from storage.database import Database
 from storage.web import folders as rows
@@ -20,7 +21,6 @@ from studio.organise.trash import NOTHING
 from studio.rights import Rights
 
 MOST_FOLDERS, MOST_ITEMS = 200, 10_000  # of a person; of a folder
-LONGEST_NAME = 80  # characters
 
 
 class Folders:
@@ -111,10 +111,7 @@ class Folders:
 
 def _name(text: str) -> str:
     """Return a folder's name as it is kept. Raises UserError."""
-    name = " ".join(text.split())
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise UserError(f"A folder's name takes 1 to {LONGEST_NAME} characters.")
-    return name
+    return name_of(text, "A folder", needed=True)
 
 
 def _taken(name: str) -> UserError:

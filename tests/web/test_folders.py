@@ -85,8 +85,8 @@ async def test_somebody_elses_folder_looks_like_none(site) -> None:
     [
         ({}, "`name` is missing"),
         ({"name": " "}, "1 to 80"),
-        ({"name": "x" * 81}, "1 to 80"),
-        ({"name": "a\u0007b"}, "1 to 80"),
+        ({"name": "x" * 81}, "up to 80 characters; this one has 81"),
+        ({"name": "a\u0007b"}, "can't be seen (U+0007)"),
         ({"name": "first"}, "already"),
         ({"name": "smart", "query": "foo=1"}, "needs words"),
         ({"name": "smart", "query": "kind=foo"}, "`kind` takes"),

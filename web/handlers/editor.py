@@ -49,16 +49,19 @@ class EditorPages:
             "width": picture["width"],
             "height": picture["height"],
         }
-        values = {"edited": edited, "title": remix_text(job) or "a picture", "back": picture["href"]}
-        return self._pages.page(call, "edit", values)
+        return self._page(call, edited, remix_text(job) or "a picture", picture["href"])
 
     async def document(self, call: Call) -> Answer:
         """The editor with a document that was kept."""
         kept = await call.studio.editor.documents.one(call.actor, call.path["document"])
         if kept is None:
             raise GONE
-        values = {"edited": {"id": kept.id}, "title": kept.name or "a document", "back": "/documents"}
-        return self._pages.page(call, "edit", values)
+        return self._page(call, {"id": kept.id}, kept.name or "a document", "/documents", kept.name)
+
+    def _page(self, call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:
+        """The editor. edited: what it opens. back: where it is left to. name: of the document."""
+        values = {"edited": edited, "title": title, "back": back, "name": name}
+        return self._pages.page(call, "edit", {**values, "days": DOCUMENTS_KEPT.days})
 
 
 def _card(kept: Kept) -> dict[str, Any]:

@@ -92,6 +92,23 @@ async def test_no_button_moves_when_it_is_said_what_will_be_drawn(browser, scene
         assert await button.bounding_box() == before
 
 
+AT_ONCE = """(values) => { for (const [label, value] of Object.entries(values)) {
+  const all = [...document.querySelectorAll('label.number')];
+  const found = all.find((one) => one.textContent.trim() === label);
+  const field = found.querySelector('input');
+  field.value = value;
+  field.dispatchEvent(new Event('change')); } }"""
+
+
+async def test_fields_that_change_before_the_next_frame_all_count(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await page.evaluate(AT_ONCE, {"X": "100", "Scale, %": "50", "Width": "800", "Height": "600"})
+        seen = await page.evaluate(READ)
+        [layer] = seen["layers"]
+        assert (seen["width"], seen["height"]) == (800, 600)
+        assert (layer["x"], layer["y"], layer["scale"]) == (116, 44, 0.5), "the canvas grew around it"
+
+
 async def test_every_tool_paints_what_it_says(browser, scenes) -> None:
     async with editing(browser, scenes) as page:
         stage = page.locator("#stage")

@@ -26,9 +26,14 @@ async def sound(page) -> None:
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 async def test_axe_finds_nothing_in_an_editor_in_use(browser, scenes, things, axe, scheme, width) -> None:  # noqa: F811
-    async with editing(browser, scenes, **of(scheme, width)) as page:
+    async with editing(browser, scenes, status=400, **of(scheme, width)) as page:
         await page.evaluate(axe)
         await sound(page)
+        await page.locator("#name").fill("x" * 81)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#name-problem >> text=up to 80")
+        await sound(page)
+        await page.keyboard.press("Escape")
         stage = page.locator("#stage")
         await stage.press("s")
         await page.wait_for_selector("[name=thing]")

@@ -26,6 +26,14 @@ LAYERS = """async () => {
     const mask = editor.clips.of({ clip, ...one });
     return { ...one, clip: mask && await digest(mask.bits), bounds: mask?.bounds };
   })); }"""
+THUMBS = """async (places) => Promise.all([...document.querySelectorAll('.layer img')].map(async (image) => {
+  await image.decode();
+  const canvas = new OffscreenCanvas(108, 108), context = canvas.getContext('2d');
+  context.drawImage(image, 0, 0, 108, 108);
+  const { data } = context.getImageData(0, 0, 108, 108);
+  const pixels = places.map(([x, y]) => [...data.slice(4 * (108 * y + x), 4 * (108 * y + x) + 3)]);
+  return { src: image.getAttribute('src'), pixels }; }))"""
+NOTHING = ([143, 140, 134], [124, 121, 114])  # what stands for it
 FOUND = """async (past) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   return editor.history.past.length === past && !editor.picking.now; }"""
@@ -143,6 +151,26 @@ async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(browser
             await page.keyboard.press("Control+z")
         [layer] = await page.evaluate(LAYERS)
         assert (layer["id"], layer["clip"]) == ("base", None), "as before anything was cut out of it"
+
+
+async def test_the_list_shows_what_was_cut_out_and_the_hole_that_it_left(browser, scenes, things) -> None:
+    async with editing(browser, scenes) as page:
+        [whole] = await page.evaluate(THUMBS, [[54, 54]])
+        assert whole["src"].startswith("/files/"), "a layer that isn't cut has the server's small copy"
+        await page.locator("#stage").press("s")
+        await page.locator("[name=thing]").fill("the moon")
+        await page.keyboard.press("Enter")
+        await found(page, 1)
+        await page.locator("#stage").press("Shift+J")
+        await until(page, "() => document.querySelectorAll('.layer').length === 2")
+        thing, rest = await page.evaluate(THUMBS, [[54, 54], [54, 10], [54, 60], [85, 33]])
+        moon, above, *_ = thing["pixels"]
+        assert moon == [250, 240, 200] and above in NOTHING, "the thing alone, as large as it fits"
+        _, _, house, hole = rest["pixels"]
+        assert house == (await page.evaluate(SHOWN, [384, 302]))[:3] and hole in NOTHING
+        await page.locator("#stage").press("Control+z")
+        await until(page, "() => document.querySelectorAll('.layer').length === 1")
+        assert await page.evaluate(THUMBS, [[54, 54]]) == [whole]
 
 
 async def test_only_what_can_be_asked_here_is_offered(browser, scenes, things) -> None:

@@ -1,9 +1,12 @@
 """kill -9 of the bot while somebody paints and sends edits: ``python -m tests.web.proofs.edit_kills``.
 
 Each stroke is saved at once over the version that the page knows, as the page's autosave does; whoever hears
-nothing reads the document and goes on from there. What was heard of must be there after each start, every
-version must be what was sent as that version, and in the end each stroke must be there once, in its order.
+nothing reads the document and goes on from there, and begins another one before it is full. What was heard of
+must be there after each start, every version must be what was sent as that version, in the end each stroke
+must be there once, in its order, and none may be missing after a kill for which the server had 2 s.
 Every edit has a key and must become exactly one job that ends.
+
+Seconds are those in which this process ran: a machine that is held up holds up the bot as well.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import Any
 
 import aiohttp
 
+from studio.editor.document import MOST_STROKES
 from tests.web.proofs.process import Browser, Studio, fill, free_port, quantile, rows
 from tests.wire.discord import Discord
 from tests.wire.forked import ForkedBot
@@ -34,31 +38,64 @@ LONGEST = 3.0  # seconds until a kill, from the page's being right again
 PATIENCE = 60.0  # seconds for the last jobs to end
 PYTHON_EVERY = 10
 SIDE = 64  # px of the pictures that the worker here draws
+FULL = MOST_STROKES - 100  # strokes of a document, before the page begins another one
+OLD = 2.0  # seconds after which a stroke has to be there, whatever becomes of the page
+BEAT, LONGEST_BEAT = 0.05, 0.5  # seconds between two looks at the clock, and what counts of one
 BUSY = (429, 503)
 DOWN = (aiohttp.ClientError, OSError)
+MADE = """SELECT request_key, id, status, status = 'failed' AND attempts = 3 AND error IS NOT NULL FROM jobs
+    WHERE request_key LIKE 'web:edit-%'"""
 
 
 @dataclass
 class Report:
-    """What was painted, and what is wrong. unsaved: seconds from a stroke to its being saved, of those that a
-    kill came between."""
+    """What was painted, and what is wrong. given_up: edits that were told to have failed, as three kills in a
+    row met them while they were drawn. unsaved: of each stroke that wasn't there after a kill, seconds
+    that the server had for it: from the stroke, or from its own start, to the kill."""
 
     kills: int = 0
+    documents: int = 0
     strokes: int = 0
     edits: int = 0
+    given_up: int = 0
     wrong: list[str] = field(default_factory=list)
     unsaved: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
+    @property
+    def lost(self) -> int:
+        """How many strokes the server had 2 s for, and weren't there."""
+        return sum(age > OLD for age in self.unsaved)
+
+
+class Clock:
+    """Counts the seconds in which this process ran."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    async def run(self) -> None:
+        """Count on, without end."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT)
+            now = time.monotonic()
+            self.now += min(now - before, LONGEST_BEAT)
+            before = now
+
 
 class Page:
-    """The editor's page of one person. strokes: all that were painted, each with its time. version, saved: of
-    the document as the server has said last."""
+    """The editor's page of one person. strokes: all that were painted in its document, each with its time.
+    version, saved: of the document as the server has said last. full: the documents before. opened, killed:
+    when the server was, last. most: strokes of a document."""
 
-    def __init__(self, browser: Browser, seed: int) -> None:
-        self.browser, self.dice, self.report = browser, random.Random(seed), Report()
+    def __init__(self, browser: Browser, seed: int, most: int = FULL) -> None:
+        self.browser, self.dice, self.report, self.most = browser, random.Random(seed), Report(), most
+        self.clock = Clock()
         self.strokes: list[dict[str, Any]] = []
         self.times: list[float] = []
+        self.full: dict[str, list[dict[str, Any]]] = {}
+        self.opened = self.killed = 0.0
         self.document, self.job = "", ""
         self.version, self.saved = 0, 0
         self.jobs: dict[str, str] = {}
@@ -82,9 +119,16 @@ class Page:
         async with asyncio.timeout(PATIENCE):
             while not (await self._ask("GET", f"/api/jobs/{self.job}"))[1]["over"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
+        await self.turn()
+
+    async def turn(self) -> None:
+        """Open a document without strokes over the picture; the one before stays as it is."""
         status, made = await self._ask("POST", "/api/documents", {"document": self._whole(0)})
         assert status == 201, made
-        self.document, self.version = made["id"], 1
+        if self.document:
+            self.full[self.document] = self.strokes
+        self.document, self.version, self.saved = made["id"], 1, 0
+        self.strokes, self.times = [], []
 
     def _whole(self, count: int) -> dict[str, Any]:
         layer = {"id": "a", "source": {"job": self.job, "n": 1}}
@@ -93,16 +137,26 @@ class Page:
 
     async def open(self) -> None:
         """Read the document as a page does that has heard nothing; compare it with what was said and sent."""
-        status, found = await self._ask("GET", f"/api/documents/{self.document}")
-        assert status == 200, found
+        found = await self._read(self.document)
         there = found["document"]["mask"]["strokes"]
         if found["version"] < self.version or len(there) < self.saved:
             self.report.wrong.append(f"version {self.version} was heard, {found['version']} is there")
         if there != self.strokes[: len(there)]:
             self.report.wrong.append(f"version {found['version']} was never sent")
-        now = time.monotonic()
-        self.report.unsaved += [now - at for at in self.times[len(there) :]]
-        self.version, self.saved = found["version"], len(there)
+        ages = [self.killed - max(at, self.opened) for at in self.times[len(there) :]]
+        self.report.unsaved += [max(0.0, age) for age in ages]
+        self.version, self.saved, self.opened = found["version"], len(there), self.clock.now
+
+    async def _read(self, document: str) -> dict[str, Any]:
+        status, found = await self._ask("GET", f"/api/documents/{document}")
+        assert status == 200, found
+        return dict(found)
+
+    async def check_full(self) -> None:
+        """Compare each document that is full with what was painted in it."""
+        for document, strokes in self.full.items():
+            if (await self._read(document))["document"]["mask"]["strokes"] != strokes:
+                self.report.wrong.append(f"{document} was full, and is another")
 
     async def paint(self) -> None:
         """Paint and save, and beside it send an edit after the other, until nobody answers."""
@@ -114,7 +168,7 @@ class Page:
     async def _keep_saving(self) -> None:
         with suppress(*DOWN):
             while True:
-                await self._save()
+                await self.save()
                 await asyncio.sleep(0.05)
 
     async def _keep_editing(self) -> None:
@@ -124,11 +178,14 @@ class Page:
                     self.unheard.append(f"edit-{next(self._keys)}")
                 await self._edit(self.unheard[0])
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
+        """Send what the server hasn't got; without anything, paint a stroke first."""
+        if self.saved == len(self.strokes) >= self.most:
+            await self.turn()
         if self.saved == len(self.strokes):
             at = [8 * self.dice.randrange(SIDE) + 4 for _ in range(2)]
             self.strokes.append({"tool": "brush", "value": 1, "r": [40], "at": at, "xy": ""})
-            self.times.append(time.monotonic())
+            self.times.append(self.clock.now)
         sent = {"keep": self.saved, "strokes": self.strokes[self.saved :]}
         path, known = f"/api/documents/{self.document}", f'"{self.version}"'
         status, said = await self._ask("PATCH", path, sent, **{"If-Match": known})
@@ -160,6 +217,7 @@ async def life(bot: BotProcess, discord: Discord, page: Page) -> None:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(bot.process.pid, signal.SIGKILL)
+        page.killed = page.clock.now
         await ended
     await painting  # raises what was answered wrongly
     page.report.kills += 1
@@ -169,23 +227,32 @@ async def settle(page: Page, folder: Path) -> None:
     """Save the rest, hear of every edit, and count what has become of them."""
     await page.open()
     if page.saved < len(page.strokes):
-        await page._save()
+        await page.save()
     for key in list(page.unheard):
         await page._edit(key)
     await page.open()
+    await page.check_full()
     report = page.report
-    report.strokes, report.edits = len(page.strokes), len(page.jobs)
+    report.documents, report.edits = len(page.full) + 1, len(page.jobs)
+    report.strokes = len(page.strokes) + sum(map(len, page.full.values()))
     if page.saved != len(page.strokes):
         report.wrong.append(f"{page.saved} of {len(page.strokes)} strokes are there")
     left = "SELECT 1 FROM jobs WHERE delivered_at IS NULL LIMIT 1"
     async with asyncio.timeout(PATIENCE):
         while rows(folder, left):  # noqa: ASYNC110  another process's: nothing tells us
             await asyncio.sleep(0.1)
-    made = rows(folder, "SELECT request_key, id, status FROM jobs WHERE request_key LIKE 'web:edit-%'")
-    there = {key.removeprefix("web:"): (job_id, status) for key, job_id, status in made}
-    wanted = {key: (job_id, "delivered") for key, job_id in page.jobs.items()}
-    report.wrong += [f"{key} became {there.get(key)}" for key in wanted if there.get(key) != wanted[key]]
-    report.wrong += [f"{key} is nobody's" for key in there if key not in wanted]
+    report.wrong += ended_wrongly(page, rows(folder, MADE))
+
+
+def ended_wrongly(page: Page, made: list[tuple[Any, ...]]) -> list[str]:
+    """Return what is wrong with the jobs that edits became, and count those that were given up. made: of
+    each, its request key, id and status, and whether it was given up."""
+    there = {key.removeprefix("web:"): tuple(rest) for key, *rest in made}
+    given_up = [key for key, job in page.jobs.items() if there.get(key) == (job, "failed", 1)]
+    page.report.given_up = len(given_up)
+    wanted = {key: (job, "delivered", 0) for key, job in page.jobs.items() if key not in given_up}
+    wrong = [f"{key} became {there.get(key)}" for key in wanted if there.get(key) != wanted[key]]
+    return wrong + [f"{key} is nobody's" for key in there if key not in page.jobs]
 
 
 async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHON_EVERY) -> Report:
@@ -194,6 +261,7 @@ async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHO
     settings = {"WEB_PORT": str(port)}
     async with Discord() as discord, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         page = Page(Browser(http, f"http://127.0.0.1:{port}", person), seed)
+        ticking = asyncio.create_task(page.clock.run())
         async with ForkedBot(discord, folder, **settings) as bot:
             await Studio(discord, bot, page.browser.url).until_open(http)
             await page.begin()
@@ -203,6 +271,7 @@ async def run(folder: Path, kills: int, seed: int = 1, python_every: int = PYTHO
         async with ForkedBot(discord, folder, **settings) as bot:
             await Studio(discord, bot, page.browser.url).until_open(http)
             await settle(page, folder)
+        ticking.cancel()
     page.report.seconds = time.monotonic() - began
     return page.report
 
@@ -215,17 +284,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(Path(folder), given.kills, given.seed))
     print(
-        f"{report.kills} kills in {report.seconds:.0f} s: {report.strokes} strokes, {report.edits} edits,"
+        f"{report.kills} kills in {report.seconds:.0f} s: {report.strokes} strokes in {report.documents}"
+        f" documents, {report.edits} edits, {report.given_up} of them told as failed after three kills,"
         f" {len(report.wrong)} wrong"
     )
     unsaved = report.unsaved
+    print(f"{report.lost} strokes older than {OLD:g} s lost in {report.kills} kills")
     print(
-        f"strokes that a kill came before: {len(unsaved)}, read again p50 {quantile(unsaved, 0.5):.2f} s,"
-        f" longest {max(unsaved, default=0):.2f} s after they were painted; the page had them all the time"
+        f"on their way when one came, and sent again by the page: {len(unsaved)} strokes,"
+        f" p50 {quantile(unsaved, 0.5):.2f} s, longest {max(unsaved, default=0):.2f} s old"
     )
     for words in report.wrong[:10]:
         print(f"  {words}")
-    return int(bool(report.wrong))
+    return int(bool(report.wrong or report.lost))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 // The editor's heart: the tool in hand, and each way in which a person changes the document.
+import { counted } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
 import { cutOut } from "./clips.js";
 import { freeId, layer, MOST_LAYERS, MOST_SIDE, LEAST_SIDE, withCanvas, withLayer } from "./document.js";
@@ -8,7 +9,6 @@ import { Picking } from "./picking.js";
 import { Pointers } from "./pointers.js";
 import { Screen } from "./screen.js";
 import { finished, gestureOf } from "./tools.js";
-import { flood } from "./wand.js";
 
 /** @import {Base, Layer, Source, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
@@ -16,6 +16,7 @@ import { flood } from "./wand.js";
 /** @import {Spot, Stroke} from "./strokes.js" */
 /** @import {Tool} from "./tools.js" */
 
+export const FIELDS = 4; // a side, as under Vary (Region) on Discord
 const FULL = `There are ${MOST_LAYERS} layers already. Remove one first.`;
 
 /** A rectangle or a lasso that isn't done. @typedef {{tool: "rect" | "lasso", value: 0 | 1, points: Point[], end: Point | null}} Shape */
@@ -44,6 +45,7 @@ export class Editor extends Screen {
     /** @type {Spot | null} */
     this.lastSpot = null;
     this.isHandHeld = false;
+    this.isHistoryOpen = false;
     /** @type {{of: readonly Layer[], loaded: number, pixels: Uint8ClampedArray} | null} for the wand */
     this.composed = null;
     this.picking = new Picking(this);
@@ -57,6 +59,7 @@ export class Editor extends Screen {
         this.mark();
       },
       size: () => this.state,
+      home: (place) => this.home(place),
     });
   }
 
@@ -80,7 +83,7 @@ export class Editor extends Screen {
     this.onChange();
   }
 
-  /** Another setting of a tool. @param {{size?: number, value?: 0 | 1, tolerance?: number}} settings */
+  /** Another setting of a tool. @param {Partial<Pick<Editor, "size" | "value" | "tolerance" | "isHistoryOpen">>} settings */
   set(settings) {
     Object.assign(this, settings);
     this.mark();
@@ -156,6 +159,26 @@ export class Editor extends Screen {
     this.#went(this.history.redo(), "Done again");
   }
 
+  /** Undo or redo so many steps at once. @param {number} away  less than 0: back */
+  jump(away) {
+    const step = () => (away < 0 ? this.history.undo() : this.history.redo());
+    for (let left = Math.abs(away); left > 1; left--) step();
+    if (!away) return;
+    this.#went(step(), `${counted(Math.abs(away), "step")} ${away < 0 ? "undone" : "done again"}`);
+    this.look();
+  }
+
+  /** Paint one of the numbered fields, or take it away where all of it is painted. @param {number} n  from 1, row by row */
+  field(n) {
+    const { width, height } = this.state;
+    const edge = (/** @type {number} */ at, /** @type {number} */ side) => Math.round((at * side) / FIELDS);
+    const [column, row] = [(n - 1) % FIELDS, Math.floor((n - 1) / FIELDS)];
+    const box = /** @type {Box} */ ([edge(column, width), edge(row, height), edge(column + 1, width), edge(row + 1, height)]);
+    const value = this.mask.isFull(box) ? 0 : 1;
+    this.paint({ tool: "rect", value, box });
+    say(`Field ${n} ${value ? "painted" : "taken away"}`);
+  }
+
   /** @param {Box | null} box @param {string} said */
   #went(box, said) {
     if (!box) return;
@@ -214,24 +237,6 @@ export class Editor extends Screen {
     const [left, top, right, bottom] = this.boxOf(/** @type {Layer} */ (this.layer));
     if (this.cursor) this.cursor = { x: Math.floor((left + right) / 2) + 0.5, y: Math.floor((top + bottom) / 2) + 0.5, pressure: 1 };
     say(isHole ? "Cut out. Move it, and what it leaves will be drawn" : "Copied to a layer of its own");
-  }
-
-  /** @param {Point} point @param {0 | 1} value */
-  async wand({ x, y }, value) {
-    const { width, height } = this.state;
-    const [column, row] = [Math.floor(x), Math.floor(y)];
-    if (column < 0 || row < 0 || column >= width || row >= height) return;
-    await this.load();
-    const [of, loaded] = [this.state.layers, this.pictures.loaded.size];
-    if (this.composed?.of !== of || this.composed.loaded !== loaded) this.composed = { of, loaded, pixels: this.pixelsOf(this.state) };
-    const { mask } = this;
-    const filling = flood(this.composed.pixels, width, height, column, row, this.tolerance);
-    let step = filling.next();
-    for (; !step.done; step = filling.next()) await new Promise((done) => setTimeout(done));
-    if (mask !== this.mask) return; // the canvas has changed meanwhile
-    const found = /** @type {Uint8Array} */ (step.value);
-    for (let at = 0; at < found.length; at++) found[at] = value ? (mask.bits[at] ?? 0) | (found[at] ?? 0) : (mask.bits[at] ?? 0) & (found[at] ? 0 : 1);
-    this.found(found);
   }
 
   // Shapes that are pressed point for point

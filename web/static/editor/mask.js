@@ -24,6 +24,12 @@ export class Mask {
     return sum;
   }
 
+  /** Whether every pixel of a box is painted. @param {Readonly<Box>} box  within the mask */
+  isFull([left, top, right, bottom]) {
+    for (let y = top; y < bottom; y++) if (this.bits.subarray(y * this.width + left, y * this.width + right).includes(0)) return false;
+    return true;
+  }
+
   /** The smallest box around what is painted, null without any. @returns {Box | null} */
   get bounds() {
     const { bits, width, height } = this;

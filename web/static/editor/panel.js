@@ -2,8 +2,11 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { icon } from "../js/core/page.js";
+import { counted } from "../js/core/text.js";
 import { MOST_SIDE, raised, smallOf, withLayer } from "./document.js";
+import { FIELDS } from "./editor.js";
 import { HOW, WAYS } from "./picking.js";
+import { stepsOf } from "./steps.js";
 import { MARKS, PAINTS, TOOLS } from "./tools.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -13,6 +16,7 @@ import { MARKS, PAINTS, TOOLS } from "./tools.js";
 /** What the panels need beside the editor. @typedef {{editor: Editor, said: string, wrong: string, isSending: boolean, send: () => void, intake: import("./intake.js").Intake, covered: number}} Desk */
 
 const SHAPES = /** @type {[number, number][]} */ ([[1, 1], [4, 5], [2, 3], [9, 16], [5, 4], [3, 2], [16, 9]]);
+const FIELDS_OF = Array.from({ length: FIELDS * FIELDS }, (_, at) => at + 1);
 const LARGEST = 9; // doublings of the brush from 1 px
 const ROLES = { style: "Style", character: "Character", thing: "Thing" };
 
@@ -49,9 +53,8 @@ const toggle = (label, isOn, set) =>
 export const tools = (editor) =>
   TOOLS.map(({ id, key, label, icon: name, help }) => html`<button class="icon-button" type="button" title="${label} (${key.toUpperCase()}): ${help}" aria-label=${label} aria-pressed=${editor.tool === id} @click=${() => editor.take(id)}>${icon(name)}</button>`);
 
-/** @param {Editor} editor @param {string} saved @param {boolean} isBad */
-export const head = (editor, saved, isBad) => html`<span class="saved ${isBad ? "bad" : ""}" role="status">${saved}</span>
-  ${tool("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${tool("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
+/** @param {Editor} editor */
+export const head = (editor) => html`${tool("Undo", "undo", () => editor.undo(), !editor.history.past.length, "Ctrl+Z")}${tool("Redo", "redo", () => editor.redo(), !editor.history.future.length, "Ctrl+Shift+Z")}
   <span class="zooms">${tool("Zoom out", "minus", () => editor.zoom(0.8), false, "-")}<output>${Math.round((editor.view.scale / editor.view.density) * 100)} %</output>${tool("Zoom in", "plus", () => editor.zoom(1.25), false, "+")}</span>
   ${tool("Show all of it", "fit", () => editor.fit(), false, "F")}`;
 
@@ -88,10 +91,12 @@ export function notice({ tool: id, picking }) {
   return picking.trouble ? html`<p>${picking.trouble}</p>${picking.can ? nothing : small("Try again", () => picking.ready())}` : nothing;
 }
 
+// What a control changes is the document as it is then: several changes may come before the panels are drawn again.
+
 /** @param {Desk} desk */
 export function ask({ editor, said, wrong, isSending, send, intake }) {
   const { state } = editor;
-  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...state, ...part }, kind);
+  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...editor.state, ...part }, kind);
   return html`<form class="words-form" @submit=${(/** @type {Event} */ event) => (event.preventDefault(), send())}>
     <label class="stacked"><span>Words</span><textarea class="field" id="words" rows="3" maxlength="4000" placeholder="What should be there? Empty: the picture's own words" .value=${state.words} @input=${(/** @type {Event} */ event) => change({ words: typed(event) }, "words")} @change=${() => editor.settle()}></textarea></label>
     ${references(state, change)}
@@ -111,7 +116,7 @@ function references({ references }, change) {
 /** @param {Desk} desk */
 export function settings({ editor }) {
   const { state } = editor;
-  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...state, ...part }, kind);
+  const change = (/** @type {Partial<State>} */ part, kind = "") => editor.change({ ...editor.state, ...part }, kind);
   return html`<section aria-label="How it is drawn"><h2>How it is drawn</h2>
     ${range("Change", state.amount === null ? "as the model likes" : `${Math.round(state.amount * 100)} %`, Math.round((state.amount ?? 0.75) * 100), 100, (amount) => change({ amount: amount / 100 }, "amount"))}
     ${state.amount === null ? nothing : small("As the model likes", () => change({ amount: null }))}
@@ -127,13 +132,14 @@ export function mask({ editor, covered }) {
   return html`<section aria-label="Mask"><h2>Mask <span class="muted" role="status">covers ${covered === 0 || covered >= 1 ? Math.round(covered) : covered.toFixed(1)} %</span></h2>
     <div class="job-actions">${small("Invert", () => editor.paint({ tool: "invert" }))}${small("Grow", () => editor.paint({ tool: "grow", px }))}${small("Shrink", () => editor.paint({ tool: "shrink", px }))}${small("All", () => editor.paint({ tool: "rect", value: 1, box: [0, 0, editor.state.width, editor.state.height] }))}${small("Clear", () => editor.clear())}</div>
     <div class="job-actions" role="group" aria-label="To a layer of its own">${small("Copy to a layer", () => editor.cutOut(false))}${small("Cut out and fill the hole", () => editor.cutOut(true))}</div>
+    <details><summary>Numbered fields</summary><div class="fields" role="group" aria-label="Paint a field, or take it away">${FIELDS_OF.map((n) => html`<button class="button quiet small" type="button" aria-label="Field ${n}" @click=${() => editor.field(n)}>${n}</button>`)}</div></details>
   </section>`;
 }
 
 /** @param {Desk} desk */
 export function canvas({ editor }) {
   const { width, height } = editor.state;
-  const to = (/** @type {number} */ w, /** @type {number} */ h) => editor.setCanvas((w - width) / 2, (h - height) / 2, w, h);
+  const to = (/** @type {number} */ w, /** @type {number} */ h) => editor.setCanvas((w - editor.state.width) / 2, (h - editor.state.height) / 2, w, h);
   const shape = (/** @type {number} */ a, /** @type {number} */ b) => {
     const grown = Math.max(width / a, height / b);
     const scale = Math.min(1, MOST_SIDE / (grown * Math.max(a, b)));
@@ -142,7 +148,7 @@ export function canvas({ editor }) {
   const side = Math.round(Math.min(width, height) / 4);
   const room = (/** @type {string} */ label, /** @type {[number, number, number, number]} */ [l, t, w, h]) => small(label, () => editor.setCanvas(l, t, width + w, height + h));
   return html`<section aria-label="Canvas"><h2>Canvas</h2>
-    <div class="numbers">${number("Width", width, (w) => to(w, height), { min: 64, max: MOST_SIDE })}${number("Height", height, (h) => to(width, h), { min: 64, max: MOST_SIDE })}</div>
+    <div class="numbers">${number("Width", width, (w) => to(w, editor.state.height), { min: 64, max: MOST_SIDE })}${number("Height", height, (h) => to(editor.state.width, h), { min: 64, max: MOST_SIDE })}</div>
     <div class="job-actions" role="group" aria-label="Extend">${room("← Left", [side, 0, side, 0])}${room("Right →", [0, 0, side, 0])}${room("↑ Up", [0, side, 0, side])}${room("Down ↓", [0, 0, 0, side])}${small("Zoom out 1.5×", () => to(Math.min(MOST_SIDE, width * 1.5), Math.min(MOST_SIDE, height * 1.5)))}${small("Zoom out 2×", () => to(Math.min(MOST_SIDE, width * 2), Math.min(MOST_SIDE, height * 2)))}</div>
     <div class="job-actions" role="group" aria-label="Shape">${SHAPES.map(([a, b]) => small(`${a}:${b}`, () => shape(a, b), Math.abs(width / height - a / b) < 0.01))}</div>
   </section>`;
@@ -151,14 +157,18 @@ export function canvas({ editor }) {
 /** @param {Desk} desk */
 export function layers({ editor, intake }) {
   const { state } = editor;
-  const set = (/** @type {Layer} */ one, /** @type {Partial<Layer>} */ part, kind = "") => editor.change(withLayer(state, one.id, part), kind && `${kind} ${one.id}`);
+  const set = (/** @type {Layer} */ one, /** @type {Partial<Layer>} */ part, kind = "") => editor.change(withLayer(editor.state, one.id, part), kind && `${kind} ${one.id}`);
   const name = (/** @type {Layer} */ one) => one.name || (one.id === "base" ? "Picture" : "Layer");
+  const remove = (/** @type {Layer} */ one) => {
+    const rest = editor.state.layers.filter(({ id }) => id !== one.id);
+    if (rest.length) editor.change({ ...editor.state, layers: rest });
+  };
   const row = (/** @type {Layer} */ one) => html`<li class="layer" aria-current=${one.id === editor.selected}>
-    <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${smallOf(one.source)} alt="" width="36" height="36"><span>${name(one)}</span></button>
+    <button class="layer-name" type="button" aria-pressed=${one.id === editor.selected} @click=${() => editor.select(one.id)}><img src=${editor.thumbs.of(one)} alt="" width="36" height="36"><span>${name(one)}</span></button>
     ${tool(one.visible ? `Hide ${name(one)}` : `Show ${name(one)}`, one.visible ? "eye" : "hidden", () => set(one, { visible: !one.visible }))}
-    ${tool(`Raise ${name(one)}`, "up", () => editor.change(raised(state, one.id, 1)), one === state.layers.at(-1))}
-    ${tool(`Lower ${name(one)}`, "down", () => editor.change(raised(state, one.id, -1)), one === state.layers[0])}
-    ${tool(`Remove ${name(one)}`, "close", () => editor.change({ ...state, layers: state.layers.filter((other) => other !== one) }), state.layers.length === 1)}
+    ${tool(`Raise ${name(one)}`, "up", () => editor.change(raised(editor.state, one.id, 1)), one === state.layers.at(-1))}
+    ${tool(`Lower ${name(one)}`, "down", () => editor.change(raised(editor.state, one.id, -1)), one === state.layers[0])}
+    ${tool(`Remove ${name(one)}`, "close", () => remove(one), state.layers.length === 1)}
   </li>`;
   const { layer: chosen } = editor;
   return html`<section aria-label="Layers"><h2>Layers</h2>
@@ -167,4 +177,14 @@ export function layers({ editor, intake }) {
       ${range("Opacity", `${Math.round(chosen.opacity * 100)} %`, Math.round(chosen.opacity * 100), 100, (opacity) => set(chosen, { opacity: opacity / 100 }, "opacity"))}` : nothing}
     ${small("Add a picture", () => intake.choose("layer"))}
   </section>`;
+}
+
+/** Every step that can be undone or redone, the last done first; only as long as somebody looks. @param {Desk} desk */
+export function history({ editor }) {
+  const steps = () => stepsOf(editor.history).reverse();
+  const step = (/** @type {{name: string, away: number}} */ { name, away }) => html`<li><button class="step" type="button" aria-current=${away === 0 ? "step" : nothing} @click=${() => editor.jump(away)}>${away > 0 ? html`<span class="sr">Undone: </span>` : nothing}${name}</button></li>`;
+  const isNone = !editor.history.past.length;
+  return html`<section aria-label="History"><details @toggle=${(/** @type {Event} */ event) => editor.set({ isHistoryOpen: /** @type {HTMLDetailsElement} */ (event.target).open })}><summary><h2>History <span class="muted">${counted(editor.history.past.length, "step")}</span></h2></summary>
+    ${editor.isHistoryOpen ? html`<ol class="steps" aria-label="Steps, the last first">${steps().map(step)}<li><button class="step" type="button" aria-current=${isNone ? "step" : nothing} @click=${() => editor.jump(-editor.history.past.length)}>As it was opened</button></li></ol>` : nothing}
+  </details></section>`;
 }

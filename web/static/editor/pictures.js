@@ -21,6 +21,15 @@ const PNG = [0x89504e47, 0x0d0a1a0a]; // how its files begin
  */
 export const levelAt = (count, scale) => Math.max(0, Math.min(count - 1, Math.floor(-Math.log2(Math.min(1, scale)) + 1e-9)));
 
+/** @typedef {{state: State, name: string}} Named */
+
+/** The field of one of so many pictures on a canvas: two in a row. Pure. @param {number} at @param {number} count @param {{width: number, height: number}} canvas */
+export function fieldOf(at, count, { width, height }) {
+  const [columns, rows] = [Math.min(2, count), Math.ceil(count / 2)];
+  const [w, h] = [width / columns, height / rows];
+  return { left: (at % columns) * w, top: Math.floor(at / columns) * h, width: w, height: h };
+}
+
 export class Pictures {
   /** @param {HTMLCanvasElement} canvas @param {Clips} clips @param {() => void} onLoad */
   constructor(canvas, clips, onLoad) {
@@ -92,6 +101,37 @@ export class Pictures {
     context.fillRect(view.left + cut - 2, view.top, 4, height);
     context.fillStyle = "#fff";
     context.fillRect(view.left + cut - 1, view.top, 2, height);
+  }
+
+  /** Draw several documents beside each other, each in a field of its own, where the view shows the same part of it. @param {readonly Named[]} all @param {View} view */
+  beside(all, view) {
+    const { context, canvas } = this;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    for (const [at, { state, name }] of all.entries()) {
+      const { left, top, width, height } = fieldOf(at, all.length, canvas);
+      const moved = { x: view.x + left + (width - canvas.width) / 2, y: view.y + top + (height - canvas.height) / 2 };
+      context.save();
+      context.beginPath();
+      context.rect(left + 1, top + 1, width - 2, height - 2);
+      context.clip();
+      this.draw(state, Object.assign(new View(), view, moved), 0);
+      context.restore();
+      this.#tag(name, left + 8 * view.density, top + 8 * view.density, view.density);
+    }
+  }
+
+  /** @param {string} name @param {number} x @param {number} y @param {number} density */
+  #tag(name, x, y, density) {
+    const { context } = this;
+    context.font = `600 ${13 * density}px Inter, sans-serif`;
+    const { width } = context.measureText(name);
+    context.fillStyle = "#1a1a1acc";
+    context.beginPath();
+    context.roundRect(x, y, width + 16 * density, 24 * density, 6 * density);
+    context.fill();
+    context.fillStyle = "#fff";
+    context.textBaseline = "middle";
+    context.fillText(name, x + 8 * density, y + 12.5 * density);
   }
 
   /** @param {Preview} preview @param {View} view */
@@ -197,8 +237,8 @@ async function level({ width, height, levels }) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {number} side  px */
-function chequer(context, side) {
+/** What stands for nothing. @param {CanvasRenderingContext2D} context @param {number} side  of a square, px */
+export function chequer(context, side) {
   const tile = new OffscreenCanvas(2 * side, 2 * side);
   const draw = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
   draw.fillStyle = "#8f8c86";

@@ -20,6 +20,7 @@
  * @property {() => void} moved  the view is another
  * @property {(point: Point | null) => void} hover
  * @property {() => {width: number, height: number}} size  of the document
+ * @property {(place: [number, number]) => [number, number]} home  the place of the stage that a place of a field of it stands for
  */
 
 const SECOND = 150; // ms in which a second finger takes back what the first has begun
@@ -58,7 +59,7 @@ export class Pointers {
   /** @param {MouseEvent} event @returns {[number, number]} px of the screen, from the stage's corner */
   #place(event) {
     const box = this.stage.getBoundingClientRect();
-    return [((event.clientX - box.left) * this.view.width) / box.width, ((event.clientY - box.top) * this.view.height) / box.height];
+    return this.hooks.home([((event.clientX - box.left) * this.view.width) / box.width, ((event.clientY - box.top) * this.view.height) / box.height]);
   }
 
   /** The document's point under an event. @param {MouseEvent} event */

@@ -9,15 +9,17 @@ import { complain, say } from "../js/core/toasts.js";
 import { stop } from "../js/parts/actions.js";
 import { step } from "../js/parts/job-card.js";
 import { post } from "../js/parts/post.js";
+import { difference } from "./difference.js";
 import { fresh, freeId, layer, written } from "./document.js";
-import { replayed } from "./history.js";
-import { Mask } from "./mask.js";
 import { sendFiles } from "./save.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job} from "../js/types.js" */
 /** @import {Source, State} from "./document.js" */
 /** @import {Editor} from "./editor.js" */
+/** @import {Middle} from "./view.js" */
+
+const BLINK = 700; // ms of each, when the original and a candidate take turns
 
 /** The place of candidate `at` in a sheet of previews: left, top, width, height as shares. Pure. @param {number} count @param {number} at @returns {[number, number, number, number]} */
 export function quarter(count, at) {
@@ -38,6 +40,11 @@ export class Results {
     this.shown = null;
     this.split = 100; // % of it that is shown, from the right
     this.isDifference = false;
+    this.isBeside = false;
+    /** @type {Middle | "all" | null} how the document was looked at before */
+    this.looked = null;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    this.blinking = undefined;
     this.said = "";
     this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
     live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
@@ -100,6 +107,8 @@ export class Results {
 
   /** Show a candidate instead of the document; null = the document. @param {number | null} n from 1 */
   async show(n) {
+    if (this.isBeside) this.#apart();
+    if (n === null) this.blink(false);
     this.shown = n;
     const { run, editor } = this;
     const candidate = this.#source(n);
@@ -116,6 +125,46 @@ export class Results {
     this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
     this.draw();
+  }
+
+  /** Show all candidates beside each other, and the original beside a lone one; the view moves and zooms them together. */
+  beside() {
+    const { run, job, editor } = this;
+    if (!run || !job?.pictures.length) return;
+    this.blink(false);
+    [this.shown, this.isBeside] = [null, true];
+    const all = job.pictures.slice(0, 4).map(({ n }) => ({ name: String(n), state: fresh({ job: run.id, n }, run.state.width, run.state.height) }));
+    const beside = all.length > 1 ? all : [{ name: "Before", state: run.state }, ...all];
+    this.looked ??= editor.isFitted ? "all" : editor.view.middle;
+    editor.show({ state: run.state, mask: null, split: 100, beside });
+    editor.fit();
+    this.draw();
+    say("All pictures beside each other");
+  }
+
+  #apart() {
+    const { editor, looked } = this;
+    this.isBeside = false;
+    editor.show(null);
+    if (looked === "all") editor.fit();
+    else if (looked) editor.view.middle = looked;
+    editor.isFitted = looked === "all";
+    this.looked = null;
+  }
+
+  /** Let the original and the candidate take turns. @param {boolean} isOn */
+  blink(isOn) {
+    clearInterval(this.blinking);
+    this.blinking = undefined;
+    const { run, editor } = this;
+    if (!isOn || !run) return;
+    let isBefore = false;
+    this.isDifference = false;
+    this.blinking = setInterval(() => {
+      isBefore = !isBefore;
+      if (isBefore) editor.show({ state: run.state, mask: null, split: 100 });
+      else this.show(this.shown);
+    }, BLINK);
   }
 
   /** @param {number | null} n @returns {Source | null} */
@@ -160,12 +209,14 @@ export class Results {
     if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plain(job.error)}</p>${close}</div>`;
     if (!job || !job.over) return this.#running(job);
     if (!job.pictures.length) return html`<div class="strip"><p>Stopped before it was done.</p>${close}</div>`;
-    const pick = (/** @type {number | null} */ n, /** @type {unknown} */ inside, /** @type {string} */ label) =>
-      html`<button class="candidate" type="button" aria-pressed=${this.shown === n} aria-label=${label} @click=${() => this.show(n)}>${inside}</button>`;
+    const button = (/** @type {boolean} */ isOn, /** @type {unknown} */ inside, /** @type {string} */ label, /** @type {() => void} */ work) =>
+      html`<button class="candidate" type="button" aria-pressed=${isOn} aria-label=${label} @click=${work}>${inside}</button>`;
+    const pick = (/** @type {number | null} */ n, /** @type {unknown} */ inside, /** @type {string} */ label) => button(this.shown === n && !this.isBeside, inside, label, () => this.show(n));
     return html`<div class="strip">
       <div class="candidates" role="group" aria-label="Results">
         ${pick(null, html`<span>Before</span>`, "Before")}
         ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
+        ${button(this.isBeside, html`<span>Beside</span>`, "Beside each other", () => this.beside())}
         ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
@@ -190,13 +241,19 @@ export class Results {
       this.show(this.shown);
     };
     const differ = () => {
+      this.blink(false);
       this.isDifference = !this.isDifference;
       this.show(this.shown);
     };
     const hold = (/** @type {boolean} */ isOn) => () => this.hold(isOn);
+    const blink = () => {
+      this.blink(!this.blinking);
+      this.show(this.shown);
+    };
     return html`<div class="candidate-tools">
         <label class="slide"><span class="sr">How much of the new picture is shown</span><input type="range" min="0" max="100" .value=${String(this.split)} @input=${slide}></label>
         <button class="button quiet small" type="button" @pointerdown=${hold(true)} @pointerup=${hold(false)} @pointerleave=${hold(false)} @keydown=${keyed(hold(true))} @keyup=${keyed(hold(false))}>Hold: before</button>
+        <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
         <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => post(id, this.shown ?? 1)}>Post</button>
@@ -216,32 +273,3 @@ const keyed = (work) => (/** @type {KeyboardEvent} */ event) => {
 
 /** @param {ArrayBuffer} bytes */
 const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** Which pixels differ, and how many outside of what was to be drawn and its seam. @param {Editor} editor @param {State} before @param {State} after @param {number | null} seam */
-function difference(editor, before, after, seam) {
-  const [old, now] = [editor.pixelsOf(before), editor.pixelsOf(after)];
-  const mask = new Mask(before.width, before.height);
-  const asked = replayed(before).bits;
-  const far = steps(old, before.width, before.height);
-  let [changed, outside] = [0, 0];
-  for (let at = 0; at < mask.bits.length; at++) {
-    const to = 4 * at;
-    if (old[to] === now[to] && old[to + 1] === now[to + 1] && old[to + 2] === now[to + 2]) continue;
-    mask.bits[at] = 1;
-    changed++;
-    if (!asked[at] && (far[at] ?? 0) > (seam ?? 0)) outside++;
-  }
-  return { mask, changed, outside };
-}
-
-/** How many steps down and across the nearest pixel is that no layer covers; 0 = it is one. @param {Uint8ClampedArray} pixels  RGBA @param {number} width @param {number} height */
-function steps(pixels, width, height) {
-  const far = new Uint16Array(width * height).fill(65535);
-  const step = (/** @type {number} */ at, /** @type {number} */ x, /** @type {number} */ row, /** @type {number} */ way) => {
-    const [beside, over] = [x + way >= 0 && x + way < width ? (far[at + way] ?? 65535) : 65535, row + way >= 0 && row + way < height ? (far[at + way * width] ?? 65535) : 65535];
-    far[at] = pixels[4 * at + 3] === 255 ? Math.min(far[at] ?? 65535, Math.min(beside, over, 65534) + 1) : 0;
-  };
-  for (let row = 0, at = 0; row < height; row++) for (let x = 0; x < width; x++, at++) step(at, x, row, -1);
-  for (let row = height - 1, at = width * height - 1; row >= 0; row--) for (let x = width - 1; x >= 0; x--, at--) step(at, x, row, 1);
-  return far;
-}

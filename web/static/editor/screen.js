@@ -4,16 +4,18 @@ import { Clips } from "./clips.js";
 import { addressOf } from "./document.js";
 import { History } from "./history.js";
 import { Overlay } from "./overlay.js";
-import { Pictures } from "./pictures.js";
+import { fieldOf, Pictures } from "./pictures.js";
+import { Thumbs } from "./thumbs.js";
 import { View } from "./view.js";
 
 /** @import {Layer, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
+/** @import {Named} from "./pictures.js" */
 
 const STILL = 120; // ms without a move until the view stands still
 
 /** @typedef {{stage: HTMLElement, picture: HTMLCanvasElement, overlay: HTMLCanvasElement, marks: SVGSVGElement}} Parts */
-/** What is shown instead of the document. `split`: % of it, from the right. @typedef {{state: State, mask: Mask | null, split: number}} Instead */
+/** What is shown instead of the document. `split`: % of it, from the right. `beside`: all of these, each in a field of its own. @typedef {{state: State, mask: Mask | null, split: number, beside?: readonly Named[]}} Instead */
 /** A preview where it belongs. `part`: of the image, as shares. @typedef {{image: HTMLImageElement, part: [number, number, number, number], box: [number, number, number, number]}} Preview */
 
 export class Screen {
@@ -40,7 +42,11 @@ export class Screen {
     this.half = new Overlay(document.createElement("canvas"));
     this.isFitted = true; // all of the document is shown, and stays so when the stage has another size
     this.clips = new Clips();
-    this.pictures = new Pictures(parts.picture, this.clips, () => this.look());
+    this.pictures = new Pictures(parts.picture, this.clips, () => {
+      this.look();
+      this.onChange(); // panels show it too
+    });
+    this.thumbs = new Thumbs(this);
     this.overlay = new Overlay(parts.overlay);
     this.frameSoon = oncePerFrame(() => this.#frame());
     this.load();
@@ -107,14 +113,17 @@ export class Screen {
 
   fit() {
     this.isFitted = true;
-    this.view.fit(this.state.width, this.state.height);
+    const { width, height } = fieldOf(0, this.instead?.beside?.length ?? 1, this.view);
+    this.view.fit(this.state.width, this.state.height, width, height);
     this.look();
     this.onChange();
   }
 
-  /** @param {number} factor */
-  zoom(factor) {
-    this.view.zoom(factor);
+  /** Zoom; a point of the document stays where it is, else the middle of the stage. @param {number} factor @param {{x: number, y: number} | null} [point] */
+  zoom(factor, point = null) {
+    const { width, height } = this.view;
+    const [x, y] = point ? this.view.toScreen(point.x, point.y) : [width / 2, height / 2];
+    this.view.zoom(factor, x, y);
     this.moved();
   }
 
@@ -133,8 +142,16 @@ export class Screen {
   /** @param {Instead | null} instead */
   show(instead) {
     this.instead = instead;
-    for (const one of instead?.state.layers ?? []) this.pictures.load(one.source);
+    for (const { layers } of instead ? [instead.state, ...(instead.beside ?? []).map(({ state }) => state)] : []) for (const one of layers) this.pictures.load(one.source);
     this.look();
+  }
+
+  /** The place of the stage that a place of one of its fields stands for. @param {[number, number]} place  px of the screen @returns {[number, number]} */
+  home([x, y]) {
+    const count = this.instead?.beside?.length ?? 1;
+    const { width, height } = fieldOf(0, count, this.view);
+    if (count < 2) return [x, y];
+    return [(x % width) + (this.view.width - width) / 2, (y % height) + (this.view.height - height) / 2];
   }
 
   #frame() {
@@ -144,7 +161,8 @@ export class Screen {
       this.clips.keep(this.state.layers);
       this.pictures.isRough = this.moving !== undefined;
       this.pictures.draw(this.state, this.view);
-      if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
+      if (instead?.beside) this.pictures.beside(instead.beside, this.view);
+      else if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);
     }
     if (this.stale && mask && this.moving) this.#coarse(mask);

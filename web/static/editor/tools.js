@@ -2,6 +2,7 @@
 import { withLayer } from "./document.js";
 import { Brushing } from "./history.js";
 import { eighths, lassoed, radius } from "./strokes.js";
+import { flood } from "./wand.js";
 
 /** @import {Editor} from "./editor.js" */
 /** @import {Layer} from "./document.js" */
@@ -38,7 +39,7 @@ export function gestureOf(editor, tool, isOther) {
   if (PAINTS.includes(tool)) return brush(editor, value, { on: editor.history, touched: (box) => editor.touched(box) });
   if (tool === "pick") return pick(editor, isOther);
   if (tool === "rect" || tool === "lasso") return shape(editor, tool, value);
-  if (tool === "wand") return press((point) => editor.wand(point, value));
+  if (tool === "wand") return press((point) => wand(editor, point, value));
   if (tool === "move") return move(editor);
   return tool === "canvas" ? frame(editor) : null;
 }
@@ -172,6 +173,24 @@ const inside = (box) => /** @type {Box} */ (box.map((px) => Math.min(8192, Math.
 
 /** @param {(point: Point) => void} work @returns {Gesture} */
 const press = (work) => ({ down: work, move() {}, up() {}, cancel() {} });
+
+/** Paint all of a colour that hangs together with a point. @param {Editor} editor @param {Point} point @param {0 | 1} value */
+async function wand(editor, { x, y }, value) {
+  const { width, height } = editor.state;
+  const [column, row] = [Math.floor(x), Math.floor(y)];
+  if (column < 0 || row < 0 || column >= width || row >= height) return;
+  await editor.load();
+  const [of, loaded] = [editor.state.layers, editor.pictures.loaded.size];
+  if (editor.composed?.of !== of || editor.composed.loaded !== loaded) editor.composed = { of, loaded, pixels: editor.pixelsOf(editor.state) };
+  const { mask } = editor;
+  const filling = flood(editor.composed.pixels, width, height, column, row, editor.tolerance);
+  let step = filling.next();
+  for (; !step.done; step = filling.next()) await new Promise((done) => setTimeout(done));
+  if (mask !== editor.mask) return; // the canvas has changed meanwhile
+  const found = /** @type {Uint8Array} */ (step.value);
+  for (let at = 0; at < found.length; at++) found[at] = value ? (mask.bits[at] ?? 0) | (found[at] ?? 0) : (mask.bits[at] ?? 0) & (found[at] ? 0 : 1);
+  editor.found(found);
+}
 
 /** @param {Editor} editor @returns {Gesture} */
 function move(editor) {

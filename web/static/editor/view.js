@@ -3,6 +3,8 @@
 const MOST = 64; // px of the screen for one of the document
 const MARGIN = 24; // CSS px around a document that is fitted
 
+/** A point of the document, and CSS px for one of its own. @typedef {{x: number, y: number, zoom: number}} Middle */
+
 export class View {
   constructor() {
     this.width = 1; // of the canvas, in px of the screen
@@ -45,10 +47,21 @@ export class View {
     [this.width, this.height, this.density] = [width, height, density];
   }
 
-  /** Show all of a document. @param {number} width  px @param {number} height  px */
-  fit(width, height) {
+  /** What is in the middle. @returns {Middle} */
+  get middle() {
+    const { width, height, scale, density } = this;
+    return { x: (width / 2 - this.x) / scale, y: (height / 2 - this.y) / scale, zoom: scale / density };
+  }
+
+  set middle({ x, y, zoom }) {
+    this.scale = zoom * this.density;
+    [this.x, this.y] = [this.width / 2 - x * this.scale, this.height / 2 - y * this.scale];
+  }
+
+  /** Show all of a document, in the middle. @param {number} width  px @param {number} height  px @param {number} [across]  of the part of the screen that it has to fit into, px @param {number} [down] */
+  fit(width, height, across = this.width, down = this.height) {
     const room = 2 * MARGIN * this.density;
-    this.scale = Math.min(Math.max(1, this.width - room) / width, Math.max(1, this.height - room) / height, 8 * this.density);
+    this.scale = Math.min(Math.max(1, across - room) / width, Math.max(1, down - room) / height, 8 * this.density);
     this.x = (this.width - width * this.scale) / 2;
     this.y = (this.height - height * this.scale) / 2;
   }

@@ -10,6 +10,7 @@ import { Editor } from "../editor/editor.js";
 import { Intake } from "../editor/intake.js";
 import { listen } from "../editor/keys.js";
 import * as panel from "../editor/panel.js";
+import { Naming } from "../editor/naming.js";
 import { Results } from "../editor/results.js";
 import { read, Saving, sendFiles } from "../editor/save.js";
 
@@ -22,7 +23,6 @@ const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type {{job: string, n: number, width: number, height: number} | {id: string}} */ (pageData());
 const place = (/** @type {string} */ id) => element(id, HTMLElement);
-const saved = { said: "", isBad: false };
 const looked = { said: "", wrong: "" };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let quiet;
@@ -35,8 +35,8 @@ let covered = 0;
 /** What there is to edit: as this browser has it, if that is newer, else as the server has it. */
 async function opened() {
   const saving = new Saving("id" in data ? data.id : location.pathname, () => editor.state, (state) => editor.open(state), (said, isBad) => {
-    Object.assign(saved, { said, isBad });
-    draw();
+    place("saved").textContent = said;
+    place("saved").classList.toggle("bad", isBad);
   });
   const stored = "id" in data ? await read(data.id) : null;
   const kept = await saving.kept();
@@ -53,15 +53,16 @@ const { saving, state } = await opened();
 const parts = { stage: place("stage"), picture: element("picture", HTMLCanvasElement), overlay: element("overlay", HTMLCanvasElement), marks: element("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
 const intake = new Intake(editor, element("file", HTMLInputElement));
+const naming = new Naming(element("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
 const results = new Results(editor, place("results"), () => draw());
 const draw = oncePerFrame(() => {
   const desk = { editor, ...looked, isSending: results.isSending, send: () => results.send(), intake, covered };
-  render(panel.head(editor, saved.said, saved.isBad), place("head-tools"));
+  render(panel.head(editor), place("head-tools"));
   render(panel.tools(editor), place("tools"));
   render(panel.options(editor), place("options"));
   render(panel.notice(editor), place("notice"));
   render(panel.ask(desk), place("ask"));
-  render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}`, place("more"));
+  render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}${panel.history(desk)}`, place("more"));
 });
 
 function changed() {
@@ -116,6 +117,9 @@ listen(editor, {
   "=": () => editor.zoom(1.25),
   "-": () => editor.zoom(0.8),
   f: () => editor.fit(),
+  z: () => editor.zoom(2, editor.cursor ?? editor.hover),
+  Z: () => editor.zoom(0.5, editor.cursor ?? editor.hover),
+  F2: () => naming.edit(),
   i: () => editor.paint({ tool: "invert" }),
   g: () => editor.paint({ tool: "grow", px: 4 }),
   G: () => editor.paint({ tool: "shrink", px: 4 }),
@@ -130,6 +134,7 @@ listen(editor, {
   "2": show(2),
   "3": show(3),
   "4": show(4),
+  "5": () => results.beside(),
   Escape: () => results.run && results.show(null),
   "Ctrl+z": () => editor.undo(),
   "Ctrl+Shift+z": () => editor.redo(),
