@@ -78,9 +78,11 @@ export class Saving {
     this.quiet = undefined;
     /** @type {State | null} what the server has */
     this.sent = null;
+    this.isShutOff = false; // this browser keeps nothing, so that leaving may lose something
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
+    addEventListener("beforeunload", (event) => this.isShutOff && this.now() !== this.sent && event.preventDefault());
   }
 
   /** There is something new. */
@@ -111,7 +113,7 @@ export class Saving {
 
   /** @param {Kept} kept */
   #put(kept) {
-    return store("readwrite", (all) => all.put(kept, this.key)).catch(() => {}); // shut off: then the server alone has it
+    return store("readwrite", (all) => all.put(kept, this.key)).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
   }
 
   /** Let the server have it. */
