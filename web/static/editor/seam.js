@@ -7,8 +7,8 @@ import { steps } from "./difference.js";
 /** `of`: the document that it belongs to. @typedef {{of: State, canvas: OffscreenCanvas}} Band */
 
 const FINEST = 1024; // places of the longer side that are looked at
-const STRIPE = 4; // places
-const [DARK, LIGHT] = [0x991a1a1a, 0x99ffffff]; // alpha, blue, green, red
+const STRIPE = 6; // places
+const [DARK, LIGHT] = [0x801a1a1a, 0x2effffff]; // alpha, blue, green, red
 
 /** Null where there is none, or one layer, whose band is an outline. @param {Screen} screen @param {number} seam  px @returns {Band | null} */
 export function bandOf(screen, seam) {
