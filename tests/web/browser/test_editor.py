@@ -187,7 +187,7 @@ async def test_results_are_compared_kept_and_taken_back(browser, scenes) -> None
         await drag(page, (300, 200), (400, 300))
         await page.get_by_role("button", name="Draw").click()
         await page.wait_for_selector(".candidate img")
-        assert await page.locator(".candidate").count() == 5
+        assert await page.locator(".candidate").count() == 6  # with the original, and all of them
         await page.get_by_role("button", name="Picture 2", exact=True).click()
         await page.get_by_role("button", name="Difference").click()
         await page.wait_for_selector(".results p >> text=outside of what was painted")
