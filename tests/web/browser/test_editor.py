@@ -250,6 +250,25 @@ async def test_what_was_edited_elsewhere_is_asked_about(browser, scenes) -> None
             assert (await page.evaluate(READ))["words"] == wanted
 
 
+async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes) -> None:
+    site = scenes[0]
+    async with editing(browser, scenes, status=503) as page:
+        await page.clock.install()
+        await ready(page, page.url)
+        await page.route(
+            "**/api/documents", lambda route: route.fulfill(status=503, json={"detail": "Busy."})
+        )
+        await page.locator("#words").fill("a lost door")
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved.bad >> text=Busy.")
+        before = (await site.you.get("/api/documents")).data["documents"]
+        await page.unroute("**/api/documents")
+        await page.clock.fast_forward(11_000)
+        await page.wait_for_selector(".saved:not(.bad) >> text='Saved'")
+        after = (await site.you.get("/api/documents")).data["documents"]
+        assert len(after) == len(before) + 1
+
+
 SHUT_OFF = """() => { indexedDB.open = () => { throw new Error('shut off'); }; }"""
 LEAVES = """() => {
   const event = new Event('beforeunload', { cancelable: true });

@@ -119,8 +119,16 @@ export class Saving {
   /** Let the server have it. */
   save() {
     clearTimeout(this.quiet);
-    this.before = this.before.then(() => this.#save()).catch((error) => this.tell(error instanceof Error ? error.message : String(error), true));
+    this.before = this.before.then(() => this.#save()).catch((error) => this.#failed(error));
     return this.before;
+  }
+
+  /** Say why; where nothing is wrong with the document itself, try again by itself. @param {unknown} error */
+  #failed(error) {
+    this.tell(error instanceof Error ? error.message : String(error), true);
+    const isRefused = error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
+    clearTimeout(this.quiet);
+    if (!isRefused) this.quiet = setTimeout(() => this.save(), QUIET);
   }
 
   async #save() {
