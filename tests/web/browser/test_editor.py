@@ -187,7 +187,7 @@ async def test_results_are_compared_kept_and_taken_back(browser, scenes) -> None
         await drag(page, (300, 200), (400, 300))
         await page.get_by_role("button", name="Draw").click()
         await page.wait_for_selector(".candidate img")
-        assert await page.locator(".candidate").count() == 5
+        assert await page.locator(".candidate").count() == 6  # with the original, and all of them
         await page.get_by_role("button", name="Picture 2", exact=True).click()
         await page.get_by_role("button", name="Difference").click()
         await page.wait_for_selector(".results p >> text=outside of what was painted")
@@ -250,8 +250,49 @@ async def test_what_was_edited_elsewhere_is_asked_about(browser, scenes) -> None
             assert (await page.evaluate(READ))["words"] == wanted
 
 
-async def test_a_finger_paints_and_two_zoom(browser, scenes, device) -> None:
-    async with editing(browser, scenes, **device("Pixel 7")) as page:
+async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes) -> None:
+    site = scenes[0]
+    async with editing(browser, scenes, status=503) as page:
+        await page.clock.install()
+        await ready(page, page.url)
+        await page.route(
+            "**/api/documents", lambda route: route.fulfill(status=503, json={"detail": "Busy."})
+        )
+        await page.locator("#words").fill("a lost door")
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved.bad >> text=Busy.")
+        before = (await site.you.get("/api/documents")).data["documents"]
+        await page.unroute("**/api/documents")
+        await page.clock.fast_forward(11_000)
+        await page.wait_for_selector(".saved:not(.bad) >> text='Saved'")
+        after = (await site.you.get("/api/documents")).data["documents"]
+        assert len(after) == len(before) + 1
+
+
+SHUT_OFF = """() => { indexedDB.open = () => { throw new Error('shut off'); }; }"""
+LEAVES = """() => {
+  const event = new Event('beforeunload', { cancelable: true });
+  dispatchEvent(event);
+  return !event.defaultPrevented; }"""
+
+
+async def test_leaving_is_asked_about_only_where_something_would_be_lost(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        await drag(page, (100, 100), (200, 150))
+        await page.wait_for_timeout(1300)
+        assert await page.evaluate(LEAVES), "this browser has it"
+        await page.evaluate(SHUT_OFF)
+        await drag(page, (300, 100), (200, 150))
+        await page.wait_for_timeout(1300)
+        assert not await page.evaluate(LEAVES)
+        await page.locator("#stage").press("Control+s")
+        await page.wait_for_selector(".saved >> text='Saved'")
+        assert await page.evaluate(LEAVES), "the server has it"
+
+
+@pytest.mark.parametrize("phone", ["Pixel 7", "iPhone 15"])
+async def test_a_finger_paints_two_zoom_and_results_are_compared(browser, scenes, device, phone) -> None:
+    async with editing(browser, scenes, **device(phone)) as page:
         assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         wire = await page.context.new_cdp_session(page)
 
@@ -277,6 +318,13 @@ async def test_a_finger_paints_and_two_zoom(browser, scenes, device) -> None:
         await page.locator("#words").fill("a blue door")
         await page.get_by_role("button", name="Draw").tap()
         await page.wait_for_selector(".candidate img")
+        await page.get_by_role("button", name="All beside each other").tap()
+        assert (await page.evaluate(READ))["shown"]
+        await page.get_by_role("button", name="Picture 2", exact=True).tap()
+        await page.get_by_label("How much of the new picture is shown").fill("40")
+        assert await page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        await page.get_by_role("button", name="Keep", exact=True).tap()
+        assert (await page.evaluate(READ))["layers"][0]["source"]["n"] == 2
 
 
 async def test_a_pen_paints_as_hard_as_it_is_pressed(browser, scenes) -> None:

@@ -76,7 +76,7 @@ async def test_results_lie_beside_each_other_and_are_zoomed_together(browser, sc
         await page.locator("#stage").press("0")
         await page.locator("#stage").press("+")
         before = await page.evaluate(HELD)
-        await page.get_by_role("button", name="Beside each other").click()
+        await page.get_by_role("button", name="All beside each other").click()
         await until(page, LOADED, 5)
         found = await page.evaluate(FIELDS, WALL)
         single = []

@@ -173,6 +173,28 @@ async def test_the_list_shows_what_was_cut_out_and_the_hole_that_it_left(browser
         assert await page.evaluate(THUMBS, [[54, 54]]) == [whole]
 
 
+BAND = """async () => {
+  const { editor } = await import(document.querySelector('script[type=module]').src);
+  return editor.band !== null; }"""
+
+
+async def test_the_band_around_a_hole_is_shown_hatched(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        places = [(91, 150), (208, 140), (150, 95), (84, 150), (75, 150), (230, 140)]
+        before = [(await page.evaluate(SHOWN, place))[:3] for place in places]
+        await page.locator("#stage").press("r")
+        await drag(page, (100, 100), (200, 200))
+        await page.locator("#stage").press("Shift+J")
+        await drag(page, (150, 150), (600, 350))
+        await until(page, BAND)  # once it is known how wide it is: 16 px here
+        after = [(await page.evaluate(SHOWN, place))[:3] for place in places]
+        same = [old == new for old, new in zip(before, after, strict=True)]
+        assert same == [False, False, False, False, True, True]
+        await page.get_by_label("Keep every pixel outside").check()
+        await until(page, f"async () => !(await ({BAND})())")
+        assert [(await page.evaluate(SHOWN, place))[:3] for place in places] == before
+
+
 async def test_only_what_can_be_asked_here_is_offered(browser, scenes, things) -> None:
     things.can = {"points": False, "words": True}
     async with editing(browser, scenes, status=422) as page:

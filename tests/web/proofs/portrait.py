@@ -9,6 +9,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,11 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     raise SystemExit("the sandbox ended")
 
 
-async def _made(page: Any, address: str) -> None:
+async def made(page: Any, address: str, prompts: Sequence[str]) -> None:
     """Sign in and wait for every prompt's pictures."""
     await page.goto(address)
     await page.get_by_role("button", name="Sign in as you").click()
-    for number, prompt in enumerate(PROMPTS, 1):
+    for number, prompt in enumerate(prompts, 1):
         await page.locator("#bar-prompt").fill(prompt)
         await page.locator("#bar-prompt").press("Enter")
         ready = page.locator(".job:not([aria-busy=true]) .cell a")
@@ -61,38 +63,43 @@ async def _take(page: Any, name: str, scheme: str, address: str | None = None) -
         taken.convert("RGB").save(ROOT / "docs" / f"{name}.webp", quality=QUALITY, method=6)
 
 
-async def take(folder: Path) -> None:
-    """Take them all."""
-    from playwright.async_api import async_playwright
-
+@asynccontextmanager
+async def sandbox(folder: Path) -> AsyncIterator[str]:
+    """Run the sandbox with its data in ``folder``; yields the address that signs somebody in."""
     environment = os.environ | {"DATA_DIR": str(folder), "OPEN_BROWSER": "off", "DISK_FLOOR_MB": "0"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-m", "bot", cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
     )
     try:
-        address = await _address(process)
-        home = address.partition("/in#")[0]
-        async with async_playwright() as playwright:
-            path = shutil.which("chromium") or shutil.which("google-chrome")
-            browser = await playwright.chromium.launch(executable_path=path)
-            page = await browser.new_page(viewport=WIDE, locale="en-GB")
-            await _made(page, address)
-            await _take(page, "web-create", "dark", home)
-            await _take(page, "web-gallery", "light", f"{home}/pictures")
-            await page.locator(".tile a").nth(5).click()
-            await page.wait_for_selector("#tools button")
-            await _take(page, "web-viewer", "dark")
-            known = dict(playwright.devices["Pixel 7"])
-            known.pop("default_browser_type", None)
-            phone = await browser.new_page(**known, locale="en-GB")
-            await phone.goto(address)
-            await phone.get_by_role("button", name="Sign in as you").tap()
-            await phone.wait_for_selector(".cell img")
-            await _take(phone, "web-phone", "light")
-            await browser.close()
+        yield await _address(process)
     finally:
         process.terminate()
         await process.wait()
+
+
+async def take(folder: Path) -> None:
+    """Take them all."""
+    from playwright.async_api import async_playwright
+
+    async with sandbox(folder) as address, async_playwright() as playwright:
+        home = address.partition("/in#")[0]
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = await playwright.chromium.launch(executable_path=path)
+        page = await browser.new_page(viewport=WIDE, locale="en-GB")
+        await made(page, address, PROMPTS)
+        await _take(page, "web-create", "dark", home)
+        await _take(page, "web-gallery", "light", f"{home}/pictures")
+        await page.locator(".tile a").nth(5).click()
+        await page.wait_for_selector("#tools button")
+        await _take(page, "web-viewer", "dark")
+        known = dict(playwright.devices["Pixel 7"])
+        known.pop("default_browser_type", None)
+        phone = await browser.new_page(**known, locale="en-GB")
+        await phone.goto(address)
+        await phone.get_by_role("button", name="Sign in as you").tap()
+        await phone.wait_for_selector(".cell img")
+        await _take(phone, "web-phone", "light")
+        await browser.close()
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ export function difference(editor, before, after, seam) {
   const [old, now] = [editor.pixelsOf(before), editor.pixelsOf(after)];
   const mask = new Mask(before.width, before.height);
   const asked = replayed(before).bits;
-  const far = steps(old, before.width, before.height);
+  const far = steps((at) => old[4 * at + 3] === 255, before.width, before.height);
   let [changed, outside] = [0, 0];
   for (let at = 0; at < mask.bits.length; at++) {
     const to = 4 * at;
@@ -22,12 +22,12 @@ export function difference(editor, before, after, seam) {
   return { mask, changed, outside };
 }
 
-/** How many steps down and across the nearest pixel is that no layer covers; 0 = it is one. @param {Uint8ClampedArray} pixels  RGBA @param {number} width @param {number} height */
-function steps(pixels, width, height) {
+/** How many steps down and across the nearest pixel is that no layer covers; 0 = it is one. @param {(at: number) => boolean} isCovered @param {number} width @param {number} height */
+export function steps(isCovered, width, height) {
   const far = new Uint16Array(width * height).fill(65535);
   const step = (/** @type {number} */ at, /** @type {number} */ x, /** @type {number} */ row, /** @type {number} */ way) => {
     const [beside, over] = [x + way >= 0 && x + way < width ? (far[at + way] ?? 65535) : 65535, row + way >= 0 && row + way < height ? (far[at + way * width] ?? 65535) : 65535];
-    far[at] = pixels[4 * at + 3] === 255 ? Math.min(far[at] ?? 65535, Math.min(beside, over, 65534) + 1) : 0;
+    far[at] = isCovered(at) ? Math.min(far[at] ?? 65535, Math.min(beside, over, 65534) + 1) : 0;
   };
   for (let row = 0, at = 0; row < height; row++) for (let x = 0; x < width; x++, at++) step(at, x, row, -1);
   for (let row = height - 1, at = width * height - 1; row >= 0; row--) for (let x = width - 1; x >= 0; x--, at--) step(at, x, row, 1);

@@ -134,6 +134,12 @@ export class Pictures {
     context.fillText(name, x + 8 * density, y + 12.5 * density);
   }
 
+  /** Lay a picture over all of a document. @param {OffscreenCanvas} picture @param {State} state @param {View} view */
+  stretch(picture, { width, height }, view) {
+    this.context.imageSmoothingEnabled = false;
+    this.context.drawImage(picture, view.left, view.top, width * view.scale, height * view.scale);
+  }
+
   /** @param {Preview} preview @param {View} view */
   preview({ image, part: [x, y, w, h], box: [left, top, right, bottom] }, view) {
     const [u, v] = view.toScreen(left, top);

@@ -216,7 +216,7 @@ export class Results {
       <div class="candidates" role="group" aria-label="Results">
         ${pick(null, html`<span>Before</span>`, "Before")}
         ${job.pictures.map(({ n, small }) => pick(n, html`<img src=${small} alt="">`, `Picture ${n}`))}
-        ${button(this.isBeside, html`<span>Beside</span>`, "Beside each other", () => this.beside())}
+        ${button(this.isBeside, html`<span>All</span>`, "All beside each other", () => this.beside())}
         ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}

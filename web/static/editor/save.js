@@ -78,9 +78,11 @@ export class Saving {
     this.quiet = undefined;
     /** @type {State | null} what the server has */
     this.sent = null;
+    this.isShutOff = false; // this browser keeps nothing, so that leaving may lose something
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
+    addEventListener("beforeunload", (event) => this.isShutOff && this.now() !== this.sent && event.preventDefault());
   }
 
   /** There is something new. */
@@ -111,14 +113,22 @@ export class Saving {
 
   /** @param {Kept} kept */
   #put(kept) {
-    return store("readwrite", (all) => all.put(kept, this.key)).catch(() => {}); // shut off: then the server alone has it
+    return store("readwrite", (all) => all.put(kept, this.key)).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
   }
 
   /** Let the server have it. */
   save() {
     clearTimeout(this.quiet);
-    this.before = this.before.then(() => this.#save()).catch((error) => this.tell(error instanceof Error ? error.message : String(error), true));
+    this.before = this.before.then(() => this.#save()).catch((error) => this.#failed(error));
     return this.before;
+  }
+
+  /** Say why; where nothing is wrong with the document itself, try again by itself. @param {unknown} error */
+  #failed(error) {
+    this.tell(error instanceof Error ? error.message : String(error), true);
+    const isRefused = error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
+    clearTimeout(this.quiet);
+    if (!isRefused) this.quiet = setTimeout(() => this.save(), QUIET);
   }
 
   async #save() {

@@ -11,6 +11,7 @@ import { View } from "./view.js";
 /** @import {Layer, State} from "./document.js" */
 /** @import {Box, Mask} from "./mask.js" */
 /** @import {Named} from "./pictures.js" */
+/** @import {Band} from "./seam.js" */
 
 const STILL = 120; // ms without a move until the view stands still
 
@@ -30,6 +31,8 @@ export class Screen {
     this.history = new History(state);
     this.view = new View();
     this.seam = 0; // px inside a layer that are drawn anew where the canvas is extended
+    /** @type {Band | null} the same of several layers */
+    this.band = null;
     /** @type {Instead | null} */
     this.instead = null;
     /** @type {Preview | null} */
@@ -161,6 +164,7 @@ export class Screen {
       this.clips.keep(this.state.layers);
       this.pictures.isRough = this.moving !== undefined;
       this.pictures.draw(this.state, this.view);
+      if (this.band?.of.layers === this.state.layers && !instead && !this.preview) this.pictures.stretch(this.band.canvas, this.state, this.view);
       if (instead?.beside) this.pictures.beside(instead.beside, this.view);
       else if (instead) this.pictures.draw(instead.state, this.view, 1 - instead.split / 100);
       else if (this.preview) this.pictures.preview(this.preview, this.view);

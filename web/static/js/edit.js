@@ -12,6 +12,7 @@ import { listen } from "../editor/keys.js";
 import * as panel from "../editor/panel.js";
 import { Naming } from "../editor/naming.js";
 import { Results } from "../editor/results.js";
+import { bandOf } from "../editor/seam.js";
 import { read, Saving, sendFiles } from "../editor/save.js";
 
 /** @import {State} from "../editor/document.js" */
@@ -86,18 +87,20 @@ function count() {
 async function look() {
   const { state } = editor;
   Object.assign(looked, { said: NOTHING, wrong: "" });
-  editor.seam = 0;
-  if (isIdle(state)) return draw();
+  let seam = 0;
   try {
+    if (isIdle(state)) return;
     await sendFiles({ ...state, mask: { ...state.mask, base: null } }); // what layers are cut by is looked at, what is painted isn't
     const found = /** @type {{said: string, seam: number | null}} */ (await send("POST", "/api/edits/look", { document: written(state, NOT_SENT) }));
     looked.said = plain(found.said);
-    editor.seam = found.seam ?? 0;
+    seam = found.seam ?? 0;
   } catch (error) {
     Object.assign(looked, { said: "", wrong: error instanceof Error ? plain(error.message) : "" });
+  } finally {
+    [editor.seam, editor.band] = [seam, bandOf(editor, seam)];
+    editor.redraw();
+    draw();
   }
-  editor.mark();
-  draw();
 }
 
 /** Whether a document asks for nothing yet, so that nobody need be asked. @param {State} state */
