@@ -45,7 +45,8 @@ export class Editor extends Screen {
     /** @type {Spot | null} */
     this.lastSpot = null;
     this.isHandHeld = false;
-    this.isHistoryOpen = false;
+    /** @type {typeof import("./steps.js").stepsOf | null} as long as somebody looks at the history */
+    this.stepsOf = null;
     /** @type {{of: readonly Layer[], loaded: number, pixels: Uint8ClampedArray} | null} for the wand */
     this.composed = null;
     this.picking = new Picking(this);
@@ -83,7 +84,7 @@ export class Editor extends Screen {
     this.onChange();
   }
 
-  /** Another setting of a tool. @param {Partial<Pick<Editor, "size" | "value" | "tolerance" | "isHistoryOpen">>} settings */
+  /** Another setting of a tool. @param {Partial<Pick<Editor, "size" | "value" | "tolerance" | "stepsOf">>} settings */
   set(settings) {
     Object.assign(this, settings);
     this.mark();

@@ -3,10 +3,10 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { icon } from "../js/core/page.js";
 import { counted } from "../js/core/text.js";
+import { complain } from "../js/core/toasts.js";
 import { MOST_SIDE, raised, smallOf, withLayer } from "./document.js";
 import { FIELDS } from "./editor.js";
 import { HOW, WAYS } from "./picking.js";
-import { stepsOf } from "./steps.js";
 import { MARKS, PAINTS, TOOLS } from "./tools.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -181,10 +181,13 @@ export function layers({ editor, intake }) {
 
 /** Every step that can be undone or redone, the last done first; only as long as somebody looks. @param {Desk} desk */
 export function history({ editor }) {
-  const steps = () => stepsOf(editor.history).reverse();
+  const open = async (/** @type {Event} */ event) => {
+    const isOpen = /** @type {HTMLDetailsElement} */ (event.target).open;
+    editor.set({ stepsOf: isOpen ? (await import("./steps.js")).stepsOf : null });
+  };
   const step = (/** @type {{name: string, away: number}} */ { name, away }) => html`<li><button class="step" type="button" aria-current=${away === 0 ? "step" : nothing} @click=${() => editor.jump(away)}>${away > 0 ? html`<span class="sr">Undone: </span>` : nothing}${name}</button></li>`;
   const isNone = !editor.history.past.length;
-  return html`<section aria-label="History"><details @toggle=${(/** @type {Event} */ event) => editor.set({ isHistoryOpen: /** @type {HTMLDetailsElement} */ (event.target).open })}><summary><h2>History <span class="muted">${counted(editor.history.past.length, "step")}</span></h2></summary>
-    ${editor.isHistoryOpen ? html`<ol class="steps" aria-label="Steps, the last first">${steps().map(step)}<li><button class="step" type="button" aria-current=${isNone ? "step" : nothing} @click=${() => editor.jump(-editor.history.past.length)}>As it was opened</button></li></ol>` : nothing}
+  return html`<section aria-label="History"><details @toggle=${(/** @type {Event} */ event) => open(event).catch(complain)}><summary><h2>History <span class="muted">${counted(editor.history.past.length, "step")}</span></h2></summary>
+    ${editor.stepsOf ? html`<ol class="steps" aria-label="Steps, the last first">${editor.stepsOf(editor.history).reverse().map(step)}<li><button class="step" type="button" aria-current=${isNone ? "step" : nothing} @click=${() => editor.jump(-editor.history.past.length)}>As it was opened</button></li></ol>` : nothing}
   </details></section>`;
 }

@@ -6,10 +6,7 @@ import { live } from "../js/core/live.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { counted, plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
-import { stop } from "../js/parts/actions.js";
 import { step } from "../js/parts/job-card.js";
-import { post } from "../js/parts/post.js";
-import { difference } from "./difference.js";
 import { fresh, freeId, layer, written } from "./document.js";
 import { sendFiles } from "./save.js";
 
@@ -120,8 +117,9 @@ export class Results {
     editor.show({ state, mask: null, split: this.split });
     this.draw();
     if (!this.isDifference) return;
-    await editor.pictures.load(candidate).catch(complain);
-    const { mask, changed, outside } = difference(editor, run.state, state, run.seam);
+    const [module] = await Promise.all([import("./difference.js").catch(complain), editor.pictures.load(candidate).catch(complain)]);
+    if (!module) return;
+    const { mask, changed, outside } = module.difference(editor, run.state, state, run.seam);
     this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
     this.draw();
@@ -230,7 +228,7 @@ export class Results {
     return html`<div class="strip running">
       ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
       <div class="status"><p>${words}</p><progress aria-label="Progress" max="1" value=${Number.isFinite(share) ? share : nothing}></progress><p class="muted small">${this.said}</p></div>
-      ${job ? html`<button class="button quiet small" type="button" @click=${() => stop(job)}>Cancel</button>` : nothing}
+      ${job ? html`<button class="button quiet small" type="button" @click=${() => later(import("../js/parts/actions.js"), ({ stop }) => stop(job))}>Cancel</button>` : nothing}
     </div>`;
   }
 
@@ -256,13 +254,21 @@ export class Results {
         <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
-        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => post(id, this.shown ?? 1)}>Post</button>
+        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => later(import("../js/parts/post.js"), ({ post }) => post(id, this.shown ?? 1))}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>
       ${this.isDifference ? html`<p class="muted small" role="status">${this.said}</p>` : nothing}`;
   }
 }
+
+/**
+ * Do something with a module that is loaded when it is needed.
+ * @template T
+ * @param {Promise<T>} loading
+ * @param {(module: T) => unknown} work
+ */
+const later = (loading, work) => loading.then(work).catch(complain);
 
 /** @param {() => void} work */
 const keyed = (work) => (/** @type {KeyboardEvent} */ event) => {

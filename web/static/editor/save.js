@@ -1,6 +1,5 @@
 // Keeps the document: in this browser a second after a change, on the server when it is quiet or the page is left.
 import { ask, change, Problem } from "../js/core/api.js";
-import { confirmed } from "../js/parts/dialog.js";
 import { filesOf, fromWritten, kept, written } from "./document.js";
 import { Mask } from "./mask.js";
 import { decode, encode } from "./png.js";
@@ -140,6 +139,7 @@ export class Saving {
       await this.#send(state);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 412) throw error;
+      const { confirmed } = await import("../js/parts/dialog.js");
       if (await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" })) {
         this.version = Number(error.body.version);
         await this.#send(state);

@@ -12,7 +12,6 @@ import { listen } from "../editor/keys.js";
 import * as panel from "../editor/panel.js";
 import { Naming } from "../editor/naming.js";
 import { Results } from "../editor/results.js";
-import { bandOf } from "../editor/seam.js";
 import { read, Saving, sendFiles } from "../editor/save.js";
 
 /** @import {State} from "../editor/document.js" */
@@ -97,7 +96,8 @@ async function look() {
   } catch (error) {
     Object.assign(looked, { said: "", wrong: error instanceof Error ? plain(error.message) : "" });
   } finally {
-    [editor.seam, editor.band] = [seam, bandOf(editor, seam)];
+    const seams = seam && editor.state.layers.length > 1 ? await import("../editor/seam.js").catch(complain) : null;
+    [editor.seam, editor.band] = [seam, seams ? seams.bandOf(editor, seam) : null];
     editor.redraw();
     draw();
   }
