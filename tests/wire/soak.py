@@ -239,9 +239,9 @@ async def run(
             for _ in range(warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
+            before = census()  # whose own 1 MB is there at both moments
             await soak.rest()
-            memory = _resident()  # before the counting, which takes some itself
-            before = census()
+            memory = _resident()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
