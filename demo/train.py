@@ -6,7 +6,19 @@ import logging
 import torch
 
 from demo import judge
-from demo.training import captioner, clip, examples, segmenter, text, unet, upscaler, vae, vision, vit
+from demo.training import (
+    captioner,
+    clip,
+    examples,
+    photograph,
+    segmenter,
+    text,
+    unet,
+    upscaler,
+    vae,
+    vision,
+    vit,
+)
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -28,8 +40,9 @@ STAGES = {  # in the order in which they build on each other
     "segmenter_pictures": segmenter.make_pictures,
     "segmenter": segmenter.train,
     "judge": judge.train,
+    "photograph": photograph.main,
 }
-UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures", "segmenter_pictures")
+UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures", "segmenter_pictures", "photograph")
 
 
 def main():

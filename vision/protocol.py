@@ -106,9 +106,10 @@ class Select:
 
 
 class Selected(NamedTuple):
-    """A thing in a picture. by: who found it, "sam", "segment" or "clip". score: how sure that is, 0..1. box:
-    around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; empty if none was
-    asked for. refused: a sentence for the person, where nothing fits. points, words: what can be asked."""
+    """A thing in a picture. by: who found it, "sam", "segment", "cutout" or "clip". score: how sure that is,
+    0..1. box: around it, px. rows: of the mask, whole bytes, the leftmost pixel in the highest bit; empty if
+    none was asked for. refused: a sentence for the person, where nothing fits. points, words: what can be
+    asked."""
 
     by: str = ""
     score: float = 0.0

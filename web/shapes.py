@@ -31,7 +31,7 @@ class Label:
     words: bool = False
 
 
-GROUPS = ("Upscale", "Vary", "Extend", "Pan", "Read")
+GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
 LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
@@ -49,6 +49,7 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "right": Label("Right"),
     "up": Label("Up"),
     "down": Label("Down"),
+    "cutout": Label("Cut out"),
     "describe": Label("Describe"),
     "classify": Label("Classify"),
 }

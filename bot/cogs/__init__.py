@@ -5,6 +5,7 @@ EXTENSIONS = (
     "bot.cogs.variation",
     "bot.cogs.outpaint",
     "bot.cogs.upscale",
+    "bot.cogs.cutout",
     "bot.cogs.region",
     "bot.cogs.blend",
     "bot.cogs.describe",

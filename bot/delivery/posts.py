@@ -129,7 +129,7 @@ class Posts:
     async def _classified(self, result: Result, limit: int, place: Place) -> Post:
         """The best guess, above the chart if there is one; a chart needs no moderation."""
         job, chart = result.job, result.grid
-        content = messages.classified(job, result.scores, str(result.parameters.get("model", "")))
+        content = messages.classified(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
         return Post(content, None if shown is None else _attached(shown, job))
 
@@ -138,7 +138,10 @@ class Posts:
         too large, or may not be shown."""
         job = result.job
         captions = await self._moderator.captions(result.captions, place)
-        post = Post(messages.described(job, captions), view=buttons.for_captions(job, len(captions)))
+        post = Post(
+            messages.described(job, captions, None, result.parameters),
+            view=buttons.for_captions(job, len(captions)),
+        )
         if not job.request.pictures:
             return post
         described = job.request.pictures[0]
@@ -151,7 +154,7 @@ class Posts:
         visibility = await self._moderator.visibility((described,), job, place)
         if visibility is Visibility.BLOCK:
             return post
-        content = messages.described(job, captions, aspect_ratio(*size))
+        content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
         return _as_visible(replace(post, content=content, picture=picture), visibility, job)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:

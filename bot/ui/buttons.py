@@ -59,6 +59,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "up": ButtonStyle(None, "⬆️"),
     "down": ButtonStyle(None, "⬇️"),
     "favourite": ButtonStyle(None, "❤️"),
+    "cutout": ButtonStyle("Cut out", "✂️"),
     "describe": ButtonStyle("Describe", "💬"),
     "classify": ButtonStyle("Classify", "🏷️"),
     "details": ButtonStyle("Details", "📋"),
@@ -324,6 +325,8 @@ def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> d
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
     ``for_grid``."""
     rows = offers.for_picture(job, picture)
+    if web and all(len(rows[row]) == MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
+        rows = tuple(tuple(action for action in actions if action != "cutout") for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
@@ -386,5 +389,8 @@ def after_end(job: Job) -> discord.ui.View:
 def for_upload(sha256: str) -> discord.ui.View:
     """Return what can be done with a picture sent in a direct message."""
     return view_of(
-        *(UploadButton(sha256, action) for action in ("describe", "classify", "variation", "outpaint"))
+        *(
+            UploadButton(sha256, action)
+            for action in ("describe", "classify", "variation", "outpaint", "cutout")
+        )
     )

@@ -12,7 +12,8 @@ from core.preferences import MAX_OPTIONS
 
 OVERVIEW = """**Atelier**
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
-`/variation` · `/upscale` · `/region` · `/outpaint` start from a picture you attach, or one made here
+`/variation` · `/upscale` · `/region` · `/outpaint` · `/cutout` start from a picture you attach, or one \
+made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
@@ -24,8 +25,8 @@ them, and a trash for what you don't want (`/help topic:folders`, `shares`, `tra
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
 Describe, Classify, Vary, Cancel and more.
-Send me a picture in a DM to get buttons for Describe, Classify, Vary and Outpaint. `/help topic:prompt` \
-explains how to write a prompt, `/help topic:flags` every flag."""
+Send me a picture in a DM to get buttons for Describe, Classify, Vary, Outpaint and Cut out. \
+`/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
 WELCOME = """**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
 Type `/imagine`, press Enter, write what you want to see, and press Enter again. {examples}
@@ -63,6 +64,10 @@ COMMANDS: dict[str, str] = {
     "upscale": (
         "`/upscale [image | source] [factor] [mode] [prompt]`: makes a picture 2 or 4 times as wide. *subtle*"
         " keeps it as it is, *creative* redraws the detail."
+    ),
+    "cutout": (
+        "`/cutout [image | source]`: cuts the thing that stands out of a picture; what lies around it becomes"
+        " transparent. Also the button **Cut out**."
     ),
     "region": (
         "`/region prompt what|mask|fields [image | source]`: redraws a part of a picture and leaves every"

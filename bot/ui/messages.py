@@ -16,6 +16,7 @@ from core.job import Job, Lane
 from core.requests import (
     BlendRequest,
     ComposeRequest,
+    CutOutRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -97,6 +98,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
             kind = (
                 f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
             )
+        case CutOutRequest():
+            kind = "Cut out by "
         case OutpaintRequest():
             kind = f"{_outpainted(request)} by "
         case BlendRequest(images=images):
@@ -279,18 +282,39 @@ def details(
 _DIGITS = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣", "6️⃣", "7️⃣", "8️⃣")
 
 
-def described(job: Job, captions: Sequence[str | None], aspect: tuple[int, int] | None = None) -> str:
-    """Return the numbered captions of /describe, None = held back. ``aspect``: of the described picture."""
+def described(
+    job: Job,
+    captions: Sequence[str | None],
+    aspect: tuple[int, int] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the numbered captions of /describe, None = held back. ``aspect``: of the described picture.
+    parameters: of the result, which say who wrote them."""
     flag = f" --ar {aspect[0]}:{aspect[1]}" if aspect else ""
     texts = ("(held back)" if caption is None else f"{quote(caption, 400)}{flag}" for caption in captions)
     lines = [f"{digit} {text}" for digit, text in zip(_DIGITS, texts, strict=False)]
-    return fit("\n\n".join([title(job), *lines]) + f"\n-# job {job.id}")
+    given = parameters or {}
+    reader = f"{_reader(given)} · " if given.get("knows") else ""
+    return fit("\n\n".join([title(job), *lines]) + f"\n-# {reader}job {job.id}{_told(given)}")
 
 
-def classified(job: Job, scores: Sequence[tuple[str, float]], model: str) -> str:
-    """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability)."""
+def classified(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
+    """Return the best guess of /classify; the chart holds the others. ``scores``: (label, probability).
+    parameters: of the result."""
     best, p = scores[0]
-    return fit(f"{title(job)}\n**{quote(best, 80)}** {p:.1%}\n-# {quote(model, 60)} · job {job.id}")
+    head = f"{title(job)}\n**{quote(best, 80)}** {p:.1%}"
+    return fit(f"{head}\n-# {_reader(parameters)} · job {job.id}{_told(parameters)}")
+
+
+def _reader(parameters: Mapping[str, Any]) -> str:
+    """Return who read a picture, and what it knows where there was a choice: "vit, which knows drawings"."""
+    model, knows = quote(str(parameters.get("model", "")), 60), parameters.get("knows")
+    return f"{model}, which knows {knows}" if knows else model
+
+
+def _told(parameters: Mapping[str, Any]) -> str:
+    """Return the notes of a result, each in a line of its own."""
+    return "".join(f"\n-# {quote(str(note), 400)}" for note in parameters.get("notes", ()))
 
 
 def fit(text: str) -> str:

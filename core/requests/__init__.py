@@ -14,6 +14,7 @@ from core.requests.base import Request
 from core.requests.compose import ComposeRequest
 from core.requests.pictures import (
     BlendRequest,
+    CutOutRequest,
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
@@ -28,6 +29,7 @@ REQUESTS: tuple[type[Request], ...] = (
     VariationRequest,
     OutpaintRequest,
     UpscaleRequest,
+    CutOutRequest,
     RegionRequest,
     BlendRequest,
     ComposeRequest,

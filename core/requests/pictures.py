@@ -199,6 +199,25 @@ class RegionRequest(GenerateRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CutOutRequest(GenerateRequest):
+    """Cut the thing that stands out of ``image`` (required): what lies around it becomes transparent."""
+
+    kind: ClassVar[str] = "cutout"
+    role: ClassVar[str] = "cutout"
+    prompt: str = ""
+    num_images: int = param(1, value=Whole(1, 1), reach=Reach.JOB)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image is None:
+            raise UserError("There is no picture to cut from. Attach one, or choose one that Atelier made.")
+
+    def model_or_role(self) -> str:
+        """Return the role: the model that drew the picture has no part in it."""
+        return self.role
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlendRequest(GenerateRequest):
     """Draw pictures between 2 to 5 ``images``, which all weigh the same; no words are needed."""
 

@@ -16,6 +16,7 @@ from core.requests import (
     BlendRequest,
     ClassifyRequest,
     ComposeRequest,
+    CutOutRequest,
     DescribeRequest,
     GenerateRequest,
     ImagineRequest,
@@ -49,6 +50,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "square": Action.ZOOM,
     **dict.fromkeys(PANS, Action.PAN),
     **dict.fromkeys(UPSCALES, Action.UPSCALE),
+    "cutout": Action.CUT_OUT,
     "describe": Action.DESCRIBE,
     "classify": Action.CLASSIFY,
     "caption": Action.IMAGINE,
@@ -101,6 +103,8 @@ def after_button(
         return variation(source, amount, words, lane=lane)
     if action in UPSCALES:
         return upscale(source, *UPSCALES[action], lane=lane)
+    if action == "cutout":
+        return cut_out(source, lane=lane)
     if action in ZOOMS:
         return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
     if action == "square":
@@ -205,6 +209,11 @@ def upscale(
         )
     given = _fields(source, words, seed)
     return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
+
+
+def cut_out(source: Source, *, lane: Lane = Lane.FAST) -> NewJob:
+    """Return the thing in ``source`` with nothing around it."""
+    return _asked(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
 
 
 def region(

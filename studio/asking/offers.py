@@ -14,7 +14,7 @@ from studio.asking.canvas import PAN_SHARE, PANS
 def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]:
     """Return the actions for a picture of a job at its size, in groups and in Midjourney's order.
 
-    The groups are: enlarge, vary, extend, move and keep, look and end.
+    The groups are: enlarge, vary, frame, move and keep, look and end.
     """
     side = max(picture.width, picture.height)
     upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
@@ -27,7 +27,7 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     return (
         (*upscales, *hd),
         ("subtle", "strong", "region", "remix", "again"),
-        (*zooms, *custom, *square),
+        (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
         ("describe", "classify", "details", "dm", "delete"),
     )

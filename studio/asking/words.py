@@ -15,6 +15,7 @@ from core.grammar.prompt import Prompt, format_prompt
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
 from core.requests import (
     ComposeRequest,
+    CutOutRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -32,7 +33,14 @@ _LANDSCAPE = (Fraction(5, 4), Fraction(4, 3), Fraction(3, 2), Fraction(16, 9), F
 COMMON = (Fraction(1), *_LANDSCAPE, *(1 / ratio for ratio in _LANDSCAPE))  # aspect ratios that people type
 ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides are whole blocks of pixels
 # as is their shape
-FROM_A_PICTURE = (ComposeRequest, OutpaintRequest, RegionRequest, UpscaleRequest, VariationRequest)
+FROM_A_PICTURE = (
+    ComposeRequest,
+    CutOutRequest,
+    OutpaintRequest,
+    RegionRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
 ARTICLES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "no"))
 LITTLE_WORDS = ARTICLES | frozenset(
     "above after against along among and around as at before behind below beneath beside between by for from"

@@ -171,7 +171,9 @@ def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
     """
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(data), formats=FORMATS).convert("RGB")
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    clear = opened.mode == "RGBA"  # of a cut-out
+    picture = opened.convert("RGBA" if clear else "RGB")
     for scale in (1, 2, 4):
         sized = (
             picture
@@ -179,6 +181,8 @@ def shrink(data: bytes, limit: int) -> tuple[dict[str, object], bytes]:
             else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
         )
         for name, media_type, options in ENCODINGS:
+            if clear and media_type == "image/jpeg":
+                continue
             out = io.BytesIO()
             sized.save(out, **options)
             if out.tell() <= limit:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ImageError, StorageError
 from core.job import Job
-from core.requests import ComposeRequest, OutpaintRequest, RegionRequest
+from core.requests import ComposeRequest, CutOutRequest, OutpaintRequest, RegionRequest
 from core.requests.base import Answer
 from storage.files import Files
 from storage.lookup import StoredPicture
@@ -170,10 +170,11 @@ class Showing:
 
     def _digital_source(self, job: Job) -> str | None:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
-        described pictures that come from no job."""
+        described or cut-out pictures that come from no job."""
         request = job.request
         described = request.answer is Answer.CAPTIONS and job.parent_id is not None
-        if not self._ai_mark or not (described or request.answer is Answer.PICTURES):
+        uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
+        if not self._ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
             return None
         kept = (ComposeRequest, OutpaintRequest, RegionRequest)
         return marks.EXTENDED if isinstance(request, kept) else marks.MADE

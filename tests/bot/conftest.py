@@ -114,6 +114,7 @@ async def open_studio(
         "DEVICES": "cpu",
         "DISK_FLOOR_MB": "0",
         "GRACE_SECONDS": "2",
+        "PHOTO_READERS": "off",
     }
     loaded = load({**common, **settings}, data_dir / "none.env")
     with contextlib.ExitStack() as patches:

@@ -1,4 +1,5 @@
-"""/classify: how well labels fit a picture: given ones by CLIP or SigLIP, otherwise a classifier's own."""
+"""/classify: how well labels fit a picture: given ones by CLIP or SigLIP, otherwise a classifier's own. Where
+these are the demo models, photographs are read by a classifier of photographs."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from core.errors import ModelError
 from core.events import Output
 from core.requests import ClassifyRequest
 from vision.model_store import Models
+from vision.photo import looking
+from vision.photo.looking import Look
 from vision.pictures import chart, encode
 from vision.reporter import Reporter
 
@@ -22,9 +25,15 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
     ``Output.grid`` is the chart."""
-    image, notes = images[request.image], []
-    if request.labels:
-        scores, name = _match(image, tuple(dict.fromkeys(request.labels)), models, reporter)
+    image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
+    looked = looking.look(image, models, reporter, "clip" if labels else "vit")
+    notes, knows = [looked.note] if looked.note else [], looked.knows
+    read = _photograph(image, labels, looked, request.top_k, models, reporter, notes)
+    if read is not None:
+        scores, name = read
+    elif labels:
+        knows = looking.DRAWING if knows else ""
+        scores, name = _match(image, labels, models, reporter)
     else:
         try:
             classifier = models.get("vit", reporter)
@@ -35,17 +44,48 @@ def run(
         except ModelError as error:
             log.warning("no classifier (%s); CLIP's default labels are used", error)
             scores, name = _match(image, None, models, reporter)
-            scores, notes = (
-                scores[: request.top_k],
-                ["There is no classifier; a default list of labels was tried with CLIP."],
-            )
+            scores = scores[: request.top_k]
+            notes.append("There is no classifier; a default list of labels was tried with CLIP.")
     reporter.step(1, 1)
     sheet = reporter.in_thread(lambda: encode.png(chart.draw(scores, title=f"{name}")))
     return Output(
         grid=sheet,
         scores=tuple(scores),
-        parameters={"kind": request.kind, "model": name, "labels": list(request.labels), "notes": notes},
+        parameters={
+            "kind": request.kind,
+            "model": name,
+            "labels": list(request.labels),
+            "notes": notes,
+            **({"knows": knows} if knows else {}),
+        },
     )
+
+
+def _photograph(
+    image: Image.Image,
+    labels: tuple[str, ...],
+    looked: Look,
+    top_k: int,
+    models: Models,
+    reporter: Reporter,
+    notes: list[str],
+) -> tuple[list[tuple[str, float]], str] | None:
+    """Return scores, and the name of the reader of photographs; None when another is to read the picture,
+    for a reason that is added to ``notes`` where it isn't that the picture is drawn."""
+    if looked.chances is None:
+        return None
+    name = models.get("photograph", reporter).name
+    found = looking.faces(image, models, reporter)
+    if not labels:
+        return looking.best(looked.chances, found, top_k), name
+    scores, unknown = looking.compare(looked.chances, found, labels)
+    if not unknown:
+        return scores, name
+    notes.append(
+        f"This looks like a photograph, but {name} knows nothing called {', '.join(unknown[:5])}; a model"
+        " that knows drawings compared the labels."
+    )
+    return None
 
 
 def _match(

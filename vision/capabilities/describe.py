@@ -1,15 +1,20 @@
-"""/describe: several different prompts that could have made a picture."""
+"""/describe: several different prompts that could have made a picture. Where the captioner is the demo's, a
+photograph is described by what readers of photographs find in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
 from vision.model_store import Models
+from vision.photo import looking, sentences
+from vision.photo.looking import PHOTOGRAPH
 from vision.reporter import Reporter
 
 LONGEST_SIDE = 1024  # px; captioners look at far fewer
@@ -19,9 +24,12 @@ def run(
     request: DescribeRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
 ) -> Output:
     """See vision.capabilities. A step is a caption."""
-    captioner = models.get("caption", reporter)
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    looked = looking.look(image, models, reporter, "caption")
+    if looked.chances is not None:
+        return _photograph(request, image, looked.chances, models, reporter)
+    captioner = models.get("caption", reporter)
     captions: list[str] = []
     for caption in captioner.captions(
         image, request.num_captions, request.seed, reporter.batched_as("caption")
@@ -31,10 +39,27 @@ def run(
         reporter.check()
     if not captions:
         raise UserError("The captioner had no words for this picture.")
-    notes = []
+    notes = [looked.note] if looked.note else []
     if len(captions) < request.num_captions:
         notes.append(f"{captioner.name} found only {len(captions)} different descriptions.")
     return Output(
         captions=tuple(captions),
-        parameters={"kind": request.kind, "model": captioner.name, "seed": request.seed, "notes": notes},
+        parameters=_parameters(request, captioner.name, looked.knows, notes),
     )
+
+
+def _photograph(
+    request: DescribeRequest, image: Image.Image, chances: np.ndarray, models: Models, reporter: Reporter
+) -> Output:
+    """Describe a photograph."""
+    name, found = models.get("photograph", reporter).name, looking.faces(image, models, reporter)
+    likely = looking.best(chances, (), 4)
+    captions = tuple(sentences.captions(image, likely, len(found), request.num_captions, request.seed))
+    reporter.step(request.num_captions, request.num_captions)
+    notes = ["Made of the things, faces, colours and light that were found in it."]
+    return Output(captions=captions, parameters=_parameters(request, name, PHOTOGRAPH, notes))
+
+
+def _parameters(request: DescribeRequest, model: str, knows: str, notes: list[str]) -> dict[str, Any]:
+    told = {"knows": knows} if knows else {}
+    return {"kind": request.kind, "model": model, "seed": request.seed, "notes": notes, **told}

@@ -1,5 +1,5 @@
 """/upscale: a picture two or four times as large. "subtle" keeps it and sharpens, "creative" draws new
-detail."""
+detail. The demo's image model knows drawings only, so photographs are enlarged by a network for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from core.errors import UserError
+from core.errors import ModelError, UserError
 from core.events import Output
 from core.limits import MAX_UPSCALED
 from core.requests import UpscaleRequest
@@ -20,6 +20,8 @@ from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
+from vision.photo import looking
+from vision.photo.enlarger import Enlarger
 from vision.pictures import encode
 from vision.reporter import Reporter
 from vision.weights.card import Card
@@ -30,9 +32,15 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     assert request.image is not None  # its constructor has checked that
-    model, image = models.image(request.model, reporter), images[request.image]
+    image = images[request.image]
     target = measure(request, image.size)
+    notes: list[str] = []
+    enlarger = _for_photograph(request, image, models, reporter, notes)
+    if enlarger is not None:
+        return _photograph(request, image, enlarger, reporter, notes)
+    model = models.image(request.model, reporter)
     task = prepare(request, target, model)
+    task = replace(task, notes=(*task.notes, *notes))
     size = at_models_scale(target, model.card)
     if not model.has(Mode.IMAGE):
         return _plain(task, image, target, model)
@@ -87,3 +95,57 @@ def _plain(task: Task, image: Image.Image, target: tuple[int, int], model: Image
     note = f"{model.name} can't start from a picture; it was enlarged without new detail."
     task = Task(task.generation, task.parameters, (*task.notes, note))
     return drawing.output(task, Drawn((image,)), [encode.resize(image, target)])
+
+
+def _for_photograph(
+    request: UpscaleRequest, image: Image.Image, models: Models, reporter: Reporter, notes: list[str]
+) -> Enlarger | None:
+    """Return what enlarges the picture if it is a photograph and the image model is the demo's, else None.
+    Why it can't be had is added to ``notes``."""
+    usual = models.config.models.get("image")
+    chosen = models.config.image_models.get(request.model, request.model) if request.model else usual
+    if chosen != usual or "enlarge" not in models.config.models:
+        return None
+    looked = looking.look(image, models, reporter, "image")
+    if looked.chances is None:
+        notes += [looked.note] if looked.note else []
+        return None
+    try:
+        found: Enlarger = models.get("enlarge", reporter)
+        return found
+    except ModelError as error:
+        notes.append(f"{error} The demo's image model, which knows drawings, enlarged this photograph.")
+        return None
+
+
+def _photograph(
+    request: UpscaleRequest, image: Image.Image, enlarger: Enlarger, reporter: Reporter, notes: list[str]
+) -> Output:
+    """Enlarge a photograph tile by tile, beside the steps of other jobs."""
+    if request.mode == "creative":
+        notes.append(
+            "The demo's image model can't draw what is in photographs, so this one was enlarged without new"
+            " detail."
+        )
+    parts = enlarger.parts(image, request.factor)
+    for number, draw in enumerate(parts.tiles, 1):
+        reporter.in_thread(draw)
+        reporter.step(number, len(parts.tiles))
+        reporter.check()
+    large = reporter.in_thread(parts.finished)
+    parameters = {
+        "kind": request.kind,
+        "prompt": request.prompt,
+        "width": large.width,
+        "height": large.height,
+        "seed": request.seed,
+        "num_images": 1,
+        "image": request.image,
+        "model": enlarger.name,
+        "knows": looking.PHOTOGRAPH,
+        "mode": request.mode,
+        "factor": request.factor,
+    }
+    own = {name: value for name, value in parameters.items() if name != "num_images"}
+    picture = reporter.in_thread(lambda: encode.png(large, own, request.seed))
+    return Output((picture,), parameters={**parameters, "notes": notes})

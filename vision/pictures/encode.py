@@ -165,8 +165,8 @@ def grid(images: Sequence[Image.Image]) -> Picture:
 
 
 def png(image: Image.Image, parameters: Mapping[str, Any] | None = None, seed: int | None = None) -> Picture:
-    """Return the RGB ``image`` as a PNG that carries what made it: "parameters" as AUTOMATIC1111 writes them,
-    "atelier" as JSON. None = nothing is carried."""
+    """Return the RGB or RGBA ``image`` as a PNG that carries what made it: "parameters" as AUTOMATIC1111
+    writes them, "atelier" as JSON. None = nothing is carried."""
     info = PngImagePlugin.PngInfo()
     if parameters is not None:
         own = {**parameters, "seed": seed} if seed is not None else dict(parameters)

@@ -16,11 +16,12 @@ from typing import Any
 from core.errors import ModelError
 from core.settings import ROOT
 from vision.families import FAMILIES, Family
+from vision.photo import packages
 from vision.weights import contents, identify, local, sources
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
 
-MISSING = {"hub": "isn't downloaded yet", "local": "no such file or folder"}
+MISSING = {"hub": "isn't downloaded yet", "package": "isn't fetched yet", "local": "no such file or folder"}
 ENDED_EARLY = "the process that tried it ended early; the log above may say why."
 
 
@@ -62,8 +63,13 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
     try:
         path = local.find(source, cache_dir)
         if path is None:
-            return replace(info, problem=MISSING["hub" if source.kind == "hub" else "local"])
+            return replace(info, problem=MISSING.get(source.kind, MISSING["local"]))
         info = replace(info, path=str(path), bytes=contents.size(path))
+        if source.kind == "package":
+            packages.verify(path)
+            return replace(
+                info, bytes=packages.size(path), family=packages.MODELS[source.id].notice.partition(",")[0]
+            )
         if path.is_dir():
             contents.check_folder(path)
         family, notes = _family_and_notes(role, path)

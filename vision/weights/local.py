@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vision.photo import packages
 from vision.weights import contents, hub, trust
 from vision.weights.sources import ModelSource
 
 
 def find(source: ModelSource, cache_dir: Path) -> Path | None:
     """Return the folder or file of a model that is complete on this machine, else None. Fetches nothing."""
+    if source.kind == "package":
+        return packages.find(source.id, cache_dir)
     if source.path is None:
         return hub.complete_snapshot(source, cache_dir)
     return source.path if source.path.exists() else None
@@ -18,6 +21,9 @@ def find(source: ModelSource, cache_dir: Path) -> Path | None:
 def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
     """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was
     pinned or fetched."""
+    if source.kind == "package":
+        packages.verify(path)
+        return
     if path.is_dir():
         contents.check_folder(path)
     else:

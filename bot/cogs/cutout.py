@@ -1,0 +1,36 @@
+"""/cutout: the thing in a picture, without what lies around it."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from studio.asking import actions
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
+
+
+class CutOut(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Cut the thing out of a picture: around it, it becomes transparent")
+    @app_commands.describe(
+        image="The picture to cut from",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
+    )
+    async def cutout(
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+    ) -> None:
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
+            return actions.cut_out(found)
+
+        await self.bot.asking.about_picture(interaction, image, source, None, build)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(CutOut(bot))

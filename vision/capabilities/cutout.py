@@ -1,0 +1,75 @@
+"""/cutout: the thing that stands out of a picture, on nothing. Of drawings of the demo world the demo's
+segmenter knows the outlines; everything else is cut by a network for what stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from core.errors import ModelError, UserError
+from core.events import Output
+from core.requests import CutOutRequest
+from vision.model_store import Models
+from vision.photo import looking
+from vision.pictures import encode
+from vision.reporter import Reporter
+
+LEAST = 0.002  # of the picture: a smaller thing is none
+MISSING = (
+    "This studio has no model that cuts things out. Its host can install one: pip install 'atelier[photo]'."
+)
+NOTHING = "Nothing in this picture stands out from what lies around it, so there is nothing to cut out."
+
+
+def run(
+    request: CutOutRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
+    """See vision.capabilities. Pixels that are cut away are white, too: nothing of them is kept."""
+    assert request.image is not None  # its constructor has checked that
+    image, notes = images[request.image], list[str]()
+    alpha, name, knows = _alpha(image, models, reporter, notes)
+    reporter.check()
+    if (np.asarray(alpha) > 127).mean() < LEAST:
+        raise UserError(NOTHING)
+    parameters = {
+        "kind": request.kind,
+        "prompt": request.prompt,
+        "width": image.width,
+        "height": image.height,
+        "seed": request.seed,
+        "num_images": 1,
+        "image": request.image,
+        "model": name,
+        **({"knows": knows} if knows else {}),
+    }
+    picture = reporter.in_thread(lambda: encode.png(cut(image, alpha), parameters, request.seed))
+    reporter.step(1, 1)
+    return Output((picture,), parameters={**parameters, "notes": notes})
+
+
+def cut(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """Return an RGB picture as RGBA, with ``alpha`` ("L" at its size) and white where that is 0."""
+    colours, values = np.array(image), np.asarray(alpha)
+    colours[values == 0] = 255
+    return Image.fromarray(np.dstack([colours, values]))
+
+
+def _alpha(
+    image: Image.Image, models: Models, reporter: Reporter, notes: list[str]
+) -> tuple[Image.Image, str, str]:
+    """Return "L" at the picture's size, who made it, and what that one knows where there was a choice. Raises
+    UserError without a model."""
+    demo = looking.is_demo(models, "segment")
+    looked = looking.look(image, models, reporter, "segment")
+    if looked.chances is None and demo:
+        notes += [looked.note] if looked.note else []
+        segmenter = models.get("segment", reporter)
+        things = reporter.in_thread(lambda: segmenter.outline(image, segmenter.see(image)))
+        return things.mask, segmenter.name, looked.knows
+    try:
+        cutter = models.get("cutout", reporter)
+    except ModelError as error:
+        raise UserError(MISSING if "cutout" not in models.config.models else str(error)) from error
+    return reporter.in_thread(lambda: cutter.alpha(image)), cutter.name, looked.knows
