@@ -21,6 +21,7 @@ from core.setting.values import (
     addresses,
     application_id,
     device_list,
+    dotenv,
     ids,
     named,
     on_or_off,
@@ -134,8 +135,7 @@ class Settings:
     )
     photo_readers: bool = _set(
         "on",
-        "where the extra photo is installed: read, cut out and enlarge photographs with models that come in"
-        " packages of PyPI, fetched once",
+        "use the extra photo, if installed: models of PyPI for photographs",
         on_or_off,
         group="Models",
     )
@@ -330,8 +330,7 @@ class Settings:
     @property
     def models(self) -> dict[str, str]:
         """The model of each role: image, clip, caption, vit and, where there is one, segment. The profile's
-        segmenter goes with the profile's CLIP: it knows the same things. With the extra ``photo`` the readers
-        of photographs come along."""
+        segmenter goes with the profile's CLIP: it knows the same things."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
         return {
@@ -351,10 +350,10 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     Raises SettingsError, which lists every wrong setting in a line of its own.
     """
     values = {
-        **_dotenv(env_file if env_file is not None else Path(".env")),
+        **dotenv(env_file if env_file is not None else Path(".env")),
         **(os.environ if environ is None else environ),
     }
-    problems, read = misspelt(_dotenv(env_file if env_file is not None else Path(".env"))), {}
+    problems, read = misspelt(dotenv(env_file if env_file is not None else Path(".env"))), {}
     for item in fields(Settings):
         name = item.name.upper()
         raw = (values.get(name) or item.metadata["default"]).strip()
@@ -376,14 +375,6 @@ def misspelt(values: Mapping[str, str]) -> list[str]:
         if name not in known and (near := difflib.get_close_matches(name.upper(), known, 1, cutoff=0.85)):
             lines.append(f"{name}: there is no such setting; did you mean {near[0]}?")
     return lines
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    from dotenv import dotenv_values  # here: keeps `atelier --help` light
-
-    return {name: value or "" for name, value in dotenv_values(path, interpolate=False).items()}
 
 
 def env_example() -> str:

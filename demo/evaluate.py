@@ -11,7 +11,15 @@ import argparse
 import torch
 from diffusers.utils import logging as diffusers_logging
 
-from demo.evaluation import cost_rows, drawing_rows, form_rows, reading_rows, search_rows, select_rows
+from demo.evaluation import (
+    cost_rows,
+    drawing_rows,
+    form_rows,
+    photo_rows,
+    reading_rows,
+    search_rows,
+    select_rows,
+)
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
 
@@ -31,6 +39,9 @@ ROWS = {
     "select": select_rows.single_rows,
     "select_pair": select_rows.pair_rows,
     "select_coded": select_rows.coded_rows,
+    "photo": photo_rows.photo_rows,
+    "cutout": photo_rows.cutout_rows,
+    "enlarge": photo_rows.enlarge_rows,
     "variation": drawing_rows.variation_rows,
     "outpaint": drawing_rows.outpaint_rows,
     "draft": drawing_rows.draft_rows,

@@ -19,14 +19,12 @@ from core.grammar.permutations import MAX_JOBS
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.job import Job, Origin, Reply
 from core.preferences import Preferences
-from core.requests import ClassifyRequest, DescribeRequest
 from core.requests.base import Answer
 from jobs.feed import News, Watch
 from jobs.views import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking import actions
-from studio.asking.canvas import zoom_sides
 from studio.asking.completion import Completion
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
@@ -50,8 +48,6 @@ from studio.search.search import Search
 from studio.server import Server
 from studio.services import Services
 from vision.capabilities import CAPABILITIES
-
-UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
 
 
 class Studio:
@@ -224,22 +220,8 @@ class Studio:
         or for a button that there isn't, NotAllowedError for a barred person.
         """
         await self.uploaded(actor, sha256)
-        source, words = Source(sha256, *await self._intake.size(sha256)), PromptWithPictures(prompt, {})
+        new = actions.after_upload(Source(sha256, *await self._intake.size(sha256)), action, prompt)
         chosen = await self._members.preferences(actor.user_id)
-        seed = source.next_seed if prompt.seed is None else prompt.seed
-        match action:
-            case "describe":
-                new = NewJob(DescribeRequest(image=sha256, seed=seed))
-            case "classify":
-                new = NewJob(ClassifyRequest(image=sha256))
-            case "cutout":
-                new = actions.cut_out(source)
-            case "variation":
-                new = actions.variation(source, "strong", words, seed=seed)
-            case "outpaint":
-                new = actions.outpaint(source, zoom_sides(source, UPLOAD_ZOOM), words, seed=seed)
-            case _:
-                raise ImageError(actions.NEWER)
         return replace(new, lane=prompt.lane or chosen.lane or new.lane)
 
     async def captions(self, actor: Actor, job_id: str) -> list[str | None]:

@@ -205,7 +205,7 @@ class CutOutRequest(GenerateRequest):
     kind: ClassVar[str] = "cutout"
     role: ClassVar[str] = "cutout"
     prompt: str = ""
-    num_images: int = param(1, value=Whole(1, 1), reach=Reach.JOB)
+    num_images: int = param(1, value=COUNT, reach=Reach.JOB)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -110,3 +110,12 @@ def named(value: str) -> dict[str, str]:
             raise ValueError(f"has the name {name} twice")
         found[name] = spec
     return found
+
+
+def dotenv(file: Path) -> dict[str, str]:
+    """Return the names and texts of a ``.env`` file; none where there is no such file."""
+    if not file.is_file():
+        return {}
+    from dotenv import dotenv_values  # here: keeps `atelier --help` light
+
+    return {name: value or "" for name, value in dotenv_values(file, interpolate=False).items()}

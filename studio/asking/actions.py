@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from core.errors import UserError
+from core.errors import ImageError, UserError
 from core.grammar.flags import SUPPORTED
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
@@ -34,6 +34,7 @@ from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, 
 from studio.authority import Action
 from studio.moderation.rules import texts_of
 
+UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
 UPSCALES = {"up2s": (2, "subtle"), "up2c": (2, "creative"), "up4s": (4, "subtle"), "up4c": (4, "creative")}
 RIGHTS = {  # button → what its presser must be allowed to do
@@ -112,6 +113,25 @@ def after_button(
     if action in PANS:
         return outpaint(source, direction_sides(source, action), words, lane=lane)
     raise UserError(NEWER)
+
+
+def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
+    """Return the job that button ``action`` under a picture that somebody sent stands for. prompt: the words
+    that came with it. Raises ImageError for a button that there isn't."""
+    words, seed = PromptWithPictures(prompt, {}), source.next_seed if prompt.seed is None else prompt.seed
+    match action:
+        case "describe":
+            return NewJob(DescribeRequest(image=source.sha256, seed=seed))
+        case "classify":
+            return NewJob(ClassifyRequest(image=source.sha256))
+        case "cutout":
+            return cut_out(source)
+        case "variation":
+            return variation(source, "strong", words, seed=seed)
+        case "outpaint":
+            return outpaint(source, zoom_sides(source, UPLOAD_ZOOM), words, seed=seed)
+        case _:
+            raise ImageError(NEWER)
 
 
 def _read(request: Request, job: Job, index: int) -> NewJob:

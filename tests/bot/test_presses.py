@@ -25,6 +25,7 @@ MADE_HERE = (
     "right",
     "up",
     "down",
+    "cutout",
     "describe",
     "classify",
 )

