@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -170,12 +170,19 @@ def job(
         "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
         "scores": [list(score) for score in result.scores] if result else [],
-        "notes": list(result.parameters.get("notes", ())) if result else [],
+        "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, may),
         "picture_actions": actions_of(row, shown[0], may)
         if shown
         else [],  # a job's pictures are of one size
     }
+
+
+def _notes(parameters: Mapping[str, Any]) -> list[str]:
+    """Return a result's notes, after who read a picture where there was a choice."""
+    knows = parameters.get("knows")
+    reader = [f"By {parameters.get('model')}, which knows {knows}."] if knows else []
+    return [*reader, *parameters.get("notes", ())]
 
 
 def _coming(row: Job) -> dict[str, int | None]:

@@ -38,7 +38,8 @@ class Report:
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
         reached = None if bar is None else (value <= bar if at_most else value >= bar)
         self.rows = self._stored()  # another process may have added rows since
-        self.rows[name] = {"value": value, "bar": bar, "reached": reached, **more}
+        least = {} if bar is None or at_most else {"at_least": True}
+        self.rows[name] = {"value": value, "bar": bar, "reached": reached, **least, **more}
         REPORT.parent.mkdir(exist_ok=True)
         about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
         REPORT.write_text(json.dumps({"about": about, "rows": self.rows}, indent=1) + "\n")
@@ -69,7 +70,8 @@ class Report:
                     f"| {name} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']} | {asked} |"
                 )
             else:
-                asked = "" if row["bar"] is None else f"at most {row['bar']}{missed}"
+                most = "at least" if row.get("at_least") else "at most"
+                asked = "" if row["bar"] is None else f"{most} {row['bar']}{missed}"
                 lines.append(f"| {name} | {row['value']:.2f} | | | {asked} |")
         return "\n".join(lines)
 

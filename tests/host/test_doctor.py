@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import ModelError
+from core.setting import packaged
 from core.settings import ROOT
 from core.settings import load as load_settings
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
+from vision.photo import fetch as photo_fetch
 from vision.weights import describe
 
 
@@ -162,3 +165,30 @@ def test_signing_in_through_discord_is_looked_at(
     [check] = sign_in(settings, 7, redirects)
     assert check.ok is (said == "ok") and (check.ok or said in check.fix)
     assert sign_in(load_settings({}, Path("/nonexistent/.env")), 7, redirects) == []
+
+
+def test_readers_of_photographs_are_wanted_where_the_extra_is_installed(
+    examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(packaged, "installed", lambda: True)
+    status, text = examine()
+    assert status == 0 and "photograph: efficientnet-lite0 isn't fetched yet; the first job" in text
+    status, text = examine(ALLOW_DOWNLOAD="off")
+    assert status == 1 and "atelier fetch" in text
+    status, text = examine(PHOTO_READERS="off")
+    assert "efficientnet" not in text
+    asked: list[str] = []
+
+    def refused(name: str, cache: Path, report: object) -> Path:
+        asked.append(name)
+        if name != "u2netp":
+            return cache / name
+        raise ModelError("u2netp couldn't be fetched: there is no network.")
+
+    monkeypatch.setattr(photo_fetch, "fetch", refused)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    assert main(["fetch"]) == 1
+    assert "there is no network" in capsys.readouterr().out and len(asked) == len(packaged.ROLES)
+    monkeypatch.setattr(packaged, "installed", lambda: False)
+    assert main(["fetch"]) == 0 and "nothing to fetch" in capsys.readouterr().out
+    assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(packaged.ROLES)

@@ -132,8 +132,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def texts_of(source: str) -> Iterator[str]:
     """Every text in which the words of ``source`` are said."""
     job = Job("abcdefghjkmn", ClassifyRequest(image="0" * 64), ORIGIN, Status.DELIVERED, Lane.FAST, NOW)
-    yield messages.classified(job, [(source[:80] or "x", 0.5)], source)
-    yield messages.described(job, [source, source, source, source])
+    told = {"model": source, "knows": "drawings", "notes": [source]}
+    yield messages.classified(job, [(source[:80] or "x", 0.5)], told)
+    yield messages.described(job, [source, source, source, source], None, told)
     yield f"**{messages.quote(source, 300)}**"
     yield _outside_spans(code(source))
     try:

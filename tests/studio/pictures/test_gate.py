@@ -148,3 +148,14 @@ def test_a_system_without_a_limit_on_memory_still_takes_pictures() -> None:
     )
     assert run.returncode == 0, run.stderr.decode()[-300:]
     assert b'"width": 64' in run.stdout
+
+
+def test_what_is_transparent_stays_so_when_a_picture_is_made_smaller() -> None:
+    noise = Image.effect_noise((300, 200), 80)
+    clear = Image.merge("RGBA", [noise] * 3 + [Image.new("L", noise.size, 0)])
+    header, data = gate.shrink(hostile.encode(clear, "PNG"), 40_000)
+    made = Image.open(io.BytesIO(data))
+    assert header["media_type"] == "image/webp" and made.mode == "RGBA"
+    assert made.getchannel("A").getextrema()[1] == 0
+    with pytest.raises(ValueError, match="doesn't fit"):
+        gate.shrink(hostile.encode(clear, "PNG"), 10)

@@ -44,6 +44,12 @@ def test_a_png_gives_back_every_pixel(width: int, height: int, seed: int, kind: 
     assert (np.asarray(read(png.encode(wanted))) == wanted).all()
 
 
+def test_a_png_keeps_what_is_transparent() -> None:
+    wanted = np.dstack([random_pixels(31, 17), random_pixels(31, 17, 1)[..., :1]])
+    made = Image.open(io.BytesIO(png.encode(wanted)))
+    assert made.mode == "RGBA" and (np.asarray(made) == wanted).all()
+
+
 def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
     whole = random_pixels(40, 30)
     for view in (whole[:, ::2], whole[::-1], whole.transpose(1, 0, 2)):
@@ -54,7 +60,7 @@ def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
     "wrong",
     [
         np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
         np.zeros((4, 4, 3)),
         np.zeros((0, 4, 3), np.uint8),
     ],
