@@ -31,7 +31,7 @@ class Wanted:
 @dataclass(frozen=True)
 class Selection:
     """A thing. mask: a file as ``studio.pictures.bits`` writes it, None when none was asked for. by: "sam",
-    "segment" or "clip". box: around it, px. points, words: what can be asked here."""
+    "segment", "cutout" or "clip". box: around it, px. points, words: what can be asked here."""
 
     mask: bytes | None = field(repr=False)
     score: float
