@@ -88,7 +88,33 @@ async def test_every_button_makes_its_job(site) -> None:
             await site.finished(answer.data["jobs"][0]["id"])
         else:
             assert answer.status == 429, answer.body
-    assert {"subtle", "strong", "remix", "again", "up2s", "left", "zoom20", "describe", "classify"} <= made
+    wanted = {
+        "subtle",
+        "strong",
+        "remix",
+        "again",
+        "up2s",
+        "left",
+        "zoom20",
+        "cutout",
+        "describe",
+        "classify",
+    }
+    assert wanted <= made
+
+
+async def test_a_cut_out_lies_on_a_pattern_and_a_reading_says_who_read(site) -> None:
+    job = await site.drawn(site.you)
+    cut = (await site.you.post(f"/api/jobs/{job['id']}/1/cutout")).data["jobs"][0]
+    await site.finished(cut["id"])
+    for made, clear in ((cut, True), (job, False)):
+        page = (await site.you.get(f"/pictures/{made['id']}/1")).body.decode()
+        assert ('class="stage clear"' in page) == clear
+    assert shapes._notes({"model": "vit", "knows": "drawings", "notes": ["Hm."]}) == [
+        "By vit, which knows drawings.",
+        "Hm.",
+    ]
+    assert shapes._notes({"model": "vit"}) == []
 
 
 async def test_a_job_says_how_many_pictures_are_to_come(site) -> None:
