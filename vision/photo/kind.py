@@ -24,4 +24,4 @@ def photographed(features: np.ndarray) -> bool:
 def head(file: Path) -> tuple[np.ndarray, float]:
     """Return the weights (1280,) and the bias of the head in a file."""
     found = load_file(file)
-    return found["weights"], float(found["bias"][0])
+    return found["weights"].astype(np.float32), float(found["bias"][0])
