@@ -24,8 +24,8 @@ LAST_STEP = 3.0  # seconds a running step has to end once its worker is to exit
 class WorkerConfig:
     """How a worker is to run.
 
-    models: role (image, clip, caption, vit, segment) → model, as in the settings. cache_dir: the folder for
-    downloads and measurements. image_models, loras: what members may choose, name → model or LoRA. exact:
+    models: role (image, clip, caption, vit, segment, or of photographs) → model, as in the settings.
+    cache_dir: the folder for downloads and measurements. image_models, loras: what members may choose, name → model or LoRA. exact:
     make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder, "" = none. controlnet:
     a ControlNet for edges, "" = none. tiny_vaes: name of a family → decoder of its drafts. compile: "off",
     "auto" or "on". quantize: "auto", "off", "int8", "fp8" or "nf4".
