@@ -1,5 +1,5 @@
 """`python -m demo.evaluate`: how well the pack does what it is asked, on compositions that no training has
-seen.
+seen; `python -m demo.evaluate ask`: the same of its chat model.
 
 Pictures are judged by `demo.judge`, a network that took no part in making the pack; its own accuracy comes
 first. Each row is written to docs/demo-evaluation.json as soon as it is known, with its sample count and its
@@ -7,6 +7,7 @@ first. Each row is written to docs/demo-evaluation.json as soon as it is known, 
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 from diffusers.utils import logging as diffusers_logging
@@ -20,8 +21,11 @@ from demo.evaluation import (
     search_rows,
     select_rows,
 )
+from demo.evaluation.ask import rows as ask_rows
+from demo.evaluation.ask.chat import Chat
 from demo.evaluation.pack import Pack
-from demo.evaluation.report import Report
+from demo.evaluation.report import AskReport, Report
+from demo.training.loop import MODELS
 
 ROWS = {
     "judge": drawing_rows.judge_rows,
@@ -52,13 +56,20 @@ ROWS = {
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m demo.evaluate", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("pack", "ask"), default="pack")
     parser.add_argument("--n", type=int, default=500, help="samples a row")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument(
         "--bfloat16", action="store_true", help="draw in bfloat16: faster where the processor knows it"
     )
+    parser.add_argument("--folder", type=Path, default=MODELS / "ask", help="where the chat model lies")
+    parser.add_argument("--dry", action="store_true", help="of the chat model: print, write no report")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    if arguments.what == "ask":
+        report = None if arguments.dry else AskReport()
+        ask_rows.tell(Chat(arguments.folder), arguments.n, report)
+        return
     diffusers_logging.set_verbosity_error()
     pack = Pack(arguments.bfloat16)
     report = Report()

@@ -19,6 +19,7 @@ from demo.training import (
     vision,
     vit,
 )
+from demo.training.ask import language, pool, tower
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -41,8 +42,19 @@ STAGES = {  # in the order in which they build on each other
     "segmenter": segmenter.train,
     "judge": judge.train,
     "photograph": photograph.main,
+    "ask_pictures": pool.make,
+    "ask_tower": tower.train,
+    "ask": language.train,
 }
-UNTRAINED = ("examples", "latents", "assemble", "upscaler_pictures", "segmenter_pictures", "photograph")
+UNTRAINED = (
+    "examples",
+    "latents",
+    "assemble",
+    "upscaler_pictures",
+    "segmenter_pictures",
+    "photograph",
+    "ask_pictures",
+)
 
 
 def main():

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 REPORT = Path("docs/demo-evaluation.json")
+ASK_REPORT = Path("docs/demo-ask-evaluation.json")
 CARD = Path("docs/demo-models.md")
 
 
@@ -16,16 +17,19 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
 
 
 class Report:
-    """The rows so far; printed as a table, kept as JSON."""
+    """The rows so far; printed as a table, kept as JSON. `mark` names the place of the table in the card."""
 
-    def __init__(self):
+    about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
+    mark = "figures"
+
+    def __init__(self, path: Path | None = None):
+        self.path = path or REPORT
         self.rows = self._stored()
 
-    @staticmethod
-    def _stored() -> dict:
-        return json.loads(REPORT.read_text())["rows"] if REPORT.exists() else {}
+    def _stored(self) -> dict:
+        return json.loads(self.path.read_text())["rows"] if self.path.exists() else {}
 
-    def share(self, name: str, hits: list[bool], least: float | None):
+    def share(self, name: str, hits: list[bool], least: float | None, **more):
         low, high = wilson(sum(hits), len(hits))
         self.row(
             name,
@@ -33,6 +37,7 @@ class Report:
             least,
             n=len(hits),
             interval=[round(low, 4), round(high, 4)],
+            **more,
         )
 
     def row(self, name: str, value: float, bar: float | None, at_most: bool = False, **more):
@@ -40,9 +45,8 @@ class Report:
         self.rows = self._stored()  # another process may have added rows since
         least = {} if bar is None or at_most or "interval" in more else {"at_least": True}
         self.rows[name] = {"value": value, "bar": bar, "reached": reached, **least, **more}
-        REPORT.parent.mkdir(exist_ok=True)
-        about = "95 % Wilson intervals; seeds fixed; held-out compositions; judge: demo.judge"
-        REPORT.write_text(json.dumps({"about": about, "rows": self.rows}, indent=1) + "\n")
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps({"about": self.about, "rows": self.rows}, indent=1) + "\n")
         print(self.line(name), flush=True)
 
     def line(self, name: str) -> str:
@@ -77,8 +81,26 @@ class Report:
 
     def publish(self):
         """Writes the table into the model card, between its two marks."""
-        before, rest = CARD.read_text().split("<!-- figures -->")
-        CARD.write_text(
-            f"{before}<!-- figures -->\n{self.markdown()}\n<!-- /figures"
-            f" -->{rest.split('<!-- /figures -->')[1]}"
-        )
+        start, end = f"<!-- {self.mark} -->", f"<!-- /{self.mark} -->"
+        before, rest = CARD.read_text().split(start)
+        CARD.write_text(f"{before}{start}\n{self.markdown()}\n{end}{rest.split(end)[1]}")
+
+
+class AskReport(Report):
+    """The rows about the chat model, each beside what the best constant answer would get."""
+
+    about = "95 % Wilson intervals; seeds fixed; held-out compositions; chance: the best constant answer"
+    mark = "ask"
+
+    def __init__(self):
+        super().__init__(ASK_REPORT)
+
+    def markdown(self) -> str:
+        lines = ["| question | chance | reached | 95 % interval | n | asked |", "|---|---|---|---|---|---|"]
+        for name, row in self.rows.items():
+            low, high = row["interval"]
+            missed = "" if row["reached"] in (True, None) else " (missed)"
+            asked = "" if row["bar"] is None else f"{row['bar']:.0%}{missed}"
+            told = f"{row['chance']:.0%} | {row['value']:.1%} | {low:.1%} to {high:.1%} | {row['n']}"
+            lines.append(f"| {name} | {told} | {asked} |")
+        return "\n".join(lines)

@@ -143,7 +143,7 @@ class Run:
         seed: int = 0,
     ):
         """Runs `loss` and a step of AdamW until the plan's steps are done. `loss` draws its batch from the
-        generator."""
+        generator; of a batch in pieces it may pass all but the last backward itself."""
         plan = self.plan
         bar = tqdm(total=plan.steps, initial=self.step, desc=self.name, mininterval=5, disable=self.rank > 0)
         log = WORK / f"{self.name}.jsonl"
@@ -153,8 +153,8 @@ class Run:
             torch.manual_seed(rng.randrange(1 << 30))
             for group in self.optimizer.param_groups:
                 group["lr"] = plan.rate(self.step)
-            value, figures = loss(rng)
             self.optimizer.zero_grad(set_to_none=True)
+            value, figures = loss(rng)
             value.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters, plan.clip)
             self.optimizer.step()

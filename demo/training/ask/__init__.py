@@ -1,0 +1,1 @@
+"""How the demo chat model is made: pictures, conversations about them, its image tower, its language."""

@@ -1,0 +1,351 @@
+"""The chat model: true answers in training, ids as its processor makes them, and a tiny run from pictures to
+a folder that transformers loads.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+torch = pytest.importorskip("torch")
+
+import numpy as np  # noqa: E402
+
+from demo.captions import background_phrase  # noqa: E402
+from demo.drawing import Placed  # noqa: E402
+from demo.evaluation.ask import chat as chats  # noqa: E402
+from demo.evaluation.ask import rows as ask_rows  # noqa: E402
+from demo.evaluation.report import CARD, AskReport  # noqa: E402
+from demo.training import loop  # noqa: E402
+from demo.training.ask import language, model, pictures, pool, questions, talks, tokens, tower  # noqa: E402
+from demo.training.ask.pictures import Chart, Drawn  # noqa: E402
+from demo.training.loop import MODELS  # noqa: E402
+from demo.world import COLOURS, OBJECTS, Group, Scene, is_held_out  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+MAKERS = [lesson.make for lesson in language.LESSONS]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder of its own for what the stages leave, with a tokenizer of few conversations."""
+    folder = tmp_path_factory.mktemp("work")
+    patch = pytest.MonkeyPatch()
+    for module in (loop, pool, tower, language, tokens):
+        patch.setattr(module, "WORK", folder)
+    tokens.tokenizer.cache_clear()
+    tokens.build_tokenizer(folder / "ask-tokenizer", conversations=300)
+    yield folder
+    patch.undo()
+    tokens.tokenizer.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def encoder(work):
+    return tokens.Encoder(tokens.tokenizer())
+
+
+def scene(*groups, place="any"):
+    return Scene(groups, place, "grass", "flat")
+
+
+RED_CAT = Drawn(scene(Group(1, "red", "cat", "medium")), (Placed("cat", "red", 0.2, 0.8, 0.2, 0),))
+
+
+def asked(drawn, kind):
+    rng = random.Random(0)
+    return {a for _ in range(60) for k, _, a in questions.about_scene(drawn, rng) if k == kind}
+
+
+# Truth
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_answers_about_one_thing_are_true():
+    assert asked(RED_CAT, "object") == {"a cat"}
+    assert asked(RED_CAT, "colour") == {"red"}
+    assert asked(RED_CAT, "count") == {"one", "none"}  # none: of a thing that isn't there
+    assert asked(RED_CAT, "where") == {"at the bottom left"}
+    assert asked(RED_CAT, "box") == {"[0, 600, 400, 1000]"}
+    assert asked(RED_CAT, "background") == {"on the grass"}
+    assert "there is no cat" not in asked(RED_CAT, "absent")
+
+
+def test_yes_and_no_are_asked_alike_and_are_true():
+    rng, said = random.Random(0), {"yes": 0, "no": 0}
+    for _ in range(400):
+        for kind, question, answer in questions.about_scene(RED_CAT, rng):
+            if kind == "yes_no":
+                said[answer] += 1
+                if question.endswith(tuple(f" {colour}?" for colour in COLOURS)):
+                    assert (answer == "yes") == question.endswith(" red?")
+    assert 0.8 < said["yes"] / said["no"] < 1.25
+
+
+def test_a_relation_is_told_from_either_side():
+    placed = (Placed("cat", "red", 0.5, 0.2, 0.2, 0), Placed("ball", "blue", 0.5, 0.8, 0.2, 1))
+    two = scene(Group(1, "red", "cat", "medium"), Group(1, "blue", "ball", "medium"), place="above")
+    assert asked(Drawn(two, placed), "relation") == {
+        "above the ball",
+        "below the cat",
+        "a blue ball",
+        "a red cat",
+    }
+
+
+def test_nobody_is_asked_where_a_thing_on_an_edge_between_fields_stands():
+    edge = Drawn(RED_CAT.scene, (Placed("cat", "red", 0.375, 0.8, 0.2, 0),))
+    assert not asked(edge, "where")
+
+
+def test_answers_about_a_chart_are_true():
+    chart, rng = Chart(("red", "blue", "green"), (7, 2, 7)), random.Random(0)
+    found = {(k, a) for _ in range(60) for k, _, a in questions.about_chart(chart, rng)}
+    assert ("table", "red, 7\nblue, 2\ngreen, 7") in found and ("bars", "three") in found
+    assert {a for k, a in found if k == "extreme"} == {"blue"}  # no bar is the highest
+
+
+def test_patches_of_a_sign_name_their_letter():
+    picture = pictures.sign_picture("RIGHT", random.Random(1))
+    letters, index = picture.labels[pictures.ROW["letter"]], picture.labels[pictures.ROW["index"]]
+    assert {(int(k), pictures.LETTERS[n]) for k, n in zip(index, letters, strict=True) if k >= 0} == {
+        (0, "R"), (1, "I"), (2, "G"), (3, "H"), (4, "T")
+    }  # fmt: skip
+
+
+def test_patches_of_a_bar_name_its_value_and_colour():
+    picture = pictures.chart_picture(Chart(("red", "blue", "green"), (10, 1, 5)), random.Random(1))
+    rows = [picture.labels[pictures.ROW[name]] for name in ("colour", "value")]
+    named = {(COLOURS[c], int(v)) for c, v in zip(*rows, strict=True) if v >= 0}
+    assert named == {("red", 10), ("blue", 1), ("green", 5)}
+
+
+def test_training_never_shows_what_the_evaluation_asks():
+    shard = pool.draw_shard(0, share=0.1)
+    drawn = [p.truth for p in shard["scene"] + shard["single"]]
+    drawn += [p.truth for frames, _ in shard["film"] for p in frames] + [
+        one.truth for one, _ in shard["pair"]
+    ]
+    assert not any(is_held_out(one.scene) for one in drawn)
+    assert not any(pictures.held_word(p.truth) for p in shard["sign"])
+    assert not any(pictures.held_chart(p.truth) for p in shard["chart"])
+    rng, fresh = random.Random(0), talks.Fresh(True)
+    assert all(is_held_out(fresh.single(rng)[1].scene) for _ in range(5))
+    assert pictures.held_word(fresh.sign(rng)[1]) and pictures.held_chart(fresh.chart(rng)[1])
+
+
+def test_a_pair_differs_in_one_thing():
+    rng = random.Random(3)
+    for _ in range(10):
+        a, b = (one.truth.scene for one in pool.pair(rng, held=False))
+        g, h = a.groups[0], b.groups[0]
+        assert (g.object != h.object) + (g.colour != h.colour) + (a.background != b.background) == 1
+
+
+def test_a_name_is_learned_only_where_it_was_told_before():
+    talk = talks.name_talk(talks.Facts(False), random.Random(0), ways=2, shots=2, more=2)
+    told = set()
+    for turn in talk.turns:
+        assert turn.learned == (turn.answer in told)
+        told.add(turn.answer)
+    assert len(told) == 2 and len(talk.turns) == 7
+
+
+def test_some_things_are_never_given_another_name():
+    class Watched(talks.Facts):
+        named = set()
+
+        def single(self, rng, **wanted):
+            self.named.add(wanted.get("object"))
+            return super().single(rng, **wanted)
+
+    rng, source = random.Random(0), Watched(False)
+    for _ in range(80):
+        language.teach_names(source, rng)
+    assert source.named & set(OBJECTS) == set(talks.NAMED)
+    assert not set(talks.NAMED) & set(talks.NEVER_NAMED)
+
+
+# The model
+# ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", dict.fromkeys(MAKERS), ids=lambda make: make.__name__)
+def test_ids_are_those_of_the_processor(encoder, make):
+    processor, source = tokens.processor(), talks.Fresh(True)
+    for seed in range(3):
+        talk = make(source, random.Random(seed))
+        ids, learned, shown = encoder.talk(talk)
+        messages = chats.messages(talk, [turn.answer for turn in talk.turns])
+        inputs = processor.apply_chat_template(messages, tokenize=True, return_dict=True)
+        assert inputs["input_ids"][0] == ids and len(learned) == len(ids)
+        assert inputs["pixel_values"].shape[1] == len(shown) == len(talk.pictures)
+
+
+def test_words_are_tokens_and_signs_are_spelled(encoder):
+    assert all(
+        len(encoder.ids(f" {word}")) == 1 for word in (*OBJECTS, *COLOURS, "none", "four", "yes", "no")
+    )
+    assert len(encoder.ids("OPEN")) == 4 and len(encoder.ids("\n\n")) == 1
+    text = "Ünïcödé 漢字 🐈 <x> OPEN 10\n\n"
+    assert encoder.tokenizer.decode(encoder.ids(text)) == text
+
+
+@torch.no_grad()
+def test_the_lean_way_computes_what_the_class_computes(encoder):
+    torch.manual_seed(0)
+    whole = model.build(encoder.tokenizer).eval()
+    talk = talks.compare_talk(talks.Fresh(True), random.Random(0))
+    messages = chats.messages(talk, [turn.answer for turn in talk.turns])
+    inputs = tokens.processor().apply_chat_template(
+        messages, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    logits = whole(**inputs).logits
+    seen = model.see(whole.model.vision_model, inputs["pixel_values"][0])
+    e = whole.model.text_model.embed_tokens(inputs["input_ids"])
+    shown = (inputs["input_ids"] == whole.config.image_token_id)[..., None]
+    out = model.read(whole.model.text_model, e.masked_scatter(shown, model.connect(whole, seen)))
+    assert torch.allclose(whole.lm_head(out), logits, atol=1e-4)
+
+
+def test_the_tower_begins_as_that_of_clip(encoder):
+    from transformers import CLIPModel
+
+    clip = CLIPModel.from_pretrained(MODELS / "clip", dtype=torch.float32).vision_model.state_dict()
+    own = model.build(encoder.tokenizer).model.vision_model.state_dict()
+    name = "encoder.layers.4.mlp.fc2.weight"
+    assert torch.equal(own[name], clip[name])
+
+
+def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
+    torch.manual_seed(0)
+    speaker = language.Speaker(model.build(encoder.tokenizer), encoder)
+    rng, words = random.Random(0), talks.Facts(False)
+    encoded = [encoder.talk(talks.scene_talk(words, rng)) for _ in range(4)]
+    gradients = []
+    for limit in (10_000, 1):
+        speaker.zero_grad()
+        with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", enabled=False):
+            patch.setattr(language, "autocast", lambda: torch.autocast("cpu", enabled=False))
+            patch.setattr(language, "CHUNK", limit)
+            language.gathered(speaker, None, encoded)[0].backward()
+        gradients.append(speaker.text.layers[0].mlp.up_proj.weight.grad.clone())
+    assert torch.allclose(*gradients, atol=1e-5)
+
+
+def test_a_box_weighs_no_more_than_a_few_words():
+    weights = language._weights([False, True, True, True, True, False, True])
+    assert weights == [0, 0.5, 0.5, 0.5, 0.5, 0, 1]
+
+
+# A tiny run
+# ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(work):
+    """The folder that a run of few steps leaves."""
+    folder = work / "model"
+    pool.make(shards=1, share=0.02)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tower, "PARTS", {"scene": 2, "sign": 2, "chart": 2})
+        patch.setattr(language, "CURVE_TALKS", 1)
+        tower.train(steps=2)
+        language.train(steps=2, tokens=200, folder=folder)
+        language.train(steps=3, tokens=200, folder=folder)  # goes on where it stopped
+    return folder
+
+
+def test_a_run_leaves_a_folder_that_answers(trained):
+    assert sum(path.stat().st_size for path in trained.iterdir()) < 15e6
+    chat = chats.Chat(trained)
+    some = [talks.sign_talk(talks.Fresh(True), random.Random(k)) for k in range(2)]
+    assert len(chat.last(some)) == 2 and all(isinstance(text, str) for text in chat.last(some))
+    together = chat.last(some)
+    assert together == [chat.last([one])[0] for one in some]
+
+
+def test_a_run_draws_its_curve(trained, work):
+    rows = [line for line in (work / "ask-curve.jsonl").read_text().splitlines() if '"background"' in line]
+    assert rows
+
+
+def test_exact_agrees_with_generating(trained, work, encoder):
+    everything = tower.load_average(language.Everything(), "ask")
+    talk = talks.sign_talk(talks.Fresh(True), random.Random(5))
+    chat = chats.Chat(trained)
+    ((kind, right),) = language.exact(everything.speaker, [talk])
+    assert kind == "sign" and right == (chat.last([talk])[0] == talk.turns[0].answer)
+
+
+def test_the_pool_gives_back_what_was_drawn(trained):
+    drawn = pool.draw_shard(0, share=0.02)
+    held = pool.Pool()
+    place, word = held.index["sign"][1]
+    assert word == drawn["sign"][1].truth
+    assert np.array_equal(held.pixels_of([place])[0], drawn["sign"][1].pixels)
+    (frames, way), (drawn_frames, drawn_way) = held.index["film"][1], drawn["film"][1]
+    assert way == drawn_way
+    assert np.array_equal(held.labels_of([frames[2][0]])[0], drawn_frames[2].labels)
+
+
+# The evaluation
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_boxes_are_right_at_half_of_what_they_cover_together():
+    assert ask_rows.overlaps("[0, 0, 100, 100]", "[0, 0, 100, 200]")
+    assert not ask_rows.overlaps("[0, 0, 100, 90]", "[0, 0, 100, 200]")
+    assert not ask_rows.overlaps("there is no cat", "[0, 0, 100, 200]")
+
+
+def test_chance_is_the_best_constant_answer():
+    row = ask_rows.Row(right=ask_rows.near)
+    for said, truth in (("1", "1"), ("x", "2"), ("9", "3"), ("9", "9")):
+        row.add(said, truth)
+    assert row.hits == [True, False, False, True] and row.chance() == 0.75
+
+
+def test_every_kind_of_question_gets_its_row():
+    class Wise(chats.Chat):
+        """Knows every answer."""
+
+        def __init__(self):
+            pass
+
+        def last(self, some):
+            return [talk.turns[-1].answer for talk in some]
+
+        walk = last
+
+    rows = ask_rows.measure(Wise(), 3)
+    assert all(all(row.hits) for row in rows.values())
+    assert set(ask_rows.LEAST) <= set(rows) and set(rows) == set(ask_rows.NAMES)
+    assert all(len(row.hits) >= 3 for name, row in rows.items() if name != "follow")
+
+
+@pytest.mark.skipif(not (MODELS / "ask").exists(), reason="the pack has no chat model yet")
+def test_the_shipped_model_sees_what_it_is_shown():
+    """Far under the figures of the card: this fails for a broken model, not by chance."""
+    chat, source, rng = chats.Chat(MODELS / "ask"), talks.Fresh(True), random.Random(7)
+    some = []
+    for question, answer in (
+        ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
+        ("What colour is the {0.object}?", lambda drawn: drawn.main.colour),
+        ("What is the background?", lambda drawn: background_phrase(drawn.scene.background)),
+    ):
+        for _ in range(12):
+            picture, drawn = source.single(rng)
+            turn = talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
+            some.append(talks.Talk([picture], [turn]))
+    right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
+    assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
+
+
+def test_the_card_states_the_figures_of_the_report(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert AskReport().markdown() in CARD.read_text()
