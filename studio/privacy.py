@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from jobs.queue import Queue
-from storage import moderation, records
+from storage import chats, moderation, records
 from storage import privacy as rows
 from storage.database import Database
 from storage.engine import sqlite_file
@@ -254,6 +254,7 @@ class Privacy:
         await self._database.write(partial(rows.drop_drafts, before=now - DRAFTS_KEPT))
         await self._database.write(partial(shares.drop, before=now - SHARES_KEPT))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
+        await self._database.write(partial(chats.drop_use, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)
         await self._database.scrub()

@@ -21,10 +21,11 @@ class Held:
 
 
 class HandExecutor:
-    """Devices with slots; nothing happens on its own. ``asked_to_stop``: jobs somebody wants cancelled."""
+    """Devices with slots; nothing happens on its own. ``asked_to_stop``: jobs somebody wants cancelled.
+    ``only``: device → the role that it alone serves."""
 
-    def __init__(self, slots: dict[str, int] | None = None) -> None:
-        self.slots = slots or {"cpu": 1}
+    def __init__(self, slots: dict[str, int] | None = None, only: dict[str, str] | None = None) -> None:
+        self.slots, self.only = slots or {"cpu": 1}, only or {}
         self.held: dict[str, Held] = {}
         self.started: list[str] = []  # every job ever run, in order
         self.asked_to_stop: set[str] = set()
@@ -42,6 +43,7 @@ class HandExecutor:
                 0,
                 count,
                 sum(h.device == name for h in self.held.values()) + self.cooling.count(name),
+                only=self.only.get(name, ""),
             )
             for name, count in self.slots.items()
         ]
