@@ -44,6 +44,13 @@ def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]
     return found
 
 
+def asked(connection: sa.Connection, job_id: str) -> Asked | None:
+    """Return one question, None when there is none of that id."""
+    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id, _IS_ASKED)).first()
+    job = None if row is None else lookup.readable(row)
+    return None if row is None or job is None else Asked(job, lookup.to_answer(row))
+
+
 def replies(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
     """Return the questions that follow on directly from a job, oldest first."""
     rows = connection.execute(replies_statement(), {"job": job_id, "limit": limit})

@@ -1,0 +1,149 @@
+"""Questions about pictures: from words and pictures to a turn of a conversation, and back to its turns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from core.errors import ImageError, UserError
+from core.requests import AskRequest
+from core.requests.ask import Form
+from storage import chats
+from storage.chats import Asked
+from studio.actor import Actor
+from studio.asking.new_job import NewJob, Source
+from studio.asking.prompts import Given
+from studio.asking.sources import Sources
+from studio.authority import Action
+from studio.rights import Rights
+from studio.services import Services
+
+NO_MODEL = (
+    "Nobody answers questions here yet. The host has to name a chat model in ASK_MODEL, or a server in"
+    " VLM_URL; docs/ask.md says how."
+)
+NOT_WHO = (
+    "Atelier doesn't say who somebody is by their looks. Ask what they wear or do, or what a caption in the"
+    " picture says."
+)
+_PERSON = r"(?:man|woman|person|people|guy|girl|boy|lady|child|kid|actor|actress|celebrity|face|model)"
+_WHO = re.compile(
+    r"\bwho(?:se face)?(?:'s|\s+is|\s+are|\s+was)\s+(?:this|that|these|those|he|she|"
+    rf"(?:the|this|that)\s+(?:\w+\s+){{0,2}}{_PERSON})\b(?!.*\bby\b)"
+    rf"|\bname\s+of\s+(?:this|the|that)\s+(?:\w+\s+){{0,2}}{_PERSON}\b"
+    rf"|\b(?:identify|recogni[sz]e|name)\s+(?:this|the|that|these|him|her)\s*(?:\w+\s+){{0,2}}{_PERSON}\b",
+    re.IGNORECASE,
+)
+SHOWN_REPLIES = 50
+
+
+class Talking:
+    """Turns of conversations. Each checks its right; whether anything here can answer, too."""
+
+    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
+        self._rights, self._sources, self._database = rights, sources, services.database
+        self._moderator, self._settings = services.moderator, services.settings
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether anything here answers questions."""
+        return self._settings.has_chat_model
+
+    def check_possible(self) -> None:
+        """Raise UserError, which says what the host has to set, where nothing here answers questions."""
+        if not self.is_possible:
+            raise UserError(NO_MODEL)
+
+    async def ask(
+        self, actor: Actor, question: str, pictures: Sequence[Given], form: Form = "free"
+    ) -> NewJob:
+        """Return the first question of a conversation.
+
+        pictures: files, or names of ours such as "abcd2345efgh 2". Raises UserError for a question that isn't
+        taken, ImageError for a picture, NotAllowedError for who may not ask, or somebody else's picture.
+        """
+        self._check(question, len(pictures))
+        found = [await self._picture(actor, picture) for picture in pictures]
+        request = AskRequest(question=question.strip(), images=_names(found), form=form)
+        parent = next((source.parent for source in found if source.parent), None)
+        return NewJob(request, parent=parent, private=any(source.private for source in found))
+
+    async def ask_more(
+        self,
+        actor: Actor,
+        job_id: str,
+        question: str,
+        pictures: Sequence[Given] = (),
+        form: Form | None = None,
+    ) -> NewJob:
+        """Return the question that follows on from the answer of a job, in its form unless another is named.
+
+        Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
+        NotAllowedError unless the actor may ask more there.
+        """
+        self._check(question, len(pictures))
+        result = await self._rights.result(actor, job_id, Action.ASK_MORE)
+        job, before = result.job, result.job.request
+        if not isinstance(before, AskRequest) or result.answer is None:
+            raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
+        found = [await self._picture(actor, picture) for picture in pictures]
+        request = AskRequest(
+            question=question.strip(), images=_names(found), form=form or before.form, follows=True
+        )
+        private = job.origin.private or any(source.private for source in found)
+        return NewJob(request, job.lane, (job.id, 0), private)
+
+    async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
+        """Return the answer of a job. Raises ImageError or NotAllowedError, also where it breaks a rule of
+        the place where the actor is."""
+        result = await self._rights.result(actor, job_id, action)
+        if result.answer is None:
+            raise ImageError(f"Job `{job_id}` is no answer: it was a /{result.job.request.kind}.")
+        [text] = await self._moderator.captions([result.answer.text], actor.place)
+        if text is None:
+            raise ImageError("A rule of this place hides that answer.")
+        return text
+
+    async def conversation(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the turns up to and with a job, oldest first, as far back as the actor can look.
+
+        Raises ImageError for no such question, NotAllowedError unless the actor may see it.
+        """
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        if not isinstance(job.request, AskRequest):
+            raise ImageError(f"Job `{job.id}` is no question: it was a /{job.request.kind}.")
+        chain = await self._database.read(
+            partial(chats.ancestors, job_id=job.id, limit=self._settings.ask_turns)
+        )
+        turns = [await self._database.read(partial(chats.asked, job_id=job.id))]
+        for asked in chain:
+            if not await self._rights.sees(actor, asked.job):
+                break
+            turns.append(asked)
+        return [turn for turn in reversed(turns) if turn is not None]
+
+    async def replies(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the questions that follow on directly from a job and that the actor can look at. Raises
+        ImageError or NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
+        return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    def _check(self, question: str, pictures: int) -> None:
+        self.check_possible()
+        if pictures > self._settings.ask_pictures:
+            raise UserError(
+                f"There are {pictures} pictures; a question takes up to {self._settings.ask_pictures} here."
+            )
+        if _WHO.search(question):
+            raise UserError(NOT_WHO)
+
+    async def _picture(self, actor: Actor, picture: Given) -> Source:
+        if isinstance(picture, str):
+            return await self._sources.named(actor, picture)
+        return await self._sources.given(actor, picture)
+
+
+def _names(found: Sequence[Source]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source.sha256 for source in found))
