@@ -24,6 +24,7 @@ from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder
 from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
+from bot.questions import Questions
 from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
@@ -147,7 +148,8 @@ class Atelier(commands.Bot):
         self.links = Links(studio, lambda: self.http, max_bytes, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
-        self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing)
+        self.questions = Questions(studio, self.answers, self.asking)
+        self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing, self.questions)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)

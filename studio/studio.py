@@ -32,7 +32,7 @@ from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_a
 from studio.asking.regions import Regions
 from studio.asking.sources import Sources
 from studio.asking.talking import Talking
-from studio.asking.words import caption_prompt, shorter_prompts
+from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
 from studio.editor.editor import Editor
 from studio.gallery import Gallery
@@ -152,9 +152,9 @@ class Studio:
         return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
 
     async def _offers(self, job_id: str, prompt: Prompt) -> bool:
-        """Return whether ``prompt`` has the very words that a /describe or /shorten has found."""
+        """Return whether ``prompt`` has the very words that a job has found, or answered with."""
         result = await self._queue.result(job_id)
-        found = (*result.captions, *shorter_prompts(result.scores)) if result else ()
+        found = offered(result) if result else ()
         return prompt.text in (parse(caption_prompt(caption, None)).text for caption in found)
 
     async def take(self, actor: Actor, picture: Given) -> Source:

@@ -70,6 +70,10 @@ BUTTONS: dict[str, ButtonStyle] = {
     "short": ButtonStyle("{n}"),
     "weights": ButtonStyle("Show details"),
     "cancel": ButtonStyle("Cancel", None, Danger),
+    "stop": ButtonStyle("Stop", "⏹️", Danger),
+    "question": ButtonStyle("Ask", "❓"),
+    "more": ButtonStyle("Ask more", "💬", Success),
+    "draw": ButtonStyle("Imagine this", "🎨"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }
@@ -379,6 +383,17 @@ def for_favourite(job_id: str, position: int, offset: int, count: int) -> discor
 def while_running(job: Job) -> discord.ui.View:
     """Return the button that cancels the job."""
     return view_of(JobButton(job.id, "cancel"))
+
+
+def while_answering(job: Job) -> discord.ui.View:
+    """Return the button that ends an answer with what there is of it."""
+    return view_of(JobButton(job.id, "stop"))
+
+
+def for_answer(job: Job) -> discord.ui.View:
+    """Return how a conversation goes on, and what can be done with an answer."""
+    actions = ("more", "again", "draw", "details", "delete")
+    return view_of(*(JobButton(job.id, action, row=0) for action in actions))
 
 
 def after_end(job: Job) -> discord.ui.View:

@@ -66,6 +66,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "dm": Action.DM,
     "favourite": Action.FAVOURITE,
     "cancel": Action.CANCEL,
+    "stop": Action.CANCEL,
     "delete": Action.DELETE,
 }
 REMIXABLE = (

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from core.errors import ImageError, UserError
+from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest
 from core.requests.ask import Form
 from storage import chats
 from storage.chats import Asked
+from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, Source
 from studio.asking.prompts import Given
@@ -44,6 +46,7 @@ class Talking:
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         self._rights, self._sources, self._database = rights, sources, services.database
         self._moderator, self._settings = services.moderator, services.settings
+        self._members = Members(services.database)
 
     @property
     def is_possible(self) -> bool:
@@ -129,6 +132,23 @@ class Talking:
         job = await self._rights.job(actor, job_id, Action.SHOW)
         found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    async def keep(self, actor: Actor, content: Mapping[str, Any]) -> str:
+        """Keep what a question will be about until its words come; return its id. Raises NotAllowedError for
+        a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        return await self._members.add_draft(actor.user_id, {"question": dict(content)})
+
+    async def kept(self, actor: Actor, draft_id: str) -> Mapping[str, Any]:
+        """Return what a question is about. Raises UserError when it is gone, NotAllowedError for somebody
+        else's."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._members.draft(draft_id)
+        if found is None or "question" not in found[1]:
+            raise UserError("This window has expired; open it again.")
+        if found[0] != actor.user_id:
+            raise NotAllowedError("This question was for somebody else.")
+        return found[1]["question"]
 
     def _check(self, question: str, pictures: int) -> None:
         self.check_possible()
