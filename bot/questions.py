@@ -100,8 +100,8 @@ class Questions:
         Raises UserError, NotAllowedError for somebody else's.
         """
         actor = actor_of(interaction)
-        self._studio.talking.check_possible()
         found = await self._studio.job_of_message(actor, message.id, Action.USE)
+        self._studio.talking.check_possible()
         if found is not None and isinstance(found[0].request, AskRequest):
             await self.open_more(interaction, found[0], 0)
             return

@@ -12,11 +12,14 @@ from typing import Any
 
 from core.errors import StorageError
 from core.settings import Settings
+from host.chat_server import HttpChatServer
 from host.workers import worker_configs
 from jobs.executor import Executor
 from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
+from jobs.remote.both import Both
+from jobs.remote.remote import RemoteExecutor
 from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import made_at, newest_backup
@@ -67,6 +70,9 @@ async def services(
         moderator = Moderator(database, files, check, rules, directory)
         if executor is None:
             executor = LocalExecutor(await worker_configs(settings), target=target)
+            if settings.vlm_url:
+                chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
+                executor = Both(executor, RemoteExecutor(chat, settings.vlm_slots))
         rendered = asyncio.Queue[str]()
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))

@@ -36,8 +36,8 @@ class Feed:
         if isinstance(event, Started):
             self.starts += 1
         if isinstance(event, Progress) and isinstance(self.latest, Progress):
-            kept = {"preview": event.preview or self.latest.preview, "text": event.text or self.latest.text}
-            event = replace(event, **kept)  # a slow watcher still gets the newest of each
+            preview, text = event.preview or self.latest.preview, event.text or self.latest.text
+            event = replace(event, preview=preview, text=text)  # a slow watcher gets the newest of each
         self.latest, self.at = event, self._next_point()
         for waiter in self._waiters:
             if not waiter.done():

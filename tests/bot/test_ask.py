@@ -10,9 +10,11 @@ import pytest
 from bot.ui import answer_text
 from core.job import Status
 from core.requests import AskRequest
+from jobs.remote.remote import CUT_OFF
 from studio.asking.talking import NO_MODEL
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of, single
+from tests.chat_server import CUT, FAULTS, TEXT, chat_server
 
 MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
 
@@ -238,3 +240,36 @@ async def test_a_forbidden_answer_is_replaced(studio: Studio) -> None:
     assert message.content.startswith("**A slow long story**")
     assert seen and not any("telling" in text for text in seen)
     assert (await job_of(studio, message)).status is Status.FAILED
+
+
+# By a server
+
+
+@pytest.fixture
+async def served(tmp_path: Path):
+    async with chat_server() as server:
+        async with open_studio(tmp_path, VLM_URL=server.url) as opened:
+            yield opened, server
+
+
+async def test_a_server_answers_whole_conversations(served) -> None:
+    studio, server = served
+    first = await asked(studio)
+    assert "There is a red house by the sea" in first.content
+    second = await more(studio, first, "And the sky?")
+    assert "There is a red house" in second.content
+    roles = [message["role"] for message in server.asked[1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert server.asked[1]["messages"][2]["content"] == TEXT
+
+
+@pytest.mark.parametrize("fault", ["busy for ever", "cut in a chunk", "takes no pictures"])
+async def test_a_servers_fault_is_told_in_its_message(tmp_path: Path, fault: str) -> None:
+    behave, words = FAULTS[fault]
+    async with chat_server(behave) as server, open_studio(tmp_path, VLM_URL=server.url) as studio:
+        message = await asked(studio)
+        assert words in message.content
+        if words == CUT:
+            assert CUT_OFF in message.content and "(Stopped)" in message.content
+        else:
+            assert labels(message) == ["🔄"]
