@@ -92,3 +92,7 @@ class Executor(Protocol):
         """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
         late."""
         ...
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Give up whatever is kept of these jobs, whose rows are gone."""
+        ...

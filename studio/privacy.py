@@ -167,7 +167,9 @@ class Privacy:
         return await self._clear(removed)
 
     async def _clear(self, removed: Removed) -> Deleted:
-        """Delete what lies outside of the rows: files, scores, vectors, checkpoints."""
+        """Delete what lies outside of the rows: files, scores, vectors, checkpoints, what models remember."""
+        if removed.jobs:
+            self._queue.executor.forget(removed.jobs)
         await self._vectors.erase(removed.vectors)
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
         gone = 0

@@ -108,6 +108,8 @@ async def chat_server(behave: Behave = well, models: tuple[str, ...] = ("tiny",)
                 await exchange(reader, writer)
                 writer.close()
                 await writer.wait_closed()
+        except asyncio.CancelledError:
+            pass  # the server ends
         finally:
             writer.transport.abort()
 

@@ -50,3 +50,8 @@ class Both:
         """Ask whichever has the job to stop it."""
         self._first.cancel(job_id)
         self._second.cancel(job_id)
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Ask both to give up what they keep of these jobs."""
+        self._first.forget(job_ids)
+        self._second.forget(job_ids)

@@ -130,6 +130,9 @@ class RemoteExecutor:
             if running.task is not None:
                 running.task.cancel()
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Do nothing: this process keeps nothing of them, and the server can't be asked."""
+
     # One question
 
     async def _outcome(self, running: _Running) -> Outcome:

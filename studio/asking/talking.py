@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest
@@ -52,6 +53,11 @@ class Talking:
     def is_possible(self) -> bool:
         """Whether anything here answers questions."""
         return self._settings.has_chat_model
+
+    @property
+    def server(self) -> str:
+        """The server that questions are sent to, "" where they stay on the host's machine."""
+        return urlsplit(self._settings.vlm_url).netloc
 
     def check_possible(self) -> None:
         """Raise UserError, which says what the host has to set, where nothing here answers questions."""

@@ -263,6 +263,13 @@ async def test_a_server_answers_whole_conversations(served) -> None:
     assert server.asked[1]["messages"][2]["content"] == TEXT
 
 
+async def test_privacy_says_where_questions_go(served) -> None:
+    studio, server = served
+    result = await studio.alice.slash(studio.channel, "privacy show")
+    told = "\n".join(m.content for m in (result.response, *result.followups) if m)
+    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anybody else" not in told
+
+
 @pytest.mark.parametrize("fault", ["busy for ever", "cut in a chunk", "takes no pictures"])
 async def test_a_servers_fault_is_told_in_its_message(tmp_path: Path, fault: str) -> None:
     behave, words = FAULTS[fault]

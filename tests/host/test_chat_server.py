@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from core.requests import AskRequest, to_json
+from core.settings import load
+from host import doctor
 from host.chat_server import HttpChatServer
 from jobs.executor import Lost
 from jobs.remote.both import Both
@@ -207,6 +209,37 @@ async def test_questions_go_to_the_server_and_pictures_to_the_others(tmp_path: P
         assert isinstance(await both.run("server", run_of(tmp_path), lambda step: None), Done)
         assert local.started == []
         await both.stop()
+
+
+# What the doctor says
+
+
+async def _sees(exchange: Exchange) -> None:
+    content = exchange.body["messages"][-1]["content"]
+    if isinstance(content, str):
+        await well(exchange, "I see no picture.")
+        return
+    data = content[0]["image_url"]["url"].partition(",")[2]
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        red, _, blue = picture.getpixel((5, 5))
+    await well(exchange, "Red." if red > blue else "Blue.")
+
+
+@pytest.mark.parametrize(
+    ("behave", "ok", "words"),
+    [
+        (_sees, True, "tiny sees pictures"),
+        (well, False, "tiny doesn't see pictures"),
+        (FAULTS["takes no pictures"][0], False, "tiny doesn't see pictures"),
+        (FAULTS["wrong key"][0], False, "VLM_KEY"),
+        (FAULTS["a page"][0], False, "VLM_URL"),
+    ],
+)
+async def test_the_doctor_says_whether_it_sees_pictures(behave, ok: bool, words: str, tmp_path: Path) -> None:
+    async with chat_server(behave) as server:
+        [check] = await doctor.chat_server(load({"VLM_URL": server.url}, tmp_path / "none.env"))
+    assert check.ok is ok and words in check.found and "questions and their pictures go there" in check.found
+    assert await doctor.chat_server(load({}, tmp_path / "none.env")) == []
 
 
 # What is sent

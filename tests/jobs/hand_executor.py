@@ -29,6 +29,7 @@ class HandExecutor:
         self.held: dict[str, Held] = {}
         self.started: list[str] = []  # every job ever run, in order
         self.asked_to_stop: set[str] = set()
+        self.forgotten: set[str] = set()
         self.cooling: list[str] = []  # devices with a slot that is not free yet, though its job has ended
         self._changed: Callable[[], None] = lambda: None
         self._stopped = False
@@ -78,6 +79,9 @@ class HandExecutor:
     def cancel(self, job_id: str) -> None:
         if job_id in self.held:
             self.asked_to_stop.add(job_id)
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        self.forgotten.update(job_ids)
 
     def report(self, message: Step | LoadingModel) -> None:
         self.held[message.job_id].report(message)

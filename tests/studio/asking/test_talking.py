@@ -139,6 +139,7 @@ async def test_a_deleted_turn_is_gone_from_all_later_ones(chat: Chat) -> None:
     first = await chat.first(question="The secret is plum")
     second = await chat.more(ALICE, first, "Say it again")
     await chat.opened.studio.delete(ALICE, first.id)
+    assert chat.talker.forgotten == {first.id}, "and what workers keep of it"
     third = await chat.more(ALICE, second, "And once more")
     assert chat.told(third) == ["Say it again", "And once more"]
     assert await chat.notes(third) == [GONE]
