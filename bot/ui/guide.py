@@ -77,7 +77,7 @@ COMMANDS: dict[str, str] = {
     "ask": (
         "`/ask question [image…] [link] [answer]`: answers a question about pictures in words. **Ask more**"
         " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
-        " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many boats?`"
+        " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
     ),
     "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
     "describe": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 SHOWN_REPLIES = 50
+HIDDEN = "A rule of this place hides this answer."
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Talking:
@@ -46,6 +49,7 @@ class Talking:
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         self._rights, self._sources, self._database = rights, sources, services.database
+        self._queue = services.queue
         self._moderator, self._settings = services.moderator, services.settings
         self._members = Members(services.database)
 
@@ -69,8 +73,9 @@ class Talking:
     ) -> NewJob:
         """Return the first question of a conversation.
 
-        pictures: files, or names of ours such as "abcd2345efgh 2". Raises UserError for a question that isn't
-        taken, ImageError for a picture, NotAllowedError for who may not ask, or somebody else's picture.
+        pictures: files, names of ours such as "abcd2345efgh 2", or SHA-256 of what the actor has sent. Raises
+        UserError for a question that isn't taken, ImageError for a picture, NotAllowedError for who may not
+        ask, or somebody else's picture.
         """
         self._check(question, len(pictures))
         found = [await self._picture(actor, picture) for picture in pictures]
@@ -130,7 +135,31 @@ class Talking:
             if not await self._rights.sees(actor, asked.job):
                 break
             turns.append(asked)
-        return [turn for turn in reversed(turns) if turn is not None]
+        return await self._visible([turn for turn in reversed(turns) if turn is not None], actor)
+
+    async def _visible(self, turns: Sequence[Asked], actor: Actor) -> list[Asked]:
+        """Return turns with a word in place of each answer that breaks a rule of the actor's place."""
+        texts = [turn.answer.text if turn.answer else "" for turn in turns]
+        judged = await self._moderator.captions(texts, actor.place)
+        return [
+            turn
+            if text is not None or turn.answer is None
+            else Asked(turn.job, replace(turn.answer, text=HIDDEN))
+            for turn, text in zip(turns, judged, strict=True)
+        ]
+
+    async def notes(self, job_id: str) -> list[str]:
+        """Return what is to be said of an answer besides it; nobody's words are in it."""
+        result = await self._queue.result(job_id)
+        return list(result.parameters.get("notes", ())) if result else []
+
+    async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
+        """Return which picture (from 0) of a job that the actor may see a file is, None where it is none."""
+        try:
+            result = await self._rights.result(actor, job_id, Action.SHOW)
+        except (ImageError, NotAllowedError):
+            return None
+        return next((picture.index for picture in result.pictures if picture.sha256 == sha256), None)
 
     async def replies(self, actor: Actor, job_id: str) -> list[Asked]:
         """Return the questions that follow on directly from a job and that the actor can look at. Raises
@@ -166,6 +195,8 @@ class Talking:
             raise UserError(NOT_WHO)
 
     async def _picture(self, actor: Actor, picture: Given) -> Source:
+        if isinstance(picture, str) and _SHA256.fullmatch(picture):
+            return await self._sources.uploaded(actor, picture)
         if isinstance(picture, str):
             return await self._sources.named(actor, picture)
         return await self._sources.given(actor, picture)

@@ -37,6 +37,7 @@ export function jobCard(job, tools) {
  * @param {CardTools} tools
  */
 function words(job, tools) {
+  if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = split(job.prompt);
   return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
     ${flags.length
@@ -104,8 +105,10 @@ function meta(job, tools) {
  * @param {CardTools} tools
  */
 function actions(job, tools) {
-  if (!job.over) return html`<div class="job-actions">${button("Cancel", () => tools.stop(job))}</div>`;
+  const talk = job.talk ? html`<a class="button quiet small" href=${job.talk}>Open the conversation</a>` : nothing;
+  if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
+    ${talk}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
   </div>`;
