@@ -77,8 +77,9 @@ class Talking:
         UserError for a question that isn't taken, ImageError for a picture, NotAllowedError for who may not
         ask, or somebody else's picture.
         """
-        self._check(question, len(pictures))
-        found = [await self._picture(actor, picture) for picture in pictures]
+        await self._rights.check(actor, Action.ASK)
+        found = await self._pictures(actor, pictures)
+        self._check(question)
         request = AskRequest(question=question.strip(), images=_names(found), form=form)
         parent = next((source.parent for source in found if source.parent), None)
         return NewJob(request, parent=parent, private=any(source.private for source in found))
@@ -96,12 +97,13 @@ class Talking:
         Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
         NotAllowedError unless the actor may ask more there.
         """
-        self._check(question, len(pictures))
+        await self._rights.check(actor, Action.ASK)
         result = await self._rights.result(actor, job_id, Action.ASK_MORE)
         job, before = result.job, result.job.request
         if not isinstance(before, AskRequest) or result.answer is None:
             raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
-        found = [await self._picture(actor, picture) for picture in pictures]
+        found = await self._pictures(actor, pictures)
+        self._check(question)
         request = AskRequest(
             question=question.strip(), images=_names(found), form=form or before.form, follows=True
         )
@@ -185,14 +187,16 @@ class Talking:
             raise NotAllowedError("This question was for somebody else.")
         return found[1]["question"]
 
-    def _check(self, question: str, pictures: int) -> None:
+    def _check(self, question: str) -> None:
         self.check_possible()
-        if pictures > self._settings.ask_pictures:
-            raise UserError(
-                f"There are {pictures} pictures; a question takes up to {self._settings.ask_pictures} here."
-            )
         if _WHO.search(question):
             raise UserError(NOT_WHO)
+
+    async def _pictures(self, actor: Actor, given: Sequence[Given]) -> list[Source]:
+        most = self._settings.ask_pictures
+        if len(given) > most:
+            raise UserError(f"There are {len(given)} pictures; a question takes up to {most} here.")
+        return [await self._picture(actor, picture) for picture in given]
 
     async def _picture(self, actor: Actor, picture: Given) -> Source:
         if isinstance(picture, str) and _SHA256.fullmatch(picture):

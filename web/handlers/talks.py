@@ -11,7 +11,8 @@ from core.requests import AskRequest
 from jobs.views import JobView
 from storage.chats import Asked
 from studio.asking.new_job import NewJob
-from web.call import Answer, Call, Json, SeeOther
+from studio.authority import Action
+from web.call import GONE, Answer, Call, Json, SeeOther
 from web.fields import key_of, names_of, number_of, text_of
 from web.handlers.pages import Pages
 
@@ -37,14 +38,16 @@ async def show(call: Call) -> Answer:
 
 async def begin(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
-    named = names_of(call.body, "pictures", MOST_PICTURES)
-    new = await call.studio.talking.ask(call.actor, text_of(call.body, "question"), named)
-    return _queued(await _submit(call, new))
+    question, named, key = _wish(call)
+    new = await call.studio.talking.ask(call.actor, question, named)
+    return _queued(await _submit(call, new, key))
 
 
 async def go_on(call: Call) -> Answer:
     """Queue a question that follows on from a job's answer; return its job and its page."""
-    return _queued(await _submit(call, await _follow(call, names_of(call.body, "pictures", MOST_PICTURES))))
+    question, named, key = _wish(call)
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named)
+    return _queued(await _submit(call, new, key))
 
 
 async def begin_by_form(call: Call) -> Answer:
@@ -56,25 +59,29 @@ async def begin_by_form(call: Call) -> Answer:
 
 async def go_on_by_form(call: Call) -> Answer:
     """Queue a question that follows on, from a page without scripts."""
-    return SeeOther(_address(await _submit(call, await _follow(call, []))))
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], text_of(call.body, "question"))
+    return SeeOther(_address(await _submit(call, new)))
 
 
 async def again_by_form(call: Call) -> Answer:
     """Ask a question once more, for other words, from a page without scripts."""
+    await call.studio.check(call.actor, Action.ASK)
     new = await call.studio.from_button(call.actor, call.path["job"], "again", 0)
+    if not isinstance(new.request, AskRequest):
+        raise GONE
     return SeeOther(_address(await _submit(call, new)))
 
 
-async def _follow(call: Call, named: list[str]) -> NewJob:
-    return await call.studio.talking.ask_more(
-        call.actor, call.path["job"], text_of(call.body, "question"), named
-    )
+def _wish(call: Call) -> tuple[str, list[str], str | None]:
+    """Return the question that a call carries, its pictures, and its key."""
+    body = call.body
+    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(body)
 
 
-async def _submit(call: Call, new: NewJob) -> Job:
+async def _submit(call: Call, new: NewJob, key: str | None = None) -> Job:
     chosen = await call.studio.own.preferences(call.actor)
     made = new.chosen(chosen.lane, private=chosen.private)
-    return (await call.studio.submit(call.actor, made, once=key_of(call.body))).job
+    return (await call.studio.submit(call.actor, made, once=key)).job
 
 
 def _queued(job: Job) -> Answer:

@@ -13,7 +13,7 @@ import { startPage } from "./parts/shell.js";
 const END = { stopped: "Stopped here.", length: "It ends here because an answer may not be longer; ask it to go on.", end: "" };
 const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
 const place = element("turns", HTMLElement);
-const form = element("more", HTMLFormElement);
+const form = element("talk-bar", HTMLFormElement);
 const field = element("more-question", HTMLTextAreaElement);
 const attached = new Attachments(element("more-pictures", HTMLElement));
 

@@ -82,6 +82,7 @@ export function step(job) {
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }
   if (!job.total) return ["Starting", null];
+  if (job.talk) return ["Answering", null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
   return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
 }
