@@ -51,6 +51,20 @@ def asked(connection: sa.Connection, job_id: str) -> Asked | None:
     return None if row is None or job is None else Asked(job, lookup.to_answer(row))
 
 
+def latest(connection: sa.Connection, channel_id: int, user_id: int | None, since: datetime) -> Job | None:
+    """Return the newest answered question of a channel, of one person if one is named, not older than
+    ``since``."""
+    statement = (
+        sa.select(jobs)
+        .where(jobs.c.channel_id == channel_id, _IS_ASKED, jobs.c.answer.is_not(None))
+        .where(jobs.c.created_at >= since, *([jobs.c.user_id == user_id] if user_id else []))
+        .order_by(jobs.c.seq.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else lookup.readable(row)
+
+
 def replies(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
     """Return the questions that follow on directly from a job, oldest first."""
     rows = connection.execute(replies_statement(), {"job": job_id, "limit": limit})

@@ -1,4 +1,5 @@
-"""/ask: a question about pictures, answered in words; what follows has buttons of its own."""
+"""/ask: a question about pictures, answered in words; mentions and replies; what follows has buttons of its
+own."""
 
 from __future__ import annotations
 
@@ -13,6 +14,11 @@ from core.requests.ask import FORMS, Form
 class Ask(commands.Cog):
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        if message.guild is not None and self.bot.user is not None:
+            await self.bot.mentions.in_server(message, self.bot.user)
 
     @app_commands.command(description="Ask about a picture, and go on asking")
     @app_commands.describe(

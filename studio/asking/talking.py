@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import ImageError, NotAllowedError, UserError
+from core.job import Job
 from core.requests import AskRequest
 from core.requests.ask import Form
 from storage import chats
@@ -40,6 +42,8 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 SHOWN_REPLIES = 50
+A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
+_ENDED = "ended_talk"
 HIDDEN = "A rule of this place hides this answer."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -169,6 +173,42 @@ class Talking:
         job = await self._rights.job(actor, job_id, Action.SHOW)
         found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    async def latest(self, actor: Actor, since: datetime) -> Job | None:
+        """Return the actor's newest answered question where they are, None when it is older than ``since`` or
+        they have ended that conversation. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._database.read(
+            partial(chats.latest, channel_id=actor.channel_id, user_id=actor.user_id, since=since)
+        )
+        ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
+        return None if found is None or found.id == ended else found
+
+    async def latest_here(self, actor: Actor) -> Job | None:
+        """Return anybody's newest answered question where the actor is, None when they can't look at it or it
+        is older than a week. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        since = datetime.now(UTC) - A_THREAD
+        found = await self._database.read(
+            partial(chats.latest, channel_id=actor.channel_id, user_id=None, since=since)
+        )
+        return found if found is not None and await self._rights.sees(actor, found) else None
+
+    async def end_direct(self, actor: Actor) -> None:
+        """Let the actor's next words where they are begin a new conversation. Raises NotAllowedError for a
+        barred person."""
+        found = await self.latest(actor, datetime.now(UTC) - A_THREAD)
+        if found is not None:
+            await self._queue.people.set_user_flag(actor.user_id, _ENDED, found.id)
+
+    async def first_time(self, actor: Actor, what: str) -> bool:
+        """Return whether the actor is told something for the first time, and note that they are now. Raises
+        NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        if await self._queue.people.user_flag(actor.user_id, what):
+            return False
+        await self._queue.people.set_user_flag(actor.user_id, what, True)
+        return True
 
     async def keep(self, actor: Actor, content: Mapping[str, Any]) -> str:
         """Keep what a question will be about until its words come; return its id. Raises NotAllowedError for
