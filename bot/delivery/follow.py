@@ -173,6 +173,7 @@ class Delivery:
         followed.content, followed.last_edit = post.content, monotonic()
         try:
             await self._ladder.edit(job, followed.message, post, patience=PROGRESS_PATIENCE)
+            followed.last_edit = monotonic()  # it may have waited on its way
             followed.spoken.set()
         except discord.HTTPException as error:
             followed.gone = error.status in GONE
