@@ -15,8 +15,9 @@ from core.requests import AskRequest, Request
 from core.requests.ask import about_tokens
 from jobs.limits import Limits, allowance, check_limits, check_tokens
 from jobs.order.cost import cost_key
-from storage import admission, chats, lookup
+from storage import admission, lookup
 from storage import jobs as rows
+from storage.asking import chats
 from storage.database import Database
 from storage.files import Files
 from storage.lookup import WaitingRow

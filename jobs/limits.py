@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import LimitError, NotAllowedError
 from core.job import Origin
-from storage.chats import Use
+from storage.asking.chats import Use
 from storage.people import RoleLimit, Rules
 
 

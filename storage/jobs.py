@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from core.job import Job, Status
 from core.requests import to_json
-from storage import chats, lookup
+from storage import lookup
+from storage.asking import chats
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import upsert
 from storage.privacy import note_unposted

@@ -25,8 +25,9 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from jobs.queue import Queue
-from storage import chats, moderation, records
+from storage import moderation, records
 from storage import privacy as rows
+from storage.asking import chats
 from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files

@@ -93,7 +93,7 @@ class Posts:
             case Started():
                 return Post(messages.running(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
-                return Post(answer_text.answering(job, text), view=buttons.while_answering(job))
+                return Post(answer_text.answering(job, text), view=answer_text.view_while_answering(job))
             case Progress(step, total, preview):
                 picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
                 return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
@@ -132,7 +132,7 @@ class Posts:
             return Post(messages.held_back(job))
         content, whole = answer_text.answered(job, answer, result.parameters)
         file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
-        return Post(content, file, buttons.for_answer(job))
+        return Post(content, file, answer_text.view(job))
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""

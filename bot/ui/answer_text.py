@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import discord
+
 from bot.ui import messages
+from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import MAX_CONTENT, fit, length, quote
 from core.events import ChatAnswer
 from core.job import Job
@@ -16,6 +19,7 @@ from studio.asking.words import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
+ACTIONS = ("more", "again", "draw", "details", "delete")
 MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
@@ -138,6 +142,16 @@ def answered(job: Job, answer: ChatAnswer, parameters: Mapping[str, Any]) -> tup
         shown = "*The model had no words for this.*"
     more = "" if whole else f"\n-# The whole answer is in {FILE}"
     return fit(f"{head}\n{shown}{more}\n{foot}"), whole
+
+
+def view_while_answering(job: Job) -> discord.ui.View:
+    """Return the button that ends an answer with what there is of it."""
+    return view_of(JobButton(job.id, "stop"))
+
+
+def view(job: Job) -> discord.ui.View:
+    """Return how a conversation goes on, and what can be done with an answer."""
+    return view_of(*(JobButton(job.id, action, row=0) for action in ACTIONS))
 
 
 def details(answer: ChatAnswer) -> list[str]:

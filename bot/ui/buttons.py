@@ -385,17 +385,6 @@ def while_running(job: Job) -> discord.ui.View:
     return view_of(JobButton(job.id, "cancel"))
 
 
-def while_answering(job: Job) -> discord.ui.View:
-    """Return the button that ends an answer with what there is of it."""
-    return view_of(JobButton(job.id, "stop"))
-
-
-def for_answer(job: Job) -> discord.ui.View:
-    """Return how a conversation goes on, and what can be done with an answer."""
-    actions = ("more", "again", "draw", "details", "delete")
-    return view_of(*(JobButton(job.id, action, row=0) for action in actions))
-
-
 def after_end(job: Job) -> discord.ui.View:
     """Return the button that asks again for a job that failed or was cancelled."""
     return view_of(JobButton(job.id, "again"))

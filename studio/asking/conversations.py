@@ -10,8 +10,8 @@ from core.job import Job
 from core.requests import AskRequest
 from core.setting.chat import ChatSettings
 from jobs.active import Conversation
-from storage import chats
-from storage.chats import Asked
+from storage.asking import chats
+from storage.asking.chats import Asked
 from storage.database import Database
 from studio.actor import Actor
 from studio.directory import Directory

@@ -14,8 +14,8 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
 from core.requests import AskRequest
 from core.requests.ask import Form
-from storage import chats
-from storage.chats import Asked
+from storage.asking import chats
+from storage.asking.chats import Asked
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, Source

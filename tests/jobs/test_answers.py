@@ -15,7 +15,7 @@ from core.requests import AskRequest
 from jobs.active import Conversation, question_alone
 from jobs.executor import Lost
 from jobs.queue import Queue
-from storage import chats
+from storage.asking import chats
 from tests.jobs.conftest import LIMITS, ask, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done, Step, Stopped

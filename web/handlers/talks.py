@@ -9,7 +9,7 @@ from core.errors import ImageError
 from core.job import Job, Status
 from core.requests import AskRequest
 from jobs.views import JobView
-from storage.chats import Asked
+from storage.asking.chats import Asked
 from studio.asking.new_job import NewJob
 from studio.authority import Action
 from web.call import GONE, Answer, Call, Json, SeeOther

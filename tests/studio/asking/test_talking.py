@@ -13,7 +13,7 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.events import Failed, Progress, Rendered
 from core.job import Job, Surface
-from storage import chats
+from storage.asking import chats
 from studio.actor import Actor
 from studio.asking.conversations import GONE
 from studio.asking.talking import NO_MODEL, NOT_WHO
