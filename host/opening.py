@@ -12,7 +12,6 @@ from typing import Any
 
 from core.errors import StorageError
 from core.settings import Settings
-from host.chat_server import HttpChatServer
 from host.workers import worker_configs
 from jobs.executor import Executor
 from jobs.job_rows import JobRows
@@ -71,6 +70,8 @@ async def services(
         if executor is None:
             executor = LocalExecutor(await worker_configs(settings), target=target)
             if settings.vlm_url:
+                from host.chat_server import HttpChatServer  # here: nothing else needs aiohttp
+
                 chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
                 executor = Both(executor, RemoteExecutor(chat, settings.vlm_slots))
         rendered = asyncio.Queue[str]()

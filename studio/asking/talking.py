@@ -221,10 +221,10 @@ class Talking:
         else's."""
         await self._rights.check(actor, Action.ASK)
         found = await self._members.draft(draft_id)
+        if found is not None and found[0] != actor.user_id:
+            raise NotAllowedError("This question was for somebody else.")
         if found is None or "question" not in found[1]:
             raise UserError("This window has expired; open it again.")
-        if found[0] != actor.user_id:
-            raise NotAllowedError("This question was for somebody else.")
         return found[1]["question"]
 
     def _check(self, question: str) -> None:

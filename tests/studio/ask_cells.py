@@ -29,7 +29,7 @@ HERE, THERE = 10, 20  # servers
 OPEN, STAFF, ABROAD = 100, 101, 200  # channels: the first two here
 ANN, BEN, CAT, DAN, EVE = 1, 2, 3, 4, 5
 READS = {ANN: {OPEN, STAFF}, BEN: {OPEN}, CAT: {OPEN, STAFF}, DAN: {ABROAD}, EVE: set()}
-WORD = re.compile(r"canary[a-z0-9]{12}x")
+WORD = re.compile(r"canary[kqvwxz]{12}")  # digits would be read as letters by moderation
 DEPTH = 5
 
 
@@ -81,8 +81,8 @@ class Stranger:
         user = self.dice.choice((ANN, BEN, CAT, DAN))
         turns = list[Turn]()
         for _ in range(DEPTH):
-            channel = self.dice.choice(sorted(READS[user]) + [0])
-            word = f"canary{self.dice.getrandbits(60) % 36**12:012d}x"
+            channel = self.dice.choice(sorted(READS[user]) * 4 + [0])
+            word = f"canary{''.join(self.dice.choices('kqvwxz', k=12))}"
             who = actor(user, channel)
             question = f"What is {word}?"
             self.talker.say[question] = f"It is {word}."
@@ -90,13 +90,13 @@ class Stranger:
                 new = await self.talk.ask_more(who, turns[-1].job, question)
             else:
                 new = await self.talk.ask(who, question, [Sent(png())])
-            new = replace(new, private=new.private or self.dice.random() < 0.2)
+            new = replace(new, private=new.private or self.dice.random() < 0.08)
             job = (await self.studio.submit(who, new)).job
             async for _event in await self.studio.watch(who, job.id):
                 pass
             turns.append(Turn(job.id, word, user, channel, new.private))
         for turn in turns[:-1]:
-            if self.dice.random() < 0.25:
+            if self.dice.random() < 0.12:
                 await self.studio.delete(actor(turn.user, turn.channel), turn.job)
                 turn.deleted = True
         return turns

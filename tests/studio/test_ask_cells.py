@@ -9,7 +9,7 @@ from tests.studio import ask_cells
 
 
 async def test_nobody_reads_words_of_others_by_any_turn(tmp_path: Path) -> None:
-    stranger = await ask_cells.walk(tmp_path, 7, 500)
+    stranger = await ask_cells.walk(tmp_path, 3, 500)
     assert stranger.leaks == [] and stranger.cells >= 500
     assert all(stranger.granted[name] for name in ("answer", "conversation", "ask more", "again"))
 
@@ -21,4 +21,4 @@ async def test_the_walk_sees_a_studio_that_tells_every_turn(
         return True
 
     monkeypatch.setattr(Sight, "sees", sees)
-    assert (await ask_cells.walk(tmp_path, 7, 500)).leaks
+    assert (await ask_cells.walk(tmp_path, 3, 500)).leaks

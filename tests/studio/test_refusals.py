@@ -7,6 +7,7 @@ import hashlib
 import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ OPEN_TO_STRANGERS = {
     "Gallery.allowed",  # nothing
     "Gallery.is_own",  # no
     "Folders.put",  # finds no such folder
+    "Talking.index_of",  # none
     "Folders.take_out",
 }
 
@@ -229,6 +231,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "minutes": 5,
             "word": "clown",
             "question": "What is it?",
+            "content": {},
             "wanted": Filter(),
             "side": 64,
             "place": Place(ALICE.guild_id, 100),
@@ -246,6 +249,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "ask_with_file": {"mask": Sent(png())},
             "marked": {"mask": Sent(png())},
             "export": {"pictures": False},
+            "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
             "ask": {"pictures": [Sent(png())]},
             "ask_more": {"pictures": ()},
             "create": {"query": None, "what": Shared(job.id)},

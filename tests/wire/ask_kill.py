@@ -31,7 +31,8 @@ from tests.wire.process import BotProcess
 
 CHANNEL = GUILD + 1
 QUESTION = "slow " + "and what else is there to be seen on it, " * 20
-POINTS = ("answering", *kill.POINTS, "answering", "answering")
+MIDDLE = ("before answering", "after answering")
+POINTS = (*(point for point in kill.POINTS if "progress" not in point), *MIDDLE * 6)
 kill.REQUESTS["answering"] = lambda call: "(Answering)" in call.text and "This is turn" in call.text
 
 
