@@ -119,6 +119,7 @@ KEPT_BY_THE_BANNED = {
     "Search.sheet",  # of what was found
     "Search.keep",
     "Search.kept",
+    "Talking.index_of",  # which is none
     "Trash.put",
     "Trash.take_back",
     "Trash.delete",
