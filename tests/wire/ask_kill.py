@@ -30,6 +30,8 @@ from tests.wire.kill import Killer, Report
 from tests.wire.process import BotProcess
 
 CHANNEL = GUILD + 1
+# A server takes questions before Discord is there, so that a life that is to end here has no connection
+AT_START = ("job claimed", "files saved", "job rendered")
 QUESTION = "slow " + "and what else is there to be seen on it, " * 20
 MIDDLE = ("before answering", "after answering")
 POINTS = (*(point for point in kill.POINTS if "progress" not in point), *MIDDLE * 6)
@@ -144,7 +146,8 @@ def main() -> int:
         "--server", action="store_true", help="answers come of a chat server, not of a worker"
     )
     arguments = parser.parse_args()
-    points = (list(POINTS) * (arguments.kills // len(POINTS) + 1))[: arguments.kills]
+    known = [point for point in POINTS if not (arguments.server and point in AT_START)]
+    points = (list(known) * (arguments.kills // len(known) + 1))[: arguments.kills]
     random.Random(arguments.seed).shuffle(points)
     with tempfile.TemporaryDirectory() as folder:
         report, wrong, answers = asyncio.run(

@@ -10,7 +10,7 @@ from tests.wire.forked import ForkedBot
 
 @pytest.mark.parametrize("by_server", [False, True])
 async def test_no_turn_is_lost_or_doubled_whenever_the_bot_is_killed(tmp_path: Path, by_server: bool) -> None:
-    points = ["after answering", "job rendered", "before answering"]
+    points = ["after answering", "random", "before answering"]
     report, wrong, answers = await ask_kill.run(tmp_path, points, process=ForkedBot, by_server=by_server)
     assert (report.lost, report.doubled, report.silent, wrong) == ([], [], [], []), report.stories
     assert not report.missed
