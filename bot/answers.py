@@ -16,8 +16,9 @@ from bot.wire.pending import PendingInteraction, PendingInteractions
 from bot.wire.transport import FAILURES
 from bot.wire.unanswered import Unanswered
 from core.errors import UserError
-from core.job import Job
+from core.job import Job, Status
 from studio.asking.new_job import NewJob
+from studio.authority import Action
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,12 @@ class Answers:
 
     async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
         """Stop a job and say so; the interaction was deferred. Raises ImageError or NotAllowedError."""
-        job, stopped = await self._studio.cancel(actor_of(interaction), job_id)
-        over = f"Job `{job.id}` is over already ({job.status})."
-        await whisper(interaction, f"Job `{job.id}` is cancelled." if stopped else over)
+        actor = actor_of(interaction)
+        job, stopped = await self._studio.cancel(actor, job_id)
+        if not stopped:
+            text = f"Job `{job.id}` is over already ({job.status})."
+        else:
+            now = await self._studio.job(actor, job.id, Action.CANCEL)
+            gone = now.status is Status.CANCELLED
+            text = f"Job `{job.id}` is cancelled." if gone else "It stops; what there is of it stays."
+        await whisper(interaction, text)

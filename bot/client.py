@@ -24,6 +24,8 @@ from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder
 from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
+from bot.mentions import Mentions
+from bot.questions import Questions
 from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
@@ -82,10 +84,12 @@ class Tree(app_commands.CommandTree[Any]):
         return hashlib.sha256(json.dumps(commands, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def wanted_intents() -> discord.Intents:
-    """Return which events Discord shall send; none of them is privileged."""
+def wanted_intents(*, mentions: bool = False) -> discord.Intents:
+    """Return which events Discord shall send; none of them is privileged. mentions: messages of servers, too,
+    whose words arrive only where they mention the bot."""
     intents = discord.Intents.none()
     intents.guilds = intents.dm_messages = intents.guild_reactions = intents.dm_reactions = True
+    intents.guild_messages = mentions
     return intents
 
 
@@ -117,7 +121,7 @@ class Atelier(commands.Bot):
             session.watch(trace)
         super().__init__(
             command_prefix=commands.when_mentioned,
-            intents=wanted_intents(),
+            intents=wanted_intents(mentions=services.settings.has_chat_model),
             help_command=None,
             allowed_mentions=SILENT,
             http_trace=trace,
@@ -147,7 +151,9 @@ class Atelier(commands.Bot):
         self.links = Links(studio, lambda: self.http, max_bytes, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
-        self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing)
+        self.questions = Questions(studio, self.answers, self.asking)
+        self.mentions = Mentions(studio, self.asking, self.delivery)
+        self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing, self.questions)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)

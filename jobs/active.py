@@ -1,13 +1,16 @@
-"""A job that is on a device, and the question that is asked before it gets there."""
+"""A job that is on a device, and what is asked before it gets there."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.errors import UserError
 from core.events import Progress
 from core.job import Job
+from core.requests import AskRequest
 from jobs.order.fairness import Waiting
+from vision.protocol import Talk, Turn
 
 Gate = Callable[[Job, bool], Awaitable[None]]
 
@@ -17,9 +20,38 @@ async def open_gate(job: Job, running: bool) -> None:
     about to run (``running``), may not run any more."""
 
 
+def hear_all(text: str, whole: bool) -> str:
+    """Let everybody read an answer as it comes."""
+    return text
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a question is handed out with. notes: sentences for whoever asked about turns that are missing.
+
+    hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
+    Raises UserError for an answer that may not be given.
+    """
+
+    talk: Talk
+    hear: Callable[[str, bool], str] = hear_all
+    notes: tuple[str, ...] = ()
+
+
+Converse = Callable[[Job], Awaitable[Conversation]]
+
+
+async def question_alone(job: Job) -> Conversation:
+    """Hand a question out without the turns before it."""
+    assert isinstance(job.request, AskRequest)
+    turn = Turn("user", job.request.question, job.request.images, job.id)
+    return Conversation(Talk((turn,), job.request.form))
+
+
 @dataclass
 class ActiveJob:
-    """A running job. ``began``: monotonic seconds."""
+    """A running job. ``began``: monotonic seconds. ``text``: all of its answer so far. ``stopped``: its asker
+    wants no more of it than that. ``refused``: why that may not be given."""
 
     job: Job
     waiting: Waiting
@@ -29,3 +61,7 @@ class ActiveJob:
     handed: bool = False  # the executor has it, or had it
     seconds: float = 0.0  # of its device, once the run has ended
     progress: Progress | None = None
+    conversation: Conversation | None = None
+    text: str = field(default="", repr=False)
+    stopped: bool = False
+    refused: UserError | None = None

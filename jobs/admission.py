@@ -11,11 +11,13 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, UserError
 from core.job import Job
-from core.requests import Request
-from jobs.limits import Limits, allowance, check_limits
+from core.requests import AskRequest, Request
+from core.requests.ask import about_tokens
+from jobs.limits import Limits, allowance, check_limits, check_tokens
 from jobs.order.cost import cost_key
 from storage import admission, lookup
 from storage import jobs as rows
+from storage.asking import chats
 from storage.database import Database
 from storage.files import Files
 from storage.lookup import WaitingRow
@@ -92,6 +94,10 @@ class Admission:
             user_waiting=known.user_waiting,
             guild_waiting=known.guild_waiting,
         )
+        if isinstance(job.request, AskRequest):
+            used = chats.use(connection, job.origin.user_id, now=job.created_at)
+            asked = about_tokens(job.request.question, len(job.request.images))
+            check_tokens(self.limits, used, asked)
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)

@@ -42,7 +42,7 @@ Report = Callable[[LoadingModel | Step], None]
 @dataclass(frozen=True)
 class Device:
     """A worker as admins see it. ``state``: starting, ready, or down (it keeps being tried). ``memory`` in
-    bytes."""
+    bytes. ``only``: the role whose jobs it takes, which then no other device does; empty = all others."""
 
     name: str
     state: str
@@ -52,6 +52,7 @@ class Device:
     running: int = 0
     restarts: int = 0
     problem: str | None = None
+    only: str = ""
 
 
 class Executor(Protocol):
@@ -90,4 +91,8 @@ class Executor(Protocol):
     def cancel(self, job_id: str) -> None:
         """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
         late."""
+        ...
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Give up whatever is kept of these jobs, whose rows are gone."""
         ...

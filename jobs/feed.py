@@ -35,10 +35,9 @@ class Feed:
         """Make ``event`` the latest, and wake those who wait for a change."""
         if isinstance(event, Started):
             self.starts += 1
-        if isinstance(event, Progress) and event.preview is None and isinstance(self.latest, Progress):
-            event = replace(
-                event, preview=self.latest.preview
-            )  # a slow watcher still gets the newest preview
+        if isinstance(event, Progress) and isinstance(self.latest, Progress):
+            preview, text = event.preview or self.latest.preview, event.text or self.latest.text
+            event = replace(event, preview=preview, text=text)  # a slow watcher gets the newest of each
         self.latest, self.at = event, self._next_point()
         for waiter in self._waiters:
             if not waiter.done():

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 from core.errors import LimitError, NotAllowedError
 from core.job import Origin
+from storage.asking.chats import Use
 from storage.people import RoleLimit, Rules
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk."""
+    """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk. ``tokens_per_day``:
+    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer."""
 
     user_running: int = 3
     user_waiting: int = 10
     guild_waiting: int = 200
     disk_floor: int = 500 * 10**6
+    tokens_per_day: int = 0
+    answer_tokens: int = 512
 
 
 @dataclass(frozen=True)
@@ -62,4 +66,17 @@ def check_limits(
         raise LimitError(
             f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
             " a while."
+        )
+
+
+def check_tokens(limits: Limits, used: Use, question: int) -> None:
+    """Raise LimitError when a question of about so many tokens is more than its asker may have today. Those
+    that aren't answered yet count as if their answers were as long as they may be."""
+    most = limits.tokens_per_day
+    expected = used.tokens + used.open * limits.answer_tokens
+    if most and expected + question > most:
+        waiting = f" and {used.open} questions not answered yet" if used.open else ""
+        raise LimitError(
+            f"You have used {used.tokens:,} of today's {most:,} tokens{waiting}, so this question doesn't"
+            " fit. New ones come at 0:00 UTC."
         )

@@ -17,7 +17,7 @@ from core.errors import LimitError
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request
-from jobs.active import Gate, open_gate
+from jobs.active import Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
 from jobs.executor import Executor
@@ -44,8 +44,9 @@ def _nothing(connection: sa.Connection) -> None:
 
 class Queue(JobRows):
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
-    runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are
-    stored. ``admin``: bans, lists, limits. ``people``: what is known of people."""
+    runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
+    ``converse``: asked, as a question is handed out, for the turns before it. ``admin``: bans, lists, limits.
+    ``people``: what is known of people."""
 
     def __init__(
         self,
@@ -56,11 +57,12 @@ class Queue(JobRows):
         *,
         gate: Gate = open_gate,
         on_rendered: Callable[[str], None] = lambda job_id: None,
+        converse: Converse = question_alone,
     ) -> None:
         super().__init__(database)
         self.files, self.executor = files, executor
         self.limits = limits or Limits()
-        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate, on_rendered)
+        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate, on_rendered, converse)
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)
@@ -223,11 +225,14 @@ class Queue(JobRows):
     # Stopping jobs
 
     async def cancel(self, job_id: str) -> bool:
-        """Stop a waiting or running job; False when it was over already. Who may, is the caller's to
-        check."""
+        """Stop a waiting or running job, an answer that has begun with what there is of it; False when it was
+        over already. Who may, is the caller's to check."""
         return await self._whole(self._cancel(job_id))
 
     async def _cancel(self, job_id: str) -> bool:
+        if self._dispatcher.stop_answer(job_id):
+            log.info("job %s: its answer is stopped", job_id)
+            return True
         if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
             return False
         log.info("job %s cancelled", job_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.events import Progress
+from core.events import ChatAnswer, Progress
 from core.job import Job
 from jobs.executor import Device
 from storage.lookup import StoredOutput, StoredPicture
@@ -35,11 +35,20 @@ class Result:
     captions: tuple[str, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    answer: ChatAnswer | None = None
 
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
         """Return the result that rows hold."""
-        return cls(job, output.pictures, output.grid, output.captions, output.scores, output.parameters or {})
+        return cls(
+            job,
+            output.pictures,
+            output.grid,
+            output.captions,
+            output.scores,
+            output.parameters or {},
+            output.answer,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ transaction.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from core.job import Job, Status
 from core.requests import to_json
 from storage import lookup
+from storage.asking import chats
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import upsert
 from storage.privacy import note_unposted
@@ -129,8 +131,9 @@ def finish(
     now: datetime,
     run_seconds: float,
 ) -> bool:
-    """running → rendered, with the rows of its files; → delivered at once on another surface than Discord.
-    False when the run has lost its lease: then nothing is written."""
+    """running → rendered, with the rows of its files and the tokens that it used; → delivered at once on
+    another surface than Discord. False when the run has lost its lease: then nothing is written."""
+    answer = output.answer
     statement = (
         sa.update(jobs)
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
@@ -141,11 +144,16 @@ def finish(
             **_over(now),
             captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
             scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
+            answer=json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
         )
+        .returning(jobs.c.user_id)
     )
-    if not connection.execute(statement).rowcount:
+    user_id = connection.execute(statement).scalar_one_or_none()
+    if user_id is None:
         return False
+    if answer is not None:
+        chats.spend(connection, user_id, answer.tokens_in + answer.tokens_out, now=now)
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
         connection.execute(

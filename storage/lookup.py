@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import AtelierError, StorageError
+from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
@@ -52,6 +53,7 @@ class StoredOutput:
     captions: tuple[str, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
     parameters: Mapping[str, Any] | None = None
+    answer: ChatAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,18 @@ def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput
         grid=next((p for p in stored if p.index == GRID), None),
         captions=tuple(json.loads(row.captions or "[]")),
         scores=tuple((label, score) for label, score in json.loads(row.scores or "[]")),
+        answer=to_answer(row),
         parameters=json.loads(row.parameters or "{}"),
     )
+
+
+def to_answer(row: sa.Row[Any]) -> ChatAnswer | None:
+    """Return the answer that a job's row holds, None where there is none."""
+    if not row.answer:
+        return None
+    found: dict[str, Any] = json.loads(row.answer)
+    sides = tuple((width, height) for width, height in found.pop("pictures", ()))
+    return ChatAnswer(**found, pictures=sides)
 
 
 def children(connection: sa.Connection, job_id: str, index: int) -> int:

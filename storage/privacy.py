@@ -2,7 +2,7 @@
 ``KEPT``; a test holds that.
 
 What others need stays without the name: an admin's entries in the audit trail. What protects others stays
-with it: bans, and strikes and time-outs until they expire.
+with it: bans, strikes and time-outs until they expire, and the tokens of today and yesterday.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from storage.schema import (
     preferences,
     strikes,
     timeouts,
+    tokens_used,
     unposted,
     uploads,
     users,
@@ -70,7 +71,12 @@ NAMED = {
     bans: bans.c.actor_id,
     filter_words: filter_words.c.actor_id,
 }  # stay, without the name
-KEPT = {bans: bans.c.user_id, strikes: strikes.c.user_id, timeouts: timeouts.c.user_id}  # stay, with it
+KEPT = {
+    bans: bans.c.user_id,
+    strikes: strikes.c.user_id,
+    timeouts: timeouts.c.user_id,
+    tokens_used: tokens_used.c.user_id,
+}  # stay, with it
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
+        "tokens_used": sa.select(tokens_used).where(tokens_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
     selections |= {

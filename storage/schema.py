@@ -97,6 +97,7 @@ jobs = sa.Table(
     sa.Column("run_seconds", Float64),  # of the device: less than the clock's where it was shared
     sa.Column("captions", sa.Text),  # JSON, of the output
     sa.Column("scores", sa.Text),  # JSON
+    sa.Column("answer", sa.Text),  # JSON of core.events.ChatAnswer
     sa.Column("parameters", sa.Text),  # JSON
     sa.Column("error", sa.Text),  # a plain sentence for the person who asked
     # times
@@ -362,6 +363,15 @@ uploads = sa.Table(  # who sent which file: what no job has used yet belongs to 
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Index("uploads_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+tokens_used = sa.Table(  # by somebody's questions and their answers
+    "tokens_used",
+    metadata,
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
+    sa.Column("tokens", Int64, nullable=False),
     sqlite_strict=True,
 )
 

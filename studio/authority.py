@@ -29,6 +29,7 @@ class Action(enum.StrEnum):
     CLASSIFY = "classify"
     BLEND = "blend"
     IMAGINE = "imagine"  # a caption
+    ASK_MORE = "ask more"  # follow on from an answer
     USE = "use"  # as the source of a command
     # looks at a job, or ends it
     SHOW = "show"
@@ -101,6 +102,11 @@ TABLE: dict[Action, Row] = {
     Action.CLASSIFY: _OWN_OR_SHOWN,
     Action.BLEND: _OWN_OR_SHOWN,
     Action.IMAGINE: _OWN_OR_SHOWN,
+    Action.ASK_MORE: Row(
+        Role.AUTHOR | Role.MEMBER,
+        Role.AUTHOR,
+        reason="This conversation belongs to somebody else, who keeps it private.",
+    ),
     Action.USE: _OWN_OR_SHOWN,
     Action.SHOW: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),

@@ -27,6 +27,7 @@ from core.errors import StorageError
 from jobs.queue import Queue
 from storage import moderation, records
 from storage import privacy as rows
+from storage.asking import chats
 from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files
@@ -167,7 +168,9 @@ class Privacy:
         return await self._clear(removed)
 
     async def _clear(self, removed: Removed) -> Deleted:
-        """Delete what lies outside of the rows: files, scores, vectors, checkpoints."""
+        """Delete what lies outside of the rows: files, scores, vectors, checkpoints, what models remember."""
+        if removed.jobs:
+            self._queue.executor.forget(removed.jobs)
         await self._vectors.erase(removed.vectors)
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
         gone = 0
@@ -254,6 +257,7 @@ class Privacy:
         await self._database.write(partial(rows.drop_drafts, before=now - DRAFTS_KEPT))
         await self._database.write(partial(shares.drop, before=now - SHARES_KEPT))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
+        await self._database.write(partial(chats.drop_use, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)
         await self._database.scrub()

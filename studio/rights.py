@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from core.errors import ImageError, NotAllowedError
-from core.job import Job, Surface
+from core.job import Job
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.lookup import StoredPicture
@@ -18,6 +18,7 @@ from studio.directory import Directory, Member
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
 from studio.places.memberships import Memberships
+from studio.places.sight import Sight
 
 
 class Rights:
@@ -36,15 +37,17 @@ class Rights:
         memberships: Memberships,
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
-        self._directory, self._memberships = directory, memberships
+        self._memberships = memberships
+        self._sight = Sight(authority, queue, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
         ``job``) here and now."""
         own = job is not None and job.origin.user_id == actor.user_id and Role.AUTHOR in TABLE[action].public
-        shown = set[Place]() if own else await self._shown(job)  # where it is shown gives its author no more
+        # where it is shown gives its author no more
+        shown = set[Place]() if own else await self._sight.shown(job)
         refused: NotAllowedError | None = None
-        async for one in self._everywhere(actor, job, shown, (action,)):
+        async for one in self._sight.everywhere(actor, job, shown, (action,)):
             try:
                 return await self._check(one, action, job, shown)
             except NotAllowedError as error:
@@ -54,8 +57,8 @@ class Rights:
 
     async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
         """Return those of ``actions`` that ``actor`` may do to ``job`` here and now."""
-        shown, found = await self._shown(job), set[Action]()
-        async for one in self._everywhere(actor, job, shown, actions):
+        shown, found = await self._sight.shown(job), set[Action]()
+        async for one in self._sight.everywhere(actor, job, shown, actions):
             barred, _ = await self._barred(one)
             for action in actions:
                 standing = replace(one, barred=barred and not TABLE[action].barred)
@@ -64,9 +67,6 @@ class Rights:
             if found.issuperset(actions):
                 break
         return frozenset(found)
-
-    async def _shown(self, job: Job | None) -> set[Place]:
-        return {Place(*place) for place in await self._queue.places(job.id)} if job else set()
 
     async def _check(self, actor: Actor, action: Action, job: Job | None, shown: Collection[Place]) -> None:
         until: datetime | None = None
@@ -83,24 +83,6 @@ class Rights:
             return True, None
         until = await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
         return until is not None, until
-
-    # Somebody who came by no channel
-
-    async def _everywhere(
-        self, actor: Actor, job: Job | None, shown: Iterable[Place], actions: Iterable[Action]
-    ) -> AsyncIterator[Actor]:
-        """Yield ``actor``, then who they are in each server where the job is shown, if that can decide."""
-        yield actor
-        if job is None or actor.surface is not Surface.WEB or actor.guild_id is not None:
-            return
-        rows = [TABLE[action] for action in actions]
-        roles = [row.private if job.origin.private else row.public for row in rows]
-        if not any(role & (Role.MEMBER | Role.MANAGER) for role in roles):
-            return
-        places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
-        for guild_id in sorted({place.guild_id for place in places if place.guild_id is not None}):
-            if (member := await self._memberships.of(actor.user_id, guild_id)) is not None:
-                yield await self._memberships.within(actor, member)
 
     async def in_servers(self, actor: Actor) -> list[tuple[Member, Actor]]:
         """Return what somebody is in each server that they share with the bot, and as whom they ask there,
@@ -123,21 +105,8 @@ class Rights:
         return {job.id for job in jobs if self.authority.allows(standing, action, job)}
 
     async def sees(self, actor: Actor, job: Job) -> bool:
-        """Return whether the actor can look at a job's pictures now, wherever they ask: their own, what is
-        shown where they are, and what is shown in a channel that they can read."""
-        if job.origin.user_id == actor.user_id:
-            return True
-        shown = await self._shown(job)
-        async for one in self._everywhere(actor, job, shown, (Action.SHOW,)):
-            if self.authority.allows(replace(one, barred=False), Action.SHOW, job, shown):
-                return True
-        if job.origin.private or actor.surface is Surface.WEB:
-            return False
-        places = {*shown, Place(job.origin.guild_id, job.origin.channel_id)}
-        for place in places:
-            if place.guild_id is not None and await self._directory.can_read(actor.user_id, place):
-                return True
-        return False
+        """Return whether the actor can look at a job's pictures now, see ``Sight.sees``."""
+        return await self._sight.sees(actor, job)
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return the job's row if ``actor`` may do ``action`` to it.

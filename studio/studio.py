@@ -4,9 +4,9 @@
     submitted = await studio.submit(actor, new)
     async for event in await studio.watch(actor, submitted.job.id): ...
 
-Every method takes an actor and checks its right itself. ``own`` has one's own things, ``gallery`` their
-pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts, ``server`` has what managers
-decide, ``regions`` masks, ``editor`` documents. What is raised is a UserError, whose text is for the person.
+Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
+one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
+``server`` has what managers decide, ``regions`` masks, ``editor`` documents, ``talking`` questions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
 from studio.asking.regions import Regions
 from studio.asking.sources import Sources
-from studio.asking.words import caption_prompt, shorter_prompts
+from studio.asking.talking import Talking
+from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
 from studio.editor.editor import Editor
 from studio.gallery import Gallery
@@ -57,23 +58,22 @@ class Studio:
         settings, queue, intake = services.settings, services.queue, services.intake
         self._queue, self._intake, self._privacy = queue, intake, services.privacy
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
-        authority = Authority(services.directory, settings.owner_ids, settings.home_guild_ids)
-        self._members = Members(services.database)
-        memberships = Memberships(services.directory, self._members)
-        self._rights = Rights(authority, queue, services.moderator, services.directory, memberships)
+        directory, self._members = services.directory, Members(services.database)
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
+        memberships = Memberships(directory, self._members)
+        self._rights = Rights(authority, queue, services.moderator, directory, memberships)
         self._sources = Sources(queue, intake, self._rights)
         self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
-        completion = Completion(self._members, settings, self.hints)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing)
         self.organise = Organise(self._rights, services)
         self.explore = Explore(self._rights, services.database, self.gallery)
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
+        self.talking = Talking(self._rights, self._sources, services)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
-        self.own = Own(
-            self._rights, self._members, queue, services.privacy, completion, self.hints, services.web
-        )
+        completion, web = Completion(self._members, settings, self.hints), services.web
+        self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)
         self.server = Server(self._rights, queue, services.moderator)
 
     @property
@@ -152,9 +152,9 @@ class Studio:
         return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
 
     async def _offers(self, job_id: str, prompt: Prompt) -> bool:
-        """Return whether ``prompt`` has the very words that a /describe or /shorten has found."""
+        """Return whether ``prompt`` has the very words that a job has found, or answered with."""
         result = await self._queue.result(job_id)
-        found = (*result.captions, *shorter_prompts(result.scores)) if result else ()
+        found = offered(result) if result else ()
         return prompt.text in (parse(caption_prompt(caption, None)).text for caption in found)
 
     async def take(self, actor: Actor, picture: Given) -> Source:

@@ -7,7 +7,7 @@ from studio.pictures.bits import MAX_BYTES
 from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
-from web.handlers import documents, edits, explore, files, gallery, jobs, queues
+from web.handlers import documents, edits, explore, files, gallery, jobs, queues, talks
 from web.handlers.editor import EditorPages
 from web.handlers.organise import posts, zips
 from web.handlers.organise.folders import FolderHandlers
@@ -44,6 +44,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_shares(ShareHandlers(pages)),
         *_posts(),
         *_editor(),
+        *_talks(talks.TalkPages(pages)),
     )
 
 
@@ -247,4 +248,17 @@ def _editor() -> tuple[Route, ...]:
         Route("PATCH", one, documents.extend, Body.JSON, change, limit=LARGEST, takes=bodies.Tail),
         Route("PUT", f"{one}/name", documents.rename, Body.JSON, change, takes=bodies.Rename),
         Route("DELETE", one, documents.delete, bucket=change),
+    )
+
+
+def _talks(pages: talks.TalkPages) -> tuple[Route, ...]:
+    ask = Bucket.ASK
+    return (
+        Route("GET", f"/talk/{JOB}", pages.page),
+        Route("POST", f"/talk/{JOB}", talks.go_on_by_form, Body.FORM, ask),
+        Route("POST", f"/talk/{JOB}/again", talks.again_by_form, Body.FORM, ask),
+        Route("POST", f"/talk/{JOB}/{NUMBER}", talks.begin_by_form, Body.FORM, ask),
+        Route("GET", f"/api/talk/{JOB}", talks.show),
+        Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
+        Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job
-from core.requests import GenerateRequest
+from core.requests import AskRequest, GenerateRequest
 from core.wording import prompt_of
-from jobs.views import JobView
+from jobs.views import JobView, Result
 from storage.gallery import Tile
 from storage.lookup import StoredPicture
 from studio.asking import offers
@@ -69,6 +69,10 @@ ELSEWHERE = frozenset(
         "cancel",
         "delete",
         "favourite",
+        "stop",
+        "question",
+        "more",
+        "draw",
     )
 )
 # Those that wait for the editor.
@@ -142,7 +146,9 @@ def job(
     progress = view.progress if view else None
     shown = list(result.pictures) if result else []
     chart = result.grid if result and not shown else None
-    parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if row.parent_id else None
+    follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
+    drawn = row.parent_id is not None and not follows
+    parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if drawn else None
     return {
         "id": row.id,
         "kind": row.request.kind,
@@ -169,6 +175,7 @@ def job(
         ],
         "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
+        **_talk(row, result, progress),
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, may),
@@ -191,6 +198,14 @@ def _coming(row: Job) -> dict[str, int | None]:
     if not isinstance(request, GenerateRequest):
         return {"count": 0, "width": None, "height": None}
     return {"count": request.num_images, "width": request.width, "height": request.height}
+
+
+def _talk(row: Job, result: Result | None, progress: Progress | None) -> dict[str, Any]:
+    """Return a question, its answer as far as it is there, and the page of its conversation."""
+    if not isinstance(row.request, AskRequest):
+        return {"question": None, "answer": None, "talk": None}
+    text = result.answer.text if result and result.answer else progress.text if progress else ""
+    return {"question": row.request.question, "answer": text, "talk": f"/talk/{row.id}"}
 
 
 def _preview(job_id: str, progress: Progress | None) -> str | None:
@@ -233,7 +248,8 @@ def event(job_id: str, happened: Event) -> dict[str, Any]:
         case Progress(step, total):
             address = _preview(job_id, happened)
             shape = {"step": step, "total": total, "preview": address, "box": _box(happened)}
-            return found | {"state": "progress"} | shape
+            text = {"text": happened.text} if happened.text else {}
+            return found | {"state": "progress"} | shape | text
         case Rendered():
             return found | {"state": "rendered"}
         case Failed(message):

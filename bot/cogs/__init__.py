@@ -9,6 +9,7 @@ EXTENSIONS = (
     "bot.cogs.region",
     "bot.cogs.blend",
     "bot.cogs.describe",
+    "bot.cogs.ask",
     "bot.cogs.shorten",
     "bot.cogs.classify",
     "bot.cogs.search",

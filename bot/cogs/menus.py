@@ -1,4 +1,4 @@
-"""Apps in a message's menu: Describe, Classify, Vary, Cancel, DM results, Details."""
+"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, DM results, Details."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Menus(commands.Cog):
             app_commands.ContextMenu(name=name, callback=work)
             for name, work in (
                 ("Describe", self.describe),
+                ("Ask", self.ask),
                 ("Classify", self.classify),
                 ("Vary", self.vary),
                 ("Cancel", self.cancel),
@@ -49,6 +50,9 @@ class Menus(commands.Cog):
             return NewJob(DescribeRequest(image=source.sha256, seed=new_seed()))
 
         await self._about(interaction, message, Action.DESCRIBE, build)
+
+    async def ask(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.questions.open_menu(interaction, message)
 
     async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
         def build(source: Source) -> NewJob:

@@ -23,6 +23,8 @@ class Uploads(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
             return
+        if await self.bot.mentions.direct(message):
+            return
         if not message.attachments:
             await message.reply(
                 "Send me a picture, or type `/imagine`. `/help` shows everything.", allowed_mentions=SILENT

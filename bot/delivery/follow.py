@@ -19,7 +19,7 @@ from bot.delivery.posts import Post, Posts
 from bot.delivery.rations import Postponed, Ration, Rations
 from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
-from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
+from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Surface
 from jobs.feed import Wait
 from jobs.queue import Queue
@@ -136,7 +136,7 @@ class Delivery:
 
     async def _progress(self, job: Job, followed: _Followed, event: Event) -> None:
         """Show ``event``, unless the last edit, or those of other messages, are too recent."""
-        now, stage = monotonic(), type(event).__name__
+        now, stage = monotonic(), _stage(event)
         again_at = followed.last_edit + (EDIT_EVERY if stage == followed.stage else NEWS_AFTER)
         if followed.gone:
             return
@@ -173,6 +173,7 @@ class Delivery:
         followed.content, followed.last_edit = post.content, monotonic()
         try:
             await self._ladder.edit(job, followed.message, post, patience=PROGRESS_PATIENCE)
+            followed.last_edit = monotonic()  # it may have waited on its way
             followed.spoken.set()
         except discord.HTTPException as error:
             followed.gone = error.status in GONE
@@ -213,6 +214,12 @@ class Delivery:
             self._on_delivered(row, rung)
         if self._afterwards is not None and rung in ("edit", "channel"):
             await self._afterwards(job)
+
+
+def _stage(event: Event) -> str:
+    """Return the name of what a job is at; the first words of an answer are something new."""
+    worded = isinstance(event, Progress) and event.text
+    return "Answering" if worded else type(event).__name__
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
-from bot.ui import buttons, messages
+from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
@@ -78,6 +78,7 @@ class Posts:
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
+            Answer.TEXT: self._answered,
         }
 
     async def progress(self, job: Job, event: Event, place: Place | None = None) -> Post | None:
@@ -91,6 +92,8 @@ class Posts:
                 return Post(messages.loading(job, model, fraction), view=view)
             case Started():
                 return Post(messages.running(job, None), view=view)
+            case Progress(text=text) if job.request.answer is Answer.TEXT:
+                return Post(answer_text.answering(job, text), view=answer_text.view_while_answering(job))
             case Progress(step, total, preview):
                 picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
                 return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
@@ -119,6 +122,17 @@ class Posts:
         shape = aspect_ratio(first.width, first.height)
         content = messages.finished(job, result.parameters, notes=notes, shape=shape)
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
+
+    async def _answered(self, result: Result, limit: int, place: Place) -> Post:
+        """The answer, as far as it fits; a longer one comes as a file, too."""
+        job, answer = result.job, result.answer
+        assert answer is not None
+        [text] = await self._moderator.captions([answer.text], place)
+        if text is None:
+            return Post(messages.held_back(job))
+        content, whole = answer_text.answered(job, answer, result.parameters)
+        file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
+        return Post(content, file, answer_text.view(job))
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""

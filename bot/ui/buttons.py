@@ -70,6 +70,10 @@ BUTTONS: dict[str, ButtonStyle] = {
     "short": ButtonStyle("{n}"),
     "weights": ButtonStyle("Show details"),
     "cancel": ButtonStyle("Cancel", None, Danger),
+    "stop": ButtonStyle("Stop", "⏹️", Danger),
+    "question": ButtonStyle("Ask", "❓"),
+    "more": ButtonStyle("Ask more", "💬", Success),
+    "draw": ButtonStyle("Imagine this", "🎨"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }

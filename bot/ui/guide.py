@@ -15,7 +15,7 @@ OVERVIEW = """**Atelier**
 `/variation` · `/upscale` · `/region` · `/outpaint` · `/cutout` start from a picture you attach, or one \
 made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
-that matter · `/classify` says what a picture shows
+that matter · `/classify` says what a picture shows · `/ask` answers questions about it
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
 your usage and jobs · `/queue mine`, `/queue cancel`
 `/search` finds pictures by the words of their prompts, by what they show, or like another one
@@ -24,7 +24,7 @@ them, and a trash for what you don't want (`/help topic:folders`, `shares`, `tra
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
-Describe, Classify, Vary, Cancel and more.
+Describe, Ask, Classify, Vary and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
@@ -73,6 +73,11 @@ COMMANDS: dict[str, str] = {
         "`/region prompt what|mask|fields [image | source]`: redraws a part of a picture and leaves every"
         " other pixel alone. `/region prompt:a blue boat what:the red boat`. The button **Vary (Region)**"
         " shows the numbered fields."
+    ),
+    "ask": (
+        "`/ask question [image…] [link] [answer]`: answers a question about pictures in words. **Ask more**"
+        " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
+        " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
     ),
     "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
     "describe": (

@@ -12,7 +12,8 @@ import discord
 from bot.answers import Answers
 from bot.asking import Asking
 from bot.delivery.sharing import Sharing
-from bot.ui import buttons, messages, windows
+from bot.questions import Questions
+from bot.ui import answer_text, buttons, messages, windows
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.ui.windows import Submission
 from bot.wire.interactions import actor_of, press_key
@@ -35,13 +36,20 @@ HELD_BACK = "A rule of this server hides what was found in that picture."
 class JobButtons:
     """Buttons of jobs, and their windows. The studio checks each press against the job's row."""
 
-    def __init__(self, studio: Studio, answers: Answers, asking: Asking, sharing: Sharing) -> None:
+    def __init__(
+        self, studio: Studio, answers: Answers, asking: Asking, sharing: Sharing, questions: Questions
+    ) -> None:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
+        self._questions = questions
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
             "caption": self._caption,
             "short": self._shortened,
             "weights": self._weights,
             "cancel": self._cancel,
+            "stop": self._cancel,
+            "more": questions.open_more,
+            "question": questions.open_about,
+            "draw": questions.open_drawing,
             "upscale": self._single,
             "all": self._imagine_all,
             "zoom": self._zoom,
@@ -156,11 +164,14 @@ class JobButtons:
 
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Queue what a window asks for that came back. Raises UserError."""
+        if sent.what in ("menu", "more", "question"):
+            await self._questions.on_window(interaction, sent)
+            return
         right = RIGHTS[sent.more if sent.what == "remix" and sent.more in RIGHTS else sent.what]
         actor = actor_of(interaction)
         job = await self._studio.job(actor, sent.job_id, right)
         chosen = await self._asking.preferences(actor)
-        if sent.what in ("caption", "short"):
+        if sent.what in ("caption", "short", "draw"):
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
         build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[sent.what]
@@ -260,7 +271,8 @@ class JobButtons:
         """
         job, result = await self._studio.made(actor_of(interaction), job_id, Action.DETAILS)
         parameters, pictures = (result.parameters, result.pictures) if result else ({}, ())
-        for page in messages.details(job, parameters, pictures, index):
+        more = answer_text.details(result.answer) if result and result.answer else ()
+        for page in messages.details(job, parameters, pictures, index, more):
             await add_whisper(interaction, page)
 
     @answers_privately

@@ -14,6 +14,7 @@ from core.events import Queued
 from core.grammar.prompt import format_prompt
 from core.job import Job, Lane
 from core.requests import (
+    AskRequest,
     BlendRequest,
     ComposeRequest,
     CutOutRequest,
@@ -86,6 +87,8 @@ def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
 
 
 def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
+    if isinstance(request, AskRequest):
+        return f"**{quote(request.question, 250)}** - Ask by {user}"
     if not isinstance(request, GenerateRequest):
         prompt = getattr(request, "prompt", "")
         return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
@@ -245,10 +248,14 @@ def weights(scores: Sequence[tuple[str, float]]) -> str:
 
 
 def details(
-    job: Job, parameters: Mapping[str, Any], pictures: Sequence[StoredPicture], index: int
+    job: Job,
+    parameters: Mapping[str, Any],
+    pictures: Sequence[StoredPicture],
+    index: int,
+    more: Sequence[str] = (),
 ) -> list[str]:
     """Return everything about a job, to be copied, as texts that fit a message each. The picture with
-    ``index`` (from 0) is marked."""
+    ``index`` (from 0) is marked. more: lines that are told as well."""
     lines = [f"**Job** `{job.id}` · /{job.request.kind} · {job.status} · {_speed(job)}"]
     if job.parent_id:
         lines.append(f"**From** `{job.parent_id} {(job.parent_index or 0) + 1}`")
@@ -269,6 +276,7 @@ def details(
         lines.append(
             "**Used** " + " · ".join(f"{name} {code(str(value), 80)}" for name, value in shown.items())
         )
+    lines += more
     for number, picture in enumerate(pictures, 1):
         mark = " ←" if len(pictures) > 1 and number == index + 1 else ""
         lines.append(

@@ -18,6 +18,7 @@ from core.errors import NotAllowedError, UserError
 from studio.asking.words import visible
 
 log = logging.getLogger(__name__)
+_TYPED = ("prompt", "question")  # fields with words that would have to be typed again
 SILENT = discord.AllowedMentions.none()
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
@@ -51,7 +52,9 @@ async def refuse(interaction: discord.Interaction, error: UserError) -> None:
 def _typed_prompt(interaction: discord.Interaction) -> str:
     submission = Submission.of(interaction)
     return (
-        submission.text("prompt") if submission else str(getattr(interaction.namespace, "prompt", None) or "")
+        next(filter(None, map(submission.text, _TYPED)), "")
+        if submission
+        else next((str(text) for name in _TYPED if (text := getattr(interaction.namespace, name, None))), "")
     )
 
 

@@ -1,8 +1,9 @@
 """Windows with fields. Submissions are read as they come from Discord, so a window that was open during a
 restart still works.
 
-``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption and short (imagine it), remix (more: the
-button), zoom, region (more: the chosen fields as hexadecimal bits).
+``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
+the button), zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), menu (ask
+about a message: a draft's id stands in the place of the job's).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import discord
 
 from bot.wire import private_api
-from core.limits import MAX_LABEL, MAX_PROMPT
+from core.limits import MAX_LABEL, MAX_PROMPT, MAX_QUESTION
 
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
@@ -101,6 +102,15 @@ def region_window(job_id: str, index: int, text: str, cells: Sequence[int]) -> W
             "White marks the part to change; or the picture with that part erased or painted over",
         )
     return window
+
+
+def question_window(
+    what: str, job_id: str, index: int, title: str, *, upload: str = "", hint: str = ""
+) -> Window:
+    """Return the window for a question. upload: the label of a field for one more picture, empty = none."""
+    window = Window(title, what, job_id, index)
+    window.add_text("Question", "question", long=True, hint=hint, most=MAX_QUESTION)
+    return window.add_upload(upload, "image", "It comes with the question") if upload else window
 
 
 def cell_bits(cells: Sequence[int]) -> int:

@@ -134,6 +134,18 @@ def reader(interaction: discord.Interaction) -> Callable[[int], bool]:
     return reads
 
 
+def reader_of(message: discord.Message) -> Callable[[int], bool]:
+    """Whether the author of a message can read a channel of its server."""
+    guild, author = message.guild, message.author
+
+    def reads(channel_id: int) -> bool:
+        return (
+            guild is not None and isinstance(author, discord.Member) and readable(guild, author, channel_id)
+        )
+
+    return reads
+
+
 def writable(channel: Postable, member: discord.Member) -> bool:
     """Whether ``member`` can send pictures to a channel, by their roles and the channel's own rules; never
     to a private or locked thread."""

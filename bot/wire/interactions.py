@@ -9,7 +9,7 @@ import aiohttp
 import discord
 
 from bot.wire import private_api
-from bot.wire.directory import reader
+from bot.wire.directory import reader, reader_of
 from bot.wire.session import KeptSession
 from bot.wire.transport import GARBLED
 from core.job import DEFAULT_FILE_LIMIT, Reply
@@ -65,6 +65,20 @@ def actor_of(interaction: discord.Interaction) -> Actor:
         reads=reader(interaction),
         name=interaction.user.name,
         roles=tuple(role.id for role in getattr(interaction.user, "roles", ())),
+        parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
+    )
+
+
+def actor_of_message(message: discord.Message) -> Actor:
+    """Return who has written a message. What they may do beside asking, a message doesn't say."""
+    channel, author = message.channel, message.author
+    return Actor(
+        author.id,
+        message.guild.id if message.guild else None,
+        channel.id,
+        reads=reader_of(message),
+        name=author.name,
+        roles=tuple(role.id for role in getattr(author, "roles", ())),
         parent_channel_id=channel.parent_id if isinstance(channel, discord.Thread) else None,
     )
 

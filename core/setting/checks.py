@@ -13,6 +13,7 @@ MODELS = (
     "VIT_MODEL",
     "SEGMENT_MODEL",
     "CONTROLNET_MODEL",
+    "ASK_MODEL",
 )
 
 

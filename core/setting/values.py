@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _ID = re.compile(r"\d{1,20}", re.ASCII)
 
 
@@ -29,6 +30,17 @@ def whole(low: int, high: int) -> Callable[[str], int]:
         if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
             raise ValueError(f"takes a whole number from {low} to {high}")
         return int(value)
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return a reader of decimal numbers in ``low``..``high``."""
+
+    def read(value: str) -> float:
+        if not _NUMBER.fullmatch(value) or not low <= float(value) <= high:
+            raise ValueError(f"takes a number from {low:g} to {high:g}")
+        return float(value)
 
     return read
 
@@ -83,6 +95,16 @@ def public_address(value: str) -> str:
     if value and (not whole_site or found.username is not None):
         raise ValueError("takes an address such as https://studio.example.org, without a path")
     return value.rstrip("/").lower()
+
+
+def server(value: str) -> str:
+    """Return the address of a server's interface, without a slash at its end; empty for none."""
+    found = urlsplit(value)
+    if value and (found.scheme not in ("http", "https") or not found.hostname or found.query):
+        raise ValueError("takes an address such as http://127.0.0.1:8000/v1")
+    if found.username is not None:
+        raise ValueError("takes no name or password; put the key into VLM_KEY")
+    return value.rstrip("/")
 
 
 def addresses(value: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.job import Lane
@@ -18,6 +18,7 @@ from jobs.order.cost import model_of
 LIFT_SECONDS = 600.0
 LOOK_AHEAD = 32  # jobs of the user whose turn it is, searched for one that fits the loaded model
 MAX_PASSED_OVER = 3  # times a job may be passed over for the sake of a loaded model
+Takes = Callable[["Waiting"], bool]
 RANKS = {Lane.TURBO: 0, Lane.FAST: 1, Lane.RELAX: 2}
 
 
@@ -91,18 +92,24 @@ def next_job(
     loaded: str | None,
     *,
     alone: bool = True,
+    takes: Takes | None = None,
 ) -> Waiting | None:
     """Return the job to start on a device that has the model ``loaded``.
 
     Users at their limit of running jobs are passed over, and where the device can't be theirs ``alone``, so
-    are jobs that need that.
+    are jobs that need that. takes: whether the device does such a job; None = any.
     """
     for job in front:
-        if running.get(job.user_id, 0) < job.max_running and (alone or not job.alone):
+        if (
+            running.get(job.user_id, 0) < job.max_running
+            and (alone or not job.alone)
+            and (takes is None or takes(job))
+        ):
             return job
     for group in groups:
         if running.get(group.user_id, 0) < group.jobs[0].max_running:
-            fitting = fit_model(group.jobs, loaded, alone=alone)
+            fit = group.jobs if takes is None else [job for job in group.jobs if takes(job)]
+            fitting = fit_model(fit, loaded, alone=alone)
             if fitting is not None:
                 return fitting
     return None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
-from jobs.order.fairness import Waiting
+from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 
-class Room(NamedTuple):
-    """A device that works: its free slots, and the jobs that are on it."""
+@dataclass(frozen=True)
+class Room:
+    """A device that works: its free slots, the jobs that are on it, and the role whose jobs alone it takes
+    (empty = any that no device has for itself). people: how many of those each person has there."""
 
     free: int
     running: int
+    only: str = ""
+    people: Mapping[int, int] = field(default_factory=dict)
 
 
 class Placement:
@@ -42,6 +46,17 @@ class Placement:
     ) -> tuple[str, Waiting] | None:
         """Return the next job and its device, or None. A device is cleared for a job that must be alone; the
         others go on meanwhile."""
+        own = frozenset(room.only for room in rooms.values() if room.only)
+        for name, room in rooms.items():
+            if room.only and room.free > 0 and self._waitlist.wants(room.only):
+                job = self._waitlist.next(room.people, None, now, takes=_those_of(room.only))
+                if job is not None:
+                    return name, job
+        return self._choose({n: r for n, r in rooms.items() if not r.only}, running, now, _others(own))
+
+    def _choose(
+        self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float, takes: Takes | None
+    ) -> tuple[str, Waiting] | None:
         while True:
             free = {name: room.running for name, room in rooms.items() if room.free > 0}
             cleared = self._cleared_for(rooms, running)
@@ -51,17 +66,18 @@ class Placement:
                     return device, job
             if not free:
                 return None
-            first = self._waitlist.next(running, None, now)
+            first = self._waitlist.next(running, None, now, takes=takes)
             if first is None or not first.alone or 0 in free.values():
                 break
             if cleared is not None:
-                first = self._waitlist.next(running, None, now, alone=False)
+                first = self._waitlist.next(running, None, now, alone=False, takes=takes)
                 break
             self._clearing = (first.job_id, min(free, key=free.__getitem__))  # and look again
         if first is None:
             return None
         device = self._best(free, first)
-        chosen = self._waitlist.next(running, self._loaded.get(device), now, alone=free[device] == 0)
+        loaded, alone = self._loaded.get(device), free[device] == 0
+        chosen = self._waitlist.next(running, loaded, now, alone=alone, takes=takes)
         return None if chosen is None else (device, chosen)
 
     def _cleared_for(
@@ -87,3 +103,11 @@ class Placement:
                 self._loaded.get(name) != job.model,
             ),
         )
+
+
+def _those_of(role: str) -> Takes:
+    return lambda job: job.model == role
+
+
+def _others(roles: frozenset[str]) -> Takes | None:
+    return (lambda job: job.model not in roles) if roles else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from core.events import Queued
 from jobs.active import ActiveJob
-from jobs.executor import Executor
+from jobs.executor import Device, Executor
 from jobs.feed import Feeds
 from jobs.order.estimate import Estimate, Line, Shares, until_start
 from jobs.order.fairness import Waiting
@@ -38,6 +39,16 @@ class Positions:
         self._moved = asyncio.Event()
         self.told: dict[str, Queued] = {}  # job → what was told last
 
+    @property
+    def _own(self) -> frozenset[str]:
+        """The roles that have a device for themselves."""
+        return frozenset(device.only for device in self.executor.devices if device.only)
+
+    @property
+    def _devices(self) -> list[Device]:
+        """The devices that all other jobs share."""
+        return [device for device in self.executor.devices if not device.only]
+
     def note_moved(self) -> None:
         """Positions may have changed: tell them in the next round."""
         self._moved.set()
@@ -59,12 +70,18 @@ class Positions:
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        place = self.waitlist.position(waiting, monotonic())
+        if waiting.model in self._own:
+            line = (other for other in self.waitlist.order(monotonic()) if other.model == waiting.model)
+            place = 1 + next(n for n, other in enumerate(line) if other is waiting)
+        else:
+            place = self.waitlist.position(waiting, monotonic())
         return Queued(place, self._eta_of(waiting, place), self._paused())
 
     def _eta_of(self, waiting: Waiting, place: int) -> float | None:
         """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue.
         Its member's limit counts, too."""
+        if waiting.model in self._own:
+            return None
         total = known = 0.0
         for key, count in self.waitlist.by_cost.items():
             seconds = self.estimate.seconds(key)
@@ -72,7 +89,7 @@ class Positions:
                 total, known = total + count * seconds, known + count
         if not known or self._paused():
             return None
-        average, devices = total / known, len(self.executor.devices) or 1
+        average, devices = total / known, len(self._devices) or 1
         lines = ((place, self._left()), (self.waitlist.own_place(waiting), self._left_of(waiting)))
         return max(
             until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines
@@ -80,8 +97,12 @@ class Positions:
 
     def _left(self) -> list[float]:
         """For each slot the seconds until it is free, shortest first."""
-        slots = sum(device.slots for device in self.executor.devices) or 1
-        left = sorted(self.remaining(live) or 0.0 for live in self.running.values())
+        slots = sum(device.slots for device in self._devices) or 1
+        left = sorted(
+            self.remaining(live) or 0.0
+            for live in self.running.values()
+            if live.waiting.model not in self._own
+        )
         return [0.0] * (slots - len(left)) + left[:slots]
 
     def _left_of(self, waiting: Waiting) -> list[float]:
@@ -89,7 +110,7 @@ class Positions:
         left = sorted(
             self.remaining(live) or 0.0
             for live in self.running.values()
-            if live.waiting.user_id == waiting.user_id
+            if live.waiting.user_id == waiting.user_id and live.waiting.model not in self._own
         )
         slots = max(1, waiting.max_running)  # 0: rows from before such members were refused
         return ([0.0] * (slots - len(left)) + left)[:slots]
@@ -97,7 +118,7 @@ class Positions:
     def remaining(self, live: ActiveJob) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
         elapsed, progress = monotonic() - live.began, live.progress
-        if progress is not None and progress.step >= 2:
+        if progress is not None and progress.step >= 2 and not live.text:  # nobody knows an answer's length
             return elapsed / progress.step * max(0, progress.total - progress.step)
         expected = self.estimate.seconds(live.waiting.cost_key)
         return None if expected is None else max(0.0, expected * self.shares.beside(live.device) - elapsed)
@@ -119,16 +140,20 @@ class Positions:
         """Tell each waiting job where it stands, if that has changed."""
         told = self.told
         self.told = now_told = {}
-        devices = len(self.executor.devices) or 1
+        own, devices, places = self._own, len(self._devices) or 1, Counter[str]()
         everybody, members = Line(self._left(), devices), dict[int, Line]()
-        for place, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
+        for count, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
+            line = waiting.model if waiting.model in own else ""
+            places[line] += 1
+            place = places[line]
             seconds = self.estimate.seconds(waiting.cost_key)
             if waiting.user_id not in members:
                 members[waiting.user_id] = Line(self._left_of(waiting), devices)
-            eta = max(everybody.next(seconds or 0.0), members[waiting.user_id].next(seconds or 0.0))
+            lines = () if line else (everybody, members[waiting.user_id])
+            eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
             held = self._paused()
-            event = Queued(place, None if seconds is None or held else eta, held)
-            if place % CHUNK == 0:
+            event = Queued(place, None if seconds is None or held or line else eta, held)
+            if count % CHUNK == 0:
                 await asyncio.sleep(0)
             before = told.get(waiting.job_id)
             if before is not None and not _worth_telling(before, event):

@@ -11,7 +11,8 @@ from operator import attrgetter
 
 from core.job import Lane
 from jobs.order import fairness
-from jobs.order.fairness import Group, Waiting
+from jobs.order.cost import model_of
+from jobs.order.fairness import Group, Takes, Waiting
 
 TURNS_KEPT = 10_000  # members
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
@@ -160,13 +161,24 @@ class Waitlist:
                 other.passed_over += 1
 
     def next(
-        self, running: Mapping[int, int], loaded: str | None, now: float, *, alone: bool = True
+        self,
+        running: Mapping[int, int],
+        loaded: str | None,
+        now: float,
+        *,
+        alone: bool = True,
+        takes: Takes | None = None,
     ) -> Waiting | None:
         """The job to start on a device that has the model ``loaded``; it stays in the list. None: nobody may
         start.
-        ``alone``: whether nothing else is on that device."""
+        ``alone``: whether nothing else is on that device. ``takes``: whether it does such a job, None =
+        any."""
         self._refresh(now)
-        return fairness.next_job(self._front, self._turns, running, loaded, alone=alone)
+        return fairness.next_job(self._front, self._turns, running, loaded, alone=alone, takes=takes)
+
+    def wants(self, role: str) -> bool:
+        """Return whether any job waits for the model of ``role``."""
+        return any(model_of(key) == role for key in self.by_cost)
 
     def order(self, now: float) -> Iterator[Waiting]:
         """Yield all waiting jobs as they would start if nothing changed."""

@@ -19,7 +19,8 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from jobs.active import ActiveJob, Gate
+from core.requests.base import Answer
+from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
 from jobs.limits import Limits
@@ -29,6 +30,7 @@ from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
+from jobs.running.talking import concluded, hear, with_files
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -44,7 +46,8 @@ log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes."""
+    """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
+    converse: asked for what a question is handed out with."""
 
     def __init__(
         self,
@@ -54,9 +57,10 @@ class Dispatcher:
         limits: Limits,
         gate: Gate,
         on_rendered: Callable[[str], None],
+        converse: Converse,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
-        self.limits, self.gate = limits, gate
+        self.limits, self.gate, self.converse = limits, gate, converse
         self.waitlist = Waitlist()
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds()
@@ -184,6 +188,15 @@ class Dispatcher:
         self._outcomes.publish_end(job_id, event)
         self.wake()
 
+    def stop_answer(self, job_id: str) -> bool:
+        """Let a running job end with what there is of its answer. False when there is nothing of it yet."""
+        live = self.running.get(job_id)
+        if live is None or not live.text or live.refused is not None or job_id not in self.feeds:
+            return False
+        live.stopped = True
+        self.executor.cancel(job_id)
+        return True
+
     # Running
 
     async def _dispatch_for_ever(self) -> None:
@@ -240,8 +253,10 @@ class Dispatcher:
         """The next job and its device, None while nothing can be started."""
         if not self.waitlist:
             return None
+        # not those whose result is only being written
         busy = [live for live in self.running.values() if not live.handed or self.executor.has(live.job.id)]
-        users = Counter(live.waiting.user_id for live in busy)  # not those whose result is only being written
+        own = {device.name for device in self.executor.devices if device.only}
+        users = Counter(live.waiting.user_id for live in busy if live.device not in own)
         return self._placement.choose(self._rooms(busy), users, monotonic())
 
     def _rooms(self, busy: list[ActiveJob]) -> dict[str, Room]:
@@ -252,7 +267,12 @@ class Dispatcher:
         alone = {live.device for live in busy if live.waiting.alone}
         return {
             device.name: Room(
-                0 if device.name in alone else free[device.name], device.running + starting[device.name]
+                0 if device.name in alone and not device.only else free[device.name],
+                device.running + starting[device.name],
+                device.only,
+                Counter(live.waiting.user_id for live in busy if live.device == device.name)
+                if device.only
+                else {},
             )
             for device in self.executor.devices
             if device.state == "ready"
@@ -280,7 +300,7 @@ class Dispatcher:
                 live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
-            await self._outcomes.end(live, outcome)
+            await self._outcomes.end(live, concluded(live, outcome))
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
@@ -294,18 +314,24 @@ class Dispatcher:
         job = live.job
         try:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
+            if job.request.answer is Answer.TEXT:
+                live.conversation = await self.converse(job)
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
+        talk = live.conversation.talk if live.conversation else None
         try:
             paths = await asyncio.to_thread(
                 lambda: {s: str(self.files.path(s)) for s in job.request.pictures}
             )
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
+        if talk is not None:
+            talk, earlier = await asyncio.to_thread(with_files, talk, self.files)
+            paths |= earlier
         if job.id not in self.feeds:  # cancelled before the executor knew of it
             return Stopped(job.id)
         log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
-        run = Run(job.id, job.request.kind, to_json(job.request), paths)
+        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk)
         live.handed = True
         return await self.executor.run(live.device, run, partial(self._report, live))
 
@@ -314,11 +340,19 @@ class Dispatcher:
         if isinstance(message, Step):
             self.last_step = monotonic()
             self.steps += 1
-            event = live.progress = Progress(message.step, message.total, message.preview, message.box)
+            text = self._heard(live, message.text) if message.text else ""
+            event = live.progress = Progress(message.step, message.total, message.preview, message.box, text)
         else:
             event = Loading(message.model, message.fraction)
         if (feed := self.feeds.get(live.job.id)) is not None:
             feed.publish(event)
+
+    def _heard(self, live: ActiveJob, text: str) -> str:
+        """Return what may be read of an answer so far; one that is refused is stopped."""
+        shown = hear(live, text)
+        if live.refused is not None:
+            self.executor.cancel(live.job.id)
+        return shown
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

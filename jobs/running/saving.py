@@ -33,7 +33,9 @@ class Saving:
         """Write the files and return what their rows will say. Raises StorageError when the disk is full."""
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(output.pictures)]
         grid = await self._save_one(output.grid, GRID) if output.grid else None
-        return StoredOutput(tuple(pictures), grid, output.captions, output.scores, output.parameters)
+        return StoredOutput(
+            tuple(pictures), grid, output.captions, output.scores, output.parameters, output.answer
+        )
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
         try:

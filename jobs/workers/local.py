@@ -67,6 +67,11 @@ class LocalExecutor:
         for worker in self._workers.values():
             worker.cancel(job_id)
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Ask every worker to give up what it keeps of these jobs."""
+        for worker in self._workers.values():
+            worker.forget(job_ids)
+
     def pids(self) -> dict[str, int | None]:
         """Device → process id of its worker, None while there is none."""
         return {name: worker.pid for name, worker in self._workers.items()}

@@ -15,7 +15,7 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -32,6 +32,7 @@ from vision.protocol import (
     Declined,
     Done,
     Fault,
+    Forget,
     LoadingModel,
     Question,
     Quit,
@@ -194,13 +195,17 @@ class Worker:
         if job_id in self.runs:
             self._send(Stop(job_id))
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Ask the process to give up what it keeps of jobs; a new one has nothing."""
+        self._send(Forget(tuple(job_ids)))
+
     def kill(self, why: str) -> None:
         """End the process at once; ``why`` stands in the log."""
         if self.pid is not None and self._ended is not None and not self._ended.done():
             self._why = self._why or why
             self._process.kill()
 
-    def _send(self, message: Run | Stop | Question | Quit) -> None:
+    def _send(self, message: Run | Stop | Forget | Question | Quit) -> None:
         if self._outbox is not None:
             self._outbox.put(message)
 

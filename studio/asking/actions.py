@@ -13,6 +13,7 @@ from core.job import Job, Lane
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.parameters import Reach, names, parameters
 from core.requests import (
+    AskRequest,
     BlendRequest,
     ClassifyRequest,
     ComposeRequest,
@@ -58,10 +59,14 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "all": Action.IMAGINE,
     "short": Action.IMAGINE,
     "weights": Action.DETAILS,
+    "question": Action.USE,
+    "more": Action.ASK_MORE,
+    "draw": Action.IMAGINE,
     "details": Action.DETAILS,
     "dm": Action.DM,
     "favourite": Action.FAVOURITE,
     "cancel": Action.CANCEL,
+    "stop": Action.CANCEL,
     "delete": Action.DELETE,
 }
 REMIXABLE = (
@@ -74,6 +79,7 @@ REMIXABLE = (
     "square",
     *PANS,
 )  # what opens a window while remix is on
+OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
 NEWER = "This button belongs to a newer version of the studio."
 _IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
 _IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
@@ -145,6 +151,8 @@ def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJo
         request = replace(request, **_worded(request, words))
     if "seed" in parameters(type(request)):
         request = replace(request, seed=seed)
+    if isinstance(request, AskRequest):  # the likeliest words would be the same ones
+        request = replace(request, temperature=request.temperature or OTHER_WORDS)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
     return NewJob(request, job.lane, parent, job.origin.private, _adds_words(request, job.request))
 

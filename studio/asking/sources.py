@@ -59,6 +59,14 @@ class Sources:
         taken = await self._intake.take(picture, actor.user_id)
         return Source(taken.sha256, taken.width, taken.height)
 
+    async def uploaded(self, actor: Actor, sha256: str) -> Source:
+        """Return a picture that the actor has sent. Raises ImageError for any other, NotAllowedError for who
+        may not ask."""
+        await self._rights.check(actor, Action.ASK)
+        if not await self._queue.people.has_sent(actor.user_id, sha256):
+            raise ImageError("That picture is gone; send it again.")
+        return Source(sha256, *await self._intake.size(sha256))
+
     async def is_seen(self, actor: Actor, job_id: str) -> bool:
         """Return whether a job is there, and shown where the actor can look."""
         job = await self._queue.job(job_id)

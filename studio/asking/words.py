@@ -24,6 +24,7 @@ from core.requests import (
     VariationRequest,
 )
 from core.wording import prompt_of
+from jobs.views import Result
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")
@@ -140,6 +141,12 @@ def _weight_notes(request: GenerateRequest) -> Iterator[str]:
     for name, value, pictures, what in weights:
         if value is not None and not pictures:
             yield f"`--{name}` had no effect: there is no {what}."
+
+
+def offered(result: Result) -> list[str]:
+    """Return the words of a result that a button makes a prompt of."""
+    answered = [" ".join(result.answer.text.split())] if result.answer else []
+    return [*result.captions, *shorter_prompts(result.scores), *answered]
 
 
 def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:

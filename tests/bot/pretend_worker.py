@@ -18,7 +18,7 @@ import time
 
 from PIL import Image
 
-from core.events import Output, Picture
+from core.events import ChatAnswer, Output, Picture
 from core.requests import (
     ClassifyRequest,
     GenerateRequest,
@@ -99,13 +99,15 @@ def _vector(picture: Image.Image) -> bytes:
 
 def _run(send, run: Run, stops: set[str]):
     request = from_json(run.kind, run.request)
-    words = getattr(request, "prompt", "")
+    words = getattr(request, "prompt", getattr(request, "question", ""))
     if "broken" in words:
         return Broke(run.job_id, Fault.USER, "The model can't draw that.")
     steps = 40 if "slow" in words else 4
     missing = [sha for sha in request.pictures if sha not in run.paths]
     if missing:
         return Broke(run.job_id, Fault.ERROR, f"{len(missing)} pictures weren't handed over")
+    if request.answer is Answer.TEXT:
+        return _answer(send, run, stops)
     for step in range(1, steps + 1):
         if run.job_id in stops:
             return Stopped(run.job_id)
@@ -113,6 +115,35 @@ def _run(send, run: Run, stops: set[str]):
         preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
         send(Step(run.job_id, step, steps, preview))
     return Done(run.job_id, _output(request, run.paths))
+
+
+def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:
+    """Tell how many turns and pictures there are and repeat the question, a word at a time; "long" goes on
+    for long, "quote" repeats what stands behind it only."""
+    turns, question = run.talk.turns, run.talk.turns[-1].text
+    pictures = [sha for turn in turns for sha in turn.pictures]
+    assert set(pictures) <= set(run.paths)
+    text = f"This is turn {len(turns) // 2 + 1} with {len(pictures)} pictures. You asked: {question}"
+    if "quote" in question:
+        text = question.partition("quote")[2].strip()
+    if "story" in question:
+        text = "A fine day it was, and so on. " * 12 + "Then telling was forbidden. " + "And on. " * 40
+    elif "long" in question:
+        text = "\n\n".join(f"Paragraph {n} of a long answer, which goes on and on." for n in range(80))
+    done = 0
+    while done < len(text):
+        if run.job_id in stops:
+            return Stopped(run.job_id) if not done else _said(run.job_id, text[:done], "stopped", turns)
+        done += 30 if "slow" in question else 90
+        time.sleep(0.05 if "slow" in question else 0.001)
+        send(Step(run.job_id, done // 4 + 1, 512, text=text[:done]))
+    return _said(run.job_id, text, "end", turns)
+
+
+def _said(job_id: str, text: str, ended, turns) -> Done:
+    sides = tuple((SIDE, SIDE) for turn in turns for _ in turn.pictures)
+    answer = ChatAnswer(text, ended, 20 * len(turns), 0, len(text) // 4, sides)
+    return Done(job_id, Output(answer=answer, parameters={"model": "pretend"}))
 
 
 def _output(request, paths) -> Output:

@@ -12,6 +12,7 @@ from core.limits import MAX_LABELS
 from core.requests import (
     PICTURE_KINDS,
     REQUESTS,
+    AskRequest,
     BlendRequest,
     ClassifyRequest,
     ComposeRequest,
@@ -84,6 +85,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
     ShortenRequest(prompt="a very red house"),
+    AskRequest(question="What is it?", images=(SHA,), form="short", follows=True, seed=5, temperature=0.5),
 )
 EXAMPLES = (
     *FULL,
@@ -147,6 +149,12 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ComposeRequest(prompt="a", canvas=(64, 64)), "0 pictures.*16"),
         (lambda: ComposeRequest(prompt="a", canvas=(64, 64), layers=((SHA, 0, 0, 0, 1, None),)), "scale"),
         (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
+        (lambda: AskRequest(question=" ", images=(SHA,)), "question is empty"),
+        (lambda: AskRequest(question="What?"), "no picture to ask about"),
+        (lambda: AskRequest(question="x" * 4001, images=(SHA,)), "4,001.*4,000"),
+        (lambda: AskRequest(question="What?", images=(SHA,) * 11), "11 pictures.*10"),
+        (lambda: AskRequest(question="What?", images=(SHA,), form="table"), "free or short"),
+        (lambda: AskRequest(question="What?", images=(SHA,), temperature=3.0), "temperature.*2"),
     ],
 )
 def test_what_cannot_be_honoured_is_told_in_a_sentence(make, words: str) -> None:

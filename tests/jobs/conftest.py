@@ -33,12 +33,12 @@ _interactions = itertools.count(1)
 
 @asynccontextmanager
 async def open_queue(
-    folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True
+    folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True, **hooks: Any
 ) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
     fresh_database(folder / "atelier.db")
     async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
-        queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits)
+        queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits, **hooks)
         if start:
             await queue.start()
         try:

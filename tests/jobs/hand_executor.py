@@ -21,13 +21,15 @@ class Held:
 
 
 class HandExecutor:
-    """Devices with slots; nothing happens on its own. ``asked_to_stop``: jobs somebody wants cancelled."""
+    """Devices with slots; nothing happens on its own. ``asked_to_stop``: jobs somebody wants cancelled.
+    ``only``: device → the role that it alone serves."""
 
-    def __init__(self, slots: dict[str, int] | None = None) -> None:
-        self.slots = slots or {"cpu": 1}
+    def __init__(self, slots: dict[str, int] | None = None, only: dict[str, str] | None = None) -> None:
+        self.slots, self.only = slots or {"cpu": 1}, only or {}
         self.held: dict[str, Held] = {}
         self.started: list[str] = []  # every job ever run, in order
         self.asked_to_stop: set[str] = set()
+        self.forgotten: set[str] = set()
         self.cooling: list[str] = []  # devices with a slot that is not free yet, though its job has ended
         self._changed: Callable[[], None] = lambda: None
         self._stopped = False
@@ -42,6 +44,7 @@ class HandExecutor:
                 0,
                 count,
                 sum(h.device == name for h in self.held.values()) + self.cooling.count(name),
+                only=self.only.get(name, ""),
             )
             for name, count in self.slots.items()
         ]
@@ -76,6 +79,9 @@ class HandExecutor:
     def cancel(self, job_id: str) -> None:
         if job_id in self.held:
             self.asked_to_stop.add(job_id)
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        self.forgotten.update(job_ids)
 
     def report(self, message: Step | LoadingModel) -> None:
         self.held[message.job_id].report(message)

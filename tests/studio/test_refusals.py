@@ -7,6 +7,7 @@ import hashlib
 import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from storage.web.shares import Shared
 from studio.actor import Actor, Place
 from studio.asking.new_job import NewJob, source_of
 from studio.asking.regions import Regions
+from studio.asking.talking import Talking
 from studio.authority import Action
 from studio.editor import document as documents
 from studio.editor.documents import Documents
@@ -52,6 +54,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Gallery: lambda studio: studio.gallery,
     Explore: lambda studio: studio.explore,
     Search: lambda studio: studio.search,
+    Talking: lambda studio: studio.talking,
     Trash: lambda studio: studio.organise.trash,
     Folders: lambda studio: studio.organise.folders,
     Zips: lambda studio: studio.organise.zips,
@@ -116,6 +119,7 @@ KEPT_BY_THE_BANNED = {
     "Search.sheet",  # of what was found
     "Search.keep",
     "Search.kept",
+    "Talking.index_of",  # which is none
     "Trash.put",
     "Trash.take_back",
     "Trash.delete",
@@ -141,6 +145,7 @@ OPEN_TO_STRANGERS = {
     "Gallery.allowed",  # nothing
     "Gallery.is_own",  # no
     "Folders.put",  # finds no such folder
+    "Talking.index_of",  # none
     "Folders.take_out",
 }
 
@@ -169,7 +174,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_studio(tmp_path) as opened:
+    async with open_studio(tmp_path, VLM_URL="http://127.0.0.1:9/v1") as opened:
         studio = opened.studio
         result = await opened.drawn(ALICE)
         job, prompt = result.job, Prompt(text="a boat", images=(("<1>", 1.0),))
@@ -226,6 +231,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "role_id": 1,
             "minutes": 5,
             "word": "clown",
+            "question": "What is it?",
+            "content": {},
             "wanted": Filter(),
             "side": 64,
             "place": Place(ALICE.guild_id, 100),
@@ -243,6 +250,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "ask_with_file": {"mask": Sent(png())},
             "marked": {"mask": Sent(png())},
             "export": {"pictures": False},
+            "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
+            "ask": {"pictures": [Sent(png())]},
+            "ask_more": {"pictures": ()},
             "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id

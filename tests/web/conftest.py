@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from studio.actor import Actor
+from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import Opened, open_studio
 from web.server import Web, serve
 
@@ -96,8 +97,10 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, **settings: str) -> AsyncIterator[Site]:
-    async with open_studio(folder, **settings) as opened:
+async def open_site(
+    folder: Path, executor: HandExecutor | None = None, **settings: str
+) -> AsyncIterator[Site]:
+    async with open_studio(folder, executor, **settings) as opened:
         local = {"you": YOU, "guest": GUEST}
         async with serve(opened.services, opened.studio, port=0, local=lambda: local) as web:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:

@@ -131,6 +131,7 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
                 continue
             right = {
                 "prompt": "a house",
+                "question": "What is it?",
                 "job": job["id"],
                 "source": {"job": job["id"], "n": 1},
                 "strokes": [],

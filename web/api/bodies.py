@@ -16,6 +16,15 @@ class NewJobs:
 
 
 @dataclass(frozen=True)
+class NewTalk:
+    """A question. pictures: names of pictures that come along. key: the same wish is queued once."""
+
+    question: str
+    pictures: tuple[str, ...] = ()
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class Press:
     """A button. words: new ones, where it takes any. key: the same wish is queued once."""
 

@@ -119,6 +119,7 @@ class Pages:
             "actions": shape["picture_actions"],
             "may": sorted(may),
             "can_edit": "region" in may,
+            "can_ask": "question" in may and studio.talking.is_possible,
             "message": await self._message(call, seen.job),
             "folders": await offers.folders(call, seen.job),
             "share": offers.share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
@@ -195,7 +196,7 @@ class Pages:
 def _of(name: str, tab: Tab) -> bool:
     """Return whether a page belongs to a tab."""
     page = name.rpartition("/")[2]
-    own = {"create": "/", "picture": "/pictures", "folder": "/folders"}
+    own = {"create": "/", "talk": "/", "picture": "/pictures", "folder": "/folders"}
     return own.get(page, f"/{page}") == tab.href
 
 

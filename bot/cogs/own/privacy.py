@@ -50,6 +50,14 @@ class Privacy(
     def __init__(self, bot: Atelier) -> None:
         self.bot = bot
 
+    def _sent(self) -> str:
+        if server := self.bot.studio.talking.server:
+            return (
+                f"Questions of `/ask`, with their pictures and the conversation before, are sent to"
+                f" `{server}`, which answers them; nothing else is sent to anybody."
+            )
+        return "Nothing is sent to anybody else: pictures are made on the host's own machine."
+
     @app_commands.command(description="Show what Atelier stores about you, and for how long")
     @answers_privately
     async def show(self, interaction: discord.Interaction) -> None:
@@ -71,10 +79,7 @@ class Privacy(
                 f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
                 " leaves these and time-outs in place until they expire or are lifted."
             ),
-            (
-                "**Also** your Discord id and name, and your settings. Nothing is sent to anybody else:"
-                " pictures are made on the host's own machine."
-            ),
+            f"**Also** your Discord id and name, and your settings. {self._sent()}",
             "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
         )
         await whisper(interaction, "\n".join(lines))

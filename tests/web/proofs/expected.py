@@ -73,6 +73,7 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
     return Rule(who, frozenset(good), **more)
 
 
+ASKED = {"question": "What is it?"}
 WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{GONE}/1"]}
@@ -108,6 +109,14 @@ RULES: dict[str, Rule] = {
     "GET /folders/{folder}": _rule(AUTHOR_ONLY, 200),
     "GET /shares": _rule(SIGNED_IN, 200),
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
+    # conversations: the jobs here are pictures, and no model answers; test_talks.py has those that go on
+    "GET /talk/{job}": _rule(LOOK, 422),
+    "POST /talk/{job}": _rule(ASK, 422, body=ASKED),
+    "POST /talk/{job}/again": _rule(ASK, 404, body={}),
+    "POST /talk/{job}/{n}": _rule(ASK, 400, body=ASKED),
+    "GET /api/talk/{job}": _rule(LOOK, 422),
+    "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
+    "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     # forms
     "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
     "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),

@@ -43,6 +43,9 @@
  * @property {string | null} loading  name of the model
  * @property {Picture[]} pictures
  * @property {Picture | null} grid  chart of /classify
+ * @property {string | null} question  of /ask
+ * @property {string | null} answer  as far as it is there
+ * @property {string | null} talk  address of the conversation
  * @property {string[]} captions
  * @property {[string, number][]} scores
  * @property {string[]} notes
@@ -102,9 +105,28 @@
  * @property {number | null} [total]
  * @property {string | null} [preview]
  * @property {[number, number, number, number] | null} [box]
+ * @property {string} [text]  all of an answer so far
  * @property {string | null} [model]
  * @property {number | null} [fraction]
  * @property {string | null} [error]
+ */
+
+/**
+ * @typedef {object} Turn  a question of a conversation with its answer
+ * @property {string} id
+ * @property {string} question
+ * @property {(string | null)[]} pictures  addresses, null where there is none to show
+ * @property {string} answer
+ * @property {"end" | "length" | "stopped" | null} ended
+ * @property {boolean} over
+ * @property {boolean} cancelled
+ * @property {string | null} error
+ * @property {number | null} position
+ * @property {boolean} mine
+ * @property {boolean} private
+ * @property {string[]} notes
+ * @property {string[]} seen  sides of the pictures that the model saw
+ * @property {number[]} tokens  in, cached, out
  */
 
 /** @typedef {{jobs: State[], changed: string[], complete: boolean}} News */

@@ -29,6 +29,7 @@ export function changed(job, state) {
     step: state.step ?? job.step,
     total: state.total ?? job.total,
     preview: state.preview ?? job.preview,
+    answer: state.text ?? job.answer,
     box: state.box ?? job.box ?? null,
     loading: state.state === "loading" ? (state.model ?? "a model") : null,
     fraction: state.state === "loading" ? state.fraction : null,

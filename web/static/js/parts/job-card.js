@@ -37,6 +37,7 @@ export function jobCard(job, tools) {
  * @param {CardTools} tools
  */
 function words(job, tools) {
+  if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = split(job.prompt);
   return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
     ${flags.length
@@ -81,6 +82,7 @@ export function step(job) {
     return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
   }
   if (!job.total) return ["Starting", null];
+  if (job.talk) return ["Answering", null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
   return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
 }
@@ -104,8 +106,10 @@ function meta(job, tools) {
  * @param {CardTools} tools
  */
 function actions(job, tools) {
-  if (!job.over) return html`<div class="job-actions">${button("Cancel", () => tools.stop(job))}</div>`;
+  const talk = job.talk ? html`<a class="button quiet small" href=${job.talk}>Open the conversation</a>` : nothing;
+  if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
+    ${talk}
     ${job.actions.filter(({ action }) => !OWN.includes(action)).map((action) => button(action.label, () => tools.act(job, action)))}
     ${job.prompt ? button(job.error ? "Change the prompt" : "Use prompt", () => tools.use(job.prompt)) : nothing}
   </div>`;

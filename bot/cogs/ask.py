@@ -1,0 +1,48 @@
+"""/ask: a question about pictures, answered in words; mentions and replies; what follows has buttons of its
+own."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from core.requests.ask import FORMS, Form
+
+
+class Ask(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        if message.guild is not None and self.bot.user is not None:
+            await self.bot.mentions.in_server(message, self.bot.user)
+
+    @app_commands.command(description="Ask about a picture, and go on asking")
+    @app_commands.describe(
+        question="What you want to know",
+        image="The picture it is about",
+        image2="Another picture",
+        image3="Another picture",
+        link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
+        answer="free: as long as it takes; short: a few words",
+    )
+    @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
+    async def ask(
+        self,
+        interaction: discord.Interaction,
+        question: str,
+        image: discord.Attachment | None = None,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
+        link: str | None = None,
+        answer: Form = "free",
+    ) -> None:
+        files = [file for file in (image, image2, image3) if file is not None]
+        await self.bot.questions.ask(interaction, question, files, link, answer)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Ask(bot))

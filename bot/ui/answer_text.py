@@ -1,0 +1,167 @@
+"""Answers of a chat model as Discord's markdown: formatted as the model meant it, but no link, mention or
+footer of its own making, and no way out of a block of code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import discord
+
+from bot.ui import messages
+from bot.ui.buttons import JobButton, view_of
+from bot.ui.messages import MAX_CONTENT, fit, length, quote
+from core.events import ChatAnswer
+from core.job import Job
+from core.requests import AskRequest
+from studio.asking.words import counted, visible
+
+MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
+FILE = "answer.md"
+ACTIONS = ("more", "again", "draw", "details", "delete")
+MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
+_FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
+_INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
+_ADDRESS = re.compile(
+    r"(?:\w+://|\bdiscord(?:app)?\.(?:gg|com)/|\bdsc\.gg/|\bwww\.)[^\s<>`]*[^\s<>`.,:;!?)\]'\"]"
+)
+_ACTIVE = re.compile(r"([\\`\[\]<>@|])")
+_HEADING = re.compile(r"^(\s*)#{1,3}\s+(.*?)\s*$", re.MULTILINE)
+_SUBTEXT = re.compile(r"^(\s*)-#", re.MULTILINE)
+
+
+def safe(text: str) -> str:
+    """Return an answer as markdown that can only look like text, lists, emphasis and code."""
+    return "".join(_safe_parts(visible(text.expandtabs(4)).replace("\r", "")))
+
+
+def _safe_parts(text: str) -> Iterator[str]:
+    done = 0
+    for block in _FENCED.finditer(text):
+        yield from _safe_lines(text[done : block.start()])
+        body = block[1].rstrip("`")
+        if body.strip():
+            yield f"```{body}{'' if body.endswith(chr(10)) else chr(10) if chr(10) in body else ''}```"
+        done = block.end()
+    yield from _safe_lines(text[done:])
+
+
+def _safe_lines(text: str) -> Iterator[str]:
+    done = 0
+    for span in _INLINE.finditer(text):
+        yield _plain(text[done : span.start()])
+        yield f"`{span[2]}`"
+        done = span.end()
+    yield _plain(text[done:])
+
+
+def _plain(text: str) -> str:
+    """Return text outside of code. Addresses become code: nobody follows a link that a picture may have
+    dictated."""
+    done, parts = 0, list[str]()
+    for address in _ADDRESS.finditer(text):
+        parts += [_escaped(text[done : address.start()]), f"`{address[0]}`"]
+        done = address.end()
+    return "".join([*parts, _escaped(text[done:])])
+
+
+def _escaped(text: str) -> str:
+    text = _ACTIVE.sub(r"\\\1", text)
+    text = _HEADING.sub(lambda found: f"{found[1]}**{found[2].replace('**', '')}**", text)
+    return _SUBTEXT.sub(r"\1\\-#", text)
+
+
+def beginning(text: str, limit: int = MAX_ANSWER) -> tuple[str, bool]:
+    """Return as much of an answer as fits, made safe, and whether that is all of it. It ends with a paragraph
+    or line where that leaves most of it."""
+    whole = safe(text)
+    if length(whole) <= limit:
+        return whole, True
+    room = _fitting(text, limit - 2, lambda size: text[:size])
+    kept = text[:room]
+    for end in ("\n\n", "\n", ". ", " "):
+        place = kept.rfind(end)
+        if place > room // 2:
+            kept = kept[: place + len(end)]
+            break
+    return f"{safe(kept.rstrip())} …", False
+
+
+def ending(text: str, limit: int = MAX_ANSWER) -> str:
+    """Return the newest part of a growing answer, made safe; what is inside a block of code stays so."""
+    whole = safe(text)
+    if length(whole) <= limit:
+        return whole
+    room = _fitting(text, limit - 10, lambda size: _inside(text, len(text) - size))
+    start = len(text) - room
+    line = text.find("\n", start, start + room // 2)
+    return f"… {safe(_inside(text, line + 1 if line >= 0 else start))}"
+
+
+def _inside(text: str, start: int) -> str:
+    """Return the end of ``text`` from ``start`` on, opening the block of code in which that lies."""
+    return ("```\n" if text.count("```", 0, start) % 2 else "") + text[start:]
+
+
+def _fitting(text: str, limit: int, part: Any) -> int:
+    """Return how many characters of ``text`` make a part that fits once it is safe."""
+    size = min(len(text), limit)
+    while size > 0 and (made := length(safe(part(size)))) > limit:
+        size = min(size - 1, size * limit // made)
+    return size
+
+
+def title(job: Job, state: str = "") -> str:
+    """Return the question and who asked it; ``state``: what is going on with its answer."""
+    return f"{messages.title(job)}{f' ({state})' if state else ''}"
+
+
+def answering(job: Job, text: str) -> str:
+    """Return the message while an answer grows."""
+    head = title(job, "Answering")
+    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)
+    return f"{head}\n{ending(text, room)} …" if text.strip() else head
+
+
+def answered(job: Job, answer: ChatAnswer, parameters: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the message with an answer, and whether that holds all of it."""
+    head = title(job, "Stopped" if answer.ended == "stopped" else "")
+    notes = list(parameters.get("notes", ()))
+    if answer.ended == "length":
+        notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
+    if answer.turns_dropped:
+        notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
+    if isinstance(job.request, AskRequest) and not job.request.follows:
+        notes.append(MAY_BE_WRONG)
+    foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
+    foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
+    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
+    shown, whole = beginning(answer.text, room)
+    if not shown.strip():
+        shown = "*The model had no words for this.*"
+    more = "" if whole else f"\n-# The whole answer is in {FILE}"
+    return fit(f"{head}\n{shown}{more}\n{foot}"), whole
+
+
+def view_while_answering(job: Job) -> discord.ui.View:
+    """Return the button that ends an answer with what there is of it."""
+    return view_of(JobButton(job.id, "stop"))
+
+
+def view(job: Job) -> discord.ui.View:
+    """Return how a conversation goes on, and what can be done with an answer."""
+    return view_of(*(JobButton(job.id, action, row=0) for action in ACTIONS))
+
+
+def details(answer: ChatAnswer) -> list[str]:
+    """Return what the model saw and how much it was, a line each."""
+    seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
+    dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
+    ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
+    return [
+        f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
+        f"{f', as the model saw them: {seen} px' if seen else ''}",
+        f"**Tokens** {answer.tokens_in:,} in, {answer.tokens_cached:,} of them known from before ·"
+        f" {answer.tokens_out:,} out · it ended {ended}{dropped}",
+    ]

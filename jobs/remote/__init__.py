@@ -1,0 +1,1 @@
+"""The remote executor: questions put to a server with OpenAI's interface."""

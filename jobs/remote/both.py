@@ -1,0 +1,57 @@
+"""Two executors as one: each job goes to the devices of the one that has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from jobs.executor import Device, Executor, Outcome, Report
+from vision.protocol import Answered, Declined, Question, Run
+
+
+class Both:
+    """``first`` answers questions beside jobs; ``second`` only runs jobs."""
+
+    def __init__(self, first: Executor, second: Executor) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices of both."""
+        return (*self._first.devices, *self._second.devices)
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Start both."""
+        await self._first.start(changed)
+        await self._second.start(changed)
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await asyncio.gather(self._first.stop(), self._second.stop())
+
+    def free(self) -> Sequence[str]:
+        """Return the devices with free slots, once for each slot."""
+        return [*self._first.free(), *self._second.free()]
+
+    def has(self, job_id: str) -> bool:
+        """Return whether one of them has the job in hand."""
+        return self._first.has(job_id) or self._second.has(job_id)
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Run a job on the device of whichever has it."""
+        theirs = any(known.name == device for known in self._second.devices)
+        return await (self._second if theirs else self._first).run(device, run, report)
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Ask the first."""
+        return await self._first.ask(question)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask whichever has the job to stop it."""
+        self._first.cancel(job_id)
+        self._second.cancel(job_id)
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Ask both to give up what they keep of these jobs."""
+        self._first.forget(job_ids)
+        self._second.forget(job_ids)

@@ -1,0 +1,286 @@
+"""The executor of questions that a chat server answers: slots, progress, cancel, a few tries before the first
+word, and a clear sentence for whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from core.events import ChatAnswer, Output
+from core.requests import AskRequest, from_json
+from core.requests.ask import about_tokens
+from jobs.executor import Device, Lost, Outcome, Report
+from jobs.remote.messages import Prompt, body_of, prompt_of, without_usage
+from jobs.remote.server import ChatServer, Refused, Silent, Unreachable
+from jobs.remote.stream import Garbled, ServerError, Stream
+from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Step, Stopped
+
+NAME = "server"  # of the one device
+TRIES = 3
+PAUSES = (1.0, 4.0)  # seconds before another try, unless the server asks for others
+LONGEST_PAUSE = 30.0  # seconds that a server may ask for
+WHOLE = 600.0  # seconds for one answer, tries included
+REPORT_EVERY = 0.3  # seconds
+FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
+AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
+CUT_OFF = "The server cut this answer off."
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Running:
+    """A question on its way. task: what reads its answer."""
+
+    run: Run
+    report: Report
+    stream: Stream = field(default_factory=Stream)
+    task: asyncio.Task[None] | None = None
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    reported: int = 0  # characters
+    reported_at: float = float("-inf")  # monotonic seconds
+    later: asyncio.TimerHandle | None = None
+
+    def tell(self) -> None:
+        """Report the newest text, at most every REPORT_EVERY: the first words and the last ones, too."""
+        if self.later is not None or len(self.stream.text) == self.reported:
+            return
+        wait = self.reported_at + REPORT_EVERY - monotonic()
+        if wait > 0:
+            self.later = asyncio.get_running_loop().call_later(wait, self._tell_now)
+        else:
+            self._tell_now()
+
+    def _tell_now(self) -> None:
+        self.later, self.reported, self.reported_at = None, len(self.stream.text), monotonic()
+        talk = self.run.talk
+        assert talk is not None
+        self.report(Step(self.run.job_id, self.stream.pieces, talk.max_tokens, text=self.stream.text))
+
+    def hush(self) -> None:
+        """Report nothing more."""
+        if self.later is not None:
+            self.later.cancel()
+
+
+class RemoteExecutor:
+    """Puts questions to ``server``, ``slots`` at once. pauses: seconds between tries."""
+
+    def __init__(self, server: ChatServer, slots: int, pauses: Sequence[float] = PAUSES) -> None:
+        self._server, self._slots, self._pauses = server, slots, pauses
+        self._runs: dict[str, _Running] = {}
+        self._changed: Callable[[], None] = lambda: None
+        self._stopping = False
+        self._problem: str | None = None
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The server as a device that takes questions only."""
+        running = len(self._runs)
+        card = self._server.host
+        return (
+            Device(NAME, "ready", card, 0, self._slots, running, problem=self._problem, only=AskRequest.role),
+        )
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Begin to take questions."""
+        self._changed, self._stopping = changed, False
+
+    async def stop(self) -> None:
+        """End every answer; its question goes to the next process."""
+        self._stopping = True
+        tasks = [running.task for running in self._runs.values() if running.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.close()
+
+    def free(self) -> Sequence[str]:
+        """Return the device's name for each question that it can take now."""
+        return [NAME] * (0 if self._stopping else max(0, self._slots - len(self._runs)))
+
+    def has(self, job_id: str) -> bool:
+        """Return whether the question is being answered."""
+        return job_id in self._runs
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Put a question to the server and return how that ended."""
+        if self._stopping or run.talk is None:
+            return Lost(run.job_id, "the server takes questions only", untouched=True)
+        running = self._runs[run.job_id] = _Running(run, report)
+        try:
+            return await self._outcome(running)
+        finally:
+            running.hush()
+            del self._runs[run.job_id]
+            self._changed()
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Decline: a chat server looks at no pictures beside its answers."""
+        return Declined(question.question_id, "a chat server doesn't answer that")
+
+    def cancel(self, job_id: str) -> None:
+        """Stop listening to an answer; the server ends it, too."""
+        running = self._runs.get(job_id)
+        if running is not None:
+            running.cancelled.set()
+            if running.task is not None:
+                running.task.cancel()
+
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Do nothing: this process keeps nothing of them, and the server can't be asked."""
+
+    # One question
+
+    async def _outcome(self, running: _Running) -> Outcome:
+        job_id, talk = running.run.job_id, running.run.talk
+        assert talk is not None
+        try:
+            prompt = await asyncio.to_thread(prompt_of, talk, running.run.paths)
+        except (OSError, KeyError):
+            log.exception("job %s: a picture can't be read", job_id)
+            return Broke(job_id, Fault.USER, "A picture of this conversation can't be read any more.")
+        if running.cancelled.is_set():
+            return Stopped(job_id)
+        note = ""
+        running.task = asyncio.create_task(self._listen(running, prompt), name=f"answer {job_id}")
+        try:
+            async with asyncio.timeout(WHOLE):
+                await asyncio.wait([running.task])
+                running.task.result()
+            self._problem = None
+        except asyncio.CancelledError:
+            if self._stopping:
+                return Lost(job_id, "stopped", untouched=True)
+            if not running.cancelled.is_set():
+                raise  # it is us who are cancelled
+            if not running.stream.text:
+                return Stopped(job_id)
+        except (TimeoutError, Unreachable, Refused, Garbled, ServerError) as error:
+            log.warning("job %s: the chat server: %s: %s", job_id, type(error).__name__, error)
+            self._problem = sentence(error, self._server.host)
+            if not running.stream.text:
+                return Broke(job_id, Fault.USER, self._problem)
+            note = CUT_OFF
+        finally:
+            running.task.cancel()
+        return self._answer(running, prompt, note)
+
+    def _answer(self, running: _Running, prompt: Prompt, note: str) -> Outcome:
+        job_id, stream, talk = running.run.job_id, running.stream, running.run.talk
+        assert talk is not None
+        if not stream.text.strip() and not running.cancelled.is_set():
+            return Broke(job_id, Fault.USER, f"The chat server {self._server.host} gave an empty answer.")
+        stopped = running.cancelled.is_set() or bool(note)
+        answer = ChatAnswer(
+            stream.text.strip(),
+            "stopped" if stopped else "length" if stream.reason == "length" else "end",
+            stream.count("prompt_tokens")
+            or sum(about_tokens(turn.text, len(turn.pictures)) for turn in talk.turns),
+            stream.cached,
+            stream.count("completion_tokens") or max(stream.pieces, about_tokens(stream.text)),
+            prompt.pictures,
+            prompt.dropped,
+        )
+        request = from_json(running.run.kind, running.run.request)
+        parameters: dict[str, Any] = {"kind": request.kind, "server": self._server.host}
+        if isinstance(request, AskRequest) and request.temperature:
+            parameters |= {"temperature": request.temperature, "seed": request.seed}
+        if note:
+            parameters["notes"] = [note]
+        return Done(job_id, Output(answer=answer, parameters=parameters))
+
+    async def _listen(self, running: _Running, prompt: Prompt) -> None:
+        """Ask, and take in the answer; once more where nothing of it had come. Raises what ends it."""
+        talk, request = running.run.talk, from_json(running.run.kind, running.run.request)
+        assert talk is not None and isinstance(request, AskRequest)
+        body: Mapping[str, Any] | None = None
+        for number in range(TRIES + 1):
+            try:
+                body = body or body_of(prompt, talk, request, await self._server.model())
+                await self._take(running, body)
+                return
+            except (Refused, Unreachable, ServerError, Garbled) as error:
+                if running.stream.text or number >= TRIES:
+                    raise
+                if (
+                    isinstance(error, Refused)
+                    and error.status in (400, 422)
+                    and "stream_options" in (body or {})
+                ):
+                    body = without_usage(body or {})  # some servers know no such field
+                    continue
+                pause = self._pause(error, number)
+                if pause is None:
+                    raise
+                log.info("job %s: the chat server: %s; once more in %.1f s", running.run.job_id, error, pause)
+                await asyncio.sleep(pause)
+                running.stream = Stream()
+
+    def _pause(self, error: Exception, number: int) -> float | None:
+        """Return the seconds before another try, None where that makes no sense."""
+        if number >= len(self._pauses) or isinstance(error, Silent | Garbled):
+            return None
+        if isinstance(error, Refused):
+            if error.status not in AGAIN:
+                return None
+            if error.wait is not None:
+                return error.wait if error.wait <= LONGEST_PAUSE else None
+        return self._pauses[number]
+
+    async def _take(self, running: _Running, body: Mapping[str, Any]) -> None:
+        stream = running.stream
+        async with self._server.ask(body) as answering:
+            whole = bytearray()
+            pieces = answering.pieces()
+            while not stream.over:
+                try:
+                    async with asyncio.timeout(FOR_USAGE if stream.done else None):
+                        data = await anext(pieces)
+                except StopAsyncIteration:
+                    break
+                except (TimeoutError, Unreachable):
+                    if stream.done:
+                        break  # all but the bill has come
+                    raise
+                if answering.streams:
+                    stream.feed(data)
+                    running.tell()
+                else:
+                    whole += data
+            if not answering.streams:
+                stream.whole(bytes(whole))
+            if not stream.text and not stream.done:
+                raise Garbled("nothing came")
+
+
+def sentence(error: Exception, host: str) -> str:
+    """Return what somebody reads whose question wasn't answered: what happened, and who can mend it."""
+    where = f"The chat server {host}"
+    match error:
+        case TimeoutError():
+            return f"{where} took longer than {WHOLE / 60:.0f} minutes. Ask again, or for less."
+        case Silent():
+            return f"{where} said nothing for too long. Ask again in a minute."
+        case Unreachable():
+            return f"{where} can't be reached. Ask again in a minute; if that lasts, tell the host."
+        case Garbled():
+            return f"{where} doesn't answer as a chat server does. The host has to look at VLM_URL."
+        case ServerError():
+            return f"{where} failed{f': {error}' if str(error) else ''}. Ask again in a minute."
+        case Refused(status=401 | 403):
+            return f"{where} refuses the key. The host has to look at VLM_KEY."
+        case Refused(status=404):
+            return f"{where} knows no such address or model. The host has to look at VLM_URL and VLM_MODEL."
+        case Refused(status=429):
+            return f"{where} has too much to do. Ask again in a minute."
+        case Refused(status=413):
+            return f"{where} finds this too large. Ask with fewer or smaller pictures."
+        case Refused(status=status, said=said) if 400 <= status < 500:
+            return f"{where} refused this question ({status}){f': {said}' if said else '.'}"
+        case Refused(status=status):
+            return f"{where} failed ({status}). Ask again in a minute; if that lasts, tell the host."
+    return f"{where} failed. Ask again in a minute."

@@ -1,0 +1,61 @@
+"""A question on its way: handed out with the turns before it, its answer heard while it comes, and what is
+made of the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from core.errors import StorageError, UserError
+from core.events import ChatAnswer, Output
+from core.requests.ask import about_tokens
+from jobs.active import ActiveJob
+from jobs.executor import Outcome
+from storage.files import Files
+from vision.protocol import Broke, Done, Fault, Talk
+
+log = logging.getLogger(__name__)
+
+
+def with_files(talk: Talk, files: Files) -> tuple[Talk, Mapping[str, str]]:
+    """Return a conversation with those pictures that are still there, and their files; blocks."""
+    paths: dict[str, str] = {}
+    for sha256 in {sha256 for turn in talk.turns for sha256 in turn.pictures}:
+        try:
+            paths[sha256] = str(files.path(sha256))
+        except StorageError:
+            log.info("a picture of an earlier turn is gone")
+    turns = (replace(turn, pictures=tuple(p for p in turn.pictures if p in paths)) for turn in talk.turns)
+    return replace(talk, turns=tuple(turns)), paths
+
+
+def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
+    """Take in all of an answer so far, and return what of it may be read: nothing of one that is refused."""
+    live.text = text
+    if live.refused is None and live.conversation is not None:
+        try:
+            return live.conversation.hear(text, whole)
+        except UserError as error:
+            log.info("job %s: its answer is refused", live.job.id)
+            live.refused = error
+    return ""
+
+
+def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
+    """Return how a question ends: with what there was when its asker stopped it, or refused by a rule."""
+    job_id = live.job.id
+    if live.conversation is None:
+        return outcome
+    if live.stopped and live.text and not isinstance(outcome, Done):
+        answer = ChatAnswer(live.text, "stopped", tokens_out=about_tokens(live.text))
+        outcome = Done(job_id, Output(answer=answer))
+    if isinstance(outcome, Done) and outcome.output.answer is not None:
+        hear(live, outcome.output.answer.text, whole=True)
+        outcome = Done(job_id, _with_notes(outcome.output, live.conversation.notes))
+    return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
+
+
+def _with_notes(output: Output, notes: tuple[str, ...]) -> Output:
+    told = [*output.parameters.get("notes", ()), *notes]
+    return replace(output, parameters={**output.parameters, **({"notes": told} if told else {})})

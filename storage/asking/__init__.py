@@ -1,0 +1,1 @@
+"""Rows of questions and their answers."""

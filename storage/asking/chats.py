@@ -1,0 +1,133 @@
+"""Conversations: the chain of turns before a question, those that follow it, and the tokens that members have
+used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from core.events import ChatAnswer
+from core.job import Job
+from core.requests import AskRequest
+from storage import lookup
+from storage.people import upsert
+from storage.schema import UNFINISHED, jobs, tokens_used
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
+
+
+class Asked(NamedTuple):
+    """A question with its answer, None while, or if, there is none."""
+
+    job: Job
+    answer: ChatAnswer | None
+
+
+class Use(NamedTuple):
+    """Tokens that a person has used on a day, and how many questions of theirs aren't answered yet."""
+
+    tokens: int
+    open: int
+
+
+def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
+    """Return the turns before a question, the latest first, at most ``limit``; a row of another version ends
+    them."""
+    found = list[Asked]()
+    for row in connection.execute(ancestors_statement(limit), {"job": job_id}):
+        if (job := lookup.readable(row)) is None:
+            break
+        found.append(Asked(job, lookup.to_answer(row)))
+    return found
+
+
+def asked(connection: sa.Connection, job_id: str) -> Asked | None:
+    """Return one question, None when there is none of that id."""
+    row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id, _IS_ASKED)).first()
+    job = None if row is None else lookup.readable(row)
+    return None if row is None or job is None else Asked(job, lookup.to_answer(row))
+
+
+def latest(connection: sa.Connection, channel_id: int, user_id: int | None, since: datetime) -> Job | None:
+    """Return the newest answered question of a channel, of one person if one is named, not older than
+    ``since``."""
+    statement = (
+        sa.select(jobs)
+        .where(jobs.c.channel_id == channel_id, _IS_ASKED, jobs.c.answer.is_not(None))
+        .where(jobs.c.created_at >= since, *([jobs.c.user_id == user_id] if user_id else []))
+        .order_by(jobs.c.seq.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else lookup.readable(row)
+
+
+def replies(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
+    """Return the questions that follow on directly from a job, oldest first."""
+    rows = connection.execute(replies_statement(), {"job": job_id, "limit": limit})
+    return [Asked(job, lookup.to_answer(row)) for row in rows if (job := lookup.readable(row))]
+
+
+def ancestors_statement(limit: int) -> sa.Select[Any]:
+    """Return the statement for the ids of the turns before the job ``:job``, the latest first."""
+    chain = (
+        sa.select(jobs.c.parent_id.label("id"), sa.literal(1).label("depth"))
+        .where(jobs.c.id == sa.bindparam("job"))
+        .cte("chain", recursive=True)
+    )
+    step = sa.select(jobs.c.parent_id, chain.c.depth + 1).where(
+        jobs.c.id == chain.c.id, _IS_ASKED, chain.c.depth < limit
+    )
+    chain = chain.union_all(step)
+    return (
+        sa.select(jobs)
+        .join(chain, chain.c.id == jobs.c.id)
+        .where(_IS_ASKED, chain.c.depth <= limit)
+        .order_by(chain.c.depth)
+    )
+
+
+def replies_statement() -> sa.Select[Any]:
+    """Return the statement for the questions that follow on directly from the job ``:job``."""
+    return (
+        sa.select(jobs)
+        .where(jobs.c.parent_id == sa.bindparam("job"), _IS_ASKED)
+        .order_by(jobs.c.seq)
+        .limit(sa.bindparam("limit"))
+    )
+
+
+def day_of(now: datetime) -> int:
+    """Return the number of a day: whole days since 1970, in UTC."""
+    return (now - _EPOCH).days
+
+
+def next_day(now: datetime) -> datetime:
+    """Return when the next day begins."""
+    return _EPOCH + timedelta(days=day_of(now) + 1)
+
+
+def use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:
+    """Return what a person has used of today's tokens."""
+    today = sa.select(tokens_used.c.tokens).where(
+        tokens_used.c.user_id == user_id, tokens_used.c.day == day_of(now)
+    )
+    waiting = sa.select(sa.func.count()).where(
+        jobs.c.user_id == user_id, _IS_ASKED, sa.text(UNFINISHED), jobs.c.rendered_at.is_(None)
+    )
+    tokens = connection.execute(today).scalar_one_or_none()
+    return Use(tokens or 0, connection.execute(waiting).scalar_one())
+
+
+def spend(connection: sa.Connection, user_id: int, tokens: int, *, now: datetime) -> None:
+    """Count tokens that a person has used."""
+    values = {"user_id": user_id, "day": day_of(now), "tokens": tokens}
+    connection.execute(upsert(connection, tokens_used, values, {"tokens": tokens_used.c.tokens + tokens}))
+
+
+def drop_use(connection: sa.Connection, *, now: datetime) -> None:
+    """Forget what was used on days before yesterday."""
+    connection.execute(sa.delete(tokens_used).where(tokens_used.c.day < day_of(now) - 1))

@@ -1,0 +1,96 @@
+"""What a question is handed out with: the turns before it as its asker may read them now, and who hears its
+answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+from core.job import Job
+from core.requests import AskRequest
+from core.setting.chat import ChatSettings
+from jobs.active import Conversation
+from storage.asking import chats
+from storage.asking.chats import Asked
+from storage.database import Database
+from studio.actor import Actor
+from studio.directory import Directory
+from studio.moderation.answers import listener
+from studio.moderation.moderator import Moderator
+from studio.places.sight import Sight
+from vision.protocol import Talk, Turn
+
+GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
+NEARLY = 0.8  # of a day's tokens, from which on the asker is told
+
+
+class Conversations:
+    """Reads the rows whenever a question is handed out: nothing of a conversation is kept anywhere else."""
+
+    def __init__(
+        self,
+        database: Database,
+        sight: Sight,
+        moderator: Moderator,
+        directory: Directory,
+        settings: ChatSettings,
+    ) -> None:
+        self._database, self._sight = database, sight
+        self._moderator, self._directory, self._settings = moderator, directory, settings
+
+    async def begin(self, job: Job) -> Conversation:
+        """Return what the question ``job`` is handed out with."""
+        request, settings = job.request, self._settings
+        assert isinstance(request, AskRequest)
+        before, notes = await self._before(job, request)
+        turns = [turn for asked in before for turn in _turns(asked)]
+        turns.append(Turn("user", request.question, request.images, job.id))
+        talk = Talk(
+            tuple(turns),
+            request.form,
+            max_tokens=settings.ask_tokens,
+            context=settings.ask_context,
+            max_pixels=round(settings.ask_pixels * 10**6),
+        )
+        heard = await listener(job, self._moderator, self._directory)
+        return Conversation(talk, heard, (*notes, *await self._use(job)))
+
+    async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
+        """Return the turns before a question, oldest first, and what is to be said of those that are
+        missing: the first that its asker can't read, or that has no answer, ends the conversation."""
+        if not request.follows:
+            return [], []
+        most, origin = self._settings.ask_turns, job.origin
+        asker = Actor(origin.user_id, origin.guild_id, origin.channel_id, surface=origin.surface)
+        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=most))
+        kept = list[Asked]()
+        for asked in chain:
+            if asked.answer is None or not await self._sight.sees(asker, asked.job):
+                break
+            kept.append(asked)
+        first = kept[-1].job.request if kept else request
+        if len(kept) == most and _follows(first):
+            return kept[::-1], [f"The model was told the last {most} turns of this conversation."]
+        return kept[::-1], [GONE] if _follows(first) else []
+
+    async def _use(self, job: Job) -> list[str]:
+        most, now = self._settings.ask_per_day, datetime.now(UTC)
+        used = await self._database.read(partial(chats.use, user_id=job.origin.user_id, now=now))
+        if not most or used.tokens < NEARLY * most:
+            return []
+        return [
+            f"You have used {used.tokens / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC."
+        ]
+
+
+def _follows(request: object) -> bool:
+    return isinstance(request, AskRequest) and request.follows
+
+
+def _turns(asked: Asked) -> tuple[Turn, Turn]:
+    job, answer = asked
+    assert isinstance(job.request, AskRequest) and answer is not None
+    return (
+        Turn("user", job.request.question, job.request.images, job.id),
+        Turn("assistant", answer.text, (), job.id),
+    )

@@ -1,0 +1,250 @@
+"""Questions about pictures: from words and pictures to a turn of a conversation, and back to its turns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import ImageError, NotAllowedError, UserError
+from core.job import Job
+from core.requests import AskRequest
+from core.requests.ask import Form
+from storage.asking import chats
+from storage.asking.chats import Asked
+from storage.members import Members
+from studio.actor import Actor
+from studio.asking.new_job import NewJob, Source
+from studio.asking.prompts import Given
+from studio.asking.sources import Sources
+from studio.authority import Action
+from studio.rights import Rights
+from studio.services import Services
+
+NO_MODEL = (
+    "Nobody answers questions here yet. The host has to name a chat model in ASK_MODEL, or a server in"
+    " VLM_URL; docs/ask.md says how."
+)
+NOT_WHO = (
+    "Atelier doesn't say who somebody is by their looks. Ask what they wear or do, or what a caption in the"
+    " picture says."
+)
+_PERSON = r"(?:man|woman|person|people|guy|girl|boy|lady|child|kid|actor|actress|celebrity|face|model)"
+_WHO = re.compile(
+    r"\bwho(?:se face)?(?:'s|\s+is|\s+are|\s+was)\s+(?:this|that|these|those|he|she|"
+    rf"(?:the|this|that)\s+(?:\w+\s+){{0,2}}{_PERSON})\b(?!.*\bby\b)"
+    rf"|\bname\s+of\s+(?:this|the|that)\s+(?:\w+\s+){{0,2}}{_PERSON}\b"
+    rf"|\b(?:identify|recogni[sz]e|name)\s+(?:this|the|that|these|him|her)\s*(?:\w+\s+){{0,2}}{_PERSON}\b",
+    re.IGNORECASE,
+)
+SHOWN_REPLIES = 50
+A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
+_ENDED = "ended_talk"
+HIDDEN = "A rule of this place hides this answer."
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Talking:
+    """Turns of conversations. Each checks its right; whether anything here can answer, too."""
+
+    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
+        self._rights, self._sources, self._database = rights, sources, services.database
+        self._queue = services.queue
+        self._moderator, self._settings = services.moderator, services.settings
+        self._members = Members(services.database)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether anything here answers questions."""
+        return self._settings.has_chat_model
+
+    @property
+    def server(self) -> str:
+        """The server that questions are sent to, "" where they stay on the host's machine."""
+        return urlsplit(self._settings.vlm_url).netloc
+
+    def check_possible(self) -> None:
+        """Raise UserError, which says what the host has to set, where nothing here answers questions."""
+        if not self.is_possible:
+            raise UserError(NO_MODEL)
+
+    async def ask(
+        self, actor: Actor, question: str, pictures: Sequence[Given], form: Form = "free"
+    ) -> NewJob:
+        """Return the first question of a conversation.
+
+        pictures: files, names of ours such as "abcd2345efgh 2", or SHA-256 of what the actor has sent. Raises
+        UserError for a question that isn't taken, ImageError for a picture, NotAllowedError for who may not
+        ask, or somebody else's picture.
+        """
+        await self._rights.check(actor, Action.ASK)
+        found = await self._pictures(actor, pictures)
+        self._check(question)
+        request = AskRequest(question=question.strip(), images=_names(found), form=form)
+        parent = next((source.parent for source in found if source.parent), None)
+        return NewJob(request, parent=parent, private=any(source.private for source in found))
+
+    async def ask_more(
+        self,
+        actor: Actor,
+        job_id: str,
+        question: str,
+        pictures: Sequence[Given] = (),
+        form: Form | None = None,
+    ) -> NewJob:
+        """Return the question that follows on from the answer of a job, in its form unless another is named.
+
+        Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
+        NotAllowedError unless the actor may ask more there.
+        """
+        await self._rights.check(actor, Action.ASK)
+        result = await self._rights.result(actor, job_id, Action.ASK_MORE)
+        job, before = result.job, result.job.request
+        if not isinstance(before, AskRequest) or result.answer is None:
+            raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
+        found = await self._pictures(actor, pictures)
+        self._check(question)
+        request = AskRequest(
+            question=question.strip(), images=_names(found), form=form or before.form, follows=True
+        )
+        private = job.origin.private or any(source.private for source in found)
+        return NewJob(request, job.lane, (job.id, 0), private)
+
+    async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
+        """Return the answer of a job. Raises ImageError or NotAllowedError, also where it breaks a rule of
+        the place where the actor is."""
+        result = await self._rights.result(actor, job_id, action)
+        if result.answer is None:
+            raise ImageError(f"Job `{job_id}` is no answer: it was a /{result.job.request.kind}.")
+        [text] = await self._moderator.captions([result.answer.text], actor.place)
+        if text is None:
+            raise ImageError("A rule of this place hides that answer.")
+        return text
+
+    async def conversation(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the turns up to and with a job, oldest first, as far back as the actor can look.
+
+        Raises ImageError for no such question, NotAllowedError unless the actor may see it.
+        """
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        if not isinstance(job.request, AskRequest):
+            raise ImageError(f"Job `{job.id}` is no question: it was a /{job.request.kind}.")
+        chain = await self._database.read(
+            partial(chats.ancestors, job_id=job.id, limit=self._settings.ask_turns)
+        )
+        turns = [await self._database.read(partial(chats.asked, job_id=job.id))]
+        for asked in chain:
+            if not await self._rights.sees(actor, asked.job):
+                break
+            turns.append(asked)
+        return await self._visible([turn for turn in reversed(turns) if turn is not None], actor)
+
+    async def _visible(self, turns: Sequence[Asked], actor: Actor) -> list[Asked]:
+        """Return turns with a word in place of each answer that breaks a rule of the actor's place."""
+        texts = [turn.answer.text if turn.answer else "" for turn in turns]
+        judged = await self._moderator.captions(texts, actor.place)
+        return [
+            turn
+            if text is not None or turn.answer is None
+            else Asked(turn.job, replace(turn.answer, text=HIDDEN))
+            for turn, text in zip(turns, judged, strict=True)
+        ]
+
+    async def notes(self, job_id: str) -> list[str]:
+        """Return what is to be said of an answer besides it; nobody's words are in it."""
+        result = await self._queue.result(job_id)
+        return list(result.parameters.get("notes", ())) if result else []
+
+    async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
+        """Return which picture (from 0) of a job that the actor may see a file is, None where it is none."""
+        try:
+            result = await self._rights.result(actor, job_id, Action.SHOW)
+        except (ImageError, NotAllowedError):
+            return None
+        return next((picture.index for picture in result.pictures if picture.sha256 == sha256), None)
+
+    async def replies(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the questions that follow on directly from a job and that the actor can look at. Raises
+        ImageError or NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
+        return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    async def latest(self, actor: Actor, since: datetime) -> Job | None:
+        """Return the actor's newest answered question where they are, None when it is older than ``since`` or
+        they have ended that conversation. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._database.read(
+            partial(chats.latest, channel_id=actor.channel_id, user_id=actor.user_id, since=since)
+        )
+        ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
+        return None if found is None or found.id == ended else found
+
+    async def latest_here(self, actor: Actor) -> Job | None:
+        """Return anybody's newest answered question where the actor is, None when they can't look at it or it
+        is older than a week. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        since = datetime.now(UTC) - A_THREAD
+        found = await self._database.read(
+            partial(chats.latest, channel_id=actor.channel_id, user_id=None, since=since)
+        )
+        return found if found is not None and await self._rights.sees(actor, found) else None
+
+    async def end_direct(self, actor: Actor) -> None:
+        """Let the actor's next words where they are begin a new conversation. Raises NotAllowedError for a
+        barred person."""
+        found = await self.latest(actor, datetime.now(UTC) - A_THREAD)
+        if found is not None:
+            await self._queue.people.set_user_flag(actor.user_id, _ENDED, found.id)
+
+    async def first_time(self, actor: Actor, what: str) -> bool:
+        """Return whether the actor is told something for the first time, and note that they are now. Raises
+        NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        if await self._queue.people.user_flag(actor.user_id, what):
+            return False
+        await self._queue.people.set_user_flag(actor.user_id, what, True)
+        return True
+
+    async def keep(self, actor: Actor, content: Mapping[str, Any]) -> str:
+        """Keep what a question will be about until its words come; return its id. Raises NotAllowedError for
+        a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        return await self._members.add_draft(actor.user_id, {"question": dict(content)})
+
+    async def kept(self, actor: Actor, draft_id: str) -> Mapping[str, Any]:
+        """Return what a question is about. Raises UserError when it is gone, NotAllowedError for somebody
+        else's."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._members.draft(draft_id)
+        if found is not None and found[0] != actor.user_id:
+            raise NotAllowedError("This question was for somebody else.")
+        if found is None or "question" not in found[1]:
+            raise UserError("This window has expired; open it again.")
+        return found[1]["question"]
+
+    def _check(self, question: str) -> None:
+        self.check_possible()
+        if _WHO.search(question):
+            raise UserError(NOT_WHO)
+
+    async def _pictures(self, actor: Actor, given: Sequence[Given]) -> list[Source]:
+        most = self._settings.ask_pictures
+        if len(given) > most:
+            raise UserError(f"There are {len(given)} pictures; a question takes up to {most} here.")
+        return [await self._picture(actor, picture) for picture in given]
+
+    async def _picture(self, actor: Actor, picture: Given) -> Source:
+        if isinstance(picture, str) and _SHA256.fullmatch(picture):
+            return await self._sources.uploaded(actor, picture)
+        if isinstance(picture, str):
+            return await self._sources.named(actor, picture)
+        return await self._sources.given(actor, picture)
+
+
+def _names(found: Sequence[Source]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source.sha256 for source in found))

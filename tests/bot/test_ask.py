@@ -1,0 +1,282 @@
+"""/ask: an answer that grows in its message, and a conversation by buttons, windows and menus."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.ui import answer_text
+from core.job import Status
+from core.requests import AskRequest
+from jobs.remote.remote import CUT_OFF
+from studio.asking.talking import NO_MODEL
+from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.test_presses import job_of, single
+from tests.chat_server import CUT, FAULTS, TEXT, chat_server
+
+MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
+
+
+@pytest.fixture
+async def studio(tmp_path: Path):
+    async with open_studio(tmp_path, **MODEL) as opened:
+        yield opened
+
+
+def labels(message) -> list[str]:
+    return [str(child.label or child.emoji) for row in message.components for child in row.children]
+
+
+async def asked(studio: Studio, question: str = "What is it?", **options):
+    options.setdefault("image", ("photo.png", png()))
+    await studio.alice.slash(studio.channel, "ask", question=question, **options)
+    return studio.last()
+
+
+async def until_it_says(studio: Studio, words: str):
+    for _ in range(1000):
+        if words in (message := studio.last()).content:
+            return message
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it never said {words}: {message.content}")
+
+
+async def more(studio: Studio, message, question: str, who=None):
+    shown = await (who or studio.alice).click(message, label="Ask more")
+    await (who or studio.alice).submit_modal(shown, {"question": question})
+    return studio.last()
+
+
+async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
+    message = await asked(studio)
+    assert f"**What is it?** - Ask by <@{studio.alice.id}>" in message.content
+    assert "This is turn 1 with 1 pictures" in message.content
+    assert answer_text.MAY_BE_WRONG in message.content
+    assert labels(message) == ["Ask more", "🔄", "Imagine this", "Details", "Delete"]
+    job = await job_of(studio, message)
+    assert isinstance(job.request, AskRequest) and job.status is Status.DELIVERED
+
+
+async def test_without_a_model_it_says_what_the_host_has_to_set(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as bare:
+        result = await bare.alice.slash(
+            bare.channel, "ask", question="What is it?", image=("photo.png", png())
+        )
+        assert result.response.content.startswith(NO_MODEL) and result.ephemeral
+        assert bare.channel.history() == []
+
+
+async def test_ask_more_goes_on_and_branches(studio: Studio) -> None:
+    first = await asked(studio)
+    second = await more(studio, first, "And the colour?")
+    assert "This is turn 2 with 1 pictures" in second.content
+    assert answer_text.MAY_BE_WRONG not in second.content, "it is said once"
+    third = await more(studio, second, "And now?", studio.bob)
+    assert "This is turn 3" in third.content and f"<@{studio.bob.id}>" in third.content
+    other = await more(studio, first, "Another way")
+    assert "This is turn 2" in other.content
+
+
+async def test_a_picture_comes_with_a_later_question(studio: Studio) -> None:
+    first = await asked(studio)
+    shown = await studio.alice.click(first, label="Ask more")
+    await studio.alice.submit_modal(shown, {"question": "And this?", "image": [("b.png", png(32, 32))]})
+    assert "turn 2 with 2 pictures" in studio.last().content
+
+
+async def test_a_window_that_was_open_during_a_restart_still_asks(studio: Studio) -> None:
+    first = await asked(studio)
+    shown = await studio.alice.click(first, label="Ask more")
+    await studio.restart()
+    await studio.alice.submit_modal(shown, {"question": "And now?"})
+    assert "This is turn 2" in studio.last().content
+
+
+async def test_again_asks_the_same_for_other_words(studio: Studio) -> None:
+    first = await asked(studio)
+    ids = [child.custom_id for row in first.components for child in row.children]
+    await studio.alice.click(first, custom_id=next(i for i in ids if ":again:" in i))
+    again = await job_of(studio, studio.last())
+    assert studio.last().id != first.id and again.request.temperature > 0
+
+
+async def test_an_answer_is_imagined(studio: Studio) -> None:
+    first = await asked(studio, "quote a red house in the snow")
+    shown = await studio.alice.click(first, label="Imagine this")
+    assert "a red house in the snow" in str(shown.modal)
+    await studio.alice.submit_modal(shown, {"prompt": "a red house in the snow"})
+    job = await job_of(studio, studio.last())
+    assert job.request.kind == "imagine" and job.parent_id == (await job_of(studio, first)).id
+
+
+async def test_details_tell_what_the_model_saw(studio: Studio) -> None:
+    result = await studio.alice.click(await asked(studio), label="Details")
+    told = "\n".join(m.content for m in (result.response, *result.followups) if m)
+    assert "64×64 px" in told and "20 in, 0 of them known from before" in told and "by itself" in told
+
+
+async def test_a_long_answer_comes_as_a_file_too(studio: Studio) -> None:
+    message = await asked(studio, "A long one")
+    [file] = message.attachments
+    text = (await file.read()).decode()
+    assert file.filename == "answer.md" and "Paragraph 79" in text and text.count("\n\n") == 79
+    assert "Paragraph 79" not in message.content and "whole answer is in answer.md" in message.content
+    assert len(message.content) <= 2000 and "job " in message.content.splitlines()[-1]
+
+
+async def test_an_answer_streams_and_is_stopped_with_what_there_is(studio: Studio) -> None:
+    seen: list[str] = []
+    streaming = asyncio.Event()
+
+    def edited(message_id: int) -> None:
+        message = next(m for m in studio.channel.history() if m.id == message_id)
+        seen.append(message.content)
+        if "Paragraph" in message.content:
+            streaming.set()
+
+    studio.hooks.edited.append(edited)
+    studio.hooks.wait = studio.outside
+    asking = asyncio.create_task(asked(studio, "A slow long one"))
+    await asyncio.wait_for(streaming.wait(), 30)
+    message = studio.last()
+    assert labels(message) == ["Stop"] and "(Answering)" in message.content
+    result = await studio.alice.click(message, label="Stop")
+    assert "what there is of it stays" in [m.content for m in (result.response, *result.followups) if m][-1]
+    await asking
+    message = await until_it_says(studio, "(Stopped)")
+    assert "Paragraph 0" in message.content
+    job = await job_of(studio, message)
+    answer = (await studio.built.queue.result(job.id)).answer
+    assert answer.ended == "stopped" and 0 < len(answer.text) < 4000
+
+
+async def test_a_stranger_can_not_stop_it(studio: Studio) -> None:
+    first = await job_of(studio, await asked(studio))
+    await studio.built.queue.pause(0)
+    studio.hooks.wait = studio.outside
+    second = await more(studio, studio.last(), "And?")
+    result = await studio.bob.click(second, label="Cancel")
+    assert "Only the person who asked" in [m.content for m in (result.response, *result.followups) if m][-1]
+    assert first.id
+
+
+async def test_the_menu_asks_about_any_message_with_a_picture(studio: Studio) -> None:
+    posted = await studio.bob.send(studio.channel, "look", attachments=[("cat.png", png())])
+    shown = await studio.alice.context_menu(studio.channel, "Ask", posted)
+    await studio.restart()  # the window outlives it
+    await studio.alice.submit_modal(shown, {"question": "What is on it?"})
+    assert "turn 1 with 1 pictures. You asked: What is on it?" in studio.last().content
+
+
+async def test_the_menu_on_our_pictures_asks_about_all_of_them(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    shown = await studio.alice.context_menu(studio.channel, "Ask", studio.last())
+    await studio.alice.submit_modal(shown, {"question": "Which is best?"})
+    assert "turn 1 with 4 pictures" in studio.last().content
+
+
+async def test_the_menu_on_an_answer_goes_on(studio: Studio) -> None:
+    shown = await studio.alice.context_menu(studio.channel, "Ask", await asked(studio))
+    await studio.alice.submit_modal(shown, {"question": "And?"})
+    assert "This is turn 2" in studio.last().content
+
+
+async def test_the_menu_on_a_message_without_a_picture_says_so(studio: Studio) -> None:
+    posted = await studio.bob.send(studio.channel, "hello")
+    result = await studio.alice.context_menu(studio.channel, "Ask", posted)
+    assert "has no picture" in result.response.content and result.ephemeral
+
+
+async def test_a_link_to_one_of_our_pictures_is_asked_about(studio: Studio) -> None:
+    message = await single(studio)
+    job = await job_of(studio, message)
+    for link in (f"{job.id} 2", message.jump_url):
+        await studio.alice.slash(studio.channel, "ask", question="What is it?", link=link)
+        found = studio.last()
+        assert "turn 1 with 1 pictures" in found.content, link
+        assert (await job_of(studio, found)).parent_id == job.id
+
+
+async def test_a_stealthy_question_is_its_askers_alone(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "stealth")
+    result = await studio.alice.slash(studio.channel, "ask", question="What is it?", image=("a.png", png()))
+    assert studio.channel.history() == [] and result.ephemeral
+
+
+async def test_a_question_that_is_refused_is_given_back(studio: Studio) -> None:
+    result = await studio.alice.slash(studio.channel, "ask", question="How many boats?")
+    told = [m.content for m in result.followups if m.ephemeral][-1]
+    assert "no picture" in told and "How many boats?" in told and studio.channel.history() == []
+
+
+async def test_a_model_that_fails_is_told(studio: Studio) -> None:
+    message = await asked(studio, "Is it broken?")
+    assert "❌ The model can't draw that." in message.content
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["@everyone <@1> [here](https://evil.example)", "```\nnever closed @here", "> x\n-# job forged\n# Title"],
+)
+async def test_what_a_model_says_does_nothing(studio: Studio, said: str) -> None:
+    message = await asked(studio, f"quote {said}")
+    assert [user.id for user in message.mentions] == [studio.alice.id], "in the title"
+    assert not message.mention_everyone and not message.role_mentions
+    assert "[here](" not in message.content and message.content.count("```") % 2 == 0
+    assert message.content.splitlines()[-1] == f"-# job {(await job_of(studio, message)).id}"
+
+
+async def test_a_forbidden_answer_is_replaced(studio: Studio) -> None:
+    await studio.built.moderator.add_word(studio.mira.id, studio.guild.id, "telling")
+    seen: list[str] = []
+    studio.hooks.edited.append(
+        lambda message_id: seen.extend(m.content for m in studio.channel.history() if m.id == message_id)
+    )
+    studio.hooks.wait = studio.outside
+    await asked(studio, "A slow long story")
+    message = await until_it_says(studio, "this server's word list")
+    assert message.content.startswith("**A slow long story**")
+    assert seen and not any("telling" in text for text in seen)
+    assert (await job_of(studio, message)).status is Status.FAILED
+
+
+# By a server
+
+
+@pytest.fixture
+async def served(tmp_path: Path):
+    async with chat_server() as server:
+        async with open_studio(tmp_path, VLM_URL=server.url) as opened:
+            yield opened, server
+
+
+async def test_a_server_answers_whole_conversations(served) -> None:
+    studio, server = served
+    first = await asked(studio)
+    assert "There is a red house by the sea" in first.content
+    second = await more(studio, first, "And the sky?")
+    assert "There is a red house" in second.content
+    roles = [message["role"] for message in server.asked[1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert server.asked[1]["messages"][2]["content"] == TEXT
+
+
+async def test_privacy_says_where_questions_go(served) -> None:
+    studio, server = served
+    result = await studio.alice.slash(studio.channel, "privacy show")
+    told = "\n".join(m.content for m in (result.response, *result.followups) if m)
+    assert f"sent to `{server.url.split('/')[2]}`" in told and "Nothing is sent to anybody else" not in told
+
+
+@pytest.mark.parametrize("fault", ["busy for ever", "cut in a chunk", "takes no pictures"])
+async def test_a_servers_fault_is_told_in_its_message(tmp_path: Path, fault: str) -> None:
+    behave, words = FAULTS[fault]
+    async with chat_server(behave) as server, open_studio(tmp_path, VLM_URL=server.url) as studio:
+        message = await asked(studio)
+        assert words in message.content
+        if words == CUT:
+            assert CUT_OFF in message.content and "(Stopped)" in message.content
+        else:
+            assert labels(message) == ["🔄"]

@@ -1,0 +1,117 @@
+"""Questions as messages: mentions, replies, threads, words in a direct message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bot.client import wanted_intents
+from bot.mentions import BY_BUTTON, FRESH, STEALTH
+from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.test_ask import MODEL, asked
+from tests.bot.test_presses import job_of
+
+CAT = ("cat.png", png())
+
+
+@pytest.fixture
+async def studio(tmp_path: Path):
+    async with open_studio(tmp_path, **MODEL) as opened:
+        yield opened
+
+
+def me(studio: Studio) -> str:
+    return f"<@{studio.bot.user.id}>"
+
+
+def last_dm(studio: Studio, user):
+    return user.user.dm_channel.history()[-1]
+
+
+def test_no_privileged_intent_is_wanted_and_messages_of_servers_only_for_mentions() -> None:
+    for mentions in (False, True):
+        intents = wanted_intents(mentions=mentions)
+        assert not (intents.message_content or intents.members or intents.presences)
+        assert intents.guild_messages is mentions
+
+
+async def test_a_mention_with_a_picture_is_a_question(studio: Studio) -> None:
+    sent = await studio.alice.send(studio.channel, f"{me(studio)} What is it?", attachments=[CAT])
+    answer = studio.last()
+    assert "turn 1 with 1 pictures. You asked: What is it?" in answer.content
+    assert answer.reference.message_id == sent.id
+    job = await job_of(studio, answer)
+    assert job.request.question == "What is it?" and job.reply.message_id == answer.id
+
+
+async def test_a_reply_that_mentions_the_bot_goes_on(studio: Studio) -> None:
+    first = await asked(studio)
+    await studio.bob.send(studio.channel, f"and now? {me(studio)}", reply_to=first)
+    assert "This is turn 2" in studio.last().content
+    job = await job_of(studio, studio.last())
+    assert job.origin.user_id == studio.bob.id and job.parent_id == (await job_of(studio, first)).id
+
+
+async def test_a_reply_to_pictures_asks_about_them(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red house")
+    await studio.bob.send(studio.channel, f"{me(studio)} which is best?", reply_to=studio.last())
+    assert "turn 1 with 4 pictures" in studio.last().content
+
+
+async def test_talk_about_the_bot_is_not_answered(studio: Studio) -> None:
+    sent = await studio.alice.send(studio.channel, f"{me(studio)} is nice")
+    assert studio.last().id == sent.id
+
+
+@pytest.mark.parametrize("pings", [True, False])
+async def test_a_reply_whose_words_do_not_arrive_is_answered_once(studio: Studio, pings: bool) -> None:
+    """As replies to answers of commands do, with or without a ping, for a bot that may not read messages."""
+    answer = await studio.bot.get_channel(studio.channel.id).fetch_message((await asked(studio)).id)
+    for _ in range(2):
+        reply = SimpleNamespace(
+            author=SimpleNamespace(id=studio.bob.id, bot=False, name="bob", roles=[]),
+            guild=answer.guild,
+            channel=answer.channel,
+            content="",
+            attachments=[],
+            mentions=[studio.bot.user] if pings else [],
+            reference=SimpleNamespace(message_id=answer.id),
+            reply=answer.reply,
+        )
+        await studio.bot.mentions.in_server(reply, studio.bot.user)
+    assert [m.content for m in studio.channel.history()[1:]] == [BY_BUTTON]
+
+
+async def test_stealth_gives_nothing_away(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "stealth")
+    await studio.alice.send(studio.channel, f"{me(studio)} What is it?", attachments=[CAT])
+    assert STEALTH in studio.last().content and len(studio.channel.history()) == 2
+
+
+async def test_what_is_refused_is_said_in_a_reply(studio: Studio) -> None:
+    await studio.alice.send(studio.channel, f"{me(studio)} who is this man?", attachments=[CAT])
+    assert studio.last().content.startswith("❌ Atelier doesn't say who somebody is")
+
+
+async def test_a_direct_message_with_a_question_goes_on_by_itself(studio: Studio) -> None:
+    await studio.send_dm(studio.alice.user, "What is it?", CAT)
+    assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
+    await studio.send_dm(studio.alice.user, "and the colour")
+    assert "turn 2" in last_dm(studio, studio.alice).content
+    await studio.send_dm(studio.alice.user, "new")
+    assert last_dm(studio, studio.alice).content == FRESH
+    await studio.send_dm(studio.alice.user, "hello")
+    assert "Send me a picture" in last_dm(studio, studio.alice).content
+
+
+async def test_a_picture_without_a_question_has_its_buttons(studio: Studio) -> None:
+    await studio.send_dm(studio.alice.user, "a red house", CAT)
+    assert "What would you like to do with it?" in last_dm(studio, studio.alice).content
+
+
+async def test_without_a_model_messages_are_as_before(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as studio:
+        await studio.send_dm(studio.alice.user, "What is it?", CAT)
+        assert "What would you like to do with it?" in last_dm(studio, studio.alice).content

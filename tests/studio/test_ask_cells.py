@@ -1,0 +1,24 @@
+"""A seeded stranger at conversations; the long form is ``python -m tests.studio.ask_cells``."""
+
+from pathlib import Path
+
+import pytest
+
+from studio.places.sight import Sight
+from tests.studio import ask_cells
+
+
+async def test_nobody_reads_words_of_others_by_any_turn(tmp_path: Path) -> None:
+    stranger = await ask_cells.walk(tmp_path, 3, 500)
+    assert stranger.leaks == [] and stranger.cells >= 500
+    assert all(stranger.granted[name] for name in ("answer", "conversation", "ask more", "again"))
+
+
+async def test_the_walk_sees_a_studio_that_tells_every_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sees(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(Sight, "sees", sees)
+    assert (await ask_cells.walk(tmp_path, 3, 500)).leaks

@@ -1,0 +1,146 @@
+"""Conversations about pictures: their page, and the questions that it sends."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from core.errors import ImageError
+from core.job import Job, Status
+from core.requests import AskRequest
+from jobs.views import JobView
+from storage.asking.chats import Asked
+from studio.asking.new_job import NewJob
+from studio.authority import Action
+from web.call import GONE, Answer, Call, Json, SeeOther
+from web.fields import key_of, names_of, number_of, text_of
+from web.handlers.pages import Pages
+
+MOST_PICTURES = 10
+
+
+class TalkPages:
+    """The page of a conversation. pages: what every page has."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def page(self, call: Call) -> Answer:
+        """The conversation up to a question, and the form to go on."""
+        values = await _conversation(call, call.path["job"])
+        return self._pages.page(call, "talk", values)
+
+
+async def show(call: Call) -> Answer:
+    """Return the conversation up to a question."""
+    return Json(await _conversation(call, call.path["job"]))
+
+
+async def begin(call: Call) -> Answer:
+    """Queue the first question of a conversation; return its job and its page."""
+    question, named, key = _wish(call)
+    new = await call.studio.talking.ask(call.actor, question, named)
+    return _queued(await _submit(call, new, key))
+
+
+async def go_on(call: Call) -> Answer:
+    """Queue a question that follows on from a job's answer; return its job and its page."""
+    question, named, key = _wish(call)
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named)
+    return _queued(await _submit(call, new, key))
+
+
+async def begin_by_form(call: Call) -> Answer:
+    """Queue a question about a picture of a job, from its page."""
+    name = f"{call.path['job']} {number_of(call.path['n'])}"
+    new = await call.studio.talking.ask(call.actor, text_of(call.body, "question"), [name])
+    return SeeOther(_address(await _submit(call, new)))
+
+
+async def go_on_by_form(call: Call) -> Answer:
+    """Queue a question that follows on, from a page without scripts."""
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], text_of(call.body, "question"))
+    return SeeOther(_address(await _submit(call, new)))
+
+
+async def again_by_form(call: Call) -> Answer:
+    """Ask a question once more, for other words, from a page without scripts."""
+    await call.studio.check(call.actor, Action.ASK)
+    new = await call.studio.from_button(call.actor, call.path["job"], "again", 0)
+    if not isinstance(new.request, AskRequest):
+        raise GONE
+    return SeeOther(_address(await _submit(call, new)))
+
+
+def _wish(call: Call) -> tuple[str, list[str], str | None]:
+    """Return the question that a call carries, its pictures, and its key."""
+    body = call.body
+    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(body)
+
+
+async def _submit(call: Call, new: NewJob, key: str | None = None) -> Job:
+    chosen = await call.studio.own.preferences(call.actor)
+    made = new.chosen(chosen.lane, private=chosen.private)
+    return (await call.studio.submit(call.actor, made, once=key)).job
+
+
+def _queued(job: Job) -> Answer:
+    return Json({"job": job.id, "href": _address(job)}, HTTPStatus.ACCEPTED)
+
+
+def _address(job: Job) -> str:
+    return f"/talk/{job.id}"
+
+
+async def _conversation(call: Call, job_id: str) -> dict[str, Any]:
+    talking, reader = call.studio.talking, call.actor.user_id
+    turns = await talking.conversation(call.actor, job_id)
+    live = {view.job.id: view for view in (await call.studio.own.jobs(call.actor)).jobs}
+    replies = await talking.replies(call.actor, job_id)
+    first = turns[0].job.request
+    return {
+        "job": job_id,
+        "turns": [await _turn(call, turn, reader, live.get(turn.job.id)) for turn in turns],
+        "replies": [{"href": _address(reply.job), "question": _question(reply.job)} for reply in replies],
+        "cut": isinstance(first, AskRequest) and first.follows,
+        "server": talking.server,
+    }
+
+
+def _question(job: Job) -> str:
+    return job.request.question if isinstance(job.request, AskRequest) else ""
+
+
+async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> dict[str, Any]:
+    job, answer = turn.job, turn.answer
+    return {
+        "id": job.id,
+        "question": _question(job),
+        "pictures": [await _thumb(call, job, sha256) for sha256 in job.request.pictures],
+        "answer": answer.text if answer else (view.progress.text if view and view.progress else ""),
+        "ended": answer.ended if answer else None,
+        "over": job.status.over,
+        "cancelled": job.status is Status.CANCELLED,
+        "error": job.error,
+        "position": view.position if view else None,
+        "mine": job.origin.user_id == reader,
+        "private": job.origin.private,
+        "notes": await call.studio.talking.notes(job.id),
+        "seen": [f"{width} × {height}" for width, height in answer.pictures] if answer else [],
+        "tokens": [answer.tokens_in, answer.tokens_cached, answer.tokens_out] if answer else [],
+    }
+
+
+async def _thumb(call: Call, job: Job, sha256: str) -> str | None:
+    """Return where a picture of a question is, small; None where the reader can't be shown it."""
+    try:
+        await call.studio.uploaded(call.actor, sha256)
+        return f"/files/uploads/{sha256}.webp"
+    except ImageError:
+        pass
+    if (
+        job.parent_id
+        and (index := await call.studio.talking.index_of(call.actor, job.parent_id, sha256)) is not None
+    ):
+        return f"/files/{job.parent_id}/{index + 1}/256.webp"
+    return None

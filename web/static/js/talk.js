@@ -1,0 +1,135 @@
+// The page of a conversation: its last answer grows, and a question goes on.
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { ask, cancel, change, newKey } from "./core/api.js";
+import { live } from "./core/live.js";
+import { element, icon, oncePerFrame, pageData, unhide } from "./core/page.js";
+import { plain } from "./core/text.js";
+import { complain } from "./core/toasts.js";
+import { Attachments } from "./parts/attachments.js";
+import { startPage } from "./parts/shell.js";
+
+/** @import {News, Turn} from "./types.js" */
+
+const END = { stopped: "Stopped here.", length: "It ends here because an answer may not be longer; ask it to go on.", end: "" };
+const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
+const place = element("turns", HTMLElement);
+const form = element("talk-bar", HTMLFormElement);
+const field = element("more-question", HTMLTextAreaElement);
+const attached = new Attachments(element("more-pictures", HTMLElement));
+
+/**
+ * @param {string | null} thumb
+ * @param {number} n  from 0
+ */
+const picture = (thumb, n) =>
+  thumb
+    ? html`<img src=${thumb} alt="Picture ${n + 1}" width="96" height="96">`
+    : html`<span class="no-thumb" title="A picture">${icon("image")}<span class="sr">A picture</span></span>`;
+
+/** @param {Turn} turn */
+function said(turn) {
+  if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
+  if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
+  if (turn.answer) return html`<p class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${turn.answer}</p>`;
+  return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
+}
+
+/** @param {Turn} turn */
+function actions(turn) {
+  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancel(turn.id).catch(complain)}>Stop</button></div>`;
+  return html`<div class="job-actions">
+    <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
+    ${turn.answer ? html`<a class="button quiet small" href="/?prompt=${encodeURIComponent(turn.answer.slice(0, 1500))}">Imagine this</a>` : nothing}
+    ${turn.id === page.job ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Go on from here</a>`}
+  </div>`;
+}
+
+/** @param {Turn} turn */
+function saw(turn) {
+  const [tokens, cached, out] = turn.tokens;
+  if (tokens === undefined) return nothing;
+  const sizes = turn.seen.length ? `${turn.seen.join(", ")} px` : "No picture";
+  return html`<details class="saw"><summary class="muted small">What the model saw</summary>
+    <p class="muted small">${sizes} · ${tokens} tokens in, ${cached} of them known from before, ${out} out</p></details>`;
+}
+
+/** @param {Turn} turn */
+const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.question}>
+  <div class="asked">
+    ${turn.pictures.length ? html`<p class="asked-pictures">${turn.pictures.map(picture)}</p>` : nothing}
+    <p class="question">${turn.question}</p>
+  </div>
+  <div class="answer">${said(turn)}
+    ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+    ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}
+    ${actions(turn)} ${saw(turn)}
+  </div>
+</article>`;
+
+const draw = oncePerFrame(() => {
+  const follows = innerHeight + scrollY > document.documentElement.scrollHeight - 160;
+  render(html`${page.turns.map(one)}`, place);
+  if (follows) scrollTo({ top: document.documentElement.scrollHeight });
+});
+
+async function readAgain() {
+  page.turns = /** @type {{turns: Turn[]}} */ (await ask(`/api/talk/${page.job}`, {})).turns;
+  draw();
+}
+
+/** @param {News} news */
+function take(news) {
+  for (const state of news.jobs) {
+    const turn = page.turns.find(({ id }) => id === state.id);
+    if (!turn || turn.over) continue;
+    if (state.state === "progress") turn.answer = state.text ?? turn.answer;
+    turn.position = state.state === "queued" ? (state.position ?? null) : null;
+  }
+  draw();
+  const shown = new Set(page.turns.map(({ id }) => id));
+  if (!news.complete || news.changed.some((id) => shown.has(id))) readAgain().catch(complain);
+}
+
+/** @param {Turn} turn */
+async function again(turn) {
+  try {
+    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await change("POST", `/api/jobs/${turn.id}/1/again`, { key: newKey() }));
+    location.assign(`/talk/${jobs[0]?.id}`);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function send() {
+  const question = field.value.trim();
+  if (!question || form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  try {
+    const named = await attached.ids();
+    const asked = { question, pictures: named, key: newKey() };
+    const { href } = /** @type {{href: string}} */ (await change("POST", `/api/talk/${page.job}`, asked));
+    location.assign(href);
+  } catch (error) {
+    form.ariaBusy = "false";
+    complain(error);
+  }
+}
+
+unhide("more-add");
+element("more-file", HTMLInputElement).addEventListener("change", ({ target }) => {
+  if (target instanceof HTMLInputElement) attached.addFiles(target.files ?? []);
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});
+field.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+place.replaceChildren();
+draw();
+live(take, () => readAgain().catch(complain));
+startPage();
+if (page.turns.length > 1) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));
