@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Loading:
 class Progress:
     """``step`` of ``total`` denoising steps (or captions, labels) done. ``preview``: an encoded small
     picture, or None. ``box``: what of the finished pictures it shows (left, top, right, bottom, px), None =
-    all of them."""
+    all of them. ``text``: all of an answer so far, as whoever watches may read it."""
 
     step: int
     total: int
     preview: bytes | None = field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,28 @@ class Picture:
     seed: int | None = None
 
 
+Ended = Literal["end", "length", "stopped"]
+
+
+@dataclass(frozen=True)
+class ChatAnswer:
+    """What a model answered. ended: by itself ("end"), at the most tokens ("length"), or because somebody
+    stopped it or the line to a server was cut ("stopped").
+
+    tokens_in: of the whole prompt, history included; tokens_cached of them were still known from an earlier
+    turn. pictures: width and height, px, that the model really saw, in the order of the turns. turns_dropped:
+    earlier turns that the model had no room for.
+    """
+
+    text: str = field(repr=False)
+    ended: Ended = "end"
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    pictures: tuple[tuple[int, int], ...] = ()
+    turns_dropped: int = 0
+
+
 @dataclass(frozen=True)
 class Output:
     """What a capability returns in memory.
@@ -86,6 +109,7 @@ class Output:
     /describe.
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
+    answer: of /ask.
     parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
     "notes" (sentences for the user about what could not be honoured).
     """
@@ -94,4 +118,5 @@ class Output:
     grid: Picture | None = None
     captions: tuple[str, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
+    answer: ChatAnswer | None = None
     parameters: dict[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from core.events import Output
 
@@ -54,20 +54,48 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A turn of a conversation. pictures: SHA-256 of those that came with it, in order. job_id: of the job
+    whose question or answer it is."""
+
+    role: Literal["user", "assistant"]
+    text: str = field(repr=False)
+    pictures: tuple[str, ...] = ()
+    job_id: str = ""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a run that answers a question needs besides its request.
+
+    turns: of the conversation, oldest first; the last is the question. answer: its form, "free" or "short".
+    max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
+    picture, 0 = the model's own.
+    """
+
+    turns: tuple[Turn, ...]
+    answer: Literal["free", "short"] = "free"
+    max_tokens: int = 512
+    context: int = 8192
+    max_pixels: int = 0
+
+
+@dataclass(frozen=True)
 class Run:
     """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
-    picture that the request names."""
+    picture that the request or ``talk`` names."""
 
     job_id: str
     kind: str
     request: str = field(repr=False)
     paths: dict[str, str] = field(default_factory=dict)
+    talk: Talk | None = None
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Asks the worker to stop a job between two steps; answered by Stopped, or by Done when it was too
-    late."""
+    """Asks the worker to stop a job between two steps; answered by Stopped, or by Done when it was too late,
+    or when there is an answer in words so far (``ChatAnswer.ended`` is "stopped")."""
 
     job_id: str
 
@@ -192,13 +220,14 @@ class LoadingModel:
 @dataclass(frozen=True)
 class Step:
     """Says that a step is finished: the sign of life that counts. preview: a small JPEG. box: what of the
-    finished pictures it shows, None = all."""
+    finished pictures it shows, None = all. text: all of the answer in words so far."""
 
     job_id: str
     step: int
     total: int
     preview: bytes | None = field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
+    text: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import json
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+from core.requests.ask import AskRequest
 from core.requests.base import Request
 from core.requests.compose import ComposeRequest
 from core.requests.pictures import (
@@ -36,6 +37,7 @@ REQUESTS: tuple[type[Request], ...] = (
     DescribeRequest,
     ClassifyRequest,
     ShortenRequest,
+    AskRequest,
 )
 PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
 _BY_KIND = {cls.kind: cls for cls in REQUESTS}

@@ -21,6 +21,7 @@ class Answer(enum.Enum):
     PICTURES = "pictures"
     CAPTIONS = "captions"  # prompts that could have made its picture
     WEIGHTS = "weights"  # how much each word of its prompt weighs
+    TEXT = "text"  # an answer in words, which grows while it is made
     LABELS = "labels"  # what its picture shows, with probabilities; a chart may come along
 
 

@@ -1,0 +1,59 @@
+"""The request of a conversation about pictures: one question, which may follow on from an earlier answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from core.errors import UserError
+from core.grammar.references import Pictures
+from core.grammar.spelling import is_blank
+from core.grammar.values import Real
+from core.limits import MAX_ASKED_PICTURES, MAX_QUESTION
+from core.parameters import SEED, param
+from core.requests.base import Answer, Request
+
+Form = Literal["free", "short"]
+FORMS: tuple[Form, ...] = ("free", "short")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskRequest(Request):
+    """Answer ``question`` about ``images`` in words.
+
+    A conversation is a chain of jobs: the job's ``parent_id`` is the turn before, and history is read from
+    the rows when the job is handed out, so it is never part of a request. follows: this is a later turn, also
+    when the turn before has been deleted since. The first turn needs a picture. form: "short" asks for a few
+    words. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
+    """
+
+    kind: ClassVar[str] = "ask"
+    answer: ClassVar[Answer] = Answer.TEXT
+    role: ClassVar[str] = "ask"
+    question: str
+    images: tuple[str, ...] = param((), value=Pictures(), moderated=False)
+    form: Form = param("free", moderated=False)
+    follows: bool = False
+    seed: int = param(0, value=SEED)
+    temperature: float = param(0.0, value=Real(0, 2))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if is_blank(self.question):
+            raise UserError("The question is empty. Say what you want to know about the picture.")
+        if len(self.question) > MAX_QUESTION:
+            raise UserError(
+                f"The question has {len(self.question):,} characters; it takes up to {MAX_QUESTION:,}."
+            )
+        if self.form not in FORMS:
+            raise UserError(f"`answer` is {self.form!r}; it takes {' or '.join(FORMS)}.")
+        if len(self.images) > MAX_ASKED_PICTURES:
+            raise UserError(
+                f"There are {len(self.images)} pictures; a question takes up to {MAX_ASKED_PICTURES}."
+            )
+        if not self.images and not self.follows:
+            raise UserError("There is no picture to ask about. Attach one, or choose one that Atelier made.")
+
+    def size(self) -> str:
+        """Return the number of pictures."""
+        return str(len(self.images))
