@@ -101,6 +101,13 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Forget:
+    """Asks the worker to give up what it keeps of these jobs in memory; there is no answer."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Quit:
     """Asks the worker to exit without finishing anything."""
 

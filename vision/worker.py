@@ -106,6 +106,8 @@ class WorkerLoop:
         checkpoints."""
         while not self.inbox.closing:
             self.engine.wake.clear()
+            if forgotten := self.inbox.take_forgotten():
+                self.models.forget(forgotten)
             for run in self.inbox.take():
                 self._begin(run)
             for question in self.inbox.take_questions():

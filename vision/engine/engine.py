@@ -117,7 +117,7 @@ class Engine:
         """Tick until every job has ended."""
         while self.fibers:
             self.wake.clear()
-            if not self.tick():
+            if not self.tick() and self.fibers:  # a stop may have ended the last
                 self.rest()
 
     def rest(self) -> None:

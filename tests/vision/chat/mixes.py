@@ -53,7 +53,11 @@ def alone(talker: Talker, talk: Talk, max_tokens: int) -> list[int]:
     )
     with torch.no_grad():
         out = model.model.generate(
-            **inputs, do_sample=False, max_new_tokens=max_tokens, eos_token_id=sorted(model.ends), pad_token_id=0
+            **inputs,
+            do_sample=False,
+            max_new_tokens=max_tokens,
+            eos_token_id=sorted(model.ends),
+            pad_token_id=0,
         )
     return out[0, inputs["input_ids"].shape[1] :].tolist()
 
@@ -119,7 +123,9 @@ def mixes(talker: Talker, seed: int, people: int, rounds: int = 2) -> tuple[int,
             turns[i].append(question(rng, job_id))
             talk = Talk(tuple(turns[i]), rng.choice(("free", "short")))
             stop = rng.randint(1, 6) if rng.random() < 0.2 else None
-            mix.asked.append(Asked(talk, reply_to(talker, talk, rng.randint(1, 14)), rng.randint(0, 25), stop))
+            mix.asked.append(
+                Asked(talk, reply_to(talker, talk, rng.randint(1, 14)), rng.randint(0, 25), stop)
+            )
         mix.run()
         wrong += len(list(differing(talker, mix.asked)))
         answers += len(mix.asked)

@@ -1,4 +1,5 @@
-"""Tiny chat models of several families, with seeded random weights that say something else for each prompt."""
+"""Tiny chat models of several families, with seeded random weights that say something else for each
+prompt."""
 
 from __future__ import annotations
 
@@ -72,16 +73,11 @@ def gemma3():
         SiglipVisionConfig,
     )
 
-    tokenizer = tiny.bpe_tokenizer(
-        "<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"
-    )
+    marks = {"boi": "<start_of_image>", "eoi": "<end_of_image>", "image": "<image_soft_token>"}
+    tokenizer = tiny.bpe_tokenizer("<bos>", "<start_of_turn>", "<end_of_turn>", *marks.values())
     tokenizer.bos_token = "<bos>"
-    tokenizer.init_kwargs |= {
-        "boi_token": "<start_of_image>",
-        "eoi_token": "<end_of_image>",
-        "image_token": "<image_soft_token>",
-    }
-    for name, token in (("boi", "<start_of_image>"), ("eoi", "<end_of_image>"), ("image", "<image_soft_token>")):
+    for name, token in marks.items():
+        tokenizer.init_kwargs[f"{name}_token"] = token
         setattr(tokenizer, f"{name}_token", token)
         setattr(tokenizer, f"{name}_token_id", tokenizer.convert_tokens_to_ids(token))
     text = Gemma3TextConfig(
@@ -119,7 +115,8 @@ def idefics():
     """The first Idefics: a resampler, gated cross-attention, no chat template."""
     from transformers import IdeficsConfig, IdeficsForVisionText2Text, IdeficsImageProcessor, IdeficsProcessor
 
-    tokenizer = tiny.bpe_tokenizer("<s>", "</s>", "<fake_token_around_image>", "<image>", "<end_of_utterance>")
+    marks = ("<fake_token_around_image>", "<image>", "<end_of_utterance>")
+    tokenizer = tiny.bpe_tokenizer("<s>", "</s>", *marks)
     tokenizer.bos_token, tokenizer.eos_token = "<s>", "</s>"
     vision = {"embed_dim": 32, "image_size": 32, "patch_size": 8, "num_hidden_layers": 2}
     config = IdeficsConfig(
@@ -143,7 +140,9 @@ def idefics():
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    return IdeficsForVisionText2Text(config), IdeficsProcessor(IdeficsImageProcessor(image_size=32), tokenizer)
+    return IdeficsForVisionText2Text(config), IdeficsProcessor(
+        IdeficsImageProcessor(image_size=32), tokenizer
+    )
 
 
 JOINED: dict[str, Callable] = {"smolvlm": smolvlm, "qwen3-vl": qwen3_vl, "llava": llava, "gemma3": gemma3}
@@ -156,15 +155,20 @@ def _with_room(model, processor):
     return model, processor
 
 
+def write(model, processor, folder: Path, noise: float = 0.15) -> None:
+    """Save a model whose weights are larger than at their begin, so that what it says depends on what it
+    sees."""
+    for parameter in model.parameters():
+        if parameter.dim() >= 2:
+            parameter.data.add_(torch.randn_like(parameter) * noise)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
 def save(name: str, folder: Path) -> None:
     """Write the model ``name`` to ``folder``."""
     torch.manual_seed(0)
-    model, processor = SHAPES[name]()
-    for parameter in model.parameters():
-        if parameter.dim() >= 2:
-            parameter.data.add_(torch.randn_like(parameter) * 0.15)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    write(*SHAPES[name](), folder, 0.4 if name == "gemma3" else 0.15)
 
 
 def loaded(name: str, folder: Path, card: dict | None = None) -> Talker:
