@@ -149,9 +149,7 @@ class PipeReporter(Reporter):
             self._loading = (model, now)
             self.send(LoadingModel(self.job_id, model, fraction))
 
-    def step(
-        self, step: int, total: int, preview: Callable[[], bytes | None] | None = None, text: str = ""
-    ) -> None:
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Send Step, with a preview when one is due and the job isn't at its last step."""
         data = None
         if preview is not None and step < total and time.monotonic() - self._previewed >= PREVIEW_EVERY:
@@ -160,7 +158,11 @@ class PipeReporter(Reporter):
             except Exception:  # a preview is never worth a job
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
-        self.send(Step(self.job_id, step, total, data, self._box, text))
+        self.send(Step(self.job_id, step, total, data, self._box))
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Send Step with the words so far."""
+        self.send(Step(self.job_id, step, total, text=text))
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Send the box with every step from now on."""

@@ -40,11 +40,12 @@ class Reporter:
     def loading(self, model: str, fraction: float | None) -> None:
         """Report that ``model`` is being fetched or read. fraction: 0..1 done, None = unknown."""
 
-    def step(
-        self, step: int, total: int, preview: Callable[[], bytes | None] | None = None, text: str = ""
-    ) -> None:
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
-        called, which costs a little. text: all of an answer so far."""
+        called, which costs a little."""
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Report that ``step`` of at most ``total`` tokens are written. text: all of the answer so far."""
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Report where previews from now on belong in the finished pictures: left, top, right, bottom, px."""
@@ -106,14 +107,16 @@ class Stage(Reporter):
         """Report it as the whole job's."""
         self.whole.loading(model, fraction)
 
-    def step(
-        self, step: int, total: int, preview: Callable[[], bytes | None] | None = None, text: str = ""
-    ) -> None:
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         """Report the step as one of the whole job's PARTS."""
         begin, end = self.share
         self.whole.step(
-            max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview, text
+            max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Report it as the whole job's."""
+        self.whole.write(step, total, text)
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Report it as the whole job's."""

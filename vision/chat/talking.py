@@ -62,7 +62,7 @@ class Talker:
             tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns[:-1]))),
             temperature=temperature,
             seed=seed,
-            tell=lambda reply: reporter.step(len(reply.tokens), max_tokens, text=model.text(reply.tokens)),
+            tell=lambda reply: reporter.write(len(reply.tokens), max_tokens, model.text(reply.tokens)),
         )
         try:
             (self._write_together if model.joins else self._write_alone)(reply, reporter)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -30,7 +29,7 @@ class Asker(Reporter):
         self.answer: ChatAnswer | None = None
         self.raised: BaseException | None = None
 
-    def step(self, step: int, total: int, preview: Any = None, text: str = "") -> None:
+    def write(self, step: int, total: int, text: str) -> None:
         self.steps.append((step, total, text))
 
     def check(self) -> None:
