@@ -117,9 +117,10 @@ class PromptMaker:
             text["text"] = f"{system}\n{text['text']}"
         return found, messages.pictures
 
-    def render(self, messages: list[dict[str, Any]]) -> str:
-        """Return the text of a prompt, with one mark for each picture."""
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    def render(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
+        """Return the text of messages, with one mark for each picture. to_answer: up to where the answer
+        begins."""
+        return self.processor.apply_chat_template(messages, add_generation_prompt=to_answer, tokenize=False)
 
     def _renders_system(self) -> bool:
         """Return whether the chat template knows a system's turn."""

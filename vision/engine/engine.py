@@ -146,7 +146,7 @@ class Engine:
             return self._tick()
 
     def _tick(self) -> bool:
-        begun = self.clock()
+        begun, drew = self.clock(), self._is_drawing
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._ready))]
         calling = self._waiting_for(Call)
@@ -157,7 +157,9 @@ class Engine:
             self._side_work.credit(self.clock() - begin, waiting=bool(paused))
         moved += [self._go_on_if_it_holds(fiber) for fiber in conditions]
         moved.append(self._do_side_work(paused))
-        moved.append(self._do_streams(self.clock() - begun, bool(calling) or any(moved)))
+        if drew or self._is_drawing:  # its last decoding counts, too
+            self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
+        moved.append(self._do_streams(bool(calling) or any(moved)))
         return bool(calling) or any(moved)
 
     def _waiting_for(self, kind: type) -> list[Fiber]:
@@ -172,6 +174,10 @@ class Engine:
             if isinstance(fiber.waits_for, Pause | StreamPause)
         }
         return sorted(numbers, key=numbers.__getitem__)
+
+    @property
+    def _is_drawing(self) -> bool:
+        return any(fiber.is_drawing for fiber in self.fibers)
 
     def _may_run(self, fiber: Fiber) -> bool:
         ignores = isinstance(fiber.waits_for, Condition) and fiber.waits_for.ignores_exclusive
@@ -230,15 +236,13 @@ class Engine:
 
     # Answers that are read while they are written
 
-    def _do_streams(self, others_seconds: float, others_moved: bool) -> bool:
+    def _do_streams(self, others_moved: bool) -> bool:
         """Write on at the answers as far as their share of the time reaches, a slice at least when nothing
         else can go on; return whether anything was written.
 
-        others_seconds: of this tick so far. others_moved: whether anything else went on in it.
+        others_moved: whether anything else went on in this tick.
         """
-        drawing = any(fiber.is_drawing for fiber in self.fibers)
-        self._streams.credit(others_seconds if drawing else 0.0, waiting=bool(self._paused(StreamPause)))
-        written = False
+        drawing, written = self._is_drawing, False
         while paused := self._paused(StreamPause):
             if drawing and others_moved and not self._streams.allows():
                 break

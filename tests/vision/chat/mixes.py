@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -38,14 +39,17 @@ def question(rng: random.Random, job_id: str, most_pictures: int = 4) -> Turn:
     return Turn("user", words(rng), names, job_id)
 
 
-def alone(talker: Talker, talk: Talk, max_tokens: int) -> list[int]:
-    """The tokens that transformers' own ``generate`` gives for one conversation, from scratch."""
+def alone(
+    talker: Talker, talk: Talk, max_tokens: int, *, pictures: Mapping[str, Picture] = PICTURES, **more: Any
+) -> list[int]:
+    """The tokens that transformers' own ``generate`` gives for one conversation, from scratch. more: of its
+    arguments."""
     model = talker.model
     messages, shas = model.prompts.messages(talk.turns, talk.answer == "short")
     shown = iter(shas)
     for message in messages:
         message["content"] = [
-            {"type": "image", "image": PICTURES[next(shown)].open()} if part["type"] == "image" else part
+            {"type": "image", "image": pictures[next(shown)].open()} if part["type"] == "image" else part
             for part in message["content"]
         ]
     inputs = model.processor.apply_chat_template(
@@ -56,8 +60,9 @@ def alone(talker: Talker, talk: Talk, max_tokens: int) -> list[int]:
             **inputs,
             do_sample=False,
             max_new_tokens=max_tokens,
-            eos_token_id=sorted(model.ends),
+            eos_token_id=sorted(model.ends) or None,
             pad_token_id=0,
+            **more,
         )
     return out[0, inputs["input_ids"].shape[1] :].tolist()
 
