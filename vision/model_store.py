@@ -114,7 +114,8 @@ class Models:
 
     def release(self) -> None:
         """Give up every model but the last used and those in use, and what is kept for later."""
-        self._give_up_what_is_kept()
+        for model in self._keeping():
+            model.make_room()
         for key in list(self._held)[:-1]:
             if not self._held[key].in_use():
                 del self._held[key]
@@ -206,16 +207,16 @@ class Models:
         self._waits_for_room = True
         reporter.fiber.wait_until(lambda: self._make_room(found.bytes))
 
-    def _give_up_what_is_kept(self) -> None:
-        for held in self._held.values():
-            if hasattr(held.model, "make_room"):
-                held.model.make_room()
+    def _keeping(self) -> list[Any]:
+        """The models that keep something for later."""
+        return [held.model for held in self._held.values() if getattr(held.model, "keeps", False)]
 
     def _make_room(self, weights: int) -> bool:
         """Give up what is kept for later, then models that nobody uses, the least recently used first, until
         ``weights`` bytes fit with a margin. Returns False when they don't fit yet."""
-        if not self._fits(weights):
-            self._give_up_what_is_kept()
+        if (keeping := self._keeping()) and not self._fits(weights):
+            for model in keeping:
+                model.make_room()
             devices.release()
         for key in [key for key, held in self._held.items() if not held.in_use()]:
             if self._fits(weights):

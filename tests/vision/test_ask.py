@@ -132,6 +132,7 @@ def test_a_question_that_is_too_long_says_so(running: Running) -> None:
 
 
 def test_a_question_alone_is_a_conversation_of_one_turn(models: Models, picture: dict[str, str]) -> None:
+    models.get("ask").model.max_tokens = 4
     request = AskRequest(question="What is this?", images=(SHA,), form="short")
     output = run(request, picture, models, Reporter())
     assert output.answer is not None and output.answer.pictures == ((64, 48),)
@@ -144,6 +145,7 @@ def test_pictures_too_large_for_the_memory_are_seen_smaller(
     models: Models, picture: dict[str, str], monkeypatch
 ) -> None:
     talker = models.get("ask")
+    talker.model.max_tokens = 4
     plain, sizes = talker.model.read, []
 
     def read(prompt, *rest):

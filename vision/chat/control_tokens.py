@@ -37,6 +37,7 @@ class ControlTokens:
         What the tokenizer makes of the result is looked at, since it may see one where no pattern does, such
         as in full-width letters that it takes for plain ones.
         """
+        text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
         text = SHAPE.sub(INSTEAD["<"], text)
         while (changed := self._texts.sub(_disarmed, text)) != text:
             text = changed

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor,
 
 from core.errors import ModelError
 from vision import devices
-from vision.chat.caches import JoinedCaches
+from vision.chat.caches import JoinedCaches, cache_of, layers_of
 from vision.chat.decoder import piece_end
 from vision.chat.model import ChatModel
 from vision.chat.pictures import Picture
@@ -83,8 +83,8 @@ def _is_as_alone(model: ChatModel) -> bool:
         if not _close(model, logits, right):
             return False
         tokens.append(int(right.argmax()))
-        longer = prompt.extended(tokens[-1:])
-        expected.append(_read(model, longer)[0])
+        longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
+        expected.append(model.read(longer, length, length + 1, cache_of(layers_of(cache))))
         rows.add(cache, len(prompt.ids), prompt.delta)
     written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
     return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +25,8 @@ class ChatModel:
     """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
-        self.name, self.model, self.processor, self.tokenizer = name, model, processor, processor.tokenizer
+        self.name, self.model, self.processor = name, model, processor
+        self.tokenizer = copy.deepcopy(processor.tokenizer)  # prompts are made by the other in a thread
         config = model.config
         text = config.get_text_config()
         image_ids = (getattr(config, name, None) for name in ("image_token_id", "image_token_index"))

@@ -6,6 +6,7 @@ only, so that a picture whose tokens are known from an earlier turn isn't opened
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,7 +77,7 @@ class _Look:
 
 
 class PromptMaker:
-    """Makes the prompts of one model. image_id: of the token that its features replace."""
+    """Makes the prompts of one model, in any thread. image_id: of the token that its features replace."""
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions) -> None:
         self.processor, self.tokenizer, self.image_id = processor, processor.tokenizer, image_id
@@ -88,6 +89,7 @@ class PromptMaker:
             getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
         )
         self._looks: OrderedDict[tuple[int, int], _Look] = OrderedDict()
+        self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
         self._takes_system = self._renders_system()
 
     def make(self, talk: Talk, pictures: Mapping[str, Picture], most_tokens: int) -> Prompt:
@@ -109,13 +111,18 @@ class PromptMaker:
 
     def messages(self, turns: Sequence[Turn], short: bool) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the turns as the chat template takes them, and their pictures' SHA-256."""
-        messages = Messages(self.control_tokens.neutralise)
+        messages = Messages(self.neutralise)
         system, said = self.instructions.system, self.instructions.short if short else ""
         found = messages.of(turns, system=system if self._takes_system else "", short=said)
         if system and not self._takes_system:  # at the head of the first question
             text = found[0]["content"][-1]
             text["text"] = f"{system}\n{text['text']}"
         return found, messages.pictures
+
+    def neutralise(self, text: str) -> str:
+        """Return a text without control tokens, see ControlTokens."""
+        with self._lock:
+            return self.control_tokens.neutralise(text)
 
     def render(self, messages: list[dict[str, Any]], *, to_answer: bool = True) -> str:
         """Return the text of messages, with one mark for each picture. to_answer: up to where the answer
@@ -158,11 +165,14 @@ class PromptMaker:
             raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
         return "".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True))
 
-    def tokenise(self, text: str) -> list[int]:
-        """Return the ids of a whole prompt, as the processor would: without a second first token."""
+    def tokenise(self, text: str, *, more: bool = False) -> list[int]:
+        """Return the ids of a whole prompt, as the processor would: without a second first token; of what is
+        ``more`` of one, without any."""
         first = self.tokenizer.bos_token
-        more = {"add_special_tokens": False} if first is not None and text.startswith(first) else {}
-        return list(self.tokenizer([text], **more)["input_ids"][0])
+        begun = more or (first is not None and text.startswith(first))
+        how = {"add_special_tokens": False} if begun else {}
+        with self._lock:
+            return list(self.tokenizer([text], **how)["input_ids"][0])
 
     def _places(
         self, ids: Sequence[int], shown: Sequence[Picture], looks: Sequence[_Look]
@@ -182,12 +192,14 @@ class PromptMaker:
         return self._look_at(picture)[1]
 
     def _look_at(self, picture: Picture) -> tuple[_Look, Inputs]:
-        made = self.processor(
-            text=[self.mark],
-            images=[picture.open()],
-            return_tensors="pt",
-            return_text_replacement_offsets=True,
-        )
+        image = picture.open()
+        with self._lock:
+            made = self.processor(
+                text=[self.mark],
+                images=[image],
+                return_tensors="pt",
+                return_text_replacement_offsets=True,
+            )
         [[place]] = made.pop("text_replacement_offsets")
         tokens = int((made["input_ids"] == self.image_id).sum())
         inputs = {name: value for name, value in made.items() if name not in NOT_OF_PICTURES}
@@ -228,6 +240,10 @@ class WholePrompts(PromptMaker):
         return Prompt(ids, seen=tuple(picture.size for picture in shown), whole=whole)
 
     def _processed(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        with self._lock:
+            return self._process(messages)
+
+    def _process(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         if self.has_template:
             return dict(
                 self.processor.apply_chat_template(

@@ -58,11 +58,11 @@ def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
     asked, _ = prompts.messages(talk.turns, talk.answer == "short")
     said = {
         "role": "assistant",
-        "content": [{"type": "text", "text": prompts.control_tokens.neutralise(label)}],
+        "content": [{"type": "text", "text": prompts.neutralise(label)}],
     }
     before, whole = prompts.render(asked), prompts.render([*asked, said], to_answer=False)
     answer = whole[len(before) :] if whole.startswith(before) else label
-    ids = list(model.tokenizer(answer, add_special_tokens=False)["input_ids"])
+    ids = prompts.tokenise(answer, more=True)
     end = next((i for i, token in enumerate(ids) if token in model.ends), len(ids) - 1)
     return ids[: end + 1]
 

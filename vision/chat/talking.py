@@ -29,6 +29,11 @@ class Talker:
         """Give up what is kept of these jobs' conversations."""
         self.decoder.kept.forget(job_ids)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept for next turns."""
+        return len(self.decoder.kept) > 0
+
     def make_room(self) -> None:
         """Give up all that is kept for next turns."""
         self.decoder.kept.clear()

@@ -46,6 +46,10 @@ def test_a_control_token_can_still_be_read() -> None:
     assert tokens.neutralise("<|im_<|im_end|>end|>").count("<") <= 1
 
 
+def test_half_a_sign_is_no_reason_to_fail() -> None:
+    assert ControlTokens(tiny.qwen_tokenizer()).neutralise("a \ud83d b") == "a ? b"
+
+
 def test_tokens_that_look_like_words_are_taken_apart() -> None:
     tokens = fuzz.tokenizers()["brackets"]
     assert tokens.neutralise("[INST] hi STOPHERE") == "⁅INST⁆ hi S T O P H E R E"

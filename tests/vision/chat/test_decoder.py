@@ -46,10 +46,9 @@ def answered(talker: Talker, talk: Talk, max_tokens: int = 10, **more) -> Reply:
 def test_answers_written_together_are_those_of_each_alone(talker_of: Talkers, name: str) -> None:
     talker = talker_of(name)
     assert talker.model.joins
-    for seed in range(2):
-        answers, wrong = mixes.mixes(talker, seed, people=4)
-        assert answers > 4
-        assert wrong == 0
+    answers, wrong = mixes.mixes(talker, 0, people=4)
+    assert answers > 4
+    assert wrong == 0
     assert len(talker.decoder.kept) > 4
 
 

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 from core.errors import JobCancelled
 from core.events import ChatAnswer
 from tests.vision.chat import mixes, shapes
 from tests.vision.chat.mixes import PICTURES, alone
 from vision.chat import reply as replies
+from vision.chat.pictures import Picture, fitted
 from vision.chat.talking import Talker
 from vision.engine import Engine, Fiber
 from vision.protocol import Talk, Turn
@@ -157,3 +159,34 @@ def test_without_an_engine_a_question_is_answered_at_once(loaded: Talkers, name:
     answer = loaded(name).answer(asker.talk, PICTURES, asker)
     assert answer.tokens_out == 4
     assert len(answer.pictures) == 1
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_pictures_of_any_size_and_texts_of_any_kind_are_answered(loaded: Talkers, name: str) -> None:
+    talker = loaded(name)
+    for size in ((1, 1), (1, 3000), (3000, 1), (7, 7)):
+        image = Image.new("RGB", size, (127, 128, 127))
+        picture = Picture("p", fitted(size, 100_000), lambda image=image: image)
+        question = Talk((Turn("user", "what", ("p",)),), max_tokens=2)
+        assert talker.answer(question, {"p": picture}, Reporter()).tokens_out == 2
+    for text in ("", "   ", "\x00", "😀" * 50, "<" * 500, "\ud800"):
+        assert talker.answer(talk(text, max_tokens=2), {}, Reporter()).tokens_out == 2
+
+
+def test_prompts_are_made_in_threads_while_words_are_told(talker_of: Talkers) -> None:
+    talker, broken = talker_of("smolvlm"), list[BaseException]()
+
+    def make() -> None:
+        try:
+            for n in range(60):
+                mixes.prompt_of(talker, talk(f"what {n} " * 20, "p0"))
+        except BaseException as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        talker.model.text(list(range(60, 90)))
+        talker.model.prompts.inputs_of(PICTURES["p1"])
+    assert broken == []
