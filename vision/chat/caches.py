@@ -103,11 +103,12 @@ def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
 @dataclass(frozen=True)
 class Kept:
     """What is kept of a conversation. ids: of the tokens, one for each column of ``layers``. places: of the
-    pictures among them."""
+    pictures among them. jobs: whose turns it holds."""
 
     ids: tuple[int, ...]
     places: tuple[Place, ...]
     layers: Layers
+    jobs: frozenset[str] = frozenset()
 
     @property
     def bytes(self) -> int:
@@ -143,13 +144,13 @@ class KeptCaches:
 
     def keep(self, job_id: str, kept: Kept) -> None:
         """Keep what the job has left, unless it is too large for all the room there is."""
-        self.forget([job_id])
+        self._drop(job_id)
         if not job_id or kept.bytes > self.max_bytes:
             return
         self._kept[job_id] = kept
         self.bytes += kept.bytes
         while self.bytes > self.max_bytes:
-            self.forget([next(iter(self._kept))])
+            self._drop(next(iter(self._kept)))
 
     def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers]:
         """Return the longest beginning of ``prompt`` that one of the jobs has left, and its keys and values;
@@ -164,10 +165,14 @@ class KeptCaches:
         return found
 
     def forget(self, job_ids: Collection[str]) -> None:
-        """Give up what these jobs have left."""
-        for job_id in job_ids:
-            if (kept := self._kept.pop(job_id, None)) is not None:
-                self.bytes -= kept.bytes
+        """Give up what these jobs have left, and all conversations that went on from there."""
+        gone = set(job_ids)
+        for job_id in [name for name, kept in self._kept.items() if name in gone or kept.jobs & gone]:
+            self._drop(job_id)
+
+    def _drop(self, job_id: str) -> None:
+        if (kept := self._kept.pop(job_id, None)) is not None:
+            self.bytes -= kept.bytes
 
     def clear(self) -> None:
         """Give up everything."""

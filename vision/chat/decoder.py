@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from transformers import DynamicCache
@@ -55,6 +55,13 @@ class Decoder:
             reply.ended = "stopped"
             self._leave()
 
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations, and keep nothing of those under way."""
+        self.kept.forget(job_ids)
+        for reply in (*self.line, *self._writing):
+            if not {reply.job_id, *reply.known}.isdisjoint(job_ids):
+                reply.job_id = ""
+
     def fail(self, error: BaseException) -> None:
         """End every reply with ``error``."""
         for reply in (*self.line, *self._writing):
@@ -85,6 +92,7 @@ class Decoder:
             self._failed_to_read(reply, error)
             return
         if reply.read < len(reply.prompt.ids):
+            reply.report()
             return
         self.line.popleft()
         reply.take(reply.choose(logits), self.model.ends)
@@ -184,8 +192,9 @@ class Decoder:
     def _keep(self, reply: Reply, layers: Layers) -> None:
         reply.cache = None
         if reply.job_id:
-            places = tuple(reply.prompt.places)
-            self.kept.keep(reply.job_id, Kept(tuple(reply.in_cache), places, layers))
+            jobs = frozenset((reply.job_id, *reply.known))
+            kept = Kept(tuple(reply.in_cache), reply.prompt.places, layers, jobs)
+            self.kept.keep(reply.job_id, kept)
 
 
 def piece_end(prompt: Prompt, begin: int) -> int:

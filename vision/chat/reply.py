@@ -20,8 +20,8 @@ class Reply:
     """An answer to ``prompt``.
 
     job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
-    the prompt. temperature: 0 = always the likeliest token. tell: called with the reply when there are new
-    words to be shown, at most every TELL_EVERY seconds; the first come at once.
+    the prompt. temperature: 0 = always the likeliest token. tell: called with the reply when a part of the
+    prompt is read or there are new words, at most every TELL_EVERY seconds; the first come at once.
 
     The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
     from an earlier turn. tokens: of the answer. written_before: of them, how many are part of ``prompt``
@@ -73,8 +73,13 @@ class Reply:
             self.ended = "end"
         elif len(self.tokens) >= self.max_tokens:
             self.ended = "length"
+        if self.ended is None:
+            self.report(at_once=len(self.tokens) == 1)
+
+    def report(self, *, at_once: bool = False) -> None:
+        """Tell how far it is, if it is time: a sign of life also while a long prompt is read."""
         now = time.monotonic()
-        if self.ended is None and now - self._told >= TELL_EVERY:
+        if at_once or now - self._told >= TELL_EVERY:
             self._told = now
             self.tell(self)
 

@@ -81,7 +81,9 @@ def _read(
         begin, read = read, piece_end(prompt, read)
         with torch.no_grad():
             logits = model.read(prompt, begin, read, cache)
-    kept.keep(talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache)))
+    kept.keep(
+        talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs))
+    )
     return cache, logits
 
 

@@ -27,7 +27,7 @@ class Talker:
 
     def forget(self, job_ids: Collection[str]) -> None:
         """Give up what is kept of these jobs' conversations."""
-        self.decoder.kept.forget(job_ids)
+        self.decoder.forget(job_ids)
 
     @property
     def keeps(self) -> bool:

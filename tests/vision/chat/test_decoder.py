@@ -220,6 +220,23 @@ def test_what_is_forgotten_is_read_from_the_beginning(talker_of: Talkers) -> Non
         assert again.cached == 0
 
 
+def test_a_turn_that_is_forgotten_takes_along_what_went_on_from_it(talker_of: Talkers) -> None:
+    talker = talker_of("smolvlm")
+    answered(talker, QUESTIONS[0])
+    answered(talker, QUESTIONS[1])
+    more = Talk((*QUESTIONS[0].turns, Turn("assistant", "x", (), "a"), Turn("user", "why", (), "next")))
+    answered(talker, more)
+    talker.forget(["a"])
+    assert [job in talker.decoder.kept for job in ("a", "b", "next")] == [False, True, False]
+    under_way = reply_to(talker, QUESTIONS[3], 6)
+    talker.decoder.add(under_way)
+    talker.decoder.write_on()
+    talker.forget(["d"])
+    write(talker)
+    assert len(under_way.tokens) == 6
+    assert "d" not in talker.decoder.kept
+
+
 def test_a_long_prompt_is_read_in_pieces_with_one_picture_each() -> None:
     picture = Picture("p", (8, 8), lambda: None)
     places = (Place(10, 700, picture), Place(702, 720, picture), Place(1400, 1410, picture))

@@ -85,6 +85,17 @@ def test_words_come_as_they_are_written_and_the_answer_says_what_it_took(talker_
     assert more.answer.tokens_cached >= answer.tokens_in
 
 
+def test_a_long_prompt_gives_signs_of_life_while_it_is_read(talker_of: Talkers, monkeypatch) -> None:
+    monkeypatch.setattr("vision.chat.decoder.PIECE", 20)
+    talker, asker = talker_of("smolvlm"), Asker(talk("what " * 20, max_tokens=3))
+    run(talker, asker)
+    assert len([step for step in asker.steps if step == (0, 3, "")]) > 3
+    monkeypatch.setattr(replies, "TELL_EVERY", 1000.0)
+    quick = Asker(talk("what " * 20, max_tokens=5))
+    run(talker, quick)
+    assert [step for step, *_ in quick.steps] == [0, 1]  # the first words come at once
+
+
 def test_people_who_ask_at_once_are_answered_at_once(talker_of: Talkers) -> None:
     talker = talker_of("smolvlm")
     askers = [Asker(talk(words, "p1")) for words in ("what", "where is it", "why not")]
