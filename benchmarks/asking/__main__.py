@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-ROWS = ("together", "turns", "interleaved", "beside", "mixes", "control")
+ROWS = ("together", "eight", "turns", "interleaved", "beside", "mixes", "control")
 
 
 def main(argv: list[str] | None = None) -> int:

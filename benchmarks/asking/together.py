@@ -14,7 +14,7 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from benchmarks.asking import models
-from benchmarks.measure import Figure, Goal, quantile
+from benchmarks.measure import Figure, Goal
 from benchmarks.serving import Clock
 from tests.vision.chat import mixes
 from vision.chat.decoder import Decoder
@@ -97,16 +97,12 @@ def measure(folder: Path, scale: float) -> list[Figure]:
     """Throughput when all come at once, waits at the load that leaves one by one a tenth of its time."""
     talker, count = models.small(folder / "small"), max(8, round(CONVERSATIONS * scale))
     faster, eight, waits, own, less, wrong = [], [], [], [], [], 0
-    first: list[float] = []  # of eight people who ask at once
     one_by_one(talker, asked(99, 4)), together(talker, asked(99, 4), 8)
     for seed in range(REPEATS):
         ways = [asked(seed, count) for _ in range(5)]
         alone = one_by_one(talker, ways[0])
         faster.append(alone / together(talker, ways[1], 16))
         eight.append(alone / together(talker, ways[2], 8))
-        crowd = asked(1000 + seed, 8)
-        together(talker, crowd, 8)
-        first += [ask.wait for ask in crowd]
         rng, at = random.Random(seed), 0.0
         for one, other in zip(ways[3], ways[4], strict=True):
             one.at = other.at = at
@@ -121,8 +117,6 @@ def measure(folder: Path, scale: float) -> list[Figure]:
         Figure(f"answers with other tokens, of {total}", (wrong,), "", "count", Goal(at_most=0)),
         Figure("tokens a second, up to 16 at once, against one by one", tuple(faster), "×", goal=Goal(2.5)),
         Figure("… up to 8 at once", tuple(eight), "×"),
-        Figure("first token, 8 at once", (quantile(first, 0.5),), "CPU s, median", goal=Goal(at_most=0.3)),
-        Figure("… the latest of 20", (quantile(first, 0.95),), "CPU s", goal=Goal(at_most=1)),
         Figure(f"first token at load {LOAD}, one by one", tuple(waits), "CPU s, mean"),
         Figure("… together", tuple(own), "CPU s, mean"),
         Figure("… earlier by", tuple(less), "×", goal=Goal(5)),
