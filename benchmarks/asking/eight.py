@@ -1,5 +1,5 @@
-"""Eight people ask about a picture at the same moment: answers of 64 tokens written together against one after
-the other, and when the first token of each comes."""
+"""Eight people ask about a picture at the same moment: answers of 64 tokens written together against one
+after the other, and when the first token of each comes."""
 
 from __future__ import annotations
 
