@@ -73,6 +73,12 @@ class JoinedCaches:
         for row in self.rows:
             row.length += 1
 
+    def restore(self) -> None:
+        """Take off what a call that failed half-way has left in some of the layers."""
+        width = max(self.lengths)
+        for layer in self.cache.layers:
+            layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
+
     def row(self, place: int) -> Layers:
         """Return a copy of what one row has in the cache."""
         begin = self.cache.get_seq_length() - self.rows[place].length

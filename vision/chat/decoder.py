@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import torch
 from transformers import DynamicCache
@@ -86,9 +87,8 @@ class Decoder:
 
     def _read_on(self, reply: Reply) -> None:
         """Read the next piece of a prompt; after the last one the reply joins the others."""
-        try:
-            logits = self._read_piece(reply)
-        except Exception as error:
+        logits, error = _tried(partial(self._read_piece, reply))
+        if error is not None:
             self._failed_to_read(reply, error)
             return
         if reply.read < len(reply.prompt.ids):
@@ -134,12 +134,10 @@ class Decoder:
 
     def _write_tokens(self) -> None:
         """Write the next token of every answer."""
-        rows = self._rows
-        try:
-            logits = self.model.write(
-                [reply.tokens[-1] for reply in self._writing], rows.lengths, rows.deltas, rows.cache
-            )
-        except Exception as error:
+        rows, last = self._rows, [reply.tokens[-1] for reply in self._writing]
+        logits, error = _tried(partial(self.model.write, last, rows.lengths, rows.deltas, rows.cache))
+        if error is not None:
+            rows.restore()
             self._failed_to_write(error)
             return
         rows.wrote()
@@ -195,6 +193,17 @@ class Decoder:
             jobs = frozenset((reply.job_id, *reply.known))
             kept = Kept(tuple(reply.in_cache), reply.prompt.places, layers, jobs)
             self.kept.keep(reply.job_id, kept)
+
+
+def _tried(work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Exception | None]:
+    """Return what ``work`` returns, or the error that it raises, when what it had in memory is free again."""
+    try:
+        return work(), None
+    except Exception as error:
+        problem = error
+    if devices.is_out_of_memory(problem):
+        problem.__traceback__ = None  # which holds tensors
+    return torch.empty(0), problem
 
 
 def piece_end(prompt: Prompt, begin: int) -> int:

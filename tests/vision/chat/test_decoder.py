@@ -141,20 +141,26 @@ def test_no_more_rows_than_there_is_room_for(talker_of: Talkers) -> None:
     assert list(mixes.differing(talker, asked)) == []
 
 
-def test_out_of_memory_the_youngest_answer_waits_and_says_the_same(talker_of: Talkers, monkeypatch) -> None:
-    talker = talker_of("qwen3-vl")
-    plain, refused = talker.model.write, []
+def test_out_of_memory_the_youngest_answer_waits_and_says_the_same(
+    talker_of: Talkers, monkeypatch, caplog
+) -> None:
+    talker, refused = talker_of("qwen3-vl"), list[int]()
+    layer = talker.model.model.model.language_model.layers[-1]
+    plain = layer.forward
 
-    def write_two(tokens, *rest):
-        if len(tokens) > 2:
-            refused.append(len(tokens))
+    def forward(hidden, *rest, **more):  # the layers before it have the new token in the cache by then
+        if len(hidden) > 2:
+            refused.append(len(hidden))
             raise torch.OutOfMemoryError("out of memory")
-        return plain(tokens, *rest)
+        return plain(hidden, *rest, **more)
 
-    monkeypatch.setattr(talker.model, "write", write_two)
+    monkeypatch.setattr(layer, "forward", forward)
     asked = [Asked(talk, reply_to(talker, talk, 12), 3 * i) for i, talk in enumerate(QUESTIONS)]
     Mix(talker.decoder, asked).run()
     assert 1 <= len(refused) <= 3  # it isn't tried again and again
+    assert {record.args[1].args[0] for record in caplog.records} == {
+        "out of memory"
+    }  # and nothing else failed
     assert list(mixes.differing(talker, asked)) == []
     assert [asked.reply.answer("").tokens_in for asked in asked] == [
         len(mixes.prompt_of(talker, talk).ids) for talk in QUESTIONS
