@@ -118,5 +118,5 @@ class Output:
     grid: Picture | None = None
     captions: tuple[str, ...] = ()
     scores: tuple[tuple[str, float], ...] = ()
-    answer: ChatAnswer | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    answer: ChatAnswer | None = None

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import ImageError, UserError
+from core.requests.ask import SHORT, SYSTEM
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
-from vision.chat.conversation import MOST_PICTURES, SHORT, SYSTEM, conversation
+from vision.chat.conversation import MOST_PICTURES, conversation
 from vision.chat.pictures import LONGEST_RATIO, fitted, stored
 from vision.chat.prompt import Prompt
 from vision.chat.talking import Talker
