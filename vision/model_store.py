@@ -40,7 +40,7 @@ class _Held:
 
 
 class Models:
-    """The models of one worker by role: image, clip, caption, vit, segment, ask.
+    """The models of one worker by role: image, clip, caption, vit, segment, ask, and those of photographs.
 
     For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
     the next, it is done with the last.
