@@ -99,6 +99,12 @@ def is_sticky(error: BaseException) -> bool:
     )
 
 
+def settle() -> None:
+    """Wait until the device has done what it was given, where it works on while the caller does."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def release() -> None:
     """Give cached memory back to the device. Call it outside an ``except`` block: the traceback holds
     tensors."""

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
+MODULES = {**READERS, "ask": "vision.chat.load"}  # role → module with load(folder, name, card, device, dtype)
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 
@@ -96,7 +97,8 @@ class ModelLoader:
     def load(
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
     ) -> Any:
-        """Return the model that was found: an ImageModel, Matcher, Captioner, Classifier or Segmenter.
+        """Return the model that was found: an ImageModel, Matcher, Captioner, Classifier, Segmenter or
+        Talker.
 
         check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
         the model will run on. Raises ModelError for a model that doesn't load.
@@ -157,7 +159,7 @@ class ModelLoader:
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
         if role not in packaged.ROLES:
             contents.check_folder(path)
-        reader = importlib.import_module(READERS[role])
+        reader = importlib.import_module(MODULES[role])
         try:
             return reader.load(path, name, cards.read(path), self.device, self.dtype)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:

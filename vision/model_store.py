@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class _Held:
 
 
 class Models:
-    """The models of one worker by role: image, clip, caption, vit, segment, and those of photographs.
+    """The models of one worker by role: image, clip, caption, vit, segment, ask, and those of photographs.
 
     For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
     the next, it is done with the last.
@@ -74,8 +74,8 @@ class Models:
         return self._get("image", wanted, reporter or Reporter())
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
-        """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier or
-        Segmenter.
+        """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter
+        or Talker.
 
         Waits while it is loaded. Raises ModelError when it can't be had.
         """
@@ -106,8 +106,16 @@ class Models:
         """Whether jobs on the models in memory can go on beside each other, step by step."""
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations."""
+        for held in self._held.values():
+            if hasattr(held.model, "forget"):
+                held.model.forget(job_ids)
+
     def release(self) -> None:
-        """Give up every model but the last used and those in use."""
+        """Give up every model but the last used and those in use, and what is kept for later."""
+        for model in self._keeping():
+            model.make_room()
         for key in list(self._held)[:-1]:
             if not self._held[key].in_use():
                 del self._held[key]
@@ -199,9 +207,17 @@ class Models:
         self._waits_for_room = True
         reporter.fiber.wait_until(lambda: self._make_room(found.bytes))
 
+    def _keeping(self) -> list[Any]:
+        """The models that keep something for later."""
+        return [held.model for held in self._held.values() if getattr(held.model, "keeps", False)]
+
     def _make_room(self, weights: int) -> bool:
-        """Give up models that nobody uses, the least recently used first, until ``weights`` bytes fit with a
-        margin. Returns False when they don't fit yet."""
+        """Give up what is kept for later, then models that nobody uses, the least recently used first, until
+        ``weights`` bytes fit with a margin. Returns False when they don't fit yet."""
+        if (keeping := self._keeping()) and not self._fits(weights):
+            for model in keeping:
+                model.make_room()
+            devices.release()
         for key in [key for key, held in self._held.items() if not held.in_use()]:
             if self._fits(weights):
                 break

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LAST_STEP, Embed, LoadingModel, Nearest, Quit, Run, Select, Step, Stop
+from vision.protocol import LAST_STEP, Embed, Forget, LoadingModel, Nearest, Quit, Run, Select, Step, Stop
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Inbox:
         self._conn, self._wake, self._at_once = conn, wake, at_once
         self._runs, self._questions = deque[Run](), deque[Embed | Select]()
         self._stopped: set[str] = set()
+        self._forgotten = deque[str]()
         self.closing = False
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
@@ -66,6 +67,8 @@ class Inbox:
                 self._runs.append(message)
             elif isinstance(message, Stop):
                 self._stopped.add(message.job_id)
+            elif isinstance(message, Forget):
+                self._forgotten.extend(message.job_ids)
             elif isinstance(message, Embed | Select):
                 self._questions.append(message)
             elif isinstance(message, Nearest):
@@ -79,6 +82,10 @@ class Inbox:
     def take_questions(self) -> list[Embed | Select]:
         """Return the questions that have come since the last call."""
         return [self._questions.popleft() for _ in range(len(self._questions))]
+
+    def take_forgotten(self) -> list[str]:
+        """Return the jobs of which nothing may be kept, that have come since the last call."""
+        return [self._forgotten.popleft() for _ in range(len(self._forgotten))]
 
     def check_open(self) -> None:
         """Raise Leaving if the worker is to exit."""
@@ -152,6 +159,10 @@ class PipeReporter(Reporter):
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
         self.send(Step(self.job_id, step, total, data, self._box))
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Send Step with the words so far."""
+        self.send(Step(self.job_id, step, total, text=text))
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Send the box with every step from now on."""

@@ -44,6 +44,9 @@ class Reporter:
         """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
         called, which costs a little."""
 
+    def write(self, step: int, total: int, text: str) -> None:
+        """Report that ``step`` of at most ``total`` tokens are written. text: all of the answer so far."""
+
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Report where previews from now on belong in the finished pictures: left, top, right, bottom, px."""
 
@@ -110,6 +113,10 @@ class Stage(Reporter):
         self.whole.step(
             max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Report it as the whole job's."""
+        self.whole.write(step, total, text)
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Report it as the whole job's."""

@@ -26,6 +26,7 @@ from core.events import Output
 from core.grammar.values import Words
 from core.parameters import parameters
 from core.redact import Redactor
+from core.requests.base import Answer
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
@@ -105,6 +106,8 @@ class WorkerLoop:
         checkpoints."""
         while not self.inbox.closing:
             self.engine.wake.clear()
+            if forgotten := self.inbox.take_forgotten():
+                self.models.forget(forgotten)
             for run in self.inbox.take():
                 self._begin(run)
             for question in self.inbox.take_questions():
@@ -209,6 +212,8 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
+    if request.answer is Answer.TEXT:  # which opens only the pictures that its model has to look at
+        return capability(run.kind)(request, run.paths, models, reporter, run.talk)
     images = (
         reporter.in_thread(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
         if request.pictures

@@ -21,6 +21,9 @@ UNNOTICED = 0.5
 
 # share of the passes' time that side work may take: a twentieth, less what comes with it (cold caches)
 SIDE_WORK_SHARE = 0.03
+# share of the device's time that answers in words may take while anybody draws, so that a drawing lasts at
+# most 1 / (1 - share) = 1.25 times as long
+STREAM_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,32 @@ class SideWorkBudget:
     def debit(self, seconds: float) -> None:
         """Take off the ``seconds`` by which side work, or what comes with it, has delayed jobs with
         passes."""
+        self._credit -= seconds
+
+
+class StreamBudget:
+    """Decides when a slice of an answer that somebody reads while it is written (a token, or a piece of the
+    question) may run beside drawings: STREAM_SHARE of the time in all.
+
+    A slice goes as soon as the slices before it are paid for by the time of others, so that the first token
+    comes right after the pass that was running when it was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._credit = 0.0
+
+    def credit(self, seconds: float, *, waiting: bool) -> None:
+        """Credit the streams with their share of ``seconds`` of other work. Without ``waiting`` streams the
+        credit is not saved up."""
+        credit = self._credit + seconds * STREAM_SHARE / (1 - STREAM_SHARE)
+        self._credit = credit if waiting else min(credit, 0.0)
+
+    def allows(self) -> bool:
+        """Return whether a slice may run now."""
+        return self._credit >= 0
+
+    def debit(self, seconds: float) -> None:
+        """Take off the ``seconds`` of a slice."""
         self._credit -= seconds
 
 

@@ -22,7 +22,7 @@ from vision.engine import batching
 from vision.engine.building import BuildGuard
 from vision.engine.denoiser import Call
 from vision.engine.durations import DurationModel
-from vision.engine.fiber import Condition, Fiber, Pause, Thread
+from vision.engine.fiber import Condition, Fiber, Pause, StreamPause, Thread
 from vision.engine.passes import Passes
 from vision.engine.priority_lock import PriorityLock
 from vision.engine.shared_calls import MAX_ITEMS, SharedCalls
@@ -55,6 +55,7 @@ class Engine:
         self.fibers: list[Fiber] = []
         self.exclusive_fiber: Fiber | None = None
         self._due_dates, self._side_work = batching.DueDates(), batching.SideWorkBudget()
+        self._streams = batching.StreamBudget()
         self._shared_calls = SharedCalls(self.begin, 1 if exact else MAX_ITEMS)
         self._ready: deque[tuple[Fiber, Callable[[], None]]] = deque()  # fibers, and what makes each go on
         self._threads = {
@@ -116,7 +117,7 @@ class Engine:
         """Tick until every job has ended."""
         while self.fibers:
             self.wake.clear()
-            if not self.tick():
+            if not self.tick() and self.fibers:  # a stop may have ended the last
                 self.rest()
 
     def rest(self) -> None:
@@ -145,6 +146,7 @@ class Engine:
             return self._tick()
 
     def _tick(self) -> bool:
+        begun, drew = self.clock(), self._is_drawing
         self._stop_those_that_should()
         moved = [self._begin_next() for _ in range(len(self._ready))]
         calling = self._waiting_for(Call)
@@ -155,20 +157,27 @@ class Engine:
             self._side_work.credit(self.clock() - begin, waiting=bool(paused))
         moved += [self._go_on_if_it_holds(fiber) for fiber in conditions]
         moved.append(self._do_side_work(paused))
+        if drew or self._is_drawing:  # its last decoding counts, too
+            self._streams.credit(self.clock() - begun, waiting=bool(self._paused(StreamPause)))
+        moved.append(self._do_streams(bool(calling) or any(moved)))
         return bool(calling) or any(moved)
 
     def _waiting_for(self, kind: type) -> list[Fiber]:
         """The fibers that wait for something of ``kind``, and may go on."""
         return [fiber for fiber in self.fibers if isinstance(fiber.waits_for, kind) and self._may_run(fiber)]
 
-    def _paused(self) -> list[Fiber]:
-        """The fibers that pause between slices of side work, in the order of their coming."""
+    def _paused(self, kind: type[Pause] | type[StreamPause] = Pause) -> list[Fiber]:
+        """The fibers that pause between slices of that kind, in the order of their coming."""
         numbers = {
             fiber: fiber.waits_for.number
-            for fiber in self._waiting_for(Pause)
-            if isinstance(fiber.waits_for, Pause)
+            for fiber in self._waiting_for(kind)
+            if isinstance(fiber.waits_for, Pause | StreamPause)
         }
         return sorted(numbers, key=numbers.__getitem__)
+
+    @property
+    def _is_drawing(self) -> bool:
+        return any(fiber.is_drawing for fiber in self.fibers)
 
     def _may_run(self, fiber: Fiber) -> bool:
         ignores = isinstance(fiber.waits_for, Condition) and fiber.waits_for.ignores_exclusive
@@ -224,6 +233,33 @@ class Engine:
             fiber.side_work_seconds += seconds
         if drawing:
             self._side_work.debit(seconds)
+
+    # Answers that are read while they are written
+
+    def _do_streams(self, others_moved: bool) -> bool:
+        """Write on at the answers as far as their share of the time reaches, a slice at least when nothing
+        else can go on; return whether anything was written.
+
+        others_moved: whether anything else went on in this tick.
+        """
+        drawing, written = self._is_drawing, False
+        while paused := self._paused(StreamPause):
+            if drawing and others_moved and not self._streams.allows():
+                break
+            seconds = self._write_on(paused[0])
+            written = True
+            if not (drawing and others_moved):
+                break
+            self._streams.debit(seconds)
+            self._stop_those_that_should()  # a stop costs no more than the token that is being written
+        return written
+
+    def _write_on(self, fiber: Fiber) -> float:
+        """Let ``fiber`` do one slice; return the seconds that it took on the device."""
+        devices.settle()  # what the passes have begun there isn't charged to the slice
+        begin = self.clock()
+        self._resume(fiber, None)
+        return self.clock() - begin
 
     # Planning
 

@@ -30,6 +30,16 @@ class Runner(Protocol):
     building: BuildGuard
     has_spare_core: Callable[[], bool]
 
+    def begin(
+        self,
+        name: str,
+        work: Callable[[Fiber], Any],
+        *,
+        check: Callable[[], None] = lambda: None,
+        done: Callable[[Any, BaseException | None], None] = lambda result, error: None,
+    ) -> Fiber:
+        """Take in a job."""
+
     def submit(
         self, fiber: Fiber, work: Callable[[], Any], *, thread: Thread, lock: PriorityLock | None = None
     ) -> Future[Any]:
@@ -50,6 +60,14 @@ class Pause:
 
     kind: str
     count: Callable[[], int]
+    number: int = field(default_factory=itertools.count().__next__)
+
+
+@dataclass(frozen=True)
+class StreamPause:
+    """What the writing of an answer waits for before its next slice, a token or a piece of the question: see
+    batching.StreamBudget. number: in the order of coming."""
+
     number: int = field(default_factory=itertools.count().__next__)
 
 
@@ -91,7 +109,7 @@ class Fiber:
     own_seconds: float = 0.0
     side_work_seconds: float = 0.0
     pass_kind: PassKind | None = None
-    waits_for: Call | Future[Any] | Pause | Condition | None = None
+    waits_for: Call | Future[Any] | Pause | StreamPause | Condition | None = None
     _greenlet: greenlet = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -197,10 +215,18 @@ class Fiber:
 
         torch's own random numbers go on afterwards as if nothing had been in between.
         """
+        self._pause(Pause(kind, count))
+
+    def stream_pause(self) -> None:
+        """Let others go first, before a slice of an answer that somebody reads while it is written. As
+        ``pause``, but for the share of time: see batching.StreamBudget."""
+        self._pause(StreamPause())
+
+    def _pause(self, pause: Pause | StreamPause) -> None:
         if self.engine.exclusive_fiber is self:
             return
         state = torch.get_rng_state()
-        self._wait(Pause(kind, count))
+        self._wait(pause)
         torch.set_rng_state(state)
 
     def wait_until(self, holds: Callable[[], bool], *, ignores_exclusive: bool = False) -> None:
@@ -224,7 +250,7 @@ class Fiber:
         finally:
             self.engine.exclusive_fiber = None
 
-    def _wait(self, what: Call | Future[Any] | Pause | Condition) -> Any:
+    def _wait(self, what: Call | Future[Any] | Pause | StreamPause | Condition) -> Any:
         if getcurrent() is not self._greenlet:
             raise RuntimeError(f"{self.name} waits outside of its own run")
         self.waits_for = what

@@ -29,6 +29,7 @@ PARAMETER_WORDS = {  # ours → the one in AUTOMATIC1111's line of parameters
 }
 MAX_LOSS = 0.05  # of the area, that an exact shape may cost
 PREVIEW_SIDE = 320  # px of a preview's longer side
+UNREADABLE = "The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG."
 
 
 def open_picture(path: str) -> Image.Image:
@@ -50,9 +51,16 @@ def open_picture(path: str) -> Image.Image:
                 return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(
-            "The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG."
-        ) from error
+        raise ImageError(UNREADABLE) from error
+
+
+def size_of(path: str) -> tuple[int, int]:
+    """Return the width and height that the file's header tells. Raises ImageError when it can't be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(UNREADABLE) from error
 
 
 def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:

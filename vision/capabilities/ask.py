@@ -1,0 +1,56 @@
+"""/ask: an answer in words to a question about pictures, as the next turn of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.errors import OutOfMemory
+from core.events import Output
+from core.requests import AskRequest
+from vision import devices
+from vision.chat.pictures import Picture, stored
+from vision.model_store import Models
+from vision.protocol import Talk, Turn
+from vision.reporter import Reporter
+
+FEWER = 0.5  # of the pixels, when they are too many for the memory
+NO_ROOM = "The question and its pictures need more memory than the device has. Try fewer or smaller pictures."
+SMALLER = "There was little memory, so that the model saw the pictures at half their pixels."
+
+
+def run(
+    request: AskRequest,
+    paths: Mapping[str, str],
+    models: Models,
+    reporter: Reporter,
+    talk: Talk | None = None,
+) -> Output:
+    """Answer the question. paths: SHA-256 → file of every picture that ``talk`` names. talk: the
+    conversation that the question belongs to, None = the question alone. A step is a token."""
+    if talk is None:
+        talk = Talk((Turn("user", request.question, request.images),), request.form)
+    talker = models.get("ask", reporter)
+    notes: list[str] = []
+    pictures = _pictures(talk, paths, talk.max_pixels)
+    how = {"temperature": request.temperature, "seed": request.seed}
+    answer = None
+    try:
+        answer = talker.answer(talk, pictures, reporter, **how)
+    except Exception as error:
+        if not devices.is_out_of_memory(error):
+            raise
+    if answer is None:  # not in the except block: the traceback holds tensors
+        largest = max((w * h for w, h in (picture.size for picture in pictures.values())), default=0)
+        if not largest:
+            raise OutOfMemory(NO_ROOM)
+        devices.release()
+        notes.append(SMALLER)
+        answer = talker.answer(talk, _pictures(talk, paths, int(largest * FEWER)), reporter, **how)
+    return Output(
+        answer=answer, parameters={"kind": request.kind, "model": talker.name, **how, "notes": notes}
+    )
+
+
+def _pictures(talk: Talk, paths: Mapping[str, str], max_pixels: int) -> dict[str, Picture]:
+    names = {sha for turn in talk.turns for sha in turn.pictures}
+    return {sha: stored(sha, paths[sha], max_pixels) for sha in names}

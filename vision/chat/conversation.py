@@ -1,0 +1,100 @@
+"""A conversation as a chat template takes it: what the model is told before it, alternating turns with what
+people wrote made harmless, and which of them are left out when there is no room. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.requests.ask import SHORT, SYSTEM
+from vision.protocol import Turn
+
+MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
+
+Exchange = tuple[Turn, ...]  # a question and its answer, or the question that is asked now
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """system: said first, "" = nothing. short: added to the last question when its answer is to be short."""
+
+    system: str = SYSTEM
+    short: str = SHORT
+
+
+def instructions(card: Mapping[str, Any]) -> Instructions:
+    """Return what a model's card says, and ours where it says nothing."""
+    return Instructions(str(card.get("system", SYSTEM)), str(card.get("short", SHORT)))
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is left of a conversation. dropped: questions, with their answers, that are left out."""
+
+    exchanges: tuple[Exchange, ...]
+    dropped: int = 0
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns that are left, oldest first."""
+        return [turn for exchange in self.exchanges for turn in exchange]
+
+    def shorter(self) -> Conversation | None:
+        """Return the conversation without its second exchange; the first, which has what it is about, goes
+        last. None when only the question is left."""
+        if len(self.exchanges) < 2:
+            return None
+        place = 1 if len(self.exchanges) > 2 else 0
+        return Conversation(self.exchanges[:place] + self.exchanges[place + 1 :], self.dropped + 1)
+
+
+def conversation(turns: Sequence[Turn]) -> Conversation:
+    """Return the conversation of ``turns``, oldest first, the last of which is a question. Turns of one role
+    that follow each other become one, and an answer without a question is left out."""
+    exchanges: list[list[Turn]] = []
+    for turn in turns:
+        if turn.role == "user" and not (exchanges and len(exchanges[-1]) == 1):
+            exchanges.append([turn])
+        elif exchanges and exchanges[-1][-1].role == turn.role:
+            exchanges[-1][-1] = _joined(exchanges[-1][-1], turn)
+        elif exchanges:
+            exchanges[-1].append(turn)
+    return Conversation(tuple(map(tuple, exchanges)))
+
+
+def _joined(first: Turn, second: Turn) -> Turn:
+    text = f"{first.text}\n{second.text}".strip()
+    return Turn(first.role, text, first.pictures + second.pictures, second.job_id)
+
+
+@dataclass
+class Messages:
+    """Makes messages for a chat template. neutralise: takes the power from what is written in a text.
+    pictures: SHA-256 of those in the messages, in order."""
+
+    neutralise: Callable[[str], str]
+    pictures: list[str] = field(default_factory=list)
+
+    def of(self, turns: Sequence[Turn], *, system: str, short: str) -> list[dict[str, Any]]:
+        """Return the messages of ``turns``. system: said before them. short: said after the last question."""
+        total = sum(len(turn.pictures) for turn in turns)
+        skipped = total - max(MOST_PICTURES, len(turns[-1].pictures))
+        messages = [_message("system", 0, [system])] if system else []
+        number = 0
+        for place, turn in enumerate(turns):
+            numbers = range(number + 1, number + len(turn.pictures) + 1)
+            number += len(turn.pictures)
+            shown = [sha for n, sha in zip(numbers, turn.pictures, strict=True) if n > skipped]
+            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= skipped]
+            last = place == len(turns) - 1
+            texts = [*gone, self.neutralise(turn.text), short if last else ""]
+            self.pictures += shown
+            messages.append(_message(turn.role, len(shown), texts))
+        return messages
+
+
+def _message(role: str, pictures: int, texts: Iterable[str]) -> dict[str, Any]:
+    text = "\n".join(filter(None, texts))
+    content: list[dict[str, str]] = [{"type": "image"}] * pictures
+    return {"role": role, "content": [*content, {"type": "text", "text": text}]}
