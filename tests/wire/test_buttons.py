@@ -21,7 +21,7 @@ MODAL, UPDATES = (
     (6, 7),
 )  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
 BUTTON, MENU = 2, 3  # kinds of components
-ONLY_WHILE_RUNNING = {"cancel"}
+ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"question"}
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
 
@@ -121,6 +121,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     others = [
         discord.press(one.message, f"at:{job_id}:describe:1", ALICE),
         discord.slash("shorten", CHANNEL, ALICE, prompt="a very red old house"),
+        discord.slash("ask", CHANNEL, ALICE, question="What is on it?", link=f"{job_id} 2"),
     ]
     others.append(discord.slash("settings", CHANNEL, ALICE))
     others.append(discord.slash("imagine", CHANNEL, ALICE, prompt="a {red, blue} house"))
@@ -135,10 +136,13 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
 
 
 async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_path: Path) -> None:
-    async with Screen() as discord, ForkedBot(discord, tmp_path, USER_RUNNING="50") as bot:
+    settings = {"USER_RUNNING": "50", "ASK_MODEL": "pretended/model"}
+    async with Screen() as discord, ForkedBot(discord, tmp_path, **settings) as bot:
         old = await left_behind(discord, bot)
         actions = {part.custom_id.split(":")[2] for part in old if part.custom_id.startswith("at:")}
-        assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING and {part.custom_id[:2] for part in old} == {
+        assert actions == set(RIGHTS) - ONLY_WHILE_RUNNING - ONLY_ON_THE_WEB and {
+            part.custom_id[:2] for part in old
+        } == {
             "at",
             "dr",
             "st",
@@ -174,12 +178,17 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
             "remix",
             "zoom",
             "region",
+            "more",
+            "draw",
         }
         await bot.kill()
         await bot.start()
         for window in windows:  # that were open meanwhile
             made = discord.submit(
-                window, ALICE, region="" if window["custom_id"].split(":")[-1] else "the roof"
+                window,
+                ALICE,
+                region="" if window["custom_id"].split(":")[-1] else "the roof",
+                question="And above it?",
             )
             await discord.until(lambda made=made: "job " in said(discord, made), 20)
             assert "❌" not in said(discord, made), (window["custom_id"], said(discord, made))
