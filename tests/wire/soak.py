@@ -239,6 +239,7 @@ async def run(
             for _ in range(warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
+            await soak.rest()
             before = census()  # whose own 1 MB is there at both moments
             await soak.rest()
             memory = _resident()
