@@ -330,7 +330,10 @@ def fit(text: str) -> str:
     end says whose it is and what became of it."""
     if length(text) <= MAX_CONTENT:
         return text
-    head, tail = text[: MAX_CONTENT // 2 - 10], text[-(MAX_CONTENT // 2 - 400) :]
+    begin = len(text) - (MAX_CONTENT // 2 - 400)
+    if (begin - len(text[:begin].rstrip("\\"))) % 2:  # within an escape: what it took the sense of stays out
+        begin += 1
+    head, tail = text[: MAX_CONTENT // 2 - 10], text[begin:]
     while length(head) + length(tail) + 1 > MAX_CONTENT:
         head = head[:-1]
     return f"{head}…{tail}"
