@@ -25,6 +25,7 @@ PAUSES = (1.0, 4.0)  # seconds before another try, unless the server asks for ot
 LONGEST_PAUSE = 30.0  # seconds that a server may ask for
 WHOLE = 600.0  # seconds for one answer, tries included
 REPORT_EVERY = 0.3  # seconds
+MOST = 1 << 22  # bytes of one answer with all that is sent around its words
 FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
 CUT_OFF = "The server cut this answer off."
@@ -234,7 +235,7 @@ class RemoteExecutor:
     async def _take(self, running: _Running, body: Mapping[str, Any]) -> None:
         stream = running.stream
         async with self._server.ask(body) as answering:
-            whole = bytearray()
+            whole, taken = bytearray(), 0
             pieces = answering.pieces()
             while not stream.over:
                 try:
@@ -251,6 +252,9 @@ class RemoteExecutor:
                     running.tell()
                 else:
                     whole += data
+                taken += len(data)
+                if taken > MOST:
+                    raise Garbled("an answer without an end")
             if not answering.streams:
                 stream.whole(bytes(whole))
             if not stream.text and not stream.done:
@@ -269,8 +273,8 @@ def sentence(error: Exception, host: str) -> str:
             return f"{where} can't be reached. Ask again in a minute; if that lasts, tell the host."
         case Garbled():
             return f"{where} doesn't answer as a chat server does. The host has to look at VLM_URL."
-        case ServerError():
-            return f"{where} failed{f': {error}' if str(error) else ''}. Ask again in a minute."
+        case ServerError(said=said):
+            return f"{where} failed{f': {said}' if said else ''}. Ask again in a minute."
         case Refused(status=401 | 403):
             return f"{where} refuses the key. The host has to look at VLM_KEY."
         case Refused(status=404):

@@ -20,7 +20,12 @@ class Garbled(Exception):
 
 
 class ServerError(Exception):
-    """The server says in the stream that something went wrong."""
+    """The server says in the stream that something went wrong. said: its own words, "" = none; they may
+    repeat the question, so the text, which is for the log, has none of them."""
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__("an error instead of an answer")
+        self.said = said
 
 
 @dataclass

@@ -17,6 +17,7 @@ from core.settings import load
 from host import doctor
 from host.chat_server import HttpChatServer
 from jobs.executor import Lost
+from jobs.remote import remote
 from jobs.remote.both import Both
 from jobs.remote.messages import neutral, prompt_of
 from jobs.remote.remote import CUT_OFF, RemoteExecutor
@@ -93,6 +94,40 @@ async def test_each_fault_ends_in_an_answer_a_part_or_a_sentence(
         assert isinstance(outcome, Broke) and outcome.fault.value == "user"
         assert expected in outcome.message and outcome.message[-1] in ".?!t"
     assert "private question" not in caplog.text and TEXT not in caplog.text
+
+
+async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def repeats(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.event({"error": {"message": "can't answer: A very private question"}})
+
+    with caplog.at_level(logging.DEBUG):
+        async with chat_server(repeats) as server:
+            outcome, _ = await answered(server.url, run_of(tmp_path, "A very private question"))
+    assert isinstance(outcome, Broke) and "A very private question" in outcome.message  # its asker reads it
+    assert "private question" not in caplog.text and "an error instead of an answer" in caplog.text
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_an_answer_without_an_end_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: bool
+) -> None:
+    monkeypatch.setattr(remote, "MOST", 20_000)
+
+    async def endless(exchange: Exchange) -> None:
+        await exchange.head(kind="text/event-stream" if streams else "application/json")
+        for _ in range(10_000):
+            await (exchange.piece("word ") if streams else exchange.chunk(b" " * 100))
+
+    async with chat_server(endless) as server:
+        outcome, _ = await answered(server.url, run_of(tmp_path))
+    if streams:
+        assert isinstance(outcome, Done) and outcome.output.parameters["notes"] == [CUT_OFF]
+        assert 0 < len(outcome.output.answer.text) < 5 * 10_000 - 1
+    else:
+        assert isinstance(outcome, Broke) and "doesn't answer as a chat server does" in outcome.message
 
 
 async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:

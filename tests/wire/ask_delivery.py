@@ -23,7 +23,7 @@ from core.job import Job
 from core.requests import AskRequest
 from jobs.views import Result
 from tests.wire import delivery
-from tests.wire.delivery import LONGEST, RUNGS, Bench, open_bench
+from tests.wire.delivery import RUNGS, Bench, open_bench
 from tests.wire.discord import FAULTS, Call
 
 WORDS = "There is a red house by the sea, and [a link](https://x.example) for @everyone; ".split()
@@ -74,7 +74,7 @@ async def run(folder: Path, n: int, seed: int = 1) -> Report:
         bench.queue.result = result  # type: ignore[method-assign]
         jobs = [_asked(bench, kind, number) for number, kind in enumerate(kinds)]
         plan = {job.id: FAULTS[i // 2 % len(FAULTS)] for i, job in enumerate(jobs) if i % 2}
-        bench.discord.fault = delivery._planned(plan, dice)
+        bench.discord.fault = delivery.planned(plan, dice)
         edits: list[float] = []
         inner = bench.discord.fault
 
@@ -85,7 +85,7 @@ async def run(folder: Path, n: int, seed: int = 1) -> Report:
 
         bench.discord.fault = fault
         gate = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(_deliver(bench, job, gate) for job in jobs))
+        await asyncio.gather(*(delivery.deliver(bench, job, gate) for job in jobs))
         report = _count(bench, jobs)
     report.rate = max(Counter(int(at) for at in edits).values(), default=0)
     return replace(report, seconds=time.monotonic() - began)
@@ -97,12 +97,6 @@ def _asked(bench: Bench, kind: str, number: int) -> Job:
     bench.queue.jobs[job.id] = job
     bench.queue.events[job.id] = lambda: grows(job)
     return job
-
-
-async def _deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
-    async with gate:
-        bench.delivery.follow(job)
-        await asyncio.wait({bench.delivery._tasks[job.id]}, timeout=LONGEST)
 
 
 def _count(bench: Bench, jobs: list[Job]) -> Report:

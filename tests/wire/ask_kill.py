@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import random
 import sqlite3
 import sys
 import tempfile
-import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -75,11 +73,13 @@ class AskKiller(Killer):
 
     async def draw(self) -> None:
         """Have a picture to ask about."""
-        await self.bot.start()
-        made = super().ask("a red house")
-        await self.discord.until(lambda: self.bot.rows().get(made.id, ("", "", False))[2], 60, every=0.1)
-        self.drawn = self.bot.rows()[made.id][0]
-        await self.bot.kill()
+        try:
+            await self.bot.start()
+            made = super().ask("a red house")
+            await self.discord.until(lambda: self.bot.rows().get(made.id, ("", "", False))[2], 60, every=0.1)
+            self.drawn = self.bot.rows()[made.id][0]
+        finally:
+            await self.bot.kill()
 
 
 def asked_rows(folder: Path) -> list[tuple[str, str | None, str | None]]:
@@ -119,21 +119,11 @@ async def run(
     by_server: bool = False,
 ) -> tuple[Report, list[str], int]:
     """One kill for each of ``points``; the report, wrong answers, and how many answers there were."""
-    began = time.monotonic()
     async with chat_server(told) as server, Discord() as discord:
         model = {"VLM_URL": server.url} if by_server else {"ASK_MODEL": str(ROOT / "tests")}
-        bot = process(discord, folder, **model)
-        killer = AskKiller(discord, bot, seed)
-        try:
-            await killer.draw()
-            for point in points:
-                await killer.round(point)
-            await killer.settle(settle)
-        finally:
-            await bot.kill()
-        report = killer.count()
-        report.stories = [killer.story(job_id) for job_id in (report.lost + report.doubled)[:5]]
-        report.seconds = time.monotonic() - began
+        killer = AskKiller(discord, process(discord, folder, **model), seed)
+        await killer.draw()
+        report = await kill.through(killer, points, settle)
         answers = sum(bool(answer) for _, _, answer in asked_rows(folder))
         return report, wrong_answers(discord, folder), answers
 
@@ -147,8 +137,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     known = [point for point in POINTS if not (arguments.server and point in AT_START)]
-    points = (list(known) * (arguments.kills // len(known) + 1))[: arguments.kills]
-    random.Random(arguments.seed).shuffle(points)
+    points = kill.shuffled(known, arguments.kills, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         report, wrong, answers = asyncio.run(
             run(Path(folder), points, seed=arguments.seed, by_server=arguments.server, process=ForkedBot)

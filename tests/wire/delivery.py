@@ -246,14 +246,14 @@ async def run(folder: Path, n: int, seed: int = 1, **seeded: Any) -> Report:
         origins = [bench.origin(rung, number) for number, rung in enumerate(kinds)]
         jobs = [bench.queue.add(origin) for origin in origins]
         plan = {job.id: FAULTS[i // 2 % len(FAULTS)] for i, job in enumerate(jobs) if i % 2}
-        bench.discord.fault = _planned(plan, dice)
+        bench.discord.fault = planned(plan, dice)
         gate = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(_deliver(bench, job, gate) for job in jobs))
+        await asyncio.gather(*(deliver(bench, job, gate) for job in jobs))
         report = _count(bench, jobs)
     return replace(report, seconds=time.monotonic() - began)
 
 
-def _planned(plan: dict[str, str], dice: random.Random) -> Callable[[Call], str | None]:
+def planned(plan: dict[str, str], dice: random.Random) -> Callable[[Call], str | None]:
     """The first request that would show the end of a planned job is hit, and one progress edit in twenty."""
     waiting = dict(plan)
 
@@ -266,7 +266,7 @@ def _planned(plan: dict[str, str], dice: random.Random) -> Callable[[Call], str 
     return fault
 
 
-async def _deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
+async def deliver(bench: Bench, job: Job, gate: asyncio.Semaphore) -> None:
     """Until its follower ends, at most LONGEST."""
     async with gate:
         bench.delivery.follow(job)

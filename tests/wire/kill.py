@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,20 +221,31 @@ async def run(
     process: type[BotProcess] = BotProcess,
 ) -> Report:
     """One kill for each of ``points``. ``options``: of ``tests.wire.launch``, for every life."""
-    began = time.monotonic()
     async with Discord() as discord:
-        bot = process(discord, folder, *options)
-        killer = Killer(discord, bot, seed)
-        try:
-            for point in points:
-                await killer.round(point)
-            await killer.settle(settle)
-        finally:
-            await bot.kill()
-        report = killer.count()
-        report.stories = [killer.story(job_id) for job_id in (report.lost + report.doubled)[:5]]
+        return await through(Killer(discord, process(discord, folder, *options), seed), points, settle)
+
+
+async def through(killer: Killer, points: Sequence[str], settle: float) -> Report:
+    """One kill of the killer's bot for each of ``points``, then ``settle`` seconds at most until all is
+    done."""
+    began = time.monotonic()
+    try:
+        for point in points:
+            await killer.round(point)
+        await killer.settle(settle)
+    finally:
+        await killer.bot.kill()
+    report = killer.count()
+    report.stories = [killer.story(job_id) for job_id in (report.lost + report.doubled)[:5]]
     report.seconds = time.monotonic() - began
     return report
+
+
+def shuffled(points: Sequence[str], kills: int, seed: int) -> list[str]:
+    """Return as many points as kills, each as often as the others, in an order of its own for each seed."""
+    drawn = (list(points) * (kills // len(points) + 1))[:kills]
+    random.Random(seed).shuffle(drawn)
+    return drawn
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -246,8 +257,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    points = (list(POINTS) * (arguments.kills // len(POINTS) + 1))[: arguments.kills]
-    random.Random(arguments.seed).shuffle(points)
+    points = shuffled(POINTS, arguments.kills, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         report = asyncio.run(run(Path(folder), points, seed=arguments.seed))
     print(

@@ -47,8 +47,9 @@ class FaceFinder:
             high, wide = np.exp(sides[0, :, y, x]) * CELL
             top = (y + offset[0, 0, y, x] + 0.5) * CELL - high / 2
             left = (x + offset[0, 1, y, x] + 0.5) * CELL - wide / 2
-            box = (left * across, top * down, (left + wide) * across, (top + high) * down)
-            faces.append(Face(float(heat[0, 0, y, x]), tuple(map(float, box))))  # type: ignore[arg-type]
+            right, bottom = (left + wide) * across, (top + high) * down
+            box = float(left * across), float(top * down), float(right), float(bottom)
+            faces.append(Face(float(heat[0, 0, y, x]), box))
         kept: list[Face] = []
         for face in sorted(faces, key=lambda face: -face.score):
             if all(_overlap(face.box, other.box) < SAME for other in kept):
