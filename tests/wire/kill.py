@@ -107,7 +107,9 @@ class Killer:
             point not in ("before acknowledgement", "after acknowledgement", "acknowledged", "row written")
             and self.report.kills
         ):
-            await self.discord.until(lambda: any(one.acknowledged for one in waiting) or self.bot._gone())
+            await self.discord.until(
+                lambda: any(one.acknowledged for one in waiting) or self.bot._gone(), every=0.1
+            )
             if taken := [one.acknowledged for one in waiting if one.acknowledged]:
                 self.report.bot_back.append(min(taken) - killed)
                 with suppress(psutil.NoSuchProcess):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 WORKER = "tests.bot.pretend_worker:main"
-CRASHES = {  # name → (what, when): the whole process group is killed there, once
+CRASHES = {  # name → (what, when): the whole process group is killed there, once it has been connected
     "acknowledged": ("jobs.queue:Queue._submit", "before"),
     "row written": ("jobs.queue:Queue._submit", "after"),
     "job claimed": ("jobs.running.dispatcher:Dispatcher._on_device", "before"),
@@ -125,15 +125,31 @@ def _crash_at(path: str, when: str) -> None:
     module, _, names = path.partition(":")
     owner_name, name = names.split(".")
     plain = getattr(getattr(importlib.import_module(module), owner_name), name)
+    connected = _connected()
 
     @wraps(plain)
     async def crashing(*args: Any, **kwargs: Any) -> Any:
-        if when == "before":
-            os.killpg(0, signal.SIGKILL)
-        await plain(*args, **kwargs)
+        if when == "after":
+            await plain(*args, **kwargs)
+        await connected.wait()
         os.killpg(0, signal.SIGKILL)
 
     _replace(path, crashing)
+
+
+def _connected() -> asyncio.Event:
+    """Return what is set as soon as a session with Discord has begun or was resumed."""
+    import discord
+
+    connected, plain = asyncio.Event(), discord.Client.dispatch
+
+    def dispatch(self: discord.Client, event: str, /, *args: Any, **kwargs: Any) -> None:
+        if event in ("connect", "resumed"):
+            connected.set()
+        plain(self, event, *args, **kwargs)
+
+    discord.Client.dispatch = dispatch  # type: ignore[method-assign]
+    return connected
 
 
 def _block(seconds: float) -> None:

@@ -48,14 +48,12 @@ class BotProcess:
         await self.kill()
 
     async def start(self, *options: str) -> None:
-        """A new life; returns when it is connected. ``options``: of ``tests.wire.launch``, for this life
-        only."""
-        await self.spawn(*options)
+        """A new life; returns when it is connected, or was. ``options``: of ``tests.wire.launch``, for this
+        life only."""
         before = self.discord.sessions_begun
-        await self.discord.until(
-            lambda: self._gone() or self.discord.sessions_begun > before and self.discord.connected, 60
-        )
-        if self._gone():
+        await self.spawn(*options)
+        await self.discord.until(lambda: self._gone() or self.discord.sessions_begun > before, 60, every=0.1)
+        if self.discord.sessions_begun == before:
             raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")
 
     async def spawn(self, *options: str) -> None:
