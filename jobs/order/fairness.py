@@ -108,7 +108,10 @@ def next_job(
             return job
     for group in groups:
         if running.get(group.user_id, 0) < group.jobs[0].max_running:
-            fit = group.jobs if takes is None else [job for job in group.jobs if takes(job)]
+            fit: Sequence[Waiting] = group.jobs
+            if takes is not None:
+                taken = (job for job in group.jobs if takes(job) and (alone or not job.alone))
+                fit = list(itertools.islice(taken, LOOK_AHEAD))
             fitting = fit_model(fit, loaded, alone=alone)
             if fitting is not None:
                 return fitting

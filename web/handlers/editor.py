@@ -60,6 +60,7 @@ class EditorPages:
 
     def _page(self, call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:
         """The editor. edited: what it opens. back: where it is left to. name: of the document."""
+        edited["asks"] = call.studio.talking.is_possible
         values = {"edited": edited, "title": title, "back": back, "name": name}
         return self._pages.page(call, "edit", {**values, "days": DOCUMENTS_KEPT.days})
 

@@ -11,7 +11,7 @@ import { fresh, freeId, layer, written } from "./document.js";
 import { sendFiles } from "./save.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
-/** @import {Job} from "../js/types.js" */
+/** @import {Job, News} from "../js/types.js" */
 /** @import {Source, State} from "./document.js" */
 /** @import {Editor} from "./editor.js" */
 /** @import {Middle} from "./view.js" */
@@ -43,8 +43,16 @@ export class Results {
     /** @type {ReturnType<typeof setInterval> | undefined} */
     this.blinking = undefined;
     this.said = "";
+    /** @type {{take: (news: News) => void, reload: () => void} | null} who else is told the news, of which a page reads one stream */
+    this.other = null;
     this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
-    live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
+    live((news) => {
+      this.jobs.take(news).catch(complain);
+      this.other?.take(news);
+    }, () => {
+      this.jobs.reload().catch(complain);
+      this.other?.reload();
+    });
   }
 
   /** @returns {LiveJob | undefined} */

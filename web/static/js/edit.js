@@ -21,7 +21,7 @@ const QUIET = 700; // ms without a change until the server is asked what would b
 const NOTHING = "Paint what is to be drawn anew, make the canvas larger, or say what should be different.";
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
-const data = /** @type {{job: string, n: number, width: number, height: number} | {id: string}} */ (pageData());
+const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());
 const place = (/** @type {string} */ id) => element(id, HTMLElement);
 const looked = { said: "", wrong: "" };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -49,6 +49,8 @@ async function opened() {
   return { saving, state: kept.state };
 }
 
+/** @type {import("../editor/asking.js").Asking | null} only where the studio answers questions */
+let asking = null;
 const { saving, state } = await opened();
 const parts = { stage: place("stage"), picture: element("picture", HTMLCanvasElement), overlay: element("overlay", HTMLCanvasElement), marks: element("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
@@ -63,6 +65,7 @@ const draw = oncePerFrame(() => {
   render(panel.notice(editor), place("notice"));
   render(panel.ask(desk), place("ask"));
   render(html`${panel.mask(desk)}${panel.canvas(desk)}${panel.layers(desk)}${panel.settings(desk)}${panel.history(desk)}`, place("more"));
+  asking?.draw();
 });
 
 function changed() {
@@ -148,3 +151,9 @@ listen(editor, {
 startPage();
 changed();
 editor.load().catch(complain);
+if (data.asks) {
+  import("../editor/asking.js").then(({ Asking }) => {
+    asking = new Asking(editor, place("asking"));
+    results.other = asking;
+  }).catch(complain);
+}
