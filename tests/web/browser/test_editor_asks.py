@@ -63,6 +63,7 @@ async def answering(tmp_path_factory) -> AsyncIterator[tuple[Site, Any, str]]:
 
 async def _ask(page, question: str) -> None:
     await page.get_by_role("textbox", name="Question").fill(question)
+    await page.locator(".asking button:not([disabled])").wait_for()
     await page.keyboard.press("Enter")
 
 
@@ -145,6 +146,20 @@ async def test_what_cannot_be_asked_is_said_and_kept(browser, answering) -> None
         await _ask(page, "Who is this man?")
         await page.get_by_text("doesn't say who somebody is").wait_for()
         assert await page.get_by_role("textbox", name="Question").input_value() == "Who is this man?"
+
+
+async def test_it_is_asked_by_keyboard_alone(browser, answering) -> None:
+    async with editing(browser, answering) as page:
+        stage = page.locator("#stage")
+        await stage.press("Delete")
+        for key in ("b", "ArrowLeft", " ", "Shift+ArrowRight", " ", "a"):
+            await page.keyboard.press(key)
+        await page.get_by_text("about what is painted").wait_for()
+        await page.keyboard.type("What is this?")
+        await page.keyboard.press("Enter")
+        await page.locator("#asking .said", has_text="1 turns").wait_for()
+        await page.keyboard.press("Escape")
+        assert await stage.evaluate("(stage) => stage === document.activeElement")
 
 
 async def test_nobody_is_offered_questions_where_nothing_answers(browser, scenes) -> None:

@@ -62,6 +62,24 @@ export class Asking {
     return this.turns.length > 0 && about?.state.layers === sight.state.layers && about.box.join() === sight.box.join();
   }
 
+  focus() {
+    this.place.querySelector("textarea")?.focus();
+  }
+
+  /** Enter asks, with Shift it makes a new line; Escape leads back to the canvas. @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Escape") this.editor.parts.stage.focus();
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    /** @type {HTMLTextAreaElement} */ (event.target).form?.requestSubmit();
+  }
+
+  /** Whether no question can be asked now: one is on its way, or not answered. */
+  get isBusy() {
+    return this.isSending || (this.isMore && !this.turns.at(-1)?.over);
+  }
+
   /** @param {News} news */
   take(news) {
     const last = this.turns.at(-1);
@@ -105,7 +123,7 @@ export class Asking {
     event.preventDefault();
     const field = /** @type {HTMLTextAreaElement} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("question"));
     const question = field.value.trim();
-    if (!question || this.isSending) return;
+    if (!question || this.isBusy) return;
     this.isSending = true;
     this.draw();
     try {
@@ -115,7 +133,9 @@ export class Asking {
       const { job } = /** @type {{job: string}} */ (await change("POST", last ? `/api/talk/${last.id}` : "/api/talk", { question, pictures, key: newKey() }));
       this.about = sight;
       field.value = "";
-      await this.#read(job);
+      const reading = this.#read(job); // from here on it keeps the news
+      this.isSending = false;
+      await reading;
     } catch (error) {
       complain(error);
     }
@@ -136,13 +156,12 @@ export class Asking {
   #section() {
     const { isMore, isSending, turns } = this;
     const last = turns.at(-1);
-    const isBusy = isSending || (isMore && !last?.over);
     const about = this.sight.isPart ? "what is painted" : this.editor.instead ? "what is shown" : "all of it";
     return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "goes on" : `about ${about}`}</span></h2>
       ${isMore ? turns.map(turn) : nothing}
       <form class="asking" @submit=${(/** @type {SubmitEvent} */ event) => this.#send(event)}>
-        <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${enter}></textarea>
-        <button class="button quiet small" ?disabled=${isBusy}>${isSending ? "Sending" : "Ask"}</button></form>
+        <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>
+        <button class="button quiet small" ?disabled=${this.isBusy}>${isSending ? "Sending" : "Ask"}</button></form>
       ${last && isMore ? html`<p class="job-actions">${last.over ? nothing : html`<button class="button quiet small" type="button" @click=${() => cancel(last.id).catch(complain)}>Stop</button>`}<a class="button quiet small" href="/talk/${last.id}" target="_blank">Open the conversation</a></p>` : nothing}
     </section>`;
   }
@@ -154,13 +173,6 @@ const turn = ({ question, answer, error, over, cancelled, position, notes }) => 
   ${error ? html`<p class="wrong">${plain(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? `Place ${position} in the queue` : "Looking"} …</p>`}
   ${notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
 </div>`;
-
-/** Enter asks, with Shift it makes a new line. @param {KeyboardEvent} event */
-function enter(event) {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  /** @type {HTMLTextAreaElement} */ (event.target).form?.requestSubmit();
-}
 
 /** A part of a picture as a file, over white, no larger than a model looks at. @param {Uint8ClampedArray<ArrayBuffer>} pixels  RGBA @param {number} across  px of a row @param {Box} box */
 async function cropped(pixels, across, [left, top, right, bottom]) {

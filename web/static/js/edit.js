@@ -131,6 +131,7 @@ listen(editor, {
   G: () => editor.paint({ tool: "shrink", px: 4 }),
   j: () => editor.cutOut(false),
   J: () => editor.cutOut(true),
+  a: () => asking?.focus(),
   x: () => editor.set({ value: editor.value ? 0 : 1 }),
   Delete: () => editor.clear(),
   "\\": () => results.hold(true),
