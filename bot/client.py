@@ -26,6 +26,7 @@ from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
 from bot.mentions import Mentions
 from bot.questions import Questions
+from bot.readings import Readings
 from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
@@ -152,6 +153,7 @@ class Atelier(commands.Bot):
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.questions = Questions(studio, self.answers, self.asking)
+        self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing, self.questions)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))

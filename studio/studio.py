@@ -65,7 +65,7 @@ class Studio:
         self._sources = Sources(queue, intake, self._rights)
         self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
-        self.gallery = Gallery(self._rights, services.database, queue, services.showing)
+        self.gallery = Gallery(self._rights, services.database, queue, services.showing, services.moderator)
         self.organise = Organise(self._rights, services)
         self.explore = Explore(self._rights, services.database, self.gallery)
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
+from bot.delivery import reading
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
@@ -16,6 +17,7 @@ from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
 from core.requests import GenerateRequest
 from core.requests.base import Answer
+from core.results.text_lines import text_of
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
@@ -41,18 +43,20 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Post:
-    """What a message is to show. ``view``: its buttons, None = none."""
+    """What a message is to show. ``view``: its buttons, None = none. more: files besides the picture."""
 
     content: str
     picture: Picture | None = None
     view: discord.ui.View | None = None
+    more: tuple[Picture, ...] = ()
 
     def files(self) -> list[discord.File]:
-        """Return the picture as discord.py takes it; a file can be sent only once."""
-        if self.picture is None:
-            return []
-        data, name, alt = self.picture
-        return [discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)]
+        """Return picture and files as discord.py takes them; each can be sent only once."""
+        shown = (*((self.picture,) if self.picture else ()), *self.more)
+        return [
+            discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)
+            for data, name, alt in shown
+        ]
 
     async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
         """Show this post in the answer of a deferred ``interaction``."""
@@ -78,6 +82,7 @@ class Posts:
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
+            Answer.LINES: self._read,
             Answer.TEXT: self._answered,
         }
 
@@ -133,6 +138,23 @@ class Posts:
         content, whole = answer_text.answered(job, answer, result.parameters)
         file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
         return Post(content, file, answer_text.view(job))
+
+    async def _read(self, result: Result, limit: int, place: Place) -> Post:
+        """The text that was read, with its files, below the picture with boxes if that may be shown."""
+        job, boxed = result.job, result.grid
+        [text] = await self._moderator.captions([text_of(result.lines)], place)
+        if text is None:
+            return Post(messages.held_back(job))
+        more = tuple(Picture(data, name, "") for name, data in reading.files(result, text).items())
+        post = Post(reading.read(result, text), view=reading.view(job), more=more)
+        if boxed is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, boxed.sha256), job, place)
+        if visibility is Visibility.BLOCK:
+            return post
+        shown = await self._showing.picture(boxed, job, limit - sum(len(one.data) for one in more))
+        picture = _attached(shown, job)
+        return _as_visible(replace(post, picture=picture), visibility, job)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""

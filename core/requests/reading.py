@@ -1,4 +1,4 @@
-"""Requests that read a picture or a prompt and answer in words: describe, classify, shorten."""
+"""Requests that read a picture or a prompt and answer in words: describe, classify, read, shorten."""
 
 from __future__ import annotations
 
@@ -49,6 +49,16 @@ class DescribeRequest(Request):
     def size(self) -> str:
         """Return the number of captions."""
         return str(self.num_captions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRequest(Request):
+    """Read the text in ``image``."""
+
+    kind: ClassVar[str] = "read"
+    answer: ClassVar[Answer] = Answer.LINES
+    role: ClassVar[str] = "ocr"
+    image: str = param(MISSING, value=Picture(), moderated=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,16 @@ def _rows(lines: Sequence[TextLine], slope: float) -> list[list[TextLine]]:
 def text_of(lines: Iterable[TextLine]) -> str:
     """Return what the lines say, a row a line, in the order in which they are read."""
     return "\n".join((" " * GAP).join(line.text for line in row) for row in in_rows(lines))
+
+
+def as_json(lines: Iterable[TextLine], size: tuple[int, int], reader: str) -> str:
+    """Return a file that holds all that is known of the lines. size: of the picture, width and height, px."""
+    rows = [
+        [{"text": line.text, "score": round(line.score, 4), "box": line.stored()[2]} for line in row]
+        for row in in_rows(lines)
+    ]
+    found = {"reader": reader, "width": size[0], "height": size[1], "rows": rows}
+    return json.dumps(found, ensure_ascii=False, indent=1)
 
 
 def words(lines: Iterable[TextLine]) -> int:

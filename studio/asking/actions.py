@@ -22,6 +22,7 @@ from core.requests import (
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
+    ReadRequest,
     RegionRequest,
     Request,
     UpscaleRequest,
@@ -55,6 +56,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "cutout": Action.CUT_OUT,
     "describe": Action.DESCRIBE,
     "classify": Action.CLASSIFY,
+    "read": Action.READ,
     "caption": Action.IMAGINE,
     "all": Action.IMAGINE,
     "short": Action.IMAGINE,
@@ -105,6 +107,8 @@ def after_button(
         return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
     if action == "classify":
         return _read(ClassifyRequest(image=source.sha256), job, index)
+    if action == "read":
+        return _read(ReadRequest(image=source.sha256), job, index)
     if action in ("vary", "subtle", "strong", "remix"):
         amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
         return variation(source, amount, words, lane=lane)
@@ -130,6 +134,8 @@ def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
             return NewJob(DescribeRequest(image=source.sha256, seed=seed))
         case "classify":
             return NewJob(ClassifyRequest(image=source.sha256))
+        case "read":
+            return NewJob(ReadRequest(image=source.sha256))
         case "cutout":
             return cut_out(source)
         case "variation":

@@ -29,7 +29,7 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
         ("subtle", "strong", "region", "remix", "again"),
         (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
-        ("describe", "classify", "details", "dm", "delete"),
+        ("describe", "classify", "read", "details", "dm", "delete"),
     )
 
 
@@ -44,5 +44,5 @@ def for_job(job: Job) -> tuple[str, ...]:
     answer = job.request.answer
     words = ("remix",) if answer is Answer.PICTURES else ()
     texts = ("all",) if answer is Answer.CAPTIONS else ()
-    again = () if answer is Answer.WEIGHTS else ("again",)
+    again = () if answer in (Answer.WEIGHTS, Answer.LINES) else ("again",)  # it would say the same
     return (*again, *words, *texts, "delete")

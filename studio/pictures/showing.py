@@ -170,9 +170,10 @@ class Showing:
 
     def _digital_source(self, job: Job) -> str | None:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
-        described or cut-out pictures that come from no job."""
+        described, read or cut-out pictures that come from no job."""
         request = job.request
-        described = request.answer is Answer.CAPTIONS and job.parent_id is not None
+        read = request.answer in (Answer.CAPTIONS, Answer.LINES)
+        described = read and job.parent_id is not None
         uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
         if not self._ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
             return None

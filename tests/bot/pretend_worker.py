@@ -29,6 +29,7 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
+from core.results.text_lines import TextLine
 from vision.pipe import sender
 from vision.protocol import (
     Answered,
@@ -48,6 +49,11 @@ from vision.protocol import (
 from vision.search.finder import nearest
 
 SIDE = 64
+SIGNS = {  # what is to be read in a picture whose first pixel has this colour
+    (1, 2, 3): "```\n@everyone [x](https://evil.example)\n~~~",
+    (1, 2, 4): "a nude",
+    (1, 2, 5): "\n".join(f"line number {n} of a long page" for n in range(120)),
+}
 
 
 def main(conn, config: WorkerConfig) -> None:
@@ -160,6 +166,8 @@ def _output(request, paths) -> Output:
         )
         chart = _picture(_plain(3), None) if isinstance(request, ClassifyRequest) else None
         return Output(grid=chart, scores=scores, parameters={"model": "pretend"})
+    if request.answer is Answer.LINES:
+        return _read_in(paths[request.image])
     if request.answer is Answer.WEIGHTS:
         words = request.prompt.split()
         return Output(
@@ -177,6 +185,19 @@ def _output(request, paths) -> Output:
         "model": "pretend",
     }
     return Output(pictures, grid, parameters=values)
+
+
+def _read_in(path: str) -> Output:
+    """A picture says what its colour is called in SIGNS, or else "hello"."""
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    said = SIGNS.get(picture.getpixel((0, 0)), "hello world")
+    lines = tuple(
+        TextLine(text, 0.9, ((2, 9 * n + 2), (40, 9 * n + 2), (40, 9 * n + 9), (2, 9 * n + 9)))
+        for n, text in enumerate(said.split("\n"))
+    )
+    parameters = {"model": "pretend", "width": picture.width, "height": picture.height}
+    return Output(grid=_picture(picture, None), lines=lines, parameters=parameters)
 
 
 def _drawn(request, paths, index) -> Image.Image:

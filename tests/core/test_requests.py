@@ -20,6 +20,7 @@ from core.requests import (
     DescribeRequest,
     ImagineRequest,
     OutpaintRequest,
+    ReadRequest,
     RegionRequest,
     ShortenRequest,
     UpscaleRequest,
@@ -84,6 +85,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
+    ReadRequest(image=SHA),
     ShortenRequest(prompt="a very red house"),
     AskRequest(question="What is it?", images=(SHA,), form="short", follows=True, seed=5, temperature=0.5),
 )

@@ -12,8 +12,8 @@ from PIL import Image
 
 from core.errors import ModelError
 from core.results.text_lines import Point, TextLine
+from vision.ocr.programs import RAPID
 
-NAME = "rapidocr"
 FILES = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}  # finds lines, and reads one
 UPRIGHT = 1.5  # times as high as wide: such a line is written from the bottom to the top
 Box = tuple[Point, Point, Point, Point]
@@ -29,7 +29,7 @@ class Rapid:
     def __init__(self, folder: Path) -> None:
         files = {part: next(iter(sorted(folder.glob(like))), None) for part, like in FILES.items()}
         if None in files.values():
-            raise ModelError(f"The weights of {NAME} aren't in its package: install 'atelier[ocr]' again.")
+            raise ModelError(f"The weights of {RAPID} aren't in its package: install 'atelier[ocr]' again.")
         import cv2
         from rapidocr import RapidOCR
 

@@ -53,9 +53,9 @@ class TextReader:
 def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: Any) -> TextReader:
     """Return the reader called ``name``: "rapidocr", whose networks lie in ``folder``, or "tesseract" with
     its languages after a colon. Raises ModelError where it isn't installed."""
-    from vision.ocr import rapid, tesseract
+    from vision.ocr import programs, rapid, tesseract
 
     program, _, languages = name.partition(":")
-    if program == tesseract.NAME:
+    if program == programs.TESSERACT:
         return TextReader(name, tesseract.Tesseract(languages).begin)
     return TextReader(name, rapid.Rapid(folder).begin)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,16 +15,11 @@ from PIL import Image
 
 from core.errors import ModelError
 from core.results.text_lines import TextLine
+from vision.ocr.programs import TESSERACT, fix
 
-NAME = "tesseract"
 PAGE = "11"  # of its modes: text anywhere, in no order; pictures are seldom pages
 SECONDS = 120.0  # for one picture
 PLACE = ("page_num", "block_num", "par_num", "line_num")  # what words of one line have in common
-LANGUAGES = re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)?(\+[A-Za-z_]+(/[A-Za-z_]+)?)*")
-MISSING = (
-    "OCR asks for tesseract, which isn't installed on this machine: install the program (Debian:"
-    " tesseract-ocr), or set OCR=rapid."
-)
 
 
 @dataclass(frozen=True)
@@ -46,9 +40,9 @@ class Tesseract:
     installed."""
 
     def __init__(self, languages: str) -> None:
-        program = shutil.which(NAME)
+        program = shutil.which(TESSERACT)
         if program is None:
-            raise ModelError(MISSING)
+            raise ModelError(f"tesseract isn't installed on this machine: {fix(TESSERACT)}.")
         self._program, self._languages = program, languages or "eng"
         known = self._run(["--list-langs"]).splitlines()[1:]
         if missing := [one for one in self._languages.split("+") if one not in known]:
