@@ -164,6 +164,10 @@ class PipeReporter(Reporter):
         """Send Step with the words so far."""
         self.send(Step(self.job_id, step, total, text=text))
 
+    def seen(self, text: str) -> None:
+        """Send what was read, with a step that isn't shown."""
+        self.send(Step(self.job_id, 0, 1, seen=text))
+
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Send the box with every step from now on."""
         self._box = box

@@ -70,7 +70,7 @@ class Talk:
 
     turns: of the conversation, oldest first; the last is the question. answer: its form, "free" or "short".
     max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
-    picture, 0 = the model's own.
+    picture, 0 = the model's own. read: the model is told the text in the pictures.
     """
 
     turns: tuple[Turn, ...]
@@ -78,6 +78,7 @@ class Talk:
     max_tokens: int = 512
     context: int = 8192
     max_pixels: int = 0
+    read: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,8 @@ class LoadingModel:
 @dataclass(frozen=True)
 class Step:
     """Says that a step is finished: the sign of life that counts. preview: a small JPEG. box: what of the
-    finished pictures it shows, None = all. text: all of the answer in words so far."""
+    finished pictures it shows, None = all. text: all of the answer in words so far. seen: text that was read
+    in the pictures of a question, which its rules are to judge with the answer."""
 
     job_id: str
     step: int
@@ -235,6 +237,7 @@ class Step:
     preview: bytes | None = field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
     text: str = field(default="", repr=False)
+    seen: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,10 @@ class Conversations:
             max_tokens=settings.ask_tokens,
             context=settings.ask_context,
             max_pixels=round(settings.ask_pixels * 10**6),
+            read=settings.ask_ocr == "auto",
         )
         heard = await listener(job, self._moderator, self._directory)
-        return Conversation(talk, heard, (*notes, *await self._use(job)))
+        return Conversation(talk, heard, (*notes, *await self._use(job)), heard.see)
 
     async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
         """Return the turns before a question, oldest first, and what is to be said of those that are

@@ -125,8 +125,10 @@ def _run(send, run: Run, stops: set[str]):
 
 def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:
     """Tell how many turns and pictures there are and repeat the question, a word at a time; "long" goes on
-    for long, "quote" repeats what stands behind it only."""
+    for long, "quote" repeats what stands behind it only; on a "poster" stands what breaks a rule."""
     turns, question = run.talk.turns, run.talk.turns[-1].text
+    if "poster" in question:
+        send(Step(run.job_id, 0, 1, seen="a nude"))
     pictures = [sha for turn in turns for sha in turn.pictures]
     assert set(pictures) <= set(run.paths)
     text = f"This is turn {len(turns) // 2 + 1} with {len(pictures)} pictures. You asked: {question}"

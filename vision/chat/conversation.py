@@ -68,6 +68,12 @@ def _joined(first: Turn, second: Turn) -> Turn:
     return Turn(first.role, text, first.pictures + second.pictures, second.job_id)
 
 
+def skipped(turns: Sequence[Turn]) -> int:
+    """Return how many of the first pictures of a conversation the model isn't shown any more."""
+    total = sum(len(turn.pictures) for turn in turns)
+    return total - max(MOST_PICTURES, len(turns[-1].pictures))
+
+
 @dataclass
 class Messages:
     """Makes messages for a chat template. neutralise: takes the power from what is written in a text.
@@ -78,15 +84,14 @@ class Messages:
 
     def of(self, turns: Sequence[Turn], *, system: str, short: str) -> list[dict[str, Any]]:
         """Return the messages of ``turns``. system: said before them. short: said after the last question."""
-        total = sum(len(turn.pictures) for turn in turns)
-        skipped = total - max(MOST_PICTURES, len(turns[-1].pictures))
+        unseen = skipped(turns)
         messages = [_message("system", 0, [system])] if system else []
         number = 0
         for place, turn in enumerate(turns):
             numbers = range(number + 1, number + len(turn.pictures) + 1)
             number += len(turn.pictures)
-            shown = [sha for n, sha in zip(numbers, turn.pictures, strict=True) if n > skipped]
-            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= skipped]
+            shown = [sha for n, sha in zip(numbers, turn.pictures, strict=True) if n > unseen]
+            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
             last = place == len(turns) - 1
             texts = [*gone, self.neutralise(turn.text), short if last else ""]
             self.pictures += shown

@@ -3,16 +3,18 @@ and leave out what it isn't sure of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
 
+from core.recent import Recent
 from core.results.text_lines import TextLine
 from vision.reporter import Reporter
 
 SURE = 0.5  # score under which a line is left out: rapidocr's own limit
+KEPT = 200  # pictures whose text is kept
 MOST_LINES = 1_000  # of one picture; what is lower down is left out
 
 
@@ -28,10 +30,17 @@ class Reading(Protocol):
 
 
 class TextReader:
-    """A reader of text. begin: finds where there is text in a picture (RGB)."""
+    """A reader of text. begin: finds where there is text in a picture (RGB). kept: what was read for
+    questions, by job and picture."""
 
     def __init__(self, name: str, begin: Callable[[Image.Image], Reading]) -> None:
         self.name, self._begin = name, begin
+        self.kept = Recent[tuple[str, str], str](KEPT)
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Give up what is kept of these jobs."""
+        for key in [key for key in self.kept if key[0] in job_ids]:
+            del self.kept[key]
 
     def read(self, image: Image.Image, reporter: Reporter | None = None) -> list[TextLine]:
         """Return the lines of text in a picture, as they were found; core.results.text_lines orders them.
