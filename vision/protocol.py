@@ -175,6 +175,29 @@ class Nearest:
     clear: bool = False
 
 
+@dataclass(frozen=True)
+class Check:
+    """Asks how pictures and a text stand to rules, beside the jobs as ``Embed`` does. paths: of the pictures'
+    files. text: of the message that they came with. Answered by a Checked."""
+
+    question_id: str
+    paths: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
+    rules: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Checked(NamedTuple):
+    """What was found. texts: in each picture, as ``reader`` read it; unread: why nobody did. chances: 0..1
+    that ``model`` finds each rule broken; unjudged: why it wasn't asked."""
+
+    texts: tuple[str, ...] = ()
+    reader: str = ""
+    unread: str = ""
+    model: str = ""
+    chances: tuple[float, ...] = ()
+    unjudged: str = ""
+
+
 class Neighbours(NamedTuple):
     """Places of vectors: those that come first, then others, the nearest of each before. none_clear: enough
     were compared to tell, and none stands out."""
@@ -184,7 +207,7 @@ class Neighbours(NamedTuple):
     none_clear: bool = False
 
 
-Question = Embed | Select | Nearest
+Question = Embed | Select | Check | Nearest
 
 # From the worker
 

@@ -1,5 +1,5 @@
-"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, Read text, DM results,
-Details."""
+"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, Read text, Check, DM
+results, Details."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Menus(commands.Cog):
                 ("Vary", self.vary),
                 ("Cancel", self.cancel),
                 ("Read text", self.read),
+                ("Check", self.check),
                 ("DM results", self.dm_results),
                 ("Details", self.details),
             )
@@ -73,6 +74,10 @@ class Menus(commands.Cog):
 
     async def read(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await self.bot.readings.read_message(interaction, message)
+
+    @answers_privately
+    async def check(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.checks.check(interaction, message)
 
     @answers_privately
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:

@@ -34,6 +34,8 @@ from vision.pipe import sender
 from vision.protocol import (
     Answered,
     Broke,
+    Check,
+    Checked,
     Done,
     Embed,
     Fault,
@@ -82,8 +84,20 @@ def _read(conn, send, inbox, stops) -> None:
             case Embed(question_id, _, texts, paths):
                 seen = (*map(_told, texts), *map(_seen, paths))
                 send(Answered(question_id, seen))
+            case Check(question_id, paths, _, rules):
+                send(Answered(question_id, _checked(paths, rules)))
             case Nearest(question_id):
                 send(Answered(question_id, nearest(message)))
+
+
+def _checked(paths, rules) -> Checked:
+    texts = []
+    for path in paths:
+        lines = _read_in(path).lines
+        texts.append("\n".join(line.text for line in lines))
+    if not rules:
+        return Checked(tuple(texts), "pretend", unjudged="this server has no rules in words")
+    return Checked(tuple(texts), "pretend", "", "pretended chat", tuple(0.25 for _ in rules))
 
 
 def _told(text: str) -> bytes:

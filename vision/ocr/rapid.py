@@ -16,6 +16,9 @@ from vision.ocr.programs import RAPID
 
 FILES = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}  # finds lines, and reads one
 UPRIGHT = 1.5  # times as high as wide: such a line is written from the bottom to the top
+FAR, SHEET = 256, 736  # px
+CLEAR, HALF = 24.0, 0.4  # of 255, and of the most: how far letters stand out of what is behind them
+MOST_OFF = 0.3  # of a side: a tighter box is a mistake
 Box = tuple[Point, Point, Point, Point]
 
 
@@ -43,17 +46,32 @@ class Rapid:
         )
 
     def begin(self, image: Image.Image) -> RapidReading:
-        """Find the lines of a picture."""
+        """Find the lines of a picture. Letters of a third of its height are too large for the network: where
+        it finds nothing, it looks once more from further away."""
+        boxes = self._boxes(image) or self._boxes_from_afar(image)
+        return RapidReading(self, image, boxes)
+
+    def _boxes(self, image: Image.Image) -> list[Box]:
         found = self._engine(_bgr(image), use_det=True, use_cls=False, use_rec=False)
-        boxes = () if found.boxes is None else found.boxes
-        return RapidReading(self, image, [_box(corners) for corners in boxes])
+        return [] if found.boxes is None else [_box(corners) for corners in found.boxes]
+
+    def _boxes_from_afar(self, image: Image.Image) -> list[Box]:
+        """Return the boxes that are found in the picture at FAR px, in the middle of a sheet: the network
+        would enlarge a smaller one."""
+        scale = FAR / max(image.size)
+        small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+        sheet = Image.new("RGB", (SHEET, SHEET), image.getpixel((0, 0)))
+        left, top = (SHEET - small.width) // 2, (SHEET - small.height) // 2
+        sheet.paste(small, (left, top))
+        return [_moved(box, left, top, image.width / small.width) for box in self._boxes(sheet)]
 
     def line(self, image: Image.Image, box: Box) -> TextLine | None:
         """Read the line in a box; None when there is none."""
-        read = self._engine(_bgr(straight(image, box)), use_det=False, use_cls=False, use_rec=True)
+        cut = straight(image, box)
+        read = self._engine(_bgr(cut), use_det=False, use_cls=False, use_rec=True)
         if not read.txts or not read.txts[0].strip():
             return None
-        return TextLine(read.txts[0], float(read.scores[0]), box)
+        return TextLine(read.txts[0], float(read.scores[0]), tight(cut, box))
 
 
 class RapidReading:
@@ -75,11 +93,71 @@ class RapidReading:
 def straight(image: Image.Image, box: Box) -> Image.Image:
     """Return what is in a box, turned so that its text runs to the right."""
     a, b, c, d = box
-    width = max(1, round(max(_apart(a, b), _apart(d, c))))
-    height = max(1, round(max(_apart(a, d), _apart(b, c))))
     quad = (*a, *d, *c, *b)  # Pillow's order is against the clock
-    cut = image.transform((width, height), Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
-    return cut.transpose(Image.Transpose.ROTATE_90) if height >= UPRIGHT * width else cut
+    cut = image.transform(_sides(box), Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
+    return cut.transpose(Image.Transpose.ROTATE_90) if _is_upright(box) else cut
+
+
+def tight(cut: Image.Image, box: Box) -> Box:
+    """Return the box as close around the letters as they stand out of what is behind them: the network leaves
+    much room. cut: what is ``straight`` in it. Where nothing stands out the box stays."""
+    grey = np.asarray(cut.convert("L"), np.float32)
+    if _is_upright(box):
+        grey = np.rot90(grey, -1)
+    height, width = grey.shape
+    left, top, right, bottom = 0, 0, width, height
+    for _ in range(2):  # first around a board, it may be, then around the letters on it
+        found = _ink(grey[top:bottom, left:right])
+        if found is None:
+            break
+        left, top, right, bottom = left + found[0], top + found[1], left + found[2], top + found[3]
+    across, down = (left / width, right / width), (top / height, bottom / height)
+    return (
+        _inside(box, across[0], down[0]),
+        _inside(box, across[1], down[0]),
+        _inside(box, across[1], down[1]),
+        _inside(box, across[0], down[1]),
+    )
+
+
+def _ink(grey: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Return what is around all that stands out in a part of a picture (H, W), None where that isn't most of
+    it: left, top, right, bottom."""
+    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    apart = np.abs(grey - np.median(rim))
+    ink = apart > max(CLEAR, HALF * float(np.percentile(apart, 98)))
+    across, down = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
+    if not len(across) or not len(down):
+        return None
+    left, top, right, bottom = across[0], down[0], across[-1] + 1, down[-1] + 1
+    if right - left < MOST_OFF * grey.shape[1] or bottom - top < MOST_OFF * grey.shape[0]:
+        return None
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _moved(box: Box, left: float, top: float, scale: float) -> Box:
+    """Return a box of a picture that lies at (left, top), in that picture's own px."""
+    a, b, c, d = (((x - left) * scale, (y - top) * scale) for x, y in box)
+    return a, b, c, d
+
+
+def _inside(box: Box, across: float, down: float) -> Point:
+    """Return the point at these shares of a box's sides."""
+    shares = (1 - across) * (1 - down), across * (1 - down), across * down, (1 - across) * down
+    x = sum(share * corner[0] for share, corner in zip(shares, box, strict=True))
+    return x, sum(share * corner[1] for share, corner in zip(shares, box, strict=True))
+
+
+def _sides(box: Box) -> tuple[int, int]:
+    """Return width and height of a box, px."""
+    a, b, c, d = box
+    width, height = max(_apart(a, b), _apart(d, c)), max(_apart(a, d), _apart(b, c))
+    return max(1, round(width)), max(1, round(height))
+
+
+def _is_upright(box: Box) -> bool:
+    width, height = _sides(box)
+    return height >= UPRIGHT * width
 
 
 def _apart(one: Point, other: Point) -> float:
