@@ -13,12 +13,13 @@ from core.errors import ModelError
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.ocr.test_hints import BILL, SAID, SIGN, Both, paths  # noqa: F401
-from vision.chat import checking, scoring
-from vision.chat.checking import check
+from vision.chat import scoring
 from vision.chat.pictures import stored
 from vision.model_store import Models
 from vision.protocol import Check, Talk, Turn, WorkerConfig
 from vision.reporter import Reporter
+from vision.search import checking
+from vision.search.checking import check
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ FILES = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}  # finds lines, and reads
 UPRIGHT = 1.5  # times as high as wide: such a line is written from the bottom to the top
 FAR, SHEET = 256, 736  # px
 CLEAR, HALF = 24.0, 0.4  # of 255, and of the most: how far letters stand out of what is behind them
+BOARD = 0.15  # of its height: what of a board is left out, so that only its own colour is around the letters
 MOST_OFF = 0.3  # of a side: a tighter box is a mistake
 Box = tuple[Point, Point, Point, Point]
 
@@ -105,12 +106,14 @@ def tight(cut: Image.Image, box: Box) -> Box:
     if _is_upright(box):
         grey = np.rot90(grey, -1)
     height, width = grey.shape
-    left, top, right, bottom = 0, 0, width, height
-    for _ in range(2):  # first around a board, it may be, then around the letters on it
-        found = _ink(grey[top:bottom, left:right])
-        if found is None:
-            break
-        left, top, right, bottom = left + found[0], top + found[1], left + found[2], top + found[3]
+    left, top, right, bottom = _ink(grey) or (0, 0, width, height)
+    margin = round(
+        BOARD * (bottom - top)
+    )  # what was found may be a board: then there is room around its letters
+    within = grey[top + margin : bottom - margin, left + margin : right - margin]
+    if min(within.shape) > 8 and (found := _ink(within)) is not None and _is_apart(found, within.shape):
+        right, bottom = left + margin + found[2], top + margin + found[3]
+        left, top = left + margin + found[0], top + margin + found[1]
     across, down = (left / width, right / width), (top / height, bottom / height)
     return (
         _inside(box, across[0], down[0]),
@@ -118,6 +121,12 @@ def tight(cut: Image.Image, box: Box) -> Box:
         _inside(box, across[1], down[1]),
         _inside(box, across[0], down[1]),
     )
+
+
+def _is_apart(found: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+    """Return whether what stands out touches no side of a part of a picture (H, W)."""
+    left, top, right, bottom = found
+    return left > 0 and top > 0 and right < shape[1] and bottom < shape[0]
 
 
 def _ink(grey: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -77,7 +77,7 @@ def _answer(question: Embed | Select | Check, models: Models, reporter: Reporter
 
             return Answered(question.question_id, select(question, models, reporter))
         if isinstance(question, Check):
-            from vision.chat.checking import check
+            from vision.search.checking import check
 
             return Answered(question.question_id, check(question, models, reporter))
         return Answered(question.question_id, embed(question, models, reporter))
