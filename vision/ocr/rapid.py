@@ -17,6 +17,9 @@ from vision.ocr.programs import RAPID
 FILES = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}  # finds lines, and reads one
 UPRIGHT = 1.5  # times as high as wide: such a line is written from the bottom to the top
 FAR, SHEET = 256, 736  # px
+SURE_FROM_AFAR = 0.8  # score under which what was found from afar is no line
+LINE, WHOLE = 200, 0.8  # px, and of the picture: a box that is higher and larger is around no line
+RATIO = 8  # of the sides of a picture in which lines are looked for
 CLEAR, HALF = 24.0, 0.4  # of 255, and of the most: how far letters stand out of what is behind them
 BOARD = 0.15  # of its height: what of a board is left out, so that only its own colour is around the letters
 MOST_OFF = 0.3  # of a side: a tighter box is a mistake
@@ -49,12 +52,14 @@ class Rapid:
     def begin(self, image: Image.Image) -> RapidReading:
         """Find the lines of a picture. Letters of a third of its height are too large for the network: where
         it finds nothing, it looks once more from further away."""
-        boxes = self._boxes(image) or self._boxes_from_afar(image)
-        return RapidReading(self, image, boxes)
+        if boxes := self._boxes(image):
+            return RapidReading(self, image, boxes)
+        return RapidReading(self, image, self._boxes_from_afar(image), SURE_FROM_AFAR)
 
     def _boxes(self, image: Image.Image) -> list[Box]:
-        found = self._engine(_bgr(image), use_det=True, use_cls=False, use_rec=False)
-        return [] if found.boxes is None else [_box(corners) for corners in found.boxes]
+        found = self._engine(_bgr(padded(image)), use_det=True, use_cls=False, use_rec=False)
+        boxes = [] if found.boxes is None else [_box(corners) for corners in found.boxes]
+        return [box for box in boxes if not _is_all(box, image.size)]
 
     def _boxes_from_afar(self, image: Image.Image) -> list[Box]:
         """Return the boxes that are found in the picture at FAR px, in the middle of a sheet: the network
@@ -64,7 +69,8 @@ class Rapid:
         sheet = Image.new("RGB", (SHEET, SHEET), image.getpixel((0, 0)))
         left, top = (SHEET - small.width) // 2, (SHEET - small.height) // 2
         sheet.paste(small, (left, top))
-        return [_moved(box, left, top, image.width / small.width) for box in self._boxes(sheet)]
+        boxes = [_moved(box, left, top, image.width / small.width) for box in self._boxes(sheet)]
+        return [box for box in boxes if not _is_all(box, image.size)]
 
     def line(self, image: Image.Image, box: Box) -> TextLine | None:
         """Read the line in a box; None when there is none."""
@@ -78,8 +84,8 @@ class Rapid:
 class RapidReading:
     """The lines of a picture, each read on its own: so it reads the same whatever stands beside it."""
 
-    def __init__(self, networks: Rapid, image: Image.Image, boxes: list[Box]) -> None:
-        self._networks, self._image, self._boxes = networks, image, boxes
+    def __init__(self, networks: Rapid, image: Image.Image, boxes: list[Box], least: float = 0.0) -> None:
+        self._networks, self._image, self._boxes, self._least = networks, image, boxes, least
 
     def __len__(self) -> int:
         """Return the number of boxes."""
@@ -88,7 +94,8 @@ class RapidReading:
     def __iter__(self) -> Iterator[TextLine | None]:
         """Read box after box."""
         for box in self._boxes:
-            yield self._networks.line(self._image, box)
+            line = self._networks.line(self._image, box)
+            yield line if line is not None and line.score >= self._least else None
 
 
 def straight(image: Image.Image, box: Box) -> Image.Image:
@@ -155,6 +162,24 @@ def _inside(box: Box, across: float, down: float) -> Point:
     shares = (1 - across) * (1 - down), across * (1 - down), across * down, (1 - across) * down
     x = sum(share * corner[0] for share, corner in zip(shares, box, strict=True))
     return x, sum(share * corner[1] for share, corner in zip(shares, box, strict=True))
+
+
+def padded(image: Image.Image) -> Image.Image:
+    """Return a picture whose sides differ by RATIO at most, with nothing at its right or below it: the
+    network would enlarge the shorter side of one that is next to a line, and need gigabytes."""
+    width, height = image.size
+    size = max(width, -(-height // RATIO)), max(height, -(-width // RATIO))
+    if size == image.size:
+        return image
+    sheet = Image.new("RGB", size, image.convert("RGB").getpixel((0, 0)))
+    sheet.paste(image, (0, 0))
+    return sheet
+
+
+def _is_all(box: Box, size: tuple[int, int]) -> bool:
+    """Return whether a box is around nearly all of a picture that is no single line."""
+    width, height = _sides(box)
+    return height > LINE and width * height > WHOLE * size[0] * size[1]
 
 
 def _sides(box: Box) -> tuple[int, int]:

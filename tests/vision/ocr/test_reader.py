@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from core.errors import JobCancelled, ModelError
 from core.results.text_lines import TextLine, text_of, words
 from vision.ocr import reader, tesseract
-from vision.ocr.rapid import straight
+from vision.ocr.rapid import RATIO, padded, straight, tight
 from vision.ocr.reader import MOST_LINES, TextReader
 from vision.reporter import Reporter
 
@@ -69,6 +69,40 @@ def test_boxes_lie_where_the_text_is(rapid) -> None:
 def test_nothing_is_read_in_an_empty_picture(rapid) -> None:
     assert rapid.read(Image.new("RGB", (300, 200), "white")) == []
     assert rapid.read(Image.new("RGB", (3, 3))) == []
+
+
+@pytest.mark.parametrize("size", [(3000, 9), (9, 3000), (1, 1), (5000, 700)])
+def test_a_picture_that_is_next_to_a_line_is_padded_before_it_is_enlarged(rapid, size) -> None:
+    sheet = padded(Image.new("RGB", size, "red"))
+    assert max(sheet.size) <= RATIO * min(sheet.size) + RATIO and sheet.getpixel((0, 0)) == (255, 0, 0)
+    assert sheet.width >= size[0] and sheet.height >= size[1]
+    assert max(sheet.size) == max(size)
+
+
+def test_a_line_that_fills_its_picture_is_read_and_letters_as_large_as_a_picture_are_too(rapid) -> None:
+    font = ImageFont.load_default(40)
+    left, top, right, bottom = font.getbbox("WELCOME")
+    image = Image.new("RGB", (round(right - left) + 16, round(bottom - top) + 16), "white")
+    ImageDraw.Draw(image).text((8 - left, 8 - top), "WELCOME", "black", font)
+    assert text_of(rapid.read(image)) == "WELCOME"
+    large = Image.new("RGB", (1100, 700), "white")
+    ImageDraw.Draw(large).text((90, 80), "H8F", "black", ImageFont.load_default(480))
+    assert "H8F" in text_of(rapid.read(large))
+
+
+def test_boxes_are_close_around_the_letters_on_a_board_too() -> None:
+    cut = Image.new("RGB", (200, 80), "grey")
+    draw = ImageDraw.Draw(cut)
+    draw.rectangle((10, 5, 190, 75), "white")
+    draw.rectangle((60, 25, 139, 54), "black")
+    box = ((100, 100), (300, 100), (300, 180), (100, 180))
+    assert [tuple(map(round, point)) for point in tight(cut, box)] == [
+        (160, 125),
+        (240, 125),
+        (240, 155),
+        (160, 155),
+    ]
+    assert tight(Image.new("RGB", (200, 80), "white"), box) == box
 
 
 def test_upright_text_is_turned_before_it_is_read() -> None:
