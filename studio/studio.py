@@ -213,6 +213,8 @@ class Studio:
         if action == "hd":
             return actions.in_hd(job)
         result = await self._rights.result_of(job)
+        if action == "why":
+            return actions.why(result, index)
         children = await self._queue.children(job.id, index)
         return actions.after_button(result, action, index, words=words, strong=strong, children=children)
 

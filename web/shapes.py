@@ -54,6 +54,7 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "describe": Label("Describe"),
     "classify": Label("Classify"),
     "read": Label("Read text"),
+    "why": Label("Why?"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
 # Those that a page does by other means: a picture has a page of its own, which shows its details and saves

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
-from bot.delivery import reading
+from bot.delivery import explaining, reading
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
@@ -82,6 +82,7 @@ class Posts:
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
+            Answer.MAP: self._explained,
             Answer.LINES: self._read,
             Answer.TEXT: self._answered,
         }
@@ -167,7 +168,20 @@ class Posts:
         job, chart = result.job, result.grid
         content = messages.classified(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
-        return Post(content, None if shown is None else _attached(shown, job))
+        view = explaining.view(job, [label for label, _ in result.scores])
+        return Post(content, None if shown is None else _attached(shown, job), view)
+
+    async def _explained(self, result: Result, limit: int, place: Place) -> Post:
+        """The label with the map of what speaks for it, if the picture may be shown."""
+        job, laid = result.job, result.grid
+        post = Post(messages.classified(job, result.scores, result.parameters))
+        if laid is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, laid.sha256), job, place)
+        if visibility is Visibility.BLOCK:
+            return Post(messages.held_back(job))
+        picture = _attached(await self._showing.picture(laid, job, limit), job)
+        return _as_visible(replace(post, picture=picture), visibility, job)
 
     async def _described(self, result: Result, limit: int, place: Place) -> Post:
         """The captions under the picture they describe; without the picture if there is none, or it is gone,

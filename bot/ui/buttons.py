@@ -63,6 +63,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "describe": ButtonStyle("Describe", "💬"),
     "classify": ButtonStyle("Classify", "🏷️"),
     "read": ButtonStyle("Read text", "🔤"),
+    "why": ButtonStyle("Why?", "🔎"),
     "details": ButtonStyle("Details", "📋"),
     "dm": ButtonStyle("DM me", "✉️"),
     "delete": ButtonStyle("Delete", "🗑️"),

@@ -91,7 +91,7 @@ COMMANDS: dict[str, str] = {
     ),
     "classify": (
         "`/classify image | link [labels]`: says what a picture shows. `/classify labels:cat, dog, boat`"
-        " chooses among your own words."
+        " chooses among your own words. *Why?* under the answer shows where in the picture it was seen."
     ),
     "read": (
         "`/read image… | link`: reads the text in a picture, draws a box around each line, and sends it as"

@@ -25,6 +25,7 @@ from core.requests import (
     ShortenRequest,
     UpscaleRequest,
     VariationRequest,
+    WhyRequest,
     from_json,
     to_json,
 )
@@ -85,6 +86,7 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
+    WhyRequest(image=SHA, label="a dog", labels=("a cat", "a dog")),
     ReadRequest(image=SHA),
     ShortenRequest(prompt="a very red house"),
     AskRequest(question="What is it?", images=(SHA,), form="short", follows=True, seed=5, temperature=0.5),
