@@ -22,6 +22,8 @@ LINE, WHOLE = 200, 0.8  # px, and of the picture: a box that is higher and large
 RATIO = 8  # of the sides of a picture in which lines are looked for
 CLEAR, HALF = 24.0, 0.4  # of 255, and of the most: how far letters stand out of what is behind them
 BOARD = 0.15  # of its height: what of a board is left out, so that only its own colour is around the letters
+THIN, THIN_SHARE = 3, 0.08  # px, or of the box: how thick a line of a table may be
+FULL_WIDTH = 0.9  # of the box: how long it is at least
 MOST_OFF = 0.3  # of a side: a tighter box is a mistake
 Box = tuple[Point, Point, Point, Point]
 
@@ -136,12 +138,26 @@ def _is_apart(found: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
     return left > 0 and top > 0 and right < shape[1] and bottom < shape[0]
 
 
+def _without_rules(ink: np.ndarray) -> np.ndarray:
+    """Return what stands out (H, W) without thin lines, such as a table's, from one side to the other or
+    along an edge, that letters don't touch; all of it where nothing else would be left."""
+    rows = np.flatnonzero(np.diff(np.concatenate([[False], ink.any(axis=1), [False]]).astype(np.int8)))
+    kept = ink.copy()
+    for begin, end in rows.reshape(-1, 2):
+        thin = end - begin <= max(THIN, THIN_SHARE * len(ink))
+        at_edge = begin == 0 or end == len(ink)
+        if thin and (at_edge or ink[begin:end].any(axis=0).mean() > FULL_WIDTH):
+            kept[begin:end] = False
+    return kept if kept.any() else ink
+
+
 def _ink(grey: np.ndarray) -> tuple[int, int, int, int] | None:
     """Return what is around all that stands out in a part of a picture (H, W), None where that isn't most of
     it: left, top, right, bottom."""
     rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     apart = np.abs(grey - np.median(rim))
     ink = apart > max(CLEAR, HALF * float(np.percentile(apart, 98)))
+    ink = _without_rules(_without_rules(ink).T).T
     across, down = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
     if not len(across) or not len(down):
         return None

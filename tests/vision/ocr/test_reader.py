@@ -105,6 +105,17 @@ def test_boxes_are_close_around_the_letters_on_a_board_too() -> None:
     assert tight(Image.new("RGB", (200, 80), "white"), box) == box
 
 
+def test_a_line_of_a_table_is_no_letter() -> None:
+    cut = Image.new("RGB", (200, 80), "white")
+    draw = ImageDraw.Draw(cut)
+    draw.rectangle((60, 25, 139, 54), "black")
+    draw.line((0, 72, 199, 74), "black", 2)
+    draw.line((190, 0, 190, 79), "black", 2)
+    box = ((100, 100), (300, 100), (300, 180), (100, 180))
+    corners = [tuple(map(round, point)) for point in tight(cut, box)]
+    assert corners == [(160, 125), (240, 125), (240, 155), (160, 155)]
+
+
 def test_upright_text_is_turned_before_it_is_read() -> None:
     image = Image.new("RGB", (100, 100))
     assert straight(image, ((10, 10), (20, 10), (20, 90), (10, 90))).size == (80, 10)
