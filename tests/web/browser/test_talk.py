@@ -75,8 +75,11 @@ class Pretended(Talker):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def talking(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(tmp_path, Pretended(), VLM_URL="http://chat.example:9/v1") as found:
+    executor = Pretended()
+    async with open_site(tmp_path, executor, VLM_URL="http://chat.example:9/v1") as found:
         yield found
+        for stop in executor.stops.values():
+            stop.set()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
