@@ -102,11 +102,16 @@ def questions(folder: Path, n: int, seed: int) -> list[Asked]:
 def _question(dice: random.Random, job_id: str, folder: Path, paths: dict[str, str], *, first: bool) -> Turn:
     names = []
     for number in range(dice.randint(1, 2) if first else dice.choice((0, 0, 1))):
-        name = hashlib.sha256(f"{job_id}-{number}".encode()).hexdigest()
+        name = named(f"{job_id}-{number}")
         picture(dice).save(folder / f"{name}.png")
         paths[name] = str(folder / f"{name}.png")
         names.append(name)
     return Turn("user", f"{_words(dice)}?", tuple(names), job_id)
+
+
+def named(text: str) -> str:
+    """Return a name for a picture that looks like a file's."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _words(dice: random.Random) -> str:
