@@ -1,8 +1,9 @@
 """Control tokens in what people write: ``python -m tests.security.smuggling [--n 100000]``.
 
 Texts made to smuggle them into a prompt, on every tokenizer that the tests can build: alone, as the worker
-neutralises them; as question, answer and question of a conversation, in the whole prompt of every tiny model;
-and as questions to a server, whose tokenizer isn't known here, as ``jobs.remote.messages`` sends them.
+neutralises them; as text that was read in a picture; as question, answer and question in the whole prompt of
+every tiny model; and as questions to a server, whose tokenizer isn't known here, as ``jobs.remote.messages``
+sends them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.servers import model as served
 from tests.vision.chat import fuzz, shapes
 from vision.chat.control_tokens import ControlTokens
 from vision.chat.prompt import PromptMaker
+from vision.ocr import hints
 
 OF_SERVERS = (
     "qwen",
@@ -31,6 +33,7 @@ OF_SERVERS = (
     "served",
 )  # whose marks have the usual shapes
 SHARE_OF_PROMPTS = 100  # a whole prompt is made for one text in so many
+SHARE_OF_PICTURES = 10  # and for one in so many, a text as it is told when it was read in a picture
 
 
 def tokenizers() -> dict[str, ControlTokens]:
@@ -51,6 +54,12 @@ def left_for_a_server(tokens: ControlTokens, texts: Iterator[str]) -> int:
     """How many texts still bring control tokens in, when a server tokenises what it is sent."""
     special = {i for i, token in tokens._tokenizer.added_tokens_decoder.items() if token.special}
     return sum(not special.isdisjoint(fuzz.ids(tokens, neutral(_encodable(text)))) for text in texts)
+
+
+def left_in_pictures(tokens: ControlTokens, texts: Iterator[str]) -> int:
+    """How many texts still bring control tokens in when they were read in a picture and told the model."""
+    turns = (f"{hints.quote(1, text, hints.LONGEST)}\n\nWhat is it?" for text in texts)
+    return sum(tokens.count(fuzz.ids(tokens, tokens.neutralise(turn))) > 0 for turn in turns)
 
 
 def left_in_prompts(prompts: PromptMaker, seed: str, n: int) -> int:
@@ -81,6 +90,9 @@ def main() -> int:
         with_power, left = left_by_the_worker(tokens, texts(tokens, name, options.n))
         told = f"{name:12} {options.n} texts, {with_power} with control tokens: {left} after neutralising"
         bad += left
+        count = max(1, options.n // SHARE_OF_PICTURES)
+        read = left_in_pictures(tokens, texts(tokens, f"{name} read", count))
+        told, bad = f"{told}, {read} of {count} as read in a picture", bad + read
         if name in OF_SERVERS:
             sent = left_for_a_server(tokens, texts(tokens, f"{name} server", options.n))
             told, bad = f"{told}, {sent} as sent to a server", bad + sent

@@ -31,6 +31,12 @@ def test_the_worker_leaves_none_of_those_that_were_there(served) -> None:
     assert with_power > 50 and left == 0
 
 
+def test_text_that_was_read_in_a_picture_brings_none_in(served) -> None:
+    assert smuggling.left_in_pictures(served, smuggling.texts(served, "read", 200)) == 0
+    with mock.patch.object(ControlTokens, "neutralise", lambda self, text: text):
+        assert smuggling.left_in_pictures(served, smuggling.texts(served, "read", 200)) > 50
+
+
 def test_less_held_back_would_show_a_part_of_a_term() -> None:
     assert growing_answers.tried("purple elephant", 30, after=5).shown == 0
     with mock.patch.object(answers, "HELD_BACK", 4):
