@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof
 
 setup: $(STAMP)
 
@@ -67,6 +67,17 @@ kill-test: setup
 browser-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55' 'axe-playwright-python>=0.1.4'
 	REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/web/browser $(ARGS)
+
+# Chat servers that others wrote, on this machine and with a tiny model: `transformers serve` and llama.cpp. A minute.
+servers-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
+	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
+
+# The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
+servers-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
+	$(BIN)/python -m tests.servers.compare
+	$(BIN)/python -m tests.servers.faults
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup

@@ -137,7 +137,9 @@ class Atelier(commands.Bot):
         self._services, self._pending, self.kept_session = services, pending, session
         queue = services.queue
         web = services.settings.public_url if services.settings.web_port else ""
-        self.posts = Posts(services.showing, services.moderator, services.intake, web)
+        self.posts = Posts(
+            services.showing, services.moderator, services.intake, web, asks=studio.talking.is_possible
+        )
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
         self.sharing = Sharing(queue, self.posts, members, transport, self.fetch_user, on_edit, wait)

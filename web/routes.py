@@ -254,6 +254,7 @@ def _editor() -> tuple[Route, ...]:
 def _talks(pages: talks.TalkPages) -> tuple[Route, ...]:
     ask = Bucket.ASK
     return (
+        Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
         Route("POST", f"/talk/{JOB}", talks.go_on_by_form, Body.FORM, ask),
         Route("POST", f"/talk/{JOB}/again", talks.again_by_form, Body.FORM, ask),

@@ -75,7 +75,7 @@ async def serve(
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
     hub = Hub(studio, visitors.find)
     form = SettingsForm(tuple(settings.image_models))
-    pages = Pages(visitors, form, elsewhere)
+    pages = Pages(visitors, form, elsewhere, asks=studio.talking.is_possible)
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))

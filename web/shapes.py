@@ -76,6 +76,7 @@ ELSEWHERE = frozenset(
         "question",
         "more",
         "draw",
+        "thread",
     )
 )
 # Those that wait for the editor.

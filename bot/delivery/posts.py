@@ -75,8 +75,17 @@ class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
     on the web, "" where the world finds none."""
 
-    def __init__(self, showing: Showing, moderator: Moderator, intake: Intake, web: str = "") -> None:
-        self._showing, self._moderator, self._intake, self._web = showing, moderator, intake, web
+    def __init__(
+        self,
+        showing: Showing,
+        moderator: Moderator,
+        intake: Intake,
+        web: str = "",
+        *,
+        asks: bool = False,
+    ) -> None:
+        self._showing, self._moderator, self._intake = showing, moderator, intake
+        self._web, self._asks = web, asks
         self._made = {
             Answer.PICTURES: self._drawn,
             Answer.CAPTIONS: self._described,
@@ -120,9 +129,8 @@ class Posts:
         job, pictures = result.job, result.pictures
         first, several = pictures[0], len(pictures) > 1
         stored = result.grid if result.grid is not None else first
-        grid, single = buttons.for_grid, buttons.for_single
         count = pictures[-1].index + 1
-        view = grid(job, count, self._web) if several else single(job, first.index, stored, self._web)
+        view = buttons.for_grid(job, count, self._web) if several else self._single(job, first.index, stored)
         shown = await self._showing.picture(stored, job, limit)
         notes = (*shown.notes, SOME_DELETED) if len(pictures) < _asked_for(job) else shown.notes
         shape = aspect_ratio(first.width, first.height)
@@ -211,8 +219,11 @@ class Posts:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
         job, stored = result.job, picture_of(result, index)
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
-        view = buttons.for_single(job, index, stored, self._web)
+        view = self._single(job, index, stored)
         return await self.picture(result, index, content, view, limit, place)
+
+    def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
+        return buttons.for_single(job, index, stored, self._web, asks=self._asks)
 
     async def picture(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place

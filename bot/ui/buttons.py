@@ -76,6 +76,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "question": ButtonStyle("Ask", "❓"),
     "more": ButtonStyle("Ask more", "💬", Success),
     "draw": ButtonStyle("Imagine this", "🎨"),
+    "thread": ButtonStyle("Thread", "🧵"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }
@@ -327,9 +328,11 @@ def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
     return view_of(*upscale, JobButton(job.id, "again", row=0), *vary, *links)
 
 
-def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> discord.ui.View:
+def for_single(
+    job: Job, index: int, picture: StoredPicture, web: str = "", *, asks: bool = False
+) -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
-    ``for_grid``."""
+    ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room."""
     rows, left_out = offers.for_picture(job, picture), {"read"}  # a menu of the message has it
     if web and all(len(rows[row]) == MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
         left_out.add("cutout")
@@ -340,7 +343,9 @@ def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> d
     room = [row for row in LINKED for _ in range(MOST_IN_ROW - len(rows[row]))]
     links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
     addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
-    return view_of(*acting, *(_link(*one, row) for one, row in zip(addresses, room, strict=False)))
+    asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
+    linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
+    return view_of(*acting, *linked, *asking)
 
 
 def _link(label: str, address: str, row: int) -> discord.ui.Button[Any]:

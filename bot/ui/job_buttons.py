@@ -13,6 +13,7 @@ from bot.answers import Answers
 from bot.asking import Asking
 from bot.delivery.sharing import Sharing
 from bot.questions import Questions
+from bot.threads import Threads
 from bot.ui import answer_text, buttons, messages, windows
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.ui.windows import Submission
@@ -50,6 +51,7 @@ class JobButtons:
             "more": questions.open_more,
             "question": questions.open_about,
             "draw": questions.open_drawing,
+            "thread": Threads().open,
             "upscale": self._single,
             "all": self._imagine_all,
             "zoom": self._zoom,

@@ -71,6 +71,30 @@ def replies(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
     return [Asked(job, lookup.to_answer(row)) for row in rows if (job := lookup.readable(row))]
 
 
+def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Asked]:
+    """Return a person's questions that no question of theirs follows on from, the newest first: where each of
+    their conversations stands, once for each of its branches."""
+    rows = connection.execute(newest_statement(), {"user": user_id, "limit": limit})
+    return [Asked(job, lookup.to_answer(row)) for row in rows if (job := lookup.readable(row))]
+
+
+def newest_statement() -> sa.Select[Any]:
+    """Return the statement for the ends of the conversations of the person ``:user``."""
+    later = jobs.alias("later")
+    followed = sa.exists().where(
+        later.c.parent_id == jobs.c.id,
+        later.c.parent_id.is_not(None),
+        later.c.kind == sa.literal_column(f"'{AskRequest.kind}'"),
+        later.c.user_id == jobs.c.user_id,
+    )
+    return (
+        sa.select(jobs)
+        .where(jobs.c.user_id == sa.bindparam("user"), _IS_ASKED, ~followed)
+        .order_by(jobs.c.seq.desc())
+        .limit(sa.bindparam("limit"))
+    )
+
+
 def ancestors_statement(limit: int) -> sa.Select[Any]:
     """Return the statement for the ids of the turns before the job ``:job``, the latest first."""
     chain = (

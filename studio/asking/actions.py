@@ -66,6 +66,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "question": Action.USE,
     "more": Action.ASK_MORE,
     "draw": Action.IMAGINE,
+    "thread": Action.ASK_MORE,
     "details": Action.DETAILS,
     "dm": Action.DM,
     "favourite": Action.FAVOURITE,

@@ -42,6 +42,7 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 SHOWN_REPLIES = 50
+SHOWN_CONVERSATIONS = 30
 A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
 _ENDED = "ended_talk"
 HIDDEN = "A rule of this place hides this answer."
@@ -173,6 +174,15 @@ class Talking:
         job = await self._rights.job(actor, job_id, Action.SHOW)
         found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    async def mine(self, actor: Actor) -> list[Asked]:
+        """Return where the actor's conversations stand, the newest first. Raises NotAllowedError for a barred
+        person."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._database.read(
+            partial(chats.newest, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
+        )
+        return await self._visible(found, actor)
 
     async def latest(self, actor: Actor, since: datetime) -> Job | None:
         """Return the actor's newest answered question where they are, None when it is older than ``since`` or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Rule, all_text, judge
 
 HELD_BACK = 60  # characters at the end of a growing answer that nobody reads yet: a word may be half written
+_SPELLED = re.compile(r"\s*\S(?:\s+\S)*(?=\s|\Z)")  # letters by themselves, read from the end
 JUDGED_EVERY = 0.5  # seconds; judging 2,000 characters takes some milliseconds
 
 
@@ -75,9 +77,12 @@ class Listener:
 
 
 def _without_end(text: str) -> str:
-    """Return ``text`` without its last HELD_BACK characters, and without a word that this would cut."""
+    """Return ``text`` without its last HELD_BACK characters, and without a word that this would cut, also one
+    whose letters are spelled out."""
     kept = text[:-HELD_BACK]
-    return kept if text[len(kept) : len(kept) + 1].isspace() else kept[: _last_space(kept)]
+    kept = kept if text[len(kept) : len(kept) + 1].isspace() else kept[: _last_space(kept)]
+    spelled = _SPELLED.match(kept[::-1])
+    return kept[: -spelled.end()] if spelled else kept
 
 
 def _last_space(text: str) -> int:

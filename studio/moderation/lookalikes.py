@@ -230,14 +230,15 @@ class Terms:
 
     def __init__(self, terms: Iterable[str]) -> None:
         known = [clean for term in terms if (clean := _plain(term))]
-        self._latin = _any([_pattern(term) for term in known if term.isascii()], r"(?<![a-z])", r"(?![a-z])")
-        self._others = _any(
-            [_pattern(term, r"\w") for term in known if not term.isascii() and not _unspaced(term)],
-            r"(?<!\w)",
-            r"(?!\w)",
-        )
+        latin = [
+            term for term in known if term.isascii() and not re.search(r"\d", term)
+        ]  # views have letters only
+        others = [term for term in known if term not in latin and not _unspaced(term)]
+        self._latin = _any([_pattern(term) for term in latin], r"(?<![a-z])", r"(?![a-z])")
+        self._others = _any([_pattern(term, r"\w") for term in others], r"(?<!\w)", r"(?!\w)")
         self._inside = _any([re.escape(term) for term in known if _unspaced(term)], "", "")
-        self._long = _any([re.escape(term) for term in known if re.fullmatch(r"[a-z]{4,}", term)], "", "")
+        stems = [term.strip("*").replace(" ", "") for term in known]
+        self._long = _any([re.escape(stem) for stem in stems if re.fullmatch(r"[a-z]{4,}", stem)], "", "")
 
     def found_in(self, reading: Reading) -> bool:
         """Return whether a text has one of these terms, in any of the ways it can be read."""

@@ -11,16 +11,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from core.events import Failed, Rendered
+from core.events import Event, Failed, Rendered
 from core.job import Origin
 from core.requests import AskRequest
 from host.chat_server import HttpChatServer
 from jobs.limits import Limits
 from jobs.remote.both import Both
 from jobs.remote.remote import RemoteExecutor
-from tests.chat_server import FAULTS, chat_server
+from jobs.views import Result
+from tests.chat_server import FAULTS, Behave, chat_server
 from tests.jobs.conftest import open_queue
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import png
@@ -29,12 +31,16 @@ WAITS = (1.0, 0.4, 0.4)  # seconds, in place of 5, 60 and 30
 MOST = 10.0  # seconds for one question, with these
 
 
-async def tried(folder: Path, fault: str, times: int) -> tuple[Counter[str], float]:
+Judge = Callable[[AskRequest, Event, Result | None], str]  # what an end is called
+
+
+async def tried(
+    folder: Path, behave: Behave, judge: Judge, times: int, waits: tuple[float, float, float] = WAITS
+) -> tuple[Counter[str], float]:
     """How questions ended that a faulty server was asked, and how long the longest took."""
-    behave, expected = FAULTS[fault]
     ends, longest = Counter[str](), 0.0
     async with chat_server(behave) as server:
-        remote = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, pauses=(0.01, 0.01))
+        remote = RemoteExecutor(HttpChatServer(server.url, waits=waits), 8, pauses=(0.01, 0.01))
         limits = Limits(disk_floor=0, user_running=8, user_waiting=10_000)
         async with open_queue(folder, Both(HandExecutor(), remote), limits) as queue:
             sha256 = await queue.files.put(png(), "image/png")
@@ -47,28 +53,33 @@ async def tried(folder: Path, fault: str, times: int) -> tuple[Counter[str], flo
                 async for event in queue.watch(job.id):
                     end = event
                 longest = max(longest, time.monotonic() - began)
-                result = await queue.result(job.id)
-                if isinstance(end, Rendered) and result is not None and result.answer is not None:
-                    right = result.answer.text == expected
-                    ends["an answer" if result.answer.ended == "end" else "a part"] += right
-                    ends["WRONG"] += not right
-                elif isinstance(end, Failed) and expected in end.message:
-                    ends["a sentence"] += 1
-                else:
-                    ends["WRONG"] += 1
+                ends[judge(request, end, await queue.result(job.id))] += 1
 
             for first in range(0, times, 8):
                 await asyncio.gather(*(one(n) for n in range(first, min(times, first + 8))))
     return +ends, longest
 
 
+def judge_of(expected: str) -> Judge:
+    """Return what judges ends by the one text that is right: of an answer, or within a sentence."""
+
+    def judge(request: AskRequest, end: Event, result: Result | None) -> str:
+        if isinstance(end, Rendered) and result is not None and result.answer is not None:
+            if result.answer.text != expected:
+                return "WRONG"
+            return "an answer" if result.answer.ended == "end" else "a part"
+        return "a sentence" if isinstance(end, Failed) and expected in end.message else "WRONG"
+
+    return judge
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50)
     times, wrong, worst = parser.parse_args().times, 0, 0.0
-    for fault in FAULTS:
+    for fault, (behave, expected) in FAULTS.items():
         with tempfile.TemporaryDirectory() as folder:
-            ends, longest = asyncio.run(tried(Path(folder), fault, times))
+            ends, longest = asyncio.run(tried(Path(folder), behave, judge_of(expected), times))
         wrong += ends["WRONG"] + (ends.total() != times)
         worst = max(worst, longest)
         print(f"{fault:26} {dict(ends)}, longest {longest:.2f} s", flush=True)

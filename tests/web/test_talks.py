@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -165,3 +166,48 @@ async def test_without_a_model_no_picture_has_the_field(tmp_path: Path) -> None:
         assert "Ask about it" not in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
         answer = await site.you.post("/api/talk", {"question": "What?", "pictures": [f"{job['id']} 1"]})
         assert answer.data["detail"] == NO_MODEL
+
+
+async def test_a_branch_is_shown_where_it_leaves(site: Site) -> None:
+    first = await begun(site)
+    ends = []
+    for question in ("Left?", "Right?"):
+        ends.append((await site.you.post(f"/api/talk/{first}", {"question": question})).data["job"])
+        await site.finished(ends[-1])
+    left = (await site.you.get(f"/api/talk/{ends[0]}")).data
+    assert left["turns"][0]["branches"] == [{"href": f"/talk/{ends[1]}", "question": "Right?"}]
+    assert left["turns"][1]["branches"] == left["replies"] == []
+    page = (await site.you.get(f"/talk/{ends[0]}")).body.decode()
+    assert "Also asked here" in page and f'href="/talk/{ends[1]}"' in page and "What followed" not in page
+    page = (await site.you.get(f"/talk/{first}")).body.decode()
+    assert "What followed" in page and "Also asked here" not in page
+
+
+async def test_the_page_to_ask_shows_where_ones_conversations_stand(site: Site) -> None:
+    page = (await site.you.get("/ask")).body.decode()
+    assert 'id="talk-bar"' in page and "Nothing asked yet" in page and "at chat.example:9" in page
+    first = await begun(site, "What is <b>it</b>?")
+    second = (await site.you.post(f"/api/talk/{first}", {"question": "And now?"})).data["job"]
+    await site.finished(second)
+    other = await begun(site, "Tell slowly")
+    page = (await site.you.get("/ask")).body.decode()
+    listed = re.findall(r'href="/talk/([a-z2-9]{12})"', page)
+    assert listed == [other, second], "the newest first, and each conversation where it stands"
+    assert "Answering …" in page and "3 turns" in page and "<b>it" not in page
+    stranger = await site.person(77)
+    assert "/talk/" not in (await stranger.get("/ask")).body.decode()
+    site.opened.services.queue.executor.go.set()
+    await site.finished(other)
+
+
+async def test_without_a_model_nothing_leads_to_questions(tmp_path: Path) -> None:
+    async with open_site(tmp_path) as bare:
+        assert 'href="/ask"' not in (await bare.you.get("/")).body.decode()
+        page = (await bare.you.get("/ask")).body.decode()
+        assert "ASK_MODEL" in page and 'id="talk-bar"' not in page
+
+
+async def test_every_page_leads_to_questions_where_there_is_a_model(site: Site) -> None:
+    for address in ("/", "/pictures", "/queue"):
+        assert 'href="/ask"' in (await site.you.get(address)).body.decode()
+    assert '<a href="/ask" aria-current="page">' in (await site.you.get("/ask")).body.decode()

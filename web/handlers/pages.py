@@ -47,6 +47,7 @@ TABS = (
     Tab("/", "Create", "c"),
     Tab("/pictures", "Pictures", "p"),
     Tab("/explore", "Explore", "e"),
+    Tab("/ask", "Ask", "a"),
     Tab("/folders", "Folders", "f"),
     Tab("/documents", "Documents", "d"),
     Tab("/queue", "Queue", "q"),
@@ -59,11 +60,18 @@ TABS = (
 
 
 class Pages:
-    """Handlers of the pages. elsewhere: what else of this studio is open, such as a simulated Discord."""
+    """Handlers of the pages. elsewhere: what else of this studio is open, such as a simulated Discord. asks:
+    whether anything here answers questions."""
 
     def __init__(
-        self, visitors: Visitors, settings: SettingsForm, elsewhere: Callable[[], str | None] = lambda: None
+        self,
+        visitors: Visitors,
+        settings: SettingsForm,
+        elsewhere: Callable[[], str | None] = lambda: None,
+        *,
+        asks: bool = False,
     ) -> None:
+        self._tabs = [tab for tab in TABS if asks or tab.href != "/ask"]
         self._visitors, self._settings, self._elsewhere = visitors, settings, elsewhere
 
     async def create(self, call: Call) -> Answer:
@@ -192,7 +200,9 @@ class Pages:
                 "id": str(person.user_id),
                 "guest": person.name == "guest" and bool(others),
             },
-            "nav": [{"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in TABS],
+            "nav": [
+                {"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in self._tabs
+            ],
             "other": {"name": others[0], "discord": address} if others and address else None,
         }
 
@@ -200,7 +210,7 @@ class Pages:
 def _of(name: str, tab: Tab) -> bool:
     """Return whether a page belongs to a tab."""
     page = name.rpartition("/")[2]
-    own = {"create": "/", "talk": "/", "picture": "/pictures", "folder": "/folders"}
+    own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
     return own.get(page, f"/{page}") == tab.href
 
 

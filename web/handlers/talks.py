@@ -11,12 +11,14 @@ from core.requests import AskRequest
 from jobs.views import JobView
 from storage.asking.chats import Asked
 from studio.asking.new_job import NewJob
+from studio.asking.talking import NO_MODEL
 from studio.authority import Action
 from web.call import GONE, Answer, Call, Json, SeeOther
 from web.fields import key_of, names_of, number_of, text_of
 from web.handlers.pages import Pages
 
 MOST_PICTURES = 10
+MOST_OF_A_LINE = 200  # characters of an answer in a list
 
 
 class TalkPages:
@@ -24,6 +26,17 @@ class TalkPages:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
+
+    async def start(self, call: Call) -> Answer:
+        """The form for a first question, and where the person's conversations stand."""
+        talking = call.studio.talking
+        values = {
+            "can_ask": talking.is_possible,
+            "why_not": "" if talking.is_possible else NO_MODEL,
+            "server": talking.server,
+            "talks": [_line(asked) for asked in await talking.mine(call.actor)],
+        }
+        return self._pages.page(call, "ask", values)
 
     async def page(self, call: Call) -> Answer:
         """The conversation up to a question, and the form to go on."""
@@ -96,14 +109,33 @@ async def _conversation(call: Call, job_id: str) -> dict[str, Any]:
     talking, reader = call.studio.talking, call.actor.user_id
     turns = await talking.conversation(call.actor, job_id)
     live = {view.job.id: view for view in (await call.studio.own.jobs(call.actor)).jobs}
-    replies = await talking.replies(call.actor, job_id)
+    shown = []
+    for turn, after in zip(turns, [*turns[1:], None], strict=True):
+        replies = await talking.replies(call.actor, turn.job.id)
+        others = [_link(reply.job) for reply in replies if after is None or reply.job.id != after.job.id]
+        shown.append({**await _turn(call, turn, reader, live.get(turn.job.id)), "branches": others})
     first = turns[0].job.request
     return {
         "job": job_id,
-        "turns": [await _turn(call, turn, reader, live.get(turn.job.id)) for turn in turns],
-        "replies": [{"href": _address(reply.job), "question": _question(reply.job)} for reply in replies],
+        "turns": shown,
+        "replies": shown[-1]["branches"],
         "cut": isinstance(first, AskRequest) and first.follows,
         "server": talking.server,
+    }
+
+
+def _link(job: Job) -> dict[str, str]:
+    return {"href": _address(job), "question": _question(job)}
+
+
+def _line(asked: Asked) -> dict[str, Any]:
+    """Return a conversation as a list shows it."""
+    job, answer = asked
+    return {
+        **_link(job),
+        "answer": answer.text[:MOST_OF_A_LINE] if answer else "",
+        "created": job.created_at.isoformat(),
+        "over": job.status.over,
     }
 
 

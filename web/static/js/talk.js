@@ -2,10 +2,11 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { ask, cancel, change, newKey } from "./core/api.js";
 import { live } from "./core/live.js";
-import { element, icon, oncePerFrame, pageData, unhide } from "./core/page.js";
+import { element, icon, oncePerFrame, pageData } from "./core/page.js";
 import { plain } from "./core/text.js";
 import { complain } from "./core/toasts.js";
-import { Attachments } from "./parts/attachments.js";
+import { QuestionBar } from "./parts/question-bar.js";
+import { said as asBlocks } from "./parts/said.js";
 import { startPage } from "./parts/shell.js";
 
 /** @import {News, Turn} from "./types.js" */
@@ -13,9 +14,6 @@ import { startPage } from "./parts/shell.js";
 const END = { stopped: "Stopped here.", length: "It ends here because an answer may not be longer; ask it to go on.", end: "" };
 const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
 const place = element("turns", HTMLElement);
-const form = element("talk-bar", HTMLFormElement);
-const field = element("more-question", HTMLTextAreaElement);
-const attached = new Attachments(element("more-pictures", HTMLElement));
 
 /**
  * @param {string | null} thumb
@@ -30,7 +28,7 @@ const picture = (thumb, n) =>
 function said(turn) {
   if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
-  if (turn.answer) return html`<p class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${turn.answer}</p>`;
+  if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${asBlocks(turn.answer)}</div>`;
   return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
 }
 
@@ -54,6 +52,17 @@ function saw(turn) {
 }
 
 /** @param {Turn} turn */
+function branches(turn) {
+  if (!turn.branches.length) return nothing;
+  const label = turn.id === page.job ? "What followed" : "Also asked here";
+  const links = turn.branches.map(({ href, question }) => html`<li><a href=${href}>${cut(question)}</a></li>`);
+  return html`<nav class="branches" aria-label=${label}><h2 class="muted small">${label}</h2><ul>${links}</ul></nav>`;
+}
+
+/** @param {string} text */
+const cut = (text) => (text.length > 100 ? `${text.slice(0, 97)}…` : text);
+
+/** @param {Turn} turn */
 const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.question}>
   <div class="asked">
     ${turn.pictures.length ? html`<p class="asked-pictures">${turn.pictures.map(picture)}</p>` : nothing}
@@ -62,7 +71,7 @@ const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label
   <div class="answer">${said(turn)}
     ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
     ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}
-    ${actions(turn)} ${saw(turn)}
+    ${actions(turn)} ${saw(turn)} ${branches(turn)}
   </div>
 </article>`;
 
@@ -100,34 +109,7 @@ async function again(turn) {
   }
 }
 
-async function send() {
-  const question = field.value.trim();
-  if (!question || form.ariaBusy === "true") return;
-  form.ariaBusy = "true";
-  try {
-    const named = await attached.ids();
-    const asked = { question, pictures: named, key: newKey() };
-    const { href } = /** @type {{href: string}} */ (await change("POST", `/api/talk/${page.job}`, asked));
-    location.assign(href);
-  } catch (error) {
-    form.ariaBusy = "false";
-    complain(error);
-  }
-}
-
-unhide("more-add");
-element("more-file", HTMLInputElement).addEventListener("change", ({ target }) => {
-  if (target instanceof HTMLInputElement) attached.addFiles(target.files ?? []);
-});
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  send();
-});
-field.addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  form.requestSubmit();
-});
+new QuestionBar(`/api/talk/${page.job}`);
 place.replaceChildren();
 draw();
 live(take, () => readAgain().catch(complain));

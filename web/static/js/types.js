@@ -128,6 +128,7 @@
  * @property {string[]} notes
  * @property {string[]} seen  sides of the pictures that the model saw
  * @property {number[]} tokens  in, cached, out
+ * @property {{href: string, question: string}[]} branches  questions that follow on from it, but for the next of these turns
  */
 
 /** @typedef {{jobs: State[], changed: string[], complete: boolean}} News */

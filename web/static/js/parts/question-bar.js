@@ -1,0 +1,87 @@
+// The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
+import { change, newKey } from "../core/api.js";
+import { element, unhide } from "../core/page.js";
+import { complain, toast } from "../core/toasts.js";
+import { Attachments } from "./attachments.js";
+
+const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
+
+export class QuestionBar {
+  /**
+   * @param {string} address  to which questions go
+   * @param {boolean} [first]  a conversation begins here, which takes a picture
+   */
+  constructor(address, first = false) {
+    this.address = address;
+    this.first = first;
+    this.form = element("talk-bar", HTMLFormElement);
+    this.field = element("more-question", HTMLTextAreaElement);
+    this.attached = new Attachments(element("more-pictures", HTMLElement));
+    unhide("talk-bar", "more-add");
+    this.#listen();
+  }
+
+  #listen() {
+    const file = element("more-file", HTMLInputElement);
+    file.addEventListener("change", () => {
+      const files = [...(file.files ?? [])];
+      file.value = "";
+      this.attached.addFiles(files);
+    });
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.form.requestSubmit();
+    });
+    this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
+    this.#drops();
+  }
+
+  #drops() {
+    const over = (/** @type {boolean} */ on) => this.form.classList.toggle("over", on);
+    addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list")) return;
+      event.preventDefault();
+      over(true);
+    });
+    addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
+    addEventListener("drop", (event) => {
+      over(false);
+      if (this.#take(event.dataTransfer)) event.preventDefault();
+    });
+  }
+
+  /**
+   * Take what was dropped or pasted. Returns whether there was a picture in it.
+   * @param {DataTransfer | null} data
+   */
+  #take(data) {
+    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
+    if (job && n) this.attached.addOwn(job, Number(n));
+    else this.attached.addFiles(files);
+    return Boolean(job) || files.length > 0;
+  }
+
+  async #send() {
+    const question = this.field.value.trim();
+    if (!question || this.form.ariaBusy === "true") return;
+    if (this.first && !this.attached.all.length) {
+      toast("Add the picture that you ask about: drop it, paste it, or press the picture beside the field.");
+      return;
+    }
+    this.form.ariaBusy = "true";
+    try {
+      const asked = { question, pictures: await this.attached.ids(), key: newKey() };
+      const { href } = /** @type {{href: string}} */ (await change("POST", this.address, asked));
+      location.assign(href);
+    } catch (error) {
+      this.form.ariaBusy = "false";
+      complain(error);
+    }
+  }
+}
