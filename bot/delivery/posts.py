@@ -21,6 +21,7 @@ from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.asking.new_job import picture_of
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
+from studio.films.strips import Strips
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
@@ -41,18 +42,19 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Post:
-    """What a message is to show. ``view``: its buttons, None = none."""
+    """What a message is to show. ``view``: its buttons, None = none. ``file``: goes with the picture."""
 
     content: str
     picture: Picture | None = None
     view: discord.ui.View | None = None
+    file: Picture | None = None
 
     def files(self) -> list[discord.File]:
-        """Return the picture as discord.py takes it; a file can be sent only once."""
-        if self.picture is None:
-            return []
-        data, name, alt = self.picture
-        return [discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)]
+        """Return picture and file as discord.py takes them; each can be sent only once."""
+        return [
+            discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)
+            for data, name, alt in filter(None, (self.picture, self.file))
+        ]
 
     async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
         """Show this post in the answer of a deferred ``interaction``."""
@@ -71,8 +73,11 @@ class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
     on the web, "" where the world finds none."""
 
-    def __init__(self, showing: Showing, moderator: Moderator, intake: Intake, web: str = "") -> None:
-        self._showing, self._moderator, self._intake, self._web = showing, moderator, intake, web
+    def __init__(
+        self, showing: Showing, moderator: Moderator, intake: Intake, strips: Strips, web: str = ""
+    ) -> None:
+        self._showing, self._moderator, self._intake = showing, moderator, intake
+        self._strips, self._web = strips, web
         self._made = {
             Answer.PICTURES: self._drawn,
             Answer.CAPTIONS: self._described,
@@ -132,7 +137,16 @@ class Posts:
             return Post(messages.held_back(job))
         content, whole = answer_text.answered(job, answer, result.parameters)
         file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
-        return Post(content, file, answer_text.view(job))
+        strip = await self._strip(result, answer.text, limit, place)
+        return Post(content, strip, answer_text.view(job), file)
+
+    async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
+        """The frames of the film that an answer is about; None where it is about none."""
+        strip = await self._strips.of(result, text, place)
+        if strip is None or len(strip.data) > limit:
+            return None
+        hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
+        return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""

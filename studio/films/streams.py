@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from core.limits import MAX_FILM_SECONDS
 from studio.films.kinds import Kind
 
-MAX_SECONDS = 60.0  # of a film, that are used
+MAX_SECONDS = float(MAX_FILM_SECONDS)
 MAX_PIXELS = 1920 * 1088
 MAX_PACKETS = 20_000
 MIN_SIDE = 16  # px
@@ -89,7 +90,7 @@ class Stream:
             return self.context.decode(packet)
         except MemoryError:
             raise
-        except (OSError, ValueError):  # av.FFmpegError is one of both, whatever a damaged packet is
+        except Exception:  # of a damaged packet; libav's errors have no common kind but this
             return []
 
 
@@ -159,7 +160,7 @@ def _packets(container: Any, stream: Any) -> list[Any]:
             found.append(packet)
     except MemoryError:
         raise
-    except (OSError, ValueError):
+    except Exception:  # libav's errors have no common kind but this
         pass
     return found
 
