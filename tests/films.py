@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from fractions import Fraction
 
 import av
 from PIL import Image, ImageDraw
@@ -44,15 +45,18 @@ def film(
     fps: int = 8,
     key_every: int = 12,
     times: Sequence[int] | None = None,
+    wider: int = 1,
     more: dict[str, str] | None = None,
 ) -> bytes:
-    """``frames`` as a film. times: of each, in units of 1/fps; None = one after the other."""
+    """``frames`` as a film. times: of each, in units of 1/fps; None = one after the other. wider: how many
+    times as wide as tall a pixel is."""
     encoder, container, options = ENCODED.get(kind, (kind, "mp4", {}))
     out = io.BytesIO()
-    with av.open(out, "w", format=container) as writer:
+    with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as writer:
         stream = writer.add_stream(encoder, rate=fps, options={**options, **(more or {})})
         stream.width, stream.height = frames[0].size
         stream.pix_fmt = "rgb8" if encoder == "gif" else "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(wider)
         stream.gop_size, stream.thread_count = key_every, 1
         for number, frame in enumerate(frames):
             shown = av.VideoFrame.from_image(frame)

@@ -59,10 +59,9 @@ def chosen(evenly: Sequence[float], cut_at: Sequence[float], most: int) -> list[
 
     evenly: times of frames, ascending. cut_at: of the first frames after cuts, the greatest first.
     """
-    kept = list(dict.fromkeys(evenly))
-    new = [seconds for seconds in cut_at if seconds not in kept][: max(most // 2, most - len(kept))]
-    while len(kept) + len(new) > most:  # the even frame that has the nearest other
-        whole = sorted([*kept, *new])
-        crowded = min(kept, key=lambda one: min(abs(one - t) for t in whole if t != one))
-        kept.remove(crowded)
-    return sorted([*kept, *new])
+    after_cuts = set(cut_at[: max(most // 2, most - len(evenly))])
+    kept = sorted({*evenly, *after_cuts})
+    while len(kept) > most:  # the even frame that has the nearest other
+        others = [seconds for seconds in kept if seconds not in after_cuts]
+        kept.remove(min(others, key=lambda one: min(abs(one - t) for t in kept if t != one)))
+    return kept

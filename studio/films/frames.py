@@ -205,7 +205,9 @@ def _picture(frame: Any, size: tuple[int, int]) -> Any:
 
     if not isinstance(frame, Image.Image):
         angle, clear = streams.turned(frame), "a" in frame.format.name.removeprefix("gray")
-        shown = frame.reformat(*size, "rgba" if clear else "rgb24", interpolation="AREA").to_image()
+        fitted = frame.reformat(*size, "rgba" if clear else "rgb24", interpolation="AREA")
+        plane, mode = fitted.planes[0], "RGBA" if clear else "RGB"
+        shown = Image.frombytes(mode, size, bytes(plane), "raw", mode, plane.line_size)
         shown = shown.rotate(angle, expand=True) if angle else shown
     else:
         shown = frame.convert("RGBA" if frame.has_transparency_data else "RGB").resize(size)

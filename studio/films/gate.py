@@ -14,7 +14,7 @@ import json
 import sys
 from typing import Any
 
-from studio.films import frames, strip
+from studio.films import frames, streams, strip
 from studio.films.kinds import READ, kind_of
 from studio.pictures import confine
 
@@ -37,7 +37,7 @@ def prepare() -> None:
     """Import all that reading and drawing will need, and use it once: afterwards no file can be opened."""
     import warnings
 
-    from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat, PngImagePlugin  # noqa: F401
+    from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps, ImageStat, PngImagePlugin  # noqa: F401
 
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # the check of a frame's size is stricter
@@ -66,13 +66,22 @@ def _frames(data: bytes, most: int, max_pixels: int) -> tuple[dict[str, Any], by
     kind = kind_of(data)
     if kind is None:
         raise ValueError(f"can't be read as a film; {READ} are.")
-    found = frames.looked_at(data, kind, most, max_pixels)
+    try:
+        found = frames.looked_at(data, kind, most, max_pixels)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise whatever they like
+        raise streams.Damaged("is damaged or incomplete.") from error
+    pictures = {
+        round(seconds, 3): png for seconds, png in reversed(found.pictures)
+    }  # none a millisecond apart
+    at = sorted(pictures)
     header = {
-        "frames": [[round(seconds, 3), len(png)] for seconds, png in found.pictures],
+        "frames": [[seconds, len(pictures[seconds])] for seconds in at],
         "seconds": round(found.seconds, 3),
         "whole": round(found.whole, 3),
     }
-    return header, b"".join(png for _, png in found.pictures)
+    return header, b"".join(pictures[seconds] for seconds in at)
 
 
 if __name__ == "__main__":

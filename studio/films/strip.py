@@ -15,15 +15,13 @@ def strip(
 ) -> tuple[dict[str, Any], bytes]:
     """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
     empty place. labels: what stands below each. marked: places of those that are set off."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
 
     shown, start = list[Any](), 0
     for length in lengths:
-        one = Image.open(io.BytesIO(data[start : start + length])).convert("RGB") if length else None
+        one = Image.open(io.BytesIO(data[start : start + length])) if length else None
         start += length
-        if one is not None:
-            one.thumbnail((WIDTH, WIDTH))
-        shown.append(one)
+        shown.append(None if one is None else ImageOps.contain(one.convert("RGB"), (WIDTH, WIDTH)))
     tall = max((one.height for one in shown if one is not None), default=WIDTH)
     columns, rows = min(ACROSS, len(shown)), -(-len(shown) // ACROSS)
     across, down = WIDTH + GAP, tall + LINE + GAP

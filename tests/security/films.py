@@ -28,14 +28,18 @@ SECONDS = 5.05  # of processor time for one film
 PIXELS = 100_000
 
 
-def fuzz(count: int, seed: int = 0) -> Tally:
-    """Put mutated films through the gate's code, many in a process."""
+def fuzz(count: int, seed: int = 0, keep: Path | None = None) -> Tally:
+    """Put mutated films through the gate's code, many in a process. keep: a folder for those that end it or
+    come out wrong."""
     tally, loop = Tally(), Loop("tests.security.film_loop")
     try:
         for number, data in enumerate(hostile_films.mutated(count, seed)):
             began, found = time.monotonic(), loop.ask(data)
             tally.longest = max(tally.longest, time.monotonic() - began)
+            bad = tally.ended + len(tally.wrong)
             _note(tally, f"{seed}:{number}", found)
+            if keep is not None and tally.ended + len(tally.wrong) > bad:
+                (keep / f"{seed}-{number}").write_bytes(data)
     finally:
         loop.close()
     return tally
@@ -108,13 +112,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--whole", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="a folder for those that end a process or come out wrong")
     arguments = parser.parse_args(argv)
     damaged = hostile_films.mutated(arguments.whole, arguments.seed + 1)
     whole = [*hostile_films.known(), *hostile_films.taken()]
     whole += [(f"mutated {i}", data) for i, data in enumerate(damaged)]
     product = asyncio.run(through_the_product(whole))
     tell("one process each", product, "films")
-    many = fuzz(arguments.count, arguments.seed)
+    many = fuzz(arguments.count, arguments.seed, arguments.keep)
     tell("many a process", many, "films")
     print(f"  peak of a film process {many.peak / 2**20:.0f} MiB (limit {LIMIT / 2**20:.0f})")
     print(*product.wrong[:5], *many.wrong[:5], *(why for why in many.why if "ended" in why), sep="\n")
