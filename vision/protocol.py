@@ -11,7 +11,7 @@ hour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -83,6 +83,13 @@ class Turn:
         times = tuple(seconds for _, seconds in pairs)
         kept = times if any(seconds is not None for seconds in times) else ()
         return replace(self, pictures=tuple(sha256 for sha256, _ in pairs), times=kept)
+
+
+def kept_pictures(turns: Sequence[Turn], most: int) -> int:
+    """Return how many of a conversation's newest pictures are shown to a model: ``most``, but all of the
+    question, and all since its newest film."""
+    last = next((i for i, turn in reversed(list(enumerate(turns))) if turn.has_film), len(turns) - 1)
+    return max(most, sum(len(turn.pictures) for turn in turns[last:]))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 from core.requests import AskRequest
 from core.requests.ask import FILM, SHORT, SYSTEM, about_tokens
-from vision.chat import frames
-from vision.protocol import Talk, Turn
+from core.requests.frame_words import parts_of
+from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent
 EARLIER = "[an earlier picture, no longer shown]"
@@ -49,7 +49,7 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
         hidden = len(turn.pictures) - len(pictures)
         parts: list[dict[str, Any]] = [{"type": "text", "text": EARLIER}] * hidden
         left = iter(pictures)
-        for part in frames.parts([seconds for _, seconds in pictures], "plain", turn.film_seconds):
+        for part in parts_of([seconds for _, seconds in pictures], "plain", turn.film_seconds):
             if part["type"] == "image":
                 data, size = _encoded(paths[next(left)[0]], talk.max_pixels)
                 address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
@@ -110,7 +110,7 @@ def _fitting(turns: list[Turn], room: int) -> tuple[list[Turn], int]:
 def _newest_pictures(turns: Sequence[Turn]) -> set[tuple[str, str]]:
     """Return which pictures are shown: (job id, SHA-256)."""
     named = [(turn.job_id, sha256) for turn in turns for sha256 in turn.pictures]
-    count = frames.kept(turns, PICTURES_KEPT)
+    count = kept_pictures(turns, PICTURES_KEPT)
     return set(named[-count:])
 
 

@@ -24,6 +24,8 @@ from studio.asking.sources import Sources
 from studio.authority import Action
 from studio.films.intake import Film
 from studio.films.material import Materials
+from studio.films.strips import film_of
+from studio.moderation.rules import Visibility
 from studio.pictures.intake import Readable
 from studio.rights import Rights
 from studio.services import Services
@@ -56,6 +58,7 @@ class Talking:
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         self._rights, self._database, self._queue = rights, services.database, services.queue
         self._moderator, self._settings = services.moderator, services.settings
+        self._showing = services.showing
         self._members = Members(services.database)
         self._materials = Materials(sources, services, self._members)
 
@@ -158,6 +161,24 @@ class Talking:
         """Return what is to be said of an answer besides it; nobody's words are in it."""
         result = await self._queue.result(job_id)
         return list(result.parameters.get("notes", ())) if result else []
+
+    async def film(self, job: Job) -> Job | None:
+        """Return the question whose film the answer of a question is about, None where there is none."""
+        result = await self._queue.result(job.id)
+        return await film_of(self._queue, job, result.parameters if result else {})
+
+    async def frame(self, actor: Actor, job_id: str, index: int) -> bytes:
+        """Return frame ``index`` (from 0) of a question's film as WebP of at most 256 px. Raises ImageError
+        where there is none, or it may not be shown where the actor is, NotAllowedError unless they may look
+        at the question, StorageError when its file is gone."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        frames = job.request.frames if isinstance(job.request, AskRequest) else ()
+        if not 0 <= index < len(frames):
+            raise ImageError(f"Job `{job.id}` has no such frame.")
+        _, sha256 = frames[index]
+        if await self._moderator.visibility((sha256,), job, actor.place) is not Visibility.SHOW:
+            raise ImageError("A rule of this place hides that frame.")
+        return await self._showing.small(sha256)
 
     async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
         """Return which picture (from 0) of a job that the actor may see a file is, None where it is none."""

@@ -85,7 +85,16 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
     ShortenRequest(prompt="a very red house"),
-    AskRequest(question="What is it?", images=(SHA,), form="short", follows=True, seed=5, temperature=0.5),
+    AskRequest(
+        question="What is it?",
+        images=(SHA, OTHER),
+        times=(None, 2.5),
+        film_seconds=4.0,
+        form="short",
+        follows=True,
+        seed=5,
+        temperature=0.5,
+    ),
 )
 EXAMPLES = (
     *FULL,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.requests.ask import FILM, SHORT, SYSTEM
-from vision.chat import frames
-from vision.protocol import Turn
+from core.requests.frame_words import Part, parts_of
+from vision.protocol import Turn, kept_pictures
 
 MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
 
@@ -19,7 +19,7 @@ Exchange = tuple[Turn, ...]  # a question and its answer, or the question that i
 @dataclass(frozen=True)
 class Instructions:
     """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
-    film: added to each question about a film. frames: how their times are told, see ``vision.chat.frames``;
+    film: added to each question about a film. frames: how their times are told, see ``core.requests.frame_words``;
     "" = as the processor's kind wants it."""
 
     system: str = SYSTEM
@@ -87,7 +87,7 @@ class Messages:
     def of(self, turns: Sequence[Turn], told: Instructions, short: bool) -> list[dict[str, Any]]:
         """Return the messages of ``turns``. short: whether the answer is to be."""
         total = sum(len(turn.pictures) for turn in turns)
-        skipped = total - frames.kept(turns, MOST_PICTURES)
+        skipped = total - kept_pictures(turns, MOST_PICTURES)
         messages = [_message("system", [], [told.system])] if told.system else []
         number, film = 0, False
         for place, turn in enumerate(turns):
@@ -101,10 +101,10 @@ class Messages:
             texts = [*gone, self.neutralise(turn.text), about_film, told.short if short and last else ""]
             self.pictures += [sha for sha, _ in shown]
             times = [seconds for _, seconds in shown]
-            messages.append(_message(turn.role, frames.parts(times, told.frames, turn.film_seconds), texts))
+            messages.append(_message(turn.role, parts_of(times, told.frames, turn.film_seconds), texts))
         return messages
 
 
-def _message(role: str, parts: Sequence[frames.Part], texts: Iterable[str]) -> dict[str, Any]:
+def _message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
     text = "\n".join(filter(None, texts))
     return {"role": role, "content": [*parts, {"type": "text", "text": text}]}

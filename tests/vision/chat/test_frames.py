@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from num2words import num2words
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
 from core.requests.ask import FILM
+from core.requests.frame_words import parts_of
 from tests import tiny
 from tests.vision.chat import mixes, shapes
-from vision.chat import frames
 from vision.chat.conversation import Instructions, instructions
 from vision.chat.pictures import stored
 from vision.chat.prompt import PromptMaker
 from vision.chat.talking import Talker
-from vision.protocol import Talk, Turn
+from vision.protocol import Talk, Turn, kept_pictures
 
 Loaded = Callable[[str], Talker]
 NAMES = ("p0", "p1", "p2")
@@ -36,7 +37,7 @@ def text_of(talker: Talker, talk: Talk) -> str:
 
 
 def shown(times, words: str, seconds: float = 4.0) -> str:
-    parts = frames.parts(times, words, seconds)
+    parts = parts_of(times, words, seconds)
     return "".join("▢" if part["type"] == "image" else part["text"] for part in parts)
 
 
@@ -57,6 +58,11 @@ def test_smolvlms_words_are_used_where_whole_seconds_tell_frames_apart() -> None
     assert told == f"{intro}\nFrame from 00:00:▢\nFrame from 00:01:▢\nFrame from 01:03:▢\n\n"
     assert shown((None, 0.5, 1.5), "smolvlm").startswith("▢You are provided the following series of two")
     assert shown((0.2, 0.7), "smolvlm") == shown((0.2, 0.7), "plain")
+
+
+def test_many_frames_are_counted_in_words() -> None:
+    for count in (16, 20, 21, 32):
+        assert f"series of {num2words(count)} frames" in shown(tuple(map(float, range(count))), "smolvlm")
 
 
 def test_a_film_is_told_to_smolvlm_as_its_own_processor_tells_one() -> None:
@@ -120,10 +126,10 @@ def test_all_frames_of_the_newest_film_stay_in_later_turns() -> None:
     film = Turn("user", "what", many, "a", tuple(map(float, range(16))), 16.0)
     stills = [Turn("user", "x", tuple(f"s{i}" for i in range(9)))]
     after = [Turn("assistant", "that"), Turn("user", "why")]
-    assert frames.kept([film, *after], 8) == 16
-    assert frames.kept([*stills, film, *after], 8) == 16
-    assert frames.kept([film, *stills], 8) == 25
-    assert frames.kept([*stills, *after], 8) == 8
+    assert kept_pictures([film, *after], 8) == 16
+    assert kept_pictures([*stills, film, *after], 8) == 16
+    assert kept_pictures([film, *stills], 8) == 25
+    assert kept_pictures([*stills, *after], 8) == 8
 
 
 def test_what_is_said_about_films_is_the_cards_affair(loaded: Loaded) -> None:

@@ -1,5 +1,5 @@
 """How a model is told when the frames of a film are seen: a text before each picture, in the words that its
-family was taught. Loads no torch.
+family was taught. Pure.
 
 plain: "Frame at 3.5 s:", which any model reads. smolvlm: SmolVLM2's own words for films, where whole seconds
 tell the frames apart (``processing_smolvlm``). qwen: the marks that Qwen3-VL has before each moment of a film
@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.requests.frames import clock, labels
-from vision.protocol import Turn
 
 WORDS = {"SmolVLMProcessor": "smolvlm", "Qwen3VLProcessor": "qwen"}  # the processor's class → how
 INTRO = "You are provided the following series of {} frames from a {} [H:MM:SS] video.\n"
+NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen eighteen nineteen"
+).split()
+TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
 Part = dict[str, str]
 
 
@@ -23,14 +27,7 @@ def words_for(processor: str) -> str:
     return WORDS.get(processor, "plain")
 
 
-def kept(turns: Sequence[Turn], most: int) -> int:
-    """Return how many of a conversation's newest pictures are shown: ``most``, but all of the question, and
-    all since its newest film."""
-    last = next((i for i, turn in reversed(list(enumerate(turns))) if turn.has_film), len(turns) - 1)
-    return max(most, sum(len(turn.pictures) for turn in turns[last:]))
-
-
-def parts(times: Sequence[float | None], words: str, seconds: float) -> list[Part]:
+def parts_of(times: Sequence[float | None], words: str, seconds: float) -> list[Part]:
     """Return the pictures of a turn as parts of a message, each frame behind its time. times: None for a
     picture that is no frame. seconds: of the film that were looked at."""
     at = [time for time in times if time is not None]
@@ -62,9 +59,11 @@ def _before(name: str, words: str, count: int, seconds: float, is_first: bool, b
 
 
 def _in_words(count: int) -> str:
-    from num2words import num2words
-
-    return num2words(count)
+    """Return a number up to 99 as SmolVLM writes it, such as twenty-one."""
+    if count < len(NUMBERS):
+        return NUMBERS[count]
+    ten, one = divmod(count, 10)
+    return f"{TENS[ten]}-{NUMBERS[one]}" if one else TENS[ten]
 
 
 def _duration(seconds: float) -> str:
