@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import av
@@ -39,22 +39,26 @@ def moving(count: int, size: tuple[int, int] = (64, 48), cut_at: int | None = No
 
 
 def film(
-    frames: Sequence[Image.Image],
+    frames: Iterable[Image.Image],
     kind: str = "h264",
     *,
     fps: int = 8,
     key_every: int = 12,
     times: Sequence[int] | None = None,
     wider: int = 1,
+    size: tuple[int, int] | None = None,
     more: dict[str, str] | None = None,
 ) -> bytes:
     """``frames`` as a film. times: of each, in units of 1/fps; None = one after the other. wider: how many
-    times as wide as tall a pixel is."""
+    times as wide as tall a pixel is. size: of the frames, None = that of the first."""
+    if size is None:
+        frames = list(frames)
+        size = frames[0].size
     encoder, container, options = ENCODED.get(kind, (kind, "mp4", {}))
     out = io.BytesIO()
     with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as writer:
         stream = writer.add_stream(encoder, rate=fps, options={**options, **(more or {})})
-        stream.width, stream.height = frames[0].size
+        stream.width, stream.height = size
         stream.pix_fmt = "rgb8" if encoder == "gif" else "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(wider)
         stream.gop_size, stream.thread_count = key_every, 1

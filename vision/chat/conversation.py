@@ -19,8 +19,8 @@ Exchange = tuple[Turn, ...]  # a question and its answer, or the question that i
 @dataclass(frozen=True)
 class Instructions:
     """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
-    film: added to each question about a film. frames: how their times are told, see ``core.requests.frame_words``;
-    "" = as the processor's kind wants it."""
+    film: added to each question about a film. frames: how their times are told, see
+    ``core.requests.frame_words``; "" = as the processor's kind wants it."""
 
     system: str = SYSTEM
     short: str = SHORT
