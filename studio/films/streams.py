@@ -95,7 +95,8 @@ class Stream:
 
 
 def opened(data: bytes, kind: Kind) -> Stream:
-    """Return the film in ``data``. Raises ValueError, which says why it can't be read."""
+    """Return the film in ``data``. Raises ValueError, which says why it can't be read; Damaged where nothing
+    in it can."""
     import av
 
     try:
