@@ -33,7 +33,6 @@ from tests.fresh import fresh_database
 EACH = 20  # films of each kind and number of frames
 COUNTS = range(3, 9)
 SIDE, RATE, MINUTE = (1920, 1080), 30, 60
-ASKER = Actor(1, 10, 100)
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,11 @@ async def _asked(folder: Path, each: int) -> list[Figure]:
         for kind, goal in (("order", 90), ("direction", 97)):
             all_hits = list[bool]()
             for count in COUNTS:
-                hits = [await _hit(studio, one) for one in questions(kind, count, each)]
+                people = (Actor(n, 10, 100) for n in range(1, each + 1))  # each may send so many at once
+                hits = [
+                    await _hit(studio, one, actor)
+                    for one, actor in zip(questions(kind, count, each), people, strict=True)
+                ]
                 name = f"{kind} in {count} frames, n = {len(hits)}"
                 figures.append(Figure(name, (100 * sum(hits) / len(hits),), "%", "count"))
                 all_hits += hits
@@ -110,13 +113,13 @@ async def _studio(folder: Path) -> AsyncIterator[Studio]:
         yield Studio(built)
 
 
-async def _hit(studio: Studio, question: Question) -> bool:
+async def _hit(studio: Studio, question: Question, actor: Actor) -> bool:
     gif = InMemory("film.gif", animation(question.frames, "GIF", 1))
-    new = await studio.talking.ask(ASKER, question.text, [gif])
-    job = (await studio.submit(ASKER, new)).job
-    async for _ in await studio.watch(ASKER, job.id):
+    new = await studio.talking.ask(actor, question.text, [gif])
+    job = (await studio.submit(actor, new)).job
+    async for _ in await studio.watch(actor, job.id):
         pass
-    return question.is_right(await studio.talking.answer(ASKER, job.id))
+    return question.is_right(await studio.talking.answer(actor, job.id))
 
 
 def _minute(scale: float) -> list[Figure]:

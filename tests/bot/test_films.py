@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot.cogs.uploads import A_FILM
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me
@@ -75,6 +76,11 @@ async def test_a_mention_with_a_film_is_a_question(studio: Studio) -> None:
 async def test_a_direct_message_with_a_film_is_a_question(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "What happens?", GIF)
     assert await strip_of(last_dm(studio, studio.alice))
+
+
+async def test_a_film_sent_without_a_question_is_told_how_to_ask(studio: Studio) -> None:
+    await studio.send_dm(studio.alice.user, "", GIF)
+    assert last_dm(studio, studio.alice).content == A_FILM
 
 
 async def test_a_link_to_a_film_is_asked_about(studio: Studio) -> None:
