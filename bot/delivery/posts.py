@@ -42,18 +42,19 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Post:
-    """What a message is to show. ``view``: its buttons, None = none. ``file``: goes with the picture."""
+    """What a message is to show. ``view``: its buttons, None = none. more: files besides the picture."""
 
     content: str
     picture: Picture | None = None
     view: discord.ui.View | None = None
-    file: Picture | None = None
+    more: tuple[Picture, ...] = ()
 
     def files(self) -> list[discord.File]:
-        """Return picture and file as discord.py takes them; each can be sent only once."""
+        """Return picture and files as discord.py takes them; each can be sent only once."""
+        shown = (*((self.picture,) if self.picture else ()), *self.more)
         return [
             discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)
-            for data, name, alt in filter(None, (self.picture, self.file))
+            for data, name, alt in shown
         ]
 
     async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
@@ -136,9 +137,9 @@ class Posts:
         if text is None:
             return Post(messages.held_back(job))
         content, whole = answer_text.answered(job, answer, result.parameters)
-        file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
+        more = () if whole else (Picture(answer.text.encode(), answer_text.FILE, ""),)
         strip = await self._strip(result, answer.text, limit, place)
-        return Post(content, strip, answer_text.view(job), file)
+        return Post(content, strip, answer_text.view(job), more)
 
     async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
         """The frames of the film that an answer is about; None where it is about none."""

@@ -16,6 +16,7 @@ from core.requests import AskRequest, from_json, to_json
 from studio.actor import Place
 from studio.asking.conversations import LONG
 from studio.films.strips import Strips
+from studio.moderation.rules import Visibility
 from tests.films import BLUE, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.studio.asking.test_talking import Chat, open_chat
 from tests.studio.conftest import ALICE, BOB, Sent, png
@@ -205,3 +206,39 @@ def test_a_request_knows_its_frames() -> None:
         AskRequest(question="a", images=many, times=tuple(map(float, range(33))))
     with pytest.raises(UserError, match="There are 33 pictures"):
         AskRequest(question="a", images=many)
+
+
+class Verdict:
+    """A moderator that finds every picture so."""
+
+    def __init__(self, found: Visibility) -> None:
+        self.found = found
+
+    async def visibility(self, sha256s, job, place) -> Visibility:
+        return self.found
+
+
+async def test_the_strip_is_as_hidden_as_its_frames(chat: Chat) -> None:
+    job, services = await about(chat, SLIDES), chat.opened.services
+    result = await services.queue.result(job.id)
+    found = {
+        verdict: await Strips(services.files, services.queue, Verdict(verdict)).of(result, "", HERE)
+        for verdict in Visibility
+    }
+    assert found[Visibility.BLOCK] is None
+    assert found[Visibility.SPOILER].visibility is Visibility.SPOILER
+    assert found[Visibility.SHOW].visibility is Visibility.SHOW
+
+
+async def test_a_frame_is_shown_to_who_may_see_it_where_no_rule_hides_it(chat: Chat) -> None:
+    job = await about(chat, SLIDES)
+    small = Image.open(io.BytesIO(await chat.talking.frame(BOB, job.id, 1)))
+    assert small.convert("RGB").getpixel((5, 5))[2] > 180
+    with pytest.raises(ImageError, match="no such frame"):
+        await chat.talking.frame(ALICE, job.id, 4)
+    chat.talking._moderator = Verdict(Visibility.SPOILER)
+    with pytest.raises(ImageError, match="hides that frame"):
+        await chat.talking.frame(ALICE, job.id, 1)
+    hidden = await chat.submit(ALICE, replace(await chat.talking.ask(ALICE, "What?", [SLIDES]), private=True))
+    with pytest.raises(NotAllowedError):
+        await chat.talking.frame(BOB, hidden.id, 0)
