@@ -15,6 +15,7 @@ from studio.films.kinds import READ, kind_of, may_be_film
 from studio.pictures.intake import InMemory, Note, Readable, output_of, short_name
 
 GATE = "studio.films.gate"
+PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
 AT_ONCE, IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
 TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
 
@@ -61,7 +62,8 @@ class Films:
 
     async def _looked_at(self, name: str, data: bytes, user_id: int) -> Film:
         async with self._slots:
-            out = await output_of(GATE, data, "frames", str(self._frames), str(self._pixels))
+            command = "frames", str(self._frames), str(self._pixels)
+            out = await output_of(GATE, data, *command, patience=PATIENCE)
         header, body = _answer(out)
         if "error" in header:
             raise ImageError(f"{short_name(name)} {header['error']}")

@@ -22,7 +22,7 @@ from studio.pictures import bits
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
-TIMEOUT = 20.0  # seconds for one picture or film, waiting excluded
+TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = {  # why a process ended without an answer
     "gate": "takes too much time or memory to read; try a smaller one.",
     "painter": "These strokes take too long to paint again. Bake them into the mask below them first.",
@@ -220,8 +220,9 @@ class Intake:
         return json.loads(line), body
 
 
-async def output_of(module: str, data: bytes, *command: str) -> bytes:
-    """Return what a confined process writes that is given ``data``; b"" when it ended without an answer."""
+async def output_of(module: str, data: bytes, *command: str, patience: float = TIMEOUT) -> bytes:
+    """Return what a confined process writes that is given ``data``; b"" when it ended without an answer.
+    patience: seconds until it is ended."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -233,7 +234,7 @@ async def output_of(module: str, data: bytes, *command: str) -> bytes:
         env=child_environment(),
     )
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(patience):
             out, _ = await child.communicate(data)
     except TimeoutError:
         out = b""
