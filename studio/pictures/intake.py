@@ -220,9 +220,9 @@ class Intake:
         return json.loads(line), body
 
 
-async def output_of(module: str, data: bytes, *command: str, patience: float = TIMEOUT) -> bytes:
+async def output_of(module: str, data: bytes, *command: str, patience: float | None = None) -> bytes:
     """Return what a confined process writes that is given ``data``; b"" when it ended without an answer.
-    patience: seconds until it is ended."""
+    patience: seconds until it is ended, None = what a picture has."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -234,7 +234,7 @@ async def output_of(module: str, data: bytes, *command: str, patience: float = T
         env=child_environment(),
     )
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(patience or TIMEOUT):
             out, _ = await child.communicate(data)
     except TimeoutError:
         out = b""
