@@ -79,7 +79,7 @@ def questions(kind: str, count: int, number: int) -> Iterator[Question]:
 def measure(folder: Path, scale: float) -> list[Figure]:
     """Ask all questions, then read the long film."""
     figures = asyncio.run(_asked(folder, max(2, round(EACH * scale))))
-    return [*figures, *_minute(scale)]
+    return [*figures, *_minute()]
 
 
 async def _asked(folder: Path, each: int) -> list[Figure]:
@@ -122,14 +122,14 @@ async def _hit(studio: Studio, question: Question, actor: Actor) -> bool:
     return question.is_right(await studio.talking.answer(actor, job.id))
 
 
-def _minute(scale: float) -> list[Figure]:
+def _minute() -> list[Figure]:
     """Read a film of a minute that pans over noise, with a cut each 13 seconds."""
     rng = np.random.default_rng(1)
     wide = (rng.random((270, 960)) * 60).repeat(4, 0).repeat(4, 1) + np.linspace(0, 150, 3840)
     wall = wide.astype("uint8")
 
     def shown() -> Iterator[Image.Image]:
-        for number in range(max(RATE, round(RATE * MINUTE * min(1.0, scale)))):
+        for number in range(RATE * MINUTE):
             left = number * 5 % 1900
             grey = wall[:, left : left + SIDE[0]]
             yield Image.fromarray(255 - grey if number // 400 % 2 else grey).convert("RGB")
