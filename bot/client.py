@@ -18,6 +18,7 @@ from discord.ext import commands
 
 from bot.answers import UNEXPECTED, Answers
 from bot.asking import Asking
+from bot.checks import Checks
 from bot.cogs import EXTENSIONS
 from bot.delivery.apology import apologise
 from bot.delivery.follow import Delivery
@@ -26,6 +27,7 @@ from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
 from bot.mentions import Mentions
 from bot.questions import Questions
+from bot.readings import Readings
 from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
@@ -155,6 +157,8 @@ class Atelier(commands.Bot):
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.questions = Questions(studio, self.answers, self.asking)
+        self.checks = Checks(studio, self.links)
+        self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing, self.questions)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))

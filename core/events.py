@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from core.results.text_lines import TextLine
+
 
 @dataclass(frozen=True)
 class Queued:
@@ -109,7 +111,7 @@ class Output:
     /describe.
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
-    answer: of /ask.
+    answer: of /ask. lines: of /read, in the order of reading; grid is the picture with their boxes.
     parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
     "notes" (sentences for the user about what could not be honoured).
     """
@@ -120,3 +122,4 @@ class Output:
     scores: tuple[tuple[str, float], ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
+    lines: tuple[TextLine, ...] = ()

@@ -322,8 +322,8 @@ class Settings(ChatSettings):
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of each role: image, clip, caption, vit and, where there is one, segment and ask. The
-        profile's segmenter goes with the profile's CLIP: it knows the same things."""
+        """The model of each role: image, clip, caption, vit and, where there is one, segment, ask and ocr.
+        The profile's segmenter goes with the profile's CLIP: it knows the same things."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
         ask = "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", "")
@@ -333,7 +333,7 @@ class Settings(ChatSettings):
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
             **({"segment": segment} if segment else {}),
-            **(packaged.ROLES if self.photo_readers and packaged.installed() else {}),
+            **packaged.roles(self.photo_readers, self.ocr),
             **({"ask": ask} if ask else {}),
         }
 

@@ -41,6 +41,7 @@ ROWS = {
     "search": search_rows.search_rows,
     "search_made": search_rows.made_rows,
     "select": select_rows.single_rows,
+    "why": reading_rows.why_rows,
     "select_pair": select_rows.pair_rows,
     "select_coded": select_rows.coded_rows,
     "photo": photo_rows.photo_rows,

@@ -16,6 +16,7 @@ from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings
 from vision import memory_plan
+from vision.ocr import programs
 from vision.photo import fetch as photo_fetch
 from vision.photo import packages
 from vision.weights import describe, trust
@@ -191,6 +192,8 @@ def configured(settings: Settings) -> dict[str, str]:
 def _setting(role: str) -> str:
     """The setting that says which model has ``role``."""
     kind, _, name = role.partition(" ")
+    if kind == "ocr":
+        return "OCR"
     if kind in packaged.ROLES:
         return "PHOTO_READERS"
     return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
@@ -214,6 +217,8 @@ def _is_fetched_later(info: describe.ModelInfo, settings: Settings) -> bool:
 def _model_fix(info: describe.ModelInfo) -> str:
     if info.kind == "package":
         return "run `atelier fetch`, or set PHOTO_READERS=off"
+    if info.kind == "program":
+        return programs.fix(info.name)
     if info.kind != "hub":
         return f"correct {_setting(info.role)}"
     if info.path:

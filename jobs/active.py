@@ -20,6 +20,10 @@ async def open_gate(job: Job, running: bool) -> None:
     about to run (``running``), may not run any more."""
 
 
+def see_all(text: str) -> None:
+    """Let every question go on, whatever its pictures say."""
+
+
 def hear_all(text: str, whole: bool) -> str:
     """Let everybody read an answer as it comes."""
     return text
@@ -31,12 +35,14 @@ class Conversation:
     film: id of the job whose question's film is told, the newest one, "" = none.
 
     hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
-    Raises UserError for an answer that may not be given.
+    Raises UserError for an answer that may not be given. see: is given the text that was read in the
+    pictures, before the answer; raises UserError where that ends the question.
     """
 
     talk: Talk
     hear: Callable[[str, bool], str] = hear_all
     notes: tuple[str, ...] = ()
+    see: Callable[[str], None] = see_all
     film: str = ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.events import ChatAnswer, Progress
 from core.job import Job
+from core.results.text_lines import TextLine
 from jobs.executor import Device
 from storage.lookup import StoredOutput, StoredPicture
 
@@ -36,6 +37,7 @@ class Result:
     scores: tuple[tuple[str, float], ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
+    lines: tuple[TextLine, ...] = ()
 
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
@@ -48,6 +50,7 @@ class Result:
             output.scores,
             output.parameters or {},
             output.answer,
+            output.lines,
         )
 
 

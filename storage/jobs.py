@@ -144,6 +144,9 @@ def finish(
             **_over(now),
             captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
             scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
+            lines=json.dumps([line.stored() for line in output.lines], ensure_ascii=False)
+            if output.lines
+            else None,
             answer=json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
         )

@@ -20,6 +20,7 @@ from core.errors import AtelierError, StorageError
 from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json
+from core.results.text_lines import TextLine, from_stored
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
 
 PAGE = 200  # rows
@@ -54,6 +55,7 @@ class StoredOutput:
     scores: tuple[tuple[str, float], ...] = ()
     parameters: Mapping[str, Any] | None = None
     answer: ChatAnswer | None = None
+    lines: tuple[TextLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput
         captions=tuple(json.loads(row.captions or "[]")),
         scores=tuple((label, score) for label, score in json.loads(row.scores or "[]")),
         answer=to_answer(row),
+        lines=tuple(map(from_stored, json.loads(row.lines or "[]"))),
         parameters=json.loads(row.parameters or "{}"),
     )
 

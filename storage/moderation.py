@@ -3,6 +3,7 @@ were judged. No text of anybody's."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,13 +19,14 @@ from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, s
 @dataclass(frozen=True)
 class ModerationRow:
     """A guild's choices; None = the host's. strikes: that bring a time-out, 0 = never. window: hours in which
-    they count. timeout: minutes."""
+    they count. timeout: minutes. rules: sentences of its own, which nothing enforces."""
 
     level: str | None = None  # off | standard | strict
     pictures: str | None = None  # spoiler | block
     strikes: int | None = None
     window: int | None = None
     timeout: int | None = None
+    rules: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,16 @@ def policy(connection: sa.Connection, guild_id: int | None) -> ModerationRow:
 
 
 def _to_row(row: sa.Row[Any]) -> ModerationRow:
-    return ModerationRow(row.level, row.pictures, row.strikes, row.window, row.timeout)
+    rules = tuple(json.loads(row.rules)) if row.rules else None
+    return ModerationRow(row.level, row.pictures, row.strikes, row.window, row.timeout, rules)
 
 
-def set_policy(connection: sa.Connection, guild_id: int | None, **values: str | int | None) -> None:
+def set_policy(
+    connection: sa.Connection, guild_id: int | None, **values: str | int | tuple[str, ...] | None
+) -> None:
     """Change those of ModerationRow's fields that are named."""
+    if "rules" in values:
+        values["rules"] = json.dumps(values["rules"], ensure_ascii=False) if values["rules"] else None
     connection.execute(upsert(connection, policies, {"guild_id": guild_id or EVERYWHERE, **values}, values))
 
 

@@ -98,6 +98,7 @@ jobs = sa.Table(
     sa.Column("captions", sa.Text),  # JSON, of the output
     sa.Column("scores", sa.Text),  # JSON
     sa.Column("answer", sa.Text),  # JSON of core.events.ChatAnswer
+    sa.Column("lines", sa.Text),  # JSON of core.results.text_lines
     sa.Column("parameters", sa.Text),  # JSON
     sa.Column("error", sa.Text),  # a plain sentence for the person who asked
     # times
@@ -270,6 +271,7 @@ policies = sa.Table(  # what a server lets through; NULL = as the host has set i
     sa.Column("strikes", Int64),
     sa.Column("window", Int64),  # hours
     sa.Column("timeout", Int64),  # minutes
+    sa.Column("rules", sa.Text),  # JSON list of sentences, of the server's own
     sa.CheckConstraint("level IN ('off', 'standard', 'strict')", "level"),
     sa.CheckConstraint("pictures IN ('spoiler', 'block')", "pictures"),
     sqlite_strict=True,

@@ -27,6 +27,7 @@ class Action(enum.StrEnum):
     PAN = "pan"
     DESCRIBE = "describe"
     CLASSIFY = "classify"
+    READ = "read"  # the text in a picture
     BLEND = "blend"
     IMAGINE = "imagine"  # a caption
     ASK_MORE = "ask more"  # follow on from an answer
@@ -100,6 +101,7 @@ TABLE: dict[Action, Row] = {
     Action.PAN: _OWN_OR_SHOWN,
     Action.DESCRIBE: _OWN_OR_SHOWN,
     Action.CLASSIFY: _OWN_OR_SHOWN,
+    Action.READ: _OWN_OR_SHOWN,
     Action.BLEND: _OWN_OR_SHOWN,
     Action.IMAGINE: _OWN_OR_SHOWN,
     Action.ASK_MORE: Row(

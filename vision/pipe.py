@@ -13,7 +13,19 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from core.errors import JobCancelled
-from vision.protocol import LAST_STEP, Embed, Forget, LoadingModel, Nearest, Quit, Run, Select, Step, Stop
+from vision.protocol import (
+    LAST_STEP,
+    Check,
+    Embed,
+    Forget,
+    LoadingModel,
+    Nearest,
+    Quit,
+    Run,
+    Select,
+    Step,
+    Stop,
+)
 from vision.reporter import Leaving, Reporter
 
 if TYPE_CHECKING:
@@ -41,7 +53,7 @@ class Inbox:
         at_once: Callable[[Nearest], None] = lambda question: None,
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
-        self._runs, self._questions = deque[Run](), deque[Embed | Select]()
+        self._runs, self._questions = deque[Run](), deque[Embed | Select | Check]()
         self._stopped: set[str] = set()
         self._forgotten = deque[str]()
         self.closing = False
@@ -69,7 +81,7 @@ class Inbox:
                 self._stopped.add(message.job_id)
             elif isinstance(message, Forget):
                 self._forgotten.extend(message.job_ids)
-            elif isinstance(message, Embed | Select):
+            elif isinstance(message, Embed | Select | Check):
                 self._questions.append(message)
             elif isinstance(message, Nearest):
                 self._at_once(message)
@@ -79,7 +91,7 @@ class Inbox:
         """Return the runs that have come since the last call."""
         return [self._runs.popleft() for _ in range(len(self._runs))]
 
-    def take_questions(self) -> list[Embed | Select]:
+    def take_questions(self) -> list[Embed | Select | Check]:
         """Return the questions that have come since the last call."""
         return [self._questions.popleft() for _ in range(len(self._questions))]
 
@@ -163,6 +175,10 @@ class PipeReporter(Reporter):
     def write(self, step: int, total: int, text: str) -> None:
         """Send Step with the words so far."""
         self.send(Step(self.job_id, step, total, text=text))
+
+    def seen(self, text: str) -> None:
+        """Send what was read, with a step that isn't shown."""
+        self.send(Step(self.job_id, 0, 1, seen=text))
 
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Send the box with every step from now on."""

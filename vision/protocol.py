@@ -98,7 +98,7 @@ class Talk:
 
     turns: of the conversation, oldest first; the last is the question. answer: its form, "free" or "short".
     max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
-    picture, 0 = the model's own.
+    picture, 0 = the model's own. read: the model is told the text in the pictures.
     """
 
     turns: tuple[Turn, ...]
@@ -106,6 +106,7 @@ class Talk:
     max_tokens: int = 512
     context: int = 8192
     max_pixels: int = 0
+    read: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,29 @@ class Nearest:
     clear: bool = False
 
 
+@dataclass(frozen=True)
+class Check:
+    """Asks how pictures and a text stand to rules, beside the jobs as ``Embed`` does. paths: of the pictures'
+    files. text: of the message that they came with. Answered by a Checked."""
+
+    question_id: str
+    paths: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
+    rules: tuple[str, ...] = field(default=(), repr=False)
+
+
+class Checked(NamedTuple):
+    """What was found. texts: in each picture, as ``reader`` read it; unread: why nobody did. chances: 0..1
+    that ``model`` finds each rule broken; unjudged: why it wasn't asked."""
+
+    texts: tuple[str, ...] = ()
+    reader: str = ""
+    unread: str = ""
+    model: str = ""
+    chances: tuple[float, ...] = ()
+    unjudged: str = ""
+
+
 class Neighbours(NamedTuple):
     """Places of vectors: those that come first, then others, the nearest of each before. none_clear: enough
     were compared to tell, and none stands out."""
@@ -211,7 +235,7 @@ class Neighbours(NamedTuple):
     none_clear: bool = False
 
 
-Question = Embed | Select | Nearest
+Question = Embed | Select | Check | Nearest
 
 # From the worker
 
@@ -255,7 +279,8 @@ class LoadingModel:
 @dataclass(frozen=True)
 class Step:
     """Says that a step is finished: the sign of life that counts. preview: a small JPEG. box: what of the
-    finished pictures it shows, None = all. text: all of the answer in words so far."""
+    finished pictures it shows, None = all. text: all of the answer in words so far. seen: text that was read
+    in the pictures of a question, which its rules are to judge with the answer."""
 
     job_id: str
     step: int
@@ -263,6 +288,7 @@ class Step:
     preview: bytes | None = field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
     text: str = field(default="", repr=False)
+    seen: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ class Reporter:
     def write(self, step: int, total: int, text: str) -> None:
         """Report that ``step`` of at most ``total`` tokens are written. text: all of the answer so far."""
 
+    def seen(self, text: str) -> None:
+        """Report what was read in the pictures of a question, before its answer begins."""
+
     def place(self, box: tuple[int, int, int, int]) -> None:
         """Report where previews from now on belong in the finished pictures: left, top, right, bottom, px."""
 

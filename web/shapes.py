@@ -10,6 +10,7 @@ from typing import Any
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job
 from core.requests import AskRequest, GenerateRequest
+from core.results.text_lines import text_of
 from core.wording import prompt_of
 from jobs.views import JobView, Result
 from storage.gallery import Tile
@@ -52,6 +53,8 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "cutout": Label("Cut out"),
     "describe": Label("Describe"),
     "classify": Label("Classify"),
+    "read": Label("Read text"),
+    "why": Label("Why?"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
 # Those that a page does by other means: a picture has a page of its own, which shows its details and saves
@@ -176,6 +179,7 @@ def job(
         "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
         **_talk(row, result, progress),
+        "text": text_of(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, may),

@@ -10,6 +10,7 @@ EXTENSIONS = (
     "bot.cogs.blend",
     "bot.cogs.describe",
     "bot.cogs.ask",
+    "bot.cogs.read",
     "bot.cogs.shorten",
     "bot.cogs.classify",
     "bot.cogs.search",

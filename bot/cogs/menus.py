@@ -1,4 +1,5 @@
-"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, DM results, Details."""
+"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, Read text, Check, DM
+results, Details."""
 
 from __future__ import annotations
 
@@ -32,6 +33,8 @@ class Menus(commands.Cog):
                 ("Classify", self.classify),
                 ("Vary", self.vary),
                 ("Cancel", self.cancel),
+                ("Read text", self.read),
+                ("Check", self.check),
                 ("DM results", self.dm_results),
                 ("Details", self.details),
             )
@@ -68,6 +71,13 @@ class Menus(commands.Cog):
             return actions.variation(source, amount, None, seed=new_seed())
 
         await self._about(interaction, message, Action.VARY, build)
+
+    async def read(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.readings.read_message(interaction, message)
+
+    @answers_privately
+    async def check(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.checks.check(interaction, message)
 
     @answers_privately
     async def cancel(self, interaction: discord.Interaction, message: discord.Message) -> None:

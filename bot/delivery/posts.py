@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
+from bot.delivery import explaining, reading
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
@@ -16,6 +17,7 @@ from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
 from core.requests import GenerateRequest
 from core.requests.base import Answer
+from core.results.text_lines import text_of
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
@@ -84,6 +86,8 @@ class Posts:
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
+            Answer.MAP: self._explained,
+            Answer.LINES: self._read,
             Answer.TEXT: self._answered,
         }
 
@@ -149,6 +153,23 @@ class Posts:
         hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
         return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
 
+    async def _read(self, result: Result, limit: int, place: Place) -> Post:
+        """The text that was read, with its files, below the picture with boxes if that may be shown."""
+        job, boxed = result.job, result.grid
+        [text] = await self._moderator.captions([text_of(result.lines)], place)
+        if text is None:
+            return Post(messages.held_back(job))
+        more = tuple(Picture(data, name, "") for name, data in reading.files(result, text).items())
+        post = Post(reading.read(result, text), view=reading.view(job), more=more)
+        if boxed is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, boxed.sha256), job, place)
+        if visibility is Visibility.BLOCK:
+            return post
+        shown = await self._showing.picture(boxed, job, limit - sum(len(one.data) for one in more))
+        picture = _attached(shown, job)
+        return _as_visible(replace(post, picture=picture), visibility, job)
+
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""
         job, scores = result.job, result.scores
@@ -160,7 +181,20 @@ class Posts:
         job, chart = result.job, result.grid
         content = messages.classified(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
-        return Post(content, None if shown is None else _attached(shown, job))
+        view = explaining.view(job, [label for label, _ in result.scores])
+        return Post(content, None if shown is None else _attached(shown, job), view)
+
+    async def _explained(self, result: Result, limit: int, place: Place) -> Post:
+        """The label with the map of what speaks for it, if the picture may be shown."""
+        job, laid = result.job, result.grid
+        post = Post(messages.classified(job, result.scores, result.parameters))
+        if laid is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, laid.sha256), job, place)
+        if visibility is Visibility.BLOCK:
+            return Post(messages.held_back(job))
+        picture = _attached(await self._showing.picture(laid, job, limit), job)
+        return _as_visible(replace(post, picture=picture), visibility, job)
 
     async def _described(self, result: Result, limit: int, place: Place) -> Post:
         """The captions under the picture they describe; without the picture if there is none, or it is gone,

@@ -62,6 +62,8 @@ BUTTONS: dict[str, ButtonStyle] = {
     "cutout": ButtonStyle("Cut out", "✂️"),
     "describe": ButtonStyle("Describe", "💬"),
     "classify": ButtonStyle("Classify", "🏷️"),
+    "read": ButtonStyle("Read text", "🔤"),
+    "why": ButtonStyle("Why?", "🔎"),
     "details": ButtonStyle("Details", "📋"),
     "dm": ButtonStyle("DM me", "✉️"),
     "delete": ButtonStyle("Delete", "🗑️"),
@@ -328,9 +330,10 @@ def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
 def for_single(job: Job, index: int, picture: StoredPicture, web: str = "") -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
     ``for_grid``."""
-    rows = offers.for_picture(job, picture)
+    rows, left_out = offers.for_picture(job, picture), {"read"}  # a menu of the message has it
     if web and all(len(rows[row]) == MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
-        rows = tuple(tuple(action for action in actions if action != "cutout") for actions in rows)
+        left_out.add("cutout")
+    rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
@@ -392,9 +395,5 @@ def after_end(job: Job) -> discord.ui.View:
 
 def for_upload(sha256: str) -> discord.ui.View:
     """Return what can be done with a picture sent in a direct message."""
-    return view_of(
-        *(
-            UploadButton(sha256, action)
-            for action in ("describe", "classify", "variation", "outpaint", "cutout")
-        )
-    )
+    actions = ("describe", "classify", "read", "variation", "outpaint", "cutout")
+    return view_of(*(UploadButton(sha256, action) for action in actions))

@@ -15,7 +15,8 @@ OVERVIEW = """**Atelier**
 `/variation` · `/upscale` · `/region` · `/outpaint` · `/cutout` start from a picture you attach, or one \
 made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
-that matter · `/classify` says what a picture shows · `/ask` answers questions about it
+that matter · `/classify` says what a picture shows · `/read` reads its text · \
+`/ask` answers questions about it
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
 your usage and jobs · `/queue mine`, `/queue cancel`
 `/search` finds pictures by the words of their prompts, by what they show, or like another one
@@ -24,8 +25,8 @@ them, and a trash for what you don't want (`/help topic:folders`, `shares`, `tra
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
-Describe, Ask, Classify, Vary and more.
-Send me a picture in a DM to get buttons for Describe, Classify, Vary, Outpaint and Cut out. \
+Describe, Ask, Classify, Vary, Read text and more.
+Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
 WELCOME = """**Welcome to Atelier.** This page is a small Discord on your own machine, with the real bot.
@@ -90,7 +91,11 @@ COMMANDS: dict[str, str] = {
     ),
     "classify": (
         "`/classify image | link [labels]`: says what a picture shows. `/classify labels:cat, dog, boat`"
-        " chooses among your own words."
+        " chooses among your own words. *Why?* under the answer shows where in the picture it was seen."
+    ),
+    "read": (
+        "`/read image… | link`: reads the text in a picture, draws a box around each line, and sends it as"
+        " .txt and .json. A message's menu has *Read text*, too."
     ),
     "show": (
         "`/show job`: brings one of your jobs back with working buttons, in any channel. You find its id"

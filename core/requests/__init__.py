@@ -23,7 +23,7 @@ from core.requests.pictures import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.reading import ClassifyRequest, DescribeRequest, ShortenRequest
+from core.requests.reading import ClassifyRequest, DescribeRequest, ReadRequest, ShortenRequest, WhyRequest
 
 REQUESTS: tuple[type[Request], ...] = (
     ImagineRequest,
@@ -36,6 +36,8 @@ REQUESTS: tuple[type[Request], ...] = (
     ComposeRequest,
     DescribeRequest,
     ClassifyRequest,
+    WhyRequest,
+    ReadRequest,
     ShortenRequest,
     AskRequest,
 )

@@ -22,6 +22,8 @@ class Answer(enum.Enum):
     CAPTIONS = "captions"  # prompts that could have made its picture
     WEIGHTS = "weights"  # how much each word of its prompt weighs
     TEXT = "text"  # an answer in words, which grows while it is made
+    LINES = "lines"  # the text in its picture, line by line; the picture with boxes comes along
+    MAP = "map"  # where in its picture an answer was found; the picture with the places laid over comes along
     LABELS = "labels"  # what its picture shows, with probabilities; a chart may come along
 
 

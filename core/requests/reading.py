@@ -1,4 +1,5 @@
-"""Requests that read a picture or a prompt and answer in words: describe, classify, shorten."""
+"""Requests that read a picture or a prompt and answer in words: describe, classify, why,
+read, shorten."""
 
 from __future__ import annotations
 
@@ -52,6 +53,16 @@ class DescribeRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadRequest(Request):
+    """Read the text in ``image``."""
+
+    kind: ClassVar[str] = "read"
+    answer: ClassVar[Answer] = Answer.LINES
+    role: ClassVar[str] = "ocr"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassifyRequest(Request):
     """Score how well each label fits ``image``; without labels, the classifier's best ``top_k``."""
 
@@ -79,3 +90,24 @@ class ClassifyRequest(Request):
     def size(self) -> str:
         """Return the number of labels."""
         return str(len(self.labels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyRequest(Request):
+    """Show where in ``image`` a reader sees ``label``: among ``labels``, or without these among its own."""
+
+    kind: ClassVar[str] = "why"
+    answer: ClassVar[Answer] = Answer.MAP
+    role: ClassVar[str] = "vit"
+    image: str = param(MISSING, value=Picture(), moderated=False)
+    label: str
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.labels and self.label not in self.labels:
+            raise UserError("The label isn't one of those that were compared.")
+
+    def model_or_role(self) -> str:
+        """Return who is asked, as for /classify."""
+        return "clip" if self.labels else self.role

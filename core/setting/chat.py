@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES
 from core.setting.field import setting
-from core.setting.values import number, server, whole
+from core.setting.values import number, one_of, server, text_reader, whole
 
 GROUP = "Questions"
 
@@ -35,6 +35,20 @@ class ChatSettings:
     vlm_key: str = setting("", "that server's key, if it wants one", group=GROUP, secret=True)
     vlm_slots: int = setting(
         "8", "most questions that are put to that server at once", whole(1, 256), group=GROUP
+    )
+    ocr: str = setting(
+        "rapid",
+        "who reads text in pictures: rapid, which comes with the extra ocr; tesseract:deu+eng, the program"
+        " with these languages; or off",
+        text_reader,
+        group=GROUP,
+    )
+    ask_ocr: str = setting(
+        "auto",
+        "tell the chat model on this machine the text that was read in a picture, if that is three words or"
+        " more: auto or off",
+        one_of("auto", "off"),
+        group=GROUP,
     )
     ask_tokens: int = setting(
         "512", "most tokens of an answer; a word has about 1.3", whole(16, 32_768), group=GROUP

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+LANGUAGES = re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)?(\+[A-Za-z_]+(/[A-Za-z_]+)?)*", re.ASCII)  # of tesseract
 _ID = re.compile(r"\d{1,20}", re.ASCII)
 
 
@@ -54,6 +55,14 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return value.lower()
 
     return read
+
+
+def text_reader(value: str) -> str:
+    """Return who reads text: ``rapid``, ``off``, or ``tesseract`` with languages after a colon."""
+    name, _, languages = value.partition(":")
+    if value in ("rapid", "off") or (name == "tesseract" and LANGUAGES.fullmatch(languages)):
+        return value
+    raise ValueError("takes rapid, off, or tesseract with its languages, such as tesseract:deu+eng")
 
 
 def ids(value: str) -> tuple[int, ...]:

@@ -54,6 +54,7 @@ class Pack:
                 {
                     "image": str(MODELS / "stable-diffusion"),
                     "clip": str(MODELS / "clip"),
+                    "vit": str(MODELS / "vit"),
                     "segment": str(MODELS / "segmenter"),
                 },
                 "data/cache",

@@ -1,14 +1,24 @@
-"""Rows about what the pack's readers see in drawn pictures: CLIP, the captioner and the classifier."""
+"""Rows about what the pack's readers see in drawn pictures: CLIP, the captioner and the classifier, and
+where they see it."""
 
+import statistics
+import time
+
+import numpy as np
 import torch
 from PIL import Image
 
 from demo.captions import canonical, parse
-from demo.drawing import draw
+from demo.drawing import draw, draw_apart, layout
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
-from demo.evaluation.scenes import ANY, SINGLE, held_out
+from demo.evaluation.scenes import ANY, SINGLE, held_out, two_objects
 from demo.world import COLOURS, OBJECTS
+from vision.explain import reasons
+from vision.reporter import Reporter
+
+MAP_SIDE = 128  # px of the pictures that are explained
+MAP_ENOUGH = 0.1  # of a field that the thing has to cover
 
 
 def features(output) -> torch.Tensor:
@@ -112,3 +122,45 @@ def vit_rows(pack: Pack, report: Report, n: int):
             for i, (s, _) in zip(logits.argmax(1).tolist(), some, strict=True)
         ]
     report.share("vit: main object", hits, 0.97)
+
+
+def why_rows(pack: Pack, report: Report, n: int):
+    """One thing, and either of two, by the classifier's own labels and by CLIP among all things."""
+    classifier, matcher = pack.models.get("vit"), pack.models.get("clip")
+    ways = {
+        "classifier": lambda image, label: reasons.of_classifier(classifier, image, label, Reporter()),
+        "CLIP": lambda image, label: reasons.of_matcher(matcher, image, label, OBJECTS, Reporter()),
+    }
+    for name, explain in ways.items():
+        times, hits = [], []
+        for scene, rng in held_out(n, SINGLE, "why"):
+            placed = layout(scene, rng)
+            image, owner = draw_apart(scene, rng, (MAP_SIDE, MAP_SIDE), placed)
+            begun = time.process_time()
+            reason = explain(image, scene.groups[0].object)
+            times.append(time.process_time() - begun)
+            hits.append(_is_on(reason, owner >= 0))
+        report.share(f"why: {name}, brightest place on the thing", hits, 0.97)
+        report.row(f"CPU seconds for a map, {name}, median", round(statistics.median(times), 3), None)
+        both = []
+        for scene, rng in two_objects(n, "why two"):
+            placed = layout(scene, rng)
+            image, owner = draw_apart(scene, rng, (MAP_SIDE, MAP_SIDE), placed)
+            groups = np.array([one.group for one in placed])
+            both.append(
+                all(
+                    _is_on(explain(image, group.object), np.isin(owner, np.flatnonzero(groups == at)))
+                    for at, group in enumerate(scene.groups)
+                )
+            )
+        report.share(f"why: {name}, of two things each label on its own", both, 0.85)
+
+
+def _is_on(reason: reasons.Reason, thing: np.ndarray) -> bool:
+    """Whether the brightest field of a map lies on a thing, which is true where it is."""
+    rows, columns = reason.counts.shape
+    row, column = np.unravel_index(reason.counts.argmax(), reason.counts.shape)
+    high, wide = thing.shape[0] // rows, thing.shape[1] // columns
+    return bool(
+        thing[row * high : (row + 1) * high, column * wide : (column + 1) * wide].mean() >= MAP_ENOUGH
+    )

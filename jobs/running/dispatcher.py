@@ -30,7 +30,7 @@ from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
-from jobs.running.talking import concluded, hear, with_files
+from jobs.running.talking import concluded, hear, see, with_files
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -339,6 +339,10 @@ class Dispatcher:
         event: Event
         if isinstance(message, Step):
             self.last_step = monotonic()
+            if message.seen:
+                see(live, message.seen)
+                self._stop_refused(live)
+                return
             self.steps += 1
             text = self._heard(live, message.text) if message.text else ""
             event = live.progress = Progress(message.step, message.total, message.preview, message.box, text)
@@ -350,9 +354,12 @@ class Dispatcher:
     def _heard(self, live: ActiveJob, text: str) -> str:
         """Return what may be read of an answer so far; one that is refused is stopped."""
         shown = hear(live, text)
+        self._stop_refused(live)
+        return shown
+
+    def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
-        return shown
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

@@ -34,7 +34,13 @@ class Saving:
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(output.pictures)]
         grid = await self._save_one(output.grid, GRID) if output.grid else None
         return StoredOutput(
-            tuple(pictures), grid, output.captions, output.scores, output.parameters, output.answer
+            tuple(pictures),
+            grid,
+            output.captions,
+            output.scores,
+            output.parameters,
+            output.answer,
+            output.lines,
         )
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:

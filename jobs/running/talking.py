@@ -42,6 +42,17 @@ def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
     return ""
 
 
+def see(live: ActiveJob, text: str) -> None:
+    """Take in the text that was read in the pictures of a question."""
+    if live.conversation is None:
+        return
+    try:
+        live.conversation.see(text)
+    except UserError as error:
+        log.info("job %s: the text in its pictures is refused", live.job.id)
+        live.refused = error
+
+
 def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
     """Return how a question ends: with what there was when its asker stopped it, or refused by a rule."""
     job_id = live.job.id

@@ -22,10 +22,12 @@ from core.requests import (
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
+    ReadRequest,
     RegionRequest,
     Request,
     UpscaleRequest,
     VariationRequest,
+    WhyRequest,
 )
 from core.requests.compose import Layer
 from core.wording import fields_of, numbered, prompt_of, references
@@ -55,6 +57,8 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "cutout": Action.CUT_OUT,
     "describe": Action.DESCRIBE,
     "classify": Action.CLASSIFY,
+    "read": Action.READ,
+    "why": Action.CLASSIFY,
     "caption": Action.IMAGINE,
     "all": Action.IMAGINE,
     "short": Action.IMAGINE,
@@ -103,8 +107,9 @@ def after_button(
     source = source_of(result, index, children=children)
     if action == "describe":
         return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
-    if action == "classify":
-        return _read(ClassifyRequest(image=source.sha256), job, index)
+    if action in ("classify", "read"):
+        reads = ClassifyRequest if action == "classify" else ReadRequest
+        return _read(reads(image=source.sha256), job, index)
     if action in ("vary", "subtle", "strong", "remix"):
         amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
         return variation(source, amount, words, lane=lane)
@@ -130,6 +135,8 @@ def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
             return NewJob(DescribeRequest(image=source.sha256, seed=seed))
         case "classify":
             return NewJob(ClassifyRequest(image=source.sha256))
+        case "read":
+            return NewJob(ReadRequest(image=source.sha256))
         case "cutout":
             return cut_out(source)
         case "variation":
@@ -138,6 +145,15 @@ def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
             return outpaint(source, zoom_sides(source, UPLOAD_ZOOM), words, seed=seed)
         case _:
             raise ImageError(NEWER)
+
+
+def why(result: Result, place: int) -> NewJob:
+    """Return the job that shows why the label at ``place`` (from 0) was said. Raises UserError for none."""
+    job, request = result.job, result.job.request
+    if not isinstance(request, ClassifyRequest) or place >= len(result.scores):
+        raise UserError("Only a label that `/classify` said can be explained.")
+    label = result.scores[place][0]
+    return _read(WhyRequest(image=request.image, label=label, labels=request.labels), job, 0)
 
 
 def _read(request: Request, job: Job, index: int) -> NewJob:

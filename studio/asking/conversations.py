@@ -53,12 +53,13 @@ class Conversations:
             max_tokens=settings.ask_tokens,
             context=settings.ask_context,
             max_pixels=round(settings.ask_pixels * 10**6),
+            read=settings.ask_ocr == "auto",
         )
         heard = await listener(job, self._moderator, self._directory)
         if request.film_seconds > MAX_FILM_SECONDS:
             notes.append(LONG.format(request.film_seconds))
         film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")
-        return Conversation(talk, heard, (*notes, *await self._use(job)), film)
+        return Conversation(talk, heard, (*notes, *await self._use(job)), heard.see, film)
 
     async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
         """Return the turns before a question, oldest first, and what is to be said of those that are

@@ -29,7 +29,7 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
         ("subtle", "strong", "region", "remix", "again"),
         (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
-        ("describe", "classify", "details", "dm", "delete"),
+        ("describe", "classify", "read", "details", "dm", "delete"),
     )
 
 
@@ -43,6 +43,7 @@ def for_job(job: Job) -> tuple[str, ...]:
         return ("cancel",)
     answer = job.request.answer
     words = ("remix",) if answer is Answer.PICTURES else ()
-    texts = ("all",) if answer is Answer.CAPTIONS else ()
-    again = () if answer is Answer.WEIGHTS else ("again",)
+    texts = ("all",) if answer is Answer.CAPTIONS else ("why",) if answer is Answer.LABELS else ()
+    same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
+    again = () if answer in same else ("again",)
     return (*again, *words, *texts, "delete")

@@ -24,6 +24,15 @@ class AnswerBlocked(NotAllowedError):
         self.rule = rule
 
 
+class TextBlocked(NotAllowedError):
+    """A rule stopped a question for the text in its pictures. The text names the rule, never what was
+    read."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(f"A rule stopped this question for the text in its pictures: {rule}.")
+        self.rule = rule
+
+
 class Listener:
     """Hears one answer. level, words: the rules where it is read. adult: that place is age-restricted.
     question: judged together with the answer, for some rules look at both."""
@@ -39,6 +48,14 @@ class Listener:
     ) -> None:
         self._question, self._level, self._words, self._adult = question, level, words, adult
         self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
+
+    def see(self, text: str) -> None:
+        """Take in what was read in the pictures of the question, which is judged with it and its answer.
+        Raises TextBlocked."""
+        self._question = f"{self._question}\n{text}"
+        rule = judge(self._question, self._level, self._words, self._adult)
+        if rule is not None:
+            raise TextBlocked(rule)
 
     def __call__(self, text: str, whole: bool) -> str:
         """Return what may be read of an answer so far: at level strict nothing before its end. Raises

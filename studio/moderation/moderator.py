@@ -6,6 +6,7 @@ The rules themselves are in ``rules``. Nothing here keeps or repeats what somebo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -251,6 +252,12 @@ class Moderator:
             partial(rows.set_score, sha256=sha256, classifier=self._check.name, nsfw=score)
         )
         return score
+
+    async def look(self, data: bytes) -> tuple[str, float | None]:
+        """Return the classifier's name and how it judges a picture that isn't kept, None when it can't."""
+        with contextlib.suppress(Unchecked):
+            return self._check.name, await self._check.score(data)
+        return self._check.name, None
 
     # Policy, for admins: each change leaves an audit row
 

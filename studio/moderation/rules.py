@@ -62,13 +62,15 @@ def in_time_out(until: datetime) -> str:
 
 @dataclass(frozen=True)
 class ModerationSettings:
-    """A server's rules, with the host's choice wherever the server has made none."""
+    """A server's rules, with the host's choice wherever the server has made none. rules: its own in
+    sentences, which a check compares with and nothing enforces."""
 
     level: str = "standard"
     pictures: str = "spoiler"
     strikes: int = 3
     window: int = 24  # hours
     timeout: int = 60  # minutes
+    rules: tuple[str, ...] = ()
 
     def under(self, policy: ModerationRow) -> ModerationSettings:
         """Return these settings with whatever ``policy`` names in their place."""

@@ -107,6 +107,14 @@ class Intake:
             answer = await self._child(await self._read(picture), "clean")
         return await self._keep(picture.name, user_id, answer)
 
+    async def clean(self, picture: Readable) -> bytes:
+        """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
+        async with self._room:
+            header, png = await self._child(await self._read(picture), "clean")
+        if "error" in header:
+            raise ImageError(f"{short_name(picture.name)} {header['error']}")
+        return png
+
     async def take_mask(self, mask: Readable, user_id: int, original: str, *, exact: bool = False) -> str:
         """Store what ``mask`` marks on ``original`` (SHA-256 of a picture of ours) as a black and white PNG,
         and return its SHA-256.

@@ -23,6 +23,7 @@ from studio.pictures.intake import Intake
 from studio.pictures.thumbnails import SIZES, Thumbnails
 
 log = logging.getLogger(__name__)
+_STRICTER = tuple(Visibility)  # each hides more than those before it
 MARK_BYTES = 2000  # the most that the mark adds to a picture
 
 
@@ -74,7 +75,7 @@ class Showing:
 
         Raises StorageError when its file is gone.
         """
-        visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        visibility = await self._moderator.visibility(_seen_in(stored, job), job, place)
         if visibility is Visibility.BLOCK:
             return Shown(None, stored.media_type, visibility=visibility)
         return replace(await self.picture(stored, job, limit), visibility=visibility)
@@ -92,7 +93,10 @@ class Showing:
         self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]
     ) -> list[Visibility]:
         """Return how each of many pictures of jobs may be shown in ``place``."""
-        return await self._moderator.visibilities([(p.sha256, job) for p, job in pictures], place)
+        seen = [(_seen_in(picture, job), job) for picture, job in pictures]
+        each = [(sha256, job) for hashes, job in seen for sha256 in hashes]
+        found = iter(await self._moderator.visibilities(each, place))
+        return [max((next(found) for _ in hashes), key=_STRICTER.index) for hashes, _ in seen]
 
     async def thumbnail_in(
         self, place: Place, stored: StoredPicture, job: Job, side: int, *, veiled: bool
@@ -103,7 +107,7 @@ class Showing:
         veiled: blur what ``place`` wants hidden until somebody asks for it. Raises ImageError when it can't
         be read, StorageError when its file is gone.
         """
-        visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        visibility = await self._moderator.visibility(_seen_in(stored, job), job, place)
         return await self.thumbnail(stored, job, side, visibility, veiled=veiled)
 
     async def thumbnail(
@@ -170,11 +174,19 @@ class Showing:
 
     def _digital_source(self, job: Job) -> str | None:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
-        described or cut-out pictures that come from no job."""
+        described, read or cut-out pictures that come from no job."""
         request = job.request
-        described = request.answer is Answer.CAPTIONS and job.parent_id is not None
+        read = request.answer in (Answer.CAPTIONS, Answer.LINES, Answer.MAP)
+        described = read and job.parent_id is not None
         uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
         if not self._ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
             return None
         kept = (ComposeRequest, OutpaintRequest, RegionRequest)
         return marks.EXTENDED if isinstance(request, kept) else marks.MADE
+
+
+def _seen_in(stored: StoredPicture, job: Job) -> tuple[str, ...]:
+    """Return the pictures (SHA-256) that can be seen in one: boxes and maps lie over what they were made
+    of."""
+    is_laid = stored.index < 0 and job.request.answer in (Answer.LINES, Answer.MAP)
+    return (stored.sha256, *(job.request.pictures if is_laid else ()))

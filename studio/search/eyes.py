@@ -12,10 +12,11 @@ from pathlib import Path
 from core.errors import AtelierError
 from core.recent import Recent
 from jobs.executor import Executor
-from vision.protocol import Declined, Embed, Nearest, Neighbours, Question, Select, Selected
+from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
 from vision.weights import fingerprint
 
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
+LONG_PATIENCE = 120.0  # … for a check, which reads pictures and asks a chat model
 KEPT = 500  # vectors of texts that were asked for lately
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,11 @@ class Eyes:
         """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind."""
         question = Select(_new_id(), str(path), tuple(points), box, words)
         return Selected(*await self._ask(question, patience))
+
+    async def check(self, paths: Sequence[Path], text: str, rules: Sequence[str]) -> Checked:
+        """Return how pictures and a text stand to rules. Raises Blind."""
+        question = Check(_new_id(), tuple(map(str, paths)), text, tuple(rules))
+        return Checked(*await self._ask(question, LONG_PATIENCE))
 
     async def _ask(self, question: Question, patience: float | None) -> tuple:
         try:

@@ -29,10 +29,13 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
+from core.results.text_lines import TextLine
 from vision.pipe import sender
 from vision.protocol import (
     Answered,
     Broke,
+    Check,
+    Checked,
     Done,
     Embed,
     Fault,
@@ -48,6 +51,11 @@ from vision.protocol import (
 from vision.search.finder import nearest
 
 SIDE = 64
+SIGNS = {  # what is to be read in a picture whose first pixel has this colour
+    (1, 2, 3): "```\n@everyone [x](https://evil.example)\n~~~",
+    (1, 2, 4): "a nude",
+    (1, 2, 5): "\n".join(f"line number {n} of a long page" for n in range(120)),
+}
 
 
 def main(conn, config: WorkerConfig) -> None:
@@ -76,8 +84,20 @@ def _read(conn, send, inbox, stops) -> None:
             case Embed(question_id, _, texts, paths):
                 seen = (*map(_told, texts), *map(_seen, paths))
                 send(Answered(question_id, seen))
+            case Check(question_id, paths, _, rules):
+                send(Answered(question_id, _checked(paths, rules)))
             case Nearest(question_id):
                 send(Answered(question_id, nearest(message)))
+
+
+def _checked(paths, rules) -> Checked:
+    texts = []
+    for path in paths:
+        lines = _read_in(path).lines
+        texts.append("\n".join(line.text for line in lines))
+    if not rules:
+        return Checked(tuple(texts), "pretend", unjudged="this server has no rules in words")
+    return Checked(tuple(texts), "pretend", "", "pretended chat", tuple(0.25 for _ in rules))
 
 
 def _told(text: str) -> bytes:
@@ -119,8 +139,10 @@ def _run(send, run: Run, stops: set[str]):
 
 def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:
     """Tell how many turns and pictures there are and repeat the question, a word at a time; "long" goes on
-    for long, "quote" repeats what stands behind it only."""
+    for long, "quote" repeats what stands behind it only; on a "poster" stands what breaks a rule."""
     turns, question = run.talk.turns, run.talk.turns[-1].text
+    if "poster" in question:
+        send(Step(run.job_id, 0, 1, seen="a nude"))
     pictures = [sha for turn in turns for sha in turn.pictures]
     assert set(pictures) <= set(run.paths)
     text = f"This is turn {len(turns) // 2 + 1} with {len(pictures)} pictures. You asked: {question}"
@@ -160,6 +182,11 @@ def _output(request, paths) -> Output:
         )
         chart = _picture(_plain(3), None) if isinstance(request, ClassifyRequest) else None
         return Output(grid=chart, scores=scores, parameters={"model": "pretend"})
+    if request.answer is Answer.MAP:
+        said = {"grid": _picture(_plain(4), None), "scores": ((request.label, 0.5),)}
+        return Output(**said, parameters={"model": "pretend"})
+    if request.answer is Answer.LINES:
+        return _read_in(paths[request.image])
     if request.answer is Answer.WEIGHTS:
         words = request.prompt.split()
         return Output(
@@ -177,6 +204,19 @@ def _output(request, paths) -> Output:
         "model": "pretend",
     }
     return Output(pictures, grid, parameters=values)
+
+
+def _read_in(path: str) -> Output:
+    """A picture says what its colour is called in SIGNS, or else "hello"."""
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    said = SIGNS.get(picture.getpixel((0, 0)), "hello world")
+    lines = tuple(
+        TextLine(text, 0.9, ((2, 9 * n + 2), (40, 9 * n + 2), (40, 9 * n + 9), (2, 9 * n + 9)))
+        for n, text in enumerate(said.split("\n"))
+    )
+    parameters = {"model": "pretend", "width": picture.width, "height": picture.height}
+    return Output(grid=_picture(picture, None), lines=lines, parameters=parameters)
 
 
 def _drawn(request, paths, index) -> Image.Image:

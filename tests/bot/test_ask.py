@@ -242,6 +242,14 @@ async def test_a_forbidden_answer_is_replaced(studio: Studio) -> None:
     assert (await job_of(studio, message)).status is Status.FAILED
 
 
+async def test_text_in_a_picture_that_breaks_a_rule_ends_the_question(tmp_path: Path) -> None:
+    async with open_studio(tmp_path, MODERATION="standard", ASK_MODEL="x/y") as strict:
+        await asked(strict, "What does the poster say?")
+        message = strict.last()
+        assert "for the text in its pictures: sexual content" in message.content
+        assert "nude" not in message.content and (await job_of(strict, message)).status is Status.FAILED
+
+
 # By a server
 
 

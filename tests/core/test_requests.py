@@ -20,10 +20,12 @@ from core.requests import (
     DescribeRequest,
     ImagineRequest,
     OutpaintRequest,
+    ReadRequest,
     RegionRequest,
     ShortenRequest,
     UpscaleRequest,
     VariationRequest,
+    WhyRequest,
     from_json,
     to_json,
 )
@@ -84,6 +86,8 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
+    WhyRequest(image=SHA, label="a dog", labels=("a cat", "a dog")),
+    ReadRequest(image=SHA),
     ShortenRequest(prompt="a very red house"),
     AskRequest(
         question="What is it?",

@@ -22,7 +22,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from core.events import Output, Picture
-from core.requests import ClassifyRequest, DescribeRequest, from_json
+from core.requests import ClassifyRequest, DescribeRequest, ReadRequest, WhyRequest, from_json
+from core.results.text_lines import TextLine
 from vision.protocol import (
     Answered,
     Broke,
@@ -168,6 +169,11 @@ def output_of(request: Any) -> Output:
         )
     if isinstance(request, ClassifyRequest):
         return Output(scores=(("cat", 0.75), ("dog", 0.25)), grid=picture_of(0), parameters={"model": "fake"})
+    if isinstance(request, WhyRequest):
+        return Output(scores=((request.label, 0.75),), grid=picture_of(1), parameters={"model": "fake"})
+    if isinstance(request, ReadRequest):
+        lines = (TextLine("OPEN 24 H", 0.9, ((0, 0), (2, 0), (2, 1), (0, 1))),)
+        return Output(grid=picture_of(0), lines=lines, parameters={"model": "fake"})
     pictures = tuple(picture_of(request.seed + i) for i in range(request.num_images))
     return Output(
         pictures=pictures,

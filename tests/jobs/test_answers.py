@@ -153,6 +153,32 @@ async def test_a_refused_answer_ends_with_its_reason_however_the_run_ends(tmp_pa
             assert await end_of(queue, job.id) == Failed("A rule stopped this answer.")
 
 
+async def _strict_about_pictures(job: Job) -> Conversation:
+    def see(text: str) -> None:
+        if "secret" in text:
+            raise NotAllowedError("A rule stopped this question.")
+
+    return replace(await question_alone(job), see=see)
+
+
+async def test_text_in_a_picture_is_judged_before_the_answer_and_shown_to_nobody(tmp_path) -> None:
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor, converse=_strict_about_pictures) as queue:
+        fine, bad = await asked(queue), await asked(queue)
+        await until(lambda: fine.id in executor.held)
+        executor.report(Step(fine.id, 0, 1, seen="a sign"))
+        assert queue.news(1).live.get(fine.id) is None or not isinstance(
+            queue.news(1).live.get(fine.id), Progress
+        )
+        executor.end(answered(fine.id, "A sign."))
+        assert isinstance(await end_of(queue, fine.id), Rendered)
+        await until(lambda: bad.id in executor.held)
+        executor.report(Step(bad.id, 0, 1, seen="a secret sign"))
+        assert bad.id in executor.asked_to_stop
+        executor.end(answered(bad.id, "A sign."))
+        assert await end_of(queue, bad.id) == Failed("A rule stopped this question.")
+
+
 async def test_questions_go_to_the_device_that_is_theirs_alone(tmp_path) -> None:
     executor = HandExecutor({"cpu": 1, "server": 2}, only={"server": "ask"})
     async with open_queue(tmp_path, executor) as queue:

@@ -39,7 +39,10 @@ Written by `make constraints`.
 
 def declared() -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    lines = [
+        *project["dependencies"],
+        *(line for extra in ("test", "ocr") for line in project["optional-dependencies"][extra]),
+    ]
     return {canonicalize_name(req.name): req for req in map(Requirement, lines)}
 
 

@@ -25,7 +25,21 @@ from storage.schema import metadata
 from storage.search import tables
 from tests.storage.conftest import url_of
 
-VERSIONS = ("0001", "0003", "0004", "0005", "0006", "0007", "0009", "0010", "0011", "0012", "0013", "0014")
+VERSIONS = (
+    "0001",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0014",
+    "0015",
+)
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
     "lane": "fast",

@@ -28,6 +28,7 @@ from studio.editor.documents import Documents
 from studio.editor.editor import NOT_YOURS, Editor
 from studio.editor.selecting import Wanted
 from studio.gallery import Gallery
+from studio.moderation.checking import Checks
 from studio.organise.folders import Folders
 from studio.organise.posting import Posting
 from studio.organise.shares import Shares
@@ -61,6 +62,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Zips: lambda studio: studio.organise.zips,
     Shares: lambda studio: studio.organise.shares,
     Posting: lambda studio: studio.organise.posting,
+    Checks: lambda studio: studio.checks,
 }
 
 
@@ -233,6 +235,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "role_id": 1,
             "minutes": 5,
             "word": "clown",
+            "number": 1,
+            "files": [Sent(png())],
             "question": "What is it?",
             "content": {},
             "wanted": Filter(),

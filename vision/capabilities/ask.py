@@ -10,6 +10,7 @@ from core.requests import AskRequest
 from vision import devices
 from vision.chat.pictures import Picture, stored
 from vision.model_store import Models
+from vision.ocr import hints
 from vision.protocol import Talk, Turn
 from vision.reporter import Reporter
 
@@ -32,6 +33,13 @@ def run(
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
     talker = models.get("ask", reporter)
     notes: list[str] = []
+    if talk.read and talker.takes_hints and models.config.models.get("ocr"):
+        room = min(talk.context, talker.model.context) // 2
+        talk, seen, note = hints.told(talk, paths, models, reporter, room)
+        notes += [note] if note else []
+        if seen:
+            reporter.seen(seen)
+        talker = models.get("ask", reporter)
     pictures = _pictures(talk, paths, talk.max_pixels)
     how = {"temperature": request.temperature, "seed": request.seed}
     answer = None

@@ -76,6 +76,12 @@ def _joined(first: Turn, second: Turn) -> Turn:
     return turn.with_pictures([*first.timed, *second.timed])
 
 
+def skipped(turns: Sequence[Turn]) -> int:
+    """Return how many of the first pictures of a conversation the model isn't shown any more."""
+    total = sum(len(turn.pictures) for turn in turns)
+    return total - kept_pictures(turns, MOST_PICTURES)
+
+
 @dataclass
 class Messages:
     """Makes messages for a chat template. neutralise: takes the power from what is written in a text.
@@ -86,15 +92,14 @@ class Messages:
 
     def of(self, turns: Sequence[Turn], told: Instructions, short: bool) -> list[dict[str, Any]]:
         """Return the messages of ``turns``. short: whether the answer is to be."""
-        total = sum(len(turn.pictures) for turn in turns)
-        skipped = total - kept_pictures(turns, MOST_PICTURES)
+        unseen = skipped(turns)
         messages = [_message("system", [], [told.system])] if told.system else []
         number, film = 0, False
         for place, turn in enumerate(turns):
             numbers = range(number + 1, number + len(turn.pictures) + 1)
             number += len(turn.pictures)
-            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > skipped]
-            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= skipped]
+            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
+            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
             film = film or turn.has_film
             last = place == len(turns) - 1
             about_film = told.film if film and turn.role == "user" else ""

@@ -18,7 +18,7 @@ PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of differ
 
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
-    "max_new_tokens" replace ours.
+    "max_new_tokens" replace ours; with "hints" false it isn't told the text in pictures.
 
     max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids
     after which an answer is over. joins: whether answers can be written together; else each is written alone.
@@ -33,6 +33,7 @@ class ChatModel:
         self.image_id = next((int(i) for i in image_ids if i is not None), -1)
         self.prompts = PromptMaker(processor, self.image_id, instructions(card))
         self.joins = True
+        self.takes_hints = bool(card.get("hints", True))
         self.max_tokens = int(card.get("max_new_tokens", 0))
         self.context = int(getattr(text, "max_position_embeddings", 0) or 2**20)
         self.ends = self._ends()

@@ -25,6 +25,11 @@ class Talker:
         self.model, self.name = model, model.name
         self.decoder = Decoder(model, KeptCaches(max_kept))
 
+    @property
+    def takes_hints(self) -> bool:
+        """Whether the model is told the text in pictures: unless its card says no."""
+        return self.model.takes_hints
+
     def forget(self, job_ids: Collection[str]) -> None:
         """Give up what is kept of these jobs' conversations."""
         self.decoder.forget(job_ids)

@@ -95,6 +95,11 @@ def compare(
     return sorted(shares, key=lambda pair: -pair[1]), unknown
 
 
+def knows(asked: Sequence[str]) -> bool:
+    """Return whether all of some labels mean something to these readers."""
+    return all(labels.means_people(label) or labels.classes_of(label) for label in asked)
+
+
 def _fit(chances: np.ndarray, found: Sequence[Face], label: str) -> float:
     if labels.means_people(label):
         return max(found[0].score if found else 0.0, 1e-6)

@@ -103,13 +103,19 @@ class Matcher:
         embeddings are computed, see vision.engine.side_work.
         """
         text = torch.stack(self._label_embeddings(labels, batched))  # (L, D)
-        image_embedding = batched(self.embed_image_lists, [image])
-        logits = self.model.logit_scale.exp() * (image_embedding @ text.T)[0]  # (L,)
-        if self.sigmoid:
-            logits = torch.nn.functional.logsigmoid(
-                logits + self.model.logit_bias
-            )  # shares of sigmoids = softmax of their logarithms
-        return logits.float().softmax(0).tolist()
+        shares: list[float] = self.fits(batched(self.embed_image_lists, [image]), text)[0].tolist()
+        return shares
+
+    def fits(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Return how well texts (L, D) fit pictures (N, D), as shares of 1: (N, L)."""
+        return self.logits(images, text).float().softmax(-1)
+
+    def logits(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Return what ``fits`` makes shares of, (N, L); both sides are of unit length."""
+        logits = self.model.logit_scale.exp() * (images @ text.T)
+        if self.sigmoid:  # shares of sigmoids = softmax of their logarithms
+            logits = torch.nn.functional.logsigmoid(logits + self.model.logit_bias)
+        return logits
 
     def embed_words(self, texts: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
         """Return for each text its embedding, (D,) of unit length: the mean over all templates."""
@@ -131,8 +137,15 @@ class Matcher:
     @torch.no_grad()
     def embed_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return the embeddings of pictures: (N, D) of unit length."""
+        return _embedding(self.model.get_image_features(**self._seen(images)))
+
+    def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        """Return pictures as the tower takes them: (N, 3, H, W)."""
+        return self._seen(images)["pixel_values"]
+
+    def _seen(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
         pixels = self.processor.image_processor(images=list(images), return_tensors="pt")
-        return _embedding(self.model.get_image_features(**_to(pixels, self.model)))
+        return _to(pixels, self.model)
 
     def _label_embeddings(self, labels: Sequence[str], batched: Batched) -> list[torch.Tensor]:
         """Return for each label the mean of its embeddings in every template, (D,) of unit length. The last

@@ -57,6 +57,13 @@ def find(
     score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
     when covering nothing makes the words fit worse.
     """
+    return mask(drops(image, score, batch), image.size)
+
+
+def drops(
+    image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
+) -> np.ndarray:
+    """Return (CELLS, CELLS), how much the score drops when a cell is covered. See ``find``."""
     small = image.copy()
     small.thumbnail((MAX_SIDE, MAX_SIDE))
     scores: list[float] = []
@@ -67,7 +74,7 @@ def find(
             scores += score(waiting)
             waiting = []
     scores += score(waiting) if waiting else []
-    return mask(np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS), image.size)
+    return np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS)
 
 
 def mask(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:

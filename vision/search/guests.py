@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import AtelierError, JobCancelled
 from core.redact import Redactor
 from vision.pipe import Inbox
-from vision.protocol import Answered, Declined, Embed, Select
+from vision.protocol import Answered, Check, Declined, Embed, Select
 from vision.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class GuestReporter(Reporter):
 
 
 def begin(
-    question: Embed | Select,
+    question: Embed | Select | Check,
     models: Models,
     engine: Engine,
     inbox: Inbox,
@@ -45,7 +45,7 @@ def begin(
     redact: Redactor,
 ) -> None:
     """Answer ``question`` in a fiber of its own. redact: keeps its texts out of the log meanwhile."""
-    redact.add(words := {question.words} if isinstance(question, Select) else set(question.texts))
+    redact.add(words := _words(question))
 
     def work(fiber: Fiber) -> Answered | Declined:
         return _answer(question, models, GuestReporter(fiber, inbox))
@@ -59,12 +59,27 @@ def begin(
     engine.begin(question.question_id, work, check=inbox.check_open, done=done)
 
 
-def _answer(question: Embed | Select, models: Models, reporter: Reporter) -> Answered | Declined:
+def _words(question: Embed | Select | Check) -> set[str]:
+    """Return what somebody wrote in a question."""
+    match question:
+        case Select():
+            return {question.words}
+        case Check():
+            return {question.text} - {""}
+        case Embed():
+            return set(question.texts)
+
+
+def _answer(question: Embed | Select | Check, models: Models, reporter: Reporter) -> Answered | Declined:
     try:
         if isinstance(question, Select):
             from vision.search.selecting import select
 
             return Answered(question.question_id, select(question, models, reporter))
+        if isinstance(question, Check):
+            from vision.search.checking import check
+
+            return Answered(question.question_id, check(question, models, reporter))
         return Answered(question.question_id, embed(question, models, reporter))
     except JobCancelled:
         return Declined(question.question_id, "the worker ends")

@@ -16,12 +16,18 @@ from typing import Any
 from core.errors import ModelError
 from core.settings import ROOT
 from vision.families import FAMILIES, Family
+from vision.ocr import programs
 from vision.photo import packages
 from vision.weights import contents, identify, local, sources
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
 
-MISSING = {"hub": "isn't downloaded yet", "package": "isn't fetched yet", "local": "no such file or folder"}
+MISSING = {
+    "hub": "isn't downloaded yet",
+    "package": "isn't fetched yet",
+    "program": "isn't installed",
+    "local": "no such file or folder",
+}
 ENDED_EARLY = "the process that tried it ended early; the log above may say why."
 
 
@@ -64,6 +70,8 @@ def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
         path = local.find(source, cache_dir)
         if path is None:
             return replace(info, problem=MISSING.get(source.kind, MISSING["local"]))
+        if source.kind == "program":
+            return replace(info, path=str(path), family="OCR", bytes=programs.size(source.id, path))
         info = replace(info, path=str(path), bytes=contents.size(path))
         if source.kind == "package":
             packages.verify(path)

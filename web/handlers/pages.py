@@ -8,10 +8,13 @@ from typing import Any
 
 from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
+from core.requests.base import Answer as Kind
+from core.results.text_lines import text_of
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.asking.new_job import picture_of
 from studio.asking.prompts import remix_text
+from studio.gallery import Lineage
 from web import shapes
 from web.call import GONE, Answer, Call, Html, Person, SeeOther
 from web.fields import number_of
@@ -115,7 +118,8 @@ class Pages:
             "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
             "facts": [*await _asker(call, seen.job), *_facts(seen.result, stored)],
             "parent": _link(*lineage.parent) if lineage.parent else None,
-            "children": [_link(*child) for child in lineage.children],
+            "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
+            "text": await _text(call, lineage),
             "actions": shape["picture_actions"],
             "may": sorted(may),
             "can_edit": "region" in may,
@@ -206,6 +210,20 @@ async def _asker(call: Call, job: Job) -> list[dict[str, str]]:
         return []
     name = await call.studio.explore.asker(call.actor, job)
     return [{"name": "Asked by", "value": name}] if name else []
+
+
+def _is_reading(job: Job) -> bool:
+    return job.request.answer is Kind.LINES
+
+
+async def _text(call: Call, lineage: Lineage) -> str:
+    """Return the text that was last read in a picture, "" where there is none to be shown."""
+    for child, _ in sorted(lineage.children, key=lambda pair: pair[0].created_at, reverse=True):
+        if _is_reading(child) and child.status.over:
+            result = (await call.studio.gallery.look(call.actor, child.id)).result
+            if result is not None and result.lines:
+                return text_of(result.lines)
+    return ""
 
 
 def _link(job: Job, index: int) -> dict[str, Any]:

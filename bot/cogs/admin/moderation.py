@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
 from studio.asking.words import code, counted
@@ -42,6 +43,7 @@ class Moderation(
             ),
             f"**Time-outs** {after}",
             f"**Own words** {len(words)}",
+            f"**Own rules** {len(rules.rules)}",
             "-# Sexual content with minors is blocked at every level.",
         )
         await whisper(interaction, "\n".join(lines))
@@ -110,6 +112,25 @@ class Moderation(
     async def words(self, interaction: discord.Interaction) -> None:
         _, found = await self.bot.studio.server.moderation(actor_of(interaction))
         await whisper(interaction, ", ".join(map(code, found)) or "The list is empty.")
+
+    @app_commands.command(
+        description="Show, add or remove this server's own rules in sentences; only Check compares with them"
+    )
+    @answers_privately
+    async def rules(
+        self,
+        interaction: discord.Interaction,
+        add: app_commands.Range[str, 1, 200] | None = None,
+        remove: app_commands.Range[int, 1, 10] | None = None,
+    ) -> None:
+        actor = actor_of(interaction)
+        if add is not None:
+            await self.bot.studio.server.add_rule(actor, add)
+        if remove is not None:
+            await self.bot.studio.server.remove_rule(actor, remove)
+        found, _ = await self.bot.studio.server.moderation(actor)
+        lines = (f"{number}. {quote(rule)}" for number, rule in enumerate(found.rules, 1))
+        await whisper(interaction, "\n".join(lines) or "There are no rules in sentences yet.")
 
     @app_commands.command(
         description="Check which rule would block a text here, without queuing it or giving a strike"

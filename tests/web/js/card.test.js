@@ -8,7 +8,7 @@ const nothing = () => {};
 const TOOLS = { act: nothing, stop: nothing, remove: nothing, use: nothing, flag: nothing, favourite: nothing, menu: nothing };
 const JOB = {
   id: "abc", kind: "imagine", prompt: HOSTILE, status: "queued", over: false, created: "2026-11-26T12:00:00Z", private: false, mine: true, surface: "web", parent: null,
-  error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
+  error: null, position: 1, eta: null, held: false, step: null, total: null, preview: null, loading: null, pictures: [], grid: null, captions: [], scores: [], text: "", notes: [HOSTILE], actions: [], picture_actions: [], count: 4, width: null, height: null,
 };
 
 /** @param {object} more */
@@ -19,7 +19,7 @@ function drawn(more) {
 }
 
 export function a_hostile_prompt_is_text_wherever_it_stands() {
-  for (const more of [{}, { error: HOSTILE, over: true, status: "failed" }, { captions: [HOSTILE], kind: "describe", over: true }, { scores: [[HOSTILE, 0.5]], kind: "classify", over: true }]) {
+  for (const more of [{}, { error: HOSTILE, over: true, status: "failed" }, { captions: [HOSTILE], kind: "describe", over: true }, { scores: [[HOSTILE, 0.5]], kind: "classify", over: true }, { text: HOSTILE, kind: "read", over: true }]) {
     const place = drawn(more);
     equal([place.querySelectorAll("[onerror], script").length, window.hit], [0, undefined]);
     holds(place.textContent.includes("onerror"), "the words are gone");

@@ -1,6 +1,7 @@
 import { changed } from "/static/js/core/jobs.js";
 import { pause } from "/static/js/core/live.js";
-import { step, waiting } from "/static/js/parts/job-card.js";
+import { waiting } from "/static/js/parts/job-card.js";
+import { step } from "/static/js/parts/step.js";
 import { equal, holds } from "./assert.js";
 
 const QUEUED = { id: "a", status: "queued", over: false, position: 3, eta: 40, held: false, step: null, total: null, preview: null, loading: null, error: null };

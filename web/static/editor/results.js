@@ -6,7 +6,7 @@ import { live } from "../js/core/live.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { counted, plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
-import { step } from "../js/parts/job-card.js";
+import { step } from "../js/parts/step.js";
 import { fresh, freeId, layer, written } from "./document.js";
 import { sendFiles } from "./save.js";
 

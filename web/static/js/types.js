@@ -42,12 +42,13 @@
  * @property {[number, number, number, number] | null} [box]  px of an editor's canvas where previews belong
  * @property {string | null} loading  name of the model
  * @property {Picture[]} pictures
- * @property {Picture | null} grid  chart of /classify
+ * @property {Picture | null} grid  chart of /classify, picture with boxes of /read
  * @property {string | null} question  of /ask
  * @property {string | null} answer  as far as it is there
  * @property {string | null} talk  address of the conversation
  * @property {string[]} captions
  * @property {[string, number][]} scores
+ * @property {string} text  that was read in a picture
  * @property {string[]} notes
  * @property {Action[]} actions  of the job as a whole
  * @property {Action[]} picture_actions  of each of its pictures

@@ -3,6 +3,8 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
 import { ago, capital, duration, plain, split } from "../core/text.js";
 import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
+import { reading } from "./reading.js";
+import { step } from "./step.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Tools} from "./cells.js" */
@@ -73,22 +75,6 @@ export function waiting(job) {
 
 /**
  * @param {LiveJob} job
- * @returns {[string, number | null]} what to say, and the share that is done
- */
-export function step(job) {
-  if (job.status === "rendered") return ["Almost there", 1];
-  if (job.loading) {
-    const share = job.fraction ?? null;
-    return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
-  }
-  if (!job.total) return ["Starting", null];
-  if (job.talk) return ["Answering", null]; // nobody knows how long it will be
-  const share = (job.step ?? 0) / job.total;
-  return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
-}
-
-/**
- * @param {LiveJob} job
  * @param {CardTools} tools
  */
 function meta(job, tools) {
@@ -120,20 +106,3 @@ function actions(job, tools) {
  * @param {() => void} work
  */
 const button = (label, work) => html`<button class="button quiet small" type="button" @click=${work}>${label}</button>`;
-
-/**
- * What was read from a picture: captions of /describe, labels of /classify.
- * @param {LiveJob} job
- * @param {CardTools} tools
- */
-function reading(job, tools) {
-  if (!job.captions.length && !job.scores.length) return nothing;
-  return html`<div class="reading">
-    ${job.captions.length
-      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
-      : nothing}
-    ${job.scores.length
-      ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
-      : nothing}
-  </div>`;
-}

@@ -1,0 +1,1 @@
+"""What capabilities find in pictures, as every door shows it: lines of text."""

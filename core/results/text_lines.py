@@ -1,0 +1,120 @@
+"""A line of text that was read in a picture, the order in which lines are read, and how they are stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Point = tuple[float, float]
+SAME_ROW = 0.5  # of the lower line's height: how far their middles may be apart for two lines to be one row
+ALIKE = 0.06  # px down for each to the right: how far apart slopes are that count as one
+FINE, FINE_STEPS = 0.004, 6  # how finely, and how far on each side, slopes are tried
+LAST = 4  # rows that a line is compared with
+GAP = 2  # spaces between the lines of a row
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """A line of text. score: how sure its reader is, 0..1. box: its four corners in px of the picture,
+    clockwise from where the text begins at the top."""
+
+    text: str = field(repr=False)
+    score: float
+    box: tuple[Point, Point, Point, Point]
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """The upright rectangle around the box: left, top, right, bottom, px."""
+        across, down = [x for x, _ in self.box], [y for _, y in self.box]
+        return min(across), min(down), max(across), max(down)
+
+    def stored(self) -> list[Any]:
+        """Return the line for JSON: its text, its score, and eight numbers for its corners."""
+        corners = [round(value, 1) for point in self.box for value in point]
+        return [self.text, round(self.score, 4), corners]
+
+
+def from_stored(stored: Sequence[Any]) -> TextLine:
+    """Return the line that ``stored`` made. Raises ValueError for anything else."""
+    text, score, corners = stored
+    a, b, c, d = ((float(corners[i]), float(corners[i + 1])) for i in range(0, 8, 2))
+    return TextLine(str(text), float(score), (a, b, c, d))
+
+
+def in_rows(lines: Iterable[TextLine]) -> list[list[TextLine]]:
+    """Return lines in the order in which they are read: rows from the top, each from the left. Lines that
+    slope are turned upright first, by that slope near their own with which they form the fewest rows."""
+    lines = list(lines)
+    near = _slope(lines)
+    tried = (_rows(lines, near + step * FINE) for step in sorted(range(-FINE_STEPS, FINE_STEPS + 1), key=abs))
+    return min(tried, key=len)
+
+
+def _rows(lines: Sequence[TextLine], slope: float) -> list[list[TextLine]]:
+    """Return the rows of lines that slope."""
+    rows: list[list[tuple[float, float, TextLine]]] = []
+    placed = ((*_middle(line, slope), line) for line in lines)
+    for x, y, line in sorted(placed, key=lambda each: each[1]):
+        for row in reversed(rows[-LAST:]):
+            _, other, last = row[-1]
+            if abs(y - other) <= SAME_ROW * min(height(line), height(last)):
+                row.append((x, y, line))
+                break
+        else:
+            rows.append([(x, y, line)])
+    return [[line for _, _, line in sorted(row, key=lambda each: each[0])] for row in rows]
+
+
+def text_of(lines: Iterable[TextLine]) -> str:
+    """Return what the lines say, a row a line, in the order in which they are read."""
+    return "\n".join((" " * GAP).join(line.text for line in row) for row in in_rows(lines))
+
+
+def as_json(lines: Iterable[TextLine], size: tuple[int, int], reader: str) -> str:
+    """Return a file that holds all that is known of the lines. size: of the picture, width and height, px."""
+    rows = [
+        [{"text": line.text, "score": round(line.score, 4), "box": line.stored()[2]} for line in row]
+        for row in in_rows(lines)
+    ]
+    found = {"reader": reader, "width": size[0], "height": size[1], "rows": rows}
+    return json.dumps(found, ensure_ascii=False, indent=1)
+
+
+def words(lines: Iterable[TextLine]) -> int:
+    """Return how many words the lines have."""
+    return sum(len(_WORD.findall(line.text)) for line in lines)
+
+
+def height(line: TextLine) -> float:
+    """Return how high a line's letters stand, px: the length of the box's side."""
+    (ax, ay), _, _, (dx, dy) = line.box
+    return max(1.0, ((dx - ax) ** 2 + (dy - ay) ** 2) ** 0.5)
+
+
+def _slope(lines: Sequence[TextLine]) -> float:
+    """Return how far down lines go for each px to the right: the mean, by length, of those that slope about
+    as the half of all text does."""
+    known = []
+    for line in lines:
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = line.box
+        across, down = bx - ax + cx - dx, by - ay + cy - dy
+        if across > 2 * abs(down):  # not upright
+            known.append((down / across, across, down))
+    known.sort()
+    half, reached = sum(across for _, across, _ in known) / 2, 0.0
+    for middle, length, _ in known:
+        reached += length
+        if reached >= half:
+            alike = [(across, down) for slope, across, down in known if abs(slope - middle) < ALIKE]
+            return sum(down for _, down in alike) / sum(across for across, _ in alike)
+    return 0.0
+
+
+def _middle(line: TextLine, slope: float) -> Point:
+    """Return the middle of a line once it is turned upright."""
+    x, y = (sum(values) / 4 for values in zip(*line.box, strict=True))
+    return x + slope * y, y - slope * x

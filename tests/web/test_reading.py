@@ -1,0 +1,77 @@
+"""The text of pictures on the web: asked for under a picture, shown on its page and among the newest jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.results.text_lines import TextLine
+from tests.studio.conftest import AtOnce
+from tests.web.conftest import open_site
+from vision.protocol import Done
+
+HOSTILE = '</pre><img src=x onerror="alert(1)">'
+
+
+class Reads(AtOnce):
+    """Reads in every picture what a test wants."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    async def run(self, device, run, report):
+        outcome = await super().run(device, run, report)
+        if not isinstance(outcome, Done) or not outcome.output.lines:
+            return outcome
+        line: TextLine = replace(outcome.output.lines[0], text=self.text)
+        return Done(run.job_id, replace(outcome.output, lines=(line,)))
+
+
+async def read(site, job) -> dict:
+    asked = await site.you.post(f"/api/jobs/{job['id']}/1/read")
+    assert asked.status == 202, asked.body
+    [reading] = asked.data["jobs"]
+    await site.finished(reading["id"])
+    return (await site.you.get(f"/api/jobs/{reading['id']}")).data
+
+
+async def test_a_picture_is_read_and_its_page_shows_the_text(site) -> None:
+    job = await site.drawn(site.you)
+    assert "read" in {action["action"] for action in job["picture_actions"]}
+    before = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    assert "Text in it" not in before
+    made = await read(site, job)
+    assert made["text"] == "OPEN 24 H" and made["pictures"] == [] and made["grid"]
+    assert [action["action"] for action in made["actions"]] == ["delete"]
+    page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    assert "Text in it" in page and ">OPEN 24 H</pre>" in page
+    assert f"/pictures/{made['id']}/" not in page, "it has no page of its own"
+    newest = (await site.you.get("/")).body.decode()
+    assert ">OPEN 24 H</pre>" in newest and made["grid"]["thumb"] in newest
+    assert (await site.you.get(made["grid"]["thumb"])).status == 200
+
+
+async def test_a_reading_is_no_picture_of_a_gallery(site) -> None:
+    job = await site.drawn(site.you)
+    made = await read(site, job)
+    tiles = (await site.you.get("/api/pictures")).data["pictures"]
+    assert {tile["job"] for tile in tiles} == {job["id"]}
+    assert (await site.you.get(f"/pictures/{made['id']}/1")).status == 422
+
+
+async def test_text_in_a_picture_is_text_on_every_page(tmp_path) -> None:
+    async with open_site(tmp_path, Reads(HOSTILE)) as site:
+        job = await site.drawn(site.you)
+        assert (await read(site, job))["text"] == HOSTILE
+        for path in (f"/pictures/{job['id']}/1", "/"):
+            page = (await site.you.get(path)).body.decode()
+            assert "onerror" in page and "<img src=x" not in page and "</pre><img" not in page
+
+
+async def test_text_that_breaks_a_rule_is_not_shown(tmp_path) -> None:
+    async with open_site(tmp_path, Reads("a nude"), MODERATION="strict") as site:
+        job = await site.drawn(site.you)
+        made = await read(site, job)
+        assert made["text"] == "" and made["notes"] == ["A rule of this place hides the text that was read."]
+        page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+        assert "nude" not in page and "Text in it" not in page

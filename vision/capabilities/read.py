@@ -1,0 +1,46 @@
+"""/read: the text in a picture, line by line, and the picture with a box around each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output
+from core.requests import ReadRequest
+from core.results.text_lines import in_rows
+from vision.model_store import Models
+from vision.ocr import boxes
+from vision.ocr.reader import MOST_LINES
+from vision.pictures import encode
+from vision.reporter import Reporter
+
+MISSING = (
+    "This studio has nothing that reads text. Its host can install a reader: pip install 'atelier[ocr]'."
+)
+NOTHING = "There is no text in this picture that could be read."
+FULL = f"Only the first {MOST_LINES:,} lines were read."
+
+
+def run(
+    request: ReadRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter
+) -> Output:
+    """See vision.capabilities. A step is a line."""
+    if not models.config.models.get("ocr"):
+        raise UserError(MISSING)
+    reader, image = models.get("ocr", reporter), images[request.image]
+    found = reader.read(image, reporter)
+    if not found:
+        raise UserError(NOTHING)
+    lines = tuple(line for row in in_rows(found) for line in row)
+    sheet = reporter.in_thread(lambda: encode.grid([boxes.draw(image, lines)]))
+    notes = [FULL] if len(lines) >= MOST_LINES else []
+    parameters = {
+        "kind": request.kind,
+        "model": reader.name,
+        "width": image.width,
+        "height": image.height,
+        "notes": notes,
+    }
+    return Output(grid=sheet, lines=lines, parameters=parameters)

@@ -1,0 +1,68 @@
+"""The button *Why?* under /classify: where in the picture its reader sees a label, laid over the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from core.errors import ModelError, UserError
+from core.events import Output
+from core.requests import WhyRequest
+from vision.explain import heat, reasons
+from vision.explain.reasons import Reason
+from vision.model_store import Models
+from vision.photo import looking
+from vision.pictures import encode
+from vision.reporter import Reporter
+
+HOW = {
+    "attention": "what it attended to, weighed with how much that changes the answer (attention rollout)",
+    "covering": "how much the answer suffers when a part is covered",
+    "faces": "the faces that were found",
+}
+
+
+def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, reporter: Reporter) -> Output:
+    """See vision.capabilities. ``Output.scores`` has the label alone; ``Output.grid`` is the map."""
+    image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
+    reason, name = _reason(image, request.label, labels, models, reporter)
+    reporter.step(1, 1)
+    sheet = reporter.in_thread(lambda: encode.grid([heat.draw(image, reason.counts, reason.seen)]))
+    notes = [f"Bright is what speaks for it: {HOW[reason.how]}. It says where, not whether that is right."]
+    parameters = {
+        "kind": request.kind,
+        "model": name,
+        "how": reason.how,
+        "labels": list(request.labels),
+        "notes": notes,
+    }
+    return Output(grid=sheet, scores=((request.label, reason.chance),), parameters=parameters)
+
+
+def _reason(
+    image: Image.Image, label: str, labels: tuple[str, ...], models: Models, reporter: Reporter
+) -> tuple[Reason, str]:
+    """Return why the reader that /classify would ask says a label, and that reader's name. Raises
+    UserError when it doesn't know the label."""
+    looked = looking.look(image, models, reporter, "clip" if labels else "vit")
+    if looked.chances is not None:
+        found = looking.faces(image, models, reporter)
+        known = looking.knows(labels or (label,))
+        if known:
+            reader = models.get("photograph", reporter)
+            reason = reasons.of_photograph(reader, image, label, labels, found, reporter)
+            return reason, reader.name
+    if not labels:
+        try:
+            classifier = models.get("vit", reporter)
+        except ModelError:
+            labels = models.get("clip", reporter).labels
+        else:
+            if label not in classifier.labels:
+                raise UserError("This reader doesn't know that label any more: its model was changed.")
+            return reasons.of_classifier(classifier, image, label, reporter), classifier.name
+    if label not in labels:
+        raise UserError("This reader doesn't know that label any more: its model was changed.")
+    matcher = models.get("clip", reporter)
+    return reasons.of_matcher(matcher, image, label, labels, reporter), matcher.name
