@@ -48,6 +48,7 @@ from core.job import Job
 from jobs.feed import Wait
 from storage.members import Members
 from studio.asking.words import counted
+from studio.films.strips import Strips
 from studio.services import Services
 from studio.studio import Studio
 
@@ -137,8 +138,14 @@ class Atelier(commands.Bot):
         self._services, self._pending, self.kept_session = services, pending, session
         queue = services.queue
         web = services.settings.public_url if services.settings.web_port else ""
+        strips = Strips(services.files, queue, services.moderator)
         self.posts = Posts(
-            services.showing, services.moderator, services.intake, web, asks=studio.talking.is_possible
+            services.showing,
+            services.moderator,
+            services.intake,
+            strips,
+            web,
+            asks=studio.talking.is_possible,
         )
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
@@ -152,7 +159,8 @@ class Atelier(commands.Bot):
             on_delivered=on_delivered,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
-        self.links = Links(studio, lambda: self.http, max_bytes, servers)
+        max_film = services.settings.max_film_mb * 2**20
+        self.links = Links(studio, lambda: self.http, max_bytes, max_film, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
         self.questions = Questions(studio, self.answers, self.asking)

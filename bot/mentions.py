@@ -14,6 +14,7 @@ from bot.asking import Asking
 from bot.delivery.follow import Delivery
 from bot.ui import messages
 from bot.ui.replies import SILENT
+from bot.wire.attachments import is_seen
 from bot.wire.interactions import actor_of_message
 from bot.wire.transport import FAILURES
 from core.errors import NotAllowedError, UserError
@@ -133,7 +134,7 @@ class Mentions:
     ) -> None:
         """Queue a question and follow it in a reply. Raises UserError."""
         chosen = await self._asking.preferences(actor)
-        files = [a for a in message.attachments if (a.content_type or "image/").startswith("image/")]
+        files = [file for file in message.attachments if is_seen(file)]
         given: list[Given] = [*self._asking.links.attached(files)]
         talking = self._studio.talking
         if before is not None and isinstance(before[0].request, AskRequest):

@@ -13,6 +13,7 @@ from bot.asking import Asking
 from bot.ui import windows
 from bot.ui.windows import Submission
 from bot.wire import private_api
+from bot.wire.attachments import is_seen
 from bot.wire.interactions import actor_of, press_key
 from core.errors import ImageError
 from core.job import Job
@@ -58,7 +59,7 @@ class Questions:
 
     async def _given(self, actor: Actor, link: str) -> Given:
         if link.lower().startswith("http"):
-            return await self._asking.links.given(actor, link)
+            return await self._asking.links.given(actor, link, films=True)
         return link
 
     async def _queue(
@@ -77,7 +78,7 @@ class Questions:
     async def open_more(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open the window for a question that follows on from an answer."""
         self._studio.talking.check_possible()
-        window = windows.question_window("more", job.id, 0, MORE, upload="Another picture")
+        window = windows.question_window("more", job.id, 0, MORE, upload="Another picture, or a film")
         await interaction.response.send_modal(window)
 
     async def open_about(self, interaction: discord.Interaction, job: Job, index: int) -> None:
@@ -122,9 +123,9 @@ class Questions:
             numbers = [picture.index for picture in result.pictures] if index is None else [index]
             if numbers and result.pictures:
                 return {"names": [f"{job.id} {number + 1}" for number in numbers]}
-        files = [a for a in message.attachments if (a.content_type or "image/").startswith("image/")]
+        files = [file for file in message.attachments if is_seen(file)]
         if not files:
-            raise ImageError("That message has no picture.")
+            raise ImageError("That message has no picture and no film.")
         return {"files": [dict(file.to_dict()) for file in files[:10]]}
 
     # Windows, sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 MAX_SEED = 2**32 - 1
 MAX_QUESTION = 4000  # characters; the window of Discord takes as many
 MAX_ASKED_PICTURES = 10  # of one question
+MAX_ASKED_FRAMES, MAX_FILM_SECONDS = 32, 60  # of its film, beside them; of the film, that are looked at
 MAX_PROMPT = 4000  # characters; a slash option takes 6,000, a message shows 2,000
 MIN_SIDE, MAX_SIDE = 64, 2048  # px
 MAX_STYLIZE, STYLIZE_CAP = 60_000, 1000  # more is refused, as by Midjourney's V3; more counts as this

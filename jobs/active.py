@@ -32,6 +32,7 @@ def hear_all(text: str, whole: bool) -> str:
 @dataclass(frozen=True)
 class Conversation:
     """What a question is handed out with. notes: sentences for whoever asked about turns that are missing.
+    film: id of the job whose question's film is told, the newest one, "" = none.
 
     hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
     Raises UserError for an answer that may not be given. see: is given the text that was read in the
@@ -42,6 +43,7 @@ class Conversation:
     hear: Callable[[str, bool], str] = hear_all
     notes: tuple[str, ...] = ()
     see: Callable[[str], None] = see_all
+    film: str = ""
 
 
 Converse = Callable[[Job], Awaitable[Conversation]]
@@ -49,9 +51,10 @@ Converse = Callable[[Job], Awaitable[Conversation]]
 
 async def question_alone(job: Job) -> Conversation:
     """Hand a question out without the turns before it."""
-    assert isinstance(job.request, AskRequest)
-    turn = Turn("user", job.request.question, job.request.images, job.id)
-    return Conversation(Talk((turn,), job.request.form))
+    request = job.request
+    assert isinstance(request, AskRequest)
+    turn = Turn("user", request.question, request.images, job.id, request.times, request.film_used)
+    return Conversation(Talk((turn,), request.form), film=job.id if turn.has_film else "")
 
 
 @dataclass

@@ -11,7 +11,8 @@ hour.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -56,12 +57,39 @@ class WorkerConfig:
 @dataclass(frozen=True)
 class Turn:
     """A turn of a conversation. pictures: SHA-256 of those that came with it, in order. job_id: of the job
-    whose question or answer it is."""
+    whose question or answer it is. times: of each picture, the seconds at which it is seen in a film, None =
+    no frame; () = none is one. film_seconds: how much of that film was looked at."""
 
     role: Literal["user", "assistant"]
     text: str = field(repr=False)
     pictures: tuple[str, ...] = ()
     job_id: str = ""
+    times: tuple[float | None, ...] = ()
+    film_seconds: float = 0.0
+
+    @property
+    def timed(self) -> list[tuple[str, float | None]]:
+        """Its pictures with their times."""
+        return list(zip(self.pictures, self.times or [None] * len(self.pictures), strict=True))
+
+    @property
+    def has_film(self) -> bool:
+        """Whether any of its pictures is a frame."""
+        return any(seconds is not None for seconds in self.times)
+
+    def with_pictures(self, timed: Iterable[tuple[str, float | None]]) -> Turn:
+        """Return the turn with other pictures and their times."""
+        pairs = list(timed)
+        times = tuple(seconds for _, seconds in pairs)
+        kept = times if any(seconds is not None for seconds in times) else ()
+        return replace(self, pictures=tuple(sha256 for sha256, _ in pairs), times=kept)
+
+
+def kept_pictures(turns: Sequence[Turn], most: int) -> int:
+    """Return how many of a conversation's newest pictures are shown to a model: ``most``, but all of the
+    question, and all since its newest film."""
+    last = next((i for i, turn in reversed(list(enumerate(turns))) if turn.has_film), len(turns) - 1)
+    return max(most, sum(len(turn.pictures) for turn in turns[last:]))
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_shares(ShareHandlers(pages)),
         *_posts(),
         *_editor(),
-        *_talks(talks.TalkPages(pages)),
+        *_talks(settings, talks.TalkPages(pages)),
     )
 
 
@@ -251,8 +251,8 @@ def _editor() -> tuple[Route, ...]:
     )
 
 
-def _talks(pages: talks.TalkPages) -> tuple[Route, ...]:
-    ask = Bucket.ASK
+def _talks(settings: Settings, pages: talks.TalkPages) -> tuple[Route, ...]:
+    ask, film = Bucket.ASK, settings.max_film_mb * 2**20
     return (
         Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
@@ -260,6 +260,8 @@ def _talks(pages: talks.TalkPages) -> tuple[Route, ...]:
         Route("POST", f"/talk/{JOB}/again", talks.again_by_form, Body.FORM, ask),
         Route("POST", f"/talk/{JOB}/{NUMBER}", talks.begin_by_form, Body.FORM, ask),
         Route("GET", f"/api/talk/{JOB}", talks.show),
+        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", talks.frame, bucket=Bucket.BYTES),
+        Route("POST", "/api/films", talks.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
         Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
         Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
     )

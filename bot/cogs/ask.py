@@ -20,12 +20,12 @@ class Ask(commands.Cog):
         if message.guild is not None and self.bot.user is not None:
             await self.bot.mentions.in_server(message, self.bot.user)
 
-    @app_commands.command(description="Ask about a picture, and go on asking")
+    @app_commands.command(description="Ask about a picture or a film, and go on asking")
     @app_commands.describe(
         question="What you want to know",
-        image="The picture it is about",
-        image2="Another picture",
-        image3="Another picture",
+        image="The picture or film it is about",
+        image2="Another picture, or a film",
+        image3="Another picture, or a film",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
         answer="free: as long as it takes; short: a few words",
     )

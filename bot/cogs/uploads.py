@@ -11,8 +11,10 @@ from bot.ui.replies import SILENT
 from core.errors import PromptError, UserError
 from core.grammar.prompt import parse
 from studio.actor import Actor
+from studio.films.kinds import may_be_film
 
 MAX_PICTURES = 10  # of one message; Discord's own limit
+A_FILM = "Send the film again with a question beside it, such as “What happens?”, or use `/ask`."
 
 
 class Uploads(commands.Cog):
@@ -36,7 +38,14 @@ class Uploads(commands.Cog):
         except PromptError as error:
             words, problem = "", f"\n-# {error}"
         for attachment in message.attachments[:MAX_PICTURES]:
+            if may_be_film(attachment.filename, attachment.content_type or "") and self._answers:
+                await message.reply(A_FILM, allowed_mentions=SILENT)
+                continue
             await self._offer(message, attachment, words, problem)
+
+    @property
+    def _answers(self) -> bool:
+        return self.bot.studio.talking.is_possible
 
     async def _offer(
         self, message: discord.Message, attachment: discord.Attachment, words: str, problem: str

@@ -23,6 +23,7 @@ from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.asking.new_job import picture_of
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
+from studio.films.strips import Strips
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
@@ -80,12 +81,13 @@ class Posts:
         showing: Showing,
         moderator: Moderator,
         intake: Intake,
+        strips: Strips,
         web: str = "",
         *,
         asks: bool = False,
     ) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
-        self._web, self._asks = web, asks
+        self._strips, self._web, self._asks = strips, web, asks
         self._made = {
             Answer.PICTURES: self._drawn,
             Answer.CAPTIONS: self._described,
@@ -145,8 +147,17 @@ class Posts:
         if text is None:
             return Post(messages.held_back(job))
         content, whole = answer_text.answered(job, answer, result.parameters)
-        file = None if whole else Picture(answer.text.encode(), answer_text.FILE, "")
-        return Post(content, file, answer_text.view(job))
+        more = () if whole else (Picture(answer.text.encode(), answer_text.FILE, ""),)
+        strip = await self._strip(result, answer.text, limit, place)
+        return Post(content, strip, answer_text.view(job), more)
+
+    async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
+        """The frames of the film that an answer is about; None where it is about none."""
+        strip = await self._strips.of(result, text, place)
+        if strip is None or len(strip.data) > limit:
+            return None
+        hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
+        return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
 
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""

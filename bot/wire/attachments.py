@@ -17,6 +17,7 @@ from core.job import Job
 from studio.actor import Actor
 from studio.asking.prompts import Given
 from studio.authority import Action
+from studio.films.kinds import may_be_film
 from studio.pictures.intake import Readable, short_name
 
 _LINK = re.compile(
@@ -91,7 +92,7 @@ async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int)
             data += piece
             if len(data) > max_bytes:
                 raise ImageError(
-                    f"The linked picture is larger than {max_bytes / 2**20:.0f} MB; that is what is taken."
+                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB; that is what is taken."
                 )
         return bytes(data)
 
@@ -106,16 +107,19 @@ class FindsJobs(Protocol):
 
 
 class Links:
-    """Makes of attachments and links what the studio takes. ``servers``: hosts that files may lie on."""
+    """Makes of attachments and links what the studio takes. ``max_film_bytes``: of a linked film, where one
+    is taken. ``servers``: hosts that files may lie on."""
 
     def __init__(
         self,
         studio: FindsJobs,
         http: Callable[[], HTTPClient],
         max_bytes: int,
+        max_film_bytes: int,
         servers: frozenset[str] = addresses.CDN,
     ) -> None:
-        self._studio, self._http, self._max_bytes, self._servers = studio, http, max_bytes, servers
+        self._studio, self._http, self._servers = studio, http, servers
+        self._max_bytes, self._max_film_bytes = max_bytes, max_film_bytes
 
     def attached(self, files: Sequence[discord.Attachment]) -> list[Readable]:
         """Return attachments as files that the studio reads."""
@@ -129,11 +133,12 @@ class Links:
         links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
         return {link: await self.given(actor, link) for link in links}
 
-    async def given(self, actor: Actor, link: str) -> Given:
-        """Return what one link leads to; errors are those of ``resolve``."""
+    async def given(self, actor: Actor, link: str, *, films: bool = False) -> Given:
+        """Return what one link leads to, ``films`` where they are taken; errors are those of ``resolve``."""
         if _MESSAGE.match(link):
             return await self.name_of(actor, link)
-        return Linked(link, self._http, self._max_bytes, self._servers)
+        is_film = films and may_be_film(urlsplit(link).path)
+        return Linked(link, self._http, self._max_film_bytes if is_film else self._max_bytes, self._servers)
 
     async def name_of(self, actor: Actor, text: str) -> str:
         """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
@@ -158,3 +163,9 @@ class Links:
         job, index = found
         shown = number or (None if index is None else str(index + 1))
         return f"{job.id} {shown}" if shown else job.id
+
+
+def is_seen(file: discord.Attachment) -> bool:
+    """Return whether an attachment is likely to be a picture or a film."""
+    kind = file.content_type or "image/"
+    return kind.startswith("image/") or may_be_film(file.filename, kind)

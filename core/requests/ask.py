@@ -10,7 +10,7 @@ from core.errors import UserError
 from core.grammar.references import Pictures
 from core.grammar.spelling import is_blank
 from core.grammar.values import Real
-from core.limits import MAX_ASKED_PICTURES, MAX_QUESTION
+from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_FILM_SECONDS, MAX_QUESTION
 from core.parameters import SEED, param
 from core.requests.base import Answer, Request
 
@@ -23,6 +23,7 @@ SYSTEM = (
     " quote."
 )
 SHORT = "Answer in a few words."
+FILM = "Answer with the seconds you rely on, such as [3.5 s]."
 FORMS: tuple[Form, ...] = ("free", "short")
 
 
@@ -34,6 +35,9 @@ class AskRequest(Request):
     the rows when the job is handed out, so it is never part of a request. follows: this is a later turn, also
     when the turn before has been deleted since. The first turn needs a picture. form: "short" asks for a few
     words. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
+
+    times: of each picture, the seconds at which it is seen in the question's film, None for one that is no
+    frame; () where there is no film. film_seconds: how long that is, also beyond what was looked at.
     """
 
     kind: ClassVar[str] = "ask"
@@ -41,6 +45,8 @@ class AskRequest(Request):
     role: ClassVar[str] = "ask"
     question: str
     images: tuple[str, ...] = param((), value=Pictures(), moderated=False)
+    times: tuple[float | None, ...] = param((), moderated=False)
+    film_seconds: float = param(0.0, moderated=False)
     form: Form = param("free", moderated=False)
     follows: bool = False
     seed: int = param(0, value=SEED)
@@ -56,12 +62,32 @@ class AskRequest(Request):
             )
         if self.form not in FORMS:
             raise UserError(f"`answer` is {self.form!r}; it takes {' or '.join(FORMS)}.")
-        if len(self.images) > MAX_ASKED_PICTURES:
-            raise UserError(
-                f"There are {len(self.images)} pictures; a question takes up to {MAX_ASKED_PICTURES}."
-            )
+        self._check_frames()
+        if (stills := len(self.images) - len(self.frames)) > MAX_ASKED_PICTURES:
+            raise UserError(f"There are {stills} pictures; a question takes up to {MAX_ASKED_PICTURES}.")
         if not self.images and not self.follows:
             raise UserError("There is no picture to ask about. Attach one, or choose one that Atelier made.")
+
+    def _check_frames(self) -> None:
+        if len(self.times) not in (0, len(self.images)):
+            raise ValueError(f"{len(self.times)} times for {len(self.images)} pictures")
+        if not all(0 <= seconds <= MAX_FILM_SECONDS for seconds, _ in self.frames):
+            raise ValueError(f"a frame is seen within the first {MAX_FILM_SECONDS} seconds of its film")
+        if len(self.frames) > MAX_ASKED_FRAMES:
+            raise UserError(
+                f"There are {len(self.frames)} frames; a question takes up to {MAX_ASKED_FRAMES}."
+            )
+
+    @property
+    def frames(self) -> tuple[tuple[float, str], ...]:
+        """The frames of the question's film: (seconds, SHA-256)."""
+        pairs = zip(self.times, self.images, strict=False)
+        return tuple((seconds, sha256) for seconds, sha256 in pairs if seconds is not None)
+
+    @property
+    def film_used(self) -> float:
+        """The seconds of the question's film that were looked at."""
+        return min(self.film_seconds, MAX_FILM_SECONDS)
 
     def size(self) -> str:
         """Return the number of pictures."""

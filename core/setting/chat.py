@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.limits import MAX_ASKED_PICTURES
+from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES
 from core.setting.field import setting
 from core.setting.values import number, one_of, server, text_reader, whole
 
@@ -67,6 +67,15 @@ class ChatSettings:
     )
     ask_pixels: float = setting(
         "1.0", "most megapixels of each picture that the model sees", number(0.05, 64), group=GROUP
+    )
+    ask_frames: int = setting(
+        "16", "most frames of a film that the model sees", whole(4, MAX_ASKED_FRAMES), group=GROUP
+    )
+    ask_frame_pixels: float = setting(
+        "0.25", "most megapixels of each frame of a film", number(0.02, 2.1), group=GROUP
+    )
+    max_film_mb: int = setting(
+        "50", "most megabytes of a film that is asked about", whole(1, 500), group=GROUP
     )
     ask_per_day: int = setting(
         "100000",

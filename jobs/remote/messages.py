@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.requests import AskRequest
-from core.requests.ask import SHORT, SYSTEM, about_tokens
-from vision.protocol import Talk, Turn
+from core.requests.ask import FILM, SHORT, SYSTEM, about_tokens
+from core.requests.frame_words import parts_of
+from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent
+EARLIER = "[an earlier picture, no longer shown]"
 QUALITY = 90  # of JPEG, which every server reads
 # What chat templates call the parts of a conversation: nobody's words may look like these
 _CONTROL = re.compile(r"<(?=[|/]?[A-Za-z_][\w-]*[|]?>|｜)|\[(?=/?(?:INST|SYS|IMG|TOOL_CALLS)\])")
@@ -41,17 +43,25 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
     shown = _newest_pictures(turns)
     messages: list[dict[str, Any]] = [{"role": "system", "content": _system(talk)}]
     sizes = list[tuple[int, int]]()
+    film = False
     for turn in turns:
-        parts: list[dict[str, Any]] = []
-        for sha256 in turn.pictures:
-            if (turn.job_id, sha256) not in shown:
-                parts.append({"type": "text", "text": "[an earlier picture, no longer shown]"})
-                continue
-            data, size = _encoded(paths[sha256], talk.max_pixels)
-            address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
-            parts.append({"type": "image_url", "image_url": {"url": address}})
-            sizes.append(size)
+        pictures = [one for one in turn.timed if (turn.job_id, one[0]) in shown]
+        hidden = len(turn.pictures) - len(pictures)
+        parts: list[dict[str, Any]] = [{"type": "text", "text": EARLIER}] * hidden
+        left = iter(pictures)
+        for part in parts_of([seconds for _, seconds in pictures], "plain", turn.film_seconds):
+            if part["type"] == "image":
+                data, size = _encoded(paths[next(left)[0]], talk.max_pixels)
+                address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+                parts.append({"type": "image_url", "image_url": {"url": address}})
+                sizes.append(size)
+            else:
+                parts.append({"type": "text", "text": part["text"].strip()})
+        film = film or turn.has_film
         text = neutral(turn.text)
+        if film and turn.role == "user":
+            text = f"{text}\n{FILM}"
+        parts = [part for part in parts if part.get("text") != ""]
         content = [*parts, {"type": "text", "text": text}] if parts else text
         messages.append({"role": turn.role, "content": content})
     return Prompt(messages, tuple(sizes), dropped)
@@ -100,8 +110,8 @@ def _fitting(turns: list[Turn], room: int) -> tuple[list[Turn], int]:
 def _newest_pictures(turns: Sequence[Turn]) -> set[tuple[str, str]]:
     """Return which pictures are shown: (job id, SHA-256)."""
     named = [(turn.job_id, sha256) for turn in turns for sha256 in turn.pictures]
-    own = len(turns[-1].pictures)
-    return set(named[-max(PICTURES_KEPT, own) :])
+    count = kept_pictures(turns, PICTURES_KEPT)
+    return set(named[-count:])
 
 
 def _encoded(path: str, max_pixels: int) -> tuple[bytes, tuple[int, int]]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from core.errors import StorageError, UserError
 from core.events import ChatAnswer, Output
 from core.requests.ask import about_tokens
-from jobs.active import ActiveJob
+from jobs.active import ActiveJob, Conversation
 from jobs.executor import Outcome
 from storage.files import Files
 from vision.protocol import Broke, Done, Fault, Talk
@@ -26,7 +26,7 @@ def with_files(talk: Talk, files: Files) -> tuple[Talk, Mapping[str, str]]:
             paths[sha256] = str(files.path(sha256))
         except StorageError:
             log.info("a picture of an earlier turn is gone")
-    turns = (replace(turn, pictures=tuple(p for p in turn.pictures if p in paths)) for turn in talk.turns)
+    turns = (turn.with_pictures(one for one in turn.timed if one[0] in paths) for turn in talk.turns)
     return replace(talk, turns=tuple(turns)), paths
 
 
@@ -63,10 +63,12 @@ def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
         outcome = Done(job_id, Output(answer=answer))
     if isinstance(outcome, Done) and outcome.output.answer is not None:
         hear(live, outcome.output.answer.text, whole=True)
-        outcome = Done(job_id, _with_notes(outcome.output, live.conversation.notes))
+        outcome = Done(job_id, _with_notes(outcome.output, live.conversation))
     return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
 
 
-def _with_notes(output: Output, notes: tuple[str, ...]) -> Output:
-    told = [*output.parameters.get("notes", ()), *notes]
-    return replace(output, parameters={**output.parameters, **({"notes": told} if told else {})})
+def _with_notes(output: Output, conversation: Conversation) -> Output:
+    told = [*output.parameters.get("notes", ()), *conversation.notes]
+    more = {"notes": told, "film": conversation.film}
+    kept = {name: value for name, value in more.items() if value}
+    return replace(output, parameters={**output.parameters, **kept})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from core.job import Job
+from core.limits import MAX_FILM_SECONDS
 from core.requests import AskRequest
 from core.setting.chat import ChatSettings
 from jobs.active import Conversation
@@ -21,6 +22,7 @@ from studio.places.sight import Sight
 from vision.protocol import Talk, Turn
 
 GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
+LONG = f"The film lasts {{:.0f}} s; its first {MAX_FILM_SECONDS} s were looked at."
 NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 
 
@@ -44,7 +46,7 @@ class Conversations:
         assert isinstance(request, AskRequest)
         before, notes = await self._before(job, request)
         turns = [turn for asked in before for turn in _turns(asked)]
-        turns.append(Turn("user", request.question, request.images, job.id))
+        turns.append(_question(job, request))
         talk = Talk(
             tuple(turns),
             request.form,
@@ -54,7 +56,10 @@ class Conversations:
             read=settings.ask_ocr == "auto",
         )
         heard = await listener(job, self._moderator, self._directory)
-        return Conversation(talk, heard, (*notes, *await self._use(job)), heard.see)
+        if request.film_seconds > MAX_FILM_SECONDS:
+            notes.append(LONG.format(request.film_seconds))
+        film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")
+        return Conversation(talk, heard, (*notes, *await self._use(job)), heard.see, film)
 
     async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
         """Return the turns before a question, oldest first, and what is to be said of those that are
@@ -88,10 +93,14 @@ def _follows(request: object) -> bool:
     return isinstance(request, AskRequest) and request.follows
 
 
+def _question(job: Job, request: AskRequest) -> Turn:
+    return Turn("user", request.question, request.images, job.id, request.times, request.film_used)
+
+
 def _turns(asked: Asked) -> tuple[Turn, Turn]:
     job, answer = asked
     assert isinstance(job.request, AskRequest) and answer is not None
     return (
-        Turn("user", job.request.question, job.request.images, job.id),
+        _question(job, job.request),
         Turn("assistant", answer.text, (), job.id),
     )

@@ -56,6 +56,10 @@ class Sources:
         Raises ImageError for one that isn't taken, and as ``check_upload`` does.
         """
         await self.check_upload(actor)
+        return await self.read(actor, picture)
+
+    async def read(self, actor: Actor, picture: Readable) -> Source:
+        """Return a picture that somebody sends and that has been counted. Raises ImageError."""
         taken = await self._intake.take(picture, actor.user_id)
         return Source(taken.sha256, taken.width, taken.height)
 

@@ -18,10 +18,15 @@ from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.members import Members
 from studio.actor import Actor
-from studio.asking.new_job import NewJob, Source
+from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given
 from studio.asking.sources import Sources
 from studio.authority import Action
+from studio.films.intake import Film
+from studio.films.material import Materials
+from studio.films.strips import film_of
+from studio.moderation.rules import Visibility
+from studio.pictures.intake import Readable
 from studio.rights import Rights
 from studio.services import Services
 
@@ -46,17 +51,17 @@ SHOWN_CONVERSATIONS = 30
 A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
 _ENDED = "ended_talk"
 HIDDEN = "A rule of this place hides this answer."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Talking:
     """Turns of conversations. Each checks its right; whether anything here can answer, too."""
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
-        self._rights, self._sources, self._database = rights, sources, services.database
-        self._queue = services.queue
+        self._rights, self._database, self._queue = rights, services.database, services.queue
         self._moderator, self._settings = services.moderator, services.settings
+        self._showing = services.showing
         self._members = Members(services.database)
+        self._materials = Materials(sources, services, self._members)
 
     @property
     def is_possible(self) -> bool:
@@ -78,16 +83,15 @@ class Talking:
     ) -> NewJob:
         """Return the first question of a conversation.
 
-        pictures: files, names of ours such as "abcd2345efgh 2", or SHA-256 of what the actor has sent. Raises
-        UserError for a question that isn't taken, ImageError for a picture, NotAllowedError for who may not
-        ask, or somebody else's picture.
+        pictures: files, a film among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
+        has sent, or what ``keep_film`` calls a film. Raises UserError for a question that isn't taken,
+        ImageError for a picture or film, NotAllowedError for who may not ask, or somebody else's picture.
         """
         await self._rights.check(actor, Action.ASK)
-        found = await self._pictures(actor, pictures)
+        found = await self._materials.found(actor, pictures)
         self._check(question)
-        request = AskRequest(question=question.strip(), images=_names(found), form=form)
-        parent = next((source.parent for source in found if source.parent), None)
-        return NewJob(request, parent=parent, private=any(source.private for source in found))
+        request = AskRequest(question=question.strip(), form=form, **found.fields())
+        return NewJob(request, parent=found.parent, private=found.private)
 
     async def ask_more(
         self,
@@ -107,13 +111,12 @@ class Talking:
         job, before = result.job, result.job.request
         if not isinstance(before, AskRequest) or result.answer is None:
             raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
-        found = await self._pictures(actor, pictures)
+        found = await self._materials.found(actor, pictures)
         self._check(question)
         request = AskRequest(
-            question=question.strip(), images=_names(found), form=form or before.form, follows=True
+            question=question.strip(), form=form or before.form, follows=True, **found.fields()
         )
-        private = job.origin.private or any(source.private for source in found)
-        return NewJob(request, job.lane, (job.id, 0), private)
+        return NewJob(request, job.lane, (job.id, 0), job.origin.private or found.private)
 
     async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
         """Return the answer of a job. Raises ImageError or NotAllowedError, also where it breaks a rule of
@@ -159,6 +162,24 @@ class Talking:
         """Return what is to be said of an answer besides it; nobody's words are in it."""
         result = await self._queue.result(job_id)
         return list(result.parameters.get("notes", ())) if result else []
+
+    async def film(self, job: Job) -> Job | None:
+        """Return the question whose film the answer of a question is about, None where there is none."""
+        result = await self._queue.result(job.id)
+        return await film_of(self._queue, job, result.parameters if result else {})
+
+    async def frame(self, actor: Actor, job_id: str, index: int) -> bytes:
+        """Return frame ``index`` (from 0) of a question's film as WebP of at most 256 px. Raises ImageError
+        where there is none, or it may not be shown where the actor is, NotAllowedError unless they may look
+        at the question, StorageError when its file is gone."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        frames = job.request.frames if isinstance(job.request, AskRequest) else ()
+        if not 0 <= index < len(frames):
+            raise ImageError(f"Job `{job.id}` has no such frame.")
+        _, sha256 = frames[index]
+        if await self._moderator.visibility((sha256,), job, actor.place) is not Visibility.SHOW:
+            raise ImageError("A rule of this place hides that frame.")
+        return await self._showing.small(sha256)
 
     async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
         """Return which picture (from 0) of a job that the actor may see a file is, None where it is none."""
@@ -237,24 +258,13 @@ class Talking:
             raise UserError("This window has expired; open it again.")
         return found[1]["question"]
 
+    async def keep_film(self, actor: Actor, film: Readable) -> tuple[str, Film]:
+        """Keep a film that the actor sends until a question about it comes: what ``ask`` knows it by, and its
+        frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
+        self.check_possible()
+        return await self._materials.keep(actor, film)
+
     def _check(self, question: str) -> None:
         self.check_possible()
         if _WHO.search(question):
             raise UserError(NOT_WHO)
-
-    async def _pictures(self, actor: Actor, given: Sequence[Given]) -> list[Source]:
-        most = self._settings.ask_pictures
-        if len(given) > most:
-            raise UserError(f"There are {len(given)} pictures; a question takes up to {most} here.")
-        return [await self._picture(actor, picture) for picture in given]
-
-    async def _picture(self, actor: Actor, picture: Given) -> Source:
-        if isinstance(picture, str) and _SHA256.fullmatch(picture):
-            return await self._sources.uploaded(actor, picture)
-        if isinstance(picture, str):
-            return await self._sources.named(actor, picture)
-        return await self._sources.given(actor, picture)
-
-
-def _names(found: Sequence[Source]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(source.sha256 for source in found))

@@ -221,30 +221,39 @@ class Intake:
 
     async def _child(self, data: bytes, *command: str, process: str = "gate") -> tuple[dict[str, Any], bytes]:
         async with self._slots:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                f"studio.pictures.{process}",
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=child_environment(),
-            )
-            try:
-                async with asyncio.timeout(TIMEOUT):
-                    out, _ = await child.communicate(data)
-            except TimeoutError:
-                out = b""
-            finally:
-                if child.returncode is None:
-                    child.kill()
-                    await child.wait()
+            out = await output_of(f"studio.pictures.{process}", data, *command)
         line, _, body = out.partition(b"\n")
         if not line:
-            log.warning("picture process ended with %s", child.returncode)
             return {"error": TOO_MUCH[process]}, b""
         return json.loads(line), body
+
+
+async def output_of(module: str, data: bytes, *command: str, patience: float | None = None) -> bytes:
+    """Return what a confined process writes that is given ``data``; b"" when it ended without an answer.
+    patience: seconds until it is ended, None = what a picture has."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=child_environment(),
+    )
+    try:
+        async with asyncio.timeout(patience or TIMEOUT):
+            out, _ = await child.communicate(data)
+    except TimeoutError:
+        out = b""
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if not out.partition(b"\n")[0]:
+        log.warning("%s ended with %s", module, child.returncode)
+        return b""
+    return out
 
 
 def child_environment() -> dict[str, str]:

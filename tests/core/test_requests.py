@@ -89,7 +89,16 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
     WhyRequest(image=SHA, label="a dog", labels=("a cat", "a dog")),
     ReadRequest(image=SHA),
     ShortenRequest(prompt="a very red house"),
-    AskRequest(question="What is it?", images=(SHA,), form="short", follows=True, seed=5, temperature=0.5),
+    AskRequest(
+        question="What is it?",
+        images=(SHA, OTHER),
+        times=(None, 2.5),
+        film_seconds=4.0,
+        form="short",
+        follows=True,
+        seed=5,
+        temperature=0.5,
+    ),
 )
 EXAMPLES = (
     *FULL,

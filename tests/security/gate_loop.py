@@ -27,13 +27,13 @@ def main() -> None:
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
         header, body = gate.answer(data, "clean")
-        took, peak = time.process_time() - began, _peak(status)
+        took, peak = time.process_time() - began, peak_of(status)
         line = json.dumps({**header, "seconds": took, "peak": peak, "shut": shut}).encode()
         sink.write(struct.pack(">II", len(line), len(body)) + line + body)
         sink.flush()
 
 
-def _peak(status: TextIO) -> int:
+def peak_of(status: TextIO) -> int:
     """Bytes this program has held at most. ru_maxrss would count what the process was forked from as well."""
     status.seek(0)
     return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))

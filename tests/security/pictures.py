@@ -51,7 +51,8 @@ class Tally:
 class Loop:
     """A gate process that is started anew when a picture ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "tests.security.gate_loop") -> None:
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, data: bytes) -> tuple[dict, bytes] | None:
@@ -72,7 +73,7 @@ class Loop:
             return None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.security.gate_loop"]
+        command = [sys.executable, "-m", self._module]
         return subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env=child_environment()
         )
@@ -197,9 +198,9 @@ def peak_of(data: bytes, *, confined: bool = True) -> int:
     return int(run.stdout or 0)
 
 
-def tell(name: str, tally: Tally) -> None:
+def tell(name: str, tally: Tally, what: str = "pictures") -> None:
     print(
-        f"pictures, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused,"
+        f"{what}, {name}: {tally.count:,}: {tally.taken:,} taken clean, {tally.refused:,} refused,"
         f" {tally.ended} ended their process; bot crashes or wrong answers {len(tally.wrong)}; slowest"
         f" {tally.slowest:.2f} s of processor time ({tally.longest:.2f} s on the clock)",
         flush=True,

@@ -41,6 +41,7 @@ from studio.search.search import Found, Search
 from studio.search.tokens import Query
 from studio.server import Server
 from studio.studio import Studio
+from tests.films import animation, plain
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 
 STRANGER = Actor(7, 20, 200)  # of another server
@@ -220,6 +221,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "given": {"<1>": Sent(png())},
             "parent": (job.id, 0),
             "picture": Sent(png()),
+            "film": Sent(animation([plain((9, 9, 9)), plain((99, 9, 9))])),
             "pictures": {},
             "mask": png(),
             "new": NewJob(job.request),

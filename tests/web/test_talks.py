@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from core.events import ChatAnswer, Output
 from jobs.executor import Outcome, Report
 from studio.asking.talking import NO_MODEL, NOT_WHO
+from tests.films import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.web.conftest import Site, open_site
@@ -211,3 +214,68 @@ async def test_every_page_leads_to_questions_where_there_is_a_model(site: Site) 
     for address in ("/", "/pictures", "/queue"):
         assert 'href="/ask"' in (await site.you.get(address)).body.decode()
     assert '<a href="/ask" aria-current="page">' in (await site.you.get("/ask")).body.decode()
+
+
+# Films
+
+GIF = animation([plain(c) for c in (RED, BLUE, GREEN, WHITE)], "GIF", 2)
+
+
+async def film_of(site: Site, data: bytes = GIF, name: str = "slides.gif"):
+    headers = {"Content-Type": "image/gif", "X-Name": name}
+    return await site.you.ask("POST", "/api/films", data=data, headers=headers)
+
+
+async def about_film(site: Site, question: str = "What happens?") -> str:
+    sent = await film_of(site)
+    assert sent.status == 201 and sent.data["frames"] == 4 and sent.data["seconds"] == 8
+    assert (await site.you.ask("GET", sent.data["thumb"])).status == 200
+    body = {"question": question, "pictures": [sent.data["film"]]}
+    asked = await site.you.post("/api/talk", body)
+    await site.finished(asked.data["job"])
+    return asked.data["job"]
+
+
+async def test_a_film_is_asked_about_and_its_strip_is_on_the_page(site: Site) -> None:
+    job = await about_film(site, "Is it green at 4.0 s?")  # which the answer repeats
+    [turn] = (await site.you.ask("GET", f"/api/talk/{job}")).data["turns"]
+    assert turn["pictures"] == []
+    assert [frame["label"] for frame in turn["frames"]] == ["0.0 s", "2.0 s", "4.0 s", "6.0 s"]
+    assert [frame["named"] for frame in turn["frames"]] == [False, False, True, False]
+    pieces = [("1 turns\nuser, 4 pictures: Is it green at ", None), ("4.0", f"#frame-{job}-3"), (" s?", None)]
+    assert [(piece["text"], piece["href"]) for piece in turn["said"]] == pieces
+    page = (await site.you.ask("GET", f"/talk/{job}")).body.decode()
+    assert page.count("The film at") == 4 and f'<a href="#frame-{job}-3">4.0</a>' in page
+    seen = await site.you.ask("GET", turn["frames"][2]["src"])
+    assert Image.open(io.BytesIO(seen.body)).convert("RGB").getpixel((9, 9))[1] > 120
+
+
+async def test_times_in_later_answers_lead_to_the_film(site: Site) -> None:
+    first = await about_film(site)
+    asked = await site.you.post(f"/api/talk/{first}", {"question": "Blue at 2 s?"})
+    await site.finished(asked.data["job"])
+    turns = (await site.you.ask("GET", f"/api/talk/{asked.data['job']}")).data["turns"]
+    assert turns[1]["frames"] == [] and turns[1]["said"][1]["href"] == f"#frame-{first}-2"
+
+
+async def test_frames_are_shown_to_who_may_read_the_question_and_nobody_else(site: Site) -> None:
+    job = await about_film(site)
+    other = await site.person(99)
+    for who, number, status in ((site.you, 4, 200), (site.you, 5, 422), (other, 1, 404)):
+        found = await who.ask("GET", f"/files/{job}/frames/{number}.webp")
+        assert found.status == status, (number, found.body)
+    plain_one = await begun(site)
+    assert (await site.you.ask("GET", f"/files/{plain_one}/frames/1.webp")).status == 422
+
+
+async def test_a_film_of_somebody_else_cant_be_asked_about(site: Site) -> None:
+    sent = await film_of(site)
+    asked = await (await site.person(99)).post(
+        "/api/talk", {"question": "What?", "pictures": [sent.data["film"]]}
+    )
+    assert asked.status == 422 and "That film is gone" in asked.body.decode()
+
+
+async def test_what_is_no_film_is_refused(site: Site) -> None:
+    assert "no film; MP4, WebM and GIF are read" in (await film_of(site, png(), "a.png")).body.decode()
+    assert "`a.mp4` can't be read as a film" in (await film_of(site, b"nothing", "a.mp4")).body.decode()

@@ -36,6 +36,7 @@ from jobs.feed import Wait
 from jobs.views import Result
 from storage.files import Files
 from storage.lookup import StoredPicture
+from studio.films.strips import Strips
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
@@ -210,7 +211,7 @@ async def open_bench(
             intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
             marks = {"ai_mark": True, "parameters": True}
             showing = Showing(files, intake, moderator, Thumbnails(files), **marks)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake, Strips(files, queue, moderator))  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(

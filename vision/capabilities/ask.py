@@ -29,7 +29,8 @@ def run(
     """Answer the question. paths: SHA-256 → file of every picture that ``talk`` names. talk: the
     conversation that the question belongs to, None = the question alone. A step is a token."""
     if talk is None:
-        talk = Talk((Turn("user", request.question, request.images),), request.form)
+        times, seconds = request.times, request.film_used
+        talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
     talker = models.get("ask", reporter)
     notes: list[str] = []
     if talk.read and talker.takes_hints and models.config.models.get("ocr"):
@@ -60,5 +61,5 @@ def run(
 
 
 def _pictures(talk: Talk, paths: Mapping[str, str], max_pixels: int) -> dict[str, Picture]:
-    names = {sha for turn in talk.turns for sha in turn.pictures}
-    return {sha: stored(sha, paths[sha], max_pixels) for sha in names}
+    times = dict(one for turn in talk.turns for one in turn.timed)
+    return {sha: stored(sha, paths[sha], max_pixels, frame=at is not None) for sha, at in times.items()}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.requests.ask import SHORT, SYSTEM
-from vision.protocol import Turn
+from core.requests.ask import FILM, SHORT, SYSTEM
+from core.requests.frame_words import Part, parts_of
+from vision.protocol import Turn, kept_pictures
 
 MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
 
@@ -17,15 +18,20 @@ Exchange = tuple[Turn, ...]  # a question and its answer, or the question that i
 
 @dataclass(frozen=True)
 class Instructions:
-    """system: said first, "" = nothing. short: added to the last question when its answer is to be short."""
+    """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
+    film: added to each question about a film. frames: how their times are told, see
+    ``core.requests.frame_words``; "" = as the processor's kind wants it."""
 
     system: str = SYSTEM
     short: str = SHORT
+    film: str = FILM
+    frames: str = ""
 
 
 def instructions(card: Mapping[str, Any]) -> Instructions:
     """Return what a model's card says, and ours where it says nothing."""
-    return Instructions(str(card.get("system", SYSTEM)), str(card.get("short", SHORT)))
+    told = {name: str(card[name]) for name in ("system", "short", "film", "frames") if name in card}
+    return Instructions(**told)
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,15 @@ def conversation(turns: Sequence[Turn]) -> Conversation:
 
 def _joined(first: Turn, second: Turn) -> Turn:
     text = f"{first.text}\n{second.text}".strip()
-    return Turn(first.role, text, first.pictures + second.pictures, second.job_id)
+    seconds = first.film_seconds or second.film_seconds
+    turn = Turn(first.role, text, job_id=second.job_id, film_seconds=seconds)
+    return turn.with_pictures([*first.timed, *second.timed])
 
 
 def skipped(turns: Sequence[Turn]) -> int:
     """Return how many of the first pictures of a conversation the model isn't shown any more."""
     total = sum(len(turn.pictures) for turn in turns)
-    return total - max(MOST_PICTURES, len(turns[-1].pictures))
+    return total - kept_pictures(turns, MOST_PICTURES)
 
 
 @dataclass
@@ -82,24 +90,26 @@ class Messages:
     neutralise: Callable[[str], str]
     pictures: list[str] = field(default_factory=list)
 
-    def of(self, turns: Sequence[Turn], *, system: str, short: str) -> list[dict[str, Any]]:
-        """Return the messages of ``turns``. system: said before them. short: said after the last question."""
+    def of(self, turns: Sequence[Turn], told: Instructions, short: bool) -> list[dict[str, Any]]:
+        """Return the messages of ``turns``. short: whether the answer is to be."""
         unseen = skipped(turns)
-        messages = [_message("system", 0, [system])] if system else []
-        number = 0
+        messages = [_message("system", [], [told.system])] if told.system else []
+        number, film = 0, False
         for place, turn in enumerate(turns):
             numbers = range(number + 1, number + len(turn.pictures) + 1)
             number += len(turn.pictures)
-            shown = [sha for n, sha in zip(numbers, turn.pictures, strict=True) if n > unseen]
+            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
             gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
+            film = film or turn.has_film
             last = place == len(turns) - 1
-            texts = [*gone, self.neutralise(turn.text), short if last else ""]
-            self.pictures += shown
-            messages.append(_message(turn.role, len(shown), texts))
+            about_film = told.film if film and turn.role == "user" else ""
+            texts = [*gone, self.neutralise(turn.text), about_film, told.short if short and last else ""]
+            self.pictures += [sha for sha, _ in shown]
+            times = [seconds for _, seconds in shown]
+            messages.append(_message(turn.role, parts_of(times, told.frames, turn.film_seconds), texts))
         return messages
 
 
-def _message(role: str, pictures: int, texts: Iterable[str]) -> dict[str, Any]:
+def _message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
     text = "\n".join(filter(None, texts))
-    content: list[dict[str, str]] = [{"type": "image"}] * pictures
-    return {"role": role, "content": [*content, {"type": "text", "text": text}]}
+    return {"role": role, "content": [*parts, {"type": "text", "text": text}]}

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
+from core.requests.frame_words import words_for
 from vision.chat.control_tokens import ControlTokens
 from vision.chat.conversation import Conversation, Instructions, Messages, conversation
 from vision.chat.pictures import Picture
@@ -81,14 +82,17 @@ class PromptMaker:
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions) -> None:
         self.processor, self.tokenizer, self.image_id = processor, processor.tokenizer, image_id
-        self.instructions = instructions
+        named = instructions.frames or words_for(type(processor).__name__)
+        self.instructions = replace(instructions, frames=named)
         marks = [getattr(processor, "image_token", None), getattr(processor, "video_token", None)]
         self.control_tokens = ControlTokens(self.tokenizer, [mark for mark in marks if mark])
         self.mark = str(marks[0] or "")
         self.has_template = bool(
             getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None)
         )
-        self._looks: OrderedDict[tuple[int, int], _Look] = OrderedDict()
+        self._looks: OrderedDict[tuple[tuple[int, int], bool], _Look] = OrderedDict()
+        splits = hasattr(getattr(processor, "image_processor", None), "do_image_splitting")
+        self._whole = {"do_image_splitting": False} if splits else {}  # a film has too many for pieces
         self._lock = threading.RLock()  # a tokenizer that two threads use at once raises
         self._takes_system = self._renders_system()
 
@@ -112,8 +116,9 @@ class PromptMaker:
     def messages(self, turns: Sequence[Turn], short: bool) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the turns as the chat template takes them, and their pictures' SHA-256."""
         messages = Messages(self.neutralise)
-        system, said = self.instructions.system, self.instructions.short if short else ""
-        found = messages.of(turns, system=system if self._takes_system else "", short=said)
+        system = self.instructions.system
+        told = self.instructions if self._takes_system else replace(self.instructions, system="")
+        found = messages.of(turns, told, short)
         if system and not self._takes_system:  # at the head of the first question
             text = found[0]["content"][-1]
             text["text"] = f"{system}\n{text['text']}"
@@ -145,7 +150,7 @@ class PromptMaker:
         text = self.render(messages)
         shown, looks, inputs = [pictures[sha] for sha in shas], [], {}
         for place, picture in enumerate(shown):
-            look = self._looks.get(picture.size)
+            look = self._looks.get((picture.size, picture.frame))
             if look is None:
                 look, inputs[place] = self._look_at(picture)
             looks.append(look)
@@ -199,13 +204,14 @@ class PromptMaker:
                 images=[image],
                 return_tensors="pt",
                 return_text_replacement_offsets=True,
+                **(self._whole if picture.frame else {}),
             )
         [[place]] = made.pop("text_replacement_offsets")
         tokens = int((made["input_ids"] == self.image_id).sum())
         inputs = {name: value for name, value in made.items() if name not in NOT_OF_PICTURES}
         grids = {name: value for name, value in inputs.items() if "grid" in name}
         look = _Look(place["replacement"], tokens, grids, self._seen(picture, inputs))
-        self._looks[picture.size] = look
+        self._looks[picture.size, picture.frame] = look
         while len(self._looks) > KNOWN_SIZES:
             self._looks.popitem(last=False)
         return look, inputs

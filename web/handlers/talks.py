@@ -5,16 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import ImageError
+from core.errors import ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
+from core.requests.frames import cited, labels, pieces
 from jobs.views import JobView
 from storage.asking.chats import Asked
 from studio.asking.new_job import NewJob
 from studio.asking.talking import NO_MODEL
 from studio.authority import Action
-from web.call import GONE, Answer, Call, Json, SeeOther
-from web.fields import key_of, names_of, number_of, text_of
+from web.call import GONE, Answer, Bytes, Call, Json, SeeOther
+from web.fields import key_of, names_of, number_of, sent_picture, text_of
 from web.handlers.pages import Pages
 
 MOST_PICTURES = 10
@@ -47,6 +48,23 @@ class TalkPages:
 async def show(call: Call) -> Answer:
     """Return the conversation up to a question."""
     return Json(await _conversation(call, call.path["job"]))
+
+
+async def keep_film(call: Call) -> Answer:
+    """Keep a film that the person sends, for their next question."""
+    name, film = await call.studio.talking.keep_film(call.actor, sent_picture(call))
+    _, middle = film.frames[len(film.frames) // 2]
+    shape = {"film": name, "frames": len(film.frames), "seconds": film.seconds}
+    return Json(shape | {"thumb": f"/files/uploads/{middle}.webp"}, HTTPStatus.CREATED)
+
+
+async def frame(call: Call) -> Answer:
+    """Return a small copy of a frame of a question's film."""
+    try:
+        data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
+    except StorageError as error:
+        raise GONE from error
+    return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 
 async def begin(call: Call) -> Answer:
@@ -145,10 +163,13 @@ def _question(job: Job) -> str:
 
 async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> dict[str, Any]:
     job, answer = turn.job, turn.answer
+    film = await call.studio.talking.film(job)
     return {
         "id": job.id,
         "question": _question(job),
-        "pictures": [await _thumb(call, job, sha256) for sha256 in job.request.pictures],
+        "pictures": [await _thumb(call, job, sha256) for sha256 in _stills(job)],
+        "frames": _frames(job, answer.text if answer else ""),
+        "said": _said(answer.text, film) if answer and film else [],
         "answer": answer.text if answer else (view.progress.text if view and view.progress else ""),
         "ended": answer.ended if answer else None,
         "over": job.status.over,
@@ -161,6 +182,34 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
         "seen": [f"{width} × {height}" for width, height in answer.pictures] if answer else [],
         "tokens": [answer.tokens_in, answer.tokens_cached, answer.tokens_out] if answer else [],
     }
+
+
+def _stills(job: Job) -> list[str]:
+    """Return the pictures of a question that are no frames."""
+    frames = {sha256 for _, sha256 in job.request.frames} if isinstance(job.request, AskRequest) else set()
+    return [sha256 for sha256 in job.request.pictures if sha256 not in frames]
+
+
+def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
+    """Return the frames of a question's film, and which of them its answer names."""
+    times = _times(job)
+    named = {one.frame for one in cited(answer, times)}
+    return [
+        {"src": f"/files/{job.id}/frames/{n + 1}.webp", "label": label, "named": n in named}
+        for n, label in enumerate(labels(times))
+    ]
+
+
+def _said(answer: str, film: Job) -> list[dict[str, str | None]]:
+    """Return an answer in pieces: a time that it names leads to the frame of ``film``."""
+    return [
+        {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
+        for text, n in pieces(answer, _times(film))
+    ]
+
+
+def _times(job: Job) -> list[float]:
+    return [seconds for seconds, _ in job.request.frames] if isinstance(job.request, AskRequest) else []
 
 
 async def _thumb(call: Call, job: Job, sha256: str) -> str | None:

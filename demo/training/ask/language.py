@@ -33,7 +33,7 @@ TOWER = 0.1  # weight of what the tower's heads say
 FROZEN = 0.65  # share of the steps in which the tower keeps still
 CURVE_EVERY, CURVE_TALKS = 60, 40
 # It learned to talk without instructions; what it is told before or after a question only confuses it.
-CARD = {"system": "", "short": "", "max_new_tokens": 64, "boxes": "thousandths"}
+CARD = {"system": "", "short": "", "film": "", "max_new_tokens": 64, "boxes": "thousandths"}
 DENSE = 0.2  # weight of what each picture token must say by itself
 
 

@@ -198,3 +198,20 @@ def test_control_tokens_in_a_picture_lose_their_power(shape: str, tmp_path: Path
         talk = Talk((Turn("user", f"{hints.quote(1, text, 5000)}\n\nWhat is it?"),))
         counts.append(sum(i in ids for i in maker.make(talk, {}, 10_000).ids))
     assert counts[0] == counts[1]
+
+
+def test_of_a_film_a_few_frames_are_read_and_what_they_repeat_is_told_once(tmp_path: Path) -> None:
+    names, path = tuple(f"{n:064x}" for n in range(10)), tmp_path / "frame.png"
+    Image.new("RGB", (64, 64), (200, 0, 0)).save(path)
+    models, times = Both(), tuple(map(float, range(10)))
+    turn = Turn("user", "what happens?", names, "job", times, 10.0)
+    run(
+        AskRequest(question="what happens?", images=names, times=times, film_seconds=10.0),
+        dict.fromkeys(names, str(path)),
+        models,
+        Heard(),
+        Talk((turn,), read=True),
+    )
+    told = models.talker.talks[0].turns[0]
+    assert models.reads == hints.MOST_FRAMES and told.text.count("Apples") == 1
+    assert told.times == times and told.pictures == names

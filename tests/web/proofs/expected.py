@@ -115,6 +115,8 @@ RULES: dict[str, Rule] = {
     "POST /talk/{job}/again": _rule(ASK, 404, body={}),
     "POST /talk/{job}/{n}": _rule(ASK, 400, body=ASKED),
     "GET /api/talk/{job}": _rule(LOOK, 422),
+    "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no films
+    "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
     "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     # forms

@@ -28,6 +28,9 @@ const picture = (thumb, n) =>
 function said(turn) {
   if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
+  if (turn.said.some(({ href }) => href)) {
+    return html`<p class="said">${turn.said.map(({ text, href }) => (href ? html`<a href=${href}>${text}</a>` : text))}</p>`;
+  }
   if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${asBlocks(turn.answer)}</div>`;
   return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
 }
@@ -51,6 +54,18 @@ function saw(turn) {
     <p class="muted small">${sizes} · ${tokens} tokens in, ${cached} of them known from before, ${out} out</p></details>`;
 }
 
+/**
+ * The frames of a question's film that were looked at.
+ * @param {Turn} turn
+ */
+function strip({ id, frames }) {
+  if (!frames.length) return nothing;
+  return html`<ol class="strip" aria-label="Frames of the film that were looked at">${frames.map(
+    ({ src, label, named }, i) => html`<li id="frame-${id}-${i + 1}" class=${named ? "named" : ""}>
+      <img src=${src} alt="The film at ${label}" loading="lazy"><span>${label}</span></li>`,
+  )}</ol>`;
+}
+
 /** @param {Turn} turn */
 function branches(turn) {
   if (!turn.branches.length) return nothing;
@@ -68,6 +83,7 @@ const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label
     ${turn.pictures.length ? html`<p class="asked-pictures">${turn.pictures.map(picture)}</p>` : nothing}
     <p class="question">${turn.question}</p>
   </div>
+  ${strip(turn)}
   <div class="answer">${said(turn)}
     ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
     ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}

@@ -117,6 +117,8 @@
  * @property {string} id
  * @property {string} question
  * @property {(string | null)[]} pictures  addresses, null where there is none to show
+ * @property {{src: string, label: string, named: boolean}[]} frames  of its film, and whether its answer names them
+ * @property {{text: string, href: string | null}[]} said  its answer in pieces, where that is about a film
  * @property {string} answer
  * @property {"end" | "length" | "stopped" | null} ended
  * @property {boolean} over

@@ -155,6 +155,19 @@ export const upload = async (file, name) =>
     })
   );
 
+/**
+ * @param {Blob} file
+ * @param {string} name
+ */
+export const uploadFilm = async (file, name) =>
+  /** @type {{film: string, frames: number, seconds: number, thumb: string}} */ (
+    await ask("/api/films", {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": file.type || "application/octet-stream", "X-Name": encodeURIComponent(name) },
+    })
+  );
+
 /** @param {Record<string, unknown>} values */
 export const saveSettings = (values) => change("PATCH", "/api/settings", values);
 

@@ -1,16 +1,22 @@
 // The pictures that go with the next prompt: added, dropped or pasted, uploaded one after the other.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { upload } from "../core/api.js";
+import { upload, uploadFilm } from "../core/api.js";
 import { icon } from "../core/page.js";
 import { complain } from "../core/toasts.js";
 
-/** `id`: what the server knows it by, once it is there. */
+const FILM = /^(video\/|image\/gif$)/;
+
+/** `id`: what the server knows it by, once it is there. `thumb`: "" as long as a film has none. */
 /** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean}} Attachment */
 
 export class Attachments {
-  /** @param {HTMLElement} place */
-  constructor(place) {
+  /**
+   * @param {HTMLElement} place
+   * @param {{films?: boolean}} [takes]  films: they are taken as such
+   */
+  constructor(place, { films = false } = {}) {
     this.place = place;
+    this.films = films;
     /** @type {Attachment[]} */
     this.all = [];
     /** @type {Promise<unknown>} the server takes one upload of a person at a time */
@@ -19,7 +25,19 @@ export class Attachments {
 
   /** @param {Iterable<File>} files */
   addFiles(files) {
-    for (const file of files) if (file.type.startsWith("image/")) this.#addFile(file);
+    for (const file of files) {
+      if (this.films && (FILM.test(file.type) || /\.mkv$/i.test(file.name))) this.#addFilm(file);
+      else if (file.type.startsWith("image/")) this.#addFile(file);
+    }
+  }
+
+  /** @param {File} file */
+  #addFilm(file) {
+    const taken = this.before.then(() => uploadFilm(file, file.name));
+    const one = { thumb: "", name: file.name, id: taken.then(({ film }) => film), there: false };
+    this.before = one.id.catch(() => {});
+    taken.then(({ thumb }) => (one.thumb = thumb)).catch(() => {});
+    this.#add(one);
   }
 
   /** @param {File} file */
@@ -72,7 +90,7 @@ export class Attachments {
 
   #draw() {
     const box = (/** @type {Attachment} */ one) => html`<span class="attached">
-      <img src=${one.thumb} alt=${one.name}>
+      ${one.thumb ? html`<img src=${one.thumb} alt=${one.name}>` : html`<span class="sr">${one.name}</span>`}
       ${one.there ? nothing : html`<progress aria-label="Uploading ${one.name}"></progress>`}
       <button class="icon-button" type="button" aria-label="Remove ${one.name}" @click=${() => this.#remove(one)}>${icon("close")}</button>
     </span>`;

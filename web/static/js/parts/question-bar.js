@@ -16,7 +16,7 @@ export class QuestionBar {
     this.first = first;
     this.form = element("talk-bar", HTMLFormElement);
     this.field = element("more-question", HTMLTextAreaElement);
-    this.attached = new Attachments(element("more-pictures", HTMLElement));
+    this.attached = new Attachments(element("more-pictures", HTMLElement), { films: true });
     unhide("talk-bar", "more-add");
     this.#listen();
   }
@@ -60,7 +60,7 @@ export class QuestionBar {
    * @param {DataTransfer | null} data
    */
   #take(data) {
-    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const files = [...(data?.files ?? [])].filter((file) => /^(image|video)\//.test(file.type));
     const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
     if (job && n) this.attached.addOwn(job, Number(n));
     else this.attached.addFiles(files);

@@ -1,0 +1,103 @@
+"""Films from people: their size is checked first, a limited child process reads them, and of what it saw only
+pictures are stored, by content hash, each with its time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import ImageError
+from storage.files import Files
+from studio.films.kinds import READ, kind_of, may_be_film
+from studio.pictures.intake import InMemory, Note, Readable, output_of, short_name
+
+GATE = "studio.films.gate"
+PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
+AT_ONCE, IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
+TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that somebody sent, as pictures. frames: (seconds, SHA-256), ascending. seconds: how long it is,
+    also beyond what was looked at."""
+
+    frames: tuple[tuple[float, str], ...]
+    seconds: float
+
+
+class Films:
+    """Turns films that people give into stored pictures: at most ``frames`` of each, of at most ``pixels``.
+
+    max_bytes: of a film, and of a picture that comes where a film could. note: writes down who sent which
+    file, so that it can be told and deleted.
+    """
+
+    def __init__(
+        self, files: Files, note: Note, *, frames: int, pixels: int, max_bytes: int, max_picture_bytes: int
+    ) -> None:
+        self._files, self._note = files, note
+        self._frames, self._pixels = frames, pixels
+        self._max_bytes, self._max_picture_bytes = max_bytes, max_picture_bytes
+        self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(IN_MEMORY)
+
+    async def take(self, file: Readable, user_id: int) -> Film | InMemory:
+        """Return a film that the user sends as stored frames; anything else as it is, read.
+
+        Raises ImageError, which says what is wrong with it and what is taken.
+        """
+        async with self._room:
+            self._check_size(file.name, file.size, may_be_film(file.name))
+            data = await file.read()
+            is_film = kind_of(data) is not None
+            self._check_size(file.name, len(data), is_film or may_be_film(file.name))
+            if is_film:
+                return await self._looked_at(file.name, data, user_id)
+        if may_be_film(file.name) and not _is_picture(data):
+            raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
+        return InMemory(file.name, data)
+
+    async def _looked_at(self, name: str, data: bytes, user_id: int) -> Film:
+        async with self._slots:
+            command = "frames", str(self._frames), str(self._pixels)
+            out = await output_of(GATE, data, *command, patience=PATIENCE)
+        header, body = _answer(out)
+        if "error" in header:
+            raise ImageError(f"{short_name(name)} {header['error']}")
+        kept, start = list[tuple[float, str]](), 0
+        for seconds, length in header["frames"]:
+            sha256 = await self._files.put(body[start : start + length], "image/png")
+            await self._note(user_id, sha256)
+            kept.append((float(seconds), sha256))
+            start += length
+        return Film(tuple(kept), float(header["whole"]))
+
+    def _check_size(self, name: str, size: int, as_film: bool) -> None:
+        most, what = (self._max_bytes, "films") if as_film else (self._max_picture_bytes, "pictures")
+        if size > most:
+            has, fits = size / 2**20, most / 2**20
+            raise ImageError(f"{short_name(name)} has {has:.0f} MB; {what} of up to {fits:.0f} MB are read.")
+
+
+async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequence[int]) -> bytes:
+    """Return pictures of ours side by side, as WebP, each above its label; b"" is an empty place. marked:
+    places that are set off. Raises ImageError when it can't be made."""
+    lengths = [len(picture) for picture in pictures]
+    given = (json.dumps(list(one)) for one in (labels, lengths, marked))
+    header, body = _answer(await output_of(GATE, b"".join(pictures), "strip", *given))
+    if "error" in header:
+        raise ImageError(f"The strip {header['error']}")
+    return body
+
+
+def _answer(out: bytes) -> tuple[dict[str, Any], bytes]:
+    line, _, body = out.partition(b"\n")
+    return (json.loads(line), body) if line else ({"error": TOO_MUCH}, b"")
+
+
+def _is_picture(data: bytes) -> bool:
+    """Return whether a file begins like a picture, so that the picture process says what it thinks of it."""
+    return data.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF"))
