@@ -31,7 +31,8 @@ def hear_all(text: str, whole: bool) -> str:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a question is handed out with. notes: sentences for whoever asked about turns that are missing.
+    """What a job is handed out with that is told what was said before. notes: sentences for whoever asked
+    about what is missing of it.
 
     hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
     Raises UserError for an answer that may not be given. see: is given the text that was read in the
@@ -48,10 +49,12 @@ Converse = Callable[[Job], Awaitable[Conversation]]
 
 
 async def question_alone(job: Job) -> Conversation:
-    """Hand a question out without the turns before it."""
-    assert isinstance(job.request, AskRequest)
-    turn = Turn("user", job.request.question, job.request.images, job.id)
-    return Conversation(Talk((turn,), job.request.form))
+    """Hand a question out without the turns before it, or examples."""
+    request = job.request
+    if not isinstance(request, AskRequest):
+        return Conversation(Talk((Turn("user", "", request.pictures, job.id),)))
+    turn = Turn("user", request.question, request.images, job.id)
+    return Conversation(Talk((turn,), request.form))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import discord
 
 from bot.ui import messages
-from bot.ui.buttons import JobButton, view_of
+from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
 from bot.ui.messages import MAX_CONTENT, fit, length, quote
 from core.events import ChatAnswer
 from core.job import Job
@@ -19,7 +19,7 @@ from studio.asking.words import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
-ACTIONS = ("more", "again", "draw", "details", "delete")
+ACTIONS = ("more", "again", "draw", "teach", "details", "delete")
 MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
@@ -151,7 +151,9 @@ def view_while_answering(job: Job) -> discord.ui.View:
 
 def view(job: Job) -> discord.ui.View:
     """Return how a conversation goes on, and what can be done with an answer."""
-    return view_of(*(JobButton(job.id, action, row=0) for action in ACTIONS))
+    return view_of(
+        *(JobButton(job.id, action, row=place // MOST_IN_ROW) for place, action in enumerate(ACTIONS))
+    )
 
 
 def details(answer: ChatAnswer) -> list[str]:

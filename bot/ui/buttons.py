@@ -21,11 +21,8 @@ from studio.asking import offers
 from studio.asking.canvas import GRID
 
 LINKED, MOST_IN_ROW = (2, 0, 3), 5  # rows of a single picture's buttons that may have room for links
-Secondary, Success, Danger = (
-    discord.ButtonStyle.secondary,
-    discord.ButtonStyle.success,
-    discord.ButtonStyle.danger,
-)
+Style = discord.ButtonStyle
+Secondary, Success, Danger = Style.secondary, Style.success, Style.danger
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "question": ButtonStyle("Ask", "❓"),
     "more": ButtonStyle("Ask more", "💬", Success),
     "draw": ButtonStyle("Imagine this", "🎨"),
+    "teach": ButtonStyle("Teach", "🎓"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }

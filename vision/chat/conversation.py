@@ -68,10 +68,11 @@ def _joined(first: Turn, second: Turn) -> Turn:
     return Turn(first.role, text, first.pictures + second.pictures, second.job_id)
 
 
-def skipped(turns: Sequence[Turn]) -> int:
-    """Return how many of the first pictures of a conversation the model isn't shown any more."""
+def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
+    """Return how many of the first pictures of a conversation the model isn't shown any more. most: that it
+    is shown."""
     total = sum(len(turn.pictures) for turn in turns)
-    return total - max(MOST_PICTURES, len(turns[-1].pictures))
+    return total - max(most, len(turns[-1].pictures))
 
 
 @dataclass
@@ -82,9 +83,12 @@ class Messages:
     neutralise: Callable[[str], str]
     pictures: list[str] = field(default_factory=list)
 
-    def of(self, turns: Sequence[Turn], *, system: str, short: str) -> list[dict[str, Any]]:
-        """Return the messages of ``turns``. system: said before them. short: said after the last question."""
-        unseen = skipped(turns)
+    def of(
+        self, turns: Sequence[Turn], *, system: str, short: str, most: int = MOST_PICTURES
+    ) -> list[dict[str, Any]]:
+        """Return the messages of ``turns``. system: said before them. short: said after the last question.
+        most: pictures that are shown."""
+        unseen = skipped(turns, most)
         messages = [_message("system", 0, [system])] if system else []
         number = 0
         for place, turn in enumerate(turns):
