@@ -25,6 +25,7 @@ from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder
 from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
+from bot.examples.teaching import Teaching
 from bot.mentions import Mentions
 from bot.questions import Questions
 from bot.readings import Readings
@@ -167,7 +168,10 @@ class Atelier(commands.Bot):
         self.checks = Checks(studio, self.links)
         self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
-        self.job_buttons = JobButtons(studio, self.answers, self.asking, self.sharing, self.questions)
+        self.teaching = Teaching(studio, self.asking, self.questions)
+        self.job_buttons = JobButtons(
+            studio, self.answers, self.asking, self.sharing, self.questions, self.teaching
+        )
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)

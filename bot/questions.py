@@ -3,7 +3,7 @@ windows that they open."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import discord
@@ -106,13 +106,13 @@ class Questions:
         if found is not None and isinstance(found[0].request, AskRequest):
             await self.open_more(interaction, found[0], 0)
             return
-        content = await self._pictures_of(actor, message, found)
+        content = await self.pictures_of(actor, message, found)
         draft = await self._studio.talking.keep(actor, content)
         await interaction.response.send_modal(
             windows.question_window("menu", draft, 0, "Ask about this message", hint=HINT)
         )
 
-    async def _pictures_of(
+    async def pictures_of(
         self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None
     ) -> dict[str, Any]:
         """Return what is kept of a message until its question comes: names of pictures of ours, or where its
@@ -128,6 +128,11 @@ class Questions:
             raise ImageError("That message has no picture and no film.")
         return {"files": [dict(file.to_dict()) for file in files[:10]]}
 
+    def given_of(self, interaction: discord.Interaction, content: Mapping[str, Any]) -> list[Given]:
+        """Return the pictures that were kept of a message."""
+        files = [private_api.attachment(interaction, raw) for raw in content.get("files", ())]
+        return [*content.get("names", ()), *self._asking.links.attached(files)]
+
     # Windows, sent
 
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
@@ -138,9 +143,7 @@ class Questions:
             content = await talking.kept(actor, sent.job_id)
 
             async def build() -> NewJob:
-                files = [private_api.attachment(interaction, raw) for raw in content.get("files", ())]
-                given = [*content.get("names", ()), *self._asking.links.attached(files)]
-                return await talking.ask(actor, question, given)
+                return await talking.ask(actor, question, self.given_of(interaction, content))
 
         elif sent.what == "more":
             private = (await self._studio.job(actor, sent.job_id, Action.ASK_MORE)).origin.private

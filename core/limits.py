@@ -13,6 +13,7 @@ MAX_IMAGE_WEIGHT, IMAGE_WEIGHT_CAP = 100, 3  # the same; V3 took any
 MAX_ASPECT = 14  # to 1, either way
 MAX_UPSCALED = 4096  # px a side of an enlarged picture
 MAX_LABELS = 50
+MAX_SETS, MAX_SET_LABELS, MAX_SHOTS, MAX_TURNS = 50, 20, 32, 64  # of a person; of a set; of a label; of a set
 MAX_LABEL = 80  # characters
 MAX_PARTS = 20  # of a multi-prompt
 MAX_REFERENCES = 10  # pictures of one kind: image prompts, style references, …

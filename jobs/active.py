@@ -31,8 +31,8 @@ def hear_all(text: str, whole: bool) -> str:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What a question is handed out with. notes: sentences for whoever asked about turns that are missing.
-    film: id of the job whose question's film is told, the newest one, "" = none.
+    """What a job is handed out with that is told what was said before. notes: sentences for whoever asked
+    about what is missing of it. film: id of the job whose question's film is told, the newest one, "" = none.
 
     hear: is given all of an answer so far, and whether that is the whole; returns what of it may be read.
     Raises UserError for an answer that may not be given. see: is given the text that was read in the
@@ -50,9 +50,10 @@ Converse = Callable[[Job], Awaitable[Conversation]]
 
 
 async def question_alone(job: Job) -> Conversation:
-    """Hand a question out without the turns before it."""
+    """Hand a question out without the turns before it, or examples."""
     request = job.request
-    assert isinstance(request, AskRequest)
+    if not isinstance(request, AskRequest):
+        return Conversation(Talk((Turn("user", "", request.pictures, job.id),)))
     turn = Turn("user", request.question, request.images, job.id, request.times, request.film_used)
     return Conversation(Talk((turn,), request.form), film=job.id if turn.has_film else "")
 

@@ -93,6 +93,6 @@ class Executor(Protocol):
         late."""
         ...
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        """Give up whatever is kept of these jobs, whose rows are gone."""
+    def forget(self, names: Sequence[str]) -> None:
+        """Give up whatever is kept of these jobs and pictures (SHA-256), whose rows are gone."""
         ...

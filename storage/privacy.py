@@ -15,6 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from storage.asking import examples as taught
+from storage.asking.schema import example_pictures, example_sets, examples
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -65,6 +67,7 @@ OWNED = {  # deleted; what hangs on a job goes with it
     folders: folders.c.user_id,
     shares: shares.c.user_id,
     documents: documents.c.user_id,
+    example_sets: example_sets.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -88,6 +91,7 @@ class Holdings:
     bytes: int = 0
     uploads: int = 0
     messages: int = 0
+    examples: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -96,12 +100,14 @@ class Holdings:
 @dataclass(frozen=True)
 class Removed:
     """What was taken out of the rows and lies elsewhere still. messages: (channel, message). files: SHA-256
-    that nobody needs any more. vectors: copies of what pictures that nobody has any more show."""
+    that nobody needs any more. vectors: copies of what pictures that nobody has any more show. forgotten:
+    names of whatever else workers may remember, such as pictures that are examples no more."""
 
     jobs: tuple[str, ...] = ()
     messages: tuple[tuple[int, int], ...] = ()
     files: tuple[str, ...] = ()
     vectors: tuple[Slot, ...] = ()
+    forgotten: tuple[str, ...] = ()
 
 
 def holdings(connection: sa.Connection, user_id: int) -> Holdings:
@@ -123,6 +129,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         bytes=size,
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
+        examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
         since=connection.execute(
@@ -136,6 +143,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
     mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
+    own_examples = sa.select(examples.c.id).where(examples.c.set_id.in_(_sets_of(user_id)))
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
@@ -145,6 +153,10 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
         "folder_items": sa.select(folder_items).where(folder_items.c.folder_id.in_(own_folders)),
         "document_files": sa.select(document_files).where(document_files.c.document_id.in_(own_documents)),
+        "examples": sa.select(examples).where(examples.c.id.in_(own_examples)),
+        "example_pictures": sa.select(example_pictures).where(
+            example_pictures.c.example_id.in_(own_examples)
+        ),
         "strikes": sa.select(strikes).where(strikes.c.user_id == user_id),
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
@@ -164,6 +176,10 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         ]
         for name, statement in selections.items()
     }
+
+
+def _sets_of(user_id: int) -> sa.Select[Any]:
+    return sa.select(example_sets.c.id).where(example_sets.c.user_id == user_id)
 
 
 def unfinished(connection: sa.Connection, user_id: int) -> list[str]:
@@ -186,15 +202,17 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     next."""
     ids = list(connection.execute(sa.select(jobs.c.id).where(jobs.c.user_id == user_id)).scalars())
     removed = delete_jobs(connection, ids, now=now)
-    sent = list(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
+    sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
+    shown = taught.files_of(connection, user_id)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
     for table, column in NAMED.items():
         connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
     connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
     _expire(connection, now, user_id)
-    files = set(removed.files) | unneeded(connection, sent)
-    return Removed(removed.jobs, removed.messages, tuple(files), removed.vectors)
+    files = set(removed.files) | unneeded(connection, sent | shown)
+    forgotten = {*removed.forgotten, *shown}
+    return Removed(removed.jobs, removed.messages, tuple(files), removed.vectors, tuple(forgotten))
 
 
 def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
@@ -208,6 +226,7 @@ def delete_jobs(
     Discord. Others' jobs made from them stay, without the link."""
     ids = list(ids)
     files: set[str] = set()
+    forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
     for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
         for table in (pictures, inputs):
@@ -218,11 +237,13 @@ def delete_jobs(
             sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         )
         shown += [(row.channel_id, row.message_id) for row in found]
+        forgotten |= taught.remove_from_jobs(connection, page)
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
     gone = vectors.forget(connection, files)
-    return Removed(tuple(ids), tuple(shown), tuple(unneeded(connection, files)), tuple(gone))
+    left = unneeded(connection, files | forgotten)
+    return Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten))
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:
@@ -236,7 +257,7 @@ def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Return which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
-        for table in (pictures, inputs, uploads, document_files):
+        for table in (pictures, inputs, uploads, document_files, example_pictures):
             needed |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page))).scalars()
             )

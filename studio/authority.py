@@ -151,6 +151,15 @@ TABLE: dict[Action, Row] = {
 }
 
 
+@dataclass(frozen=True)
+class Belonging:
+    """What is no job and belongs to somebody, such as a set of examples. guild_id: the server whose members
+    may use it, None = its owner alone."""
+
+    user_id: int
+    guild_id: int | None = None
+
+
 class Authority:
     """Decides by the table.
 
@@ -220,6 +229,19 @@ class Authority:
         if job is not None and any(map(actor.sees, (*asked, *shown))):
             found |= Role.MEMBER
         return found
+
+    def allows_to(self, actor: Actor, action: Action, thing: Belonging) -> bool:
+        """Return whether ``actor`` may do ``action`` to what is no job: by the same rows, where what is
+        shared with a server is public there, and private anywhere else."""
+        row, shared = TABLE[action], thing.guild_id is not None and thing.guild_id == actor.guild_id
+        found = self.roles(actor, None, barred_too=row.barred)
+        if not shared:
+            found &= ~Role.MANAGER
+        if Role.ANYONE in found and actor.user_id == thing.user_id:
+            found |= Role.AUTHOR
+        if Role.ANYONE in found and shared:
+            found |= Role.MEMBER
+        return bool(found & (row.public if shared else row.private))
 
     def scope(self, actor: Actor) -> int | None:
         """Return the server whose matters ``actor`` may look into, once a check has passed; None = every

@@ -101,7 +101,9 @@ class Privacy:
         picture."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
         names = dict.fromkeys(
-            row["sha256"] for table in ("pictures", "inputs", "uploads") for row in data[table]
+            row["sha256"]
+            for table in ("pictures", "inputs", "uploads", "example_pictures")
+            for row in data[table]
         )
         part = await asyncio.to_thread(_Part.of_rows, data)  # seconds, of a big account
         for sha256 in names if pictures else ():
@@ -130,6 +132,16 @@ class Privacy:
         """Delete pictures of a person's jobs for good; a job that has no other goes as a whole."""
         work = partial(trash.delete_pictures, names=names, now=datetime.now(UTC))
         return self._note_posted(await self._take_out(user_id, work))
+
+    async def delete_examples(self, work: Callable[[sa.Connection], set[str]]) -> None:
+        """Delete examples by ``work``, which returns the files that they named; then those that nobody needs
+        any more, and what workers remember of all of them."""
+
+        def whole(connection: sa.Connection) -> Removed:
+            files = work(connection)
+            return Removed(files=tuple(rows.unneeded(connection, files)), forgotten=tuple(files))
+
+        await self._clear(await self._database.write(whole))
 
     async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()
@@ -169,8 +181,8 @@ class Privacy:
 
     async def _clear(self, removed: Removed) -> Deleted:
         """Delete what lies outside of the rows: files, scores, vectors, checkpoints, what models remember."""
-        if removed.jobs:
-            self._queue.executor.forget(removed.jobs)
+        if names := (*removed.jobs, *removed.forgotten, *removed.files):
+            self._queue.executor.forget(names)
         await self._vectors.erase(removed.vectors)
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
         gone = 0

@@ -13,7 +13,7 @@ from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Actor, Place
 from studio.asking.new_job import picture_of
-from studio.authority import TABLE, Action, Authority, Role
+from studio.authority import TABLE, Action, Authority, Belonging, Role
 from studio.directory import Directory, Member
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
@@ -38,16 +38,16 @@ class Rights:
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
         self._memberships = memberships
-        self._sight = Sight(authority, queue, directory, memberships)
+        self.sight = Sight(authority, queue, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to
         ``job``) here and now."""
         own = job is not None and job.origin.user_id == actor.user_id and Role.AUTHOR in TABLE[action].public
         # where it is shown gives its author no more
-        shown = set[Place]() if own else await self._sight.shown(job)
+        shown = set[Place]() if own else await self.sight.shown(job)
         refused: NotAllowedError | None = None
-        async for one in self._sight.everywhere(actor, job, shown, (action,)):
+        async for one in self.sight.everywhere(actor, job, shown, (action,)):
             try:
                 return await self._check(one, action, job, shown)
             except NotAllowedError as error:
@@ -57,8 +57,8 @@ class Rights:
 
     async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
         """Return those of ``actions`` that ``actor`` may do to ``job`` here and now."""
-        shown, found = await self._sight.shown(job), set[Action]()
-        async for one in self._sight.everywhere(actor, job, shown, actions):
+        shown, found = await self.sight.shown(job), set[Action]()
+        async for one in self.sight.everywhere(actor, job, shown, actions):
             barred, _ = await self._barred(one)
             for action in actions:
                 standing = replace(one, barred=barred and not TABLE[action].barred)
@@ -76,6 +76,14 @@ class Rights:
         if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
+
+    async def check_to(self, actor: Actor, action: Action, thing: Belonging, reason: str) -> None:
+        """Raise NotAllowedError unless ``actor`` may do ``action`` here and now to what is no job. reason:
+        why not, for those who may ask here."""
+        if not TABLE[action].barred:
+            await self.check(actor, Action.ASK)
+        if not self.authority.allows_to(actor, action, thing):
+            raise NotAllowedError(reason)
 
     async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
         """Return whether somebody is banned or in a time-out where they ask, and when the latter ends."""
@@ -106,7 +114,7 @@ class Rights:
 
     async def sees(self, actor: Actor, job: Job) -> bool:
         """Return whether the actor can look at a job's pictures now, see ``Sight.sees``."""
-        return await self._sight.sees(actor, job)
+        return await self.sight.sees(actor, job)
 
     async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
         """Return the job's row if ``actor`` may do ``action`` to it.

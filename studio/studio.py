@@ -7,7 +7,7 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions.
+documents, ``talking`` questions, ``examples`` sets, ``copies`` what people take of them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from studio.asking.talking import Talking
 from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
 from studio.editor.editor import Editor
+from studio.examples.copies import Copies
+from studio.examples.lessons import Lessons
+from studio.examples.sets import Sets
 from studio.gallery import Gallery
 from studio.moderation.checking import Checks
 from studio.moderation.rules import Blocked
@@ -73,6 +76,9 @@ class Studio:
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
         self.talking = Talking(self._rights, self._sources, services)
+        lessons = Lessons(services.database, self._rights.sight, services.moderator)
+        self.examples = Sets(self._rights, self._sources, services, lessons)
+        self.copies = Copies(self.examples, services)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         completion, web = Completion(self._members, settings, self.hints), services.web
         self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)

@@ -106,11 +106,11 @@ class Models:
         """Whether jobs on the models in memory can go on beside each other, step by step."""
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
-    def forget(self, job_ids: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations."""
+    def forget(self, names: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
         for held in self._held.values():
             if hasattr(held.model, "forget"):
-                held.model.forget(job_ids)
+                held.model.forget(names)
 
     def release(self) -> None:
         """Give up every model but the last used and those in use, and what is kept for later."""

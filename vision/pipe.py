@@ -80,7 +80,7 @@ class Inbox:
             elif isinstance(message, Stop):
                 self._stopped.add(message.job_id)
             elif isinstance(message, Forget):
-                self._forgotten.extend(message.job_ids)
+                self._forgotten.extend(message.names)
             elif isinstance(message, Embed | Select | Check):
                 self._questions.append(message)
             elif isinstance(message, Nearest):
@@ -96,7 +96,7 @@ class Inbox:
         return [self._questions.popleft() for _ in range(len(self._questions))]
 
     def take_forgotten(self) -> list[str]:
-        """Return the jobs of which nothing may be kept, that have come since the last call."""
+        """Return the jobs and pictures of which nothing may be kept, that have come since the last call."""
         return [self._forgotten.popleft() for _ in range(len(self._forgotten))]
 
     def check_open(self) -> None:

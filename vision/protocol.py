@@ -94,11 +94,12 @@ def kept_pictures(turns: Sequence[Turn], most: int) -> int:
 
 @dataclass(frozen=True)
 class Talk:
-    """What a run that answers a question needs besides its request.
+    """What a run that answers a question, or tries examples, needs besides its request.
 
-    turns: of the conversation, oldest first; the last is the question. answer: its form, "free" or "short".
-    max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
-    picture, 0 = the model's own. read: the model is told the text in the pictures.
+    turns: of the conversation, or examples, oldest first; the last is the question. answer: its form, "free"
+    or "short". max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of
+    each picture, 0 = the model's own. read: the model is told the text in the pictures. most_pictures: that
+    are shown, the latest ones.
     """
 
     turns: tuple[Turn, ...]
@@ -107,6 +108,7 @@ class Talk:
     context: int = 8192
     max_pixels: int = 0
     read: bool = False
+    most_pictures: int = 8
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,10 @@ class Stop:
 
 @dataclass(frozen=True)
 class Forget:
-    """Asks the worker to give up what it keeps of these jobs in memory; there is no answer."""
+    """Asks the worker to give up what it keeps of these jobs and pictures (SHA-256) in memory; there is no
+    answer."""
 
-    job_ids: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from core.events import Output
 from core.grammar.values import Words
 from core.parameters import parameters
 from core.redact import Redactor
-from core.requests.base import Answer
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
@@ -212,7 +211,7 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
-    if request.answer is Answer.TEXT:  # which opens only the pictures that its model has to look at
+    if request.told:  # which opens only the pictures that its models have to look at
         return capability(run.kind)(request, run.paths, models, reporter, run.talk)
     images = (
         reporter.in_thread(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})

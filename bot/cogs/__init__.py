@@ -13,6 +13,7 @@ EXTENSIONS = (
     "bot.cogs.read",
     "bot.cogs.shorten",
     "bot.cogs.classify",
+    "bot.cogs.examples",
     "bot.cogs.search",
     "bot.cogs.uploads",
     "bot.cogs.admin.queue",

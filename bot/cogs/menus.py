@@ -1,4 +1,4 @@
-"""Apps in a message's menu: Describe, Ask, Classify, Vary, Cancel, Read text, Check, DM
+"""Apps in a message's menu: Describe, Ask, Add as example, Classify, Vary, Cancel, Read text, Check, DM
 results, Details."""
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Menus(commands.Cog):
             for name, work in (
                 ("Describe", self.describe),
                 ("Ask", self.ask),
+                ("Add as example", self.add_example),
                 ("Classify", self.classify),
                 ("Vary", self.vary),
                 ("Cancel", self.cancel),
@@ -56,6 +57,9 @@ class Menus(commands.Cog):
 
     async def ask(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await self.bot.questions.open_menu(interaction, message)
+
+    async def add_example(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.teaching.open_menu(interaction, message)
 
     async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
         def build(source: Source) -> NewJob:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import discord
 
 from bot.delivery import explaining, reading
+from bot.examples import text as example_text
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
-from core.requests import GenerateRequest
+from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results.text_lines import text_of
 from jobs.views import Result
@@ -185,8 +186,12 @@ class Posts:
     async def _classified(self, result: Result, limit: int, place: Place) -> Post:
         """The best guess, above the chart if there is one; a chart needs no moderation."""
         job, chart = result.job, result.grid
-        content = messages.classified(job, result.scores, result.parameters)
+        tried = isinstance(job.request, TryRequest)
+        told = example_text.tried if tried else messages.classified
+        content = told(job, result.scores, result.parameters)
         shown = None if chart is None else await self._showing.picture(chart, job, limit)
+        if tried:
+            return Post(content, None if shown is None else _attached(shown, job), example_text.view(job))
         view = explaining.view(job, [label for label, _ in result.scores])
         return Post(content, None if shown is None else _attached(shown, job), view)
 

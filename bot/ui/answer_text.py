@@ -19,7 +19,7 @@ from studio.asking.words import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"
-ACTIONS = ("more", "again", "draw", "thread", "details", "delete")
+ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
 MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
 _FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")

@@ -21,11 +21,8 @@ from studio.asking import offers
 from studio.asking.canvas import GRID
 
 LINKED, MOST_IN_ROW = (2, 0, 3), 5  # rows of a single picture's buttons that may have room for links
-Secondary, Success, Danger = (
-    discord.ButtonStyle.secondary,
-    discord.ButtonStyle.success,
-    discord.ButtonStyle.danger,
-)
+Style = discord.ButtonStyle
+Secondary, Success, Danger = Style.secondary, Style.success, Style.danger
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "more": ButtonStyle("Ask more", "💬", Success),
     "draw": ButtonStyle("Imagine this", "🎨"),
     "thread": ButtonStyle("Thread", "🧵"),
+    "teach": ButtonStyle("Teach", "🎓"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }

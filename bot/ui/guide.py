@@ -16,7 +16,7 @@ OVERVIEW = """**Atelier**
 made here
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
-`/ask` answers questions about it
+`/ask` answers questions about it · `/examples` learns from a few of your own
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
 your usage and jobs · `/queue mine`, `/queue cancel`
 `/search` finds pictures by the words of their prompts, by what they show, or like another one
@@ -25,7 +25,7 @@ them, and a trash for what you don't want (`/help topic:folders`, `shares`, `tra
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it. A message's menu (Apps) has \
-Describe, Ask, Classify, Vary, Read text and more.
+Describe, Ask, Add as example, Vary, Read text and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
@@ -79,6 +79,12 @@ COMMANDS: dict[str, str] = {
         "`/ask question [image…] [link] [answer]`: answers a question about pictures or a film. **Ask more**"
         " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
         " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
+    ),
+    "examples": (
+        "`/examples`: teaches me by a few labelled pictures. `new name:mushrooms`, then `add` pictures under"
+        " labels, then `try` it on another picture: it says which label fits, and how often it is right."
+        " `show`, `forget`, `share` with the server, `export`. A message's menu has *Add as example*; *Teach*"
+        " under an answer of `/ask` keeps the right one."
     ),
     "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
     "describe": (

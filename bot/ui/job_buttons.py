@@ -12,6 +12,7 @@ import discord
 from bot.answers import Answers
 from bot.asking import Asking
 from bot.delivery.sharing import Sharing
+from bot.examples.teaching import Teaching
 from bot.questions import Questions
 from bot.threads import Threads
 from bot.ui import answer_text, buttons, messages, windows
@@ -38,10 +39,16 @@ class JobButtons:
     """Buttons of jobs, and their windows. The studio checks each press against the job's row."""
 
     def __init__(
-        self, studio: Studio, answers: Answers, asking: Asking, sharing: Sharing, questions: Questions
+        self,
+        studio: Studio,
+        answers: Answers,
+        asking: Asking,
+        sharing: Sharing,
+        questions: Questions,
+        teaching: Teaching,
     ) -> None:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
-        self._questions = questions
+        self._questions, self._teaching = questions, teaching
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
             "caption": self._caption,
             "short": self._shortened,
@@ -49,6 +56,7 @@ class JobButtons:
             "cancel": self._cancel,
             "stop": self._cancel,
             "more": questions.open_more,
+            "teach": teaching.open_teach,
             "question": questions.open_about,
             "draw": questions.open_drawing,
             "thread": Threads().open,
@@ -168,6 +176,9 @@ class JobButtons:
         """Queue what a window asks for that came back. Raises UserError."""
         if sent.what in ("menu", "more", "question"):
             await self._questions.on_window(interaction, sent)
+            return
+        if sent.what in ("teach", "example"):
+            await self._teaching.on_window(interaction, sent)
             return
         right = RIGHTS[sent.more if sent.what == "remix" and sent.more in RIGHTS else sent.what]
         actor = actor_of(interaction)

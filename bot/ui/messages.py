@@ -22,6 +22,7 @@ from core.requests import (
     OutpaintRequest,
     RegionRequest,
     Request,
+    TryRequest,
     UpscaleRequest,
     VariationRequest,
 )
@@ -89,6 +90,8 @@ def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
 def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
     if isinstance(request, AskRequest):
         return f"**{quote(request.question, 250)}** - Ask by {user}"
+    if isinstance(request, TryRequest):
+        return f"{_bold(request.name)} - Try by {user}"
     if not isinstance(request, GenerateRequest):
         prompt = getattr(request, "prompt", "")
         return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
@@ -270,7 +273,7 @@ def details(
     shown = {
         k: v
         for k, v in parameters.items()
-        if k not in ("prompt", "notes", "kind", "image") and v not in (None, "", [])
+        if k not in ("prompt", "notes", "kind", "image", "ways") and v not in (None, "", [])
     }
     if shown:
         lines.append(

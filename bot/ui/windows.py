@@ -2,8 +2,8 @@
 restart still works.
 
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
-the button), zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), menu (ask
-about a message: a draft's id stands in the place of the job's).
+the button), zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach, menu
+and example (about a message: a draft's id stands in the place of the job's).
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any
 from core.requests.ask import AskRequest
 from core.requests.base import Request
 from core.requests.compose import ComposeRequest
+from core.requests.examples import TryRequest
 from core.requests.pictures import (
     BlendRequest,
     CutOutRequest,
@@ -40,6 +41,7 @@ REQUESTS: tuple[type[Request], ...] = (
     ReadRequest,
     ShortenRequest,
     AskRequest,
+    TryRequest,
 )
 PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
 _BY_KIND = {cls.kind: cls for cls in REQUESTS}

@@ -34,7 +34,8 @@ class AskRequest(Request):
     A conversation is a chain of jobs: the job's ``parent_id`` is the turn before, and history is read from
     the rows when the job is handed out, so it is never part of a request. follows: this is a later turn, also
     when the turn before has been deleted since. The first turn needs a picture. form: "short" asks for a few
-    words. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
+    words. temperature: 0 = always the likeliest token; over it, ``seed`` decides. examples: id of a set of
+    questions with their right answers, which the model is told first.
 
     times: of each picture, the seconds at which it is seen in the question's film, None for one that is no
     frame; () where there is no film. film_seconds: how long that is, also beyond what was looked at.
@@ -43,6 +44,7 @@ class AskRequest(Request):
     kind: ClassVar[str] = "ask"
     answer: ClassVar[Answer] = Answer.TEXT
     role: ClassVar[str] = "ask"
+    told: ClassVar[bool] = True
     question: str
     images: tuple[str, ...] = param((), value=Pictures(), moderated=False)
     times: tuple[float | None, ...] = param((), moderated=False)
@@ -51,6 +53,7 @@ class AskRequest(Request):
     follows: bool = False
     seed: int = param(0, value=SEED)
     temperature: float = param(0.0, value=Real(0, 2))
+    examples: str | None = param(None, moderated=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -51,7 +51,7 @@ class Both:
         self._first.cancel(job_id)
         self._second.cancel(job_id)
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        """Ask both to give up what they keep of these jobs."""
-        self._first.forget(job_ids)
-        self._second.forget(job_ids)
+    def forget(self, names: Sequence[str]) -> None:
+        """Ask both to give up what they keep of these jobs and pictures."""
+        self._first.forget(names)
+        self._second.forget(names)

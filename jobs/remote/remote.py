@@ -131,7 +131,7 @@ class RemoteExecutor:
             if running.task is not None:
                 running.task.cancel()
 
-    def forget(self, job_ids: Sequence[str]) -> None:
+    def forget(self, names: Sequence[str]) -> None:
         """Do nothing: this process keeps nothing of them, and the server can't be asked."""
 
     # One question

@@ -19,7 +19,6 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from core.requests.base import Answer
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -314,7 +313,7 @@ class Dispatcher:
         job = live.job
         try:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
-            if job.request.answer is Answer.TEXT:
+            if job.request.told:
                 live.conversation = await self.converse(job)
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))

@@ -61,8 +61,9 @@ def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
     if live.stopped and live.text and not isinstance(outcome, Done):
         answer = ChatAnswer(live.text, "stopped", tokens_out=about_tokens(live.text))
         outcome = Done(job_id, Output(answer=answer))
-    if isinstance(outcome, Done) and outcome.output.answer is not None:
-        hear(live, outcome.output.answer.text, whole=True)
+    if isinstance(outcome, Done):
+        if outcome.output.answer is not None:
+            hear(live, outcome.output.answer.text, whole=True)
         outcome = Done(job_id, _with_notes(outcome.output, live.conversation))
     return outcome if live.refused is None else Broke(job_id, Fault.USER, str(live.refused))
 

@@ -67,10 +67,10 @@ class LocalExecutor:
         for worker in self._workers.values():
             worker.cancel(job_id)
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        """Ask every worker to give up what it keeps of these jobs."""
+    def forget(self, names: Sequence[str]) -> None:
+        """Ask every worker to give up what it keeps of these jobs and pictures."""
         for worker in self._workers.values():
-            worker.forget(job_ids)
+            worker.forget(names)
 
     def pids(self) -> dict[str, int | None]:
         """Device → process id of its worker, None while there is none."""

@@ -195,9 +195,9 @@ class Worker:
         if job_id in self.runs:
             self._send(Stop(job_id))
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        """Ask the process to give up what it keeps of jobs; a new one has nothing."""
-        self._send(Forget(tuple(job_ids)))
+    def forget(self, names: Sequence[str]) -> None:
+        """Ask the process to give up what it keeps of jobs and pictures; a new one has nothing."""
+        self._send(Forget(tuple(names)))
 
     def kill(self, why: str) -> None:
         """End the process at once; ``why`` stands in the log."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from storage.asking import examples
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
 from storage.schema import GRID, favourites, messages, pictures
 from storage.search import vectors
@@ -108,19 +109,24 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
         wanted[job_id].add(position)
     whole: list[str] = []
     files: set[str] = set()
+    forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
     for job_id, positions in wanted.items():
         if not _others(connection, job_id, positions):
             whole.append(job_id)
             continue
-        files |= _delete_rows(connection, job_id, positions)
+        deleted = _delete_rows(connection, job_id, positions)
+        forgotten |= examples.remove_pictures(connection, job_id, deleted)
+        files |= deleted
         shown += _take_messages(connection, job_id, positions)
     removed = delete_jobs(connection, whole, now=now)
     for channel_id, message_id in shown:
         note_unposted(connection, channel_id, message_id, now=now)
     seen = vectors.forget(connection, files)
-    gone = unneeded(connection, files) | set(removed.files)
-    return Removed(removed.jobs, (*removed.messages, *shown), tuple(gone), (*removed.vectors, *seen))
+    gone = unneeded(connection, files | forgotten) | set(removed.files)
+    forgotten |= set(removed.forgotten)
+    told, copies = (*removed.messages, *shown), (*removed.vectors, *seen)
+    return Removed(removed.jobs, told, tuple(gone), copies, tuple(forgotten))
 
 
 def _others(connection: sa.Connection, job_id: str, positions: Collection[int]) -> bool:

@@ -64,7 +64,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "short": Action.IMAGINE,
     "weights": Action.DETAILS,
     "question": Action.USE,
-    "more": Action.ASK_MORE,
+    **dict.fromkeys(("more", "teach"), Action.ASK_MORE),
     "draw": Action.IMAGINE,
     "thread": Action.ASK_MORE,
     "details": Action.DETAILS,

@@ -3,12 +3,14 @@ answer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 
 from core.job import Job
 from core.limits import MAX_FILM_SECONDS
-from core.requests import AskRequest
+from core.requests import AskRequest, TryRequest
+from core.requests.examples import WHAT
 from core.setting.chat import ChatSettings
 from jobs.active import Conversation
 from storage.asking import chats
@@ -16,6 +18,7 @@ from storage.asking.chats import Asked
 from storage.database import Database
 from studio.actor import Actor
 from studio.directory import Directory
+from studio.examples.lessons import Lessons
 from studio.moderation.answers import listener
 from studio.moderation.moderator import Moderator
 from studio.places.sight import Sight
@@ -39,13 +42,18 @@ class Conversations:
     ) -> None:
         self._database, self._sight = database, sight
         self._moderator, self._directory, self._settings = moderator, directory, settings
+        self._lessons = Lessons(database, sight, moderator)
 
     async def begin(self, job: Job) -> Conversation:
-        """Return what the question ``job`` is handed out with."""
+        """Return what the question or try ``job`` is handed out with. Raises UserError for one that can't be
+        asked any more."""
         request, settings = job.request, self._settings
+        if isinstance(request, TryRequest):
+            return await self._try(job, request)
         assert isinstance(request, AskRequest)
         before, notes = await self._before(job, request)
-        turns = [turn for asked in before for turn in _turns(asked)]
+        turns, right, told = await self._lessons.of_question(job, [asked.job for asked in before])
+        turns += [turn for asked in before for turn in _turns(asked, right)]
         turns.append(_question(job, request))
         talk = Talk(
             tuple(turns),
@@ -59,7 +67,13 @@ class Conversations:
         if request.film_seconds > MAX_FILM_SECONDS:
             notes.append(LONG.format(request.film_seconds))
         film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")
-        return Conversation(talk, heard, (*notes, *await self._use(job)), heard.see, film)
+        return Conversation(talk, heard, (*notes, *told, *await self._use(job)), heard.see, film)
+
+    async def _try(self, job: Job, request: TryRequest) -> Conversation:
+        turns, notes = await self._lessons.of_try(job)
+        turns.append(Turn("user", WHAT, (request.image,), job.id))
+        context, pixels = self._settings.ask_context, round(self._settings.ask_pixels * 10**6)
+        return Conversation(Talk(tuple(turns), context=context, max_pixels=pixels), notes=tuple(notes))
 
     async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
         """Return the turns before a question, oldest first, and what is to be said of those that are
@@ -97,10 +111,11 @@ def _question(job: Job, request: AskRequest) -> Turn:
     return Turn("user", request.question, request.images, job.id, request.times, request.film_used)
 
 
-def _turns(asked: Asked) -> tuple[Turn, Turn]:
+def _turns(asked: Asked, right: Mapping[str, str]) -> tuple[Turn, Turn]:
+    """Return a turn and its answer. right: what people have taught to be right, by the ids of jobs."""
     job, answer = asked
     assert isinstance(job.request, AskRequest) and answer is not None
     return (
         _question(job, job.request),
-        Turn("assistant", answer.text, (), job.id),
+        Turn("assistant", right.get(job.id, answer.text), (), job.id),
     )

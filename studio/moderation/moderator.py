@@ -81,7 +81,7 @@ class Moderator:
         )
         picture = None
         if rule is None and not running:
-            picture = await self._unfit_input(job, settings, bool(adult))
+            picture = await self._unfit(job.request.pictures, settings, bool(adult))
             rule = Rule.PICTURE if picture else None
         if rule is None:
             if running and job.request.answer is Answer.PICTURES and not shows_all(settings, bool(adult)):
@@ -176,12 +176,16 @@ class Moderator:
 
     # Pictures
 
-    async def _unfit_input(self, job: Job, settings: ModerationSettings, adult: bool) -> str | None:
-        """Return the SHA-256 of the first input picture that isn't fit; None also where this place shows
-        every picture anyway."""
+    async def unfit(self, sha256s: Sequence[str], place: Place) -> str | None:
+        """Return the first of these pictures that isn't fit for ``place``, None when all are."""
+        settings = await self.settings(place.guild_id)
+        return await self._unfit(sha256s, settings, bool(self._directory.age_restricted(place)))
+
+    async def _unfit(self, asked: Sequence[str], settings: ModerationSettings, adult: bool) -> str | None:
+        """Return the SHA-256 of the first picture that isn't fit; None also where this place shows every
+        picture anyway."""
         if shows_all(settings, adult):
             return None
-        asked = job.request.pictures
         for sha256, score in zip(asked, await self._scores(asked), strict=True):
             if settings.level == "strict" if score is None else score >= THRESHOLDS[settings.level]:
                 return sha256

@@ -85,7 +85,8 @@ def answer(data: bytes, command: str, number: str = "0") -> tuple[dict[str, obje
             case "numbered":
                 return masks.numbered(data, int(number))
             case "sheet":
-                return sheets.sheet(data, [int(length) for length in number.split(",")])
+                first, *lengths = map(int, number.split(","))
+                return sheets.sheet(data, lengths, first)
             case "exact-mask":
                 return masks.exact(_upright(_open(data[: int(number)])), data[int(number) :])
             case _:

@@ -161,12 +161,13 @@ class Intake:
             raise ImageError(f"The picture {header['error']}")
         return body
 
-    async def sheet(self, pictures: Sequence[bytes]) -> bytes:
-        """Return small pictures of ours on one numbered sheet, as WebP; b"" is an empty cell.
+    async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
+        """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
+        cell.
 
         Raises ImageError when it can't be made.
         """
-        lengths = ",".join(str(len(picture)) for picture in pictures)
+        lengths = ",".join(map(str, (first, *map(len, pictures))))
         header, body = await self._child(b"".join(pictures), "sheet", lengths)
         if "error" in header:
             raise ImageError(f"The sheet {header['error']}")

@@ -25,6 +25,7 @@ from core.requests import (
     ImagineRequest,
     OutpaintRequest,
     RegionRequest,
+    TryRequest,
     UpscaleRequest,
     from_json,
 )
@@ -134,6 +135,8 @@ def _run(send, run: Run, stops: set[str]):
         time.sleep(0.05 if "slow" in words else 0.002)
         preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
         send(Step(run.job_id, step, steps, preview))
+    if isinstance(request, TryRequest):
+        return Done(run.job_id, _tried(run))
     return Done(run.job_id, _output(request, run.paths))
 
 
@@ -166,6 +169,24 @@ def _said(job_id: str, text: str, ended, turns) -> Done:
     sides = tuple((SIDE, SIDE) for turn in turns for _ in turn.pictures)
     answer = ChatAnswer(text, ended, 20 * len(turns), 0, len(text) // 4, sides)
     return Done(job_id, Output(answer=answer, parameters={"model": "pretend"}))
+
+
+def _tried(run: Run) -> Output:
+    """The last label that it was told is the likeliest; the number of examples is told as the model's."""
+    turns = run.talk.turns
+    assert {sha for turn in turns for sha in turn.pictures} <= set(run.paths)
+    labels = list(dict.fromkeys(turn.text for turn in turns if turn.role == "assistant"))[::-1]
+    total = sum(range(1, len(labels) + 1))
+    scores = tuple((label, (len(labels) - i) / total) for i, label in enumerate(labels))
+    ways = [
+        {"name": name, "label": labels[0], "chance": 0.75, "tested": 4, "right": right, "accuracy": accuracy}
+        for name, right, accuracy in (("pretend", 3, 0.8), ("chat", 2, 0.5))
+    ]
+    return Output(
+        grid=_picture(_plain(3), None),
+        scores=scores,
+        parameters={"model": "pretend", "examples": len(turns) // 2, "ways": ways, "notes": []},
+    )
 
 
 def _output(request, paths) -> Output:

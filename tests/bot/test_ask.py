@@ -54,7 +54,7 @@ async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
     assert f"**What is it?** - Ask by <@{studio.alice.id}>" in message.content
     assert "This is turn 1 with 1 pictures" in message.content
     assert answer_text.MAY_BE_WRONG in message.content
-    assert labels(message) == ["Ask more", "🔄", "Imagine this", "Thread", "Details", "Delete"]
+    assert labels(message) == ["Ask more", "🔄", "Imagine this", "Teach", "Thread", "Details", "Delete"]
     job = await job_of(studio, message)
     assert isinstance(job.request, AskRequest) and job.status is Status.DELIVERED
 

@@ -80,8 +80,8 @@ class HandExecutor:
         if job_id in self.held:
             self.asked_to_stop.add(job_id)
 
-    def forget(self, job_ids: Sequence[str]) -> None:
-        self.forgotten.update(job_ids)
+    def forget(self, names: Sequence[str]) -> None:
+        self.forgotten.update(names)
 
     def report(self, message: Step | LoadingModel) -> None:
         self.held[message.job_id].report(message)

@@ -39,6 +39,7 @@ VERSIONS = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
@@ -53,6 +54,7 @@ SPECIAL = {  # where a check or a link asks for more than any value of the type
     "request": '{"prompt": "a red house"}',
     "roles": "[]",
     "job_id": "job",
+    "conversation": "job",
     "level": "off",
     "pictures": "block",
 }

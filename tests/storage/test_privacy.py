@@ -44,6 +44,9 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "documents": {"id": str(user), "user_id": user, "name": "", "content": "{}", "summary": "{}"}
         | {"version": 1, "created_at": NOW, "updated_at": NOW},
         "document_files": {"document_id": str(user), **sha256},
+        "example_sets": {"id": str(user), "user_id": user, "name": "mine", "created_at": NOW},
+        "examples": {"id": user, "set_id": str(user), "question": "", "label": "a cat", **made},
+        "example_pictures": {"example_id": user, "position": 0, **sha256},
     }
 
 

@@ -27,6 +27,8 @@ from studio.editor import document as documents
 from studio.editor.documents import Documents
 from studio.editor.editor import NOT_YOURS, Editor
 from studio.editor.selecting import Wanted
+from studio.examples.copies import Copies
+from studio.examples.sets import Sets
 from studio.gallery import Gallery
 from studio.moderation.checking import Checks
 from studio.organise.folders import Folders
@@ -57,6 +59,8 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Explore: lambda studio: studio.explore,
     Search: lambda studio: studio.search,
     Talking: lambda studio: studio.talking,
+    Sets: lambda studio: studio.examples,
+    Copies: lambda studio: studio.copies,
     Trash: lambda studio: studio.organise.trash,
     Folders: lambda studio: studio.organise.folders,
     Zips: lambda studio: studio.organise.zips,
@@ -123,6 +127,10 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
+    "Sets.all",
+    "Sets.last",
+    "Sets.forget",
+    "Copies.sheet",  # of what they have been shown
     "Trash.put",
     "Trash.take_back",
     "Trash.delete",
@@ -241,6 +249,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "content": {},
             "wanted": Filter(),
             "side": 64,
+            "answer": "A boat.",
+            "page": 0,
+            "shared": True,
             "place": Place(ALICE.guild_id, 100),
         }
         special = {
@@ -271,6 +282,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.upload(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": await studio.draft(BOB, [Prompt(text="a boat")], {}),
         }
+        await studio.examples.create(BOB, "raw")
+        values["contents"] = await studio.examples.add(BOB, "raw", "a browser", [Sent(png(29, 29))])
         await studio.server.ban(MIRA, BOB.user_id)
         yield World(opened, values, bobs, special)
 

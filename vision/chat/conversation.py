@@ -76,10 +76,11 @@ def _joined(first: Turn, second: Turn) -> Turn:
     return turn.with_pictures([*first.timed, *second.timed])
 
 
-def skipped(turns: Sequence[Turn]) -> int:
-    """Return how many of the first pictures of a conversation the model isn't shown any more."""
+def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
+    """Return how many of the first pictures of a conversation the model isn't shown any more. most: that it
+    is shown."""
     total = sum(len(turn.pictures) for turn in turns)
-    return total - kept_pictures(turns, MOST_PICTURES)
+    return total - kept_pictures(turns, most)
 
 
 @dataclass
@@ -90,9 +91,12 @@ class Messages:
     neutralise: Callable[[str], str]
     pictures: list[str] = field(default_factory=list)
 
-    def of(self, turns: Sequence[Turn], told: Instructions, short: bool) -> list[dict[str, Any]]:
-        """Return the messages of ``turns``. short: whether the answer is to be."""
-        unseen = skipped(turns)
+    def of(
+        self, turns: Sequence[Turn], told: Instructions, short: bool, most: int = MOST_PICTURES
+    ) -> list[dict[str, Any]]:
+        """Return the messages of ``turns``. short: whether the answer is to be. most: pictures that are
+        shown."""
+        unseen = skipped(turns, most)
         messages = [_message("system", [], [told.system])] if told.system else []
         number, film = 0, False
         for place, turn in enumerate(turns):

@@ -17,7 +17,7 @@ import torch
 from core.errors import UserError
 from core.requests.frame_words import words_for
 from vision.chat.control_tokens import ControlTokens
-from vision.chat.conversation import Conversation, Instructions, Messages, conversation
+from vision.chat.conversation import MOST_PICTURES, Conversation, Instructions, Messages, conversation
 from vision.chat.pictures import Picture
 from vision.protocol import Talk, Turn
 
@@ -104,7 +104,7 @@ class PromptMaker:
         """
         rest: Conversation | None = conversation(talk.turns)
         while rest is not None:
-            prompt = self._prompt(rest.turns, talk.answer == "short", pictures)
+            prompt = self._prompt(rest.turns, talk.answer == "short", pictures, talk.most_pictures)
             if len(prompt.ids) <= most_tokens:
                 return replace(prompt, dropped=rest.dropped)
             rest = rest.shorter()
@@ -113,12 +113,14 @@ class PromptMaker:
             f" {most_tokens:,}. Ask with fewer or smaller pictures, or fewer words."
         )
 
-    def messages(self, turns: Sequence[Turn], short: bool) -> tuple[list[dict[str, Any]], list[str]]:
-        """Return the turns as the chat template takes them, and their pictures' SHA-256."""
+    def messages(
+        self, turns: Sequence[Turn], short: bool, most: int = MOST_PICTURES
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the turns as the chat template takes them, and the SHA-256 of at most ``most`` pictures."""
         messages = Messages(self.neutralise)
         system = self.instructions.system
         told = self.instructions if self._takes_system else replace(self.instructions, system="")
-        found = messages.of(turns, told, short)
+        found = messages.of(turns, told, short, most)
         if system and not self._takes_system:  # at the head of the first question
             text = found[0]["content"][-1]
             text["text"] = f"{system}\n{text['text']}"
@@ -145,8 +147,10 @@ class PromptMaker:
         except Exception:  # a template raises what it likes
             return False
 
-    def _prompt(self, turns: Sequence[Turn], short: bool, pictures: Mapping[str, Picture]) -> Prompt:
-        messages, shas = self.messages(turns, short)
+    def _prompt(
+        self, turns: Sequence[Turn], short: bool, pictures: Mapping[str, Picture], most: int
+    ) -> Prompt:
+        messages, shas = self.messages(turns, short, most)
         text = self.render(messages)
         shown, looks, inputs = [pictures[sha] for sha in shas], [], {}
         for place, picture in enumerate(shown):
@@ -232,8 +236,10 @@ class WholePrompts(PromptMaker):
     """Makes prompts for models whose answers are written alone: the processor gets everything at once. Models
     without a chat template are of the first kind of Idefics, whose form of a conversation is known."""
 
-    def _prompt(self, turns: Sequence[Turn], short: bool, pictures: Mapping[str, Picture]) -> Prompt:
-        messages, shas = self.messages(turns, short)
+    def _prompt(
+        self, turns: Sequence[Turn], short: bool, pictures: Mapping[str, Picture], most: int
+    ) -> Prompt:
+        messages, shas = self.messages(turns, short, most)
         shown = [pictures[sha] for sha in shas]
         opened = iter([picture.open() for picture in shown])
         for message in messages:

@@ -55,7 +55,7 @@ def _pause(reporter: Reporter) -> None:
 def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
     """Return the ids of an answer as the template has it, with what ends it."""
     prompts = model.prompts
-    asked, _ = prompts.messages(talk.turns, talk.answer == "short")
+    asked, _ = prompts.messages(talk.turns, talk.answer == "short", talk.most_pictures)
     said = {
         "role": "assistant",
         "content": [{"type": "text", "text": prompts.neutralise(label)}],

@@ -14,25 +14,29 @@ from vision.chat.model import ChatModel
 from vision.chat.pictures import Picture
 from vision.chat.reply import Reply
 from vision.engine.fiber import Fiber
+from vision.few_shot.tested import Tested
 from vision.protocol import Talk
 from vision.reporter import Leaving, Reporter
 
 
 class Talker:
-    """A chat model with all that is being written by it. max_kept: bytes of what is kept for next turns."""
+    """A chat model with all that is being written by it. max_kept: bytes of what is kept for next turns.
+    tested: how good it is at sets of examples."""
 
     def __init__(self, model: ChatModel, max_kept: int) -> None:
         self.model, self.name = model, model.name
         self.decoder = Decoder(model, KeptCaches(max_kept))
+        self.tested = Tested()
 
     @property
     def takes_hints(self) -> bool:
         """Whether the model is told the text in pictures: unless its card says no."""
         return self.model.takes_hints
 
-    def forget(self, job_ids: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations."""
-        self.decoder.forget(job_ids)
+    def forget(self, names: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
+        self.decoder.forget(names)
+        self.tested.forget(names)
 
     @property
     def keeps(self) -> bool:

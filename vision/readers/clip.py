@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
 from vision.engine.side_work import Batched, BeforeSlice, unbatched
+from vision.few_shot.features import FeatureReader
 
 TEMPLATES = (
     "a photo of {}.",
@@ -81,7 +82,8 @@ LABELS = (
 class Matcher:
     """A CLIP or SigLIP model in memory.
 
-    card: the folder's ``atelier.json``; its "templates" and "labels" replace TEMPLATES and LABELS.
+    card: the folder's ``atelier.json``; its "templates" and "labels" replace TEMPLATES and LABELS. features:
+    what it sees of pictures, more than how well words fit.
     """
 
     def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
@@ -89,6 +91,7 @@ class Matcher:
         self.templates: tuple[str, ...] = tuple(card.get("templates", TEMPLATES))
         self.labels: tuple[str, ...] = tuple(card.get("labels", LABELS))
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
+        self.features = FeatureReader(model, processor)
         self._label_cache: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = (
             OrderedDict()
         )  # (label, templates) → (D,)
@@ -116,6 +119,21 @@ class Matcher:
         if self.sigmoid:  # shares of sigmoids = softmax of their logarithms
             logits = torch.nn.functional.logsigmoid(logits + self.model.logit_bias)
         return logits
+
+    @torch.no_grad()
+    def word_chances(
+        self, embeddings: torch.Tensor, labels: Sequence[str], batched: Batched = unbatched
+    ) -> torch.Tensor:
+        """Return the log-probability of each label by its words alone, (N, L), for pictures' embeddings (N,
+        D) of any length."""
+        text = torch.stack(self._label_embeddings(labels, batched))
+        images = embeddings / embeddings.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        logits = self.logits(images.to(text.device, text.dtype), text)
+        return logits.float().log_softmax(-1).cpu()
+
+    def forget(self, names: Collection[str]) -> None:
+        """Give up what is kept of these pictures (SHA-256)."""
+        self.features.forget(names)
 
     def embed_words(self, texts: Sequence[str], batched: Batched = unbatched) -> list[torch.Tensor]:
         """Return for each text its embedding, (D,) of unit length: the mean over all templates."""

@@ -1,0 +1,222 @@
+"""/examples: sets of labelled pictures, or of questions with their right answers, that are tried on other
+pictures."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from bot.examples import teaching
+from bot.examples import text as example_text
+from bot.ui import messages
+from bot.ui.replies import SILENT, answers_privately, whisper
+from bot.wire.interactions import actor_of, file_limit, press_key
+from core.errors import ImageError, UserError
+from core.limits import MAX_SET_LABELS, MAX_SHOTS
+from studio.actor import Actor
+from studio.asking.new_job import NewJob
+from studio.asking.prompts import Given
+from studio.asking.words import counted
+from studio.examples.copies import PAGE
+
+LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
+MOST_PARTS = 20  # files of an export
+
+
+class Examples(commands.GroupCog, name="examples", description="Teach me by a few examples of your own"):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Make an empty set of examples")
+    @app_commands.describe(name="What it is called, for example mushrooms")
+    @answers_privately
+    async def new(self, interaction: discord.Interaction, name: str) -> None:
+        made = await self.bot.studio.examples.create(actor_of(interaction), name)
+        limits = f"It takes {MAX_SET_LABELS} labels with {MAX_SHOTS} pictures each."
+        await whisper(
+            interaction,
+            f"**{messages.quote(made.name, 80)}** is there, for you alone. Put pictures into it with"
+            f" `/examples add`, or by *Add as example* in a message's menu. {limits}",
+        )
+
+    @app_commands.command(description="Put pictures under a label, or a question with its right answer")
+    @app_commands.describe(
+        name="The set",
+        label="What the pictures show; with a question, its right answer",
+        image1="A picture",
+        image2="Another picture",
+        image3="Another picture",
+        image4="Another picture",
+        image5="Another picture",
+        link=LINK,
+        question="Only for a set of questions: what is asked about the pictures",
+    )
+    @answers_privately
+    async def add(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        label: str,
+        image1: discord.Attachment | None = None,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        link: str | None = None,
+        question: str = "",
+    ) -> None:
+        actor = actor_of(interaction)
+        files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
+        given: list[Given] = [*self.bot.links.attached(files)]
+        if link:
+            given.append(await self._given(actor, link))
+        contents = await self.bot.studio.examples.add(actor, name, label, given, question)
+        if contents.answers:
+            count = counted(len(contents.examples), "question")
+            text = f"**{messages.quote(contents.set.name, 80)}** has {count} now."
+        else:
+            kept = " ".join(label.split())
+            text = teaching.added(contents.set.name, kept, contents.labels.get(kept, 0))
+        await whisper(interaction, text)
+
+    async def _given(self, actor: Actor, link: str) -> Given:
+        text = link.strip("<> ")
+        return await self.bot.links.given(actor, text) if text.lower().startswith("http") else text
+
+    @app_commands.command(description="Show what is in a set, or which sets there are")
+    @app_commands.describe(name="The set; none lists them all", page="Of its pictures")
+    @answers_privately
+    async def show(
+        self, interaction: discord.Interaction, name: str = "", page: app_commands.Range[int, 1, 60] = 1
+    ) -> None:
+        actor, studio = actor_of(interaction), self.bot.studio
+        if not name.strip():
+            text = example_text.sets(await studio.examples.all(actor), actor.user_id)
+            await whisper(interaction, text)
+            return
+        contents = await studio.examples.contents(actor, name)
+        last = max(1, -(-len(contents.examples) // PAGE))
+        place = min(page, last) - 1
+        text = example_text.contents(contents, actor.user_id, place)
+        sheet = await studio.copies.sheet(actor, contents, place)
+        alt = "; ".join(
+            f"{n}: {one.label}"
+            for n, one in enumerate(contents.examples[place * PAGE : (place + 1) * PAGE], place * PAGE + 1)
+        )
+        files = [discord.File(io.BytesIO(sheet), "examples.webp", description=alt[:1024])] if sheet else []
+        await interaction.edit_original_response(content=text, attachments=files, allowed_mentions=SILENT)
+
+    @app_commands.command(name="try", description="Say which label of a set fits a picture")
+    @app_commands.describe(
+        name="The set",
+        image="The picture",
+        link=LINK,
+        question="Only for a set of questions: what to ask, if not the last of its questions",
+    )
+    async def try_set(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        image: discord.Attachment | None = None,
+        link: str | None = None,
+        question: str = "",
+    ) -> None:
+        if (image is None) == (link is None):
+            raise UserError("Attach a picture as `image`, or paste a link as `link`.")
+        actor = actor_of(interaction)
+        await self.bot.studio.examples.contents(
+            actor, name
+        )  # a wrong name is told before anything is fetched
+        chosen = await self.bot.asking.preferences(actor)
+
+        async def build() -> NewJob:
+            picture = await self._given(actor, link) if link else self.bot.links.attached([image])[0]  # type: ignore[list-item]
+            new = await self.bot.studio.examples.try_on(actor, name, picture, question)
+            return new.chosen(chosen.lane, private=chosen.private)
+
+        await self.bot.answers.ask(
+            interaction, build, press_key=press_key(interaction), private=chosen.private
+        )
+
+    @app_commands.command(description="Delete a set, the pictures of one label, or one example")
+    @app_commands.describe(
+        name="The set",
+        label="Only the examples with this label",
+        number="Only the example with this number, as show has it",
+    )
+    @answers_privately
+    async def forget(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        label: str | None = None,
+        number: app_commands.Range[int, 1] | None = None,
+    ) -> None:
+        if label is not None and number is not None:
+            raise UserError("Give `label` or `number`, not both.")
+        gone = await self.bot.studio.examples.forget(actor_of(interaction), name, label, number)
+        whole = "" if label is not None or number is not None else "The set is deleted, with "
+        text = f"{whole}{counted(gone, 'example')}{'' if whole else ' deleted'}."
+        await whisper(interaction, text)
+
+    @app_commands.command(description="Let members of this server use a set, or nobody but you")
+    @app_commands.describe(
+        name="The set", who="server: members may look at it and try it here; private: you alone"
+    )
+    @answers_privately
+    async def share(
+        self, interaction: discord.Interaction, name: str, who: Literal["server", "private"] = "server"
+    ) -> None:
+        shared = who == "server"
+        found = await self.bot.studio.examples.share(actor_of(interaction), name, shared=shared)
+        said = (
+            "Members of this server may look at it and try it here" if shared else "It is yours alone again"
+        )
+        await whisper(interaction, f"**{messages.quote(found.name, 80)}**: {said}.")
+
+    @app_commands.command(description="Get the labels and pictures of a set as a ZIP file")
+    @app_commands.describe(name="The set")
+    @answers_privately
+    async def export(self, interaction: discord.Interaction, name: str) -> None:
+        limit, count = file_limit(interaction) - 100_000, 0
+        async for part in self.bot.studio.copies.pack(actor_of(interaction), name, limit):
+            count += 1
+            if count > MOST_PARTS:
+                raise ImageError(
+                    f"There are more than {MOST_PARTS} files; forget some labels, or ask the host."
+                )
+            file = discord.File(io.BytesIO(part), f"examples-{count}.zip")
+            if count == 1:
+                text = f"**{messages.quote(name, 80)}**: its labels and pictures."
+                await interaction.edit_original_response(
+                    content=text, attachments=[file], allowed_mentions=SILENT
+                )
+            else:
+                await interaction.followup.send(file=file, ephemeral=True, allowed_mentions=SILENT)
+
+    @add.autocomplete("name")
+    @show.autocomplete("name")
+    @try_set.autocomplete("name")
+    @forget.autocomplete("name")
+    @share.autocomplete("name")
+    @export.autocomplete("name")
+    async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        found = await self.bot.studio.examples.all(actor_of(interaction))
+        wanted = current.strip().casefold()
+        return [
+            app_commands.Choice(
+                name=one.name if one.user_id == interaction.user.id else f"{one.name} (shared here)",
+                value=one.id,
+            )
+            for one in found
+            if wanted in one.name.casefold()
+        ][:25]
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Examples(bot))

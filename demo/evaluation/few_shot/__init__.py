@@ -1,0 +1,1 @@
+"""How well sets of examples teach, in the drawn world."""

@@ -1,0 +1,130 @@
+"""What a job is told of examples when it is handed out: those that its asker may use then, as turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from core.errors import UserError
+from core.job import Job
+from core.requests import AskRequest, TryRequest
+from core.requests.examples import WHAT
+from storage import lookup
+from storage.asking import chats
+from storage.asking import examples as rows
+from storage.asking.examples import Example, ExampleSet
+from storage.database import Database
+from studio.actor import Actor
+from studio.authority import Action, Authority, Belonging
+from studio.moderation.moderator import Moderator
+from studio.places.sight import Sight
+from vision.protocol import Turn
+
+LONGEST_CHAIN = 200  # turns back to the first question of a conversation
+GONE = "That set of examples is gone, or isn't shared here any more."
+FORBIDDEN = "A rule of this place doesn't allow a label of that set."
+NOT_SEEN = "Examples from jobs that you can't look at here were left out."
+
+
+class Lessons:
+    """Reads sets from the rows each time: nothing of them is kept in requests."""
+
+    def __init__(self, database: Database, sight: Sight, moderator: Moderator) -> None:
+        self._database, self._sight, self._moderator = database, sight, moderator
+
+    async def seen(self, found: ExampleSet, actor: Actor) -> list[Example]:
+        """Return the examples of a set without those from jobs of others that the actor can't look at."""
+        examples = await self._database.read(partial(rows.of_set, set_id=found.id))
+        named = {job_id for example in examples for job_id in example.jobs}
+        hidden = set[str]()
+        for job_id in named:
+            job = await self._database.read(partial(lookup.get, job_id=job_id))
+            own = job is not None and job.origin.user_id == found.user_id
+            if job is None or not (own or await self._sight.sees(actor, job)):
+                hidden.add(job_id)
+        return [example for example in examples if not example.jobs & hidden]
+
+    async def of_try(self, job: Job) -> tuple[list[Turn], list[str]]:
+        """Return the examples of the set that a job tries, and what is to be said of those that are left out.
+
+        Raises UserError when the set is gone, its asker may not use it there any more, or a label breaks a
+        rule there.
+        """
+        request, actor = job.request, asker(job)
+        assert isinstance(request, TryRequest)
+        found = await self._usable(request.set_id, actor)
+        examples = await self.seen(found, actor)
+        labels = list({example.label for example in examples})
+        if None in await self._moderator.captions(labels, actor.place):
+            raise UserError(FORBIDDEN)
+        return _turns(examples), await self._left_out(found, examples)
+
+    async def of_question(
+        self, job: Job, before: Sequence[Job]
+    ) -> tuple[list[Turn], dict[str, str], list[str]]:
+        """Return what a question is told: examples from elsewhere, the right answers to turns ``before`` it
+        by the ids of their jobs, and what is to be said of what is left out. Raises UserError when a set that
+        it names is gone, or its asker may not use it there any more."""
+        request, actor = job.request, asker(job)
+        assert isinstance(request, AskRequest)
+        told, right, notes = list[Example](), dict[str, str](), list[str]()
+        if request.examples is not None:
+            found = await self._usable(request.examples, actor)
+            told += (seen := await self.seen(found, actor))
+            notes += await self._left_out(found, seen)
+        if request.follows:
+            turns = {one.id for one in before}
+            for taught in await self._taught(job, actor):
+                right |= {one.job_id: one.label for one in taught if one.job_id in turns}
+                told += [one for one in taught if one.job_id not in turns]
+        return _turns(told), right, notes
+
+    async def _taught(self, job: Job, actor: Actor) -> list[list[Example]]:
+        """Return the examples of each set that was taught in a job's conversation and that its asker may
+        use."""
+        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=LONGEST_CHAIN))
+        ids = [asked.job.id for asked in chain]
+        sets = await self._database.read(partial(rows.taught_in, job_ids=ids)) if ids else []
+        usable = [one for one in sets if self._may_use(one, actor)]
+        return [await self.seen(one, actor) for one in usable]
+
+    async def chain(self, actor: Actor, job: Job) -> list[Job]:
+        """Return the questions before a job that the actor can look at, the latest first."""
+        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=LONGEST_CHAIN))
+        found = list[Job]()
+        for asked in chain:
+            if not await self._sight.sees(actor, asked.job):
+                break
+            found.append(asked.job)
+        return found
+
+    async def _usable(self, set_id: str, actor: Actor) -> ExampleSet:
+        found = await self._database.read(partial(rows.one_set, set_id=set_id))
+        if found is None or not self._may_use(found, actor):
+            raise UserError(GONE)
+        return found
+
+    def _may_use(self, found: ExampleSet, actor: Actor) -> bool:
+        authority: Authority = self._sight.authority
+        return authority.allows_to(actor, Action.USE, Belonging(found.user_id, found.guild_id))
+
+    async def _left_out(self, found: ExampleSet, seen: Sequence[Example]) -> list[str]:
+        have = await self._database.read(partial(rows.of_set, set_id=found.id))
+        return [NOT_SEEN] if len(seen) < len(have) else []
+
+
+def asker(job: Job) -> Actor:
+    """Return who asked for a job, and where."""
+    origin = job.origin
+    return Actor(origin.user_id, origin.guild_id, origin.channel_id, surface=origin.surface)
+
+
+def _turns(examples: Sequence[Example]) -> list[Turn]:
+    """Return examples as turns. A turn of what was sent is known by its picture, so that what a model keeps
+    of it can be given up."""
+    turns = list[Turn]()
+    for one in examples:
+        pictures = tuple(sha256 for sha256, _ in one.pictures)
+        name = one.job_id or next(iter(pictures), "")
+        turns += [Turn("user", one.question or WHAT, pictures, name), Turn("assistant", one.label, (), name)]
+    return turns

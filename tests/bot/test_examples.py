@@ -1,0 +1,163 @@
+"""/examples in Discord: commands, the message menu, and Teach under an answer."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bot.ui import guide
+from core.requests import AskRequest, TryRequest
+from studio.examples.lessons import GONE
+from tests.bot.conftest import Studio, open_studio, png
+from tests.bot.test_presses import job_of
+
+MODEL = {"ASK_MODEL": str(Path(__file__).parent)}  # a folder that is there; the worker is pretended
+
+
+@pytest.fixture
+async def studio(tmp_path: Path):
+    async with open_studio(tmp_path, **MODEL) as opened:
+        yield opened
+
+
+def picture(number: int) -> tuple[str, bytes]:
+    return f"{number}.png", png(40 + number, 30)
+
+
+async def said(studio: Studio, what: str, by=None, **options) -> str:
+    """What an ephemeral command answers."""
+    result = await (by or studio.alice).slash(studio.channel, f"examples {what}", **options)
+    told = [result.response, *result.followups]
+    return "\n".join(m.content for m in told if m is not None and m.content)
+
+
+async def filled(studio: Studio, name: str = "Pets") -> None:
+    await said(studio, "new", name=name)
+    await said(studio, "add", name=name, label="cat", image1=picture(1), image2=picture(2))
+    await said(studio, "add", name=name, label="dog", image1=picture(3))
+
+
+async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
+    assert "**Pets** is there, for you alone" in await said(studio, "new", name="Pets")
+    told = await said(studio, "add", name="pets", label="cat", image1=picture(1), image2=picture(2))
+    assert told == "**cat** has 2 pictures in **Pets** now."
+    await said(studio, "add", name="Pets", label="dog", image1=picture(3))
+    result = await studio.alice.slash(studio.channel, "examples show", name="Pets")
+    shown = result.response
+    assert "-# 1 to 2: cat · 3: dog" in shown.content
+    assert "cat: 2\ndog: 1" in shown.content and "3 examples · private" in shown.content
+    assert shown.attachments and result.ephemeral
+    assert "**Pets** private" in await said(studio, "show")
+    await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
+    message = studio.last()
+    assert f"**Pets** - Try by <@{studio.alice.id}>\n**dog** 66.7%" in message.content
+    assert "pretend answered: right on 3 of 4 examples left out in turn, about 80% of new" in message.content
+    assert "chat says dog (75%): right on 2 of 4 examples left out in turn\n" in message.content
+    assert message.attachments, "the chart of both"
+    job = await job_of(studio, message)
+    assert isinstance(job.request, TryRequest)
+    assert (await studio.built.queue.result(job.id)).parameters["examples"] == 3
+
+
+async def test_try_again_sees_what_was_added_meanwhile(studio: Studio) -> None:
+    await filled(studio)
+    await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
+    message = studio.last()
+    await said(studio, "add", name="Pets", label="bird", image1=picture(4))
+    await studio.alice.click(message, label="Details")
+    ids = [child.custom_id for row in message.components for child in row.children]
+    await studio.alice.click(message, custom_id=next(i for i in ids if ":again:" in i))
+    assert "**bird** 50.0%" in studio.last().content
+
+
+async def test_another_member_cannot_try_a_private_set_by_its_message(studio: Studio) -> None:
+    await filled(studio)
+    await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
+    message = studio.last()
+    ids = [child.custom_id for row in message.components for child in row.children]
+    await studio.bob.click(message, custom_id=next(i for i in ids if ":again:" in i))
+    assert GONE in studio.last().content and "cat" not in studio.last().content
+    assert "There is no such set" in await said(studio, "show", studio.bob, name="Pets")
+    await said(studio, "share", name="Pets", who="server")
+    assert "cat: 2" in await said(studio, "show", studio.bob, name="Pets")
+    assert "Only the owner" in await said(
+        studio, "add", studio.bob, name="Pets", label="x", image1=picture(5)
+    )
+    await studio.bob.slash(studio.channel, "examples try", name="Pets", image=picture(9))
+    assert "**dog**" in studio.last().content
+    await said(studio, "share", name="Pets", who="private")
+    assert "There is no such set" in await said(studio, "show", studio.bob, name="Pets")
+
+
+async def test_forget_takes_one_label_one_number_or_all(studio: Studio) -> None:
+    await filled(studio)
+    await said(studio, "add", name="Pets", label="bird", image1=picture(4))
+    assert "1 example deleted" in await said(studio, "forget", name="Pets", label="Dog")
+    assert "1 example deleted" in await said(studio, "forget", name="Pets", number=1)
+    assert "no such example" in await said(studio, "forget", name="Pets", number=7)
+    assert "cat: 1\nbird: 1" in await said(studio, "show", name="Pets")
+    assert "The set is deleted, with 2 examples." in await said(studio, "forget", name="Pets")
+    assert "You have no sets yet" in await said(studio, "show")
+
+
+async def test_export_brings_labels_and_pictures(studio: Studio) -> None:
+    await filled(studio)
+    result = await studio.alice.slash(studio.channel, "examples export", name="Pets")
+    [file] = result.response.attachments
+    archive = zipfile.ZipFile(io.BytesIO(await file.read()))
+    told = json.loads(archive.read("examples.json"))
+    assert told["name"] == "Pets" and [one["label"] for one in told["examples"]] == ["cat", "cat", "dog"]
+    assert set(archive.namelist()) == {
+        "examples.json",
+        *(name for one in told["examples"] for name in one["pictures"]),
+    }
+
+
+async def test_a_set_of_questions_is_tried_as_a_question(studio: Studio) -> None:
+    await said(studio, "new", name="Prices")
+    for number, answer in ((1, "tea, 3"), (2, "milk, 2")):
+        options = {"question": "What does it cost?", "image1": picture(number)}
+        told = await said(studio, "add", name="Prices", label=answer, **options)
+    assert told == "**Prices** has 2 questions now."
+    assert "labelled pictures go into a set of their own" in await said(
+        studio, "add", name="Prices", label="cat", image1=picture(3)
+    )
+    assert "1. What does it cost? → tea, 3" in await said(studio, "show", name="Prices")
+    await studio.alice.slash(studio.channel, "examples try", name="Prices", image=picture(9))
+    message = studio.last()
+    assert "**What does it cost?** - Ask by" in message.content
+    assert "This is turn 3 with 3 pictures" in message.content, "the two examples are turns before it"
+    job = await job_of(studio, message)
+    assert isinstance(job.request, AskRequest) and job.request.examples is not None
+
+
+async def test_the_menu_adds_a_messages_picture(studio: Studio) -> None:
+    message = await studio.bob.send(studio.channel, "look", attachments=[picture(1)])
+    shown = await studio.alice.context_menu(studio.channel, "Add as example", message)
+    await studio.alice.submit_modal(shown, {"set": "Pets", "label": "cat"})
+    assert "cat: 1" in await said(studio, "show", name="Pets")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a dog")
+    shown = await studio.alice.context_menu(studio.channel, "Add as example", studio.last())
+    assert "Pets" in str(shown.modal), "the set that was used last stands there"
+    await studio.alice.submit_modal(shown, {"set": "Pets", "label": "dog"})
+    assert "cat: 1\ndog: 4" in await said(studio, "show", name="Pets")
+
+
+async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "ask", question="What is it?", image=picture(1))
+    first = studio.last()
+    shown = await studio.alice.click(first, label="Teach")
+    await studio.restart()
+    result = await studio.alice.submit_modal(shown, {"answer": "quote a blick"})
+    told = "\n".join(m.content for m in (result.response, *result.followups) if m)
+    assert told.startswith("Noted. Later answers to you in this conversation are told so")
+    job = await job_of(studio, first)
+    assert "1. What is it? → quote a blick" in await said(studio, "show", name=f"taught {job.id}")
+
+
+async def test_help_has_a_page(studio: Studio) -> None:
+    assert "Add as example" in "".join(guide.lines("examples"))
