@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
-from bot.delivery import explaining, reading
+from bot.delivery import explaining, picture_buttons, reading
 from bot.examples import text as example_text
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
@@ -133,7 +133,8 @@ class Posts:
         first, several = pictures[0], len(pictures) > 1
         stored = result.grid if result.grid is not None else first
         count = pictures[-1].index + 1
-        view = buttons.for_grid(job, count, self._web) if several else self._single(job, first.index, stored)
+        grid = picture_buttons.for_grid
+        view = grid(job, count, self._web) if several else self._single(job, first.index, stored)
         shown = await self._showing.picture(stored, job, limit)
         notes = (*shown.notes, SOME_DELETED) if len(pictures) < _asked_for(job) else shown.notes
         shape = aspect_ratio(first.width, first.height)
@@ -239,7 +240,7 @@ class Posts:
         return await self.picture(result, index, content, view, limit, place)
 
     def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
-        return buttons.for_single(job, index, stored, self._web, asks=self._asks)
+        return picture_buttons.for_single(job, index, stored, self._web, asks=self._asks)
 
     async def picture(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
