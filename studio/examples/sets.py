@@ -3,6 +3,7 @@ and forgotten."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ImageError, UserError
+from core.job import ID_LENGTH
 from core.limits import MAX_LABEL, MAX_QUESTION, MAX_SET_LABELS, MAX_SETS, MAX_SHOTS, MAX_TURNS
 from core.names import name_of
 from core.requests import AskRequest, TryRequest
@@ -27,6 +29,8 @@ from studio.examples.lessons import Lessons
 from studio.rights import Rights
 from studio.services import Services
 
+# The name of a set that a conversation was taught in
+_TAUGHT = re.compile(rf"taught [a-z2-9]{{{ID_LENGTH}}}")
 _LAST = "last_set"  # flag of a person
 NOT_YOURS = "Only the owner of that set can do this."
 RULE = "A rule of this place doesn't allow {what}. Nothing was {done}."
@@ -246,7 +250,9 @@ class Sets:
             raise UserError("A set is shared with a server; say it there.")
         if shared:
             seen = await self._lessons.seen(found, actor)
-            words = [found.name, *(text for one in seen for text in (one.label, one.question))]
+            named_by_us = _TAUGHT.fullmatch(found.name) is not None  # letters of an id make words by chance
+            words = [] if named_by_us else [found.name]
+            words += [text for one in seen for text in (one.label, one.question)]
             await self._check_words(actor, words, "shared")
             named = tuple(dict.fromkeys(sha256 for one in seen for sha256, _ in one.pictures))
             if await self._moderator.unfit(named, actor.place) is not None:

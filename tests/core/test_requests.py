@@ -23,6 +23,7 @@ from core.requests import (
     ReadRequest,
     RegionRequest,
     ShortenRequest,
+    TryRequest,
     UpscaleRequest,
     VariationRequest,
     WhyRequest,
@@ -98,7 +99,9 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         follows=True,
         seed=5,
         temperature=0.5,
+        examples="abcd2345efgh",
     ),
+    TryRequest(set_id="abcd2345efgh", image=SHA, name="pets"),
 )
 EXAMPLES = (
     *FULL,
@@ -162,6 +165,7 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ComposeRequest(prompt="a", canvas=(64, 64)), "0 pictures.*16"),
         (lambda: ComposeRequest(prompt="a", canvas=(64, 64), layers=((SHA, 0, 0, 0, 1, None),)), "scale"),
         (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
+        (lambda: TryRequest(set_id="", image=SHA), "No set of examples"),
         (lambda: AskRequest(question=" ", images=(SHA,)), "question is empty"),
         (lambda: AskRequest(question="What?"), "no picture to ask about"),
         (lambda: AskRequest(question="x" * 4001, images=(SHA,)), "4,001.*4,000"),

@@ -411,6 +411,7 @@ async def test_another_conversation_and_other_people_are_not_told(school: School
     assert answers(school, await more(school, BOB, first, "And?")) == ["A forgery."]
     other = await ask(school, BOB, "What is it?")
     assert "A forgery." not in answers(school, await more(school, BOB, other, "And?"))
+    await school.opened.services.moderator.add_word(MIRA.user_id, 10, "taught")  # no word of his
     await school.sets.share(BOB, made.id, shared=True)
     assert answers(school, await more(school, ALICE, first, "And now?")) == ["A forgery."]
 
