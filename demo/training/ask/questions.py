@@ -13,14 +13,14 @@ STYLES = {"flat": "flat", "outline": "line art", "pixel": "pixel art", "watercol
 # How much likelier than others a kind of question is to be asked. What isn't there is asked for rarely: a
 # model that hears of it too often answers everything with "there is no …".
 LIKELY = {
-    "absent": 0.5,
-    "background": 0.7,
-    "box": 0.9,
-    "describe": 1.3,
+    "absent": 0.3,
+    "background": 1.5,
+    "box": 0.5,
+    "describe": 1.5,
+    "object": 2.5,
     "relation": 2.2,
     "style": 0.3,
     "where": 2.5,
-    "yes_no": 1.2,
 }
 SIGN_QUESTIONS = (
     "what does the sign say?",
