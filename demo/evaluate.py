@@ -7,6 +7,7 @@ first. Each row is written to docs/demo-evaluation.json as soon as it is known, 
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from demo.evaluation import (
 from demo.evaluation.ask import rows as ask_rows
 from demo.evaluation.ask.chat import Chat
 from demo.evaluation.pack import Pack
+from demo.evaluation.reading_rows import captions_of
 from demo.evaluation.report import AskReport, Report
 from demo.training.loop import MODELS
 
@@ -69,7 +71,8 @@ def main():
     torch.set_num_threads(1)
     if arguments.what == "ask":
         report = None if arguments.dry else AskReport()
-        ask_rows.tell(Chat(arguments.folder), arguments.n, report)
+        caption = partial(captions_of, Pack())
+        ask_rows.tell(Chat(arguments.folder), arguments.n, report, caption)
         return
     diffusers_logging.set_verbosity_error()
     pack = Pack(arguments.bfloat16)

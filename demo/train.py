@@ -44,6 +44,7 @@ STAGES = {  # in the order in which they build on each other
     "photograph": photograph.main,
     "ask_pictures": pool.make,
     "ask_tower": tower.train,
+    "ask_told": language.train_told,
     "ask": language.train,
 }
 UNTRAINED = (

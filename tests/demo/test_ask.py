@@ -20,14 +20,26 @@ from demo.evaluation.ask import chat as chats  # noqa: E402
 from demo.evaluation.ask import rows as ask_rows  # noqa: E402
 from demo.evaluation.report import CARD, AskReport  # noqa: E402
 from demo.training import loop  # noqa: E402
-from demo.training.ask import language, model, pictures, pool, questions, talks, tokens, tower  # noqa: E402
+from demo.training.ask import (  # noqa: E402
+    curve,
+    language,
+    lessons,
+    model,
+    pictures,
+    pool,
+    questions,
+    start,
+    talks,
+    tokens,
+    tower,
+)
 from demo.training.ask.pictures import Chart, Drawn  # noqa: E402
 from demo.training.loop import MODELS  # noqa: E402
 from demo.world import COLOURS, OBJECTS, Group, Scene, is_held_out  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-MAKERS = [lesson.make for lesson in language.LESSONS]
+MAKERS = [lesson.make for lesson in lessons.TOLD]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +47,7 @@ def work(tmp_path_factory):
     """A folder of its own for what the stages leave, with a tokenizer of few conversations."""
     folder = tmp_path_factory.mktemp("work")
     patch = pytest.MonkeyPatch()
-    for module in (loop, pool, tower, language, tokens):
+    for module in (loop, pool, tower, language, tokens, curve):
         patch.setattr(module, "WORK", folder)
     tokens.tokenizer.cache_clear()
     tokens.build_tokenizer(folder / "ask-tokenizer", conversations=300)
@@ -155,6 +167,16 @@ def test_a_name_is_learned_only_where_it_was_told_before():
     assert len(told) == 2 and len(talk.turns) == 7
 
 
+def test_many_questions_about_one_picture_never_ask_twice_and_have_short_answers():
+    rng, words = random.Random(0), talks.Facts(False)
+    for _ in range(20):
+        drill, bars = talks.drill_talk(words, rng), talks.bars_talk(words, rng)
+        assert not {turn.kind for turn in drill.turns} & talks.LONG
+        for talk in (drill, bars):
+            asked = [turn.parts[-1].lower() for turn in talk.turns]
+            assert len(set(asked)) == len(asked) >= 3
+
+
 def test_some_things_are_never_given_another_name():
     class Watched(talks.Facts):
         named = set()
@@ -165,7 +187,7 @@ def test_some_things_are_never_given_another_name():
 
     rng, source = random.Random(0), Watched(False)
     for _ in range(80):
-        language.teach_names(source, rng)
+        lessons.teach_names(source, rng)
     assert source.named & set(OBJECTS) == set(talks.NAMED)
     assert not set(talks.NAMED) & set(talks.NEVER_NAMED)
 
@@ -221,6 +243,57 @@ def test_the_tower_begins_as_that_of_clip(encoder):
     assert torch.equal(own[name], clip[name])
 
 
+TWO = scene(Group(1, "red", "cat", "medium"), Group(1, "blue", "ball", "medium"), place="left")
+
+
+def cat_and_ball():
+    placed = [Placed("cat", "red", 0.25, 0.5, 0.2, 0), Placed("ball", "blue", 0.75, 0.5, 0.2, 1)]
+    return pictures.scene_picture(TWO, random.Random(0), placed)
+
+
+@torch.no_grad()
+def test_a_told_picture_says_what_each_of_its_parts_shows(encoder):
+    torch.manual_seed(0)
+    everything = language.Everything()
+    start.begin(everything.speaker.text, encoder)
+    (shown,) = everything.tell(cat_and_ball().labels[None])
+    words = everything.speaker.text.embed_tokens.weight[
+        [encoder.ids(w)[0] for w in (" cat", " ball", " boat")]
+    ]
+    cat, ball, boat = (words[:, start.RESERVED :] @ shown[:, start.RESERVED :].T).view(3, 4, 4)
+    left, right = (slice(1, 3), slice(0, 2)), (slice(1, 3), slice(2, 4))
+    # Less of the other thing: that it is told too is an answer to "what is beside it?".
+    assert cat[left].mean() > 0.3 > 0.25 > cat[right].mean() > 0.1
+    assert ball[right].mean() > 0.3 > 0.25 > ball[left].mean() > 0.1
+    assert boat.abs().max() < 0.3
+
+
+@torch.no_grad()
+def test_a_word_of_the_question_looks_for_its_thing_before_anything_is_learned(encoder):
+    torch.manual_seed(0)
+    everything = language.Everything()
+    text = everything.speaker.text
+    start.begin(text, encoder)
+    picture = cat_and_ball()
+    text.set_attn_implementation("eager")
+    looked = {}
+    for noun in ("cat", "kitten", "sphere", "boat"):
+        turn = talks.Turn((0, f"Is there a {noun}?"), "yes", "yes_no")
+        ids, _, _ = encoder.talk(talks.Talk([picture], [turn]))
+        x = torch.tensor([ids])
+        at = ids.index(*encoder.ids(f" {noun}"))
+        e = text.embed_tokens(x)
+        shown = everything.tell(picture.labels[None])
+        e = e.masked_scatter((x == everything.speaker.picture)[..., None], shown)
+        places = torch.arange(len(ids))[None]
+        out = text(inputs_embeds=e, position_ids=places, output_attentions=True)
+        seen = out.attentions[0][0, 0, at][x[0] == everything.speaker.picture].view(4, 4)
+        looked[noun] = [seen[:, :2].sum().item(), seen[:, 2:].sum().item()]
+    for noun, mine, other in (("cat", 0, 1), ("kitten", 0, 1), ("sphere", 1, 0)):
+        assert looked[noun][mine] > max(0.2, 2.5 * looked[noun][other]), looked
+    assert sum(looked["boat"]) < 0.5 * sum(looked["cat"]), looked  # it looks at the first token instead
+
+
 def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
     torch.manual_seed(0)
     speaker = language.Speaker(model.build(encoder.tokenizer), encoder)
@@ -231,7 +304,7 @@ def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
         speaker.zero_grad()
         with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", enabled=False):
             patch.setattr(language, "autocast", lambda: torch.autocast("cpu", enabled=False))
-            patch.setattr(language, "CHUNK", limit)
+            patch.setattr(lessons, "CHUNK", limit)
             language.gathered(speaker, None, encoded)[0].backward()
         gradients.append(speaker.text.layers[0].mlp.up_proj.weight.grad.clone())
     assert torch.allclose(*gradients, atol=1e-5)
@@ -253,8 +326,9 @@ def trained(work):
     pool.make(shards=1, share=0.02)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tower, "PARTS", {"scene": 2, "sign": 2, "chart": 2})
-        patch.setattr(language, "CURVE_TALKS", 1)
+        patch.setattr(curve, "CURVE_TALKS", 1)
         tower.train(steps=2)
+        language.train_told(steps=2, tokens=200)
         language.train(steps=2, tokens=200, folder=folder)
         language.train(steps=3, tokens=200, folder=folder)  # goes on where it stopped
     return folder
@@ -270,15 +344,19 @@ def test_a_run_leaves_a_folder_that_answers(trained):
 
 
 def test_a_run_draws_its_curve(trained, work):
-    rows = [line for line in (work / "ask-curve.jsonl").read_text().splitlines() if '"background"' in line]
-    assert rows
+    for name in ("ask_told", "ask"):
+        assert '"background"' in (work / f"{name}-curve.jsonl").read_text()
 
 
 def test_exact_agrees_with_generating(trained, work, encoder):
-    everything = tower.load_average(language.Everything(), "ask")
+    everything = language.finished()
+
+    def tokens_of(shown):
+        return everything.look(np.stack([picture.pixels for picture in shown]))
+
     talk = talks.sign_talk(talks.Fresh(True), random.Random(5))
     chat = chats.Chat(trained)
-    ((kind, right),) = language.exact(everything.speaker, [talk])
+    ((kind, right),) = curve.exact(everything.speaker, [talk], tokens_of)
     assert kind == "sign" and right == (chat.last([talk])[0] == talk.turns[0].answer)
 
 
@@ -322,9 +400,10 @@ def test_every_kind_of_question_gets_its_row():
 
         walk = last
 
-    rows = ask_rows.measure(Wise(), 3)
+    rows = ask_rows.measure(Wise(), 3, lambda pictures: ["a cat"] * len(pictures))
+    assert rows.pop("captioner").hits == [False] * 3
     assert all(all(row.hits) for row in rows.values())
-    assert set(ask_rows.LEAST) <= set(rows) and set(rows) == set(ask_rows.NAMES)
+    assert set(ask_rows.LEAST) <= set(rows) and {*rows, "captioner"} == set(ask_rows.NAMES)
     assert all(len(row.hits) >= 3 for name, row in rows.items() if name != "follow")
 
 

@@ -51,6 +51,7 @@ NAMES = {
     "yes_no": "yes or no",
     "absent": "a thing that isn't there",
     "describe": "describe: every fact",
+    "captioner": "describe: every fact, by the captioner",
     "box": "box (IoU of 0.5)",
     "compare": "two pictures compared",
     "sign": "sign: the whole word",
@@ -141,8 +142,8 @@ def named(n: int) -> dict[str, list[Talk]]:
     }
 
 
-def measure(chat: Chat, n: int) -> dict[str, Row]:
-    """Asks everything and returns the rows by name."""
+def measure(chat: Chat, n: int, caption: Callable[[list], list[str]]) -> dict[str, Row]:
+    """Asks everything and returns the rows by name. `caption` describes pictures without being asked."""
     rows: dict[str, Row] = defaultdict(Row)
 
     def add(name, said, truth):
@@ -155,14 +156,19 @@ def measure(chat: Chat, n: int) -> dict[str, Row]:
             part = some[start : start + BATCH]
             yield from zip(part, answer(part), strict=True)
 
+    described = []
     for talk, said in asked(first_questions(n)):
         kind, truth = talk.turns[-1].kind, talk.turns[-1].answer
+        if kind == "describe":
+            described.append((talk.pictures[0].image, truth))
         if kind == "table":
             _cells(said, truth, add)
             continue
         add(kind, said, truth)
         if kind == "value":
             add("value ±1", said, truth)
+    for said, (_, truth) in zip(caption([image for image, _ in described]), described, strict=True):
+        add("captioner", said, truth)
     rng, source = random.Random("ask rows signs"), Fresh(True)
     for talk, said in asked([talks.sign_talk(source, rng) for _ in range(n)]):
         word = talk.turns[-1].answer
@@ -187,9 +193,9 @@ def _cells(said: str, truth: str, add):
             add(name, told.get(colour, ""), value)
 
 
-def tell(chat: Chat, n: int, report: AskReport | None):
+def tell(chat: Chat, n: int, report: AskReport | None, caption: Callable[[list], list[str]]):
     """Measures everything; prints it or, with a report, keeps it and writes it into the model card."""
-    rows = measure(chat, n)
+    rows = measure(chat, n, caption)
     for name in sorted(rows, key=lambda name: [*NAMES, *rows].index(name)):
         row, text = rows[name], NAMES.get(name, name)
         chance = OFFERED.get(name) or row.chance()

@@ -15,7 +15,7 @@ from demo.training.vision import GRID, PATCH, SIZE, WIDTH
 KEPT = 5  # layers of the tower that come from CLIP
 TOWER_LAYERS = KEPT + 3
 TEXT_WIDTH = 192
-TEXT_LAYERS = 4
+TEXT_LAYERS = 6
 HEADS = 6
 INNER = 512
 SHUFFLE = 2  # patches a side that one token of a picture covers
@@ -42,6 +42,7 @@ def build(tokenizer, from_clip: bool = True) -> SmolVLMForConditionalGeneration:
         num_attention_heads=HEADS,
         num_key_value_heads=HEADS,
         max_position_embeddings=2048,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
@@ -144,8 +145,9 @@ def _turned(x, cos, sin):
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
 
 
-def read(text: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """(B, L, TEXT_WIDTH) embeddings, padded behind → as many, normed: every token sees those before."""
+def read(text: nn.Module, x: torch.Tensor, wanted: torch.Tensor | None = None) -> torch.Tensor:
+    """(B, L, TEXT_WIDTH) embeddings, padded behind → as many, normed: every token sees those before. With
+    `wanted` (B, L) only what comes of those tokens, (tokens, TEXT_WIDTH)."""
     batch, length, _ = x.shape
     size = TEXT_WIDTH // HEADS
     later = torch.full((length, length), float("-inf")).triu(1)
@@ -160,7 +162,10 @@ def read(text: nn.Module, x: torch.Tensor) -> torch.Tensor:
         q, k, v = y.view(batch, length, 3, HEADS, size).permute(2, 0, 3, 1, 4)
         q, k = _turned(q, cos.to(q.dtype), sin.to(q.dtype)), _turned(k, cos.to(q.dtype), sin.to(q.dtype))
         y = _attend(q, k, v, later)
-        x = x + attention.o_proj(y.transpose(1, 2).reshape(batch, length, TEXT_WIDTH))
+        y = y.transpose(1, 2).reshape(batch, length, TEXT_WIDTH)
+        if wanted is not None and layer is text.layers[-1]:
+            x, y = x[wanted], y[wanted]
+        x = x + attention.o_proj(y)
         y = F.linear(_normed(x, layer.post_attention_layernorm), *_fused(mlp.gate_proj, mlp.up_proj))
         gate, up = y.chunk(2, -1)
         x = x + mlp.down_proj(F.silu(gate) * up)

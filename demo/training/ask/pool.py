@@ -24,7 +24,7 @@ from demo.world import BACKGROUNDS, COLOURS, OBJECTS, Group, Scene
 
 logger = logging.getLogger(__name__)
 
-SHARDS = 42
+SHARDS = 80
 WAYS = ("left", "right", "up", "down")
 # of one shard
 SCENES, SINGLES, PAIRS, FILMS, SIGNS, CHARTS = 480, 120, 60, 30, 420, 200

@@ -40,6 +40,7 @@ TO = {"left": "to the left", "right": "to the right", "up": "up", "down": "down"
 NEVER_NAMED = ("boat", "flower", "diamond", "mushroom")  # no lesson gives these another name
 NAMED = tuple(thing for thing in OBJECTS if thing not in NEVER_NAMED)
 UNTOLD = frozenset({"where", "box", "style"})  # what a canonical sentence doesn't say
+LONG = frozenset({"describe", "box"})
 WHAT, WHICH = "what is this?", "which colour is this?"
 
 
@@ -147,6 +148,21 @@ def scene_talk(source, rng: random.Random, turns: int = 5, without: frozenset[st
     picture, drawn = source.scene(rng)
     asked = [one for one in about_scene(drawn, rng) if one.kind not in without]
     return _asked([picture], (0,), some(asked, turns, rng), rng)
+
+
+def drill_talk(source, rng: random.Random, turns: int = 12) -> Talk:
+    """Many questions about one scene that have short answers; most need a word of the question to be looked
+    up in the picture."""
+    picture, drawn = source.scene(rng)
+    asked = {one.question: one for _ in range(4) for one in about_scene(drawn, rng) if one.kind not in LONG}
+    return _asked([picture], (0,), some(list(asked.values()), turns, rng), rng)
+
+
+def bars_talk(source, rng: random.Random, turns: int = 7) -> Talk:
+    """Many questions about one chart, most about the value of a bar."""
+    picture, chart = source.chart(rng)
+    asked = {one.question: one for _ in range(6) for one in about_chart(chart, rng)}
+    return _asked([picture], (0,), some(list(asked.values()), turns, rng), rng)
 
 
 def told_talk(source, rng: random.Random) -> Talk:

@@ -17,13 +17,13 @@ from demo.training.ask.tokens import tokenizer
 from demo.training.loop import WORK, Plan, Run, autocast, device
 from demo.training.vision import WIDTH
 
-PARTS = {"scene": 34, "sign": 7, "chart": 7}  # of a batch
+PARTS = {"scene": 36, "sign": 5, "chart": 7}  # of a batch
 LOOK = 100  # steps between two looks for newly drawn pictures
 NONE = {"object": 0.25, "colour": 0.25, "letter": 0.25}  # weight of the last class, "none"
 WEIGHT = {"kind": 0.1, "background": 0.5, "style": 0.3, "extreme": 0.5, "other_colour": 0.7}
 WEIGHT |= {side: 0.3 for side in ("x0", "y0", "x1", "y1")}
-KEPT = 0.5  # of the steps: the layers that come from CLIP stay as they are
-EASY = 0.7  # of the steps: signs of few letters at first, of all in the end
+KEPT = 600  # steps: the layers that come from CLIP stay as they are
+EASY = 0.5  # of the steps: signs of few letters at first, of all in the end
 
 
 class Tower(nn.Module):
@@ -72,7 +72,7 @@ def batch(
     return places + [p for p, _ in rng.choices(pool.index["chart"], k=PARTS["chart"])]
 
 
-def train(steps: int = 1500):
+def train(steps: int = 3400):
     """Trains the tower and leaves it in the stage's checkpoint."""
     torch.manual_seed(0)
     model = Tower(build(tokenizer()).model.vision_model).to(device())
@@ -87,7 +87,7 @@ def train(steps: int = 1500):
         labels = torch.from_numpy(pool.labels_of(places)).long().to(device())
         with autocast():
             total, right = model.losses(
-                see(model.tower, pixels_of(pool.pixels_of(places)), run.step < KEPT * steps), labels
+                see(model.tower, pixels_of(pool.pixels_of(places)), run.step < KEPT), labels
             )
         return total, right
 
@@ -100,8 +100,9 @@ def trained() -> Tower:
 
 
 def load_average(model: nn.Module, stage: str) -> nn.Module:
-    """Puts the averaged weights of a stage's checkpoint into a model of the same shape."""
+    """Puts the weights of a stage's checkpoint into a model of the same shape: those that learn averaged."""
     state = torch.load(WORK / f"{stage}.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
     parameters = [p for p in model.parameters() if p.requires_grad]
     with torch.no_grad():
         for parameter, average in zip(parameters, state["average"], strict=True):
