@@ -84,6 +84,30 @@ class Picture:
 Ended = Literal["end", "length", "stopped"]
 
 
+Cell = float | str | None  # of a table; None = nothing was there to be read
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was read from a chart or a table. columns: names of all columns, the first that of what the rows
+    are called. rows: each with a cell for every column."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...] = field(repr=False)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a thing is in a picture: shares (0..1) of its width and height from the left and the top."""
+
+    label: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 @dataclass(frozen=True)
 class ChatAnswer:
     """What a model answered. ended: by itself ("end"), at the most tokens ("length"), or because somebody
@@ -91,7 +115,8 @@ class ChatAnswer:
 
     tokens_in: of the whole prompt, history included; tokens_cached of them were still known from an earlier
     turn. pictures: width and height, px, that the model really saw, in the order of the turns. turns_dropped:
-    earlier turns that the model had no room for.
+    earlier turns that the model had no room for. table, boxes: what ``text`` says, where a form of answer was
+    asked for that has them and the model kept to it.
     """
 
     text: str = field(repr=False)
@@ -101,13 +126,16 @@ class ChatAnswer:
     tokens_out: int = 0
     pictures: tuple[tuple[int, int], ...] = ()
     turns_dropped: int = 0
+    table: Table | None = None
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
 class Output:
     """What a capability returns in memory.
 
-    pictures: single pictures in order. grid: the overview (or chart) shown in the message. captions: of
+    pictures: single pictures in order. grid: the overview (or chart, or boxes on a picture) shown in the
+    message. captions: of
     /describe.
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
