@@ -17,9 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import AtelierError, StorageError
-from core.events import Box, ChatAnswer, Table
+from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json
+from core.results.forms import Box, Table
 from core.results.text_lines import TextLine, from_stored
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
 
