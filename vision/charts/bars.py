@@ -88,7 +88,7 @@ def colours_of(image: Image.Image) -> Coloured:
 
     pixels = cv2.medianBlur(np.ascontiguousarray(np.asarray(image)), 3)
     flat = pixels.reshape(-1, 3)
-    bins = (flat >> 4).astype(np.int32) @ np.array([256, 16, 1], np.int32)
+    bins = (flat // 16).astype(np.int32) @ np.array([256, 16, 1], np.int32)
     counts = np.bincount(bins, minlength=4096)
     sums = np.stack([np.bincount(bins, flat[:, c], 4096) for c in range(3)], 1)
     centres: list[Pixels] = []

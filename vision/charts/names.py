@@ -87,7 +87,7 @@ def along(texts: Sequence[Written], bars: Sequence[float], base: float, growth: 
             merged.append((place, f"{before} {text.text}", line))
         else:
             merged.append((text.x, text.text, text.line))
-    return Labels(*(tuple(values) for values in zip(*merged, strict=True)))  # type: ignore[arg-type]
+    return Labels(*(tuple(values) for values in zip(*merged, strict=True)))
 
 
 def _parted(text: Written, growth: int, room: float) -> list[Written]:

@@ -115,7 +115,7 @@ def _labels(lines: Sequence[TextLine], way: Way) -> tuple[list[Label], dict[int,
 
 
 def _thousands(labels: list[Label], units: dict[int, str]) -> list[Label]:
-    """Return labels of which "1.000, 2.000" are thousands: an axis that goes by thousandths has a "0." too."""
+    """Return labels of which "1.000, 2.000" are thousands: one that goes by thousandths has a "0." too."""
     whole = [label for label in labels if _GROUPED.fullmatch(label.line.text.strip())]
     if len(whole) < 2 or any(re.match(r"0[.,]\d", label.line.text.strip()) for label in labels):
         return labels

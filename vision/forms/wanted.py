@@ -17,8 +17,8 @@ from vision.protocol import Talk, Turn
 TABLE = (
     "Answer with the numbers or cells of the picture as one JSON object and nothing else, in this form:"
     ' {"title": "…", "x": "what the rows are", "columns": ["what the values are"], "rows": [["name", 12.5]]}.'
-    " Each row begins with its name, and has one value for each of the columns; null where there is none. Give"
-    " numbers as they can be read off the axis, without units."
+    " Each row begins with its name, and has one value for each of the columns; null where there is none."
+    " Give numbers as they can be read off the axis, without units."
 )
 BOXES = (
     "Answer with a JSON list and nothing else: for each such thing"
@@ -30,8 +30,9 @@ TEXT = (
     " none, write: no text."
 )
 _ASKED = re.compile(
-    r"^(?:please\s+)?(?:(?:can|could) you\s+)?(?:where(?:'s|\s+is|\s+are)|find|locate|detect|mark|show(?: me)?"
-    r"|point (?:to|at)|(?:draw|give|put)\s+(?:me\s+)?(?:an?\s+|the\s+)?box(?:es)?\s+(?:of|for|around|on))\s+",
+    r"^(?:please\s+)?(?:(?:can|could) you\s+)?(?:where(?:'s|\s+is|\s+are)|find|locate|detect|mark"
+    r"|show(?: me)?|point (?:to|at)"
+    r"|(?:draw|give|put)\s+(?:me\s+)?(?:an?\s+|the\s+)?box(?:es)?\s+(?:of|for|around|on))\s+",
     re.IGNORECASE,
 )
 _ARTICLE = re.compile(r"^(?:the|a|an|all(?: of)?(?: the)?|every|each|any)\s+", re.IGNORECASE)
@@ -47,6 +48,13 @@ class Wanted:
     text: str = TEXT
     locate: str = ""
 
+    @property
+    def finds(self) -> str:
+        """How a model is asked for boxes that is told nothing but the thing, "" where it can be told more."""
+        return self.locate or {"loc": "detect {thing}", "thousandths": "locate the {thing}."}.get(
+            self.boxes, ""
+        )
+
     def question(self, question: str, form: Form) -> str:
         """Return a question as it is put for an answer in a form."""
         if form == "table":
@@ -54,11 +62,8 @@ class Wanted:
         if form == "text":
             return f"{question}\n{self.text}" if self.text else question
         if form == "boxes":
-            locate = self.locate or {"loc": "detect {thing}", "thousandths": "locate the {thing}."}.get(
-                self.boxes, ""
-            )
-            if locate:
-                return locate.replace("{thing}", thing(question))
+            if self.finds:
+                return self.finds.replace("{thing}", thing(question))
             return f"{question}\n{BOXES}{'' if self.boxes == 'pixels' else IN_THOUSANDTHS}"
         return question
 
@@ -92,8 +97,8 @@ def put(talk: Talk, wanted: Wanted) -> Talk:
 def again(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> Talk | None:
     """Return the conversation in which a model is asked once more, since its answer isn't in the form; None
     where it is, or has no end. talk: as it came, before ``put``."""
-    if answer.ended == "stopped" or not answer.text.strip():
-        return None
+    if answer.ended == "stopped" or not answer.text.strip() or (talk.answer == "boxes" and wanted.finds):
+        return None  # a model that is told a thing only can't be told what was wrong
     try:
         formed(talk, answer, wanted)
         return None
@@ -123,6 +128,6 @@ def _told(dropped: int) -> tuple[str, ...]:
         return ()
     one = dropped == 1
     return (
-        f"{dropped} box{'' if one else 'es'} {'is' if one else 'are'} left out: outside of the picture, too small,"
-        f" or more than {boxes.MOST}.",
+        f"{dropped} box{'' if one else 'es'} {'is' if one else 'are'} left out: outside of the picture, too"
+        f" small, or more than {boxes.MOST}.",
     )
