@@ -46,7 +46,7 @@ class Questions:
     ) -> None:
         """Queue the first question of a conversation. Raises UserError where nothing answers any."""
         actor = actor_of(interaction)
-        self._studio.talking.check_possible()
+        self._studio.talking.check_possible(form)
 
         async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]

@@ -259,6 +259,7 @@ def _talks(pages: talks.TalkPages) -> tuple[Route, ...]:
         Route("POST", f"/talk/{JOB}/again", talks.again_by_form, Body.FORM, ask),
         Route("POST", f"/talk/{JOB}/{NUMBER}", talks.begin_by_form, Body.FORM, ask),
         Route("GET", f"/api/talk/{JOB}", talks.show),
+        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", talks.table, bucket=Bucket.BYTES),
         Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
         Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
     )
