@@ -117,6 +117,10 @@
  * @property {string} id
  * @property {string} question
  * @property {(string | null)[]} pictures  addresses, null where there is none to show
+ * @property {"free" | "short" | "table" | "boxes" | "text"} form
+ * @property {{title: string, columns: string[], rows: string[][], numbers: boolean[]} | null} table
+ * @property {string[]} boxes  what each shows
+ * @property {Picture | null} drawing  of a table's numbers, or boxes on the picture
  * @property {string} answer
  * @property {"end" | "length" | "stopped" | null} ended
  * @property {boolean} over
