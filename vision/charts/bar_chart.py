@@ -24,6 +24,7 @@ AT_ZERO = 0.03  # of an axis: so near to zero the bars' beginning is taken for i
 BEYOND = 2.2  # steps between labels: so far over the last that was read a bar may end
 TOLD = 0.03  # of an axis, between a bar's end and the number that is written there
 SAME = 3.0  # px
+BLURRED = 4.0  # px, the most that a blurred edge is wide
 WAYS: tuple[Way, ...] = ("up", "across")
 
 
@@ -138,7 +139,9 @@ def _alike(bars: Sequence[Bar]) -> list[Bar]:
 def _covers(one: Bar, other: Bar) -> bool:
     """Whether a bar stands in place of another: that is inside of it, or but a blurred edge of it."""
     same = one.left - 2 <= other.left and other.right <= one.right + 2
-    return same and (one.height, id(one)) > (other.height, id(other))
+    common = min(one.right, other.right) - max(one.left, other.left)
+    edge = other.height <= BLURRED < one.height and common > 0.5 * other.width
+    return (same or edge) and (one.height, id(one)) > (other.height, id(other))
 
 
 def _stands_on(other: Bar, bar: Bar, base: float) -> bool:

@@ -75,8 +75,11 @@ def _where(box: Box) -> str:
 
 
 def _says_none(text: str) -> bool:
-    found = lenient.read(text)
-    return found is not None and found.value == [] or bool(_NONE.search(text)) and not re.search(r"\d", text)
+    return (
+        any(found.value == [] and found.whole for found in lenient.values(text))
+        or bool(_NONE.search(text))
+        and not re.search(r"\d", text)
+    )
 
 
 def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:
@@ -97,7 +100,7 @@ def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:
 
 
 def _in_numbers(text: str, scale: tuple[int, int]) -> Iterator[_Raw]:
-    named = list(_named(found.value)) if (found := lenient.read(text)) is not None else []
+    named = [box for found in lenient.values(text) for box in _named(found.value)]
     if not named:
         named = [("", four) for four in _FOUR.findall(text) or _PAIRS.findall(text)]
     corners = [(label, four) for label, raw in named if (four := _numbers(raw)) is not None]

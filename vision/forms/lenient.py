@@ -4,9 +4,11 @@ without its end."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 LONGEST, DEEPEST = 200_000, 8  # characters; lists and objects in each other
+TRIES = 100  # places where a list or object may begin
 _SPACE = re.compile(r"(?:[\s\ufeff]|//[^\n]*)*")
 _BARE = re.compile(r"[^,:\[\]{}\"'\n]+")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "", "f": ""}
@@ -24,22 +26,23 @@ class Bare(str):
     """A value without quotes, as it is written."""
 
 
-def read(text: str) -> Found | None:
-    """Return the first list or object in ``text`` that holds anything, None where there is none.
+def values(text: str) -> Iterator[Found]:
+    """Yield the lists and objects in ``text``, those inside of others not.
 
     Numbers and other bare values come as they are written; nothing (null, NaN, …) as None. What has no end
     is read as far as it goes, without the value that was cut.
     """
-    text = text[:LONGEST]
-    for begin in (found.start() for found in re.finditer(r"[\[{]", text)):
-        reader = _Reader(text, begin)
+    text, begin = text[:LONGEST], 0
+    for _ in range(TRIES):
+        found = re.compile(r"[\[{]").search(text, begin)
+        if found is None:
+            return
+        reader = _Reader(text, found.start())
         try:
-            value = reader.value(0)
+            yield Found(reader.value(0), reader.whole)
+            begin = reader.place
         except _NotJson:
-            continue
-        if value or reader.whole and value == []:
-            return Found(value, reader.whole)
-    return None
+            begin = found.end()
 
 
 class _NotJson(ValueError):

@@ -23,10 +23,8 @@ class NotInForm(ValueError):
 def read(text: str) -> Table:
     """Return the table that ``text`` holds. Raises NotInForm. What was cut off at its end lacks what wasn't
     whole of it."""
-    found = lenient.read(text)
-    if found is not None and _could_be(found.value):
-        return _of_json(found.value, found.whole)
-    return _of_lines(text)
+    found = next((one for one in lenient.values(text) if _could_be(one.value)), None)
+    return _of_lines(text) if found is None else _of_json(found.value, found.whole)
 
 
 def so_far(text: str) -> Table | None:
@@ -96,7 +94,7 @@ def make(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> T
 def _could_be(value: Any) -> bool:
     """Whether a value may be a table at all: else words in brackets would hide one in lines."""
     if isinstance(value, dict):
-        return True
+        return bool(value)
     return bool(value) and all(isinstance(row, list | dict) for row in value)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from PIL import Image, ImageDraw, ImageFont
 
+from core.results.text_lines import TextLine
+
 NAMES = (
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug"),
     ("Q1", "Q2", "Q3", "Q4"),
@@ -85,14 +87,23 @@ def told(value: float, grouped: bool) -> str:
     return f"{value:,.10g}" if grouped else f"{value:.10g}"
 
 
-def draw(chart: Drawn) -> Image.Image:
-    """Return the chart as Pillow draws it."""
+def draw(chart: Drawn, lines: list[TextLine] | None = None) -> Image.Image:
+    """Return the chart as Pillow draws it. lines: takes the text that is written, as a perfect reader of text
+    would find it."""
     look, (width, height) = chart.look, chart.look["size"]
     ink, paper, line = (
         ("#dddddd", "#1e1e1e", "#444444") if look["dark"] else ("#222222", "#ffffff", "#d0d0d0")
     )
     image = Image.new("RGB", (width, height), paper)
     pen, face = ImageDraw.Draw(image), ImageFont.load_default(look["font"])
+
+    def write(spot: tuple[float, float], text: str, fill: str, font, anchor: str = "la") -> None:
+        pen.text(spot, text, fill, font, anchor=anchor)
+        if lines is not None:
+            left, above, beyond, under = pen.textbbox(spot, text, font, anchor=anchor)
+            corners = (left, above), (beyond, above), (beyond, under), (left, under)
+            lines.append(TextLine(text, 1.0, corners))
+
     big = ImageFont.load_default(look["font"] + 4)
     ticks = ticks_up_to(max(map(max, chart.values)))
     marks = [told(tick, look["grouped"]) for tick in ticks]
@@ -102,12 +113,12 @@ def draw(chart: Drawn) -> Image.Image:
     right, top = width - 30, 20 + (30 if chart.title else 0) + (24 if len(chart.series) > 1 else 0)
     bottom = height - 24 - look["font"] * (2.6 if chart.lying and chart.unit else 1)
     if chart.title:
-        pen.text((width / 2, 14), chart.title, ink, big, anchor="ma")
+        write((width / 2, 14), chart.title, ink, big, anchor="ma")
     if len(chart.series) > 1:
         x = left + 10
         for name, colour in zip(chart.series, look["palette"], strict=False):
             pen.rectangle((x, top - 22, x + 14, top - 10), colour)
-            pen.text((x + 20, top - 16), name, ink, face, anchor="lm")
+            write((x + 20, top - 16), name, ink, face, anchor="lm")
             x += 40 + face.getlength(name)
     low, high = (left, right) if chart.lying else (bottom, top)
 
@@ -120,19 +131,19 @@ def draw(chart: Drawn) -> Image.Image:
             if look["grid"]:
                 pen.line((place, top, place, bottom), line)
             pen.line((place, bottom, place, bottom + 4), ink)
-            pen.text((place, bottom + 8), mark, ink, face, anchor="ma")
+            write((place, bottom + 8), mark, ink, face, anchor="ma")
         else:
             if look["grid"]:
                 pen.line((left, place, right, place), line)
             pen.line((left - 4, place, left, place), ink)
-            pen.text((left - 8, place), mark, ink, face, anchor="rm")
+            write((left - 8, place), mark, ink, face, anchor="rm")
     room = ((bottom - top) if chart.lying else (right - left)) / len(chart.names)
     for number, name in enumerate(chart.names):
         middle = (top if chart.lying else left) + room * (number + 0.5)
         if chart.lying:
-            pen.text((left - 8, middle), name, ink, face, anchor="rm")
+            write((left - 8, middle), name, ink, face, anchor="rm")
         else:
-            pen.text((middle, bottom + 8), name, ink, face, anchor="ma")
+            write((middle, bottom + 8), name, ink, face, anchor="ma")
         slot = room * look["wide"] / len(chart.series)
         for place, values in enumerate(chart.values):
             begin = middle - room * look["wide"] / 2 + slot * place
@@ -143,11 +154,11 @@ def draw(chart: Drawn) -> Image.Image:
             pen.rectangle(tuple(round(side) for side in sides), colour, edge)
             if look["told"]:
                 spot = (end + 4, begin + slot / 2) if chart.lying else (begin + slot / 2, end - 3)
-                pen.text(spot, told(values[number], False), ink, face, anchor="lm" if chart.lying else "md")
+                write(spot, told(values[number], False), ink, face, anchor="lm" if chart.lying else "md")
     pen.line((left, top, left, bottom), ink)
     pen.line((left, bottom, right, bottom), ink)
     if chart.unit and chart.lying:
-        pen.text(((left + right) / 2, height - 8), chart.unit, ink, face, anchor="md")
+        write(((left + right) / 2, height - 8), chart.unit, ink, face, anchor="md")
     elif chart.unit:
         text = Image.new("RGB", (int(face.getlength(chart.unit)) + 4, look["font"] + 6), paper)
         ImageDraw.Draw(text).text((2, 2), chart.unit, ink, face)
