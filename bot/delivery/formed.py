@@ -12,6 +12,7 @@ from jobs.views import Result
 from studio.asking import tables
 
 CSV, JSON = "table.csv", "table.json"
+GROWN = 1200  # characters of a text that is shown while it grows: the newest
 LABEL = 60  # characters of what a box shows
 
 
@@ -44,5 +45,5 @@ def _form(result: Result) -> str:
 
 GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is already is shown
     "table": lambda text: block(tables.growing(text)),
-    "text": block,
+    "text": lambda text: block(text[-GROWN:].partition("\n")[2] if len(text) > GROWN else text),
 }

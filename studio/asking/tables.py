@@ -12,6 +12,7 @@ from core.results.forms import Cell, Table
 from studio.asking.words import counted, visible
 
 WIDTH, ROWS, COLUMNS = 60, 20, 30  # characters across, rows and columns at most, of text in columns
+GROWN = 15  # rows that are shown while a table grows: the newest
 NARROWEST = 4  # characters of a column
 BETWEEN = "  "
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is worked out by programs for tables
@@ -37,7 +38,8 @@ def growing(text: str) -> str:
         return text
     sizes = _sizes([[*row, *[""] * (wide - len(row))] for row in rows])
     made = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
-    return "\n".join(made)
+    head = lines.index(next(line for line in lines if " | " in line)) + 1
+    return "\n".join([*made[:head], *made[head:][-GROWN:]])
 
 
 def as_csv(table: Table) -> str:

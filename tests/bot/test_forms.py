@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.ui import answer_text
 from tests.bot.conftest import Studio, open_studio
-from tests.bot.test_ask import MODEL, asked, labels, more
+from tests.bot.test_ask import MODEL, asked, labels, more, until_it_says
 from tests.bot.test_presses import job_of
 from vision.forms.showing import NO_FORM
 
@@ -90,3 +90,29 @@ async def test_a_table_whose_words_break_a_rule_isnt_shown_nor_drawn(studio: Stu
     hidden = TABLE.replace("Jan", "te\\u006cling")  # as JSON may write it
     message = await asked(studio, f"quote {hidden}", answer="table")
     assert "this server's word list" in message.content and message.attachments == []
+
+
+async def test_the_window_under_an_answer_offers_forms_too(studio: Studio) -> None:
+    first = await asked(studio)
+    shown = await studio.alice.click(first, label="Ask more")
+    await studio.alice.submit_modal(shown, {"question": f"quote {TABLE}", "answer": ["table"]})
+    assert "table.csv" in await files(studio.last())
+    shown = await studio.alice.click(first, label="Ask more")
+    await studio.alice.submit_modal(shown, {"question": "And?", "answer": []})
+    assert (await job_of(studio, studio.last())).request.form == "free"
+
+
+async def test_a_table_grows_in_columns_while_it_is_written(studio: Studio) -> None:
+    seen: list[str] = []
+    studio.hooks.edited.append(
+        lambda message_id: seen.extend(m.content for m in studio.channel.history() if m.id == message_id)
+    )
+    studio.hooks.wait = studio.outside
+    rows = ", ".join(f'["Name {n}", {n}]' for n in range(40))
+    await asked(studio, f'slow quote {{"columns": ["Who", "n"], "rows": [{rows}]}}', answer="table")
+    message = await until_it_says(studio, "20 more rows in the file")
+    growing = [text for text in seen if "Answering" in text and "```" in text]
+    assert growing and all(text.count("```") == 2 and "{" not in text.split("```")[1] for text in growing)
+    assert any("Name 3 " in text for text in growing) and all("in the file" not in text for text in growing)
+    assert "Name 19" in message.content and "Name 20" not in message.content
+    assert "Name 39" in (await files(message))["table.csv"].decode()

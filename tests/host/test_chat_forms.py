@@ -1,4 +1,4 @@
-"""Forms of answer by a server: what it is asked for, the second try, and what this machine tells without it."""
+"""Forms of answer by a server: what it is asked for, the second try, what this machine tells without it."""
 
 from __future__ import annotations
 
