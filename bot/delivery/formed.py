@@ -9,7 +9,7 @@ from bot.delivery.reading import block, files
 from bot.ui.messages import quote
 from core.requests import AskRequest
 from jobs.views import Result
-from studio.asking import tables
+from studio.answers import tables
 
 CSV, JSON = "table.csv", "table.json"
 GROWN = 1200  # characters of a text that is shown while it grows: the newest

@@ -11,7 +11,7 @@ from core.requests import AskRequest
 from core.results.forms import Table
 from jobs.views import JobView
 from storage.asking.chats import Asked
-from studio.asking import tables
+from studio.answers import tables
 from studio.asking.new_job import NewJob
 from studio.authority import Action
 from studio.moderation.rules import Visibility

@@ -13,7 +13,7 @@ import pytest
 from core.errors import ImageError, StorageError, UserError
 from core.results.forms import Table
 from core.setting import packaged
-from studio.asking import tables
+from studio.answers import tables
 from studio.asking.talking import HIDDEN, NO_MODEL
 from studio.moderation.rules import Visibility
 from tests.studio.asking.test_talking import MODEL, Chat

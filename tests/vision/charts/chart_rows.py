@@ -144,6 +144,7 @@ def main() -> None:
     """Measure, and print a row for each kind of chart."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--charts", type=int, default=200)
+    options.add_argument("--matplotlib", type=int, default=200, help="how many of them it draws, too")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--others", type=int, default=0, help="of each kind that is no bar chart")
     options.add_argument("--sheet", default="")
@@ -160,6 +161,8 @@ def main() -> None:
     for number in range(given.charts):
         chart = some_chart(random.Random(given.seed * 100_000 + number))
         for who, draw in draws.items():
+            if who == "matplotlib" and number >= given.matplotlib:
+                continue
             image, began = draw(chart), time.process_time()
             table = reading.read(image, text.read)
             seconds = time.process_time() - began
@@ -167,6 +170,8 @@ def main() -> None:
                 rows.setdefault((who, kind), Row()).add(number, chart, table, seconds)
             if len(pairs) < 12:
                 pairs.append((image, table))
+        if number % 25 == 24:
+            print(f"after {number + 1}: Pillow {rows['Pillow', 'all']}", flush=True)
     for (who, kind), row in sorted(rows.items()):
         print(f"{who:11} {kind:10} {row}")
     for who in draws:
