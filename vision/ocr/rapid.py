@@ -79,7 +79,9 @@ class Rapid:
         cut = straight(image, box)
         text, score = self._read(cut)
         if _is_upright(box):  # it runs up as often as down
-            text, score = max((text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=_score)
+            text, score = max(
+                (text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=_score
+            )
         return TextLine(text, score, tight(cut, box)) if text.strip() else None
 
     def _read(self, cut: Image.Image) -> tuple[str, float]:
