@@ -23,6 +23,7 @@ MOST_BARS = 200
 AT_ZERO = 0.03  # of an axis: so near to zero the bars' beginning is taken for it
 BEYOND = 2.2  # steps between labels: so far over the last that was read a bar may end
 TOLD = 0.03  # of an axis, between a bar's end and the number that is written there
+MOSTLY = 0.6  # of all that is coloured there are bars
 SAME = 3.0  # px
 BLURRED = 4.0  # px, the most that a blurred edge is wide
 WAYS: tuple[Way, ...] = ("up", "across")
@@ -93,6 +94,8 @@ def _bars(coloured: Coloured, axis: Scale, texts: Sequence[Written], growth: int
     bars = _alike([bar for bar in bars if ends_there(coloured, bar, base)])
     if not 2 <= len(bars) <= MOST_BARS:
         return None
+    if sum(map(_area, bars)) < MOSTLY * sum(map(_area, inside)):
+        return None  # what else is drawn there isn't understood
     if any(_stands_on(other, bar, base) for bar in bars for other in inside):
         return None  # what is stacked isn't measured
     thick = float(np.median([outline(coloured, bar, base) for bar in bars]))
@@ -134,6 +137,10 @@ def _alike(bars: Sequence[Bar]) -> list[Bar]:
     ].width  # of the middle of all that is coloured
     kept = [bar for bar in bars if 0.6 * usual <= bar.width <= 1.5 * usual]
     return [bar for bar in kept if not any(_covers(other, bar) for other in kept if other is not bar)]
+
+
+def _area(bar: Bar) -> float:
+    return bar.width * bar.height
 
 
 def _covers(one: Bar, other: Bar) -> bool:
