@@ -18,7 +18,7 @@ from bot.wire.interactions import actor_of, press_key
 from core.errors import ImageError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.ask import Form
+from core.requests.ask import FORMS, Form
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given
@@ -47,7 +47,7 @@ class Questions:
     ) -> None:
         """Queue the first question of a conversation. Raises UserError where nothing answers any."""
         actor = actor_of(interaction)
-        self._studio.talking.check_possible()
+        self._studio.talking.check_possible(form)
 
         async def build() -> NewJob:
             given: list[Given] = [*self._asking.links.attached(files)]
@@ -138,12 +138,13 @@ class Questions:
     async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Queue the question that a window brings. Raises UserError, NotAllowedError."""
         actor, question = actor_of(interaction), sent.text("question")
+        form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
         talking, private = self._studio.talking, False
         if sent.what == "menu":
             content = await talking.kept(actor, sent.job_id)
 
             async def build() -> NewJob:
-                return await talking.ask(actor, question, self.given_of(interaction, content))
+                return await talking.ask(actor, question, self.given_of(interaction, content), form)
 
         elif sent.what == "more":
             private = (await self._studio.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
@@ -151,12 +152,13 @@ class Questions:
             async def build() -> NewJob:
                 found = (windows.uploaded(interaction, name) for name in sent.files.get("image", ()))
                 files = self._asking.links.attached([file for file in found if file is not None])
-                return await talking.ask_more(actor, sent.job_id, question, files)
+                chosen = form if form != "free" else None  # which goes on as it was
+                return await talking.ask_more(actor, sent.job_id, question, files, chosen)
 
         else:
             private = (await self._studio.job(actor, sent.job_id, Action.USE)).origin.private
 
             async def build() -> NewJob:
-                return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"])
+                return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
 
         await self._queue(interaction, actor, build, private)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from core.results.forms import Box, Table
 from core.results.text_lines import TextLine
 
 
@@ -91,7 +92,8 @@ class ChatAnswer:
 
     tokens_in: of the whole prompt, history included; tokens_cached of them were still known from an earlier
     turn. pictures: width and height, px, that the model really saw, in the order of the turns. turns_dropped:
-    earlier turns that the model had no room for.
+    earlier turns that the model had no room for. table, boxes: what ``text`` says, where a form of answer was
+    asked for that has them and the model kept to it.
     """
 
     text: str = field(repr=False)
@@ -101,13 +103,16 @@ class ChatAnswer:
     tokens_out: int = 0
     pictures: tuple[tuple[int, int], ...] = ()
     turns_dropped: int = 0
+    table: Table | None = None
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)
 class Output:
     """What a capability returns in memory.
 
-    pictures: single pictures in order. grid: the overview (or chart) shown in the message. captions: of
+    pictures: single pictures in order. grid: the overview (or chart, or boxes on a picture) shown in the
+    message. captions: of
     /describe.
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.

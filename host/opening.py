@@ -73,7 +73,8 @@ async def services(
                 from host.chat_server import HttpChatServer  # here: nothing else needs aiohttp
 
                 chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
-                executor = Both(executor, RemoteExecutor(chat, settings.vlm_slots))
+                remote = RemoteExecutor(chat, settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes)
+                executor = Both(executor, remote)
         rendered = asyncio.Queue[str]()
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))

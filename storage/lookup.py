@@ -20,6 +20,7 @@ from core.errors import AtelierError, StorageError
 from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json
+from core.results.forms import Box, Table
 from core.results.text_lines import TextLine, from_stored
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
 
@@ -167,7 +168,14 @@ def to_answer(row: sa.Row[Any]) -> ChatAnswer | None:
         return None
     found: dict[str, Any] = json.loads(row.answer)
     sides = tuple((width, height) for width, height in found.pop("pictures", ()))
-    return ChatAnswer(**found, pictures=sides)
+    boxes = tuple(Box(**box) for box in found.pop("boxes", ()))
+    return ChatAnswer(**found | {"table": _to_table(found.get("table"))}, pictures=sides, boxes=boxes)
+
+
+def _to_table(found: Mapping[str, Any] | None) -> Table | None:
+    if found is None:
+        return None
+    return Table(tuple(found["columns"]), tuple(map(tuple, found["rows"])), found["title"])
 
 
 def children(connection: sa.Connection, job_id: str, index: int) -> int:

@@ -21,6 +21,7 @@ from storage import gallery as rows
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.lookup import StoredOutput, StoredPicture
+from storage.schema import GRID
 from storage.web.trash import first_shown
 from studio.actor import Actor, Place
 from studio.authority import Action
@@ -197,8 +198,35 @@ class Gallery:
         """Return picture ``index`` (from 0; -1 = the chart) of a job as WebP of at most ``side`` px, as it
         may be shown where the actor is. veiled: blur a spoiler. Raises ImageError or NotAllowedError."""
         result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
-        [visibility] = await self._visible(actor.place, [(picture, result.job)])
+        visibility = await self._drawn_visibility(actor.place, result, picture)
         return await self._showing.thumbnail(picture, result.job, side, visibility, veiled=veiled)
+
+    async def chart(self, actor: Actor, job_id: str, limit: int) -> Shown:
+        """Return the chart of a job, or what else was drawn of its answer, in at most ``limit`` bytes and as
+        it may be shown where the actor is. Raises ImageError or NotAllowedError."""
+        result, picture = await self._rights.picture(actor, job_id, GRID, Action.SHOW)
+        visibility = await self._drawn_visibility(actor.place, result, picture)
+        if visibility is Visibility.BLOCK:
+            return Shown(None, picture.media_type, visibility=visibility)
+        return replace(await self._showing.picture(picture, result.job, limit), visibility=visibility)
+
+    async def drawing(self, actor: Actor, job_id: str) -> tuple[StoredPicture, Visibility] | None:
+        """Return what was drawn of a job's answer, and how it may be shown where the actor is; None where
+        there is nothing. Raises ImageError or NotAllowedError."""
+        try:
+            result, picture = await self._rights.picture(actor, job_id, GRID, Action.SHOW)
+        except ImageError:
+            return None
+        return picture, await self._drawn_visibility(actor.place, result, picture)
+
+    async def _drawn_visibility(self, place: Place, result: Result, picture: StoredPicture) -> Visibility:
+        """Return how a picture may be shown: one with words in it that a rule hides, not at all."""
+        [visibility] = await self._visible(place, [(picture, result.job)])
+        words = result.answer.text if result.answer else text_of(result.lines)
+        if picture.index != GRID or not words or visibility is Visibility.BLOCK:
+            return visibility
+        [judged] = await self._moderator.captions([words], place)
+        return Visibility.BLOCK if judged is None else visibility
 
     async def is_own(self, actor: Actor, job_id: str) -> bool:
         """Return whether the actor has asked for a job. Whether it is there is told to nobody else."""

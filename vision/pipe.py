@@ -19,6 +19,7 @@ from vision.protocol import (
     Embed,
     Forget,
     LoadingModel,
+    Measure,
     Nearest,
     Quit,
     Run,
@@ -53,7 +54,7 @@ class Inbox:
         at_once: Callable[[Nearest], None] = lambda question: None,
     ) -> None:
         self._conn, self._wake, self._at_once = conn, wake, at_once
-        self._runs, self._questions = deque[Run](), deque[Embed | Select | Check]()
+        self._runs, self._questions = deque[Run](), deque[Embed | Select | Check | Measure]()
         self._stopped: set[str] = set()
         self._forgotten = deque[str]()
         self.closing = False
@@ -81,7 +82,7 @@ class Inbox:
                 self._stopped.add(message.job_id)
             elif isinstance(message, Forget):
                 self._forgotten.extend(message.names)
-            elif isinstance(message, Embed | Select | Check):
+            elif isinstance(message, Embed | Select | Check | Measure):
                 self._questions.append(message)
             elif isinstance(message, Nearest):
                 self._at_once(message)
@@ -91,7 +92,7 @@ class Inbox:
         """Return the runs that have come since the last call."""
         return [self._runs.popleft() for _ in range(len(self._runs))]
 
-    def take_questions(self) -> list[Embed | Select | Check]:
+    def take_questions(self) -> list[Embed | Select | Check | Measure]:
         """Return the questions that have come since the last call."""
         return [self._questions.popleft() for _ in range(len(self._questions))]
 

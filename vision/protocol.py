@@ -17,6 +17,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from core.events import Output
+from core.requests.ask import Form
+from core.results.forms import Table
+from core.results.text_lines import TextLine
 
 LAST_STEP = 3.0  # seconds a running step has to end once its worker is to exit
 
@@ -96,14 +99,14 @@ def kept_pictures(turns: Sequence[Turn], most: int) -> int:
 class Talk:
     """What a run that answers a question, or tries examples, needs besides its request.
 
-    turns: of the conversation, or examples, oldest first; the last is the question. answer: its form, "free"
-    or "short". max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of
-    each picture, 0 = the model's own. read: the model is told the text in the pictures. most_pictures: that
-    are shown, the latest ones.
+    turns: of the conversation, or examples, oldest first; the last is the question. answer: its form.
+    max_tokens: of the answer. context: most tokens of prompt and answer together. max_pixels: of each
+    picture, 0 = the model's own. read: the model is told the text in the pictures. most_pictures: that are
+    shown, the latest ones.
     """
 
     turns: tuple[Turn, ...]
-    answer: Literal["free", "short"] = "free"
+    answer: Form = "free"
     max_tokens: int = 512
     context: int = 8192
     max_pixels: int = 0
@@ -238,7 +241,27 @@ class Neighbours(NamedTuple):
     none_clear: bool = False
 
 
-Question = Embed | Select | Check | Nearest
+@dataclass(frozen=True)
+class Measure:
+    """Asks what can be told of a picture without a chat model, beside the jobs as ``Embed`` does: its text
+    (form "text"), or the numbers of a bar chart ("table"). path: of its file. Answered by a Measured, or by
+    nothing where nothing can be told."""
+
+    question_id: str
+    path: str
+    form: Form
+
+
+class Measured(NamedTuple):
+    """What was measured in a picture. size: width and height, px. reader: of its text."""
+
+    size: tuple[int, int]
+    reader: str
+    table: Table | None = None
+    lines: tuple[TextLine, ...] = ()
+
+
+Question = Embed | Select | Check | Nearest | Measure
 
 # From the worker
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from core.errors import UserError
+from core.requests.ask import FORMS, Form
 from storage.web.picked import Named
 from studio.pictures.intake import InMemory
 from web.call import GONE, Call
@@ -62,6 +63,15 @@ def chosen_of(body: Any) -> list[Named]:
     if not 0 < len(found) <= MOST_CHOSEN or not all(found):
         raise UserError(f"`pictures` takes 1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2.")
     return [(match[1], int(match[2]) - 1) for match in found if match]
+
+
+def form_of(body: Any) -> Form | None:
+    """Return the form that an answer is to have, None when none is named. Raises UserError."""
+    named = field(body, "answer", str)
+    form = next((form for form in FORMS if form == named), None)
+    if named and form is None:
+        raise UserError(f"`answer` takes {', '.join(FORMS)}.")
+    return form
 
 
 def key_of(body: Any) -> str | None:

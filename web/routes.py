@@ -262,6 +262,7 @@ def _talks(settings: Settings, pages: talks.TalkPages) -> tuple[Route, ...]:
         Route("GET", f"/api/talk/{JOB}", talks.show),
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", talks.frame, bucket=Bucket.BYTES),
         Route("POST", "/api/films", talks.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
+        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", talks.table, bucket=Bucket.BYTES),
         Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
         Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
     )

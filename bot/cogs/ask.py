@@ -27,7 +27,7 @@ class Ask(commands.Cog):
         image2="Another picture, or a film",
         image3="Another picture, or a film",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
-        answer="free: as long as it takes; short: a few words",
+        answer="short: a few words; table: of a chart; boxes: where things are; text: what is written",
     )
     @app_commands.choices(answer=[app_commands.Choice(name=form, value=form) for form in FORMS])
     async def ask(

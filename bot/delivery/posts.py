@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import discord
 
-from bot.delivery import explaining, picture_buttons, reading
+from bot.delivery import explaining, formed, picture_buttons, reading
 from bot.examples import text as example_text
 from bot.ui import answer_text, buttons, messages
 from bot.ui.replies import SILENT
@@ -111,7 +111,8 @@ class Posts:
             case Started():
                 return Post(messages.running(job, None), view=view)
             case Progress(text=text) if job.request.answer is Answer.TEXT:
-                return Post(answer_text.answering(job, text), view=answer_text.view_while_answering(job))
+                content = answer_text.answering(job, text, formed.GROWING)
+                return Post(content, view=answer_text.view_while_answering(job))
             case Progress(step, total, preview):
                 picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
                 return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
@@ -142,16 +143,21 @@ class Posts:
         return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
 
     async def _answered(self, result: Result, limit: int, place: Place) -> Post:
-        """The answer, as far as it fits; a longer one comes as a file, too."""
+        """The answer, as far as it fits; a longer one comes as a file, too. What is drawn of it stands below,
+        if that may be shown."""
         job, answer = result.job, result.answer
         assert answer is not None
         [text] = await self._moderator.captions([answer.text], place)
         if text is None:
             return Post(messages.held_back(job))
-        content, whole = answer_text.answered(job, answer, result.parameters)
-        more = () if whole else (Picture(answer.text.encode(), answer_text.FILE, ""),)
+        body = formed.body(result, text)
+        content, whole = answer_text.answered(job, answer, result.parameters, body)
+        more = [Picture(data, name, "") for name, data in formed.attached(result, text).items()]
+        if not whole:
+            more.append(Picture(answer.text.encode(), answer_text.FILE, ""))
         strip = await self._strip(result, answer.text, limit, place)
-        return Post(content, strip, answer_text.view(job), more)
+        post = Post(content, strip, answer_text.view(job), tuple(more))
+        return await self._with_drawing(post, result, limit, place)
 
     async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
         """The frames of the film that an answer is about; None where it is about none."""
@@ -160,6 +166,20 @@ class Posts:
             return None
         hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
         return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
+
+    async def _with_drawing(self, post: Post, result: Result, limit: int, place: Place) -> Post:
+        """``post`` with what was drawn of the answer, where it may be shown and is there."""
+        job, drawn = result.job, result.grid
+        if drawn is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, drawn.sha256), job, place)
+        if visibility is Visibility.BLOCK:
+            return post
+        try:
+            shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
+        except StorageError:
+            return post
+        return _as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
 
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""

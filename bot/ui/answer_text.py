@@ -4,7 +4,7 @@ footer of its own making, and no way out of a block of code."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import discord
@@ -117,31 +117,42 @@ def title(job: Job, state: str = "") -> str:
     return f"{messages.title(job)}{f' ({state})' if state else ''}"
 
 
-def answering(job: Job, text: str) -> str:
-    """Return the message while an answer grows."""
+def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -> str:
+    """Return the message while an answer grows. formed: how that of a form is shown."""
     head = title(job, "Answering")
+    if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
+        return fit(f"{head}\n{formed[job.request.form](text)}")
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)
     return f"{head}\n{ending(text, room)} …" if text.strip() else head
 
 
-def answered(job: Job, answer: ChatAnswer, parameters: Mapping[str, Any]) -> tuple[str, bool]:
-    """Return the message with an answer, and whether that holds all of it."""
+def answered(
+    job: Job, answer: ChatAnswer, parameters: Mapping[str, Any], body: str | None = None
+) -> tuple[str, bool]:
+    """Return the message with an answer, and whether that holds all of it. body: what is shown in place of
+    its words."""
     head = title(job, "Stopped" if answer.ended == "stopped" else "")
     notes = list(parameters.get("notes", ()))
     if answer.ended == "length":
         notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
     if answer.turns_dropped:
         notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
-    if isinstance(job.request, AskRequest) and not job.request.follows:
+    if isinstance(job.request, AskRequest) and _is_marked(job.request, answer):
         notes.append(MAY_BE_WRONG)
     foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
     foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
-    shown, whole = beginning(answer.text, room)
+    shown, whole = beginning(answer.text, room) if body is None else (body, True)
     if not shown.strip():
         shown = "*The model had no words for this.*"
     more = "" if whole else f"\n-# The whole answer is in {FILE}"
     return fit(f"{head}\n{shown}{more}\n{foot}"), whole
+
+
+def _is_marked(request: AskRequest, answer: ChatAnswer) -> bool:
+    """Whether it is said that a model wrote this: once a conversation, and of whatever looks exact. What was
+    measured says so itself."""
+    return bool(answer.tokens_out) and (not request.follows or request.form in ("table", "boxes", "text"))
 
 
 def view_while_answering(job: Job) -> discord.ui.View:

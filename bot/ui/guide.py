@@ -76,7 +76,8 @@ COMMANDS: dict[str, str] = {
         " shows the numbered fields."
     ),
     "ask": (
-        "`/ask question [image…] [link] [answer]`: answers a question about pictures or a film. **Ask more**"
+        "`/ask question [image…] [link] [answer]`: answers a question about pictures or a film in words, or"
+        " as a table, boxes or the text in it (`answer`). **Ask more**"
         " under the answer goes on, by anybody who reads it; 🔄 finds other words, *Imagine this* draws the"
         " answer, *Stop* keeps what there is. A message's menu has *Ask*, too. `/ask question:How many?`"
     ),

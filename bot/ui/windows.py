@@ -18,6 +18,13 @@ import discord
 from bot.wire import private_api
 from core.limits import MAX_LABEL, MAX_PROMPT, MAX_QUESTION
 
+FORMS = {
+    "free": "In words",
+    "short": "In a few words",
+    "table": "As a table, of a chart or table",
+    "boxes": "As boxes, where things are",
+    "text": "The text in the picture",
+}
 LIFE = 900.0  # seconds that discord.py keeps a window, of which nobody says that it was dismissed
 _CUSTOM_ID = re.compile(r"mo:(?P<what>[a-z]+):(?P<job>[a-z2-9]{12}):(?P<index>[0-9]):(?P<more>[a-z0-9]*)")
 _OLD_CAPTION = re.compile(
@@ -53,6 +60,14 @@ class Window(discord.ui.Modal):
             placeholder=hint[:100] or None,
         )
         self.add_item(discord.ui.Label(text=label[:45], component=box))
+        return self
+
+    def add_choice(self, label: str, name: str, options: Mapping[str, str]) -> Window:
+        """Add a field for one of ``options``, value → what it is; the first is chosen."""
+        chosen = next(iter(options))
+        made = [discord.SelectOption(label=text, value=v, default=v == chosen) for v, text in options.items()]
+        select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
+        self.add_item(discord.ui.Label(text=label[:45], component=select))
         return self
 
     def add_upload(self, label: str, name: str, description: str) -> Window:
@@ -110,6 +125,7 @@ def question_window(
     """Return the window for a question. upload: the label of a field for one more picture, empty = none."""
     window = Window(title, what, job_id, index)
     window.add_text("Question", "question", long=True, hint=hint, most=MAX_QUESTION)
+    window.add_choice("Answer", "answer", FORMS)
     return window.add_upload(upload, "image", "It comes with the question") if upload else window
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from core.errors import UserError
 from core.grammar.references import Pictures
@@ -14,7 +14,7 @@ from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_FILM_SECONDS, 
 from core.parameters import SEED, param
 from core.requests.base import Answer, Request
 
-Form = Literal["free", "short"]
+Form = Literal["free", "short", "table", "boxes", "text"]
 TOKENS_A_WORD, TOKENS_A_PICTURE = 1.3, 300
 SYSTEM = (
     "You answer questions about pictures. Say what you see, and if you can't see something, say so. Text"
@@ -24,7 +24,7 @@ SYSTEM = (
 )
 SHORT = "Answer in a few words."
 FILM = "Answer with the seconds you rely on, such as [3.5 s]."
-FORMS: tuple[Form, ...] = ("free", "short")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,9 @@ class AskRequest(Request):
     A conversation is a chain of jobs: the job's ``parent_id`` is the turn before, and history is read from
     the rows when the job is handed out, so it is never part of a request. follows: this is a later turn, also
     when the turn before has been deleted since. The first turn needs a picture. form: "short" asks for a few
-    words. temperature: 0 = always the likeliest token; over it, ``seed`` decides. examples: id of a set of
-    questions with their right answers, which the model is told first.
+    words, "table" for the numbers of a chart or the cells of a table, "boxes" for where things are, "text"
+    for what is written in it. temperature: 0 = always the likeliest token; over it, ``seed`` decides.
+    examples: id of a set of questions with their right answers, which the model is told first.
 
     times: of each picture, the seconds at which it is seen in the question's film, None for one that is no
     frame; () where there is no film. film_seconds: how long that is, also beyond what was looked at.
@@ -64,8 +65,10 @@ class AskRequest(Request):
                 f"The question has {len(self.question):,} characters; it takes up to {MAX_QUESTION:,}."
             )
         if self.form not in FORMS:
-            raise UserError(f"`answer` is {self.form!r}; it takes {' or '.join(FORMS)}.")
+            raise UserError(f"`answer` is {self.form!r}; it takes {', '.join(FORMS)}.")
         self._check_frames()
+        if self.form == "boxes" and len(self.images) > 1:
+            raise UserError(f"Boxes are drawn on one picture; there are {len(self.images)}.")
         if (stills := len(self.images) - len(self.frames)) > MAX_ASKED_PICTURES:
             raise UserError(f"There are {stills} pictures; a question takes up to {MAX_ASKED_PICTURES}.")
         if not self.images and not self.follows:

@@ -33,6 +33,13 @@ class ChatSettings:
         "", "what that server calls its model; empty = the first that it names", group=GROUP
     )
     vlm_key: str = setting("", "that server's key, if it wants one", group=GROUP, secret=True)
+    vlm_boxes: str = setting(
+        "",
+        "how that model tells boxes: qwen3 (a list in thousandths), pixels, loc, florence or thousandths;"
+        " empty = by its name",
+        one_of("", "qwen3", "pixels", "loc", "florence", "thousandths"),
+        group=GROUP,
+    )
     vlm_slots: int = setting(
         "8", "most questions that are put to that server at once", whole(1, 256), group=GROUP
     )

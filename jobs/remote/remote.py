@@ -14,10 +14,13 @@ from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
 from core.requests.ask import about_tokens
 from jobs.executor import Device, Lost, Outcome, Report
+from jobs.remote.looking import Look, without_model
 from jobs.remote.messages import Prompt, body_of, prompt_of, without_usage
 from jobs.remote.server import ChatServer, Refused, Silent, Unreachable
 from jobs.remote.stream import Garbled, ServerError, Stream
-from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Step, Stopped
+from vision.forms.showing import finished, joined
+from vision.forms.wanted import Wanted, again, put, wanted
+from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Step, Stopped, Talk
 
 NAME = "server"  # of the one device
 TRIES = 3
@@ -61,6 +64,11 @@ class _Running:
         assert talk is not None
         self.report(Step(self.run.job_id, self.stream.pieces, talk.max_tokens, text=self.stream.text))
 
+    def begin_anew(self) -> None:
+        """Forget what has come: the server is asked once more."""
+        self.hush()
+        self.stream, self.reported, self.later = Stream(), 0, None
+
     def hush(self) -> None:
         """Report nothing more."""
         if self.later is not None:
@@ -68,10 +76,21 @@ class _Running:
 
 
 class RemoteExecutor:
-    """Puts questions to ``server``, ``slots`` at once. pauses: seconds between tries."""
+    """Puts questions to ``server``, ``slots`` at once. pauses: seconds between tries. look: asks somebody
+    else what can be told of a picture without the server. boxes: how its model tells them, "" = by its
+    name."""
 
-    def __init__(self, server: ChatServer, slots: int, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(
+        self,
+        server: ChatServer,
+        slots: int,
+        pauses: Sequence[float] = PAUSES,
+        *,
+        look: Look | None = None,
+        boxes: str = "",
+    ) -> None:
         self._server, self._slots, self._pauses = server, slots, pauses
+        self._look, self._boxes = look, boxes
         self._runs: dict[str, _Running] = {}
         self._changed: Callable[[], None] = lambda: None
         self._stopping = False
@@ -137,10 +156,38 @@ class RemoteExecutor:
     # One question
 
     async def _outcome(self, running: _Running) -> Outcome:
-        job_id, talk = running.run.job_id, running.run.talk
+        run, talk = running.run, running.run.talk
         assert talk is not None
+        if self._look is not None and (told := await without_model(run, self._look)) is not None:
+            return Stopped(run.job_id) if running.cancelled.is_set() else Done(run.job_id, told)
+        outcome = await self._said(running, talk)
+        if not isinstance(outcome, Done) or (answer := outcome.output.answer) is None:
+            return outcome
+        wants, parameters = await self._wanted(talk), outcome.output.parameters
+        more = again(talk, answer, wants)
+        if more is not None and not running.cancelled.is_set():
+            running.begin_anew()
+            second = await self._said(running, more)
+            if isinstance(second, Done) and second.output.answer is not None:
+                answer, parameters = joined(answer, second.output.answer), second.output.parameters
+        output = await asyncio.to_thread(finished, talk, answer, wants, run.paths, parameters)
+        return Done(run.job_id, output)
+
+    async def _wanted(self, talk: Talk) -> Wanted:
+        """Return how the server's model wants to be asked."""
+        if talk.answer != "boxes":
+            return wanted({})
         try:
-            prompt = await asyncio.to_thread(prompt_of, talk, running.run.paths)
+            return wanted({"boxes": self._boxes}, "" if self._boxes else await self._server.model())
+        except (Unreachable, Refused):  # which will be told when it is asked
+            return wanted({})
+
+    async def _said(self, running: _Running, talk: Talk) -> Outcome:
+        """Put a conversation to the server; return what it said, in words."""
+        job_id = running.run.job_id
+        try:
+            asked = put(talk, await self._wanted(talk))
+            prompt = await asyncio.to_thread(prompt_of, asked, running.run.paths)
         except (OSError, KeyError):
             log.exception("job %s: a picture can't be read", job_id)
             return Broke(job_id, Fault.USER, "A picture of this conversation can't be read any more.")

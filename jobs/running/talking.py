@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from core.errors import StorageError, UserError
@@ -13,6 +14,9 @@ from core.requests.ask import about_tokens
 from jobs.active import ActiveJob, Conversation
 from jobs.executor import Outcome
 from storage.files import Files
+from vision.forms.showing import so_far
+from vision.forms.tables import NotInForm
+from vision.forms.wanted import formed, wanted
 from vision.protocol import Broke, Done, Fault, Talk
 
 log = logging.getLogger(__name__)
@@ -31,8 +35,11 @@ def with_files(talk: Talk, files: Files) -> tuple[Talk, Mapping[str, str]]:
 
 
 def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
-    """Take in all of an answer so far, and return what of it may be read: nothing of one that is refused."""
+    """Take in all of an answer so far, and return what of it may be read: nothing of one that is refused.
+    What grows in a form, such as a table, is read as what people will see of it."""
     live.text = text
+    if live.conversation is not None and not whole:
+        text = so_far(live.conversation.talk.answer, text)
     if live.refused is None and live.conversation is not None:
         try:
             return live.conversation.hear(text, whole)
@@ -60,6 +67,8 @@ def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
         return outcome
     if live.stopped and live.text and not isinstance(outcome, Done):
         answer = ChatAnswer(live.text, "stopped", tokens_out=about_tokens(live.text))
+        with suppress(NotInForm):
+            answer, _ = formed(live.conversation.talk, answer, wanted({}))
         outcome = Done(job_id, Output(answer=answer))
     if isinstance(outcome, Done):
         if outcome.output.answer is not None:

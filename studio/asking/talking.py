@@ -14,6 +14,8 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
 from core.requests import AskRequest
 from core.requests.ask import Form
+from core.results.forms import Table
+from core.setting import packaged
 from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.members import Members
@@ -73,9 +75,11 @@ class Talking:
         """The server that questions are sent to, "" where they stay on the host's machine."""
         return urlsplit(self._settings.vlm_url).netloc
 
-    def check_possible(self) -> None:
-        """Raise UserError, which says what the host has to set, where nothing here answers questions."""
-        if not self.is_possible:
+    def check_possible(self, form: Form = "free") -> None:
+        """Raise UserError, which says what the host has to set, where nothing here answers questions in a
+        form. A reader of text is enough for a text, and for bar charts."""
+        reads = form in ("text", "table") and "ocr" in packaged.roles(False, self._settings.ocr)
+        if not self.is_possible and not reads:
             raise UserError(NO_MODEL)
 
     async def ask(
@@ -89,7 +93,7 @@ class Talking:
         """
         await self._rights.check(actor, Action.ASK)
         found = await self._materials.found(actor, pictures)
-        self._check(question)
+        self._check(question, form)
         request = AskRequest(question=question.strip(), form=form, **found.fields())
         return NewJob(request, parent=found.parent, private=found.private)
 
@@ -101,7 +105,7 @@ class Talking:
         pictures: Sequence[Given] = (),
         form: Form | None = None,
     ) -> NewJob:
-        """Return the question that follows on from the answer of a job, in its form unless another is named.
+        """Return the question that follows on from a job's answer; unless a form is named, short if that was.
 
         Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
         NotAllowedError unless the actor may ask more there.
@@ -112,10 +116,9 @@ class Talking:
         if not isinstance(before, AskRequest) or result.answer is None:
             raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
         found = await self._materials.found(actor, pictures)
-        self._check(question)
-        request = AskRequest(
-            question=question.strip(), form=form or before.form, follows=True, **found.fields()
-        )
+        form = form or _next(before.form)
+        self._check(question, form)
+        request = AskRequest(question=question.strip(), form=form, follows=True, **found.fields())
         return NewJob(request, job.lane, (job.id, 0), job.origin.private or found.private)
 
     async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
@@ -128,6 +131,15 @@ class Talking:
         if text is None:
             raise ImageError("A rule of this place hides that answer.")
         return text
+
+    async def table(self, actor: Actor, job_id: str) -> Table:
+        """Return the table that a job's answer is. Raises ImageError or NotAllowedError, also where it breaks
+        a rule of the place where the actor is."""
+        await self.answer(actor, job_id)
+        result = await self._rights.result(actor, job_id, Action.SHOW)
+        if result.answer is None or result.answer.table is None:
+            raise ImageError(f"Job `{job_id}` has no table.")
+        return result.answer.table
 
     async def conversation(self, actor: Actor, job_id: str) -> list[Asked]:
         """Return the turns up to and with a job, oldest first, as far back as the actor can look.
@@ -154,7 +166,7 @@ class Talking:
         return [
             turn
             if text is not None or turn.answer is None
-            else Asked(turn.job, replace(turn.answer, text=HIDDEN))
+            else Asked(turn.job, replace(turn.answer, text=HIDDEN, table=None, boxes=()))
             for turn, text in zip(turns, judged, strict=True)
         ]
 
@@ -264,7 +276,12 @@ class Talking:
         self.check_possible()
         return await self._materials.keep(actor, film)
 
-    def _check(self, question: str) -> None:
-        self.check_possible()
+    def _check(self, question: str, form: Form) -> None:
+        self.check_possible(form)
         if _WHO.search(question):
             raise UserError(NOT_WHO)
+
+
+def _next(form: Form) -> Form:
+    """Return the form of what follows on: after a table people ask about it."""
+    return form if form == "short" else "free"

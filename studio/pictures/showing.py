@@ -188,5 +188,5 @@ class Showing:
 def _seen_in(stored: StoredPicture, job: Job) -> tuple[str, ...]:
     """Return the pictures (SHA-256) that can be seen in one: boxes and maps lie over what they were made
     of."""
-    is_laid = stored.index < 0 and job.request.answer in (Answer.LINES, Answer.MAP)
+    is_laid = stored.index < 0 and job.request.answer in (Answer.LINES, Answer.MAP, Answer.TEXT)
     return (stored.sha256, *(job.request.pictures if is_laid else ()))

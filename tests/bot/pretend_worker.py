@@ -31,6 +31,8 @@ from core.requests import (
 )
 from core.requests.base import Answer
 from core.results.text_lines import TextLine
+from vision.forms.showing import finished
+from vision.forms.wanted import wanted
 from vision.pipe import sender
 from vision.protocol import (
     Answered,
@@ -158,17 +160,18 @@ def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:
     done = 0
     while done < len(text):
         if run.job_id in stops:
-            return Stopped(run.job_id) if not done else _said(run.job_id, text[:done], "stopped", turns)
+            return Stopped(run.job_id) if not done else _said(run, text[:done], "stopped")
         done += 30 if "slow" in question else 90
         time.sleep(0.05 if "slow" in question else 0.001)
         send(Step(run.job_id, done // 4 + 1, 512, text=text[:done]))
-    return _said(run.job_id, text, "end", turns)
+    return _said(run, text, "end")
 
 
-def _said(job_id: str, text: str, ended, turns) -> Done:
+def _said(run: Run, text: str, ended) -> Done:
+    turns = run.talk.turns
     sides = tuple((SIDE, SIDE) for turn in turns for _ in turn.pictures)
     answer = ChatAnswer(text, ended, 20 * len(turns), 0, len(text) // 4, sides)
-    return Done(job_id, Output(answer=answer, parameters={"model": "pretend"}))
+    return Done(run.job_id, finished(run.talk, answer, wanted({}), run.paths, {"model": "pretend"}))
 
 
 def _tried(run: Run) -> Output:

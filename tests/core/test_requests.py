@@ -170,7 +170,7 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: AskRequest(question="What?"), "no picture to ask about"),
         (lambda: AskRequest(question="x" * 4001, images=(SHA,)), "4,001.*4,000"),
         (lambda: AskRequest(question="What?", images=(SHA,) * 11), "11 pictures.*10"),
-        (lambda: AskRequest(question="What?", images=(SHA,), form="table"), "free or short"),
+        (lambda: AskRequest(question="What?", images=(SHA,), form="film"), "free, short, table"),
         (lambda: AskRequest(question="What?", images=(SHA,), temperature=3.0), "temperature.*2"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from core.events import ChatAnswer, Output
+from core.events import ChatAnswer
 from core.requests import from_json
 from jobs.executor import Outcome, Report
 from tests.studio.conftest import AtOnce
+from vision.forms.showing import finished
+from vision.forms.wanted import wanted
 from vision.protocol import Done, Run, Step, Turn
 
 
@@ -35,4 +37,4 @@ class Talker(AtOnce):
         sides = tuple((64, 48) for turn in turns for _ in turn.pictures)
         answer = ChatAnswer(text, "end", 10 * len(turns), 0, 7, sides)
         parameters = {"kind": request.kind, "model": "talker", "seed": request.seed}
-        return Done(run.job_id, Output(answer=answer, parameters=parameters))
+        return Done(run.job_id, finished(run.talk, answer, wanted({}), run.paths, parameters))

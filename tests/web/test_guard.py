@@ -15,6 +15,7 @@ def address_of(route, job="abcd2345efgh") -> str:
         "job": job,
         "n": "1",
         "side": "256",
+        "kind": "csv",
         "action": "subtle",
         "step": "1",
         "session": job,

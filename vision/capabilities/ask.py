@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from core.errors import OutOfMemory
 from core.events import Output
 from core.requests import AskRequest
 from vision import devices
+from vision.charts import measuring
 from vision.chat.pictures import Picture, stored
+from vision.forms import showing
+from vision.forms.wanted import again, put
 from vision.model_store import Models
 from vision.ocr import hints
 from vision.protocol import Talk, Turn
@@ -31,20 +35,23 @@ def run(
     if talk is None:
         times, seconds = request.times, request.film_used
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
+    if (told := measuring.instead(request, talk, dict(paths), models, reporter)) is not None:
+        return told
     talker = models.get("ask", reporter)
-    notes: list[str] = []
-    if talk.read and talker.takes_hints and models.config.models.get("ocr"):
+    wanted, notes = talker.model.wanted, list[str]()
+    hinted = talk.read and talk.answer != "boxes"  # which needs the question as it is
+    if hinted and talker.takes_hints and models.config.models.get("ocr"):
         room = min(talk.context, talker.model.context) // 2
         talk, seen, note = hints.told(talk, paths, models, reporter, room)
         notes += [note] if note else []
         if seen:
             reporter.seen(seen)
         talker = models.get("ask", reporter)
-    pictures = _pictures(talk, paths, talk.max_pixels)
     how = {"temperature": request.temperature, "seed": request.seed}
+    pictures = _pictures(talk, paths, talk.max_pixels)
     answer = None
     try:
-        answer = talker.answer(talk, pictures, reporter, **how)
+        answer = talker.answer(put(talk, wanted), pictures, reporter, **how)
     except Exception as error:
         if not devices.is_out_of_memory(error):
             raise
@@ -54,10 +61,13 @@ def run(
             raise OutOfMemory(NO_ROOM)
         devices.release()
         notes.append(SMALLER)
-        answer = talker.answer(talk, _pictures(talk, paths, int(largest * FEWER)), reporter, **how)
-    return Output(
-        answer=answer, parameters={"kind": request.kind, "model": talker.name, **how, "notes": notes}
-    )
+        pictures = _pictures(talk, paths, int(largest * FEWER))
+        answer = talker.answer(put(talk, wanted), pictures, reporter, **how)
+    if (more := again(talk, answer, wanted)) is not None:
+        answer = showing.joined(answer, talker.answer(put(more, wanted), pictures, reporter, **how))
+    parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
+    finish = partial(showing.finished, talk, answer, wanted, paths, parameters)
+    return finish() if answer.ended == "stopped" else reporter.in_thread(finish)  # stopped, it starts nothing
 
 
 def _pictures(talk: Talk, paths: Mapping[str, str], max_pixels: int) -> dict[str, Picture]:

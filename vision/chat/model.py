@@ -12,13 +12,15 @@ from transformers import DynamicCache
 
 from vision.chat.conversation import instructions
 from vision.chat.prompt import Prompt, PromptMaker, WholePrompts
+from vision.forms.wanted import wanted
 
 PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of different lengths can be joined
 
 
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
-    "max_new_tokens" replace ours; with "hints" false it isn't told the text in pictures.
+    "max_new_tokens" replace ours, and those that vision.forms.wanted knows; with "hints" false it isn't told
+    the text in pictures.
 
     max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids
     after which an answer is over. joins: whether answers can be written together; else each is written alone.
@@ -32,6 +34,7 @@ class ChatModel:
         image_ids = (getattr(config, name, None) for name in ("image_token_id", "image_token_index"))
         self.image_id = next((int(i) for i in image_ids if i is not None), -1)
         self.prompts = PromptMaker(processor, self.image_id, instructions(card))
+        self.wanted = wanted(card, str(config.model_type))
         self.joins = True
         self.takes_hints = bool(card.get("hints", True))
         self.max_tokens = int(card.get("max_new_tokens", 0))

@@ -77,10 +77,21 @@ class Rapid:
     def line(self, image: Image.Image, box: Box) -> TextLine | None:
         """Read the line in a box; None when there is none."""
         cut = straight(image, box)
+        text, score = self._read(cut)
+        if _is_upright(box):  # it runs up as often as down
+            text, score = max(
+                (text, score), self._read(cut.transpose(Image.Transpose.ROTATE_180)), key=_score
+            )
+        return TextLine(text, score, tight(cut, box)) if text.strip() else None
+
+    def _read(self, cut: Image.Image) -> tuple[str, float]:
+        """Return the text of one line that runs to the right, and how sure that is."""
         read = self._engine(_bgr(cut), use_det=False, use_cls=False, use_rec=True)
-        if not read.txts or not read.txts[0].strip():
-            return None
-        return TextLine(read.txts[0], float(read.scores[0]), tight(cut, box))
+        return (read.txts[0], float(read.scores[0])) if read.txts and read.txts[0].strip() else ("", 0.0)
+
+
+def _score(read: tuple[str, float]) -> float:
+    return read[1]
 
 
 class RapidReading:

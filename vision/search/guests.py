@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import AtelierError, JobCancelled
 from core.redact import Redactor
 from vision.pipe import Inbox
-from vision.protocol import Answered, Check, Declined, Embed, Select
+from vision.protocol import Answered, Check, Declined, Embed, Measure, Select
 from vision.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class GuestReporter(Reporter):
 
 
 def begin(
-    question: Embed | Select | Check,
+    question: Embed | Select | Check | Measure,
     models: Models,
     engine: Engine,
     inbox: Inbox,
@@ -59,18 +59,22 @@ def begin(
     engine.begin(question.question_id, work, check=inbox.check_open, done=done)
 
 
-def _words(question: Embed | Select | Check) -> set[str]:
+def _words(question: Embed | Select | Check | Measure) -> set[str]:
     """Return what somebody wrote in a question."""
     match question:
         case Select():
             return {question.words}
         case Check():
             return {question.text} - {""}
+        case Measure():
+            return set()
         case Embed():
             return set(question.texts)
 
 
-def _answer(question: Embed | Select | Check, models: Models, reporter: Reporter) -> Answered | Declined:
+def _answer(
+    question: Embed | Select | Check | Measure, models: Models, reporter: Reporter
+) -> Answered | Declined:
     try:
         if isinstance(question, Select):
             from vision.search.selecting import select
@@ -80,6 +84,11 @@ def _answer(question: Embed | Select | Check, models: Models, reporter: Reporter
             from vision.search.checking import check
 
             return Answered(question.question_id, check(question, models, reporter))
+        if isinstance(question, Measure):
+            from vision.charts.measuring import measure
+
+            found = measure(question, models, reporter)
+            return Answered(question.question_id, () if found is None else (found,))
         return Answered(question.question_id, embed(question, models, reporter))
     except JobCancelled:
         return Declined(question.question_id, "the worker ends")

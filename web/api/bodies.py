@@ -17,9 +17,11 @@ class NewJobs:
 
 @dataclass(frozen=True)
 class NewTalk:
-    """A question. pictures: names of pictures that come along. key: the same wish is queued once."""
+    """A question. answer: its form, "free", "short", "table", "boxes" or "text". pictures: names of pictures
+    that come along. key: the same wish is queued once."""
 
     question: str
+    answer: str = ""
     pictures: tuple[str, ...] = ()
     key: str = ""
 

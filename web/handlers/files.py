@@ -22,7 +22,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 async def original(call: Call) -> Answer:
     """Return a picture as it was made, with the marks that the host wants; number 0 is a job's chart."""
     job_id, number = call.path["job"], _number(call)
-    shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
+    if number:
+        shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
+    else:
+        shown = await _found(call.studio.gallery.chart(call.actor, job_id, LIMIT))
     name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
     return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
 

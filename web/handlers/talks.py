@@ -9,17 +9,22 @@ from core.errors import ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
 from core.requests.frames import cited, labels, pieces
+from core.results.forms import Table
 from jobs.views import JobView
 from storage.asking.chats import Asked
+from studio.answers import tables
 from studio.asking.new_job import NewJob
 from studio.asking.talking import NO_MODEL
 from studio.authority import Action
+from studio.moderation.rules import Visibility
+from web import shapes
 from web.call import GONE, Answer, Bytes, Call, Json, SeeOther
-from web.fields import key_of, names_of, number_of, sent_picture, text_of
+from web.fields import form_of, key_of, names_of, number_of, sent_picture, text_of
 from web.handlers.pages import Pages
 
 MOST_PICTURES = 10
 MOST_OF_A_LINE = 200  # characters of an answer in a list
+TABLES = {"csv": "text/csv", "json": "application/json"}
 
 
 class TalkPages:
@@ -70,27 +75,30 @@ async def frame(call: Call) -> Answer:
 async def begin(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
     question, named, key = _wish(call)
-    new = await call.studio.talking.ask(call.actor, question, named)
+    new = await call.studio.talking.ask(call.actor, question, named, form_of(call.body) or "free")
     return _queued(await _submit(call, new, key))
 
 
 async def go_on(call: Call) -> Answer:
     """Queue a question that follows on from a job's answer; return its job and its page."""
     question, named, key = _wish(call)
-    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named)
+    form = form_of(call.body)
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named, form)
     return _queued(await _submit(call, new, key))
 
 
 async def begin_by_form(call: Call) -> Answer:
     """Queue a question about a picture of a job, from its page."""
     name = f"{call.path['job']} {number_of(call.path['n'])}"
-    new = await call.studio.talking.ask(call.actor, text_of(call.body, "question"), [name])
+    question, form = text_of(call.body, "question"), form_of(call.body) or "free"
+    new = await call.studio.talking.ask(call.actor, question, [name], form)
     return SeeOther(_address(await _submit(call, new)))
 
 
 async def go_on_by_form(call: Call) -> Answer:
     """Queue a question that follows on, from a page without scripts."""
-    new = await call.studio.talking.ask_more(call.actor, call.path["job"], text_of(call.body, "question"))
+    question, form = text_of(call.body, "question"), form_of(call.body)
+    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, form=form)
     return SeeOther(_address(await _submit(call, new)))
 
 
@@ -101,6 +109,16 @@ async def again_by_form(call: Call) -> Answer:
     if not isinstance(new.request, AskRequest):
         raise GONE
     return SeeOther(_address(await _submit(call, new)))
+
+
+async def table(call: Call) -> Answer:
+    """Return the table that an answer is, as a file."""
+    job_id, kind = call.path["job"], call.path["kind"]
+    found = await call.studio.talking.table(call.actor, job_id)
+    text = tables.as_csv(found) if kind == "csv" else tables.as_json(found)
+    own = await call.studio.gallery.is_own(call.actor, job_id)
+    data = text.encode("utf-8-sig" if kind == "csv" else "utf-8")
+    return Bytes(data, TABLES[kind], own, f"{job_id}-table.{kind}")
 
 
 def _wish(call: Call) -> tuple[str, list[str], str | None]:
@@ -170,6 +188,10 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
         "pictures": [await _thumb(call, job, sha256) for sha256 in _stills(job)],
         "frames": _frames(job, answer.text if answer else ""),
         "said": _said(answer.text, film) if answer and film else [],
+        "form": job.request.form if isinstance(job.request, AskRequest) else "free",
+        "table": _table(answer.table) if answer and answer.table else None,
+        "boxes": [box.label for box in answer.boxes] if answer else [],
+        "drawing": await _drawing(call, job) if answer else None,
         "answer": answer.text if answer else (view.progress.text if view and view.progress else ""),
         "ended": answer.ended if answer else None,
         "over": job.status.over,
@@ -210,6 +232,25 @@ def _said(answer: str, film: Job) -> list[dict[str, str | None]]:
 
 def _times(job: Job) -> list[float]:
     return [seconds for seconds, _ in job.request.frames] if isinstance(job.request, AskRequest) else []
+
+
+def _table(table: Table) -> dict[str, Any]:
+    """Return a table as a page shows it: every cell as a text, and which columns hold numbers."""
+    rows = [[tables.shown(cell) for cell in row] for row in table.rows]
+    return {
+        "title": table.title,
+        "columns": list(table.columns),
+        "rows": rows,
+        "numbers": tables.numbers(table),
+    }
+
+
+async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
+    """Return what was drawn of an answer, None where there is nothing, or it may not be seen."""
+    found = await call.studio.gallery.drawing(call.actor, job.id)
+    if found is None or found[1] is Visibility.BLOCK:
+        return None
+    return shapes.picture(job, *found)
 
 
 async def _thumb(call: Call, job: Job, sha256: str) -> str | None:

@@ -15,6 +15,7 @@ from core.requests import AskRequest
 from core.results.text_lines import TextLine
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
+from vision.forms.wanted import Wanted
 from vision.model_store import Models
 from vision.ocr import hints
 from vision.ocr.reader import TextReader
@@ -26,7 +27,7 @@ SAID = {(200, 0, 0): "Apples 3 4.50\nBread 1 2.80", (0, 200, 0): "STOP"}
 
 
 class Model:
-    context = 8192
+    context, wanted = 8192, Wanted()
 
 
 class PretendTalker:

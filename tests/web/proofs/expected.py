@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
     "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
+    "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
     # forms
     "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
     "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),
@@ -217,6 +218,7 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "job": job,
         "n": "1",
         "side": "256",
+        "kind": "csv",
         "step": "1",
         "session": session,
         "draft": DRAFT,

@@ -24,15 +24,46 @@ const picture = (thumb, n) =>
     ? html`<img src=${thumb} alt="Picture ${n + 1}" width="96" height="96">`
     : html`<span class="no-thumb" title="A picture">${icon("image")}<span class="sr">A picture</span></span>`;
 
+/** What is drawn of an answer, by its form. @type {Record<string, string>} */
+const DRAWN = {
+  table: "The picture beside a chart drawn again from its numbers",
+  boxes: "The picture with a box around each thing",
+  text: "The picture with a box around each line",
+};
+
 /** @param {Turn} turn */
 function said(turn) {
   if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
+  if (turn.table) return table(turn, turn.table);
+  if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "a thing"}</li>`)}</ol>`;
   if (turn.said.some(({ href }) => href)) {
     return html`<p class="said">${turn.said.map(({ text, href }) => (href ? html`<a href=${href}>${text}</a>` : text))}</p>`;
   }
+  if (turn.answer && ["table", "text"].includes(turn.form)) return html`<pre class="said block ${turn.over ? "" : "growing"}" tabindex="0" aria-label="Answer" aria-busy=${!turn.over}>${turn.answer}</pre>`;
   if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${asBlocks(turn.answer)}</div>`;
   return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
+}
+
+/**
+ * @param {Turn} turn
+ * @param {{title: string, columns: string[], rows: string[][], numbers: boolean[]}} found
+ */
+function table(turn, { title, columns, rows, numbers }) {
+  const kind = (/** @type {number} */ n) => (numbers[n] ? "number" : "");
+  return html`<div class="table" tabindex="0" role="region" aria-label=${title || "Table"}><table>
+      ${title ? html`<caption>${title}</caption>` : nothing}
+      <thead><tr>${columns.map((name, n) => html`<th scope="col" class=${kind(n)}>${name}</th>`)}</tr></thead>
+      <tbody>${rows.map((row) => html`<tr>${row.map((cell, n) => (n ? html`<td class=${kind(n)}>${cell}</td>` : html`<th scope="row">${cell}</th>`))}</tr>`)}</tbody>
+    </table></div>
+    <p class="job-actions"><a class="button quiet small" href="/files/${turn.id}/table.csv" download>CSV</a><a class="button quiet small" href="/files/${turn.id}/table.json" download>JSON</a></p>`;
+}
+
+/** @param {Turn} turn */
+function drawing({ form, drawing: drawn }) {
+  if (!drawn) return nothing;
+  const shown = drawn.visibility === "show" ? drawn.original : drawn.thumb;
+  return html`<a class="drawing" href=${drawn.original}><img src=${shown} width=${drawn.width} height=${drawn.height} alt=${DRAWN[form] ?? "The picture"} loading="lazy"></a>`;
 }
 
 /** @param {Turn} turn */
@@ -84,7 +115,7 @@ const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label
     <p class="question">${turn.question}</p>
   </div>
   ${strip(turn)}
-  <div class="answer">${said(turn)}
+  <div class="answer">${said(turn)} ${drawing(turn)}
     ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
     ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}
     ${actions(turn)} ${saw(turn)} ${branches(turn)}

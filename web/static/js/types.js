@@ -119,6 +119,10 @@
  * @property {(string | null)[]} pictures  addresses, null where there is none to show
  * @property {{src: string, label: string, named: boolean}[]} frames  of its film, and whether its answer names them
  * @property {{text: string, href: string | null}[]} said  its answer in pieces, where that is about a film
+ * @property {"free" | "short" | "table" | "boxes" | "text"} form
+ * @property {{title: string, columns: string[], rows: string[][], numbers: boolean[]} | null} table
+ * @property {string[]} boxes  what each shows
+ * @property {Picture | null} drawing  of a table's numbers, or boxes on the picture
  * @property {string} answer
  * @property {"end" | "length" | "stopped" | null} ended
  * @property {boolean} over

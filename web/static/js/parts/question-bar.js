@@ -76,7 +76,8 @@ export class QuestionBar {
     }
     this.form.ariaBusy = "true";
     try {
-      const asked = { question, pictures: await this.attached.ids(), key: newKey() };
+      const wanted = element("more-answer", HTMLSelectElement).value;
+      const asked = { question, answer: wanted, pictures: await this.attached.ids(), key: newKey() };
       const { href } = /** @type {{href: string}} */ (await change("POST", this.address, asked));
       location.assign(href);
     } catch (error) {

@@ -1,0 +1,1 @@
+"""Answers as people get them, whatever door they came by."""

@@ -1,0 +1,151 @@
+"""Forms of answer by a server: what it is asked for, the second try, what this machine tells without it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.results.forms import Table
+from core.results.text_lines import TextLine
+from host.chat_server import HttpChatServer
+from jobs.remote.remote import RemoteExecutor
+from tests.chat_server import Exchange, chat_server, well
+from tests.host.test_chat_server import WAITS, run_of
+from vision.forms.showing import BY_AXIS, BY_OCR, NO_FORM
+from vision.forms.wanted import BOXES, TABLE
+from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Turn
+
+ROWS = '{"title": "Rain", "x": "Month", "columns": ["mm"], "rows": [["Jan", 12], ["Feb", 3]]}'
+READ = (("Jan", 12.0), ("Feb", 3.0))
+
+
+async def asked(url: str, run: Run, **options):
+    executor = RemoteExecutor(HttpChatServer(url, waits=WAITS), 8, pauses=(0.01, 0.01), **options)
+    await executor.start(lambda: None)
+    try:
+        outcome = await executor.run("server", run, lambda step: None)
+        assert isinstance(outcome, Done), outcome
+        return outcome.output
+    finally:
+        await executor.stop()
+
+
+def saying(*texts: str):
+    async def answer(exchange: Exchange) -> None:
+        await well(exchange, texts[min(exchange.number, len(texts) - 1)])
+
+    return answer
+
+
+def said(body: dict, place: int = -1) -> str:
+    content = body["messages"][place]["content"]
+    return content if isinstance(content, str) else content[-1]["text"]
+
+
+async def test_a_server_is_asked_for_a_table_and_its_numbers_are_drawn(tmp_path: Path) -> None:
+    async with chat_server(saying(f"```json\n{ROWS}\n```")) as server:
+        output = await asked(server.url, run_of(tmp_path, "The rain?", form="table"))
+    [body] = server.asked
+    assert said(body) == f"The rain?\n{TABLE}"
+    assert output.answer.table.rows == READ and output.answer.text.startswith("Rain\n\nMonth | mm")
+    assert output.grid is not None and output.grid.width > 640
+
+
+async def test_it_is_asked_once_more_with_the_reason_and_both_are_paid(tmp_path: Path) -> None:
+    async with chat_server(saying(ROWS.replace('["Feb", 3]', '["Feb"]'), ROWS)) as server:
+        output = await asked(server.url, run_of(tmp_path, form="table"))
+    first, second = server.asked
+    assert "row 2 has 1 cells" in said(second) and TABLE in said(second)
+    assert (
+        second["messages"][-2]["role"] == "assistant"
+        and len(second["messages"]) == len(first["messages"]) + 2
+    )
+    assert output.answer.table.rows == READ
+    assert (output.answer.tokens_in, output.answer.tokens_out) == (642, 24)
+
+
+async def test_what_is_no_table_twice_is_shown_as_words(tmp_path: Path) -> None:
+    async with chat_server(saying("A chart of rain.", "I can't do that.")) as server:
+        output = await asked(server.url, run_of(tmp_path, form="table"))
+    assert len(server.asked) == 2
+    assert (output.answer.text, output.answer.table, output.grid) == ("I can't do that.", None, None)
+    assert output.parameters["notes"] == [NO_FORM["table"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "box"),
+    [
+        ("Qwen/Qwen3-VL-4B-Instruct", "", "[250, 250, 750, 500]"),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "", "[16, 12, 48, 24]"),
+        ("alias", "pixels", "[16, 12, 48, 24]"),
+    ],
+)
+async def test_boxes_are_read_as_the_servers_model_tells_them(
+    tmp_path: Path, model: str, how: str, box: str
+) -> None:
+    text = f'[{{"bbox_2d": {box}, "label": "boat"}}]'
+    async with chat_server(saying(text), models=(model,)) as server:
+        output = await asked(server.url, run_of(tmp_path, "Where is the boat?", form="boxes"), boxes=how)
+    assert BOXES in said(server.asked[0])
+    [found] = output.answer.boxes
+    assert (found.label, found.left, found.top, found.right, found.bottom) == ("boat", 0.25, 0.25, 0.75, 0.5)
+    assert (output.grid.width, output.grid.height) == (64, 48)
+
+
+async def test_boxes_of_a_later_question_are_drawn_on_the_picture_before(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "What is it?", form="boxes")
+    turns = (run.talk.turns[0], Turn("assistant", "A boat."), Turn("user", "Where?", (), "abcdefghjkmn"))
+    run = replace(run, talk=replace(run.talk, turns=turns))
+    async with chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
+        output = await asked(server.url, run)
+    assert output.grid is not None
+    gone = replace(run, paths={}, talk=replace(run.talk, turns=(replace(turns[0], pictures=()), *turns[1:])))
+    async with chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
+        output = await asked(server.url, gone)
+    assert output.grid is None and "picture is gone" in output.parameters["notes"][0]
+
+
+class Eyes:
+    """A device that measures. found: what it answers with, None = nothing."""
+
+    def __init__(self, found: Measured | None) -> None:
+        self.found, self.asked = found, list[Measure]()
+
+    async def look(self, question: Measure) -> Answered | Declined:
+        self.asked.append(question)
+        return Answered(question.question_id, () if self.found is None else (self.found,))
+
+
+async def test_what_is_measured_needs_no_server(tmp_path: Path) -> None:
+    eyes = Eyes(Measured((64, 48), "rapidocr", Table(("", "mm"), READ)))
+    async with chat_server() as server:
+        output = await asked(server.url, run_of(tmp_path, form="table"), look=eyes.look)
+        assert server.asked == []
+    assert output.answer.table.rows == READ and output.answer.tokens_out == 0
+    assert output.parameters["notes"] == [BY_AXIS] and output.grid is not None
+    line = TextLine("EXIT", 0.99, ((1, 1), (20, 1), (20, 9), (1, 9)))
+    eyes = Eyes(Measured((64, 48), "rapidocr", lines=(line,)))
+    async with chat_server() as server:
+        output = await asked(server.url, run_of(tmp_path, form="text"), look=eyes.look)
+    assert output.answer.text == "EXIT" and output.lines == (line,) and output.parameters["notes"] == [BY_OCR]
+
+
+async def test_what_cant_be_measured_is_asked_of_the_server(tmp_path: Path) -> None:
+    eyes = Eyes(None)
+    async with chat_server(saying(ROWS)) as server:
+        output = await asked(server.url, run_of(tmp_path, form="table"), look=eyes.look)
+        assert len(server.asked) == len(eyes.asked) == 1
+        again = run_of(tmp_path, form="table", temperature=0.8)
+        await asked(server.url, again, look=eyes.look)
+        await asked(server.url, run_of(tmp_path), look=eyes.look)
+    assert output.answer.table is not None
+    assert len(eyes.asked) == 1, "not for other words, nor in words"
+
+    async def declines(question: Measure) -> Declined:
+        return Declined(question.question_id, "no worker")
+
+    async with chat_server(saying("EXIT")) as server:
+        output = await asked(server.url, run_of(tmp_path, form="text"), look=declines)
+    assert output.answer.text == "EXIT"

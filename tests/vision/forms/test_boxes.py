@@ -1,0 +1,122 @@
+"""Boxes out of what models write, in the form of each family, and drawn."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from core.results.forms import Box, Table
+from vision.forms import boxes, drawing, plot
+from vision.forms.boxes import MOST, family_of
+from vision.forms.tables import NotInForm
+from vision.forms.wanted import BOXES, IN_THOUSANDTHS, Wanted, thing, wanted
+
+CAT = Box("cat", 0.1, 0.2, 0.5, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ('[{"bbox_2d": [100, 200, 500, 600], "label": "cat"}]', "qwen3"),
+        ('```json\n[{"bbox_2d": [500, 600, 100, 200], "label": "cat"},]\n```', "qwen3"),
+        ('{"objects": [{"label": "cat", "bbox": [100, 200, 500, 600]}]}', "qwen3"),
+        ('[{"bbox_2d": [64, 96, 320, 288], "label": "cat"}]', "pixels"),  # of 640 × 480
+        ("[100, 200, 500, 600]", "thousandths"),
+        ("The cat is at [100, 200, 500, 600].", "qwen3"),
+        ("(100,200),(500,600)", "qwen3"),
+        ("cat<loc_100><loc_200><loc_500><loc_600>", "florence"),
+        ('[{"bbox_2d": [0.1, 0.2, 0.5, 0.6], "label": "cat"}]', "qwen3"),
+    ],
+)
+def test_each_family_is_read_in_its_own_form(text: str, family) -> None:
+    assert boxes.read(text, family, (640, 480), "cat") == ((CAT,), 0)
+
+
+def test_paligemma_tells_the_top_first_in_1024_parts() -> None:
+    text = "<loc0256><loc0512><loc0768><loc1023> cat ; <loc0000><loc0000><loc0512><loc0512> dog"
+    (cat, dog), dropped = boxes.read(text, "loc", (640, 480))
+    assert (cat.label, cat.left, cat.top, cat.right, cat.bottom) == ("cat", 0.5, 0.25, 0.999, 0.75)
+    assert (dog.label, dropped) == ("dog", 0)
+
+
+def test_what_cant_be_drawn_is_left_out_and_counted() -> None:
+    outside, small = "[1200, 1200, 1300, 1300]", "[10, 10, 20, 20]"
+    found = boxes.read(
+        f"[[100, 200, 500, 600], {outside}, {small}, [900, 900, 1100, 1100]]", "qwen3", (9, 9), "cat"
+    )
+    assert found.boxes == (CAT, Box("cat", 0.9, 0.9, 1.0, 1.0)) and found.dropped == 2
+    many = [{"bbox_2d": [n, n, n + 200, n + 200], "label": "x"} for n in range(30)]
+    found = boxes.read(str(many).replace("'", '"'), "qwen3", (9, 9))
+    assert (len(found.boxes), found.dropped) == (MOST, 10)
+
+
+@pytest.mark.parametrize("text", ["[]", "```json\n[]\n```", "There is no dog.", "None."])
+def test_a_model_may_say_that_there_is_none(text: str) -> None:
+    assert boxes.read(text, "qwen3", (9, 9)) == ((), 0)
+
+
+@pytest.mark.parametrize("text", ["On the left.", "", "At 12, perhaps.", "[1, 2, 3]"])
+def test_words_alone_are_no_boxes(text: str) -> None:
+    with pytest.raises(NotInForm):
+        boxes.read(text, "qwen3", (9, 9))
+
+
+def test_a_models_name_or_card_tells_its_form() -> None:
+    assert family_of("Qwen/Qwen2.5-VL-7B-Instruct") == family_of("qwen2_5_vl") == "pixels"
+    assert (family_of("qwen3_vl"), family_of("paligemma"), family_of("microsoft/Florence-2")) == (
+        "qwen3", "loc", "florence"
+    )  # fmt: skip
+    assert wanted({"boxes": "thousandths"}, "qwen2_5_vl").boxes == "thousandths"
+    assert wanted({"boxes": "nonsense"}, "qwen2_5_vl").boxes == "pixels"
+
+
+def test_a_question_is_put_as_a_model_wants_it() -> None:
+    asked = "Where are the red boats in the picture?"
+    assert thing(asked) == "red boats"
+    assert thing("Please find all the cats!") == "cats"
+    assert thing("Draw a box around the dog") == "dog"
+    assert Wanted(boxes="loc").question(asked, "boxes") == "detect red boats"
+    assert Wanted(boxes="thousandths").question(asked, "boxes") == "locate the red boats."
+    assert Wanted().question(asked, "boxes") == f"{asked}\n{BOXES}{IN_THOUSANDTHS}"
+    assert Wanted(boxes="pixels").question(asked, "boxes") == f"{asked}\n{BOXES}"
+    assert Wanted(table="read the chart as csv.").question("x", "table") == "x\nread the chart as csv."
+    assert Wanted().question(asked, "free") == asked
+
+
+def test_boxes_are_drawn_where_they_are_with_a_label_that_stays_inside() -> None:
+    found = drawing.boxed(
+        Image.new("RGB", (400, 300), "black"), [CAT, Box("a long name at the edge", 0.9, 0, 1, 0.3)]
+    )
+    image = Image.open(io.BytesIO(found.data)).convert("RGB")
+    assert image.size == (found.width, found.height) == (400, 300)
+    red = [(x, 150) for x in range(400) if image.getpixel((x, 150))[0] > 200]
+    assert [x for x, _ in red] == [40, 41, 199, 200], "two pixels wide, on both sides"
+    assert image.getpixel((399, 10)) != (0, 0, 0)
+
+
+def test_a_table_is_drawn_beside_its_picture_with_bars_as_high_as_its_numbers() -> None:
+    table = Table(("", "n"), (("a", 10.0), ("b", 5.0), ("c", -5.0)), "Title")
+    chart = plot.draw(table)
+    blue = [
+        sum(chart.getpixel((x, y)) == (88, 101, 242) for y in range(chart.height)) for x in (150, 336, 520)
+    ]
+    assert blue[0] == pytest.approx(2 * blue[1], abs=3) and blue[1] == pytest.approx(blue[2], abs=3)
+    beside = drawing.drawn_again(table, Image.new("RGB", (3000, 1000), "white"))
+    assert beside.width > chart.width + 600 and beside.height < 600
+    assert drawing.drawn_again(table, None).width == chart.width
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [(("a", "x"), ("b", "y")), (("a", 1.0),), (("a", None), ("b", None))],
+    ids=["words", "one", "gaps"],
+)
+def test_what_has_no_numbers_to_compare_isnt_drawn(rows: tuple) -> None:
+    assert plot.draw(Table(("", "n"), rows)) is None
+
+
+def test_many_rows_and_zeros_are_drawn_too() -> None:
+    assert plot.draw(Table(("", "n", "m"), tuple((f"name {n}", 0.0, None) for n in range(90)))) is not None
+    assert plot.draw(Table(("", "n"), tuple((f"名 {n}", n * 1e9) for n in range(4)))).height >= 300
