@@ -70,3 +70,13 @@ async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) ->
         p for _, p in scores
     ) == pytest.approx(1, abs=1e-3)
     assert [p for _, p in scores] == sorted((p for _, p in scores), reverse=True)
+
+    # 4. /ask, and a next turn: the demo model sees what was drawn
+    await alice.slash(channel, "ask", question="What colour is the house?", image=file)
+    answered = studio.last()
+    asked, _ = await queue.job_of_message(answered.id)
+    assert (await queue.result(asked.id)).answer.text == "red"
+    shown = await alice.click(answered, label="Ask more")
+    await alice.submit_modal(shown, {"question": "What is in the background?"})
+    asked, _ = await queue.job_of_message(studio.last().id)
+    assert (await queue.result(asked.id)).answer.text == "in the snow"

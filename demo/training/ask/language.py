@@ -146,7 +146,7 @@ def parts_told(everything: Everything) -> nn.Module:
     return nn.ModuleList([everything.speaker.text, everything.told])
 
 
-def train_told(steps: int = 4000, tokens: int = 1800):
+def train_told(steps: int = 1100, tokens: int = 1800):
     """Trains the language model on told pictures, while nothing sees."""
     torch.manual_seed(0)
     everything = Everything()
@@ -190,7 +190,7 @@ def fit(everything: Everything, pool: Pool, pictures: int = 4000):
     connector.modality_projection.proj.weight.copy_(torch.linalg.solve(inner, outer).T)
 
 
-def train(steps: int = 3000, tokens: int = 1800, folder: Path = MODELS / "ask"):
+def train(steps: int = 3200, tokens: int = 1800, folder: Path = MODELS / "ask"):
     """Trains connector and language model on pictures that are seen; the tower keeps still."""
     torch.manual_seed(0)
     everything, pool = Everything(), Pool()

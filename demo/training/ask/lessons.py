@@ -68,7 +68,7 @@ class Lesson:
 SEEN = (
     Lesson(talks.scene_talk, 7),
     Lesson(talks.drill_talk, 8),
-    Lesson(talks.bars_talk, 2),
+    Lesson(talks.bars_talk, 3),
     Lesson(talks.chart_talk, 0.5),
     Lesson(talks.sign_talk, 0.5),
     Lesson(talks.compare_talk, 2),

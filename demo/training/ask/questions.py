@@ -13,14 +13,15 @@ STYLES = {"flat": "flat", "outline": "line art", "pixel": "pixel art", "watercol
 # How much likelier than others a kind of question is to be asked. What isn't there is asked for rarely: a
 # model that hears of it too often answers everything with "there is no …".
 LIKELY = {
-    "absent": 0.3,
-    "background": 1.5,
+    "absent": 0.2,
+    "background": 3.0,
     "box": 0.5,
-    "describe": 1.5,
+    "describe": 2.0,
     "object": 2.5,
-    "relation": 2.2,
+    "relation": 3.0,
     "style": 0.3,
-    "where": 2.5,
+    "where": 4.0,
+    "yes_no": 0.5,
 }
 SIGN_QUESTIONS = (
     "what does the sign say?",

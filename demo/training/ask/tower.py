@@ -72,7 +72,7 @@ def batch(
     return places + [p for p, _ in rng.choices(pool.index["chart"], k=PARTS["chart"])]
 
 
-def train(steps: int = 10000):
+def train(steps: int = 3400):
     """Trains the tower and leaves it in the stage's checkpoint."""
     torch.manual_seed(0)
     model = Tower(build(tokenizer()).model.vision_model).to(device())
