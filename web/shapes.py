@@ -77,6 +77,7 @@ ELSEWHERE = frozenset(
         "more",
         "draw",
         "thread",
+        "teach",
     )
 )
 # Those that wait for the editor.

@@ -65,6 +65,7 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
         "favourite",
         "details",
         "dm",
+        "question",
         "delete",
     }  # square is missing: the picture is square
     assert (

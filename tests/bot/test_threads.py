@@ -103,5 +103,5 @@ async def test_a_single_picture_can_be_asked_about_where_its_row_has_room(studio
 
 
 async def test_without_a_model_it_is_not_offered(tmp_path: Path) -> None:
-    async with open_studio(tmp_path) as studio:
+    async with open_studio(tmp_path, MODEL_PROFILE="small") as studio:
         assert "Ask" not in labels(await single(studio))

@@ -81,7 +81,7 @@ def _tables() -> tuple[dict[str, dict[str, Sizes]], list[list[str]]]:
         if line.startswith("|")
     ]
     models = {}
-    for row in rows[rows.index(next(r for r in rows if r[2] == "weights, billions")) + 2 :]:
+    for row in rows[rows.index(next(r for r in rows if r[2:3] == ["weights, billions"])) + 2 :]:
         pairs = [[round(float(gb) * GB) for gb in cell.split(",")] for cell in row[4:7] if cell]
         models[row[0]] = {
             kind: Sizes(*pair) for kind, pair in zip(("off", "int8", "nf4"), pairs, strict=False)

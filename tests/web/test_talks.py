@@ -204,7 +204,7 @@ async def test_the_page_to_ask_shows_where_ones_conversations_stand(site: Site) 
 
 
 async def test_without_a_model_nothing_leads_to_questions(tmp_path: Path) -> None:
-    async with open_site(tmp_path) as bare:
+    async with open_site(tmp_path, MODEL_PROFILE="small") as bare:
         assert 'href="/ask"' not in (await bare.you.get("/")).body.decode()
         page = (await bare.you.get("/ask")).body.decode()
         assert "ASK_MODEL" in page and 'id="talk-bar"' not in page

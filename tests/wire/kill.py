@@ -154,11 +154,13 @@ class Killer:
         self.discord.fault = lambda call: None
 
     def _deadly(self, wanted: Callable[[Call], bool], when: str) -> Callable[[Call], str | None]:
+        life = self.bot.process.pid  # a request of it may be looked at when the next one has begun
+
         def fault(call: Call) -> str | None:
             if not wanted(call):
                 return None
             with suppress(ProcessLookupError):
-                os.killpg(self.bot.process.pid, signal.SIGKILL)
+                os.killpg(life, signal.SIGKILL)
             return f"reset {when} commit"
 
         return fault

@@ -144,7 +144,9 @@ def _connected() -> asyncio.Event:
     connected, plain = asyncio.Event(), discord.Client.dispatch
 
     def dispatch(self: discord.Client, event: str, /, *args: Any, **kwargs: Any) -> None:
-        if event in ("connect", "resumed"):
+        kept = getattr(self, "kept_session", None)
+        resumes = kept is not None and kept.resuming  # then "connect" is said of what is remembered
+        if event == "resumed" or (event == "connect" and not resumes):
             connected.set()
         plain(self, event, *args, **kwargs)
 

@@ -54,7 +54,9 @@ class BotProcess:
         await self.spawn(*options)
         await self.discord.until(lambda: self._gone() or self.discord.sessions_begun > before, 60, every=0.1)
         if self.discord.sessions_begun == before:
-            raise RuntimeError(f"the bot ended before it connected:\n{self.log[-3000:]}")
+            raise RuntimeError(
+                f"the bot ended ({self.process.returncode}) before it connected:\n{self.log[-3000:]}"
+            )
 
     async def spawn(self, *options: str) -> None:
         command = (sys.executable, "-m", "tests.wire.launch", self.discord.url, *self.options, *options)

@@ -21,7 +21,7 @@ MODAL, UPDATES = (
     (6, 7),
 )  # kinds of answers, https://discord.com/developers/docs/interactions/receiving-and-responding
 BUTTON, MENU = 2, 3  # kinds of components
-ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"question"}
+ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
 
@@ -120,6 +120,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
     others = [
         discord.press(one.message, f"at:{job_id}:describe:1", ALICE),
+        discord.press(one.message, f"at:{job_id}:classify:1", ALICE),
         discord.slash("shorten", CHANNEL, ALICE, prompt="a very red old house"),
         discord.slash("ask", CHANNEL, ALICE, question="What is on it?", link=f"{job_id} 2"),
     ]
