@@ -180,6 +180,8 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
             "zoom",
             "region",
             "more",
+            "question",
+            "teach",
             "draw",
         }
         await bot.kill()
@@ -190,8 +192,10 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
                 ALICE,
                 region="" if window["custom_id"].split(":")[-1] else "the roof",
                 question="And above it?",
+                answer="A roof",
             )
-            await discord.until(lambda made=made: "job " in said(discord, made), 20)
+            told = "set" if window["custom_id"].split(":")[1] == "teach" else "job "
+            await discord.until(lambda made=made, told=told: told in said(discord, made), 20)
             assert "❌" not in said(discord, made), (window["custom_id"], said(discord, made))
 
 
