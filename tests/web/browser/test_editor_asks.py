@@ -162,10 +162,13 @@ async def test_it_is_asked_by_keyboard_alone(browser, answering) -> None:
         assert await stage.evaluate("(stage) => stage === document.activeElement")
 
 
-async def test_nobody_is_offered_questions_where_nothing_answers(browser, scenes) -> None:
-    async with editing(browser, scenes) as page:
-        await page.get_by_role("button", name="Draw").wait_for()
-        assert await page.locator("#asking").count() == 0
+async def test_nobody_is_offered_questions_where_nothing_answers(browser, tmp_path: Path) -> None:
+    async with open_site(tmp_path, Scenes(), MODEL_PROFILE="small") as site:
+        job = await site.drawn(site.you, "a red house on a hill --ar 3:2")
+        address = f"{site.web.url}/edit/{job['id']}/1"
+        async with editing(browser, (site, None, address)) as page:
+            await page.get_by_role("button", name="Draw").wait_for()
+            assert await page.locator("#asking").count() == 0
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)

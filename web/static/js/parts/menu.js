@@ -40,6 +40,7 @@ export function openMenu(button, name, groups) {
   box.showPopover({ source: button });
   anchor = button;
   place(box, button);
+  items(box).forEach((one, at) => (one.tabIndex = at ? -1 : 0)); // a menu that scrolls has to have one place for the keyboard
   items(box)[0]?.focus({ preventScroll: true });
 }
 
