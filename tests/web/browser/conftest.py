@@ -142,7 +142,7 @@ async def you(opened: Site, page):
     """A page of somebody who is signed in."""
     await page.goto(f"{opened.web.url}/in#a-capability")
     await page.get_by_role("button", name="Sign in as you").click()
-    await page.wait_for_selector("#bar-prompt")
+    await page.wait_for_selector("#bar-flags", state="visible")  # by then the page's scripts listen
     return page
 
 
