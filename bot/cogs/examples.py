@@ -126,7 +126,8 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
         link: str | None = None,
         question: str = "",
     ) -> None:
-        if (image is None) == (link is None):
+        files = [] if image is None else [image]
+        if bool(files) == (link is not None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
         actor = actor_of(interaction)
         await self.bot.studio.examples.contents(
@@ -135,7 +136,8 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
         chosen = await self.bot.asking.preferences(actor)
 
         async def build() -> NewJob:
-            picture = await self._given(actor, link) if link else self.bot.links.attached([image])[0]  # type: ignore[list-item]
+            given = [*self.bot.links.attached(files)] if link is None else [await self._given(actor, link)]
+            [picture] = given
             new = await self.bot.studio.examples.try_on(actor, name, picture, question)
             return new.chosen(chosen.lane, private=chosen.private)
 

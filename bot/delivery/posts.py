@@ -167,14 +167,17 @@ class Posts:
         hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
         return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
 
-    async def _with_drawing(self, post: Post, result: Result, limit: int, place: Place) -> Post:
-        """``post`` with what was drawn of the answer, where it may be shown and is there."""
+    async def _with_drawing(
+        self, post: Post, result: Result, limit: int, place: Place, without: Post | None = None
+    ) -> Post:
+        """``post`` with what was drawn of the answer, where that is there and may be shown. without: instead
+        of ``post`` where it may not."""
         job, drawn = result.job, result.grid
         if drawn is None:
             return post
         visibility = await self._moderator.visibility((*job.request.pictures, drawn.sha256), job, place)
         if visibility is Visibility.BLOCK:
-            return post
+            return without or post
         try:
             shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
         except StorageError:
@@ -183,20 +186,13 @@ class Posts:
 
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""
-        job, boxed = result.job, result.grid
+        job = result.job
         [text] = await self._moderator.captions([text_of(result.lines)], place)
         if text is None:
             return Post(messages.held_back(job))
         more = tuple(Picture(data, name, "") for name, data in reading.files(result, text).items())
         post = Post(reading.read(result, text), view=reading.view(job), more=more)
-        if boxed is None:
-            return post
-        visibility = await self._moderator.visibility((*job.request.pictures, boxed.sha256), job, place)
-        if visibility is Visibility.BLOCK:
-            return post
-        shown = await self._showing.picture(boxed, job, limit - sum(len(one.data) for one in more))
-        picture = _attached(shown, job)
-        return _as_visible(replace(post, picture=picture), visibility, job)
+        return await self._with_drawing(post, result, limit, place)
 
     async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
         """The words by their weight, and shorter prompts to choose from."""
@@ -218,15 +214,8 @@ class Posts:
 
     async def _explained(self, result: Result, limit: int, place: Place) -> Post:
         """The label with the map of what speaks for it, if the picture may be shown."""
-        job, laid = result.job, result.grid
-        post = Post(messages.classified(job, result.scores, result.parameters))
-        if laid is None:
-            return post
-        visibility = await self._moderator.visibility((*job.request.pictures, laid.sha256), job, place)
-        if visibility is Visibility.BLOCK:
-            return Post(messages.held_back(job))
-        picture = _attached(await self._showing.picture(laid, job, limit), job)
-        return _as_visible(replace(post, picture=picture), visibility, job)
+        post = Post(messages.classified(result.job, result.scores, result.parameters))
+        return await self._with_drawing(post, result, limit, place, Post(messages.held_back(result.job)))
 
     async def _described(self, result: Result, limit: int, place: Place) -> Post:
         """The captions under the picture they describe; without the picture if there is none, or it is gone,

@@ -16,9 +16,8 @@ from jobs.active import Conversation
 from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.database import Database
-from studio.actor import Actor
 from studio.directory import Directory
-from studio.examples.lessons import Lessons
+from studio.examples.lessons import Lessons, asker
 from studio.moderation.answers import listener
 from studio.moderation.moderator import Moderator
 from studio.places.sight import Sight
@@ -80,12 +79,11 @@ class Conversations:
         missing: the first that its asker can't read, or that has no answer, ends the conversation."""
         if not request.follows:
             return [], []
-        most, origin = self._settings.ask_turns, job.origin
-        asker = Actor(origin.user_id, origin.guild_id, origin.channel_id, surface=origin.surface)
+        most, actor = self._settings.ask_turns, asker(job)
         chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=most))
         kept = list[Asked]()
         for asked in chain:
-            if asked.answer is None or not await self._sight.sees(asker, asked.job):
+            if asked.answer is None or not await self._sight.sees(actor, asked.job):
                 break
             kept.append(asked)
         first = kept[-1].job.request if kept else request

@@ -34,6 +34,10 @@ class Lessons:
 
     async def seen(self, found: ExampleSet, actor: Actor) -> list[Example]:
         """Return the examples of a set without those from jobs of others that the actor can't look at."""
+        return (await self._looked(found, actor))[0]
+
+    async def _looked(self, found: ExampleSet, actor: Actor) -> tuple[list[Example], list[str]]:
+        """Return what ``seen`` does, and what is to be said of those that are left out."""
         examples = await self._database.read(partial(rows.of_set, set_id=found.id))
         named = {job_id for example in examples for job_id in example.jobs}
         hidden = set[str]()
@@ -42,7 +46,8 @@ class Lessons:
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-        return [example for example in examples if not example.jobs & hidden]
+        left = [example for example in examples if not example.jobs & hidden]
+        return left, [NOT_SEEN] if len(left) < len(examples) else []
 
     async def of_try(self, job: Job) -> tuple[list[Turn], list[str]]:
         """Return the examples of the set that a job tries, and what is to be said of those that are left out.
@@ -53,11 +58,11 @@ class Lessons:
         request, actor = job.request, asker(job)
         assert isinstance(request, TryRequest)
         found = await self._usable(request.set_id, actor)
-        examples = await self.seen(found, actor)
+        examples, notes = await self._looked(found, actor)
         labels = list({example.label for example in examples})
         if None in await self._moderator.captions(labels, actor.place):
             raise UserError(FORBIDDEN)
-        return _turns(examples), await self._left_out(found, examples)
+        return _turns(examples), notes
 
     async def of_question(
         self, job: Job, before: Sequence[Job]
@@ -70,8 +75,7 @@ class Lessons:
         told, right, notes = list[Example](), dict[str, str](), list[str]()
         if request.examples is not None:
             found = await self._usable(request.examples, actor)
-            told += (seen := await self.seen(found, actor))
-            notes += await self._left_out(found, seen)
+            told, notes = await self._looked(found, actor)
         if request.follows:
             turns = {one.id for one in before}
             for taught in await self._taught(job, actor):
@@ -107,10 +111,6 @@ class Lessons:
     def _may_use(self, found: ExampleSet, actor: Actor) -> bool:
         authority: Authority = self._sight.authority
         return authority.allows_to(actor, Action.USE, Belonging(found.user_id, found.guild_id))
-
-    async def _left_out(self, found: ExampleSet, seen: Sequence[Example]) -> list[str]:
-        have = await self._database.read(partial(rows.of_set, set_id=found.id))
-        return [NOT_SEEN] if len(seen) < len(have) else []
 
 
 def asker(job: Job) -> Actor:

@@ -7,10 +7,13 @@ Linux on x86-64 and arm64 gets all of it; elsewhere what the system has. Importi
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import struct
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 TICK = 0.05  # seconds; how early the timer is set, so that the end comes before the limit
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2  # linux/prctl.h, linux/seccomp.h
@@ -57,6 +60,28 @@ _CALLS = {
     "membarrier": (324, 283),
 }
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, place in _CALLS
+
+
+def serve(
+    prepare: Callable[[], None],
+    answer: Callable[..., tuple[Mapping[str, Any], bytes]],
+    memory: int,
+    seconds: Mapping[str, int],
+) -> None:
+    """Answer one request from stdin on stdout, a JSON line and then bytes, in a process that can do nothing
+    else by then.
+
+    prepare: imports all that is needed, as no file can be opened later. answer: (the bytes, the command and
+    what follows it in the arguments) → the line and the bytes. memory: bytes above what is used by then.
+    seconds: of processor time, for each command.
+    """
+    command = sys.argv[1]
+    prepare()
+    limit(memory, seconds[command])
+    shut_in()
+    header, body = answer(sys.stdin.buffer.read(), *sys.argv[1:])
+    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
+    sys.stdout.buffer.write(body)
 
 
 def limit(memory: int, seconds: int) -> None:

@@ -10,8 +10,6 @@ at most LIMIT bytes).
 from __future__ import annotations
 
 import io
-import json
-import sys
 from typing import Any
 
 from studio.pictures import confine, masks, sheets
@@ -40,13 +38,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the fi
 
 def main() -> None:
     """Answer one request from stdin on stdout, in a process that can do nothing else."""
-    command = sys.argv[1]
-    prepare()
-    confine.limit(MAX_MEMORY, MAX_SECONDS[command])
-    confine.shut_in()
-    header, body = answer(sys.stdin.buffer.read(), *sys.argv[1:])
-    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
-    sys.stdout.buffer.write(body)
+    confine.serve(prepare, answer, MAX_MEMORY, MAX_SECONDS)
 
 
 def prepare() -> None:

@@ -128,9 +128,7 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
-        folder = options.folder or work / "model"
-        if options.folder is None:
-            model.write(folder)
+        folder = model.given(options.folder, work)
         asked, other = questions(work), somebody_elses(work)
         card = folder / "atelier.json"
         told = json.loads(card.read_text()) if card.exists() else {}

@@ -210,9 +210,7 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
-        folder = options.folder or work / "model"
-        if options.folder is None:
-            model.write(folder)
+        folder = model.given(options.folder, work)
         talker = load.load(folder, "tiny", {}, "cpu", torch.float32)
         for kind in [options.only] if options.only else start.NEEDS:
             if start.missing(kind):

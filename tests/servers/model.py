@@ -31,6 +31,13 @@ BLANK_LINE = "ĊĊ"  # two line breaks in one token, without which llama.cpp rea
 NOISE = 0.15  # of the weights, so that what it says depends on what it sees
 
 
+def given(folder: Path | None, work: Path) -> Path:
+    """Return ``folder``, or a model of ours that is written to ``work``."""
+    if folder is None:
+        write(folder := work / "model")
+    return folder
+
+
 def write(folder: Path, seed: int = 0) -> None:
     """Save the model, its processor and its chat template."""
     from transformers import (

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vision.engine.side_work import BeforeSlice
+from vision.engine.side_work import BeforeSlice, SideWork
 from vision.explain import attention, cropping
 from vision.photo import labels as photographed
 from vision.photo import looking
@@ -50,12 +50,12 @@ def of_classifier(reader: Classifier, image: Image.Image, label: str, reporter: 
             found.append(attention.relevance(reader.model, pixels, score))
         return found
 
-    counts = reporter.batched("why", each, image, key=(reader.name, place))
+    counts = reporter.batched("why", each, image)
     if counts is not None:
         return Reason(chance, counts, cropping.seen_by(reader.processor, image.size), "attention")
 
     def chances(parts: list[Image.Image]) -> list[float]:
-        return [reporter.batched("classifier", reader.chances_each, part)[place] for part in parts]
+        return [one[place] for one in _at_once(reader.chances_each, parts, reporter)]
 
     return _covered(image, chance, chances)
 
@@ -75,7 +75,7 @@ def of_matcher(
             found.append(_by_clip(reader, picture, text, place))
         return found
 
-    counts = reporter.batched("why", each, image, key=(reader.name, label, *labels))
+    counts = reporter.batched("why", each, image)
     if counts is not None:
         seen = cropping.seen_by(reader.processor.image_processor, image.size)
         return Reason(chance, counts, seen, "attention")
@@ -98,7 +98,7 @@ def of_photograph(
     """Return why the readers of photographs say a label. labels: that were compared, none = all they know."""
 
     def fits(parts: list[Image.Image]) -> list[float]:
-        seen = (reporter.batched("photograph", reader.read_each, part)[0] for part in parts)
+        seen = (chances for chances, _ in _at_once(reader.read_each, parts, reporter))
         if labels:
             return [dict(looking.compare(chances, faces, labels)[0])[label] for chances in seen]
         return [float(chances[list(photographed.classes_of(label))].sum()) for chances in seen]
@@ -124,6 +124,12 @@ def _by_clip(reader: Matcher, image: Image.Image, text: torch.Tensor, place: int
         return odds(reader.logits(pooled / pooled.norm(dim=-1, keepdim=True), text)[0].float(), place)
 
     return attention.relevance(tower, pixels, score)
+
+
+def _at_once(work: SideWork, parts: Sequence[Image.Image], reporter: Reporter) -> Sequence[Any]:
+    """Return what ``work`` makes of each part, beside the passes of other jobs: one by one, each part would
+    wait for a pass."""
+    return reporter.in_thread(lambda: work(parts, lambda count=1: None), thread="fetching")
 
 
 def _covered(image: Image.Image, chance: float, fits: Callable[[list[Image.Image]], list[float]]) -> Reason:

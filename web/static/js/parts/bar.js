@@ -4,6 +4,7 @@ import { element, unhide } from "../core/page.js";
 import { withFlag } from "../core/text.js";
 import { complain } from "../core/toasts.js";
 import { ask } from "./actions.js";
+import { takeDrops } from "./drops.js";
 import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
@@ -51,7 +52,7 @@ export class Bar {
       file.value = "";
       this.#attach((all) => all.addFiles(files));
     });
-    this.#drops();
+    takeDrops(this.form, (data) => this.#take(data));
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
 
@@ -83,20 +84,6 @@ export class Bar {
   #fit() {
     this.field.style.height = "auto";
     this.field.style.height = `${this.field.scrollHeight}px`;
-  }
-
-  #drops() {
-    const over = (/** @type {boolean} */ on) => this.form.classList.toggle("over", on);
-    addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list")) return;
-      event.preventDefault();
-      over(true);
-    });
-    addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
-    addEventListener("drop", (event) => {
-      over(false);
-      if (this.#take(event.dataTransfer)) event.preventDefault();
-    });
   }
 
   /**

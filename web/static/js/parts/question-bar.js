@@ -3,6 +3,7 @@ import { change, newKey } from "../core/api.js";
 import { element, unhide } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
 import { Attachments } from "./attachments.js";
+import { takeDrops } from "./drops.js";
 
 const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
@@ -38,21 +39,7 @@ export class QuestionBar {
       this.form.requestSubmit();
     });
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
-    this.#drops();
-  }
-
-  #drops() {
-    const over = (/** @type {boolean} */ on) => this.form.classList.toggle("over", on);
-    addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list")) return;
-      event.preventDefault();
-      over(true);
-    });
-    addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
-    addEventListener("drop", (event) => {
-      over(false);
-      if (this.#take(event.dataTransfer)) event.preventDefault();
-    });
+    takeDrops(this.form, (data) => this.#take(data));
   }
 
   /**
