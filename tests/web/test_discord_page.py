@@ -244,6 +244,7 @@ async def test_a_discord_that_does_not_answer_is_said_to_be_silent(
     answer = await browser.come_back(way.discord.approve(await browser.leave(), MEMBER))
     assert answer.status == 502 and "Discord doesn&#39;t answer" in answer.body.decode()
     assert await way.sessions() == 0
+    monkeypatch.undo()  # a Discord that is well gets the time that it really has
     way.discord.fault = {}
     assert (await browser.come_back(way.discord.approve(await browser.leave(), MEMBER))).status == 303
 
