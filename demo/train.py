@@ -46,6 +46,8 @@ STAGES = {  # in the order in which they build on each other
     "ask_tower": tower.train,
     "ask_told": language.train_told,
     "ask": language.train,
+    "ask_tower_refine": tower.refine,
+    "ask_refine": language.refine,
 }
 UNTRAINED = (
     "examples",

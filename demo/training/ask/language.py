@@ -14,15 +14,15 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from demo.training.ask.curve import Curve, spans
-from demo.training.ask.lessons import TOLD, Pooled, chunks, some_talks
+from demo.training.ask.lessons import REFINED, TOLD, Pooled, chunks, some_talks
 from demo.training.ask.model import SHUFFLE, TEXT_WIDTH, build, connect, read, see
 from demo.training.ask.pictures import HEADS, LETTERS, LONGEST, ROW
 from demo.training.ask.pool import Pool
 from demo.training.ask.questions import NUMBERS
 from demo.training.ask.start import begin
-from demo.training.ask.tokens import PICTURE, Encoder, processor, tokenizer
+from demo.training.ask.tokens import PICTURE, Encoder, keep_shipped, processor, tokenizer
 from demo.training.ask.told import Told
-from demo.training.ask.tower import Tower, load_average, pixels_of
+from demo.training.ask.tower import Tower, load_average, pixels_of, shipped
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS
 
@@ -226,7 +226,42 @@ def train(steps: int = 3200, tokens: int = 1800, folder: Path = MODELS / "ask"):
 
     run.train(loss, log_every=20, save_every=100)
     if run.rank == 0:
-        export(folder)
+        export(finished().speaker.model, folder)
+
+
+def refine(steps: int = 26000, tokens: int = 1800, folder: Path = MODELS / "ask"):
+    """Goes on with the shipped chat model, with most of the time for what it was weak at."""
+    torch.manual_seed(0)
+    keep_shipped()
+    speaker, pool = Speaker(shipped(), Encoder(tokenizer())), Pool()
+    vision = speaker.model.model.vision_model
+    if (WORK / "ask_tower_refine.pt").exists():
+        load_average(Tower(vision), "ask_tower_refine")
+    vision.requires_grad_(False)
+    speaker.to(device())
+    plan = Plan(steps, lr=1.2e-3, warmup=200, decay=0.9, ema=0.995, sync=5, **ADAM)
+    run, source = Run("ask_refine", speaker, plan), Pooled(pool)
+
+    def look(pixels):
+        with torch.no_grad():
+            seen = see(vision, pixels_of(pixels))
+        return connect(speaker.model, seen)
+
+    def tokens_of(pictures):
+        return look(np.stack([picture.pixels for picture in pictures]))
+
+    curve = Curve("ask_refine", speaker, tokens_of) if run.rank == 0 else None
+
+    def loss(rng):
+        if curve and run.step % (4 * CURVE_EVERY) == 0:
+            curve.measure(run.step, run.cpu_seconds)
+        encoded = some_talks(source, rng, tokens, speaker.encoder, REFINED, run.step / steps)
+        return gathered(speaker, lambda places: look(pool.pixels_of(places)), encoded)
+
+    run.train(loss, log_every=50, save_every=250)
+    if run.rank == 0:
+        run.use_average()
+        export(speaker.model, folder)
 
 
 def finished() -> Everything:
@@ -236,10 +271,8 @@ def finished() -> Everything:
     return load_average(everything, "ask")
 
 
-def export(folder: Path = MODELS / "ask"):
+def export(model: nn.Module, folder: Path = MODELS / "ask"):
     """Saves the chat model as any transformers model is saved, in float16."""
-    everything = finished()
-    model = everything.speaker.model
     ship(model, folder)
     processor().save_pretrained(folder)
     (folder / "atelier.json").write_text(json.dumps(CARD, indent=1) + "\n")

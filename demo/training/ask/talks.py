@@ -158,6 +158,25 @@ def drill_talk(source, rng: random.Random, turns: int = 12) -> Talk:
     return _asked([picture], (0,), some(list(asked.values()), turns, rng), rng)
 
 
+def pair_talk(source, rng: random.Random, turns: int = 6) -> Talk:
+    """Where two things stand to each other, asked every way."""
+    while True:
+        picture, drawn = source.scene(rng)
+        if len(drawn.scene.groups) == 2:
+            break
+    asked = [one for _ in range(6) for one in about_scene(drawn, rng) if one.kind in ("relation", "describe")]
+    return _asked([picture], (0,), some(list(dict.fromkeys(asked)), turns, rng), rng)
+
+
+def box_talk(source, rng: random.Random, turns: int = 2) -> Talk:
+    """The boxes of what there is one of."""
+    picture, drawn = source.scene(rng)
+    asked = {
+        one.answer: one for _ in range(4) for one in about_scene(drawn, rng) if one.kind in ("box", "where")
+    }
+    return _asked([picture], (0,), list(asked.values())[:turns], rng) if asked else scene_talk(source, rng)
+
+
 def bars_talk(source, rng: random.Random, turns: int = 7) -> Talk:
     """Many questions about one chart, most about the value of a bar."""
     picture, chart = source.chart(rng)

@@ -17,7 +17,7 @@ from transformers.models.smolvlm.processing_smolvlm import DEFAULT_CHAT_TEMPLATE
 from demo.training.ask import talks
 from demo.training.ask.model import TOKENS
 from demo.training.ask.questions import NUMBERS, box_text
-from demo.training.loop import WORK
+from demo.training.loop import MODELS, WORK
 from demo.training.vision import SIZE
 from demo.vocabulary import grammar_words
 from demo.words import COLOUR_WORDS, OBJECT_WORDS
@@ -105,6 +105,12 @@ def build_tokenizer(folder: Path, conversations: int = 4000) -> PreTrainedTokeni
     folder.mkdir(parents=True, exist_ok=True)
     fast.save_pretrained(folder)
     return fast
+
+
+def keep_shipped():
+    """Puts the shipped tokenizer where the stages look for theirs: shipped weights know its ids only."""
+    if not (WORK / "ask-tokenizer").exists():
+        PreTrainedTokenizerFast.from_pretrained(MODELS / "ask").save_pretrained(WORK / "ask-tokenizer")
 
 
 @cache

@@ -9,15 +9,18 @@ import random
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from transformers import SmolVLMForConditionalGeneration
 
 from demo.training.ask.model import build, see
 from demo.training.ask.pictures import HEADS, LONGEST
 from demo.training.ask.pool import Pool
-from demo.training.ask.tokens import tokenizer
-from demo.training.loop import WORK, Plan, Run, autocast, device
+from demo.training.ask.tokens import keep_shipped, tokenizer
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.training.vision import WIDTH
 
 PARTS = {"scene": 36, "sign": 5, "chart": 7}  # of a batch
+REFINED = {"scene": 24, "sign": 18, "chart": 6}
+HEADS_ALONE = 200  # steps of the refinement in which only the heads learn, which were not shipped
 LOOK = 100  # steps between two looks for newly drawn pictures
 NONE = {"object": 0.25, "colour": 0.25, "letter": 0.25}  # weight of the last class, "none"
 WEIGHT = {"kind": 0.1, "background": 0.5, "style": 0.3, "extreme": 0.5, "other_colour": 0.7}
@@ -64,12 +67,12 @@ def batch(
 ) -> list[int]:
     """Places of pictures; words on signs have at most `longest` letters."""
     parts = PARTS if parts is None else parts
-    places = [p for p, _ in rng.choices(pool.index["scene"], k=PARTS["scene"])]
-    while len(places) < PARTS["scene"] + PARTS["sign"]:
+    places = [p for p, _ in rng.choices(pool.index["scene"], k=parts["scene"])]
+    while len(places) < parts["scene"] + parts["sign"]:
         place, word = rng.choice(pool.index["sign"])
         if len(word) <= longest:
             places.append(place)
-    return places + [p for p, _ in rng.choices(pool.index["chart"], k=PARTS["chart"])]
+    return places + [p for p, _ in rng.choices(pool.index["chart"], k=parts["chart"])]
 
 
 def train(steps: int = 3400):
@@ -92,6 +95,34 @@ def train(steps: int = 3400):
         return total, right
 
     run.train(loss, log_every=20, save_every=40)
+
+
+def refine(steps: int = 4500):
+    """Goes on with the shipped tower: more signs, whose letters it read worst."""
+    torch.manual_seed(0)
+    keep_shipped()
+    model = Tower(shipped().model.vision_model).to(device())
+    plan = Plan(
+        steps, lr=7e-4, warmup=300, decay=0.8, weight_decay=0.02, betas=(0.9, 0.98), ema=0.995, sync=5
+    )
+    run, pool = Run("ask_tower_refine", model, plan), Pool()
+
+    def loss(rng):
+        if run.step % LOOK == 0:
+            pool.look()
+        places = batch(pool, rng, parts=REFINED)
+        labels = torch.from_numpy(pool.labels_of(places)).long().to(device())
+        with autocast():
+            with torch.set_grad_enabled(run.step >= HEADS_ALONE):
+                seen = see(model.tower, pixels_of(pool.pixels_of(places)))
+            return model.losses(seen, labels)
+
+    run.train(loss, log_every=50, save_every=100)
+
+
+def shipped() -> SmolVLMForConditionalGeneration:
+    """Returns the chat model of the pack, in float32."""
+    return SmolVLMForConditionalGeneration.from_pretrained(MODELS / "ask", dtype=torch.float32)
 
 
 def trained() -> Tower:
