@@ -10,12 +10,19 @@ from core.grammar.films import FilmParameters
 from core.grammar.references import Picture
 from core.grammar.spelling import is_blank
 from core.grammar.values import OneNumberOf
+from core.limits import CLIPS
 from core.parameters import Reach, param
 from core.requests.base import Answer
 from core.requests.pictures import GenerateRequest
 
 OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
-CLIPS = (1, 2, 4)  # that one job may make
+
+USUAL_CLIPS = {480: 4, 720: 2, 1080: 1}  # px of the shorter side → films, where nobody says how many
+
+
+def usual_clips(resolution: int | None) -> int:
+    """Return how many films a job makes unless it says so, as Sora: fewer of larger ones."""
+    return USUAL_CLIPS.get(resolution or min(USUAL_CLIPS), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
