@@ -7,7 +7,7 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``examples`` sets, ``copies`` what people take of them.
+documents, ``talking`` questions, ``filming`` films, ``examples`` sets, ``copies`` what people take of them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from storage.members import Members
 from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.completion import Completion
+from studio.asking.films.actions import OF_FILMS
+from studio.asking.films.filming import Filming
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
@@ -76,6 +78,7 @@ class Studio:
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
         self.talking = Talking(self._rights, self._sources, services)
+        self.filming = Filming(self._rights, self._sources, self._prompts, services, self._kinds)
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services)
@@ -218,6 +221,8 @@ class Studio:
             return actions.again(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
+        if action in OF_FILMS:
+            return await self.filming.from_button(actor, job, action, index, words)
         result = await self._rights.result_of(job)
         if action == "why":
             return actions.why(result, index)

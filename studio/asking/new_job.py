@@ -13,6 +13,7 @@ from core.limits import MAX_SEED
 from core.requests import GenerateRequest, Request
 from jobs.views import Result
 from storage.lookup import StoredPicture
+from studio.moderation.rules import texts_of
 
 
 def new_seed() -> int:
@@ -77,6 +78,11 @@ class Source:
     def private(self) -> bool:
         """Whether what is made from the picture is private, because the picture is."""
         return self.job is not None and self.job.origin.private
+
+
+def adds_words(request: Request, before: Request) -> bool:
+    """Return whether a request has a text that the one it comes from has not."""
+    return not set(texts_of(request)) <= {"", *texts_of(before)}
 
 
 def source_of(result: Result, index: int, *, children: int = 0) -> Source:

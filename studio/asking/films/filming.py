@@ -1,0 +1,256 @@
+"""Films as every door asks for them: from words, from a picture, or from films that were made or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from core.errors import ImageError, UserError
+from core.grammar.prompt import Prompt
+from core.job import Job
+from core.preferences import Preferences
+from core.requests.base import Answer
+from core.requests.video import VideoRequest
+from studio.actor import Actor
+from studio.asking.films import actions
+from studio.asking.films.clips import Clip, clip_of
+from studio.asking.new_job import NewJob, PromptWithPictures, new_seed
+from studio.asking.prompts import Given, Prompts, check_film, with_attached
+from studio.asking.sources import Sources
+from studio.authority import Action
+from studio.rights import Rights
+from studio.services import Services
+
+NO_MODEL = "No video model is set up here, so no films can be made. The host can name one as `VIDEO_MODEL`."
+OPERATIONS = ("new", "extend", "extend backward", "remix", "blend", "loop", "cut")  # of ``/video``
+SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``/video`` and a page's form are filled in with. None and "" = left open.
+
+    text: the words with their flags. do: one of ``OPERATIONS``; unless named it is guessed. shape: one of
+    ``SHAPES``. resolution, seconds, motion, loop, number, model: as the flags of those names. start, end: the
+    part to cut out, seconds. strength: of a remix, 0 to 1.
+    """
+
+    text: str = ""
+    do: str | None = None
+    shape: str | None = None
+    resolution: int | None = None
+    seconds: float | None = None
+    motion: str | None = None
+    loop: bool = False
+    number: int | None = None
+    model: str | None = None
+    strength: float | None = None
+    start: float | None = None
+    end: float | None = None
+
+    def over(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with what is named here in the place of what its words say."""
+        named = {
+            "aspect_ratio": SHAPES[self.shape] if self.shape else None,
+            "resolution": self.resolution,
+            "seconds": self.seconds,
+            "motion": self.motion,
+            "loop": self.loop or None,
+            "clips": self.number,
+            "model": self.model,
+            "strength": self.strength,
+        }
+        chosen = {name: value for name, value in named.items() if value is not None}
+        return (
+            replace(prompt, **chosen)
+            if "aspect_ratio" not in chosen
+            else replace(prompt, size=None, **chosen)
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """What comes along: files, or names of ours such as "abcd2345efgh 2". image: the first picture; last: the
+    last one; clip, clip_2: films."""
+
+    image: Given | None = None
+    last: Given | None = None
+    clip: Given | None = None
+    clip_2: Given | None = None
+    linked: Mapping[str, Given] = field(default_factory=dict)
+
+    def operation(self, asked: Asked) -> str:
+        """Return what is to be done: what is named, else what this makes likely. Raises UserError for what
+        doesn't go together."""
+        if asked.do is not None and asked.do not in OPERATIONS:
+            raise UserError(f"`do` is `{asked.do}`; it takes {', '.join(OPERATIONS)}.")
+        cuts = asked.start is not None or asked.end is not None
+        guessed = (
+            "new" if self.clip is None else "cut" if cuts else "remix" if asked.text.strip() else "extend"
+        )
+        do = asked.do or ("blend" if self.clip_2 is not None else guessed)
+        if do != "new" and self.clip is None:
+            raise UserError(f"There is no film to {do}. Attach one as `clip`, or name one as `source`.")
+        if do == "new" and self.clip is not None:
+            raise UserError(
+                "A new film starts from words or a picture; leave `clip` out, or choose another `do`."
+            )
+        if do == "blend" and self.clip_2 is None:
+            raise UserError("Blending takes two films, and there is one. Attach a second one as `clip2`.")
+        return do
+
+
+class Filming:
+    """Reads what is asked of films, finds what they are made from, and checks that the asker may use it."""
+
+    def __init__(
+        self, rights: Rights, sources: Sources, prompts: Prompts, services: Services, kinds: Collection[str]
+    ) -> None:
+        self._rights, self._sources, self._prompts = rights, sources, prompts
+        self._queue = services.queue
+        self._kinds = kinds
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether films can be made here."""
+        return VideoRequest.kind in self._kinds
+
+    def check_possible(self) -> None:
+        """Raise UserError, which says what the host has to set, where no films can be made."""
+        if not self.is_possible:
+            raise UserError(NO_MODEL)
+
+    # From words, pictures and films
+
+    async def read(
+        self, actor: Actor, asked: Asked, material: Material, chosen: Preferences | None
+    ) -> tuple[str, Prompt]:
+        """Return what is to be done, and the prompt for it, before any file is fetched.
+
+        chosen: the actor's settings. Raises PromptError or UserError, which says what is wrong.
+        """
+        self.check_possible()
+        do = material.operation(asked)
+        prompt = asked.over(await self._prompts.single(actor.user_id, asked.text, chosen, film=True))
+        if do == "new":
+            if material.last is not None and prompt.end is None:
+                prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
+            prompt = with_attached(prompt, 1 if material.image is not None else 0)
+            check_film(prompt)
+        elif do == "remix" and not prompt.text:
+            raise UserError("Say what the film should show instead, for example `the same boat at night`.")
+        return do, prompt
+
+    async def ask(self, actor: Actor, do: str, prompt: Prompt, asked: Asked, material: Material) -> NewJob:
+        """Return the job that ``read`` has read. Raises ImageError for a file that isn't taken or a film that
+        isn't there, NotAllowedError for who may not ask, or somebody else's film."""
+        await self._rights.check(actor, Action.ASK)
+        if do == "new":
+            along = [one for one in (material.image, material.last) if one is not None]
+            given = {f"<{n}>": one for n, one in enumerate(along, 1)} | dict(material.linked)
+            [ready], found = await self._prompts.with_pictures(actor, [prompt], given)
+            return actions.new(ready, found, seed=new_seed())
+        assert material.clip is not None
+        right = Action.BLEND if do == "blend" else Action.USE
+        clip = await self.clip(actor, material.clip, right)
+        words = PromptWithPictures(prompt, {}) if do != "cut" else None
+        if do == "blend":
+            assert material.clip_2 is not None
+            made = actions.blend(clip, await self.clip(actor, material.clip_2, right), words)
+        elif do == "cut":
+            return await self.cut(clip, asked.start or 0.0, asked.end)
+        else:
+            made = self._worked(do, clip, words)
+        return replace(made, private=made.private or bool(prompt.private))
+
+    def _worked(self, do: str, clip: Clip, words: PromptWithPictures | None) -> NewJob:
+        """Return what one operation makes of one film. New words may be none: then the film's own stay."""
+        bare = words is not None and not words.prompt.text and clip.request is not None
+        if bare and words is not None:
+            words = PromptWithPictures(_with_words_of(clip, words.prompt), words.pictures)
+        match do:
+            case "extend":
+                return actions.extend(clip, "extend", None, words)
+            case "extend backward":
+                return actions.extend(clip, "extend_back", None, words)
+            case "loop":
+                return actions.loop(clip, words)
+            case _:
+                assert words is not None
+                return actions.remix(clip, words)
+
+    # Films to start from
+
+    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> Clip:
+        """Return a film to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
+
+        Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
+        named, NotAllowedError unless the actor may do ``right`` to it.
+        """
+        if isinstance(given, str):
+            return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
+        await self._sources.check_upload(actor)
+        raise ImageError("Films of yours can't be taken in yet.")
+
+    async def is_film(self, name: str) -> bool:
+        """Return whether a name such as "abcd2345efgh 2" is one of a film. Raises as ``Sources.job_of``."""
+        job, _ = await self._sources.job_of(name.strip())
+        return job.request.answer is Answer.FILMS
+
+    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> Clip:
+        """Return film ``index`` (from 0; None = the only one) of a job; errors are those of ``clip``."""
+        await self._rights.check(actor, right, job)
+        if job.request.answer is not Answer.FILMS:
+            raise ImageError(f"Job `{job.id}` made no film: it was a /{job.request.kind}.")
+        result = await self._rights.result_of(job)
+        if not result.films:
+            raise ImageError(f"Job `{job.id}` has no film (it is {job.status}).")
+        if index is None and len(result.films) > 1:
+            raise UserError(f"That job has {len(result.films)} films. Add the number, such as `{job.id} 2`.")
+        index = result.films[0].index if index is None else index
+        return clip_of(result, index, children=await self._queue.children(job.id, index))
+
+    # Buttons
+
+    async def from_button(
+        self, actor: Actor, job: Job, action: str, index: int, words: PromptWithPictures | None = None
+    ) -> NewJob:
+        """Return the job that button ``action`` under film ``index`` (from 0) of a job stands for; its right
+        has been checked. words: new ones. Raises ImageError where there is no such film, UserError for a
+        button that makes no job."""
+        clip = await self.of_job(actor, job, index, actions.RIGHTS[action])
+        if action in actions.EXTENDS:
+            operation, motion = actions.EXTENDS[action]
+            return actions.extend(clip, operation, motion, words, lane=job.lane)
+        if action == "loop":
+            return actions.loop(clip, words, lane=job.lane)
+        if action == "lastframe":
+            return await self.last_frame(clip)
+        if action == "vremix" and words is not None:
+            return actions.remix(clip, words, lane=job.lane)
+        raise UserError("That button opens a window first.")
+
+    async def blend(
+        self,
+        actor: Actor,
+        job: Job,
+        index: int,
+        other: Given,
+        words: PromptWithPictures | None = None,
+    ) -> NewJob:
+        """Return film ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
+        the actor may blend both."""
+        clip = await self.of_job(actor, job, index, Action.BLEND)
+        return actions.blend(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
+
+
+def _with_words_of(clip: Clip, prompt: Prompt) -> Prompt:
+    """Return a prompt of flags alone with the words that a film was made of."""
+    made_by = clip.request
+    assert made_by is not None
+    return replace(
+        prompt,
+        text=made_by.prompt,
+        parts=made_by.prompt_parts,
+        negative_prompt=prompt.negative_prompt or made_by.negative_prompt,
+    )
