@@ -67,7 +67,7 @@ def animate(
     "high", unless the words say."""
     given = worded(words) if words else _kept(source, _WORDS)
     given |= {"image": source.sha256, "motion": given.get("motion") or motion}
-    given = {"seed": source.next_seed} | given
+    given = {"seed": source.next_seed, "num_images": usual_clips(None)} | given
     return _asked(VideoRequest(**given), source, words, lane)
 
 
