@@ -40,6 +40,7 @@ VERSIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
