@@ -7,7 +7,7 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``feedback`` what people find of answers, ``examples`` sets, ``copies`` what people take of
+documents, ``talking`` questions, ``feedback`` on answers, ``examples`` sets, ``copies`` what people take of
 them.
 """
 

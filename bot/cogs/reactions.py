@@ -74,7 +74,8 @@ class Reactions(commands.Cog):
         """Cancel a running or waiting job, delete a finished one's message; the job stays for /show. ❌ under
         an answer says that it is wrong."""
         actor, message = _actor(payload), self._message(payload)
-        if _plain(payload) == WRONG and await self.bot.studio.feedback.note(actor, message.id, right=False):
+        if _plain(payload) == WRONG and await self.bot.studio.feedback.is_about(message.id):
+            await self.bot.studio.feedback.note(actor, message.id, right=False)
             return
         try:
             found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DELETE)

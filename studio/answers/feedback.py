@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from core.job import Job
+from core.errors import ImageError
 from jobs.queue import Queue
 from storage.asking import feedback as rows
 from storage.database import Database
@@ -20,18 +20,26 @@ class Feedback:
     def __init__(self, rights: Rights, database: Database, queue: Queue) -> None:
         self._rights, self._database, self._queue = rights, database, queue
 
-    async def note(self, actor: Actor, message_id: int, *, right: bool) -> bool:
-        """Note that the actor finds the answer that a message shows right, or wrong; return False where it
-        shows none. Raises NotAllowedError unless the actor may say so."""
-        job = await self._answered(message_id)
-        if job is None:
-            return False
-        await self._rights.check(actor, Action.RATE, job)
-        now = datetime.now(UTC)
-        await self._database.write(
-            partial(rows.note, user_id=actor.user_id, job_id=job.id, right=right, now=now)
+    async def is_about(self, message_id: int) -> bool:
+        """Return whether a message shows an answer that is all there."""
+        found = await self._queue.job_of_message(message_id)
+        result = await self._queue.result(found[0].id) if found and found[0].status.over else None
+        return result is not None and result.answer is not None
+
+    async def note(self, actor: Actor, message_id: int, *, right: bool) -> None:
+        """Note that the actor finds the answer that a message shows right, or wrong.
+
+        Raises ImageError where it shows none, NotAllowedError unless the actor may say so.
+        """
+        found = await self._queue.job_of_message(message_id)
+        if found is not None:
+            await self._rights.check(actor, Action.RATE, found[0])
+        if found is None or not await self.is_about(message_id):
+            raise ImageError("That message shows no answer.")
+        mine = partial(
+            rows.note, user_id=actor.user_id, job_id=found[0].id, right=right, now=datetime.now(UTC)
         )
-        return True
+        await self._database.write(mine)
 
     async def withdraw(self, actor: Actor, message_id: int, *, right: bool) -> None:
         """Forget that the actor finds the answer that a message shows right, or wrong; nothing happens if
@@ -47,11 +55,3 @@ class Feedback:
         NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.DETAILS)
         return await self._database.read(partial(rows.of_answer, job_id=job.id))
-
-    async def _answered(self, message_id: int) -> Job | None:
-        """Return the question whose answer a message shows, None where it shows none, or none yet."""
-        found = await self._queue.job_of_message(message_id)
-        if found is None or not found[0].status.over:
-            return None
-        result = await self._queue.result(found[0].id)
-        return found[0] if result is not None and result.answer is not None else None
