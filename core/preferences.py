@@ -89,8 +89,8 @@ def check_suffix(text: str) -> str:
     named = prompt.text or prompt.parts or prompt.images or prompt.pictures
     if named or prompt.video or prompt.seed is not None:
         raise PromptError(
-            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures, --video or --seed. Save"
-            " words with `/prefer option set` instead."
+            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures, --video or --seed."
+            " Save words with `/prefer option set` instead."
         )
     return text
 

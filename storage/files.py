@@ -39,7 +39,8 @@ class Taken(NamedTuple):
 
 class Files:
     """The store of pictures and films under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file
-    for a full disk. ``derived``: folder of what was made from files and can be made again; it goes with its file."""
+    for a full disk. ``derived``: folder of what was made from files and can be made again; it goes with its
+    file."""
 
     def __init__(
         self, root: Path, *, ballast_bytes: int = BALLAST_BYTES, derived: Path | None = None

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.asking import examples as taught
-from storage.asking.schema import example_pictures, example_sets, examples
+from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.films.rows import files_of_jobs
 from storage.films.schema import films
 from storage.people import upsert
@@ -70,6 +70,7 @@ OWNED = {  # deleted; what hangs on a job goes with it
     shares: shares.c.user_id,
     documents: documents.c.user_id,
     example_sets: example_sets.c.user_id,
+    feedback: feedback.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -106,6 +107,7 @@ class Holdings:
     uploads: int = 0
     messages: int = 0
     examples: int = 0
+    feedback: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -151,6 +153,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
+        feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
         since=connection.execute(
@@ -244,8 +247,8 @@ def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
 def delete_jobs(
     connection: sa.Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
 ) -> Removed:
-    """These jobs with their pictures', films' and messages' rows; ``unpost``: note the messages, to be deleted on
-    Discord. Others' jobs made from them stay, without the link."""
+    """These jobs with the rows of their pictures, films and messages; ``unpost``: note the messages, to be
+    deleted on Discord. Others' jobs made from them stay, without the link."""
     ids = list(ids)
     files: set[str] = set()
     forgotten: set[str] = set()

@@ -7,7 +7,8 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``filming`` films, ``examples`` sets, ``copies`` what people take of them.
+documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films, ``examples`` sets, ``copies``
+what people take of them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from jobs.feed import News, Watch
 from jobs.views import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
+from studio.answers.feedback import Feedback
 from studio.asking import actions
 from studio.asking.completion import Completion
 from studio.asking.films.actions import OF_FILMS
@@ -79,6 +81,7 @@ class Studio:
         self.regions = Regions(self._rights, self._sources, intake)
         self.talking = Talking(self._rights, self._sources, services)
         self.filming = Filming(self._rights, self._sources, self._prompts, services, self._kinds)
+        self.feedback = Feedback(self._rights, services.database, queue)
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services)
@@ -302,17 +305,9 @@ class Studio:
         NotAllowedError or UserError, in plain words and with the limit.
         """
         self.check_kind(new)
-        origin = Origin(
-            actor.user_id,
-            actor.channel_id,
-            actor.guild_id,
-            actor.parent_channel_id,
-            actor.roles,
-            private=new.private,
-            surface=actor.surface,
-            request_key=once,
-            press_key=key,
-        )
+        asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
+        keys = {"request_key": once, "press_key": key}
+        origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)
         try:
             submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
         except Blocked as stopped:

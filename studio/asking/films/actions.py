@@ -134,7 +134,7 @@ def last_frame(clip: Clip) -> NewJob:
 
 
 def _of_clip(clip: Clip, words: PromptWithPictures | None) -> dict[str, Any]:
-    """Return the fields of a film made from another: new words, or what it keeps; and what it is made from."""
+    """Return the fields of a film made from another: new words or what it keeps, and what it is made from."""
     given = _kept(clip, _KEPT)
     if words is not None:
         told = worded(words)

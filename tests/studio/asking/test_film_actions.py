@@ -31,13 +31,17 @@ def stored(index: int = 0, sha256: str = FILM) -> StoredFilm:
 
 
 def clip(*, index: int = 0, children: int = 0, private: bool = False, **fields) -> Clip:
-    request = VideoRequest(**{"prompt": "a red boat", "seed": 7, "fps": 16, "loras": (("ink", 1.0),)} | fields)
+    request = VideoRequest(
+        **{"prompt": "a red boat", "seed": 7, "fps": 16, "loras": (("ink", 1.0),)} | fields
+    )
     films = (stored(0), stored(1, OTHER))
     return clip_of(Result(job(request, private=private), films=films), index, children=children)
 
 
 def picture(**fields) -> Source:
-    request = ImagineRequest(**{"prompt": "a red boat", "seed": 3, "tile": True, "negative_prompt": "fog"} | fields)
+    request = ImagineRequest(
+        **{"prompt": "a red boat", "seed": 3, "tile": True, "negative_prompt": "fog"} | fields
+    )
     return Source(PICTURE, 96, 64, job(request), 1, 42)
 
 
@@ -51,7 +55,9 @@ def video(new: NewJob) -> VideoRequest:
 
 
 @pytest.mark.parametrize(("button", "motion"), [("anilow", "low"), ("anihigh", "high")])
-def test_animate_begins_with_the_picture_and_keeps_its_words_but_not_its_looks(button: str, motion: str) -> None:
+def test_animate_begins_with_the_picture_and_keeps_its_words_but_not_its_looks(
+    button: str, motion: str
+) -> None:
     new = actions.animate(picture(), actions.MOTIONS_OF[button], lane=Lane.RELAX)
     request = video(new)
     assert (request.operation, request.image, request.motion) == ("new", PICTURE, motion)
@@ -156,7 +162,9 @@ def test_re_roll_keeps_what_a_film_was_made_from() -> None:
 
 
 def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
-    new = imagine_prompt(parse("<1> a boat --video --motion high --relax --stealth"), {"<1>": PICTURE}, seed=5)
+    new = imagine_prompt(
+        parse("<1> a boat --video --motion high --relax --stealth"), {"<1>": PICTURE}, seed=5
+    )
     request = video(new)
     assert (request.image, request.seed, new.lane, new.private) == (PICTURE, 5, Lane.RELAX, True)
 
