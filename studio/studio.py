@@ -116,9 +116,9 @@ class Studio:
             check_imagine(prompt)
         return prompts
 
-    async def single(self, actor: Actor, text: str) -> Prompt:
+    async def single(self, actor: Actor, text: str, *, film: bool = False) -> Prompt:
         """Return the one prompt of ``text``, without settings. Raises PromptError, also for several."""
-        return await self._prompts.single(actor.user_id, text)
+        return await self._prompts.single(actor.user_id, text, film=film)
 
     async def with_pictures(
         self,
@@ -286,7 +286,7 @@ class Studio:
 
     def check_kind(self, new: NewJob) -> None:
         """Raise UserError when this version can't do such a job; ``submit`` asks it too."""
-        if new.request.kind not in self._kinds:
+        if new.made is None and new.request.kind not in self._kinds:
             raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
 
     async def submit(
@@ -309,7 +309,8 @@ class Studio:
         keys = {"request_key": once, "press_key": key}
         origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)
         try:
-            submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
+            given = {"lane": new.lane, "parent": new.parent, "made": new.made}
+            submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
             if await self._brought(actor, new, stopped):
                 await self._moderator.strike(origin, stopped.rule)

@@ -12,7 +12,7 @@ from core.job import Job, Lane
 from core.limits import MAX_SEED
 from core.requests import GenerateRequest, Request
 from jobs.views import Result
-from storage.lookup import StoredPicture
+from storage.lookup import StoredOutput, StoredPicture
 from studio.moderation.rules import texts_of
 
 
@@ -27,7 +27,7 @@ class NewJob:
 
     parent: job id and index (from 0) of the picture that it is made from. private: only its asker sees it.
     own_words: they are the asker's, not those of a job or caption that a button was pressed under; only one's
-    own words bring a strike.
+    own words bring a strike. made: what it makes, where that needed no model.
     """
 
     request: Request
@@ -35,6 +35,7 @@ class NewJob:
     parent: tuple[str, int] | None = None
     private: bool = False
     own_words: bool = True
+    made: StoredOutput | None = None
 
     def chosen(self, lane: Lane | None, *, private: bool = False) -> NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""

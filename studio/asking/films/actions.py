@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import UserError
-from core.grammar.prompt import Prompt
-from core.job import Lane
+from core.grammar.prompt import Prompt, format_prompt
+from core.job import Job, Lane
+from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_clips
 from core.wording import film_fields_of
 from studio.asking.films.clips import Clip
@@ -69,6 +70,16 @@ def animate(
     given |= {"image": source.sha256, "motion": given.get("motion") or motion}
     given = {"seed": source.next_seed, "num_images": usual_clips(None)} | given
     return _asked(VideoRequest(**given), source, words, lane)
+
+
+def moving_text(job: Job) -> str:
+    """Return the words of a picture's job to be changed before the picture is animated: without what only
+    pictures have."""
+    request = job.request
+    if not isinstance(request, GenerateRequest):
+        return ""
+    words = Prompt(text=request.prompt, parts=request.prompt_parts, negative_prompt=request.negative_prompt)
+    return format_prompt(words)
 
 
 def extend(

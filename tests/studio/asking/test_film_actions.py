@@ -12,7 +12,7 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from jobs.views import Result
 from storage.films.rows import StoredFilm
 from storage.lookup import StoredPicture
-from studio.asking.actions import REMIXABLE, RIGHTS, again, after_button, imagine_prompt
+from studio.asking.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
 from studio.asking.films import actions
 from studio.asking.films.clips import Clip, clip_of
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
