@@ -159,6 +159,8 @@ def _bytes() -> tuple[Route, ...]:
         Route(
             "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
         ),
+        Route("GET", f"/files/{JOB}/{NUMBER}.mp4", files.film, bucket=read, query=("download",)),
+        Route("GET", f"/files/{JOB}/{NUMBER}.gif", files.gif, bucket=Bucket.ASK),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", files.sent_whole, bucket=read),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
@@ -221,6 +223,7 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
+        Route("GET", f"{files}.mp4", shares.film, bucket=read, everybody=True),
     )
 
 
