@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.asking import examples as taught
-from storage.asking.schema import example_pictures, example_sets, examples
+from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -68,6 +68,7 @@ OWNED = {  # deleted; what hangs on a job goes with it
     shares: shares.c.user_id,
     documents: documents.c.user_id,
     example_sets: example_sets.c.user_id,
+    feedback: feedback.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -92,6 +93,7 @@ class Holdings:
     uploads: int = 0
     messages: int = 0
     examples: int = 0
+    feedback: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -130,6 +132,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
+        feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
         since=connection.execute(

@@ -40,6 +40,8 @@ VERSIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
+    "0018",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

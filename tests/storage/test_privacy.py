@@ -45,6 +45,7 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         | {"version": 1, "created_at": NOW, "updated_at": NOW},
         "document_files": {"document_id": str(user), **sha256},
         "example_sets": {"id": str(user), "user_id": user, "name": "mine", "created_at": NOW},
+        "feedback": {"user_id": user, "is_right": 1, **made},
         "examples": {"id": user, "set_id": str(user), "question": "", "label": "a cat", **made},
         "example_pictures": {"example_id": user, "position": 0, **sha256},
     }

@@ -1,5 +1,5 @@
-"""Tiny, seeded, randomly initialised models of every family of films, saved as real Hugging Face folders. Their
-films are noise; their code paths are real."""
+"""Tiny, seeded, randomly initialised models of every family of films, saved as real Hugging Face folders.
+Their films are noise; their code paths are real."""
 
 from __future__ import annotations
 
