@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.permutations import MAX_JOBS
@@ -306,10 +307,10 @@ class Studio:
         """
         self.check_kind(new)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
-        keys = {"request_key": once, "press_key": key}
+        keys: dict[str, Any] = {"request_key": once, "press_key": key}
         origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)
         try:
-            given = {"lane": new.lane, "parent": new.parent, "made": new.made}
+            given: dict[str, Any] = {"lane": new.lane, "parent": new.parent, "made": new.made}
             submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
             if await self._brought(actor, new, stopped):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import discord
-from studio.films.showing import FilmShowing
 
 from bot.delivery import picture_buttons
 from bot.delivery.post import Picture, Post
@@ -19,19 +18,27 @@ from studio.actor import Place
 from studio.asking.films.clips import film_of
 from studio.asking.films.words import facts
 from studio.asking.words import aspect_ratio, plain
+from studio.films.showing import FilmShowing
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.pictures.showing import Shown
+from studio.pictures.showing import Showing, Shown
 
-SUFFIXES = {"video/mp4": "mp4", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
+SUFFIXES = {
+    "video/mp4": "mp4",
+    "image/gif": "gif",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/jpeg": "jpg",
+}
 SOME_DELETED = "Some films of this job were deleted."
 
 
 class FilmPosts:
-    """Makes the posts of films, as they may be shown in the place they go to. web: as of ``Posts``."""
+    """Makes the posts of films, as they may be shown in the place they go to. posters: shows their first
+    frames. web: as of ``Posts``."""
 
-    def __init__(self, showing: FilmShowing, moderator: Moderator, web: str) -> None:
-        self._showing, self._moderator, self._web = showing, moderator, web
+    def __init__(self, showing: FilmShowing, posters: Showing, moderator: Moderator, web: str) -> None:
+        self._showing, self._posters, self._moderator, self._web = showing, posters, moderator, web
 
     async def result(self, result: Result, limit: int, place: Place) -> Post:
         """Return the final message of a job: its film, or all of them at once, small, with U for each."""
@@ -43,6 +50,7 @@ class FilmPosts:
         else:
             shown = await self._showing.film(first, job, limit)
             view = picture_buttons.for_film(job, first.index, self._web)
+        shown = await self._or_poster(shown, result, first.index, limit)
         asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(films)
         notes = (*shown.notes, SOME_DELETED) if len(films) < asked else shown.notes
         content = messages.finished(
@@ -74,7 +82,7 @@ class FilmPosts:
     ) -> Post:
         """Return film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above ``view``."""
         job, film = result.job, film_of(result, index)
-        shown = await self._showing.film(film, job, limit)
+        shown = await self._or_poster(await self._showing.film(film, job, limit), result, index, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
         return await self._moderated(Post(content, _attached(shown, job), view), result, [film], place)
 
@@ -85,6 +93,14 @@ class FilmPosts:
         content = messages.single(job, index, user_id, noun="GIF of film")
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
         return await self._moderated(Post(content, _attached(shown, job)), result, [film], place)
+
+    async def _or_poster(self, shown: Shown, result: Result, index: int, limit: int) -> Shown:
+        """Return the first frame in the place of a film that doesn't fit, with what is told of that."""
+        poster = next((picture for picture in result.pictures if picture.index == index), None)
+        if shown.data is not None or poster is None:
+            return shown
+        still = await self._posters.picture(poster, result.job, limit)
+        return replace(still, notes=(*shown.notes, *still.notes))
 
     async def _moderated(self, post: Post, result: Result, films: Sequence[StoredFilm], place: Place) -> Post:
         """``post`` as the worst frame of ``films`` allows."""

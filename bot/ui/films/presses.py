@@ -13,11 +13,11 @@ from bot.ui.films.windows import blend_window, cut_window, remix_window
 from bot.ui.windows import Submission
 from bot.wire.interactions import actor_of
 from core.errors import UserError
-from core.grammar.spelling import short
 from core.job import Job
 from studio.actor import Actor
 from studio.asking.films import actions
 from studio.asking.films.clips import Clip
+from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, remix_text
 from studio.studio import Studio
@@ -91,17 +91,3 @@ class FilmPresses:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
         result = await self._studio.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
         await self._sharing.answer_gif(interaction, result, index)
-
-
-def seconds(text: str) -> float | None:
-    """Return the seconds that somebody typed, "1:05" among them; None for nothing. Raises UserError."""
-    if not text:
-        return None
-    minutes, _, rest = text.strip().removesuffix("s").strip().rpartition(":")
-    try:
-        found = 60 * int(minutes or 0) + float(rest.replace(",", "."))
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < 3600:
-        raise UserError(f"`{short(text)}` isn't a time in a film; write seconds, such as `2.5`.")
-    return found

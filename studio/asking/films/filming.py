@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from core.errors import ImageError, UserError
 from core.grammar.prompt import Prompt
 from core.job import Job
 from core.preferences import Preferences
 from core.requests.base import Answer
-from core.requests.video import VideoRequest
+from core.requests.video import CutRequest, VideoRequest
+from storage.films.rows import StoredFilm
+from storage.lookup import StoredOutput, StoredPicture
 from studio.actor import Actor
 from studio.asking.films import actions
-from studio.asking.films.clips import Clip, clip_of
+from studio.asking.films.clips import Clip, clip_of, film_of
+from studio.asking.films.uploads import KEPT, ClipUploads
+from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob, PromptWithPictures, new_seed
 from studio.asking.prompts import Given, Prompts, check_film, with_attached
 from studio.asking.sources import Sources
 from studio.authority import Action
+from studio.films.clips.clips import clips_of
+from studio.films.showing import FilmShowing
+from studio.moderation.rules import Visibility
+from studio.pictures.showing import Shown
 from studio.rights import Rights
 from studio.services import Services
 
@@ -50,7 +60,7 @@ class Asked:
 
     def over(self, prompt: Prompt) -> Prompt:
         """Return a prompt with what is named here in the place of what its words say."""
-        named = {
+        named: dict[str, Any] = {
             "aspect_ratio": SHAPES[self.shape] if self.shape else None,
             "resolution": self.resolution,
             "seconds": self.seconds,
@@ -78,6 +88,15 @@ class Material:
     clip: Given | None = None
     clip_2: Given | None = None
     linked: Mapping[str, Given] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pictures: Sequence[Given], clips: Sequence[Given]) -> Material:
+        """Return pictures and films in the order in which they were given. Raises UserError for too many."""
+        if len(clips) > 2 or (clips and pictures) or len(pictures) > 2:
+            raise UserError("A film is made from one or two films, or from a first picture and a last one.")
+        image, last = (*pictures, None, None)[:2]
+        clip, clip_2 = (*clips, None, None)[:2]
+        return cls(image, last, clip, clip_2)
 
     def operation(self, asked: Asked) -> str:
         """Return what is to be done: what is named, else what this makes likely. Raises UserError for what
@@ -107,8 +126,11 @@ class Filming:
         self, rights: Rights, sources: Sources, prompts: Prompts, services: Services, kinds: Collection[str]
     ) -> None:
         self._rights, self._sources, self._prompts = rights, sources, prompts
-        self._queue = services.queue
-        self._kinds = kinds
+        self._queue, self._kinds = services.queue, kinds
+        self._moderator, self._files = services.moderator, services.files
+        self._clips = clips_of(services)
+        self.showing = FilmShowing(services.files, self._clips, ai_mark=services.settings.ai_mark)
+        self.uploads = ClipUploads(services, sources, self._clips)
 
     @property
     def is_possible(self) -> bool:
@@ -187,14 +209,20 @@ class Filming:
         Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
         named, NotAllowedError unless the actor may do ``right`` to it.
         """
-        if isinstance(given, str):
-            return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
-        await self._sources.check_upload(actor)
-        raise ImageError("Films of yours can't be taken in yet.")
+        if not isinstance(given, str):
+            return await self.uploads.take(actor, given)
+        if given.startswith(KEPT):
+            return await self.uploads.kept(actor, given)
+        return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
 
     async def is_film(self, name: str) -> bool:
-        """Return whether a name such as "abcd2345efgh 2" is one of a film. Raises as ``Sources.job_of``."""
-        job, _ = await self._sources.job_of(name.strip())
+        """Return whether a name is one of a film: one that was sent, or such as "abcd2345efgh 2"."""
+        if name.startswith(KEPT):
+            return True
+        try:
+            job, _ = await self._sources.job_of(name.strip())
+        except (UserError, ImageError):
+            return False
         return job.request.answer is Answer.FILMS
 
     async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> Clip:
@@ -209,6 +237,46 @@ class Filming:
             raise UserError(f"That job has {len(result.films)} films. Add the number, such as `{job.id} 2`.")
         index = result.films[0].index if index is None else index
         return clip_of(result, index, children=await self._queue.children(job.id, index))
+
+    # What needs no model
+
+    async def cut(self, clip: Clip, start: float, end: float | None) -> NewJob:
+        """Return the part of a film from second ``start`` to ``end`` (None = its end), made already. Raises
+        UserError for a part that isn't in it, ImageError where the film can't be read."""
+        new = actions.cut(clip, start, end)
+        assert isinstance(new.request, CutRequest)
+        film = self._files.path(clip.sha256)
+        part = await self._clips.cut(film, new.request.start, new.request.end)
+        return replace(new, made=await self.uploads.stored(part))
+
+    async def last_frame(self, clip: Clip) -> NewJob:
+        """Return the last frame of a film as a picture, made already. Raises ImageError where the film can't
+        be read."""
+        new = actions.last_frame(clip)
+        png = await self._clips.last_frame(self._files.path(clip.sha256))
+        sha256 = await self._files.put(png, "image/png")
+        stored = StoredPicture(sha256, "image/png", clip.width, clip.height, None, 0, len(png))
+        return replace(new, made=StoredOutput((stored,)))
+
+    # To look at
+
+    async def file(self, actor: Actor, job_id: str, index: int) -> Path | None:
+        """Return where film ``index`` (from 0) of a job lies as it may be handed out; None where it may not
+        be shown to the actor. Raises ImageError, NotAllowedError, StorageError when its file is gone."""
+        found = await self._seen(actor, job_id, index)
+        return None if found is None else await self.showing.whole(*found)
+
+    async def gif(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
+        """Return film ``index`` (from 0) of a job as a GIF in at most ``limit`` bytes, without data where it
+        may not be shown. Raises as ``file`` does."""
+        found = await self._seen(actor, job_id, index)
+        return Shown(None, "image/gif") if found is None else await self.showing.gif(*found, limit)
+
+    async def _seen(self, actor: Actor, job_id: str, index: int) -> tuple[StoredFilm, Job] | None:
+        result, poster = await self._rights.picture(actor, job_id, index, Action.SHOW)
+        film, job = film_of(result, index), result.job
+        visibility = await self._moderator.visibility((film.sha256, poster.sha256), job, actor.place)
+        return None if visibility is Visibility.BLOCK else (film, job)
 
     # Buttons
 
@@ -229,6 +297,29 @@ class Filming:
         if action == "vremix" and words is not None:
             return actions.remix(clip, words, lane=job.lane)
         raise UserError("That button opens a window first.")
+
+    async def from_form(
+        self,
+        actor: Actor,
+        job_id: str,
+        action: str,
+        index: int,
+        words: PromptWithPictures | None,
+        *,
+        source: str = "",
+        start: str = "",
+        end: str = "",
+    ) -> NewJob:
+        """Return what *Blend* (with the film called ``source``) or *Cut* (from ``start`` to ``end``, as they
+        are typed) makes of film ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
+        for a time that isn't one."""
+        job = await self._rights.job(actor, job_id, actions.RIGHTS[action])
+        if action == "cut":
+            clip = await self.of_job(actor, job, index, Action.CUT)
+            return await self.cut(clip, seconds(start) or 0.0, seconds(end))
+        if not source.strip():
+            raise UserError("Name the film to blend with: a job id and its number, such as `abcd2345efgh 2`.")
+        return await self.blend(actor, job, index, source, words)
 
     async def blend(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.grammar.spelling import decimal
+from core.errors import UserError
+from core.grammar.spelling import decimal, short
 from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from storage.films.rows import StoredFilm
@@ -62,3 +63,17 @@ def running(step: int, total: int, left: float | None, *, previewed: bool) -> st
     parts += [f"about {duration(left)} left"] if left is not None else []
     parts += ["preview: every frame, small"] if previewed else []
     return " · ".join(parts)
+
+
+def seconds(text: str) -> float | None:
+    """Return the seconds that somebody typed, "1:05" among them; None for nothing. Raises UserError."""
+    if not text:
+        return None
+    minutes, _, rest = text.strip().removesuffix("s").strip().rpartition(":")
+    try:
+        found = 60 * int(minutes or 0) + float(rest.replace(",", "."))
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 3600:
+        raise UserError(f"`{short(text)}` isn't a time in a film; write seconds, such as `2.5`.")
+    return found
