@@ -14,6 +14,7 @@ from core.limits import MAX_SECONDS
 from studio.asking.films.filming import Asked
 from studio.asking.films.words import seconds as seconds_of
 
+LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]
 
 
@@ -57,7 +58,7 @@ class Video(commands.Cog):
         do: Operation | None = None,
         shape: Literal["wide", "vertical", "square"] | None = None,
         resolution: int | None = None,
-        seconds: app_commands.Range[float, 0.5, MAX_SECONDS] | None = None,
+        seconds: app_commands.Range[float, 0.5, LONGEST] | None = None,
         motion: Literal["low", "high"] | None = None,
         loop: bool = False,
         number: int | None = None,
