@@ -86,8 +86,8 @@ class Picture:
 class Film:
     """A film that a worker has written: its files are the worker's until they are taken into the store.
 
-    path: the film, H.264 in MP4. width, height: px. frames at ``fps`` a second. poster: its first frame. ends:
-    a file of safetensors with the latents of its first and last frames, from which it can be extended
+    path: the film, H.264 in MP4. width, height: px. frames at ``fps`` a second. poster: its first frame.
+    ends: a file of safetensors with the latents of its first and last frames, from which it can be extended
     without reading its pixels; "" = there are none. sound: it has a sound track.
     """
 
