@@ -1,7 +1,7 @@
 """/video: films from words, from pictures, or from other films.
 
-Without a film model they are sketched: a picture is drawn, its thing is cut out and moved, and the image model
-draws over it (``vision.sketch``).
+Without a film model they are sketched: a picture is drawn, its thing is cut out and moved, and the image
+model draws over it (``vision.sketch``).
 """
 
 from __future__ import annotations
@@ -133,8 +133,9 @@ def _plan(
         task = _at_picture(asked, images[request.image], model)
         size = _film_size(request, task, model, notes)
     else:
-        shaped = asked if asked.width or asked.height or asked.aspect_ratio else replace(asked, aspect_ratio=WIDE)
-        task = imagine.prepare(shaped, images, model)
+        if not (asked.width or asked.height or asked.aspect_ratio):
+            asked = replace(asked, aspect_ratio=WIDE)
+        task = imagine.prepare(asked, images, model)
         size = _film_size(request, task, model, notes)
     fps = float(request.fps or FPS) if clip is None else clip.fps
     if clip is not None and request.fps and request.fps != clip.fps:
@@ -173,9 +174,7 @@ def _at_clip(
     return replace(task, notes=(*more, *task.notes)), clip.size
 
 
-def _film_size(
-    request: VideoRequest, task: Task, model: ImageModel, notes: list[str]
-) -> tuple[int, int]:
+def _film_size(request: VideoRequest, task: Task, model: ImageModel, notes: list[str]) -> tuple[int, int]:
     """Return the size of the film, px, both sides even: the model's, or what ``--res`` asks for."""
     width, height = task.generation.finished_size(model.card.output_scale)
     scale = (request.resolution or min(width, height)) / min(width, height)

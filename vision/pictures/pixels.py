@@ -1,5 +1,5 @@
-"""Turns pixels into an encoder's tensor, and a decoder's tensor into 8-bit pixels on the tensor's device: a quarter of the bytes cross the bus,
-and nothing is copied twice."""
+"""Turns pixels into an encoder's tensor, and a decoder's tensor into 8-bit pixels on the tensor's device: a
+quarter of the bytes cross the bus, and nothing is copied twice."""
 
 from __future__ import annotations
 

@@ -84,7 +84,9 @@ def placed(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
     return encode.resize(cut, size)
 
 
-def at_rate(frames: Sequence[Image.Image] | Iterator[Image.Image], old: float, new: float) -> Iterator[Image.Image]:
+def at_rate(
+    frames: Sequence[Image.Image] | Iterator[Image.Image], old: float, new: float
+) -> Iterator[Image.Image]:
     """Yield what is shown at ``new`` frames a second of a film that had ``old``: for each moment the frame
     that was shown then."""
     number = 0

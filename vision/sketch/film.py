@@ -75,9 +75,7 @@ class Take:
             found = redraw.changes(
                 model, self.generation, sketch, numbers, known, self.strength, self.reporter
             )
-        return self.aside(
-            found.laid_over(shot.at(share), number) for number, share in enumerate(shares)
-        )
+        return self.aside(found.laid_over(shot.at(share), number) for number, share in enumerate(shares))
 
     def aside(self, frames: Iterator[Image.Image]) -> Iterator[Image.Image]:
         """Yield ``frames``, each made in a thread beside the steps of other jobs."""

@@ -26,8 +26,8 @@ _ELSEWHERE = re.compile(
 
 
 def find(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image | None:
-    """Return the mask of the thing that ``words`` speak of ("L" at the picture's size, 255 = the thing), or of
-    the one that stands out; None where nothing does, or no model can tell."""
+    """Return the mask of the thing that ``words`` speak of, or of the one that stands out ("L" at the
+    picture's size, 255 = the thing); None where nothing does, or no model can tell."""
     mask = _found(image, head(words), models, reporter)
     covered = 0.0 if mask is None else float((np.asarray(mask) > 127).mean())
     return mask if LEAST < covered < LARGEST else None

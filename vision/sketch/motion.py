@@ -1,4 +1,4 @@
-"""How a thing is to move: read from the words of a prompt, or chosen by the thing that they name. No torch."""
+"""How a thing is to move: read from the words of a prompt, or chosen by the thing that they name."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ _STILL = re.compile(
     r"|static shot|not moving|unmoving)(?=$|[\s,.;!])",
     re.IGNORECASE,
 )
-_LIGHT_FIRST = sorted(_RULES, key=lambda rule: not rule[1].dusk)  # "night falls" is no fall, "turns dark" no turn
+_LIGHT_FIRST = sorted(
+    _RULES, key=lambda rule: not rule[1].dusk
+)  # "night falls" is no fall, "turns dark" no turn
 _PATTERNS = tuple(
     (
         re.compile(
@@ -154,7 +156,7 @@ def read(prompt: str) -> Reading:
 
 
 def of_thing(words: str) -> Motion:
-    """Return what the thing that ``words`` name does by itself, as far as it is known; else it comes nearer."""
+    """Return what the thing that ``words`` name does by itself; where nobody knows, it comes nearer."""
     said = set(re.findall(r"[a-z]+", words.lower()))
     return next((motion for names, motion in _BY_THING if said & _plurals(names)), _USUAL)
 

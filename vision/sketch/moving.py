@@ -43,9 +43,7 @@ def path(layers: Layers, motion: Motion, *, fixed: bool) -> tuple[Pose, Pose]:
     return Pose(x0, y0, low), Pose(x1, y1, high, motion.turn, motion.dusk)
 
 
-def _ends(
-    place: float, way: float, half: float, length: int, *, fixed: bool
-) -> tuple[float, float]:
+def _ends(place: float, way: float, half: float, length: int, *, fixed: bool) -> tuple[float, float]:
     """Return where along a side the thing begins and ends."""
     if not way:
         return place, place

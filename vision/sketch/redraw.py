@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def changes(
         if known[number]:
             values.append(np.zeros((*new[number].size[::-1], 3), np.int16))
             continue
-        old = reporter.in_thread(lambda frame=frame: _through(model, frame, generation), lock=model.decoder_lock)  # type: ignore[misc]
+        old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)  # type: ignore[misc]
         change = np.asarray(new[number], np.int16) - np.asarray(old, np.int16)
         near = any(known[max(0, number - 1) : number + 2])
         values.append((change * (NEIGHBOUR if near else 1.0)).round().astype(np.int16))
@@ -124,7 +125,7 @@ def drawn_over(
 
 
 def _small(frame: Image.Image, generation: Generation) -> Image.Image:
-    """Return a frame as the model gets it: at its size, with its mirror image where that has another shape."""
+    """Return a frame as the model gets it: at its size, with its mirror image where the shapes differ."""
     return encode.placed(frame, (generation.width, generation.height), generation.shape)
 
 

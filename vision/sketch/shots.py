@@ -101,4 +101,3 @@ class ThereAndBack:
 def _size(layers: Layers) -> float:
     left, top, right, bottom = layers.box
     return math.sqrt((right - left) * (bottom - top))
-

@@ -45,9 +45,7 @@ def look(judge: Judge, frames: list[Image.Image]) -> list[Frame]:
     for verdict, grid in zip(judge(frames), grids.cpu(), strict=True):
         found, heat = verdict.found[0], grid[0].sigmoid().numpy()
         column, row = int(found.x * GRID), int(found.y * GRID)
-        ys, xs = np.mgrid[
-            max(0, row - 2) : min(GRID, row + 3), max(0, column - 2) : min(GRID, column + 3)
-        ]
+        ys, xs = np.mgrid[max(0, row - 2) : min(GRID, row + 3), max(0, column - 2) : min(GRID, column + 3)]
         weight = heat[ys, xs] ** 2
         x, y = (float((weight * (at + 0.5)).sum() / weight.sum() / GRID) for at in (xs, ys))
         seen.append(Frame(found.object, found.colour, verdict.background, x, y))
