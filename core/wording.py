@@ -17,7 +17,7 @@ from core.grammar.spelling import short
 from core.limits import MAX_SEED, Weighted
 from core.parameters import Parameters, parameters
 from core.requests import GenerateRequest
-from core.requests.video import VideoRequest, usual_clips
+from core.requests.video import ONE_CLIP, VideoRequest, usual_clips
 
 _SHARED, _FILM = parameters(Parameters), parameters(FilmParameters)
 _HD, _SD = 720, 480  # px of a film's shorter side that --hd and --sd ask for
@@ -97,7 +97,7 @@ def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     given["seed"] = request.seed if seed else None
     if isinstance(request, VideoRequest):
         given |= {name: getattr(request, name) for name in _FILM}
-        usual = request.num_images == usual_clips(request.resolution)
+        usual = request.num_images == usual_clips(request.resolution) or request.operation in ONE_CLIP
         given["clips"] = None if usual else request.num_images
     return Prompt(
         text=request.prompt,

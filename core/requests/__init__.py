@@ -25,7 +25,7 @@ from core.requests.pictures import (
     VariationRequest,
 )
 from core.requests.reading import ClassifyRequest, DescribeRequest, ReadRequest, ShortenRequest, WhyRequest
-from core.requests.video import CutRequest, FrameRequest
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 REQUESTS: tuple[type[Request], ...] = (
     ImagineRequest,
@@ -36,6 +36,7 @@ REQUESTS: tuple[type[Request], ...] = (
     RegionRequest,
     BlendRequest,
     ComposeRequest,
+    VideoRequest,
     DescribeRequest,
     ClassifyRequest,
     WhyRequest,

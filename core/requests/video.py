@@ -17,6 +17,7 @@ from core.requests.pictures import GenerateRequest
 
 OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
 
+ONE_CLIP = ("blend", "loop")  # operations whose outcome leaves little to choose from
 USUAL_CLIPS = {480: 4, 720: 2, 1080: 1}  # px of the shorter side → films, where nobody says how many
 
 

@@ -97,11 +97,10 @@ class Prompts:
     def _known(self, prompt: Prompt) -> Prompt:
         """Return a prompt with models and LoRAs as the host spells them. Raises PromptError if unknown."""
         settings = self._settings
-        models = {} if prompt.video else settings.image_models
         model = (
-            _configured("model", prompt.model, models)
+            _configured("model", prompt.model, settings.image_models)
             if prompt.model
-            else model_of_version(prompt.version, models)
+            else model_of_version(prompt.version, settings.image_models)
         )
         loras = tuple((_configured("lora", name, settings.loras), weight) for name, weight in prompt.loras)
         return replace(prompt, model=model, loras=loras)

@@ -31,7 +31,7 @@ from studio.pictures.showing import Shown
 from studio.rights import Rights
 from studio.services import Services
 
-NO_MODEL = "No video model is set up here, so no films can be made. The host can name one as `VIDEO_MODEL`."
+NOT_HERE = "Films can't be made here."
 OPERATIONS = ("new", "extend", "extend backward", "remix", "blend", "loop", "cut")  # of ``/video``
 SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
 
@@ -138,9 +138,9 @@ class Filming:
         return VideoRequest.kind in self._kinds
 
     def check_possible(self) -> None:
-        """Raise UserError, which says what the host has to set, where no films can be made."""
+        """Raise UserError where no films can be made."""
         if not self.is_possible:
-            raise UserError(NO_MODEL)
+            raise UserError(NOT_HERE)
 
     # From words, pictures and films
 
@@ -175,31 +175,19 @@ class Filming:
         assert material.clip is not None
         right = Action.BLEND if do == "blend" else Action.USE
         clip = await self.clip(actor, material.clip, right)
-        words = PromptWithPictures(prompt, {}) if do != "cut" else None
+        if do == "cut":
+            return await self.cut(clip, asked.start or 0.0, asked.end)
+        words = PromptWithPictures(prompt if prompt.text else _with_words_of(clip, prompt), {})
         if do == "blend":
             assert material.clip_2 is not None
             made = actions.blend(clip, await self.clip(actor, material.clip_2, right), words)
-        elif do == "cut":
-            return await self.cut(clip, asked.start or 0.0, asked.end)
+        elif do == "loop":
+            made = actions.loop(clip, words)
+        elif do == "remix":
+            made = actions.remix(clip, words)
         else:
-            made = self._worked(do, clip, words)
+            made = actions.extend(clip, "extend" if do == "extend" else "extend_back", None, words)
         return replace(made, private=made.private or bool(prompt.private))
-
-    def _worked(self, do: str, clip: Clip, words: PromptWithPictures | None) -> NewJob:
-        """Return what one operation makes of one film. New words may be none: then the film's own stay."""
-        bare = words is not None and not words.prompt.text and clip.request is not None
-        if bare and words is not None:
-            words = PromptWithPictures(_with_words_of(clip, words.prompt), words.pictures)
-        match do:
-            case "extend":
-                return actions.extend(clip, "extend", None, words)
-            case "extend backward":
-                return actions.extend(clip, "extend_back", None, words)
-            case "loop":
-                return actions.loop(clip, words)
-            case _:
-                assert words is not None
-                return actions.remix(clip, words)
 
     # Films to start from
 
@@ -336,9 +324,10 @@ class Filming:
 
 
 def _with_words_of(clip: Clip, prompt: Prompt) -> Prompt:
-    """Return a prompt of flags alone with the words that a film was made of."""
+    """Return a prompt of flags alone with the words that a film was made of, if there are any."""
     made_by = clip.request
-    assert made_by is not None
+    if made_by is None:
+        return prompt
     return replace(
         prompt,
         text=made_by.prompt,
