@@ -1,0 +1,48 @@
+"""What a host sets about films: how many, how long and how large, and for how long they are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.limits import MAX_SECONDS
+from core.setting.field import setting
+from core.setting.values import number, whole
+
+GROUP = "Films"
+MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmSettings:
+    """The settings of films."""
+
+    video_max_pixels: int = setting(
+        str(MAX_PIXELS),
+        "most pixels of a frame of a film, 2088960 = 1920×1088",
+        whole(64 * 64, MAX_PIXELS),
+        group=GROUP,
+    )
+    video_seconds: float = setting(
+        str(MAX_SECONDS), "most seconds of one film", number(0.5, MAX_SECONDS), group=GROUP
+    )
+    video_running: int = setting(
+        "1",
+        "most films that one member can have running; roles with more USER_RUNNING have as many times more",
+        whole(1, 100),
+        group=GROUP,
+    )
+    video_waiting: int = setting(
+        "3",
+        "most films that one member can have waiting; roles with more USER_WAITING have as many times more",
+        whole(1, 10_000),
+        group=GROUP,
+    )
+    video_per_day: int = setting(
+        "0",
+        "most seconds of film that one member can have made in a day; 0 = as many as they like",
+        whole(0, 86_400),
+        group=GROUP,
+    )
+    video_keep_days: int = setting(
+        "0", "days to keep jobs that made films; 0 = as long as others", whole(0, 36_500), group=GROUP
+    )
