@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import logging
 import time
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,6 +34,7 @@ from storage.search.vector_files import VectorFiles
 from storage.web import documents, shares, trash
 from storage.web.picked import Named
 from studio.moderation import lookalikes
+from studio.organise.parts import Part
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
@@ -108,7 +106,7 @@ class Privacy:
             for table in ("pictures", "films", "inputs", "uploads", "example_pictures")
             for row in data[table]
         )
-        part = await asyncio.to_thread(_Part.of_rows, data)  # seconds, of a big account
+        part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
         too_large = list[str]()
         for sha256 in names if pictures else ():
             try:
@@ -121,7 +119,7 @@ class Privacy:
                 continue
             if part.size + size + 200 > limit and part.size:
                 yield part.close()
-                part = _Part()
+                part = Part()
             folder = "films" if path.suffix == ".mp4" else "pictures"
             await asyncio.to_thread(part.add, f"{folder}/{path.name}", data_of)
         if too_large:
@@ -375,28 +373,3 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-class _Part:
-    """A ZIP file in memory."""
-
-    def __init__(self) -> None:
-        self._buffer = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._buffer, "w")
-
-    @classmethod
-    def of_rows(cls, data: dict[str, list[dict[str, Any]]]) -> _Part:
-        part = cls()
-        part.add("data.json", json.dumps(data, ensure_ascii=False, indent=1).encode(), squeeze=True)
-        return part
-
-    @property
-    def size(self) -> int:
-        return self._buffer.tell()
-
-    def add(self, name: str, data: bytes, *, squeeze: bool = False) -> None:
-        self._zip.writestr(name, data, zipfile.ZIP_DEFLATED if squeeze else zipfile.ZIP_STORED)
-
-    def close(self) -> bytes:
-        self._zip.close()
-        return self._buffer.getvalue()

@@ -1,5 +1,5 @@
-"""What a host sets about films: how they are encoded, what is taken from members, and how many, how long and how
-large ones they may have."""
+"""What a host sets about films: how they are encoded, what is taken from members, and what they may have
+made: how many, how long and how large ones."""
 
 from __future__ import annotations
 
