@@ -125,8 +125,8 @@ def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any
 
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
-    shape = {"action": action, "label": label.text, "group": group, "words": label.words}
-    return shape | ({"form": label.form} if label.form else {})
+    shape = {"action": action, "label": label.text, "group": group}
+    return {**shape, "words": label.words, "form": label.form}
 
 
 def alt_text(job: Job, number: int | None = None) -> str:
@@ -137,7 +137,8 @@ def alt_text(job: Job, number: int | None = None) -> str:
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
     named = words or f"A picture of /{job.request.kind}"
-    return named if number is None else f"{named} (picture {number})"
+    what = "film" if job.request.answer is Answer.FILMS else "picture"
+    return named if number is None else f"{named} ({what} {number})"
 
 
 def film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
