@@ -213,7 +213,7 @@ class _Drawing:
                 continue
             if skipped:
                 are = np.concatenate(skipped)
-                colours, skipped = Colours.between(np.stack(were[-len(are) :]), are), []
+                colours, skipped = Colours.between(_stacked(were[-len(are) :]), are), []
             yield own if colours is None else colours.applied(own)
             if seen >= begin + count:
                 return
@@ -274,3 +274,7 @@ class _Drawing:
 def _in_front(window: Window) -> tuple[Image.Image, ...]:
     """The known frames in front of a window's own."""
     return next((known.frames for known in window.known if known.at == 0), ())[: window.begin]
+
+
+def _stacked(pictures: tuple[Image.Image, ...]) -> np.ndarray:
+    return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])

@@ -155,7 +155,9 @@ class _Planner:
         return Plan(tuple(windows))
 
     def extend_back(self) -> Plan:
-        windows, left, after, known = [], self.shot.frames, self.shown(self.clip), None
+        windows = list[Window]()
+        left, after = self.shot.frames, self.shown(self.clip)
+        known: Known | None = None
         while left > 0:
             frames, at = self.family.around(0, left, after)
             while frames > self.longest:

@@ -17,8 +17,9 @@ from tests import tiny
 from tests.vision.video import operations, tiny_films
 from tests.vision.video.operations import SIDE, clip, drawn, shots
 from vision.reporter import Reporter
-from vision.video import decoding
-from vision.video.families import FAMILIES, Operation, Way
+from vision.video import calling, decoding
+from vision.video.calling import Place
+from vision.video.families import FAMILIES, Operation, Take, Way
 from vision.video.generating import generate
 from vision.video.model import VideoModel, family_and_card
 from vision.video.shot import Clip
@@ -145,12 +146,14 @@ def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Mod
     model = film_model(name)
     shot = replace(shots(model)[Operation.REMIX], num_inference_steps=4)
     assert shot.clip is not None
-    latents = decoding.encode(model.vae, decoding.tensor(shot.clip.frames))
-    own = np.concatenate(list(model.family.chunks(model.vae, latents, model.card))).astype(int)
+    own = decoding.encode(model.vae, decoding.tensor(shot.clip.frames))
 
     def distance(strength: float) -> float:
-        frames = drawn(generate(model, replace(shot, strength=strength), Reporter()))
-        return float(np.abs(frames - own[: len(frames)]).mean())
+        take = Take(
+            shot.prompt, "", 7, SIDE, SIDE, shot.frames, shot.fps, 4, 3.0, (), shot.clip.frames, strength
+        )
+        made = calling.call(model, take, Reporter(), Place(0, 1, ()), None, sound=False)
+        return float((made.latents - own).abs().mean())
 
     weak, strong = distance(0.25), distance(1.0)
     assert 0 < weak < strong

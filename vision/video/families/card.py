@@ -69,8 +69,9 @@ def make(defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[
     for layer in (adjusted, own):
         for name, value in layer.items():
             before = entries.get(name)
-            merges = isinstance(value, Mapping) and isinstance(before, Mapping)
-            entries[name] = {**before, **value} if merges else value
+            if isinstance(value, Mapping) and isinstance(before, Mapping):
+                value = {**before, **value}
+            entries[name] = value
     try:
         return FilmCard(**{name: value for name, value in entries.items() if name in known})
     except (TypeError, ValueError) as error:

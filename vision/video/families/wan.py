@@ -23,7 +23,7 @@ class Wan(VideoFamily):
 
     name = "wan"
     title = "Wan T2V"
-    pipelines = ("WanPipeline", "WanVideoToVideoPipeline")
+    pipelines: tuple[str, ...] = ("WanPipeline", "WanVideoToVideoPipeline")
     native_area = 832 * 480
     multiple = 16
     fps = 16
@@ -99,7 +99,7 @@ class WanFirst(Wan):
     title = "Wan 2.1 I2V"
     pipelines = ("WanImageToVideoPipeline",)
     natively = {Operation.FIRST: "WanImageToVideoPipeline"}
-    by_windows = {Operation.EXTEND: FIRST_FRAME_ONLY}
+    by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
     refusals = {
         Operation.WORDS: NEEDS_PICTURE,
         Operation.REMIX: NO_REMIX,
@@ -133,7 +133,7 @@ class WanFirstLast(WanFirst):
         Operation.BLEND: "between the last frame of one and the first frame of the other",
         Operation.LOOP: "the picture first and last",
     }
-    by_windows: Mapping[Operation, str] = {}
+    by_windows = {}
     refusals = {
         Operation.WORDS: NEEDS_PICTURE,
         Operation.REMIX: NO_REMIX,
@@ -180,7 +180,7 @@ class Wan5B(Wan):
     num_inference_steps = 50
     draft_steps = 16
     natively = {Operation.WORDS: "WanPipeline", Operation.FIRST: "WanImageToVideoPipeline"}
-    by_windows = {Operation.EXTEND: FIRST_FRAME_ONLY}
+    by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
     refusals = {
         Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; take Wan's T2V",
         **dict.fromkeys(
