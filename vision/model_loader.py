@@ -107,8 +107,8 @@ class ModelLoader:
     def load(
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
     ) -> Any:
-        """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier, Segmenter
-        or Talker.
+        """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier,
+        Segmenter or Talker.
 
         check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
         the model will run on. Raises ModelError for a model that doesn't load.
@@ -116,6 +116,7 @@ class ModelLoader:
         begun = time.monotonic()
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(contents.weight_files(found.path), report, check)
+        model: Any
         if role == "image":
             model = self._load_image_model(found, report, threads)
         elif role == "video":
