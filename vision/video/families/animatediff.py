@@ -57,6 +57,7 @@ class AnimateDiff(VideoFamily):
         return found
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "AnimateDiffVideoToVideoPipeline" if take.source else "AnimateDiffPipeline"
 
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
@@ -71,6 +72,7 @@ class AnimateDiff(VideoFamily):
         return replace(take, known=tuple(map(with_latents, take.known)))
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
         given: dict[str, Any] = {"decode_chunk_size": 1}
         if take.source:
             given |= {"video": [list(take.source)], "strength": take.strength}
@@ -99,6 +101,7 @@ class AnimateDiff(VideoFamily):
         return latents
 
     def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: FilmCard) -> Any:
+        """Return the latents with the known frames put back."""
         if not take.known:
             return latents
         times = pipe.scheduler.timesteps[-pipe.num_timesteps :]  # a remix begins later
@@ -115,12 +118,15 @@ class AnimateDiff(VideoFamily):
         return self._with_known(pipe, take, latents, noised)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
         return result.frames / pipe.vae.config.scaling_factor
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents as the decoder takes them."""
         return latents / pipe.vae.config.scaling_factor
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode piece by piece."""
         from vision.video import decoding
 
         return decoding.one_by_one(vae, latents)

@@ -41,14 +41,17 @@ class Ltx(VideoFamily):
     }
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         conditioned = bool(take.known or take.source)
         return "LTXConditionPipeline" if conditioned or base == "LTXConditionPipeline" else "LTXPipeline"
 
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+        """Return ``take`` as it is, with kept latents in place of what would be encoded."""
         known_vae.stand_in(pipe, take.known)
         return take
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
         given: dict[str, Any] = {"frame_rate": take.fps}
         if take.source:
             # with the film as a condition nothing of it would be drawn anew
@@ -72,6 +75,7 @@ class Ltx(VideoFamily):
         return pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
         return self._raw(pipe, result.frames)
 
     def _raw(self, pipe: Any, latents: Any) -> Any:
@@ -90,9 +94,11 @@ class Ltx(VideoFamily):
         )
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, self._unpacked(pipe, latents, take))
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode piece by piece."""
         import torch
 
         from vision.video import decoding

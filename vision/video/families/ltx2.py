@@ -45,9 +45,11 @@ class Ltx2(Ltx):
         return self.at_least(at + after), at
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "LTX2ConditionPipeline"
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
         given: dict[str, Any] = {"frame_rate": float(take.fps), "num_frames": take.frames}
         if take.guidance_scale <= 1:  # distilled: each of the other guidances would be a pass of its own
             given |= {"stg_scale": 0.0, "modality_scale": 1.0, "guidance_rescale": 0.0}
@@ -96,6 +98,7 @@ class Ltx2(Ltx):
         }
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
         return result.frames.float()  # its pipelines return them as the decoder takes them
 
     def _unpacked(self, pipe: Any, latents: Any, take: Take) -> Any:
@@ -111,6 +114,7 @@ class Ltx2(Ltx):
         return noise * std / vae.config.scaling_factor + mean
 
     def sounds(self, pipe: Any, result: Any) -> Any:
+        """Return the sound."""
         import torch
 
         with torch.no_grad():

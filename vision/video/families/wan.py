@@ -52,9 +52,11 @@ class Wan(VideoFamily):
     )
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and not index.get("expand_timesteps")
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "WanVideoToVideoPipeline" if take.source else "WanPipeline"
 
     def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +67,7 @@ class Wan(VideoFamily):
         return parts
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
         if take.source:
             return {"video": list(take.source), "strength": take.strength}
         first = next((known for known in take.known if known.at == 0), None)
@@ -73,9 +76,11 @@ class Wan(VideoFamily):
         return given | ({"last_image": last.frames[0]} if last else {})
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
         return self._raw(pipe, result.frames)
 
     def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents as the decoder takes them."""
         return self._raw(pipe, latents)
 
     def _raw(self, pipe: Any, latents: Any) -> Any:
@@ -87,6 +92,7 @@ class Wan(VideoFamily):
         return latents * std + mean
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode piece by piece."""
         from vision.video import decoding
 
         return decoding.causal(vae, latents)
@@ -109,6 +115,7 @@ class WanFirst(Wan):
     }
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and self._trained(configs) == "first"
 
     @staticmethod
@@ -120,6 +127,7 @@ class WanFirst(Wan):
         return "both" if config.get("pos_embed_seq_len") else "first"
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "WanImageToVideoPipeline"
 
 
@@ -144,6 +152,7 @@ class WanFirstLast(WanFirst):
     }
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and self._trained(configs) == "both"
 
 
@@ -162,6 +171,7 @@ class WanPictures(WanFirst):
     guidance_scale = 3.5
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and self._trained(configs) == "either"
 
 
@@ -189,9 +199,11 @@ class Wan5B(Wan):
     }
 
     def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
         return index.get("_class_name") in self.pipelines and bool(index.get("expand_timesteps"))
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "WanImageToVideoPipeline" if take.known else "WanPipeline"
 
 
@@ -214,9 +226,11 @@ class WanVace(Wan):
     refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
 
     def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
         return "WanVACEPipeline"
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
         if not take.known:
             return {}
         from PIL import Image
