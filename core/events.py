@@ -82,6 +82,32 @@ class Picture:
     seed: int | None = None
 
 
+@dataclass(frozen=True)
+class Film:
+    """A film that a worker has written: its files are the worker's until they are taken into the store.
+
+    path: the film, H.264 in MP4. width, height: px. frames at ``fps`` a second. poster: its first frame.
+    ends: a file of safetensors with the latents of its first and last frames, from which it can be extended
+    without reading its pixels; "" = there are none. sound: it has a sound track.
+    """
+
+    path: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    poster: Picture
+    seed: int | None = None
+    ends: str = ""
+    sound: bool = False
+    media_type: str = "video/mp4"
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.frames / self.fps
+
+
 Ended = Literal["end", "length", "stopped"]
 
 
@@ -117,6 +143,7 @@ class Output:
     scores: (label, probability 0..1), best first, of /classify; (word, weight 0..1), in the prompt's order,
     of /shorten.
     answer: of /ask. lines: of /read, in the order of reading; grid is the picture with their boxes.
+    films: of /video, in order; there are no ``pictures`` then.
     parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
     "notes" (sentences for the user about what could not be honoured).
     """
@@ -128,3 +155,4 @@ class Output:
     parameters: dict[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
+    films: tuple[Film, ...] = ()

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from storage import jobs as rows
 from storage import people, records
 from storage.database import Database
-from storage.people import RoleLimit
+from storage.people import RoleLimit, RoleTokens
 from storage.records import AuditRow, audited
 
 Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
@@ -83,6 +83,23 @@ class Admin:
         """Take a role's limits away. Return False when it had none."""
         work = partial(people.remove_role_limit, guild_id=guild_id, role_id=role_id)
         return await self._change(actor_id, "remove role limit", guild_id, role_id, work)
+
+    async def role_tokens(self, guild_id: int) -> list[RoleTokens]:
+        """Return how many tokens a day the guild's roles have, of those with a number of their own."""
+        return await self._database.read(partial(people.all_role_tokens, guild_id=guild_id), once=True)
+
+    async def set_role_tokens(self, actor_id: int, guild_id: int, tokens: RoleTokens) -> None:
+        """Give members with a role a number of tokens a day; who has several such roles has the most."""
+        work, detail = (
+            partial(people.set_role_tokens, guild_id=guild_id, tokens=tokens),
+            {"per_day": tokens.per_day},
+        )
+        await self._change(actor_id, "set role tokens", guild_id, tokens.role_id, work, detail)
+
+    async def remove_role_tokens(self, actor_id: int, guild_id: int, role_id: int) -> bool:
+        """Take a role's number of tokens away. Return False when it had none."""
+        work = partial(people.remove_role_tokens, guild_id=guild_id, role_id=role_id)
+        return await self._change(actor_id, "remove role tokens", guild_id, role_id, work)
 
     async def audit(self, limit: int = 50) -> list[AuditRow]:
         """Return what admins did, newest first."""

@@ -13,7 +13,7 @@ from core.errors import ImageError, LimitError, UserError
 from core.job import Job
 from core.requests import AskRequest, Request
 from core.requests.ask import about_tokens
-from jobs.limits import Limits, allowance, check_limits, check_tokens
+from jobs.limits import Limits, allowance, check_limits, check_tokens, tokens_a_day
 from jobs.order.cost import cost_key
 from storage import admission, lookup
 from storage import jobs as rows
@@ -97,7 +97,8 @@ class Admission:
         if isinstance(job.request, AskRequest):
             used = chats.use(connection, job.origin.user_id, now=job.created_at)
             asked = about_tokens(job.request.question, len(job.request.images))
-            check_tokens(self.limits, used, asked)
+            most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
+            check_tokens(most, self.limits.answer_tokens, used, asked)
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)

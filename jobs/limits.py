@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from core.errors import LimitError, NotAllowedError
@@ -69,11 +69,19 @@ def check_limits(
         )
 
 
-def check_tokens(limits: Limits, used: Use, question: int) -> None:
-    """Raise LimitError when a question of about so many tokens is more than its asker may have today. Those
-    that aren't answered yet count as if their answers were as long as they may be."""
-    most = limits.tokens_per_day
-    expected = used.tokens + used.open * limits.answer_tokens
+def tokens_a_day(everybody: int, roles: Collection[int]) -> int:
+    """Return how many tokens a member may use a day, 0 = as many as they like: the most of their roles that
+    have a number of their own, or else what everybody has."""
+    if not roles:
+        return everybody
+    return 0 if 0 in roles else max(roles)
+
+
+def check_tokens(most: int, answer_tokens: int, used: Use, question: int) -> None:
+    """Raise LimitError when a question of about so many tokens is more than its asker may have today (at
+    ``most``, 0 = as many as they like). Those that aren't answered yet count as if their answers were as long
+    as they may be."""
+    expected = used.tokens + used.open * answer_tokens
     if most and expected + question > most:
         waiting = f" and {used.open} questions not answered yet" if used.open else ""
         raise LimitError(

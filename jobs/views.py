@@ -11,6 +11,7 @@ from core.events import ChatAnswer, Progress
 from core.job import Job
 from core.results.text_lines import TextLine
 from jobs.executor import Device
+from storage.films.rows import StoredFilm
 from storage.lookup import StoredOutput, StoredPicture
 
 
@@ -28,7 +29,7 @@ class Submitted:
 @dataclass(frozen=True)
 class Result:
     """A finished job and what it made. ``parameters``: the values really used, "model" and "notes" among
-    them."""
+    them. ``pictures`` are the posters of ``films`` where there are any, those with the same index."""
 
     job: Job
     pictures: tuple[StoredPicture, ...] = ()
@@ -38,6 +39,7 @@ class Result:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
+    films: tuple[StoredFilm, ...] = ()
 
     @classmethod
     def of(cls, job: Job, output: StoredOutput) -> Result:
@@ -51,6 +53,7 @@ class Result:
             output.parameters or {},
             output.answer,
             output.lines,
+            output.films,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -12,17 +13,34 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import StorageError
 
-EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
+EXTENSIONS = {
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "video/mp4": "mp4",
+    "application/x-latents": "safetensors",  # what is kept of a film's ends
+}
+CHUNK = 2**20  # bytes that are in memory of a file that is taken
 BALLAST_BYTES = 64 * 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+class Taken(NamedTuple):
+    """A file that was taken into the store. size: bytes."""
+
+    sha256: str
+    size: int
+
+
 class Files:
-    """The picture store under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file for a full
-    disk. ``derived``: folder of what was made from files and can be made again; it goes with its file."""
+    """The store of pictures and films under ``root``: ``root/ab/cd/<sha256>.<extension>``, and a ballast file
+    for a full disk. ``derived``: folder of what was made from files and can be made again; it goes with its
+    file."""
 
     def __init__(
         self, root: Path, *, ballast_bytes: int = BALLAST_BYTES, derived: Path | None = None
@@ -34,6 +52,12 @@ class Files:
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing."""
         return await asyncio.to_thread(self._put, data, media_type)
+
+    async def take(self, path: Path, media_type: str) -> Taken:
+        """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
+        was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
+        another. Raises StorageError."""
+        return await asyncio.to_thread(self._take, path, media_type)
 
     async def get(self, sha256: str) -> bytes:
         """Return a file's bytes. Raises StorageError when it is gone."""
@@ -62,11 +86,21 @@ class Files:
         """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
         await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
 
+    @property
+    def incoming(self) -> Path:
+        """The folder for what is written elsewhere and then taken: on the same disk."""
+        return self.root.parent / "incoming"
+
     def all(self) -> Iterator[str]:
         """The SHA-256 of every stored file, in no order. Reads the whole tree: run it in a thread."""
         for path in self.root.glob("??/??/*"):
             if _SHA256.fullmatch(path.stem) and path.suffix[1:] in EXTENSIONS.values():
                 yield path.stem
+
+    def drop_unfinished(self) -> None:
+        """Delete what a crash has left half-written. Call it before anything is put or taken."""
+        for path in self.root.glob(".tmp-*"):
+            path.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
         """Free space on the disk that holds ``root``, for this user."""
@@ -108,28 +142,64 @@ class Files:
         return True
 
     def _put(self, data: bytes, media_type: str) -> str:
-        if media_type not in EXTENSIONS:
-            raise StorageError(f"files of type {media_type!r} aren't stored")
         sha256 = hashlib.sha256(data).hexdigest()
+        target = self._place(sha256, media_type)
         if self._find(sha256) is not None:
             return sha256
-        path = self._folder(sha256) / f"{sha256}.{EXTENSIONS[media_type]}"
         temporary = self.root / f".tmp-{secrets.token_hex(8)}"
         try:
-            new = [folder for folder in (path.parent, path.parent.parent, self.root) if not folder.exists()]
-            path.parent.mkdir(parents=True, exist_ok=True)
+            changed = self._make_folders(target)
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-            for folder in {path.parent, *(folder.parent for folder in new)}:
-                _sync_folder(folder)
+            _move(temporary, target, changed)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
         return sha256
+
+    def _take(self, path: Path, media_type: str) -> Taken:
+        try:
+            sha256, size = _hashed(path)
+            target = self._place(sha256, media_type)
+            if self._find(sha256) is None:
+                self._bring(path, target)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+        return Taken(sha256, size)
+
+    def _bring(self, path: Path, target: Path) -> None:
+        """Move a file to its place; on another disk, copy it."""
+        os.utime(path)  # its row comes now, however long ago it was written
+        changed = self._make_folders(target)
+        try:
+            _move(path, target, changed)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+            try:
+                shutil.copyfile(path, temporary)
+                _sync(temporary)
+                _move(temporary, target, changed)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _make_folders(self, target: Path) -> set[Path]:
+        """Make the folders of a file, and return those whose entries are not durable once it is there."""
+        parents = (target.parent, target.parent.parent, self.root)
+        new = [folder for folder in parents if not folder.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return {target.parent, *(folder.parent for folder in new)}
+
+    def _place(self, sha256: str, media_type: str) -> Path:
+        """Return where a file of this type belongs."""
+        if media_type not in EXTENSIONS:
+            raise StorageError(f"files of type {media_type!r} aren't stored")
+        return self._folder(sha256) / f"{sha256}.{EXTENSIONS[media_type]}"
 
     def _get(self, sha256: str) -> bytes:
         path = self.path(sha256)
@@ -179,6 +249,30 @@ class Files:
         folder = self._folder(sha256)
         candidates = (folder / f"{sha256}.{extension}" for extension in EXTENSIONS.values())
         return next((path for path in candidates if path.is_file()), None)
+
+
+def _hashed(path: Path) -> tuple[str, int]:
+    """Return a file's SHA-256 and size, with its bytes on the disk. Raises OSError; a link is no file."""
+    digest, size = hashlib.sha256(), 0
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def _move(path: Path, target: Path, changed: set[Path]) -> None:
+    """Move a file that is durable to its place, durably."""
+    os.replace(path, target)
+    for folder in changed:
+        _sync_folder(folder)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

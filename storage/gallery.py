@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
+from storage.films import rows as films
 from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
 from storage.schema import CHILD, GRID, favourites, jobs, pictures
 from storage.web.schema import folder_items, trash
@@ -275,9 +276,10 @@ def one(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
 
 
 def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
-    """The jobs of these rows, by three more statements however many they are."""
+    """The jobs of these rows, by four more statements however many they are."""
     ids = [row.id for row in rows]
     stored, away = pictures_of(connection, ids), hidden(connection, ids)
+    clips = films.of_jobs(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
         favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
@@ -288,7 +290,9 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
     return [
         Made(
             job,
-            _shown(to_output(row, stored[job.id]), away.get(job.id)) if row.rendered_at is not None else None,
+            _shown(to_output(row, stored[job.id], clips.get(job.id, ())), away.get(job.id))
+            if row.rendered_at is not None
+            else None,
             frozenset(kept[job.id]),
             away.get(job.id, nowhere),
         )
@@ -298,11 +302,12 @@ def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -
 
 
 def _shown(output: StoredOutput, away: frozenset[int] | None) -> StoredOutput:
-    """What a job made, without the pictures in the trash and the overview that shows them."""
+    """What a job made, without the pictures and films in the trash and the overview that shows them."""
     if not away:
         return output
     left = tuple(picture for picture in output.pictures if picture.index not in away)
-    return replace(output, pictures=left, grid=None)
+    clips = tuple(film for film in output.films if film.index not in away)
+    return replace(output, pictures=left, films=clips, grid=None)
 
 
 def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:

@@ -18,6 +18,7 @@ from core.job import Job, Status
 from core.requests import to_json
 from storage import lookup
 from storage.asking import chats
+from storage.films import rows as films
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import upsert
 from storage.privacy import note_unposted
@@ -175,6 +176,7 @@ def finish(
                 for p in rows
             ],
         )
+    films.add(connection, job_id, output.films)
     return True
 
 

@@ -22,6 +22,8 @@ from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import PICTURE_KINDS, from_json
 from core.results.forms import Box, Table
 from core.results.text_lines import TextLine, from_stored
+from storage.films import rows as films
+from storage.films.rows import StoredFilm
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
 
 PAGE = 200  # rows
@@ -48,7 +50,8 @@ class StoredPicture:
 
 @dataclass(frozen=True)
 class StoredOutput:
-    """What a run left behind: ``core.events.Output`` with files in the place of bytes."""
+    """What a run left behind: ``core.events.Output`` with files in the place of bytes. ``pictures`` are the
+    posters of ``films`` where there are any: those with the same index belong together."""
 
     pictures: tuple[StoredPicture, ...] = ()
     grid: StoredPicture | None = None
@@ -57,6 +60,7 @@ class StoredOutput:
     parameters: Mapping[str, Any] | None = None
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
+    films: tuple[StoredFilm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,10 @@ def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]
 def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
     row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
-    return None if row is None else (to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id]))
+    if row is None:
+        return None
+    made = films.of_jobs(connection, [job_id]).get(job_id, ())
+    return to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id], made)
 
 
 def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
@@ -149,8 +156,10 @@ def _picture_columns(prefix: str) -> attrgetter[tuple[Any, ...]]:
     return attrgetter(*(prefix + name for name in names))
 
 
-def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput:
-    """Return what a job's row and its pictures say that it made."""
+def to_output(
+    row: sa.Row[Any], stored: Sequence[StoredPicture], made: tuple[StoredFilm, ...] = ()
+) -> StoredOutput:
+    """Return what a job's row, its pictures and its films say that it made."""
     return StoredOutput(
         pictures=tuple(p for p in stored if p.index != GRID),
         grid=next((p for p in stored if p.index == GRID), None),
@@ -159,6 +168,7 @@ def to_output(row: sa.Row[Any], stored: Sequence[StoredPicture]) -> StoredOutput
         answer=to_answer(row),
         lines=tuple(map(from_stored, json.loads(row.lines or "[]"))),
         parameters=json.loads(row.parameters or "{}"),
+        films=made,
     )
 
 

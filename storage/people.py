@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.schema import EVERYWHERE, Int64, allowed, bans, guilds, role_limits, users
+from storage.schema import EVERYWHERE, Int64, allowed, bans, guilds, role_limits, role_tokens, users
 
 _ZERO, _NO_TEXT = sa.literal_column("0", Int64), sa.literal_column("''", sa.Text)
 
@@ -26,13 +26,23 @@ class RoleLimit:
 
 
 @dataclass(frozen=True)
+class RoleTokens:
+    """How many tokens members with a role may use a day, 0 = as many as they like."""
+
+    role_id: int
+    per_day: int
+
+
+@dataclass(frozen=True)
 class Rules:
-    """A guild's rules as they touch one member. ``channels`` and ``roles``: if not empty, only these."""
+    """A guild's rules as they touch one member. ``channels`` and ``roles``: if not empty, only these.
+    ``role_tokens``: a day, of each of the member's roles that has a number of its own."""
 
     banned: bool = False
     channels: frozenset[int] = frozenset()
     roles: frozenset[int] = frozenset()
     role_limits: tuple[RoleLimit, ...] = ()
+    role_tokens: tuple[int, ...] = ()
 
 
 def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], update: dict[str, Any]) -> Any:
@@ -142,6 +152,12 @@ def _limits() -> sa.Select[Any]:
     return fact("limit", *columns).where(role_limits.c.guild_id == sa.bindparam("guild"), mine)
 
 
+def _tokens() -> sa.Select[Any]:
+    mine = role_tokens.c.role_id.in_(sa.bindparam("roles", expanding=True))
+    in_guild = role_tokens.c.guild_id == sa.bindparam("guild")
+    return fact("tokens", role_tokens.c.per_day).where(in_guild, mine)
+
+
 # What ``to_rules`` makes the rules of. Statements that an interaction waits for are built once: building one
 # takes longer than running it
 RULES = (
@@ -152,6 +168,7 @@ RULES = (
     _listed("channel"),
     _listed("role"),
     _limits(),
+    _tokens(),
 )
 _ALL_RULES = sa.union_all(*RULES)
 
@@ -165,6 +182,7 @@ def to_rules(facts: Iterable[sa.Row[Any]]) -> Rules:
         channels=frozenset(row.a for row in facts if row.what == "channel"),
         roles=frozenset(row.a for row in facts if row.what == "role"),
         role_limits=tuple(RoleLimit(row.a, row.b, row.c) for row in facts if row.what == "limit"),
+        role_tokens=tuple(row.a for row in facts if row.what == "tokens"),
     )
 
 
@@ -232,5 +250,29 @@ def remove_role_limit(connection: sa.Connection, guild_id: int, role_id: int) ->
     """Take a role's limits away. Return False when it had none."""
     statement = sa.delete(role_limits).where(
         role_limits.c.guild_id == guild_id, role_limits.c.role_id == role_id
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def all_role_tokens(connection: sa.Connection, guild_id: int) -> list[RoleTokens]:
+    """Return the tokens of every role in a guild that has a number of its own, by role id."""
+    columns = role_tokens.c.role_id, role_tokens.c.per_day
+    found = connection.execute(
+        sa.select(*columns).where(role_tokens.c.guild_id == guild_id).order_by(role_tokens.c.role_id)
+    )
+    return [RoleTokens(*row) for row in found]
+
+
+def set_role_tokens(connection: sa.Connection, guild_id: int, tokens: RoleTokens) -> None:
+    """Set how many tokens members with a role may use a day."""
+    values = {"per_day": tokens.per_day}
+    keys = {"guild_id": guild_id, "role_id": tokens.role_id}
+    connection.execute(upsert(connection, role_tokens, {**keys, **values}, values))
+
+
+def remove_role_tokens(connection: sa.Connection, guild_id: int, role_id: int) -> bool:
+    """Take a role's number of tokens away. Return False when it had none."""
+    statement = sa.delete(role_tokens).where(
+        role_tokens.c.guild_id == guild_id, role_tokens.c.role_id == role_id
     )
     return bool(connection.execute(statement).rowcount)

@@ -16,7 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.asking import examples as taught
-from storage.asking.schema import example_pictures, example_sets, examples
+from storage.asking.schema import example_pictures, example_sets, examples, feedback
+from storage.films.rows import files_of_jobs
+from storage.films.schema import films
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -68,6 +70,7 @@ OWNED = {  # deleted; what hangs on a job goes with it
     shares: shares.c.user_id,
     documents: documents.c.user_id,
     example_sets: example_sets.c.user_id,
+    feedback: feedback.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
@@ -81,17 +84,30 @@ KEPT = {
     tokens_used: tokens_used.c.user_id,
 }  # stay, with it
 
+NAMING = (  # everything by which a row says that it needs a file
+    pictures.c.sha256,
+    films.c.sha256,
+    films.c.ends_sha256,
+    inputs.c.sha256,
+    uploads.c.sha256,
+    document_files.c.sha256,
+    example_pictures.c.sha256,
+)
+
 
 @dataclass(frozen=True)
 class Holdings:
-    """How much there is of somebody. bytes: of their pictures' files."""
+    """How much there is of somebody. bytes: of their pictures' and films' files. pictures: posters of films
+    count."""
 
     jobs: int = 0
     pictures: int = 0
+    films: int = 0
     bytes: int = 0
     uploads: int = 0
     messages: int = 0
     examples: int = 0
+    feedback: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -123,13 +139,21 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         )
     )
     number, size = made.one()
+    filmed = connection.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(films.c.size), 0)).where(
+            films.c.job_id.in_(mine)
+        )
+    )
+    clips, clips_size = filmed.one()
     return Holdings(
         jobs=count(jobs.c.id, jobs.c.user_id == user_id),
         pictures=number,
-        bytes=size,
+        films=clips,
+        bytes=size + clips_size,
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
+        feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
         since=connection.execute(
@@ -148,6 +172,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "users": sa.select(users).where(users.c.id == user_id),
         "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
         "pictures": sa.select(pictures).where(pictures.c.job_id.in_(mine)),
+        "films": sa.select(films).where(films.c.job_id.in_(mine)),
         "inputs": sa.select(inputs).where(inputs.c.job_id.in_(mine)),
         "messages": sa.select(messages).where(messages.c.job_id.in_(mine)),
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
@@ -222,8 +247,8 @@ def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
 def delete_jobs(
     connection: sa.Connection, ids: Iterable[str], *, now: datetime, unpost: bool = True
 ) -> Removed:
-    """These jobs with their pictures' and messages' rows; ``unpost``: note the messages, to be deleted on
-    Discord. Others' jobs made from them stay, without the link."""
+    """These jobs with the rows of their pictures, films and messages; ``unpost``: note the messages, to be
+    deleted on Discord. Others' jobs made from them stay, without the link."""
     ids = list(ids)
     files: set[str] = set()
     forgotten: set[str] = set()
@@ -233,6 +258,7 @@ def delete_jobs(
             files |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
             )
+        files |= files_of_jobs(connection, page)
         found = connection.execute(
             sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         )
@@ -257,10 +283,8 @@ def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Return which of these files no row names any more."""
     names, needed = list(sha256s), set()
     for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
-        for table in (pictures, inputs, uploads, document_files, example_pictures):
-            needed |= set(
-                connection.execute(sa.select(table.c.sha256).where(table.c.sha256.in_(page))).scalars()
-            )
+        for column in NAMING:
+            needed |= set(connection.execute(sa.select(column).where(column.in_(page))).scalars())
     return set(names) - needed
 
 

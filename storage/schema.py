@@ -239,6 +239,16 @@ role_limits = sa.Table(  # a member has the best of their roles' limits
     sqlite_strict=True,
 )
 
+role_tokens = sa.Table(  # a member has the most of their roles' tokens
+    "role_tokens",
+    metadata,
+    sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("role_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("per_day", Int64, nullable=False),  # 0 = as many as they like
+    sa.CheckConstraint("per_day >= 0", "positive"),
+    sqlite_strict=True,
+)
+
 settings = sa.Table(  # what is changed while running, such as "paused"
     "settings",
     metadata,

@@ -37,6 +37,7 @@ class Action(enum.StrEnum):
     DETAILS = "details"
     DM = "dm"  # have it sent to oneself
     FAVOURITE = "favourite"
+    RATE = "rate"  # say whether an answer is right
     CANCEL = "cancel"
     DELETE = "delete"
     SHARE = "share"  # show pictures to whoever has a link
@@ -114,6 +115,7 @@ TABLE: dict[Action, Row] = {
     Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DM: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.FAVOURITE: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
+    Action.RATE: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.CANCEL: Row(
         _STOPS,
         _STOPS,

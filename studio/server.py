@@ -10,7 +10,7 @@ from core.errors import UserError
 from jobs.queue import Queue
 from jobs.views import JobView, Snapshot
 from storage.moderation import Strike
-from storage.people import RoleLimit
+from storage.people import RoleLimit, RoleTokens
 from storage.records import AuditRow
 from studio.actor import Actor
 from studio.asking.words import plain
@@ -150,6 +150,20 @@ class Server:
         """Take a role's limits away; False when it had none."""
         guild_id = await self._enter(actor, Action.RULES)
         return await self._queue.admin.remove_role_limit(actor.user_id, guild_id, role_id)
+
+    async def role_tokens(self, actor: Actor) -> list[RoleTokens]:
+        """Return how many tokens a day roles have here, of those with a number of their own."""
+        return await self._queue.admin.role_tokens(await self._enter(actor, Action.RULES))
+
+    async def set_role_tokens(self, actor: Actor, tokens: RoleTokens) -> None:
+        """Give members with a role a number of tokens a day."""
+        guild_id = await self._enter(actor, Action.RULES)
+        await self._queue.admin.set_role_tokens(actor.user_id, guild_id, tokens)
+
+    async def remove_role_tokens(self, actor: Actor, role_id: int) -> bool:
+        """Take a role's number of tokens away; False when it had none."""
+        guild_id = await self._enter(actor, Action.RULES)
+        return await self._queue.admin.remove_role_tokens(actor.user_id, guild_id, role_id)
 
     async def audit(self, actor: Actor) -> list[AuditRow]:
         """Return what admins changed here (anywhere, for the host), newest first."""

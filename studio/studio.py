@@ -7,7 +7,8 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``examples`` sets, ``copies`` what people take of them.
+documents, ``talking`` questions, ``feedback`` on answers, ``examples`` sets, ``copies`` what people take of
+them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from jobs.feed import News, Watch
 from jobs.views import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
+from studio.answers.feedback import Feedback
 from studio.asking import actions
 from studio.asking.completion import Completion
 from studio.asking.hints import Hints
@@ -76,6 +78,7 @@ class Studio:
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
         self.talking = Talking(self._rights, self._sources, services)
+        self.feedback = Feedback(self._rights, services.database, queue)
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services)

@@ -117,13 +117,18 @@ class Talk:
 @dataclass(frozen=True)
 class Run:
     """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
-    picture that the request or ``talk`` names."""
+    picture or film that the request or ``talk`` names.
+
+    folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
+    answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
+    """
 
     job_id: str
     kind: str
     request: str = field(repr=False)
     paths: dict[str, str] = field(default_factory=dict)
     talk: Talk | None = None
+    folder: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from core.events import Output
 from core.grammar.values import Words
 from core.parameters import parameters
 from core.redact import Redactor
+from core.requests.base import Answer
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
@@ -211,6 +212,8 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
+    if request.answer is Answer.FILMS:  # which reads films, and writes them where it is told to
+        return capability(run.kind)(request, run.paths, models, reporter, Path(run.folder))
     if request.told:  # which opens only the pictures that its models have to look at
         return capability(run.kind)(request, run.paths, models, reporter, run.talk)
     images = (

@@ -1,5 +1,5 @@
 """Reactions on messages of ours: an envelope sends it to oneself, a cross ends or deletes one's own, a star
-or heart keeps it."""
+or heart keeps it; under an answer ✅ and ❌ say whether it is right."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from studio.actor import Actor
 from studio.authority import Action
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
+RIGHT, WRONG = "✅", "❌"
 log = logging.getLogger(__name__)
 
 
@@ -41,9 +42,12 @@ class Reactions(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        """Taking the star away lets the picture go."""
-        if _plain(payload) in STARS:
-            await self.bot.studio.own.remove_favourites_shown(_actor(payload), payload.message_id)
+        """Taking the star away lets the picture go, and feedback is taken back."""
+        name, studio = _plain(payload), self.bot.studio
+        if name in STARS:
+            await studio.own.remove_favourites_shown(_actor(payload), payload.message_id)
+        elif name in (RIGHT, WRONG):
+            await studio.feedback.withdraw(_actor(payload), payload.message_id, right=name == RIGHT)
 
     def _act(
         self, payload: discord.RawReactionActionEvent
@@ -51,6 +55,8 @@ class Reactions(commands.Cog):
         name = _plain(payload)
         if name in ENVELOPES:
             return self._send
+        if name == RIGHT:
+            return self._approve
         if name in CROSSES:
             return self._end
         return self._keep if name in STARS else None
@@ -65,8 +71,12 @@ class Reactions(commands.Cog):
             await self.bot.sharing.hand_over(user, result, None if index is None else [index])
 
     async def _end(self, payload: discord.RawReactionActionEvent) -> None:
-        """Cancel a running or waiting job, delete a finished one's message; the job stays for /show."""
+        """Cancel a running or waiting job, delete a finished one's message; the job stays for /show. ❌ under
+        an answer says that it is wrong."""
         actor, message = _actor(payload), self._message(payload)
+        if _plain(payload) == WRONG and await self.bot.studio.feedback.is_about(message.id):
+            await self.bot.studio.feedback.note(actor, message.id, right=False)
+            return
         try:
             found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DELETE)
         except NotAllowedError:
@@ -84,6 +94,9 @@ class Reactions(commands.Cog):
     def _message(self, payload: discord.RawReactionActionEvent) -> discord.PartialMessage:
         channel = self.bot.get_partial_messageable(payload.channel_id)
         return channel.get_partial_message(payload.message_id)
+
+    async def _approve(self, payload: discord.RawReactionActionEvent) -> None:
+        await self.bot.studio.feedback.note(_actor(payload), payload.message_id, right=True)
 
     async def _keep(self, payload: discord.RawReactionActionEvent) -> None:
         actor = _actor(payload)

@@ -15,6 +15,7 @@ from bot.ui.messages import MAX_CONTENT, fit, length, quote
 from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
+from storage.asking.feedback import Feedback
 from studio.asking.words import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
@@ -169,14 +170,16 @@ def view(job: Job) -> discord.ui.View:
     )
 
 
-def details(answer: ChatAnswer) -> list[str]:
-    """Return what the model saw and how much it was, a line each."""
+def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
+    """Return what the model saw, how much it was, and what people found of it, a line each."""
     seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
     dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
     ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
+    found = f"**Found** right by {feedback.right}, wrong by {feedback.wrong}"
     return [
         f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
         f"{f', as the model saw them: {seen} px' if seen else ''}",
         f"**Tokens** {answer.tokens_in:,} in, {answer.tokens_cached:,} of them known from before ·"
         f" {answer.tokens_out:,} out · it ended {ended}{dropped}",
+        *([found] if any(feedback) else []),
     ]

@@ -284,7 +284,10 @@ class JobButtons:
         """
         job, result = await self._studio.made(actor_of(interaction), job_id, Action.DETAILS)
         parameters, pictures = (result.parameters, result.pictures) if result else ({}, ())
-        more = answer_text.details(result.answer) if result and result.answer else ()
+        more = list[str]()
+        if result and result.answer:
+            feedback = await self._studio.feedback.of(actor_of(interaction), job_id)
+            more = answer_text.details(result.answer, feedback)
         for page in messages.details(job, parameters, pictures, index, more):
             await add_whisper(interaction, page)
 

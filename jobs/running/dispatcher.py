@@ -19,6 +19,7 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
+from core.requests.base import Answer
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -27,6 +28,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see, with_files
@@ -71,6 +73,7 @@ class Dispatcher:
         self.positions = Positions(self.waitlist, self.running, self.feeds, executor, lambda: self.paused)
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
+        self._incoming = Incoming(files.incoming)
         self._outcomes = Outcomes(
             self.saving,
             self.waitlist,
@@ -96,11 +99,13 @@ class Dispatcher:
             self.positions.estimate.add(key, seconds)
         self._turn = await self.database.read(people.last_turn)
         waiting = await self.database.read(lookup.waiting)
+        await self._incoming.sweep({row.id for row in waiting})
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):
             self.enqueue(row, served=turns[row.user_id])
             if count % CHUNK == 0:
                 await asyncio.sleep(0)
+        await asyncio.to_thread(self.files.drop_unfinished)
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
         self._loop_tasks = [
@@ -133,6 +138,7 @@ class Dispatcher:
         for task in self._loop_tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+        await self._incoming.settle()
         self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, grace: float) -> None:
@@ -185,7 +191,13 @@ class Dispatcher:
         if job_id in self.running:
             self.executor.cancel(job_id)
         self._outcomes.publish_end(job_id, event)
+        self._clean_up(job_id)
         self.wake()
+
+    def _clean_up(self, job_id: str) -> None:
+        """Remove what a job's worker has written, once it is over and no worker has it."""
+        if job_id not in self.feeds and job_id not in self.running:
+            self._incoming.remove(job_id)
 
     def stop_answer(self, job_id: str) -> bool:
         """Let a running job end with what there is of its answer. False when there is nothing of it yet."""
@@ -307,6 +319,7 @@ class Dispatcher:
             self.running.pop(job.id, None)
             if not self.stopping and job.id not in self.waitlist:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
+            self._clean_up(job.id)
             self.wake()
 
     async def _on_device(self, live: ActiveJob) -> Outcome:
@@ -327,10 +340,12 @@ class Dispatcher:
         if talk is not None:
             talk, earlier = await asyncio.to_thread(with_files, talk, self.files)
             paths |= earlier
+        films = job.request.answer is Answer.FILMS
+        folder = str(await self._incoming.make(job.id)) if films else ""
         if job.id not in self.feeds:  # cancelled before the executor knew of it
             return Stopped(job.id)
         log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
-        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk)
+        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk, folder)
         live.handed = True
         return await self.executor.run(live.device, run, partial(self._report, live))
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from core.events import Output, Picture
+from core.events import Film, Output, Picture
 from storage.database import Database
-from storage.files import Files
+from storage.files import Files, Taken
+from storage.films.rows import StoredFilm
 from storage.lookup import StoredOutput, StoredPicture
 from storage.schema import GRID
 
+LATENTS = "application/x-latents"
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class FilmMissing(StorageError):
+    """A worker has named a film that isn't in its job's folder."""
 
 
 class Saving:
@@ -30,8 +37,11 @@ class Saving:
         self.disk_full = False
 
     async def save(self, output: Output) -> StoredOutput:
-        """Write the files and return what their rows will say. Raises StorageError when the disk is full."""
-        pictures = [await self._save_one(picture, index) for index, picture in enumerate(output.pictures)]
+        """Write the files and return what their rows will say: of films, their posters as pictures too.
+        Raises StorageError when the disk is full, FilmMissing."""
+        shown = output.pictures or tuple(film.poster for film in output.films)
+        films = [await self._take_one(film, index) for index, film in enumerate(output.films)]
+        pictures = [await self._save_one(picture, index) for index, picture in enumerate(shown)]
         grid = await self._save_one(output.grid, GRID) if output.grid else None
         return StoredOutput(
             tuple(pictures),
@@ -41,7 +51,35 @@ class Saving:
             output.parameters,
             output.answer,
             output.lines,
+            tuple(films),
         )
+
+    async def _take_one(self, film: Film, index: int) -> StoredFilm:
+        taken = await self._take(film.path, film.media_type)
+        ends = await self._take(film.ends, LATENTS) if film.ends else None
+        return StoredFilm(
+            taken.sha256,
+            film.media_type,
+            film.width,
+            film.height,
+            film.frames,
+            film.fps,
+            film.sound,
+            film.seed,
+            index,
+            taken.size,
+            ends.sha256 if ends else None,
+        )
+
+    async def _take(self, name: str, media_type: str) -> Taken:
+        """Take a file that a worker has written: a moment for any size, and nothing of it in memory."""
+        path = Path(name)
+        if not await asyncio.to_thread(self._is_incoming, path):
+            raise FilmMissing(f"there is no {path.name} in the folder of a job")
+        return await self.files.take(path, media_type)
+
+    def _is_incoming(self, path: Path) -> bool:
+        return path.is_file() and path.resolve().parent.parent == self.files.incoming.resolve()
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
         try:

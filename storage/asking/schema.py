@@ -1,4 +1,5 @@
-"""Tables of what people teach by example: sets, their examples, and the pictures that belong to each."""
+"""Tables of what people teach by example: sets, their examples, and the pictures that belong to each; and of
+which answers they found right."""
 
 from __future__ import annotations
 
@@ -47,5 +48,17 @@ example_pictures = sa.Table(
     sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE")),  # whose picture it is, if a job's
     sa.Index("example_pictures_sha256", "sha256"),
     sa.Index("example_pictures_job", "job_id"),
+    sqlite_strict=True,
+)
+
+feedback = sa.Table(  # on answers
+    "feedback",
+    metadata,
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("is_right", Int64, nullable=False),  # 0 or 1
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.CheckConstraint("is_right IN (0, 1)", "is_right"),
+    sa.Index("feedback_job", "job_id"),
     sqlite_strict=True,
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from storage.asking import examples
+from storage.films import rows as films
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
 from storage.schema import GRID, favourites, messages, pictures
 from storage.search import vectors
@@ -138,12 +139,14 @@ def _others(connection: sa.Connection, job_id: str, positions: Collection[int]) 
 
 
 def _delete_rows(connection: sa.Connection, job_id: str, positions: Collection[int]) -> set[str]:
-    """Delete the rows of a job's pictures and return the files that they named."""
+    """Delete the rows of a job's pictures, and of the films whose posters they are; return the files that all
+    of them named."""
     kept = sa.and_(favourites.c.job_id == job_id, favourites.c.position.in_(positions))
     connection.execute(sa.delete(favourites).where(kept))
     vectors.drop_places(connection, job_id, positions)
+    clips = films.files_of_jobs(connection, [job_id], positions)
     gone = sa.delete(pictures).where(pictures.c.job_id == job_id, pictures.c.position.in_([*positions, GRID]))
-    return set(connection.execute(gone.returning(pictures.c.sha256)).scalars())
+    return clips | set(connection.execute(gone.returning(pictures.c.sha256)).scalars())
 
 
 def _take_messages(

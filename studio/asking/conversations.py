@@ -13,6 +13,8 @@ from core.requests import AskRequest, TryRequest
 from core.requests.examples import WHAT
 from core.setting.chat import ChatSettings
 from jobs.active import Conversation
+from jobs.limits import tokens_a_day
+from storage import people
 from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.database import Database
@@ -92,8 +94,14 @@ class Conversations:
         return kept[::-1], [GONE] if _follows(first) else []
 
     async def _use(self, job: Job) -> list[str]:
-        most, now = self._settings.ask_per_day, datetime.now(UTC)
-        used = await self._database.read(partial(chats.use, user_id=job.origin.user_id, now=now))
+        now, origin = datetime.now(UTC), job.origin
+        rules = await self._database.read(
+            partial(
+                people.rules, user_id=origin.user_id, guild_id=origin.guild_id, role_ids=tuple(origin.roles)
+            )
+        )
+        most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
+        used = await self._database.read(partial(chats.use, user_id=origin.user_id, now=now))
         if not most or used.tokens < NEARLY * most:
             return []
         return [

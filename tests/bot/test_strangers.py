@@ -4,7 +4,7 @@ and nothing happens."""
 import discord
 import sqlalchemy as sa
 
-from bot.cogs.reactions import CROSSES, ENVELOPES, STARS
+from bot.cogs.reactions import CROSSES, ENVELOPES, RIGHT, STARS
 from bot.ui import buttons
 from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from core.job import Status
@@ -99,7 +99,7 @@ async def test_a_strangers_reaction_to_a_private_picture_does_nothing(studio: St
     message = await posted(studio, JobButton(job.id, "details"))
     await studio.built.queue.add_view(job.id, message.id, studio.channel.id, studio.guild.id, index=1)
     before = await state(studio)
-    for emoji in (*ENVELOPES, *CROSSES, *STARS):
+    for emoji in (*ENVELOPES, *CROSSES, *STARS, RIGHT):
         await studio.bob.react(message, emoji)
         assert await state(studio) == before and [m.id for m in studio.channel.history()] == [message.id]
         assert not studio.bob.user.dm_channel.history()

@@ -112,6 +112,25 @@ async def test_rules_and_audit_name_limits_people_and_numbers(studio: Studio) ->
     assert f"ban <@{studio.alice.id}>" in audit and "unban" not in audit
 
 
+async def test_a_role_has_more_tokens_for_questions_until_it_is_taken_away(studio: Studio) -> None:
+    role = studio.guild.create_role("Patrons")
+
+    async def tokens(**options: int) -> str:
+        sent = await studio.mira.slash(studio.channel, "studio tokens", role=role, **options)
+        return sent.followups[-1].content
+
+    assert "has 250,000 tokens a day" in await tokens(per_day=250_000)
+    rules = (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+    assert "**Questions of each member** 100,000 tokens a day" in rules
+    assert f"**Members with** <@&{role.id}> 250,000 tokens a day" in rules
+    assert "any number of tokens" in await tokens(per_day=0)
+    assert "any more" in await tokens() and "any more" not in await tokens()
+    audit = (await studio.mira.slash(studio.channel, "studio audit")).followups[-1].content
+    assert f"set role tokens <@&{role.id}>: `per day 0`" in audit and "remove role tokens" in audit
+    await studio.bob.slash(studio.channel, "studio tokens", role=role, per_day=5)
+    assert "<@&" not in (await studio.mira.slash(studio.channel, "studio rules")).followups[-1].content
+
+
 async def test_a_manager_cannot_ban_herself(studio: Studio) -> None:
     refused = await studio.mira.slash(studio.channel, "studio ban", user=studio.mira)
     assert "can't ban yourself" in refused.followups[-1].content

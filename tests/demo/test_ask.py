@@ -371,6 +371,32 @@ def test_the_pool_gives_back_what_was_drawn(trained):
     assert np.array_equal(held.labels_of([frames[2][0]])[0], drawn_frames[2].labels)
 
 
+def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
+    for module in (loop, pool, tower, language, tokens, curve):
+        monkeypatch.setattr(module, "WORK", tmp_path)
+    monkeypatch.setattr(tower, "REFINED", {"scene": 2, "sign": 2, "chart": 2})
+    monkeypatch.setattr(curve, "CURVE_TALKS", 1)
+    tokens.tokenizer.cache_clear()
+    pool.make(shards=1, share=0.02)
+    tower.refine(steps=2)
+    language.refine(steps=2, tokens=200, folder=tmp_path / "model")
+    tokens.tokenizer.cache_clear()
+    before, after = tower.shipped().state_dict(), tower.shipped(tmp_path / "model").state_dict()
+    names = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any("text_model" in name for name in names)
+    assert all((before[name] - after[name]).abs().max() < 0.02 for name in names)
+    assert (tmp_path / "model/tokenizer.json").read_bytes() == (MODELS / "ask/tokenizer.json").read_bytes()
+
+
+def test_lessons_about_two_things_and_about_boxes_ask_nothing_else():
+    rng, source = random.Random(3), talks.Fresh(False)
+    for _ in range(20):
+        pair = talks.pair_talk(source, rng)
+        assert {turn.kind for turn in pair.turns} <= {"relation", "describe"} and len(pair.turns) >= 3
+    kinds = [turn.kind for _ in range(40) for turn in talks.box_talk(source, rng).turns]
+    assert kinds.count("box") >= 20
+
+
 # The evaluation
 # ------------------------------------------------------------------------------------------------------------
 

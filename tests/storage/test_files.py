@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -79,3 +80,43 @@ def test_the_ballast_takes_real_blocks_and_gives_them_back(files: Files) -> None
 
 def test_free_space_is_of_the_disk_that_holds_the_files(files: Files) -> None:
     assert 0 < files.free_bytes() < 2**60
+
+
+async def test_a_file_is_taken_whole_and_is_no_more_where_it_was(files: Files, tmp_path: Path) -> None:
+    film = tmp_path / "incoming" / "0.mp4"
+    film.parent.mkdir()
+    film.write_bytes(DATA)
+    os.utime(film, (0, 0))
+    assert await files.take(film, "video/mp4") == (SHA, len(DATA))
+    assert files.path(SHA).suffix == ".mp4" and files.path(SHA).read_bytes() == DATA and not film.exists()
+    assert files.path(SHA).stat().st_mtime > 10**9, "the sweep of what no row names counts from now"
+    film.write_bytes(DATA)
+    assert await files.take(film, "video/mp4") == (SHA, len(DATA)) and not film.exists()
+    assert list(files.all()) == [SHA]
+
+
+async def test_a_file_on_another_disk_is_copied(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, real = tmp_path / "0.mp4", os.replace
+    film.write_bytes(DATA)
+
+    def replace(source: Path, target: Path) -> None:
+        if source == film:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert await files.take(film, "video/mp4") == (SHA, len(DATA))
+    assert files.path(SHA).read_bytes() == DATA and not film.exists() and not list(files.root.glob(".tmp-*"))
+
+
+async def test_what_is_no_file_is_not_taken(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(DATA)
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "film.mp4")
+    for name in ("link.mp4", "missing.mp4", "."):
+        with pytest.raises(StorageError, match="can't be taken"):
+            await files.take(tmp_path / name, "video/mp4")
+    with pytest.raises(StorageError, match="aren't stored"):
+        await files.take(tmp_path / "film.mp4", "video/x-flv")
+    assert (tmp_path / "film.mp4").exists() and list(files.all()) == []

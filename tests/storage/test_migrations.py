@@ -40,6 +40,9 @@ VERSIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
+    "0018",
+    "0019",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -45,8 +45,11 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         | {"version": 1, "created_at": NOW, "updated_at": NOW},
         "document_files": {"document_id": str(user), **sha256},
         "example_sets": {"id": str(user), "user_id": user, "name": "mine", "created_at": NOW},
+        "feedback": {"user_id": user, "is_right": 1, **made},
         "examples": {"id": user, "set_id": str(user), "question": "", "label": "a cat", **made},
         "example_pictures": {"example_id": user, "position": 0, **sha256},
+        "films": {"job_id": job_id, "position": 0, "media_type": "video/mp4", **sha256}
+        | dict.fromkeys(("width", "height", "frames", "fps", "sound", "size"), 1),
     }
 
 
@@ -78,7 +81,7 @@ async def test_each_row_of_a_person_goes_or_loses_the_name_or_is_among_those_tha
     assert await database.read(lambda c: _naming(BEN, c)) == before
     assert removed.files == (f"{ANN:064}",) and removed.messages == ((2, ANN),)
     named = [table.name for table in privacy.NAMED]
-    for name in ("pictures", "inputs", "messages", "folder_items", "document_files", *named):
+    for name in ("pictures", "films", "inputs", "messages", "folder_items", "document_files", *named):
         rows = sa.select(sa.func.count()).select_from(schema.metadata.tables[name])
         left = await database.read(lambda c, rows=rows: c.scalar(rows))
         assert left == (2 if name in {table.name for table in privacy.NAMED} else 1), name

@@ -16,9 +16,10 @@ import pytest
 from core.errors import ImageError, NotAllowedError
 from core.grammar.prompt import Prompt
 from storage.gallery import Filter
-from storage.people import RoleLimit
+from storage.people import RoleLimit, RoleTokens
 from storage.web.shares import Shared
 from studio.actor import Actor, Place
+from studio.answers.feedback import Feedback
 from studio.asking.new_job import NewJob, source_of
 from studio.asking.regions import Regions
 from studio.asking.talking import Talking
@@ -67,6 +68,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Shares: lambda studio: studio.organise.shares,
     Posting: lambda studio: studio.organise.posting,
     Checks: lambda studio: studio.checks,
+    Feedback: lambda studio: studio.feedback,
 }
 
 
@@ -127,6 +129,7 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
+    "Feedback.withdraw",  # of their own
     "Sets.all",
     "Sets.last",
     "Sets.forget",
@@ -151,6 +154,7 @@ OPEN_TO_STRANGERS = {
     "Studio.is_seen",  # says no
     "Own.let_go",  # one's own mark
     "Own.remove_favourites_shown",  # takes one's own mark off what a message shows
+    "Feedback.withdraw",  # the same
     "Server.cancellable",
     "Server.queues",  # of none
     "Gallery.allowed",  # nothing
@@ -220,6 +224,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "names": [(job.id, 0)],
             "action": Action.VARY,
             "index": 0,
+            "right": True,
             "indexes": [0],
             "actions": [Action.VARY],
             "text": "a boat",
@@ -241,6 +246,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "user_id": ALICE.user_id,
             "target_id": 1,
             "role_id": 1,
+            "tokens": RoleTokens(1, 5),
             "minutes": 5,
             "word": "clown",
             "number": 1,

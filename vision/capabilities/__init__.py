@@ -21,7 +21,8 @@ def capability(kind: str) -> Callable[..., Output]:
     unknown kind.
 
     images: SHA-256 → open picture (RGB) of every picture that the request names. models: the worker's
-    ``Models``.
+    ``Models``. A capability whose requests are answered by films takes (request, paths, models, reporter,
+    folder): paths: SHA-256 → file, folder: where it writes its films.
     """
     if kind not in CAPABILITIES:
         raise KeyError(kind)

@@ -28,7 +28,7 @@ from safetensors.torch import save
 
 from vision.drawing import early_stop
 from vision.engine import rows
-from vision.engine.denoiser import Call, Denoiser
+from vision.engine.denoiser import ATTRIBUTES, Call, Denoiser
 
 log = logging.getLogger(__name__)
 
@@ -204,13 +204,19 @@ class Resume:
     def __init__(self, pipe: Any, state: State, generators: Sequence[torch.Generator]) -> None:
         self.state, self.over = state, False
         self._scheduler, self._generators = early_stop.unwrapped(pipe.scheduler), generators
-        self._denoiser = getattr(pipe, "transformer", None) or pipe.unet
+        parts = [getattr(pipe, name, None) for name in ATTRIBUTES]
         # a Denoiser goes on seeing the calls, from which it learns
-        self._place = "evaluate" if isinstance(self._denoiser, Denoiser) else "forward"
-        self._own = vars(self._denoiser).get(self._place)  # offloading hooks put one on the instance
+        self._places = [
+            (part, "evaluate" if isinstance(part, Denoiser) else "forward")
+            for part in parts
+            if part is not None
+        ]
+        # offloading hooks put one on the instance
+        self._own = [vars(part).get(place) for part, place in self._places]
 
     def __enter__(self) -> Resume:
-        setattr(self._denoiser, self._place, self._zeros)
+        for part, place in self._places:
+            setattr(part, place, self._zeros)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -230,12 +236,13 @@ class Resume:
         return self.state.latents
 
     def _restore(self) -> None:
-        if self._own is not None:
-            setattr(self._denoiser, self._place, self._own)
-        else:
-            vars(self._denoiser).pop(self._place, None)
+        for (part, place), own in zip(self._places, self._own, strict=True):
+            if own is not None:
+                setattr(part, place, own)
+            else:
+                vars(part).pop(place, None)
 
-    def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any]:
+    def _zeros(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Zeros in the shape of the denoiser's output: a list of (C, F, h, w) for a list (Z-Image), else (B,
         …) with the latents' own other axes."""
         if args and isinstance(args[0], Call):

@@ -8,14 +8,19 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, get_args, get_type_hints
 
 import torch
+from diffusers.utils import BaseOutput
 
 from vision.engine import cache, rows
 
 Adapt = Callable[[list[Any]], AbstractContextManager[None]]
-ATTRIBUTES = ("transformer", "unet")  # of a pipeline that hold its denoiser
+# of a pipeline that hold its denoiser, or its two: one for the high noise and one for the low (Wan 2.2 A14B)
+ATTRIBUTES = ("transformer", "transformer_2", "unet")
+MOST_TOKENS = 16_384  # of a row: beyond, a pass fills any card by itself, and joining it only makes all wait
+ALONE = " alone"  # ends the kind of passes that nobody joins for that
 TEXT_ARGUMENTS = {"encoder_hidden_states", "pooled_projections", "txt_ids"}
 
 
@@ -25,8 +30,10 @@ class Call:
 
     arguments: by name. count: rows (with guidance, two for each picture). key: calls with equal keys can be
     joined. kind: what the duration depends on besides the rows, as text that is the same in every process.
-    context: the cache context it was made in, None = none. adapt: the argument "adapters", one entry for each
-    row → the context manager for the evaluation; None = the module has no adapters.
+    context: the cache context it was made in, None = none, and where: what the pipeline told it of the step.
+    adapt: the argument "adapters", one entry for each row → the context manager for the evaluation; None =
+    the module has no adapters. by_frame: the module takes the words of each frame as rows of their own; here
+    they are (B, frames, T, D).
     """
 
     module: Any
@@ -36,11 +43,13 @@ class Call:
     kind: str = ""
     context: str | None = None
     adapt: Adapt | None = None
+    where: dict[str, Any] = field(default_factory=dict)
+    by_frame: bool = False
 
 
 class GuidancePairs:
-    """Joins the two calls a step that pipelines with ``true_cfg_scale`` make for guidance (FluxPipeline and
-    its image-to-image and inpainting siblings) and that differ in the text only.
+    """Joins the two calls a step that some pipelines make for guidance (with ``true_cfg_scale``: FluxPipeline
+    and its image-to-image and inpainting siblings; all of Wan's) and that differ in the text only.
 
     From the second step on both are evaluated with the first. What was evaluated ahead is returned for a call
     with the very same tensors only; any other call is evaluated as it comes.
@@ -64,9 +73,9 @@ class GuidancePairs:
         second, count = self._second(arguments), rows.count(arguments)
         if second is None:
             return self._evaluate(arguments)
-        both = self._evaluate(rows.join([(arguments, count), (second, count)]))[0]
-        self._ahead = second, (both[count:],)
-        return (both[:count],)
+        both = rows.outputs(self._evaluate(rows.join([(arguments, count), (second, count)])))
+        self._ahead = second, rows.cut_outputs(both, count, 2 * count)
+        return rows.cut_outputs(both, 0, count)
 
     def _second(self, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """The call that will follow this one, if the step before shows it; else None."""
@@ -117,6 +126,7 @@ class Denoiser:
     adapters: Any = ()
     control: torch.Tensor | None = None
     _context: str | None = None
+    _where: dict[str, Any] = field(default_factory=dict)
     _serial: int = field(default_factory=itertools.count().__next__)
     _digests: dict[int, tuple[torch.Tensor, bytes]] = field(default_factory=dict)
 
@@ -131,20 +141,47 @@ class Denoiser:
         """Return what ``evaluate`` returns for the call with these arguments of the module's ``forward``."""
         arguments = dict(self._signature.bind(self.module, *args, **kwargs).arguments)
         arguments.pop("self")
-        return self._evaluate(arguments) if cache.is_on(self.module) else self._pairs.evaluate(arguments)
+        pairs = not cache.is_on(self.module) and not self._is_large(arguments)
+        output = self._pairs.evaluate(arguments) if pairs else self._evaluate(arguments)
+        wants_class = arguments.get("return_dict", True) and isinstance(output, tuple)
+        return self._output_class(*output) if wants_class and self._output_class else output
+
+    @cached_property
+    def _output_class(self) -> type | None:
+        """What ``forward`` returns unless it is asked for a tuple, by its own type hints; None for another
+        kind of module."""
+        try:
+            hint = get_type_hints(type(self.module).forward).get("return")
+        except (NameError, TypeError):  # it names what isn't there at run time
+            return None
+        kinds = [kind for kind in (*get_args(hint), hint) if isinstance(kind, type)]
+        return next((kind for kind in kinds if issubclass(kind, BaseOutput)), None)
+
+    def _is_large(self, arguments: dict[str, Any]) -> bool:
+        patch = getattr(getattr(self.module, "config", None), "patch_size", None)
+        return rows.tokens(arguments, patch) > MOST_TOKENS
 
     def _evaluate(self, arguments: dict[str, Any]) -> Any:
         count = rows.count(arguments)
+        words, by_frame = arguments.get("encoder_hidden_states"), False
+        if isinstance(words, torch.Tensor) and arguments.get("sample") is not None and len(words) != count:
+            by_frame = len(words) == count * arguments["sample"].shape[2]  # (B, C, F, h, w): AnimateDiff
+            if by_frame:
+                arguments = {**arguments, "encoder_hidden_states": words.unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
         key = (id(self.module), *rows.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments = {**arguments, "adapters": [self.adapters] * count}
         kind, context = f"{self.label} {rows.size(arguments)}", self._context
+        if self._is_large(arguments):
+            key, kind = (*key, self._serial), f"{kind}{ALONE}"
         # the cache decides for all rows of a pass at once, by its states of this request
         if cache.is_on(self.module):
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
-        return self.evaluate(Call(self.module, arguments, count, key, kind, context, self.adapt))
+        return self.evaluate(
+            Call(self.module, arguments, count, key, kind, context, self.adapt, self._where, by_frame)
+        )
 
     def forget(self) -> None:
         """Drop what caches remember of this request, when it has ended."""
@@ -152,14 +189,14 @@ class Denoiser:
             cache.forget(self.module, f"{self._serial}:")
 
     @contextmanager
-    def cache_context(self, name: str) -> Iterator[None]:
-        """Note the context ``name`` for the calls inside the ``with`` block. The evaluation enters it: by
-        then the module's own context may be another job's."""
-        before, self._context = self._context, name
+    def cache_context(self, name: str, **where: Any) -> Iterator[None]:
+        """Note the context ``name`` for the calls inside the ``with`` block, and ``where`` in the loop they
+        are. The evaluation enters it: by then the module's own context may be another job's."""
+        before, self._context, self._where = (self._context, self._where), name, where
         try:
             yield
         finally:
-            self._context = before
+            self._context, self._where = before
 
     def _reset_stateful_cache(self, recurse: bool = True) -> None:
         """Do nothing: the end of one pipeline call is not the end of the other jobs' caches."""
@@ -187,15 +224,26 @@ class Denoiser:
 def evaluate_now(call: Call) -> Any:
     """Return what the module of ``call`` returns for it, evaluated at once."""
     arguments = {name: value for name, value in call.arguments.items() if name != "adapters"}
+    if call.by_frame:
+        arguments["encoder_hidden_states"] = arguments["encoder_hidden_states"].flatten(0, 1)
     adapted = nullcontext() if call.adapt is None else call.adapt(call.arguments["adapters"])
-    with adapted, nullcontext() if call.context is None else call.module.cache_context(call.context):
+    with (
+        adapted,
+        nullcontext() if call.context is None else call.module.cache_context(call.context, **call.where),
+    ):
         return call.module(**arguments)
 
 
-def denoiser_attribute(pipe: Any) -> str | None:
-    """Return the name of the attribute that holds ``pipe``'s denoiser; None for pipelines that are built
+def denoiser_attributes(pipe: Any) -> tuple[str, ...]:
+    """Return the names of the attributes that hold ``pipe``'s denoisers; none for pipelines that are built
     otherwise."""
-    return next((name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module)), None)
+    return tuple(name for name in ATTRIBUTES if isinstance(getattr(pipe, name, None), torch.nn.Module))
+
+
+def denoiser_attribute(pipe: Any) -> str | None:
+    """Return the name of the attribute that holds ``pipe``'s denoiser, the first if it has two; None for
+    pipelines that are built otherwise."""
+    return next(iter(denoiser_attributes(pipe)), None)
 
 
 def denoiser_of(pipe: Any) -> Any:

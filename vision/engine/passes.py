@@ -14,7 +14,7 @@ import torch
 
 from vision import devices
 from vision.engine import cache, rows
-from vision.engine.denoiser import Call, evaluate_now
+from vision.engine.denoiser import ALONE, Call, evaluate_now
 from vision.engine.durations import DurationModel
 
 log = logging.getLogger(__name__)
@@ -51,26 +51,30 @@ class Passes:
             weakref.ref(call.module),
             replace(call, module=None, adapt=None),
         )  # nothing that would keep a model in memory
-        if len(calls) == 1 and not self.exact and total <= self._rows_that_fit(call.kind):
+        if len(calls) == 1 and not self._fills(call.kind) and total <= self._rows_that_fit(call.kind):
             output = self._whole(call)
             if output is not None:
                 return [output]
         arguments = rows.join([(call.arguments, call.count) for call in calls])
         output, begin, outputs = self._cut(call, arguments, total), 0, []
         for call in calls:
-            outputs.append((output[begin : begin + call.count],))
+            outputs.append(rows.cut_outputs(output, begin, begin + call.count))
             begin += call.count
         return outputs
 
     def seconds(self, kind: str, count: int) -> float:
         """Return the seconds that ``count`` rows take; 0 while nothing is known."""
-        if self.exact:
+        if self._fills(kind):
             return self.durations.curve(kind).seconds(BUCKET) * -(-count // BUCKET)
         return self.durations.curve(kind).seconds(count)
 
+    def _fills(self, kind: str) -> bool:
+        """Whether passes of this kind are filled up to BUCKET rows: none of those that nobody joins is."""
+        return self.exact and not kind.endswith(ALONE)
+
     def max_rows(self, kind: str) -> int:
         """Return how many rows the next pass may have."""
-        if self.exact:
+        if self._fills(kind):
             return BUCKET
         return min(self._rows_that_fit(kind), MAX_ROWS, max(1, GROWTH * self.durations.curve(kind).widest))
 
@@ -116,18 +120,19 @@ class Passes:
         self._too_many(call.kind, call.count)  # not in the except block: the traceback holds tensors
         return None
 
-    def _cut(self, call: Call, arguments: rows.Arguments, total: int) -> Any:
+    def _cut(self, call: Call, arguments: rows.Arguments, total: int) -> tuple[Any, ...]:
         """The output for ``total`` rows, in as few passes as memory allows."""
         parts, begin = [], 0
+        fills = self._fills(call.kind)
         while begin < total:
-            size = BUCKET if self.exact else min(self._rows_that_fit(call.kind), total - begin)
+            size = BUCKET if fills else min(self._rows_that_fit(call.kind), total - begin)
             piece = replace(call, arguments=rows.part(arguments, begin, begin + size, total), count=size)
             try:
-                parts.append((self._timed(piece)[0], min(size, total - begin)))
+                parts.append((rows.outputs(self._timed(piece)), min(size, total - begin)))
                 begin += size
                 continue
             except Exception as error:
-                if size == 1 or self.exact or not devices.is_out_of_memory(error):
+                if size == 1 or fills or not devices.is_out_of_memory(error):
                     raise
             self._too_many(call.kind, size)
         return rows.cat_outputs(parts)

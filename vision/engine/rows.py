@@ -1,5 +1,5 @@
 """Joins the arguments of several denoiser calls along the batch, and takes the outputs apart again. Knows
-diffusers' argument names."""
+diffusers' argument names, those of pictures and of films."""
 
 from __future__ import annotations
 
@@ -22,14 +22,30 @@ ROWS = frozenset(  # one entry for each row
         "attention_mask",
         "encoder_attention_mask",
         "encoder_hidden_states_mask",
+        # of films
+        "encoder_hidden_states_image",
+        "encoder_hidden_states_2",
+        "encoder_attention_mask_2",
+        "image_embeds",
+        "control_hidden_states",
+        "video_coords",
+        "audio_hidden_states",
+        "audio_encoder_hidden_states",
+        "audio_encoder_attention_mask",
+        "audio_timestep",
+        "audio_coords",
+        "sigma",
+        "audio_sigma",
         "added_cond_kwargs",
         "cap_feats",
         "adapters",
         "control",
     )
 )
-TIMES = ("timestep", "t", "guidance")  # may come as one number for all rows
+# may come as one number for all rows; films have one for each token of a row, too: (B, N)
+TIMES = ("timestep", "t", "guidance", "audio_timestep", "sigma", "audio_sigma")
 IDS = ("img_ids", "txt_ids")  # positions: the transformers read the first row's
+SCALES = ("control_hidden_states_scale",)  # one for each layer, the same for all rows
 LISTS = (
     "x",
     "cap_feats",
@@ -57,6 +73,21 @@ def size(arguments: Arguments) -> str:
     return f"{shape} {tuple(words.shape[1:])}" if isinstance(words, torch.Tensor) else f"{shape}"
 
 
+def tokens(arguments: Arguments, patch: Any = None) -> int:
+    """Return how many tokens a transformer sees of one row; 0 for a UNet, which attends within a frame.
+
+    patch: the module's patch size, in latents: one number for both sides, or (frames, h, w).
+    """
+    first = arguments[next(name for name in SAMPLES if name in arguments)][0]
+    if first.ndim == 2:  # (N, C): packed
+        return len(first)
+    if patch is None or "sample" in arguments:
+        return 0
+    sides = patch[-2:] if isinstance(patch, (tuple, list)) else (patch, patch)
+    frames = patch[0] if isinstance(patch, (tuple, list)) and len(patch) == 3 else 1
+    return first[0].numel() // (sides[0] * sides[1] * frames) if first.ndim >= 3 else 0
+
+
 def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes]) -> tuple[Any, ...]:
     """Return a key that two calls share if they can be joined: rows of the same shapes, and the same values
     of what has no rows.
@@ -71,13 +102,15 @@ def key(arguments: Arguments, count: int, digest: Callable[[torch.Tensor], bytes
             parts.append((name, _shape(value, count, name)))
         elif name in IDS:
             parts.append((name, tuple(value.shape[-2:]), digest(value)))
+        elif name in SCALES:
+            parts.append((name, digest(value)))
         else:
             parts.append((name, _same(value)))
     return tuple(parts)
 
 
 def _shape(value: Any, count: int, name: str) -> Any:
-    if name in TIMES:
+    if name in TIMES and not _is_per_token(value):
         return ()
     if isinstance(value, torch.Tensor) and len(value) == count:
         return tuple(value.shape[1:]), value.dtype
@@ -90,6 +123,10 @@ def _shape(value: Any, count: int, name: str) -> Any:
     ):  # inside of a dictionary: one tensor of rows for each adapter
         return tuple(_shape(v, count, "") for v in value)
     return "?", id(value)
+
+
+def _is_per_token(times: Any) -> bool:
+    return isinstance(times, torch.Tensor) and times.ndim > 1
 
 
 def _empty(value: Any) -> bool:
@@ -114,7 +151,7 @@ def _join(name: str, values: list[tuple[Any, int]]) -> Any:
     first = values[0][0]
     if name not in ROWS or _empty(first):
         return first[0] if name in IDS and first.ndim == 3 else first
-    if name in TIMES:
+    if name in TIMES and not _is_per_token(first):
         return torch.cat([_times(value, n) for value, n in values])
     if name in LISTS:
         return [row for value, _ in values for row in value]
@@ -151,7 +188,8 @@ def _take(name: str, value: Any, rows: list[int], total: int) -> Any:
         return value[0] if name in IDS and value is not None and value.ndim == 3 else value
     if name in LISTS:
         return [value[i] for i in rows]
-    return _pick(_times(value, total) if name in TIMES else value, rows)
+    is_time = name in TIMES and not _is_per_token(value)
+    return _pick(_times(value, total) if is_time else value, rows)
 
 
 def _pick(value: Any, rows: list[int]) -> Any:
@@ -165,12 +203,23 @@ def _pick(value: Any, rows: list[int]) -> Any:
     return [_pick(v, rows) for v in value]
 
 
-def cat_outputs(parts: list[tuple[Any, int]]) -> Any:
-    """Join the outputs of parts, each with how many of its first rows count, into one (tensor, or list of
-    rows)."""
-    kept = [output[:n] for output, n in parts]
-    if len(kept) == 1:
-        return kept[0]
-    return (
-        torch.cat(kept) if isinstance(kept[0], torch.Tensor) else [row for output in kept for row in output]
-    )
+def outputs(output: Any) -> tuple[Any, ...]:
+    """Return all that a module returned, be it a tuple or a class of its own: tensors, or lists of rows."""
+    return output.to_tuple() if hasattr(output, "to_tuple") else tuple(output)
+
+
+def cut_outputs(output: tuple[Any, ...], begin: int, end: int) -> tuple[Any, ...]:
+    """Return what of an ``output`` belongs to the rows ``begin`` to ``end``."""
+    return tuple(value[begin:end] for value in output)
+
+
+def cat_outputs(parts: list[tuple[tuple[Any, ...], int]]) -> tuple[Any, ...]:
+    """Join the outputs of parts, each with how many of its first rows count, into one."""
+    kept = [cut_outputs(output, 0, n) for output, n in parts]
+    return kept[0] if len(kept) == 1 else tuple(_cat_rows(values) for values in zip(*kept, strict=True))
+
+
+def _cat_rows(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], torch.Tensor):
+        return torch.cat(list(values))
+    return [row for rows_of_part in values for row in rows_of_part]

@@ -9,8 +9,10 @@ import torch
 
 
 def is_video(vae: Any) -> bool:
-    """Return whether ``vae`` takes (B, C, frames, h, w)."""
-    return hasattr(vae, "temperal_downsample")  # diffusers' spelling
+    """Return whether ``vae`` takes (B, C, frames, h, w): its first layer is a convolution over time, too."""
+    kinds = (torch.nn.Conv2d, torch.nn.Conv3d)
+    first = next((layer for layer in vae.modules() if isinstance(layer, kinds)), None)
+    return isinstance(first, torch.nn.Conv3d)
 
 
 def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:

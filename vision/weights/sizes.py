@@ -11,7 +11,7 @@ from pathlib import Path
 from vision.weights import contents
 from vision.weights.config_files import read_json
 
-DENOISERS = ("transformer", "unet")  # folders of a pipeline's denoiser
+DENOISERS = ("transformer", "transformer_2", "unet")  # folders of a pipeline's denoiser, or its two
 # kind → bytes of a quantised weight; each 64 of NF4 share a scale of 4 bytes (QLoRA, arXiv:2305.14314, 2)
 QUANTIZED = {"int8": 1.0, "fp8": 1.0, "nf4": 0.5 + 4 / 64}
 # in names of matrices that the libraries leave as they are: they look words up, or come last

@@ -11,11 +11,12 @@ from bot.client import Atelier
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
 from core.errors import UserError
-from storage.people import RoleLimit
+from storage.people import RoleLimit, RoleTokens
 from storage.records import AuditRow
 from studio.asking.words import code, counted
 
 AUDIT_ROWS = 20
+MOST_TOKENS = 10**9  # a day
 
 
 @app_commands.guild_only()
@@ -100,6 +101,26 @@ class StudioCog(
         )
         await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
 
+    @app_commands.command(
+        description="Set how many tokens a day members with a role can use in questions; the most applies"
+    )
+    @app_commands.describe(per_day="0 = as many as they like; leave it out to remove the role's number")
+    @answers_privately
+    async def tokens(
+        self,
+        interaction: discord.Interaction,
+        role: discord.Role,
+        per_day: app_commands.Range[int, 0, MOST_TOKENS] | None = None,
+    ) -> None:
+        server, actor = self.bot.studio.server, actor_of(interaction)
+        if per_day is None:
+            gone = await server.remove_role_tokens(actor, role.id)
+            said = f"has no number of tokens of its own {'any more' if gone else 'here'}."
+        else:
+            await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
+            said = f"has {_tokens(per_day)} tokens a day."
+        await whisper(interaction, f"{role.mention} {said}")
+
     @app_commands.command(description="Show the rules of this server")
     @answers_privately
     async def rules(self, interaction: discord.Interaction) -> None:
@@ -107,6 +128,7 @@ class StudioCog(
         channels, roles = await self.bot.studio.server.allowed(actor)
         banned = await self.bot.studio.server.banned(actor)
         limits = await self.bot.studio.server.role_limits(actor)
+        tokens = await self.bot.studio.server.role_tokens(actor)
         settings = self.bot.settings
         lines = (
             f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
@@ -116,10 +138,15 @@ class StudioCog(
                 f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
                 f" server** {settings.guild_waiting} waiting"
             ),
+            f"**Questions of each member** {_tokens(settings.ask_per_day)} tokens a day",
             *(
                 f"**Members with** <@&{limit.role_id}> {limit.user_running} running,"
                 f" {limit.user_waiting} waiting"
                 for limit in limits[:20]
+            ),
+            *(
+                f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day"
+                for one in tokens[:20]
             ),
         )
         await whisper(interaction, "\n".join(lines))
@@ -150,6 +177,10 @@ def _target(row: AuditRow) -> str:
 def _detail(row: AuditRow) -> str:
     said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
     return f": {code(said, 200)}" if said else ""
+
+
+def _tokens(per_day: int) -> str:
+    return f"{per_day:,}" if per_day else "any number of"
 
 
 def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):

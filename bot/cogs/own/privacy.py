@@ -69,7 +69,7 @@ class Privacy(
                 f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
                 f" {counted(held.pictures, 'picture')} ({held.bytes / 1e6:.1f} MB),"
                 f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
-                " sets, and the ids of my"
+                f" sets, {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
                 f" {counted(held.messages, 'message')} that show them"
             ),
             (

@@ -5,6 +5,7 @@ of patches by linear heads, which are thrown away, so that the language model ha
 """
 
 import random
+from pathlib import Path
 
 import torch
 import torch.nn as nn
@@ -120,9 +121,9 @@ def refine(steps: int = 4500):
     run.train(loss, log_every=50, save_every=100)
 
 
-def shipped() -> SmolVLMForConditionalGeneration:
+def shipped(folder: Path = MODELS / "ask") -> SmolVLMForConditionalGeneration:
     """Returns the chat model of the pack, in float32."""
-    return SmolVLMForConditionalGeneration.from_pretrained(MODELS / "ask", dtype=torch.float32)
+    return SmolVLMForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 
 def trained() -> Tower:

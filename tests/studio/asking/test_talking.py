@@ -14,6 +14,7 @@ from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.events import Failed, Progress, Rendered
 from core.job import Job, Surface
 from storage.asking import chats
+from storage.people import RoleTokens
 from studio.actor import Actor
 from studio.asking.conversations import GONE
 from studio.asking.talking import NO_MODEL, NOT_WHO
@@ -234,6 +235,26 @@ async def test_a_days_tokens_end_and_are_told_before(tmp_path: Path) -> None:
         with pytest.raises(LimitError, match="used 1,967 of today's 2,000 tokens.*0:00 UTC"):
             await chat.first()
         assert await chat.first(BOB), "they have tokens of their own"
+
+
+async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them_holds(
+    tmp_path: Path,
+) -> None:
+    async with open_chat(tmp_path, ASK_PER_DAY="1000", ASK_TOKENS="100") as chat:
+        database, now = chat.opened.services.database, datetime.now(UTC)
+        patron, guild = replace(ALICE, roles=(7, 8)), ALICE.guild_id
+        await database.write(lambda c: chats.spend(c, ALICE.user_id, 1650, now=now))
+        with pytest.raises(LimitError, match="today's 1,000 tokens"):
+            await chat.first(patron)
+        for role, per_day in ((7, 2000), (8, 500), (9, 0)):
+            await chat.opened.studio.server.set_role_tokens(MIRA, RoleTokens(role, per_day))
+        assert "82% of today's 2,000 tokens" in (await chat.notes(await chat.first(patron)))[-1]
+        with pytest.raises(LimitError, match="today's 1,000 tokens"):
+            await chat.first(ALICE)  # without the role
+        with pytest.raises(LimitError, match="today's 1,000 tokens"):
+            await chat.first(replace(patron, guild_id=guild + 1))  # where the role isn't
+        unlimited = await chat.first(replace(ALICE, roles=(7, 9)))
+        assert not await chat.notes(unlimited)
 
 
 async def test_tokens_of_open_questions_count_as_if_they_were_used(tmp_path: Path) -> None:

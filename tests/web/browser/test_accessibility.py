@@ -18,7 +18,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 FAILING = ("/", "/queue", "/none", "/pictures/abcd2345efgh/1", "/pictures?kind=foo", "/in#spent")
 # What still rises or fades has colours that nobody reads: it comes to rest first.
 RUN = """async (rules) => {
-  const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+  const ends = (one) => one.effect.getComputedTiming().endTime !== Infinity;
+  const ending = document.getAnimations().filter(ends);
   await Promise.all(ending.map((one) => one.finished.catch(() => {})));
   return (await axe.run({ runOnly: rules })).violations
     .map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`); }"""

@@ -1,0 +1,68 @@
+"""Requests that make films: from words, from pictures, or from other films."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.errors import UserError
+from core.grammar.films import FilmParameters
+from core.grammar.references import Picture
+from core.grammar.spelling import is_blank
+from core.grammar.values import OneNumberOf
+from core.parameters import Reach, param
+from core.requests.base import Answer
+from core.requests.pictures import GenerateRequest
+
+OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
+CLIPS = (1, 2, 4)  # that one job may make
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRequest(FilmParameters, GenerateRequest):
+    """Make ``num_images`` films; film *i* uses ``seed + i``. Pictures and films are SHA-256 of stored files.
+
+    operation: "new" from words, from a first picture (``image``), or between it and a last one
+    (``end_image``); "extend" and "extend_back" put frames behind or before ``clip``; "remix" draws it anew by
+    other words, as far as ``strength`` says; "blend" draws the join between ``clip`` and ``clip_2``; "loop"
+    draws the way from the end of ``clip`` to its start. clip_ends, clip_2_ends: the latents of those films'
+    ends where the studio kept them.
+    """
+
+    kind: ClassVar[str] = "video"
+    answer: ClassVar[Answer] = Answer.FILMS
+    role: ClassVar[str] = "video"
+    operation: str = param("new", moderated=False)
+    num_images: int = param(1, value=OneNumberOf(CLIPS), reach=Reach.JOB)
+    end_image: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    clip: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    clip_ends: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    clip_2: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    clip_2_ends: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.operation not in OPERATIONS:
+            raise UserError(f"`do` is {self.operation!r}; it takes {', '.join(OPERATIONS)}.")
+        if self.operation == "new":
+            self._check_new()
+        elif self.clip is None:
+            raise UserError("There is no film to start from. Attach one, or choose one that Atelier made.")
+        if self.operation == "remix" and is_blank(self.prompt):
+            raise UserError("Say what the film should show instead, for example `the same boat at night`.")
+        if self.operation == "blend" and self.clip_2 is None:
+            raise UserError("Blending takes two films, and there is one. Attach or choose a second one.")
+        if self.loop and self.end_image is not None:
+            raise UserError("A loop ends on its first picture, so `--loop` and `--end` don't go together.")
+
+    def _check_new(self) -> None:
+        if self.end_image is not None and self.image is None:
+            raise UserError("A last picture needs a first one. Attach it as `image`.")
+        if self.image is None and is_blank(self.prompt):
+            raise UserError("Say what the film should show, for example `a red boat sails to the left`.")
+
+    def size(self) -> str:
+        """Return width x height x films, seconds and steps; 0 stands for the model's own."""
+        side = f"{self.width or 0}x{self.height or 0}" if self.width else f"r{self.resolution or 0}"
+        steps = "draft" if self.draft else self.num_inference_steps or 0
+        return f"{side}x{self.num_images}t{self.seconds or 0:g}f{self.fps or 0}s{steps}"

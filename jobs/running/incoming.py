@@ -1,0 +1,63 @@
+"""Folders where workers write films, one for each job: made before its run, removed when it is over.
+
+A job that goes back to the queue keeps its folder, with whatever its worker can go on from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+class Incoming:
+    """Folders of jobs under ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._there: set[str] = set()  # jobs that have a folder
+        self._removals: set[asyncio.Task[None]] = set()
+
+    async def sweep(self, waiting: Collection[str]) -> None:
+        """At start: remove the folders of all jobs but those that still wait."""
+        for job_id in await asyncio.to_thread(self._names):
+            self._there.add(job_id)
+            if job_id not in waiting:
+                log.info("job %s: what its worker had written of films is deleted", job_id)
+                self.remove(job_id)
+        await self.settle()
+
+    async def make(self, job_id: str) -> Path:
+        """Return the folder of a job, made if it isn't there."""
+        self._there.add(job_id)
+        folder = self._root / job_id
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        return folder
+
+    def remove(self, job_id: str) -> None:
+        """Remove the folder of a job that is over, if it has one: soon, in a thread."""
+        if job_id in self._there:
+            self._there.discard(job_id)
+            task = asyncio.create_task(self._remove(job_id), name=f"folder of {job_id}")
+            self._removals.add(task)
+            task.add_done_callback(self._removals.discard)
+
+    async def settle(self) -> None:
+        """Wait until what is being removed has gone."""
+        await asyncio.gather(*self._removals)
+
+    async def _remove(self, job_id: str) -> None:
+        folder = self._root / job_id
+        try:
+            await asyncio.to_thread(shutil.rmtree, folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # the next start tries it again
+            log.warning("the folder %s can't be removed: %s", folder, error.strerror)
+
+    def _names(self) -> list[str]:
+        return [path.name for path in self._root.iterdir()] if self._root.is_dir() else []

@@ -1,0 +1,1 @@
+"""Rows of films, beside the pictures that show them."""

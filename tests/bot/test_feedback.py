@@ -1,0 +1,69 @@
+"""✅ and ❌ under an answer: whether people found it right."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from bot.cogs.reactions import RIGHT, WRONG
+from storage import privacy
+from storage.asking import feedback as rows
+from storage.asking.feedback import Feedback
+from storage.asking.schema import feedback
+from tests.bot.conftest import Studio
+from tests.bot.test_ask import asked, studio
+from tests.bot.test_asking import said
+from tests.bot.test_presses import job_of
+
+__all__ = ["studio"]
+
+
+async def found(studio: Studio, job_id: str) -> Feedback:
+    return await studio.built.database.read(lambda c: rows.of_answer(c, job_id))
+
+
+async def test_what_people_find_of_an_answer_is_counted_once_for_each_and_told_in_its_details(
+    studio: Studio,
+) -> None:
+    message = await asked(studio)
+    job = await job_of(studio, message)
+    assert "Found" not in said(await studio.alice.click(message, label="Details")).content
+    await studio.bob.react(message, RIGHT)
+    await studio.alice.react(message, RIGHT)
+    assert await found(studio, job.id) == (2, 0)
+    await studio.alice.react(message, WRONG)  # the newest counts
+    assert await found(studio, job.id) == (1, 1)
+    assert (
+        "**Found** right by 1, wrong by 1" in said(await studio.bob.click(message, label="Details")).content
+    )
+    await studio.alice.unreact(message, RIGHT)  # she has changed her mind before
+    assert await found(studio, job.id) == (1, 1)
+    await studio.alice.unreact(message, WRONG)
+    assert await found(studio, job.id) == (1, 0)
+
+
+async def test_a_cross_under_an_answer_of_ones_own_deletes_nothing(studio: Studio) -> None:
+    message = await asked(studio)
+    await studio.alice.react(message, WRONG)
+    assert message.id in [m.id for m in studio.channel.history()]
+    await studio.alice.react(message, "✖️")
+    assert message.id not in [m.id for m in studio.channel.history()]
+
+
+async def test_feedback_goes_with_its_author_and_with_the_job(studio: Studio) -> None:
+    message = await asked(studio)
+    job = await job_of(studio, message)
+    await studio.alice.react(message, RIGHT)
+    await studio.bob.react(message, WRONG)
+    shown = said(await studio.bob.slash(studio.channel, "privacy show")).content
+    assert "1 answer that you found right or wrong" in shown
+    exported = await studio.built.database.read(lambda c: _export(c, studio.bob.id))
+    assert [(row["job_id"], row["is_right"]) for row in exported] == [(job.id, 0)]
+    await studio.built.privacy.delete(studio.bob.id)
+    assert await found(studio, job.id) == (1, 0)
+    await studio.built.privacy.delete(studio.alice.id)
+    count = sa.select(sa.func.count()).select_from(feedback)
+    assert await studio.built.database.read(lambda c: c.execute(count).scalar_one()) == 0
+
+
+def _export(connection: sa.Connection, user_id: int) -> list[dict]:
+    return privacy.export(connection, user_id)["feedback"]

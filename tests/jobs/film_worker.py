@@ -1,0 +1,89 @@
+"""A worker that makes films without a model: ``tests.jobs.fake_worker`` that answers requests for them, too.
+
+A film's bytes are its seed's, so a run again gives the same file. It is written as a real one is, a piece
+after each step, then its ends; the prompt's JSON takes what ``fake_worker`` does, and kilobytes of each film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from core import requests
+from core.events import Film, Output
+from core.requests import from_json
+from core.requests.video import VideoRequest
+from tests.jobs.fake_worker import _still_due, _Worker, picture_of, read_wish
+from vision.protocol import Broke, Done, Ready, Run, Step, Stopped, WorkerConfig
+
+FRAMES, FPS = 8, 16.0
+PIECES = 4  # in which a film is written
+
+
+def register() -> None:
+    """Let rows and workers know requests for films."""
+    requests._BY_KIND.setdefault(VideoRequest.kind, VideoRequest)
+
+
+def main(connection: Connection, config: WorkerConfig) -> None:
+    register()
+    connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30, 1))
+    _FilmWorker(connection).work()
+
+
+class _FilmWorker(_Worker):
+    def run(self, run: Run) -> Generator[None, None, Done | Stopped | Broke]:
+        request = from_json(run.kind, run.request)
+        if not isinstance(request, VideoRequest):
+            return (yield from super().run(run))
+        wish = read_wish(request.prompt)
+        step, total = 0, PIECES * request.num_images
+        for number in range(request.num_images):
+            data = film_bytes(request.seed + number, wish.get("kilobytes", 64))
+            with film_path(run.folder, number).open("wb") as file:
+                for piece in range(PIECES):
+                    step += 1
+                    if wish.get("fault") and step == wish.get("at", 1) and _still_due(wish):
+                        broke = self.misbehave(run.job_id, wish["fault"])
+                        if broke is not None:
+                            return broke
+                    time.sleep(wish.get("delay", 0.0))
+                    yield
+                    if run.job_id in self.stopped:
+                        return Stopped(run.job_id)
+                    file.write(data[len(data) * piece // PIECES : len(data) * (piece + 1) // PIECES])
+                    self.connection.send(Step(run.job_id, step, total, b"preview"))
+        return Done(run.job_id, written(request, run.folder))
+
+
+def film_bytes(seed: int, kilobytes: int = 64) -> bytes:
+    """The file of the film with this seed."""
+    return hashlib.shake_128(f"film {seed}".encode()).digest(kilobytes * 1024)
+
+
+def film_path(folder: str, number: int) -> Path:
+    """Where film ``number`` (from 0) of a job is written."""
+    return Path(folder) / f"{number}.mp4"
+
+
+def written(request: VideoRequest, folder: str) -> Output:
+    """Write the films' ends, and return what a worker says of films that it has written."""
+    films = []
+    for number in range(request.num_images):
+        seed = request.seed + number
+        ends = Path(folder) / f"{number}.ends"
+        ends.write_bytes(f"ends of {seed}".encode())
+        path = str(film_path(folder, number))
+        films.append(Film(path, 64, 32, FRAMES, FPS, picture_of(seed), seed, str(ends)))
+    return Output(films=tuple(films), parameters={"model": "fake", "seed": request.seed, "notes": []})
+
+
+def made(request: VideoRequest, folder: str) -> Output:
+    """Write the whole films of a request and return what a worker says of them."""
+    for number in range(request.num_images):
+        film_path(folder, number).write_bytes(film_bytes(request.seed + number))
+    return written(request, folder)

@@ -1,0 +1,114 @@
+"""Rows of films: beside their posters, known to whoever asks which files are needed, gone with their job."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from storage import gallery, lookup, privacy
+from storage.database import Database
+from storage.films.rows import StoredFilm
+from storage.films.schema import films
+from storage.jobs import finish
+from storage.lookup import StoredOutput, StoredPicture
+from storage.web import trash
+from tests.storage.conftest import NOW, running
+
+ANN, BEN = 1, 2
+
+
+def _name(job_id: str, index: int, what: str) -> str:
+    return f"{abs(hash((job_id, index, what))):064x}"
+
+
+def _made(job_id: str, count: int) -> StoredOutput:
+    """What a job with so many films has made. Files are named by whose they are."""
+    posters, clips = [], []
+    for index in range(count):
+        poster = _name(job_id, index, "poster")
+        posters.append(StoredPicture(poster, "image/png", 64, 32, 7 + index, index, 100))
+        names = _name(job_id, index, "film"), _name(job_id, index, "ends")
+        clips.append(
+            StoredFilm(names[0], "video/mp4", 64, 32, 24, 16.0, False, 7 + index, index, 3000, names[1])
+        )
+    return StoredOutput(tuple(posters), films=tuple(clips))
+
+
+async def made(database: Database, count: int = 2, *, user: int = ANN) -> tuple[str, StoredOutput]:
+    job = await running(database, user=user)
+    output = _made(job.id, count)
+    await database.write(lambda c: finish(c, job.id, output, token="t", now=NOW, run_seconds=1.0))
+    return job.id, output
+
+
+def files_of(output: StoredOutput) -> set[str]:
+    return {p.sha256 for p in output.pictures} | {n for f in output.films for n in (f.sha256, f.ends) if n}
+
+
+async def test_films_are_found_with_their_job(database: Database) -> None:
+    job_id, output = await made(database)
+    other, _ = await made(database, 1)
+    _, found = await database.read(lambda c: lookup.output(c, job_id))
+    assert found.films == output.films and found.pictures == output.pictures
+    assert [film.seconds for film in found.films] == [1.5, 1.5]
+    one = await database.read(lambda c: gallery.one(c, ANN, job_id))
+    assert one.output.films == output.films
+    newest = await database.read(lambda c: gallery.newest(c, ANN, 5))
+    assert {(m.job.id, len(m.output.films)) for m in newest} == {(job_id, 2), (other, 1)}
+
+
+async def test_a_run_without_its_lease_writes_no_film(database: Database) -> None:
+    job = await running(database)
+    output = _made(job.id, 1)
+    assert not await database.write(lambda c: finish(c, job.id, output, token="x", now=NOW, run_seconds=1.0))
+    assert await database.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(films))) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"index": 5}, {"frames": 0}, {"fps": 0.0}])
+async def test_a_film_that_can_t_be_rolls_the_whole_result_back(database: Database, wrong) -> None:
+    job = await running(database)
+    output = _made(job.id, 1)
+    output = replace(output, films=(replace(output.films[0], **wrong),))
+    with pytest.raises(sa.exc.IntegrityError):
+        await database.write(lambda c: finish(c, job.id, output, token="t", now=NOW, run_seconds=1.0))
+    assert await database.read(lambda c: lookup.output(c, job.id)) is None
+
+
+async def test_rows_know_which_files_films_need(database: Database) -> None:
+    _, output = await made(database)
+    names = files_of(output)
+    assert len(names) == 6
+    assert await database.read(lambda c: privacy.known_files(c, {*names, "0" * 64})) == names
+    assert await database.read(lambda c: privacy.unneeded(c, {*names, "0" * 64})) == {"0" * 64}
+
+
+async def test_a_deleted_job_takes_films_posters_and_ends(database: Database) -> None:
+    (job_id, output), (_, other) = await made(database), await made(database)
+    removed = await database.write(lambda c: privacy.delete_jobs(c, [job_id], now=NOW))
+    assert set(removed.files) == files_of(output)
+    assert await database.read(lambda c: privacy.known_files(c, files_of(output))) == set()
+    assert await database.read(lambda c: privacy.known_files(c, files_of(other))) == files_of(other)
+
+
+async def test_a_person_s_films_are_counted_exported_and_deleted(database: Database) -> None:
+    (_, output), (_, other) = await made(database), await made(database, user=BEN)
+    held = await database.read(lambda c: privacy.holdings(c, ANN))
+    assert (held.films, held.pictures, held.bytes) == (2, 2, 6200)
+    rows = await database.read(lambda c: privacy.export(c, ANN))
+    assert {row["sha256"] for row in rows["films"]} == {film.sha256 for film in output.films}
+    assert {row["ends_sha256"] for row in rows["films"]} == {film.ends for film in output.films}
+    removed = await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
+    assert set(removed.files) == files_of(output)
+    assert await database.read(lambda c: privacy.known_files(c, files_of(other))) == files_of(other)
+
+
+async def test_a_film_goes_into_the_trash_and_for_good_with_its_poster(database: Database) -> None:
+    job_id, output = await made(database, 4)
+    await database.write(lambda c: trash.put(c, ANN, [(job_id, 1)], now=NOW))
+    one = await database.read(lambda c: gallery.one(c, ANN, job_id))
+    assert [f.index for f in one.output.films] == [0, 2, 3] == [p.index for p in one.output.pictures]
+    removed = await database.write(lambda c: trash.delete_pictures(c, [(job_id, 1)], now=NOW))
+    gone = replace(output, pictures=output.pictures[1:2], films=output.films[1:2])
+    assert set(removed.files) == files_of(gone) and not removed.jobs
+    _, left = await database.read(lambda c: lookup.output(c, job_id))
+    assert [f.index for f in left.films] == [0, 2, 3] == [p.index for p in left.pictures]
