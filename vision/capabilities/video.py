@@ -6,16 +6,18 @@ model draws over it (``vision.sketch``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from core.errors import UserError
 from core.events import Film, Output
+from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
 from vision.capabilities import imagine
 from vision.drawing import task as drawing
@@ -40,6 +42,7 @@ REMIX = 0.55  # strength
 WIDE = (16, 9)  # shape of a film of which only words are known
 MAX_PIXELS = 1920 * 1088
 FIRST = 0.2  # of the job: until the pictures that the films begin with are drawn
+TRIES, OTHER = 2, 7919  # first pictures from words; what their seeds differ by
 DRAWN = 0.7  # of a film: until its frames are drawn over
 MOTION_KEPT = "A remix moves as its film does; the words about motion had no effect."
 SOUNDLESS = "Sketched films have no sound."
@@ -90,7 +93,7 @@ def run(
     if request.image is not None:
         firsts = [clips.placed(images[request.image], plan.size)] * count
     elif request.operation == "new":
-        firsts, begin = [*_drawn(plan, model, reporter)], FIRST
+        firsts, begin = [*_drawn(request, plan, models, reporter)], FIRST
     films = []
     for number, picture in enumerate(firsts):
         part = tuple(begin + (1 - begin) * (number + at) / count for at in (0, DRAWN, 1))
@@ -194,14 +197,37 @@ def _count(request: VideoRequest, fps: float, notes: list[str]) -> int:
     return count
 
 
-def _drawn(plan: Plan, model: ImageModel, reporter: Reporter) -> list[Image.Image]:
-    """Return the picture that each film begins with, as the words draw it."""
-    drawn = generate(model, plan.task.generation, Stage(reporter, 0, FIRST, keeps=True))
+def _drawn(request: VideoRequest, plan: Plan, models: Models, reporter: Reporter) -> list[Image.Image]:
+    """Return the picture that each film begins with, as the words draw it: where there is a CLIP, the one of
+    TRIES that fits them best."""
+    generation, matches = plan.task.generation, bool(models.config.models.get("clip")) and bool(plan.words)
+    tries = TRIES if matches else 1
+    seeds = tuple(
+        (seed + number * OTHER) % (MAX_SEED + 1) for seed in generation.seeds for number in range(tries)
+    )
+    some = replace(generation, seeds=seeds)
+    drawn = generate(
+        models.image(request.model, reporter), some, Stage(reporter, 0, FIRST, keeps=True)
+    ).images
+    sets = [drawn[i : i + tries] for i in range(0, len(drawn), tries)]
+    if matches:
+        matcher = models.get("clip", reporter)
+        chosen = [reporter.in_thread(partial(_fittest, some, plan.words, matcher)) for some in sets]
+    else:
+        chosen = [one for (one,) in sets]
+    model = models.image(request.model, reporter)
 
     def finish(image: Image.Image) -> Image.Image:
-        return clips.placed(encode.cut(model.enlarged(image), plan.task.generation.shape), plan.size)
+        return clips.placed(encode.cut(model.enlarged(image), generation.shape), plan.size)
 
-    return [reporter.in_thread(partial(finish, image)) for image in drawn.images]
+    return [reporter.in_thread(partial(finish, image)) for image in chosen]
+
+
+def _fittest(pictures: Sequence[Image.Image], words: str, matcher: Any) -> Image.Image:
+    """Return the picture that fits the words best."""
+    [text] = matcher.embed_texts([words])
+    fits = (matcher.embed_images(pictures) @ text).float().tolist()
+    return pictures[max(range(len(fits)), key=fits.__getitem__)]
 
 
 # Making
