@@ -17,6 +17,7 @@ from core.setting import packaged
 from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
 from core.setting.field import setting
+from core.setting.films import FilmSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.values import (
     addresses,
@@ -34,7 +35,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ChatSettings):
+class Settings(FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -349,11 +350,9 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 
     Raises SettingsError, which lists every wrong setting in a line of its own.
     """
-    values = {
-        **dotenv(env_file if env_file is not None else Path(".env")),
-        **(os.environ if environ is None else environ),
-    }
-    problems, read = misspelt(dotenv(env_file if env_file is not None else Path(".env"))), {}
+    in_file = dotenv(env_file if env_file is not None else Path(".env"))
+    values = {**in_file, **(os.environ if environ is None else environ)}
+    problems, read = misspelt(in_file), {}
     for item in fields(Settings):
         name = item.name.upper()
         raw = (values.get(name) or item.metadata["default"]).strip()
@@ -384,7 +383,7 @@ def env_example() -> str:
         "",
     ]
     group = None
-    for item in sorted(fields(Settings), key=lambda item: item.name in ChatSettings.__dataclass_fields__):
+    for item in sorted(fields(Settings), key=lambda item: item.name not in Settings.__annotations__):
         meta = item.metadata
         if meta["group"] != group:
             lines += [f"# {meta['group']}"]

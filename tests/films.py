@@ -48,15 +48,18 @@ def film(
     wider: int = 1,
     size: tuple[int, int] | None = None,
     more: dict[str, str] | None = None,
+    movflags: str = "",
 ) -> bytes:
     """``frames`` as a film. times: of each, in units of 1/fps; None = one after the other. wider: how many
-    times as wide as tall a pixel is. size: of the frames, None = that of the first."""
+    times as wide as tall a pixel is. size: of the frames, None = that of the first. more: options of the
+    encoder; movflags: of the container."""
     if size is None:
         frames = list(frames)
         size = frames[0].size
     encoder, container, options = ENCODED.get(kind, (kind, "mp4", {}))
     out = io.BytesIO()
-    with av.open(out, "w", format=container, options={"fflags": "+bitexact"}) as writer:
+    how = {"fflags": "+bitexact"} | ({"movflags": movflags} if movflags else {})
+    with av.open(out, "w", format=container, options=how) as writer:
         stream = writer.add_stream(encoder, rate=fps, options={**options, **(more or {})})
         stream.width, stream.height = size
         stream.pix_fmt = "rgb8" if encoder == "gif" else "yuv420p"

@@ -1,23 +1,30 @@
-"""What a picture says of itself when it leaves: that a model made it, in the field's standard form, and what
-was asked for. Nothing else.
+"""What a picture or film says of itself when it leaves: that a model made it, in the field's standard form,
+and what was asked for. Nothing else.
 
 Works on the containers' bytes; no pixel is touched. The mark is IPTC's "digital source type" in XMP
 (https://iptc.org/std/photometadata/specification/, https://cv.iptc.org/newscodes/digitalsourcetype/), which
-XMP's part 3 puts into a PNG's iTXt, a WebP's "XMP " chunk and a JPEG's APP1.
+XMP's part 3 puts into a PNG's iTXt, a WebP's "XMP " chunk, a JPEG's APP1, a GIF's application extension and
+an MP4's uuid box.
 """
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 
 from core.png import SIGNATURE, chunk
+from vision.films import boxes
 
 MADE = "trainedAlgorithmicMedia"  # by a model
 EXTENDED = "compositeWithTrainedAlgorithmicMedia"  # somebody's picture, with parts by a model
 OURS = (b"parameters", b"atelier")  # keys of the texts that the worker writes
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _XMP_PNG, _XMP_JPEG = b"XML:com.adobe.xmp", b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_GIF = b"\x21\xff\x0bXMP DataXMP"
+# A reader that takes XMP for blocks with lengths finds its end by these, wherever it is in them
+_GIF_END = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+_LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
 def packet(source: str) -> bytes:
@@ -36,7 +43,7 @@ def packet(source: str) -> bytes:
 def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bool) -> bytes:
     """Return ``data`` with its pixels, our texts if ``parameters``, and the mark ``source`` unless None.
 
-    Raises ValueError when it isn't a picture of type ``media_type``.
+    Raises ValueError when it isn't a picture, or one of our films, of type ``media_type``.
     """
     xmp = packet(source) if source else None
     if media_type == "image/png":
@@ -45,6 +52,12 @@ def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bo
         return _webp(data, xmp)
     if media_type == "image/jpeg":
         return _jpeg(data, xmp)
+    if media_type == "image/gif":
+        return _gif(data, xmp)
+    if media_type == "video/mp4":
+        file = io.BytesIO(data)
+        boxes.put_in_order(file, xmp)
+        return file.getvalue()
     raise ValueError(f"pictures of type {media_type!r} aren't sent")
 
 
@@ -150,3 +163,46 @@ def _jpeg(data: bytes, xmp: bytes | None) -> bytes:
 
 def _segment(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def gif_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (kind, bytes) of each block as it stands: the head with its colours (b"GIF"), extensions by their
+    label, pictures (b","), the end (b";"). Raises ValueError. https://www.w3.org/Graphics/GIF/spec-gif89a.txt
+    """
+    if data[:4] != b"GIF8" or len(data) < 13:
+        raise ValueError("no GIF")
+    at = 13 + _colours(data[10])
+    yield b"GIF", data[:at]
+    while at < len(data):
+        start, kind = at, data[at : at + 1]
+        if kind == b";":
+            yield kind, kind
+            return
+        if kind == b"!":
+            kind, at = data[at + 1 : at + 2], at + 2
+        elif kind == b"," and at + 10 <= len(data):
+            at += 11 + _colours(data[at + 9])
+        else:
+            break
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+        yield kind, data[start:at]
+    raise ValueError("a GIF that is cut off")
+
+
+def _colours(flags: int) -> int:
+    """Return the bytes of a table of colours."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _gif(data: bytes, xmp: bytes | None) -> bytes:
+    out: list[bytes] = []
+    for kind, block in gif_blocks(data):
+        is_loop = kind == b"\xff" and block[3:14] in _LOOPS
+        if kind in (b"GIF", b"\xf9", b",", b";") or is_loop:
+            out.append(block)
+        if kind == b"GIF" and xmp is not None:
+            out.append(_XMP_GIF + xmp + _GIF_END)
+    head = out[0]
+    return b"GIF89a" + head[6:] + b"".join(out[1:])

@@ -23,7 +23,7 @@ BOXES = tuple(b"moov trak mdia stbl stsz stts stco stsc ctts avcC tkhd elst".spl
 def seeds() -> tuple[bytes, ...]:
     """Good films of all kinds, small so that many can be tried."""
     made = [film(moving(10, cut_at=5), kind, key_every=4) for kind in ENCODED]
-    made += [film(moving(10), "h264", more={"movflags": "frag_keyframe+empty_moov"}), _with_sound()]
+    made += [film(moving(10), "h264", movflags="frag_keyframe+empty_moov"), _with_sound()]
     made += [film(moving(6, (66, 34)), "h264", more={"bf": "0"}), film(moving(4, (128, 16)), "vp9")]
     made += [animation(moving(4), form, 0.2) for form in ("GIF", "WEBP", "PNG")]
     clear = [Image.new("RGBA", (32, 32), (200, 0, 0, 40 * i)) for i in range(4)]

@@ -95,11 +95,20 @@ class Page:
         field.click()
         self.tab.keyboard.type(value, delay=8)
 
+    def attach(self, option: str, path: Path) -> None:
+        """Give an option of the command a file."""
+        field = self.tab.locator(f'input[type=file][aria-label^="{option} attachment"]')
+        if not field.count():
+            if not self.tab.locator(f'.command-suggestion[data-value="{option}"]').count():
+                self.tab.locator(".command-ghost").click()
+            self.tab.locator(f'.command-suggestion[data-value="{option}"]').first.click()
+        field.set_input_files(path)
+
     def pick(self, text: str) -> None:
         """Choose what is offered for the option that was filled last."""
         self.tab.locator(".command-suggestion").filter(has_text=text).first.click()
 
-    def run(self, name: str, **options: str) -> int:
+    def run(self, name: str, /, **options: str) -> int:
         """Send a command with options by the arrow; return what was the newest message before."""
         before = self.newest()
         self.type_command(name)
@@ -138,6 +147,14 @@ class Page:
             if self._said() != "Action was not completed.":
                 break
         return before
+
+    def answer_window(self, text: str) -> None:
+        """Fill the first field of the window that has opened, and send it."""
+        field = self.tab.locator("#modal-root .modal-input").first
+        field.wait_for()
+        field.fill(text)
+        self.tab.locator("#modal-root button[type=submit]").click()
+        self.until(lambda: not self.tab.locator("#modal-root .modal-dialog").count(), what="the window's end")
 
     def _said(self) -> str:
         """What the page says of the last press."""

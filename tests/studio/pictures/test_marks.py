@@ -2,13 +2,16 @@
 
 import io
 
+import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from studio.pictures import marks
+from tests.films import film, moving
 from tests.security import hostile, metadata
+from vision.films import boxes
 
 FORMS = (
     ("PNG", "image/png", {}),
@@ -35,6 +38,42 @@ def test_the_mark_is_there_and_no_pixel_moves(form: str, kind: str, options: dic
     assert b"DigitalSourceType" not in marks.outgoing(marked, kind, source=None, parameters=True)
 
 
+def test_the_mark_of_a_film_leaves_its_frames_as_they_are() -> None:
+    data = film(moving(12))
+    marked = marks.outgoing(data, "video/mp4", source=marks.EXTENDED, parameters=True)
+    assert boxes.xmp_of(io.BytesIO(marked)) == marks.packet(marks.EXTENDED)
+    assert marks.outgoing(marked, "video/mp4", source=marks.EXTENDED, parameters=True) == marked
+    assert b"Digital" not in marks.outgoing(marked, "video/mp4", source=None, parameters=True)
+
+    def seen(film: bytes) -> list[bytes]:
+        with av.open(io.BytesIO(film), format="mov") as container:
+            return [bytes(plane) for frame in container.decode(video=0) for plane in frame.planes]
+
+    assert seen(marked) == seen(data)
+
+
+def test_the_mark_of_a_gif_leaves_its_frames_as_they_are_and_takes_comments_out() -> None:
+    out, frames = io.BytesIO(), moving(5)
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=200, loop=0)
+    data = out.getvalue()
+    comment = b"!\xfe\x06secret\0"
+    told = data[:-1] + comment + data[-1:] + b"and more"
+    assert [kind for kind, _ in marks.gif_blocks(told)].count(b"\xfe") == 1
+    marked = marks.outgoing(told, "image/gif", source=marks.MADE, parameters=True)
+    assert b"secret" not in marked and b"and more" not in marked
+    assert marked.count(marks.packet(marks.MADE)) == 1
+    assert marks.outgoing(marked, "image/gif", source=marks.MADE, parameters=True) == marked
+    assert b"Digital" not in marks.outgoing(marked, "image/gif", source=None, parameters=True)
+    before, after = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(marked))
+    assert (before.n_frames, before.info["loop"]) == (after.n_frames, after.info["loop"])
+    for one, other in zip(ImageSequence.Iterator(before), ImageSequence.Iterator(after), strict=True):
+        assert np.array_equal(np.asarray(one.convert("RGB")), np.asarray(other.convert("RGB")))
+        assert one.info["duration"] == other.info["duration"]
+    for cut in (data[:-1], data[: len(data) // 2], data[:20]):
+        with pytest.raises(ValueError, match="GIF"):
+            marks.outgoing(cut, "image/gif", source=None, parameters=True)
+
+
 def test_no_canary_gets_in_or_out() -> None:
     left, plain = metadata.inputs(60)
     wrong, unmarked, control = metadata.outputs(60)
@@ -44,7 +83,7 @@ def test_no_canary_gets_in_or_out() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"x" * 50, b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"\xff\xd8\xff"])
 def test_what_is_no_picture_is_not_sent(data: bytes) -> None:
-    for kind in ("image/png", "image/webp", "image/jpeg", "image/gif"):
+    for kind in ("image/png", "image/webp", "image/jpeg", "image/gif", "video/mp4", "image/tiff"):
         with pytest.raises(ValueError):
             marks.outgoing(data, kind, source=marks.MADE, parameters=True)
 

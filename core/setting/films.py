@@ -1,0 +1,37 @@
+"""What a host sets about films: how they are encoded, and what is taken from members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.setting.field import setting
+from core.setting.values import one_of, whole
+
+GROUP = "Films"
+ENCODERS = ("auto", "x264", "openh264", "vp9", "av1")
+MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmSettings:
+    """The settings of films."""
+
+    video_encoder: str = setting(
+        "auto",
+        "encoder of films: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 plays"
+        " everywhere",
+        one_of(*ENCODERS),
+        group=GROUP,
+    )
+    video_max_pixels: int = setting(
+        str(MAX_PIXELS),
+        "most pixels of a frame of a film, 2088960 = 1920×1088",
+        whole(64 * 64, MAX_PIXELS),
+        group=GROUP,
+    )
+    clip_max_mb: int = setting(
+        "50", "largest clip that a member can send to go on from, in MB", whole(1, 200), group=GROUP
+    )
+    clip_max_seconds: int = setting(
+        "60", "longest clip that a member can send to go on from, in seconds", whole(1, 60), group=GROUP
+    )
