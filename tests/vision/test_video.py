@@ -15,9 +15,10 @@ from core.requests.video import VideoRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
 from vision.capabilities import video
+from vision.films import clips
 from vision.films.reader import FilmReader
 from vision.model_store import Models
-from vision.sketch import clips
+from vision.sketch import asking
 
 SHA, SHA_2, CLIP, CLIP_ENDS, CLIP_2 = (letter * 64 for letter in "abcde")
 
@@ -153,14 +154,14 @@ def test_a_remix_draws_every_frame_anew(ask) -> None:
     old, new = frames(before.films[0].path), frames(after.films[0].path)
     assert len(new) == len(old)
     assert not any(near(a, b) for a, b in zip(new, old, strict=True))
-    assert video.MOTION_KEPT in after.parameters["notes"]
+    assert asking.MOTION_KEPT in after.parameters["notes"]
 
 
 def test_what_can_not_be_honoured_is_said(ask) -> None:
     before = ask(fps=10, seconds=0.73, sound=True)
     notes = before.parameters["notes"]
     assert any("0.7 s" in note for note in notes)
-    assert video.SOUNDLESS in notes
+    assert asking.SOUNDLESS in notes
     after = ask(of(before), operation="extend", clip=CLIP, fps=24, resolution=480)
     assert any("10 frames a second" in note for note in after.parameters["notes"])
     assert any("keeps its size" in note for note in after.parameters["notes"])
