@@ -11,10 +11,12 @@ from PIL import Image
 
 from core.errors import JobCancelled, UserError
 from core.events import Output
+from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
-from vision.capabilities import video
+from vision.capabilities import imagine, video
+from vision.engine import Engine, Fiber
 from vision.films import clips
 from vision.films.reader import FilmReader
 from vision.model_store import Models
@@ -202,3 +204,36 @@ def test_models_without_self_attention_draw_over_frames_too(models_of, tmp_path)
         folder = tmp_path / name
         folder.mkdir()
         assert video.run(request, {}, models, Recorder(), folder).films[0].frames == 4
+
+
+def test_a_film_beside_a_picture_in_the_engine_comes_out_as_it_does_alone(
+    models: Models, ask, tmp_path: Path
+) -> None:
+    alone, engine, order = ask(), Engine(), list[str]()
+    ends: dict[str, Output] = {}
+
+    def begin(name: str, work: Callable[[Recorder], Output]) -> None:
+        def run(fiber: Fiber) -> Output:
+            recorder = Recorder()
+            recorder.fiber = fiber
+            return work(recorder)
+
+        def done(output: Output | None, error: BaseException | None) -> None:
+            if error is not None:
+                raise error
+            assert output is not None
+            ends[name] = output
+            order.append(name)
+
+        engine.begin(name, run, done=done)
+
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    asked = VideoRequest(prompt="a red boat sails to the left", seconds=0.5, seed=7)
+    begin("film", lambda recorder: video.run(asked, {}, models, recorder, folder))
+    drawn = ImagineRequest(prompt="a house", num_images=1)
+    begin("picture", lambda recorder: imagine.run(drawn, {}, models, recorder))
+    engine.run()
+    assert order == ["picture", "film"]
+    pairs = zip(frames(ends["film"].films[0].path), frames(alone.films[0].path), strict=True)
+    assert all(near(one, other) for one, other in pairs)
