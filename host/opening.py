@@ -14,6 +14,7 @@ from core.errors import StorageError
 from core.settings import Settings
 from host.workers import worker_configs
 from jobs.executor import Executor
+from jobs.films import FilmLimits
 from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
@@ -134,6 +135,13 @@ def _limits(settings: Settings) -> Limits:
         disk_floor=settings.disk_floor_mb * 10**6,
         tokens_per_day=settings.ask_per_day,
         answer_tokens=settings.ask_tokens,
+        films=FilmLimits(
+            running=settings.video_running,
+            waiting=settings.video_waiting,
+            seconds=settings.video_seconds,
+            max_pixels=settings.video_max_pixels,
+            per_day=settings.video_per_day,
+        ),
     )
 
 
@@ -145,7 +153,13 @@ def _privacy(
         database,
         files,
         copies,
-        Retention(settings.retention_days, settings.upload_days, settings.backup_days, settings.trash_days),
+        Retention(
+            settings.retention_days,
+            settings.upload_days,
+            settings.backup_days,
+            settings.trash_days,
+            settings.video_keep_days,
+        ),
         checkpoints=settings.data_dir / "cache" / "checkpoints",
         notes=settings.data_dir / "deletions.json",
     )

@@ -13,6 +13,8 @@ from core.errors import ImageError, LimitError, UserError
 from core.job import Job
 from core.requests import AskRequest, Request
 from core.requests.ask import about_tokens
+from core.requests.video import VideoRequest
+from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
 from jobs.limits import Limits, allowance, check_limits, check_tokens, tokens_a_day
 from jobs.order.cost import cost_key
 from storage import admission, lookup
@@ -20,6 +22,7 @@ from storage import jobs as rows
 from storage.asking import chats
 from storage.database import Database
 from storage.files import Files
+from storage.films import use
 from storage.lookup import WaitingRow
 
 DISK_KNOWN = 1.0  # s for which a look at the disk holds
@@ -44,8 +47,12 @@ class Admission:
         self._disk_had_room = -DISK_KNOWN  # monotonic seconds
 
     async def problem_with_files(self, request: Request) -> UserError | None:
-        """Return why the disk doesn't allow ``request``, None when it does."""
-        if (full := await self.full_disk()) is not None or not request.pictures:
+        """Return why the disk, or the limits of films, don't allow ``request``, None when they do."""
+        try:
+            check_film(self.limits.films, request)
+        except UserError as error:
+            return error
+        if (full := await self.full_disk(bytes_of(request))) is not None or not request.pictures:
             return full
         if not await asyncio.to_thread(
             lambda: all(self._files.exists(sha256) for sha256 in request.pictures)
@@ -53,12 +60,15 @@ class Admission:
             return ImageError("That picture is gone. Attach it again.")
         return None
 
-    async def full_disk(self) -> LimitError | None:
-        """Return that the disk is nearly full, None while more than its floor is free."""
+    async def full_disk(self, coming: int = 0) -> LimitError | None:
+        """Return that the disk is nearly full, None while more than its floor is free, and ``coming`` bytes
+        beside it."""
         now = time.monotonic()
-        if now - self._disk_had_room < DISK_KNOWN:
+        if not coming and now - self._disk_had_room < DISK_KNOWN:
             return None
         free = await asyncio.to_thread(self._files.free_bytes)
+        if free < self.limits.disk_floor + coming and coming:
+            return no_room(free - self.limits.disk_floor, coming)
         if free < self.limits.disk_floor:
             return LimitError(
                 f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "
@@ -99,7 +109,17 @@ class Admission:
             asked = about_tokens(job.request.question, len(job.request.images))
             most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
             check_tokens(most, self.limits.answer_tokens, used, asked)
+        if isinstance(job.request, VideoRequest):
+            self._check_films(job, known.films_waiting, allowed.user_waiting, connection)
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
         return Admitted(job, row, known.served)
+
+    def _check_films(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:
+        """Raise LimitError when its asker may have no more films for now."""
+        films, user_id = self.limits.films, job.origin.user_id
+        check_films_waiting(in_proportion(films.waiting, user_waiting, self.limits.user_waiting), waiting)
+        if films.per_day:
+            made = use.used(connection, user_id, now=job.created_at)
+            check_day(films, made, use.coming(connection, user_id), job.request)

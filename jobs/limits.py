@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.errors import LimitError, NotAllowedError
 from core.job import Origin
+from jobs.films import FilmLimits, in_proportion, is_film
+from jobs.order.fairness import Takes, Waiting
 from storage.asking.chats import Use
 from storage.people import RoleLimit, Rules
 
@@ -22,6 +24,7 @@ class Limits:
     disk_floor: int = 500 * 10**6
     tokens_per_day: int = 0
     answer_tokens: int = 512
+    films: FilmLimits = FilmLimits()
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,18 @@ def check_limits(
             f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
             " a while."
         )
+
+
+def films_fit(limits: Limits, filming: Mapping[int, int]) -> Takes:
+    """Return whether a job may start beside those films of its member that run. filming: member → films."""
+
+    def fits(job: Waiting) -> bool:
+        if not is_film(job.cost_key):
+            return True
+        most = in_proportion(limits.films.running, job.max_running, limits.user_running)
+        return filming.get(job.user_id, 0) < most
+
+    return fits
 
 
 def tokens_a_day(everybody: int, roles: Collection[int]) -> int:

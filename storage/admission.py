@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job
+from core.requests.video import VideoRequest
 from storage.people import RULES, Rules, fact, rules_asked, to_rules
 from storage.schema import KEYED, PRESSED, QUEUED, jobs, users
 
@@ -25,6 +26,7 @@ class Facts:
     rules: Rules
     user_waiting: int
     guild_waiting: int
+    films_waiting: int
     served: int
     has_parent: bool
 
@@ -46,6 +48,7 @@ def facts(connection: sa.Connection, job: Job) -> Facts:
         rules=to_rules(found),
         user_waiting=numbers["user"],
         guild_waiting=numbers["guild"],
+        films_waiting=numbers["films"],
         served=numbers.get("served", 0),
         has_parent="parent" in numbers,
     )
@@ -60,6 +63,7 @@ def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return fact(what, sa.func.count()).select_from(jobs).where(owner, sa.text(QUEUED))
 
 
+_IS_FILM = jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'")
 _USER: sa.BindParameter[int] = sa.bindparam("user")
 _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     _same(jobs.c.interaction_id == sa.bindparam("interaction")),  # strongest first
@@ -67,6 +71,7 @@ _FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
     _same(jobs.c.press_key == sa.bindparam("press_key"), sa.text(PRESSED)),
     *RULES,
     _count_waiting("user", jobs.c.user_id == _USER),
+    _count_waiting("films", sa.and_(jobs.c.user_id == _USER, _IS_FILM)),
     _count_waiting("guild", jobs.c.guild_id == sa.bindparam("guild")),
     fact("served", users.c.served).where(users.c.id == _USER),
     fact("parent").where(jobs.c.id == sa.bindparam("parent")),

@@ -16,9 +16,11 @@ import sqlalchemy as sa
 
 from core.job import Job, Status
 from core.requests import to_json
+from core.requests.video import VideoRequest
 from storage import lookup
 from storage.asking import chats
 from storage.films import rows as films
+from storage.films import use
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import upsert
 from storage.privacy import note_unposted
@@ -132,8 +134,9 @@ def finish(
     now: datetime,
     run_seconds: float,
 ) -> bool:
-    """running → rendered, with the rows of its files and the tokens that it used; → delivered at once on
-    another surface than Discord. False when the run has lost its lease: then nothing is written."""
+    """running → rendered, with the rows of its files and what it used of a day's tokens or films; → delivered
+    at once on another surface than Discord. False when the run has lost its lease: then nothing is
+    written."""
     answer = output.answer
     statement = (
         sa.update(jobs)
@@ -151,13 +154,13 @@ def finish(
             answer=json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
         )
-        .returning(jobs.c.user_id)
+        .returning(jobs.c.user_id, jobs.c.kind)
     )
-    user_id = connection.execute(statement).scalar_one_or_none()
-    if user_id is None:
+    row = connection.execute(statement).one_or_none()
+    if row is None:
         return False
     if answer is not None:
-        chats.spend(connection, user_id, answer.tokens_in + answer.tokens_out, now=now)
+        chats.spend(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
         connection.execute(
@@ -177,6 +180,8 @@ def finish(
             ],
         )
     films.add(connection, job_id, output.films)
+    if row.kind == VideoRequest.kind:
+        use.spend(connection, row.user_id, output.films, now=now)
     return True
 
 

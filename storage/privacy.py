@@ -2,7 +2,8 @@
 ``KEPT``; a test holds that.
 
 What others need stays without the name: an admin's entries in the audit trail. What protects others stays
-with it: bans, strikes and time-outs until they expire, and the tokens of today and yesterday.
+with it: bans, strikes and time-outs until they expire, and the tokens and seconds of film of today and
+yesterday.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from storage.asking import examples as taught
 from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.films.rows import files_of_jobs
-from storage.films.schema import films
+from storage.films.schema import films, films_used
 from storage.people import upsert
 from storage.schema import (
     UNFINISHED,
@@ -82,6 +83,7 @@ KEPT = {
     strikes: strikes.c.user_id,
     timeouts: timeouts.c.user_id,
     tokens_used: tokens_used.c.user_id,
+    films_used: films_used.c.user_id,
 }  # stay, with it
 
 NAMING = (  # everything by which a row says that it needs a file
@@ -186,6 +188,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "timeouts": sa.select(timeouts).where(timeouts.c.user_id == user_id),
         "bans": sa.select(bans).where(bans.c.user_id == user_id),
         "tokens_used": sa.select(tokens_used).where(tokens_used.c.user_id == user_id),
+        "films_used": sa.select(films_used).where(films_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
     selections |= {
@@ -320,6 +323,13 @@ def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> 
     """Jobs that were over and told before then."""
     statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before).order_by(jobs.c.seq).limit(limit)
     return list(connection.execute(statement).scalars())
+
+
+def old_films(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:
+    """Those of them that made films."""
+    made = sa.exists().where(films.c.job_id == jobs.c.id)
+    statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before, made)
+    return list(connection.execute(statement.order_by(jobs.c.seq).limit(limit)).scalars())
 
 
 def known_files(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:

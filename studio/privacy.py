@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import logging
 import time
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -31,11 +28,13 @@ from storage.asking import chats
 from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files
+from storage.films import use
 from storage.privacy import Holdings, Removed
 from storage.search.vector_files import VectorFiles
 from storage.web import documents, shares, trash
 from storage.web.picked import Named
 from studio.moderation import lookalikes
+from studio.organise.parts import Part
 
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
@@ -44,6 +43,7 @@ DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, w
 SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
 ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
+TOO_LARGE = "These films are larger than what can be sent here. Get them from the web, or ask the host:"
 SWEEP_EVERY = 6 * 3600.0  # seconds
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class Retention:
     uploads: int = 30
     backups: int = 14
     trash: int = 30  # pictures that their author has put there
+    films: int = 0  # jobs that made films; 0 = as long as others
 
 
 @dataclass(frozen=True)
@@ -98,25 +99,39 @@ class Privacy:
 
     async def export(self, user_id: int, limit: int, *, pictures: bool = True) -> AsyncIterator[bytes]:
         """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then (``pictures``) every
-        picture."""
+        picture and film that fits into one; the last one names those that don't."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
         names = dict.fromkeys(
             row["sha256"]
-            for table in ("pictures", "inputs", "uploads", "example_pictures")
+            for table in ("pictures", "films", "inputs", "uploads", "example_pictures")
             for row in data[table]
         )
-        part = await asyncio.to_thread(_Part.of_rows, data)  # seconds, of a big account
+        part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
+        too_large = list[str]()
         for sha256 in names if pictures else ():
             try:
-                picture, name = await self._files.get(sha256), self._files.path(sha256).name
+                path, size = await asyncio.to_thread(self._sized, sha256)
+                if size + 200 > limit:
+                    too_large.append(path.name)
+                    continue
+                data_of = await self._files.get(sha256)
             except StorageError:
                 continue
-            if part.size + len(picture) + 200 > limit and part.size:
+            if part.size + size + 200 > limit and part.size:
                 yield part.close()
-                part = _Part()
-            if len(picture) + 200 <= limit:
-                await asyncio.to_thread(part.add, f"pictures/{name}", picture)
+                part = Part()
+            folder = "films" if path.suffix == ".mp4" else "pictures"
+            await asyncio.to_thread(part.add, f"{folder}/{path.name}", data_of)
+        if too_large:
+            part.add("too-large.txt", "\n".join((TOO_LARGE, *too_large, "")).encode())
         yield part.close()
+
+    def _sized(self, sha256: str) -> tuple[Path, int]:
+        path = self._files.path(sha256)
+        try:
+            return path, path.stat().st_size
+        except FileNotFoundError as error:
+            raise StorageError(f"the file {path.name} has just gone") from error
 
     async def delete(self, user_id: int) -> Deleted:
         """Delete everything of a person except what ``storage.privacy`` says stays."""
@@ -251,15 +266,8 @@ class Privacy:
     async def sweep(self) -> None:
         """Delete what has expired, and files that no row names."""
         now = datetime.now(UTC)
-        while self.retention.jobs:
-            old = await self._database.read(
-                partial(rows.old_jobs, before=now - timedelta(days=self.retention.jobs))
-            )
-            if not old:
-                break
-            await self._clear(
-                await self._database.write(partial(rows.delete_jobs, ids=old, now=now, unpost=False))
-            )
+        await self._drop_old(rows.old_jobs, self.retention.jobs, now)
+        await self._drop_old(rows.old_films, self.retention.films, now)
         await self._empty_trash(now - timedelta(days=self.retention.trash))
         await self._database.write(partial(documents.drop_unnamed, before=now - DOCUMENTS_KEPT))
         dropped = await self._database.write(
@@ -270,9 +278,17 @@ class Privacy:
         await self._database.write(partial(shares.drop, before=now - SHARES_KEPT))
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
         await self._database.write(partial(chats.drop_use, now=now))
+        await self._database.write(partial(use.drop_use, now=now))
         await self._clear(Removed(files=tuple(await self._orphans())))
         await asyncio.to_thread(self._drop_backups)
         await self._database.scrub()
+
+    async def _drop_old(self, which: Callable[..., list[str]], days: int, now: datetime) -> None:
+        """Delete jobs that were told more than so many days ago; 0 = none."""
+        some = partial(which, before=now - timedelta(days=days))
+        while days and (old := await self._database.read(some, once=True)):
+            work = partial(rows.delete_jobs, ids=old, now=now, unpost=False)
+            await self._clear(await self._database.write(work))
 
     async def _empty_trash(self, before: datetime) -> None:
         """Delete what came into the trash before then."""
@@ -357,28 +373,3 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-class _Part:
-    """A ZIP file in memory."""
-
-    def __init__(self) -> None:
-        self._buffer = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._buffer, "w")
-
-    @classmethod
-    def of_rows(cls, data: dict[str, list[dict[str, Any]]]) -> _Part:
-        part = cls()
-        part.add("data.json", json.dumps(data, ensure_ascii=False, indent=1).encode(), squeeze=True)
-        return part
-
-    @property
-    def size(self) -> int:
-        return self._buffer.tell()
-
-    def add(self, name: str, data: bytes, *, squeeze: bool = False) -> None:
-        self._zip.writestr(name, data, zipfile.ZIP_DEFLATED if squeeze else zipfile.ZIP_STORED)
-
-    def close(self) -> bytes:
-        self._zip.close()
-        return self._buffer.getvalue()

@@ -119,7 +119,7 @@ class Talk:
 @dataclass(frozen=True)
 class Run:
     """Asks the worker to do a job. request: JSON of ``core.requests``. paths: SHA-256 → file, for every
-    picture or film that the request or ``talk`` names.
+    picture or film that the request or ``talk`` names. cost_key: that of jobs which take about as long.
 
     folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
@@ -131,6 +131,7 @@ class Run:
     paths: dict[str, str] = field(default_factory=dict)
     talk: Talk | None = None
     folder: str = ""
+    cost_key: str = ""
 
 
 @dataclass(frozen=True)

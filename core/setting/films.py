@@ -1,11 +1,13 @@
-"""What a host sets about films: how they are encoded, and what is taken from members."""
+"""What a host sets about films: how they are encoded, what is taken from members, and what they may have
+made: how many, how long and how large ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.limits import MAX_SECONDS
 from core.setting.field import setting
-from core.setting.values import one_of, whole
+from core.setting.values import number, one_of, whole
 
 GROUP = "Films"
 ENCODERS = ("auto", "x264", "openh264", "vp9", "av1")
@@ -34,4 +36,28 @@ class FilmSettings:
     )
     clip_max_seconds: int = setting(
         "60", "longest clip that a member can send to go on from, in seconds", whole(1, 60), group=GROUP
+    )
+    video_seconds: float = setting(
+        str(MAX_SECONDS), "most seconds of one film", number(0.5, MAX_SECONDS), group=GROUP
+    )
+    video_running: int = setting(
+        "1",
+        "most films that one member can have running; roles with more USER_RUNNING have as many times more",
+        whole(1, 100),
+        group=GROUP,
+    )
+    video_waiting: int = setting(
+        "3",
+        "most films that one member can have waiting; roles with more USER_WAITING have as many times more",
+        whole(1, 10_000),
+        group=GROUP,
+    )
+    video_per_day: int = setting(
+        "0",
+        "most seconds of film that one member can have made in a day; 0 = as many as they like",
+        whole(0, 86_400),
+        group=GROUP,
+    )
+    video_keep_days: int = setting(
+        "0", "days to keep jobs that made films; 0 = as long as others", whole(0, 36_500), group=GROUP
     )

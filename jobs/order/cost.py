@@ -10,6 +10,11 @@ def cost_key(request: Request) -> str:
     return "|".join((request.kind, request.size(), request.model_or_role()))
 
 
+def kind_of(key: str) -> str:
+    """Return the kind of requests that a cost key stands for."""
+    return key.partition("|")[0]
+
+
 def model_of(key: str) -> str:
     """Return the model of a cost key: a name, or the role whose configured model will be used."""
     return key.split("|", 2)[2]

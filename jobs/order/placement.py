@@ -42,24 +42,25 @@ class Placement:
         self._loaded.pop(device, None)
 
     def choose(
-        self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float
+        self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float, fits: Takes | None = None
     ) -> tuple[str, Waiting] | None:
         """Return the next job and its device, or None. A device is cleared for a job that must be alone; the
-        others go on meanwhile."""
+        others go on meanwhile. fits: whether a job may start at all now, None = any."""
         own = frozenset(room.only for room in rooms.values() if room.only)
         for name, room in rooms.items():
             if room.only and room.free > 0 and self._waitlist.wants(room.only):
-                job = self._waitlist.next(room.people, None, now, takes=_those_of(room.only))
+                job = self._waitlist.next(room.people, None, now, takes=_both(_those_of(room.only), fits))
                 if job is not None:
                     return name, job
-        return self._choose({n: r for n, r in rooms.items() if not r.only}, running, now, _others(own))
+        takes = _both(_others(own), fits)
+        return self._choose({n: r for n, r in rooms.items() if not r.only}, running, now, takes)
 
     def _choose(
         self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float, takes: Takes | None
     ) -> tuple[str, Waiting] | None:
         while True:
             free = {name: room.running for name, room in rooms.items() if room.free > 0}
-            cleared = self._cleared_for(rooms, running)
+            cleared = self._cleared_for(rooms, running, takes)
             if cleared is not None:
                 job, device = cleared
                 if free.pop(device, None) == 0:
@@ -81,12 +82,13 @@ class Placement:
         return None if chosen is None else (device, chosen)
 
     def _cleared_for(
-        self, rooms: Mapping[str, Room], running: Mapping[int, int]
+        self, rooms: Mapping[str, Room], running: Mapping[int, int], takes: Takes | None
     ) -> tuple[Waiting, str] | None:
         """The job for which a device is being cleared, while it may start there."""
         if self._clearing is not None:
             job, device = self._waitlist.get(self._clearing[0]), self._clearing[1]
-            if job is not None and device in rooms and running.get(job.user_id, 0) < job.max_running:
+            may_run = job is not None and running.get(job.user_id, 0) < job.max_running
+            if job is not None and may_run and device in rooms and (takes is None or takes(job)):
                 return job, device
             self._clearing = None
         return None
@@ -111,3 +113,9 @@ def _those_of(role: str) -> Takes:
 
 def _others(roles: frozenset[str]) -> Takes | None:
     return (lambda job: job.model not in roles) if roles else None
+
+
+def _both(first: Takes | None, second: Takes | None) -> Takes | None:
+    if first is None or second is None:
+        return first or second
+    return lambda job: first(job) and second(job)

@@ -23,7 +23,8 @@ from core.requests.base import Answer
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
-from jobs.limits import Limits
+from jobs.films import bytes_of, is_film
+from jobs.limits import Limits, films_fit
 from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
@@ -73,7 +74,7 @@ class Dispatcher:
         self.positions = Positions(self.waitlist, self.running, self.feeds, executor, lambda: self.paused)
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
-        self._incoming = Incoming(files.incoming)
+        self._incoming = Incoming(files, limits.disk_floor)
         self._outcomes = Outcomes(
             self.saving,
             self.waitlist,
@@ -268,7 +269,9 @@ class Dispatcher:
         busy = [live for live in self.running.values() if not live.handed or self.executor.has(live.job.id)]
         own = {device.name for device in self.executor.devices if device.only}
         users = Counter(live.waiting.user_id for live in busy if live.device not in own)
-        return self._placement.choose(self._rooms(busy), users, monotonic())
+        filming = Counter(live.waiting.user_id for live in busy if is_film(live.waiting.cost_key))
+        fits = films_fit(self.limits, filming) if filming else None
+        return self._placement.choose(self._rooms(busy), users, monotonic(), fits)
 
     def _rooms(self, busy: list[ActiveJob]) -> dict[str, Room]:
         """The devices that work. Jobs that are claimed but not yet handed over count as there."""
@@ -328,6 +331,8 @@ class Dispatcher:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
             if job.request.told:
                 live.conversation = await self.converse(job)
+            films = job.request.answer is Answer.FILMS
+            folder = str(await self._incoming.make(job.id, bytes_of(job.request))) if films else ""
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         talk = live.conversation.talk if live.conversation else None
@@ -340,12 +345,10 @@ class Dispatcher:
         if talk is not None:
             talk, earlier = await asyncio.to_thread(with_files, talk, self.files)
             paths |= earlier
-        films = job.request.answer is Answer.FILMS
-        folder = str(await self._incoming.make(job.id)) if films else ""
         if job.id not in self.feeds:  # cancelled before the executor knew of it
             return Stopped(job.id)
         log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
-        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk, folder)
+        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk, folder, live.waiting.cost_key)
         live.handed = True
         return await self.executor.run(live.device, run, partial(self._report, live))
 

@@ -1,4 +1,5 @@
-"""Folders where workers write films, one for each job: made before its run, removed when it is over.
+"""Folders where workers write films, one for each job: made before its run if the disk has room for what is
+coming, removed when the job is over.
 
 A job that goes back to the queue keeps its folder, with whatever its worker can go on from.
 """
@@ -11,29 +12,37 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from jobs.films import no_room
+from storage.files import Files
+
 log = logging.getLogger(__name__)
 
 
 class Incoming:
-    """Folders of jobs under ``root``."""
+    """Folders of jobs, on the disk of ``files``. floor: bytes that must stay free there."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._there: set[str] = set()  # jobs that have a folder
+    def __init__(self, files: Files, floor: int) -> None:
+        self._files, self._floor = files, floor
+        self._root = files.incoming
+        self._there: dict[str, int] = {}  # job with a folder → bytes that are expected there
         self._removals: set[asyncio.Task[None]] = set()
 
     async def sweep(self, waiting: Collection[str]) -> None:
         """At start: remove the folders of all jobs but those that still wait."""
         for job_id in await asyncio.to_thread(self._names):
-            self._there.add(job_id)
+            self._there[job_id] = 0
             if job_id not in waiting:
                 log.info("job %s: what its worker had written of films is deleted", job_id)
                 self.remove(job_id)
         await self.settle()
 
-    async def make(self, job_id: str) -> Path:
-        """Return the folder of a job, made if it isn't there."""
-        self._there.add(job_id)
+    async def make(self, job_id: str, coming: int) -> Path:
+        """Return the folder of a job, made if it isn't there, for about ``coming`` bytes. Raises LimitError
+        when the disk has no room for these beside those of other jobs."""
+        self._there[job_id] = coming
+        free = await asyncio.to_thread(self._files.free_bytes) - self._floor
+        if free < sum(self._there.values()):
+            raise no_room(free - sum(self._there.values()) + coming, coming)
         folder = self._root / job_id
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         return folder
@@ -41,7 +50,7 @@ class Incoming:
     def remove(self, job_id: str) -> None:
         """Remove the folder of a job that is over, if it has one: soon, in a thread."""
         if job_id in self._there:
-            self._there.discard(job_id)
+            del self._there[job_id]
             task = asyncio.create_task(self._remove(job_id), name=f"folder of {job_id}")
             self._removals.add(task)
             task.add_done_callback(self._removals.discard)

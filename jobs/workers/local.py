@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from jobs.executor import Device, Outcome, Report
-from jobs.workers.worker import Timeouts, Worker
+from jobs.workers.pulse import Timeouts
+from jobs.workers.worker import Worker
 from vision.protocol import Answered, Declined, Question, Run, WorkerConfig
 
 WORKER = "vision.worker:main"

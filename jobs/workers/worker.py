@@ -11,22 +11,20 @@ import asyncio
 import logging
 import multiprocessing
 import signal
-import statistics
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from jobs.executor import Device, Lost, Outcome, Report
 from jobs.workers.child import begin
 from jobs.workers.outbox import Outbox
+from jobs.workers.pulse import Pulse, Running, SlowestSteps, Timeouts
 from jobs.workers.questions import Questions
 from vision.protocol import (
-    LAST_STEP,
     Answered,
     Broke,
     Declined,
@@ -47,22 +45,6 @@ from vision.protocol import (
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds without a sign of life before a worker is killed. A step: max(step, factor × the median step).
-
-    A sign from any of its jobs will do: a worker that has several may let one of them wait.
-    """
-
-    step: float = 30.0
-    factor: float = 10.0
-    loading: float = 600.0  # after a report of loading, and until the first sign after a job was handed over
-    forgotten: float = 3600.0  # without a sign from one job while the others go on
-    ready: float = 300.0  # imports, on a slow disk
-    quit: float = LAST_STEP + 1.0  # a worker ends itself by then, its last step saved
-    check: float = 1.0  # between two looks at the clock
-
-
 PROCESSES = multiprocessing.get_context(
     "spawn"
 )  # whole and clean: a fork would share the bot's files and locks
@@ -70,38 +52,6 @@ RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0)  # after 1, 2, … deaths in a row
 START_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # … before it was ever ready
 DOWN_AFTER = 3  # deaths in a row before it was ready
 MEMORY_FAULTS = 2  # in a row, then a fresh process: a fragmented card stays fragmented
-
-
-@dataclass
-class _Running:
-    """One run in a worker's hands, and its clock. Times are monotonic seconds."""
-
-    report: Report
-    outcome: asyncio.Future[Outcome]
-    since: float
-    last_sign: float
-    steps: deque[float] = field(default_factory=lambda: deque(maxlen=50))  # seconds each
-
-    def sign(self, now: float, *, step: bool) -> None:
-        if step:
-            self.steps.append(now - self.last_sign)
-        self.last_sign = now
-
-
-@dataclass
-class _Pulse:
-    """The latest sign of life of a worker, of whichever run. ``at``: monotonic seconds."""
-
-    at: float = 0.0
-    loads: bool = False
-
-    def allowed(self, runs: Iterable[_Running], timeouts: Timeouts) -> float:
-        """Seconds of silence that are still normal. The low median: one slow first step must not stretch
-        it."""
-        medians = [statistics.median_low(running.steps) for running in runs if running.steps]
-        if self.loads or not medians or any(running.since >= self.at for running in runs):
-            return timeouts.loading
-        return max(timeouts.step, timeouts.factor * max(medians))
 
 
 class Worker:
@@ -114,9 +64,10 @@ class Worker:
         self._connection: Connection | None = None
         self._outbox: Outbox | None = None
         self._ready: Ready | None = None
-        self.runs: dict[str, _Running] = {}
+        self.runs: dict[str, Running] = {}
         self._questions = Questions()
-        self._pulse = _Pulse()
+        self._pulse = Pulse()
+        self._slowest = SlowestSteps()
         self._innocent: set[str] = set()  # jobs that are lost with a worker which another one broke
         self._ended: asyncio.Future[str] | None = None
         self._why: str | None = None  # it was killed
@@ -177,9 +128,9 @@ class Worker:
         if not self.free_slots:
             return Lost(run.job_id, "the worker had gone before the job reached it", untouched=True)
         now = time.monotonic()
-        running = _Running(report, asyncio.get_running_loop().create_future(), now, now)
+        running = Running(report, asyncio.get_running_loop().create_future(), now, now, run.cost_key)
         if not self.runs:
-            self._pulse = _Pulse(now)
+            self._pulse = Pulse(now)
         self.runs[run.job_id] = running
         self._send(run)  # if the pipe is broken, its reader says so
         return await asyncio.shield(
@@ -296,7 +247,7 @@ class Worker:
 
     def _kill_if_silent(self, now: float) -> None:
         silence = now - self._pulse.at
-        if self.runs and silence > self._pulse.allowed(self.runs.values(), self.timeouts):
+        if self.runs and silence > self._pulse.allowed(self.runs.values(), self.timeouts, self._slowest):
             log.error(
                 "jobs %s: no step for %.0f s, worker %s is killed", ", ".join(self.runs), silence, self.name
             )
@@ -351,17 +302,19 @@ class Worker:
         elif isinstance(message, (LoadingModel, Step)):
             now = time.monotonic()
             running.sign(now, step=isinstance(message, Step))
-            self._pulse = _Pulse(now, loads=isinstance(message, LoadingModel))
+            self._pulse = Pulse(now, loads=isinstance(message, LoadingModel))
             running.report(message)
         else:
             self._answer(running, message)
 
-    def _answer(self, running: _Running, message: Done | Stopped | Broke) -> None:
+    def _answer(self, running: Running, message: Done | Stopped | Broke) -> None:
         del self.runs[message.job_id]
         self._deaths = 0
-        self._pulse = _Pulse(time.monotonic())
+        self._pulse = Pulse(time.monotonic())
         if not running.outcome.done():
             running.outcome.set_result(message)
+        if isinstance(message, Done):
+            self._slowest.note(running)
         fault = message.fault if isinstance(message, Broke) else None
         self._memory_faults = self._memory_faults + 1 if fault is Fault.MEMORY else 0
         if fault is Fault.PROCESS:

@@ -1,4 +1,4 @@
-"""The table of films.
+"""The tables of films: those that were made, and how many seconds of them were made for whom in a day.
 
 A film's poster, its first frame, is the row of ``pictures`` with the same job and position. So whatever
 shows, finds, judges, puts away or deletes pictures does so with films without knowing of them; who knows of
@@ -32,5 +32,14 @@ films = sa.Table(
     sa.CheckConstraint("frames > 0 AND fps > 0", "length"),
     sa.Index("films_sha256", "sha256"),
     sa.Index("films_ends", "ends_sha256"),
+    sqlite_strict=True,
+)
+
+films_used = sa.Table(  # made for somebody on a day, whatever was deleted since
+    "films_used",
+    metadata,
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
+    sa.Column("seconds", Float64, nullable=False),
     sqlite_strict=True,
 )

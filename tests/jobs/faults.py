@@ -24,9 +24,8 @@ from unittest import mock
 from core.events import Failed, Rendered, Started
 from jobs.queue import Queue
 from jobs.running.outcomes import GAVE_UP, Outcomes
-from jobs.workers import worker
 from jobs.workers.local import LocalExecutor
-from jobs.workers.worker import Timeouts
+from jobs.workers.pulse import Pulse, Timeouts
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
@@ -49,7 +48,7 @@ FINAL = ("memory", "user", "model")  # no second try
 Plan = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # once, always, final
 SHORT: Plan = ("kill", "process"), ("segfault",), ()  # of the suite, in a shared worker
 BUGS: dict[str, tuple[Any, str, Any]] = {
-    "no watch over silence": (worker._Pulse, "allowed", lambda pulse, runs, timeouts: float("inf")),
+    "no watch over silence": (Pulse, "allowed", lambda *arguments: float("inf")),
     "loses a retry": (Outcomes, "retry", lambda outcomes, live, message, **_: asyncio.sleep(0)),
     "takes all jobs of a dead worker for failed": (
         Outcomes,

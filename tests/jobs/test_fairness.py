@@ -14,6 +14,8 @@ from core.job import Origin, Reply
 from storage import admission, lookup, people, privacy
 from storage import jobs as rows
 from storage.database import Database, open_database
+from storage.films import rows as films
+from storage.films import use
 from tests.jobs.fairness import check_order, fill, measure, seeded
 from tests.storage.conftest import NOW, a_job, url_of
 
@@ -64,6 +66,9 @@ STATEMENTS: dict[str, Work] = {  # what runs for every job, by the function that
     "recent prompts": lambda c: lookup.recent_prompts(c, 1, "a", limit=5),
     "durations": lookup.durations,
     "files in use": lambda c: privacy.known_files(c, ["a", "b"]),
+    "seconds of film": lambda c: use.used(c, 1, now=NOW),
+    "films that are coming": lambda c: use.coming(c, 1),
+    "films of a job": lambda c: films.of_jobs(c, ["j"]),
     "rules": lambda c: people.rules(c, 1, 3, [5]),
 }
 

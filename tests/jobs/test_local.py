@@ -20,7 +20,7 @@ from core.requests import ImagineRequest, to_json
 from jobs.executor import Lost
 from jobs.workers import worker
 from jobs.workers.local import LocalExecutor
-from jobs.workers.worker import Timeouts
+from jobs.workers.pulse import Timeouts
 from tests.jobs.conftest import until
 from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 

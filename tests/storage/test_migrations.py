@@ -43,6 +43,7 @@ VERSIONS = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

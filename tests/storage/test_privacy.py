@@ -31,6 +31,7 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "filter_words": {"guild_id": 3, "pattern": f"word{user}", "actor_id": user, "created_at": NOW},
         "strikes": {"user_id": user, "guild_id": 3, "rule": "EXPLICIT", "at": NOW},
         "timeouts": {"user_id": user, "guild_id": 3, "until": NOW + timedelta(hours=1)},
+        "films_used": {"user_id": user, "day": 20_000, "seconds": 2.5},
         "tokens_used": {"user_id": user, "day": 20_000, "tokens": 500},
         "pictures": {"job_id": job_id, "position": 0, "media_type": "image/png", **sha256}
         | dict.fromkeys(("width", "height", "size"), 1),

@@ -14,6 +14,7 @@ from storage.database import open_database
 from storage.files import Files
 from storage.search.vector_files import VectorFiles
 from studio import privacy
+from studio.organise import parts
 from studio.privacy import Deleted, Privacy, Retention
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import added
@@ -28,7 +29,7 @@ async def test_rows_become_json_in_a_thread_of_their_own(
         threads.append(threading.get_ident())
         return json.dumps(data, **options)
 
-    monkeypatch.setattr(privacy, "json", SimpleNamespace(dumps=dumps))
+    monkeypatch.setattr(parts, "json", SimpleNamespace(dumps=dumps))
     async with open_database(tmp_path / "atelier.db", None) as database:
         files = Files(tmp_path / "pictures", ballast_bytes=4096)
         job = await added(database, user=1)

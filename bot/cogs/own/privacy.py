@@ -64,17 +64,19 @@ class Privacy(
         own = self.bot.studio.own
         held, periods = await own.holdings(actor_of(interaction)), own.retention
         kept = f"{periods.jobs} days" if periods.jobs else "until you delete them"
+        films = f"; those with films: {periods.films} days" if periods.films else ""
         lines = (
             (
                 f"**Stored** {counted(held.jobs, 'job')} with prompts and settings,"
-                f" {counted(held.pictures, 'picture')} ({held.bytes / 1e6:.1f} MB),"
+                f" {counted(held.pictures, 'picture')} and {counted(held.films, 'film')}"
+                f" ({held.bytes / 1e6:.1f} MB),"
                 f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
                 f" sets, {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
                 f" {counted(held.messages, 'message')} that show them"
             ),
             (
-                f"**How long** jobs and pictures: {kept}; uploads that no job uses: {periods.uploads} days;"
-                f" backups: {periods.backups} days; strikes: 90 days."
+                f"**How long** jobs and pictures: {kept}{films}; uploads that no job uses:"
+                f" {periods.uploads} days; backups: {periods.backups} days; strikes: 90 days."
             ),
             (
                 f"**Rules** {counted(held.strikes, 'strike')}, {counted(held.bans, 'ban')}. `/privacy delete`"
