@@ -19,7 +19,8 @@ from vision.films.writer import film_at
 from vision.model_store import Models
 from vision.pictures import encode
 from vision.reporter import Reporter
-from vision.sketch import asking
+from vision.sketch import asking as sketch
+from vision.video import asking as video
 
 
 class Films(Protocol):
@@ -47,7 +48,11 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     sources = reporter.in_thread(lambda: film_sources.opened(request, paths))
-    films = asking.prepare(request, sources, models, reporter)
+    films: Films
+    if models.config.models.get("video"):
+        films = video.prepare(request, sources, models, reporter)
+    else:
+        films = sketch.prepare(request, sources, models, reporter)
     encoder = encoder_of(models.config.video_encoder)
     made = tuple(_film(films, number, encoder, folder, reporter) for number in range(films.count))
     return Output(films=made, parameters={**films.parameters, "notes": list(dict.fromkeys(films.notes))})
