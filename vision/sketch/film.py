@@ -17,7 +17,8 @@ from vision.sketch.cutting import Layers
 from vision.sketch.motion import Motion
 from vision.sketch.shots import Between, Camera, Moved, Shot, ThereAndBack
 
-STRENGTH = 0.35  # of the drawing over: motion stays as sketched, seams of the cut are healed
+STRENGTH = 0.3  # of the drawing over: motion stays as sketched, seams of the cut are healed
+UPRIGHT = 20.0  # degrees: what turns farther would be drawn upright again, so it isn't drawn over
 LEAST_WAY = 0.04  # of a side: a thing that has less room goes the other way
 NOTHING = "No thing stands out that could be moved by itself, so the camera moves instead."
 TURNED_BACK = "The thing had no room to go on, so it goes back."
@@ -69,7 +70,8 @@ class Take:
         numbers = redraw.places(len(shares))
         found = redraw.Changes((), ())
         model = self.models.image(self.spec, self.reporter)
-        if self.strength and model.has(Mode.IMAGE):
+        turns = isinstance(shot, Moved) and abs(shot.last.turn - shot.first.turn) > UPRIGHT
+        if self.strength and not turns and model.has(Mode.IMAGE):
             sketch = self.reporter.in_thread(lambda: [shot.at(shares[number]) for number in numbers])
             known = [(first and n == 0) or (last and n == len(shares) - 1) for n in numbers]
             found = redraw.changes(

@@ -10,7 +10,7 @@ AMOUNT: Mapping[str | None, float] = {"low": 0.5, None: 1.0, "high": 1.5}  # of 
 SLOWLY, QUICKLY = 0.6, 1.4
 ACROSS = 0.36  # of a side: how far a thing goes that has the room
 GROWTH = 0.9  # log2 of how many times larger a thing becomes
-TURN = 100.0  # degrees
+TURN, SPIN = 55.0, 360.0  # degrees, of what turns and of what spins
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def _toward(side: str, more: str = "") -> str:
     return rf"(?:{_MOVES}\s+(?:{{how}}\s+)?(?:along |away )?(?:{to}|{side})|{side}wards?{more})"
 
 
+_SPINS = r"(?:rotat|spin|spinn|whirl|tumbl)(?:es?|s|ing)"
 _LEFT, _RIGHT = Motion(across=-ACROSS), Motion(across=ACROSS)
 _UP, _DOWN = Motion(down=-ACROSS), Motion(down=ACROSS)
 _RULES: tuple[tuple[str, Motion], ...] = (
@@ -93,15 +94,13 @@ _RULES: tuple[tuple[str, Motion], ...] = (
         r"|reced(?:es|ing)|zoom(?:s|ing)? out)",
         Motion(growth=-GROWTH),
     ),
-    (
-        r"(?:turn|rotat|spin|spinn|whirl|tumbl)(?:e?s|ing|e)?(?: (?:around|round))?"
-        r" (?:counter-?clockwise|anti-?clockwise|to the left)",
-        Motion(turn=-TURN),
-    ),
-    (
-        r"(?:turn|rotat|spin|spinn|whirl|tumbl)(?:e?s|ing)(?: (?:around|round))?(?: clockwise| to the right)?"
-        r"(?! (?:to|into) )",
-        Motion(turn=TURN),
+    *(
+        (rf"{verb}(?: (?:around|round))?(?:{direction})(?! (?:to|into) )", Motion(turn=turn))
+        for verb, amount in ((r"turn(?:s|ing)?", TURN), (_SPINS, SPIN))
+        for direction, turn in (
+            (r" counter-?clockwise| anti-?clockwise| to the left", -amount),
+            (r" clockwise| to the right|", amount),
+        )
     ),
     (
         r"(?:(?:from )?day (?:turns |turning )?(?:in)?to night|night (?:falls|is falling|comes)"
@@ -137,7 +136,7 @@ _SPEED = re.compile(_HOW, re.IGNORECASE)
 _BY_THING: tuple[tuple[tuple[str, ...], Motion], ...] = (  # what things do where nobody says what
     (("boat", "ship", "yacht", "sailboat", "fish", "goldfish", "car", "train", "bird"), _LEFT),
     (("ball", "balloon", "moon", "sun", "crescent", "bubble", "rocket"), Motion(down=-0.6 * ACROSS)),
-    (("star", "wheel", "planet", "propeller"), Motion(turn=0.6 * TURN)),
+    (("star", "wheel", "planet", "propeller"), Motion(turn=0.8 * TURN)),
     (("flower", "rose", "daisy", "mushroom", "tree", "heart", "fire"), Motion(growth=0.6 * GROWTH)),
 )
 _USUAL = Motion(growth=0.5 * GROWTH)  # it comes nearer

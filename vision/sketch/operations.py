@@ -8,9 +8,10 @@ from itertools import chain, islice
 
 from PIL import Image
 
+from vision.films import clips
+from vision.films.clips import Clip
 from vision.pictures import encode
-from vision.sketch import clips, redraw
-from vision.sketch.clips import Clip
+from vision.sketch import redraw
 from vision.sketch.film import Take, looped, shares
 from vision.sketch.motion import Motion
 
@@ -109,10 +110,10 @@ OPERATIONS: dict[str, Callable[[Asked, Take], Iterator[Image.Image]]] = {
 }
 
 
-def expected(operation: str, asked: Asked) -> int:
+def expected(asked: Asked) -> int:
     """Return how many frames the film will have, about."""
-    if operation == "remix" or asked.clip is None:
-        return asked.count or asked.film.count
+    if asked.clip is None:
+        return asked.count
     return asked.clip.count + asked.count + (asked.clip_2.count if asked.clip_2 is not None else 0)
 
 

@@ -45,13 +45,13 @@ class Clip:
                     number += 1
 
 
-def opened(path: str, ends: str | None) -> Clip:
-    """Return the film at ``path``. ends: the file that was kept beside it, if any. Raises UserError for one
-    that is damaged."""
+def opened(path: str, ends: str) -> Clip:
+    """Return the film at ``path``. ends: the file that was kept beside it, "" = none. Raises UserError for
+    one that is damaged."""
     try:
         with Path(path).open("rb") as file, _opened(file) as film:
             size, fps, count = (film.width, film.height), float(film.fps), film.frames
-            kept = None if ends is None else _kept(ends, size)
+            kept = _kept(ends, size) if ends else None
             if kept is None:
                 [first] = next(film.chunks(1, 0, 1))
                 *_, last = film.chunks(1, count - 1, count)
@@ -61,7 +61,7 @@ def opened(path: str, ends: str | None) -> Clip:
     return Clip(Path(path), size, fps, count, *kept)
 
 
-def keep_ends(path: Path, first: Image.Image, last: Image.Image) -> None:
+def keep(path: Path, first: Image.Image, last: Image.Image) -> None:
     """Write a film's ends beside it."""
     frames = {name: np.asarray(frame.convert("RGB")) for name, frame in (("first", first), ("last", last))}
     save_file(frames, path, metadata=FORM)
