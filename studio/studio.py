@@ -81,7 +81,7 @@ class Studio:
         self.feedback = Feedback(self._rights, services.database, queue)
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
-        self.copies = Copies(self.examples, services)
+        self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         completion, web = Completion(self._members, settings, self.hints), services.web
         self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)

@@ -27,6 +27,27 @@ class NewTalk:
 
 
 @dataclass(frozen=True)
+class NewExamples:
+    """Pictures for a set by its name or id, which is made if there is none: under a label, or, with a
+    question, one question about all of them, whose right answer is the label."""
+
+    set: str
+    label: str
+    pictures: tuple[str, ...]
+    question: str = ""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A picture that a set is tried on. question: of a set of questions, "" = its last one. key: the same
+    wish is queued once."""
+
+    picture: str
+    question: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
 class Press:
     """A button. words: new ones, where it takes any. key: the same wish is queued once."""
 

@@ -48,6 +48,7 @@ TABS = (
     Tab("/pictures", "Pictures", "p"),
     Tab("/explore", "Explore", "e"),
     Tab("/ask", "Ask", "a"),
+    Tab("/examples", "Examples", ""),
     Tab("/folders", "Folders", "f"),
     Tab("/documents", "Documents", "d"),
     Tab("/queue", "Queue", "q"),
@@ -211,6 +212,7 @@ def _of(name: str, tab: Tab) -> bool:
     """Return whether a page belongs to a tab."""
     page = name.rpartition("/")[2]
     own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
+    own["example-set"] = "/examples"
     return own.get(page, f"/{page}") == tab.href
 
 

@@ -309,7 +309,7 @@ def wan_a14b() -> Any:
 
 
 def wan_image() -> Any:
-    """Wan 2.1, from a first picture, or a first and a last one."""
+    """Wan 2.1, from a first picture."""
     from diffusers import WanImageToVideoPipeline
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
 
@@ -317,10 +317,18 @@ def wan_image() -> Any:
     sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     return WanImageToVideoPipeline(
         **_wan_parts(),
-        transformer=_wan_transformer(36, image_dim=32, pos_embed_seq_len=34),
+        transformer=_wan_transformer(36, image_dim=32),
         image_encoder=CLIPVisionModel(look),
         image_processor=CLIPImageProcessor(**sizes),
     )
+
+
+def wan_first_last() -> Any:
+    """Wan 2.1 FLF2V: between a first and a last picture, whose tokens have places."""
+    pipe = wan_image()
+    more = {"image_dim": 32, "pos_embed_seq_len": 34}
+    pipe.register_modules(transformer=_wan_transformer(36, **more))
+    return pipe
 
 
 def wan_image_a14b() -> Any:
@@ -363,6 +371,7 @@ FILM_MODELS: dict[str, Callable[[], Any]] = {
     "wan": wan,
     "wan-a14b": wan_a14b,
     "wan-image": wan_image,
+    "wan-first-last": wan_first_last,
     "wan-image-a14b": wan_image_a14b,
     "wan-5b": wan_5b,
     "wan-vace": wan_vace,

@@ -1,0 +1,213 @@
+"""Inspections: what is found, where, how it is named, and that the same is learned from the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from core.errors import ModelError, UserError
+from tests.vision.own_models.conftest import Pile, needs_train, pile
+from vision.own_models.anomaly import align, bank, cells, limit, trials
+from vision.own_models.anomaly.inspector import Inspector
+from vision.own_models.anomaly.training import Settings, train
+from vision.own_models.features.extractor import pixels
+from vision.own_models.features.filters import filters
+from vision.own_models.steps import FolderStore, MemoryStore, run
+
+GOOD = [("dial", seed, None) for seed in range(8)]
+SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def dials(part_of) -> Pile:
+    return pile([(part_of(*which), which[2] or "good") for which in GOOD + SEEN])
+
+
+@pytest.fixture(scope="module")
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture(scope="module")
+def inspector(dials: Pile, store: MemoryStore) -> Inspector:
+    torch.set_num_threads(1)
+    return run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+
+
+@needs_train
+def test_a_part_in_a_fixture_is_laid_onto_the_others_and_its_defect_is_found(inspector, part_of) -> None:
+    assert inspector.card["alike"] == "fixture"
+    assert inspector.card["method"] == "cells"
+    bad = inspector.inspect(part_of("dial", 200, "missing"), filters())
+    good = inspector.inspect(part_of("dial", 201), filters())
+    assert bad.strange
+    assert bad.ratio > 1 > good.ratio
+    assert bad.sentence().startswith("Not like the good ones")
+    assert good.sentence().startswith("Like the good ones")
+    assert good.name == ""
+
+
+@needs_train
+def test_the_strangest_place_is_where_the_defect_is(inspector) -> None:
+    from tests.vision.own_models.parts import picture
+
+    for seed, kind in ((210, "crack"), (211, "colour"), (212, "misplaced")):
+        image, mask = picture("dial", seed, kind)
+        heat = inspector.inspect(image, filters()).heat
+        at = int(heat.argmax())
+        y, x = at // heat.shape[1] * 4, at % heat.shape[1] * 4
+        assert mask[max(0, y - 6) : y + 10, max(0, x - 6) : x + 10].any(), kind
+
+
+@needs_train
+def test_a_defect_is_named_once_there_are_three_of_its_kind(inspector, part_of) -> None:
+    assert inspector.card["names"] == ["crack", "good", "missing"]
+    found = [inspector.inspect(part_of("dial", 220 + n, "missing"), filters()).name for n in range(3)]
+    assert found.count("missing") >= 2
+
+
+@needs_train
+def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspector) -> None:
+    assert inspector.limit == pytest.approx(max(inspector.card["good_scores"]), abs=1e-5)
+    assert inspector.card["promise"] == [1, 9]
+
+
+@needs_train
+def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
+    """A second time from what was kept, and once more by a training that is stopped again and again."""
+    again = run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    assert again.pack() == inspector.pack()
+    for steps in (12, 40):
+        training = train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+        for _ in range(steps):
+            next(training)
+        training.close()
+    resumed = train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+    assert run(resumed).pack() == inspector.pack()
+
+
+@needs_train
+def test_an_inspection_is_read_as_it_was_written(inspector, part_of) -> None:
+    read = Inspector.unpack(inspector.pack())
+    assert read.pack() == inspector.pack()
+    image = part_of("dial", 200, "missing")
+    assert read.inspect(image, filters()).score == inspector.inspect(image, filters()).score
+
+
+@needs_train
+def test_steps_count_up_to_their_total(dials, store) -> None:
+    steps = list(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    assert [step.done for step in steps] == list(range(1, len(steps) + 1))
+    assert {step.total for step in steps} == {len(steps)}
+
+
+def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
+    with pytest.raises(ModelError, match="no inspection"):
+        Inspector.unpack(b"not a file of tensors")
+    newer = Inspector({"format": 2}, {"region": torch.ones(1, 1)})
+    with pytest.raises(ModelError, match="format 2"):
+        Inspector.unpack(newer.pack())
+    other = Inspector({"format": 1, "extractor": "another"}, {"region": torch.ones(1, 1)})
+    with pytest.raises(ModelError, match="train it again"):
+        other.detector(filters())
+
+
+def test_too_few_good_pictures_are_told(part_of) -> None:
+    few = pile([(part_of("dial", seed), "good") for seed in range(3)])
+    with pytest.raises(UserError, match="3 good pictures; an inspection needs at least 4"):
+        run(train(few.snapshot, few.open, [filters()], Settings(), MemoryStore()))
+
+
+def test_only_what_counts_is_looked_at(part_of) -> None:
+    """A region of nothing but one corner keeps a defect in the middle from being told."""
+    good = pile([(part_of("dial", seed), "good") for seed in range(5)])
+    region = torch.zeros(8, 8)
+    region[0, 0] = 1
+    inspector = run(train(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore()))
+    heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat
+    assert heat[32:, 32:].max() == 0 < heat.max()
+
+
+def test_settings_name_what_is_allowed() -> None:
+    with pytest.raises(ValueError, match="auto, fixture, turns or free, not 'round'"):
+        Settings(alike="round")
+
+
+def test_a_picture_is_laid_onto_the_reference_from_any_side(part_of) -> None:
+    reference = pixels(part_of("circuit", 1), 256)
+    turned = pixels(part_of("circuit", 1).rotate(77, fillcolor=(44, 46, 50)), 256)[None]
+    laid, motion, peak = align.Aligner(reference, align.TURNS)(turned)
+    assert float(peak) > 0.8
+    assert abs(abs(float(motion[0, 0]) * 57.29578) - 77) < 0.5
+    inside = (slice(None), slice(90, 166), slice(90, 166))
+    far = (laid[0][inside] - reference[inside]).abs().mean()
+    assert far < 0.3 * (turned[0][inside] - reference[inside]).abs().mean()
+
+
+def test_a_motion_backwards_undoes_it() -> None:
+    motion = torch.tensor([[0.1, 0.05, -0.02]])
+    none = align.joined(motion, align.backwards(motion))
+    torch.testing.assert_close(none, torch.zeros(1, 3), atol=1e-6, rtol=0)
+
+
+def test_each_good_part_is_told_by_all_others() -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(6, 5, 8, 8)
+    fitted = cells.fit(maps)
+    strange, apart = fitted.others(2)(maps[2:3])
+    torch.testing.assert_close(strange[0], fitted.strange[2], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(apart[0], fitted.apart[2], atol=1e-4, rtol=1e-4)
+    banked = bank.fit(maps, seed=0)
+    assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
+    in_bank, _ = banked.module(maps)
+    assert in_bank.mean() < 0.1
+
+
+def test_distances_in_a_bank_are_those_between_points() -> None:
+    torch.manual_seed(0)
+    rows, patches = torch.randn(7, 4), torch.randn(5, 4)
+    torch.testing.assert_close(
+        bank.squares(rows, patches).sqrt(), torch.cdist(rows, patches), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_a_coreset_covers_all_there_is() -> None:
+    rows = torch.cat([torch.zeros(50, 2), torch.tensor([[9.0, 0], [0, 9]]), torch.zeros(50, 2)])
+    assert sorted(bank.farthest(rows, 3).tolist()) == [0, 50, 51]
+
+
+def test_limits_follow_the_ranks_of_good_scores() -> None:
+    scores = [1.0, 4.0, 2.0, 3.0]
+    assert limit.from_good(scores) == limit.Limit(4.0, 4)
+    assert str(limit.from_good(scores).promise) == "1/5"
+    assert limit.from_good(scores, above=2).value == 2.0
+    assert str(limit.from_good(scores, above=2).promise) == "3/5"
+    assert limit.looser(scores).value > 4.0
+    assert "about 20 will be stopped" in limit.from_good(scores).sentence()
+    with pytest.raises(ValueError, match="0 to 3, not 4"):
+        limit.from_good(scores, above=4)
+
+
+def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:
+    found = limit.fewest_errors([1.0, 2.0, 9.0], [5.0, 6.0, 7.0])
+    assert 2.0 <= found.value < 5.0
+    assert found.above == 1
+
+
+@pytest.mark.parametrize("kind", trials.KINDS)
+def test_a_trial_defect_changes_a_small_place_and_is_the_same_for_the_same_seed(kind: str, part_of) -> None:
+    one, other = pixels(part_of("circuit", 1), 256), pixels(part_of("circuit", 2), 256)
+    drawn = trials.drawn(one, other, kind, 4)
+    changed = ((drawn - one).abs().amax(0) > 0.02).float().mean()
+    assert 0.0003 < changed < 0.05
+    assert torch.equal(drawn, trials.drawn(one, other, kind, 4))
+    assert not torch.equal(drawn, trials.drawn(one, other, kind, 5))
+
+
+@needs_train
+def test_the_card_is_json_and_names_no_picture_by_more_than_its_hash(inspector, dials) -> None:
+    card = json.loads(json.dumps(inspector.card))
+    assert set(card["good"]) < set(dials.images)
+    assert card["snapshot"] == dials.snapshot.sha256

@@ -1,0 +1,127 @@
+"""One way to inspect, learned from good pictures: held-out scores of them, scores of trial defects on them,
+and what a defect's picture looks like to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vision.own_models.anomaly import bank, cells, trials
+from vision.own_models.anomaly.align import Aligner
+from vision.own_models.anomaly.detector import SMOOTH, score, smoothed
+from vision.own_models.anomaly.inspector import BANK, CELLS, FREE
+from vision.own_models.features.extractor import Extractor
+from vision.own_models.features.filters import gaussian
+from vision.own_models.steps import Store, kept
+
+CLEAR, MOST_UNCLEAR = 0.6, 0.2  # correlation of parts that lie alike; the share of them that may have less
+REFERENCE = 16  # good pictures that the reference is the mean of
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the strangest cells of a picture were taken from, see ``naming.seen``."""
+
+    heat: Tensor
+    apart: Tensor
+    maps: Tensor
+
+
+class Candidate:
+    """An extractor with a method. alike: FREE, or how parts are laid onto ``aligner``'s reference."""
+
+    def __init__(self, extractor: Extractor, alike: str, aligner: Aligner | None, seed: int) -> None:
+        self.extractor, self.alike, self.aligner, self.seed = extractor, alike, aligner, seed
+        self.method = BANK if alike == FREE else CELLS
+        self.fitted: cells.FittedCells | bank.FittedBank | None = None
+        self.good_scores: list[float] = []
+        self.trial_scores: dict[str, list[float]] = {}
+        self._kernel = gaussian(SMOOTH, 3)
+        self.region = torch.ones(1, 1)
+        self._key = (extractor.name, alike, _named(aligner.reference) if aligner else "")
+
+    @torch.no_grad()
+    def maps(self, name: str, pixels: Tensor, store: Store) -> Tensor:
+        """Return the map (1, D, h, w) of a picture (3, S, S), kept by its name."""
+
+        def make() -> dict[str, Tensor]:
+            seen = pixels[None] if self.aligner is None else self.aligner(pixels[None])[0]
+            return {"maps": self.extractor.module(seen)[0]}
+
+        return kept(store, (*self._key, name), make)["maps"]
+
+    @torch.no_grad()
+    def fit(self, maps: Sequence[Tensor], region: Tensor) -> None:
+        """Learn from the maps (1, D, h, w) of good pictures. region: (h, w), how much each cell counts."""
+        together = torch.cat(list(maps))
+        self.region = region
+        self.fitted = bank.fit(together, self.seed) if self.method == BANK else cells.fit(together)
+        self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
+
+    @torch.no_grad()
+    def try_on(self, number: int, kind: str, maps: Tensor) -> None:
+        """Score a trial defect on the good picture ``number``, told by all others."""
+        assert self.fitted is not None
+        strange, _ = self.fitted.others(number)(maps)
+        self.trial_scores.setdefault(kind, []).append(float(score(self._heat(strange))))
+
+    @torch.no_grad()
+    def look(self, maps: Tensor, number: int | None = None) -> tuple[float, Shown]:
+        """Return the score of a picture, and what is shown to the naming head. number: of a good picture that
+        was learned from, which then is told by all others."""
+        assert self.fitted is not None
+        if number is None:
+            strange, apart = self.fitted.module(maps)
+        else:
+            strange, apart = self.fitted.strange[number][None], self.fitted.apart[number][None]
+        heat = self._heat(strange)
+        return float(score(heat)), Shown(heat, apart, maps)
+
+    def _heat(self, strange: Tensor) -> Tensor:
+        return smoothed(strange, self._kernel, self.region)
+
+    def separation(self) -> float:
+        """Return how surely a trial defect scores above a good picture: the area under the ROC, the mean over
+        kinds."""
+        good = torch.tensor(self.good_scores)
+        areas = []
+        for found in self.trial_scores.values():
+            away = torch.tensor(found)[:, None] - good
+            areas.append(float(((away > 0).float() + 0.5 * (away == 0).float()).mean()))
+        return sum(areas) / len(areas) if areas else 0.0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what the network needs, by name."""
+        assert self.fitted is not None
+        found = {f"{self.method}.{name}": value for name, value in self.fitted.module.state_dict().items()}
+        if self.aligner is not None:
+            found["aligner.reference"] = self.aligner.reference
+        return found | {"region": self.region}
+
+
+def trial(number: int, good: Sequence[Tensor], seed: int) -> tuple[int, str, Tensor]:
+    """Return the ``number``-th trial: which good picture it is drawn on, its kind, and it (3, S, S)."""
+    at, kind = number % len(good), list(trials.KINDS)[number % len(trials.KINDS)]
+    return at, kind, trials.drawn(good[at], good[(at + 1) % len(good)], kind, seed * 1000 + number)
+
+
+@torch.no_grad()
+def align(good: Sequence[Tensor], stages: tuple, most: int = REFERENCE) -> Iterator[tuple[Aligner, float]]:
+    """Yield an aligner and the share of good pictures (3, S, S) that don't lie clearly on it: first the first
+    picture as its reference, then the mean of those laid onto that."""
+    reference = good[0]
+    for _ in range(2):
+        made = Aligner(reference, stages)
+        some = [made(one[None]) for one in good[:most]]
+        unclear = sum(float(peak) < CLEAR for _, _, peak in some) / len(some)
+        yield made, unclear
+        reference = torch.cat([laid for laid, _, _ in some]).mean(0)
+
+
+def _named(reference: Tensor) -> str:
+    import hashlib
+
+    return hashlib.sha256(reference.numpy().tobytes()).hexdigest()

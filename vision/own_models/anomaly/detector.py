@@ -1,0 +1,61 @@
+"""The whole way from a picture to a score and a heat map, as one network: what is trained with is what is
+asked and what is exported."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vision.own_models.anomaly.align import Aligner, backwards, moved
+from vision.own_models.features.filters import blurred, gaussian
+
+SHARE = 400  # one cell in so many counts for the score: the strongest of them, 10 of 64 × 64
+LEAST = 5  # cells that count at least: their mean is steadier than the strongest alone
+SMOOTH = 1.0  # cells
+
+
+class Detector(nn.Module):
+    """(B, 3, side, side) in 0..1 to scores, heat maps and, with a ``naming``, logits of its labels.
+
+    extractor: pixels to maps. judge: ``Cells`` or ``Bank``. region: (h, w), how much each cell counts.
+    """
+
+    kernel: Tensor
+    region: Tensor
+
+    def __init__(
+        self,
+        aligner: Aligner | None,
+        extractor: nn.Module,
+        judge: nn.Module,
+        region: Tensor,
+        naming: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.aligner, self.extractor, self.judge, self.naming = aligner, extractor, judge, naming
+        self.register_buffer("kernel", gaussian(SMOOTH, 3))
+        self.register_buffer("region", region)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores (B,), heat maps (B, 1, h, w) in the picture's own places, logits (B, L)."""
+        seen = pixels
+        if self.aligner is not None:
+            seen, motion, _ = self.aligner(pixels)
+        maps, _ = self.extractor(seen)
+        strange, apart = self.judge(maps)
+        heat = smoothed(strange, self.kernel, self.region)
+        logits = heat.new_zeros(heat.shape[0], 0) if self.naming is None else self.naming(heat, apart, maps)
+        placed = heat if self.aligner is None else moved(heat, backwards(motion))
+        return score(heat), placed, logits
+
+
+def smoothed(strange: Tensor, kernel: Tensor, region: Tensor) -> Tensor:
+    """Return heat (B, 1, h, w) of how strange cells are."""
+    return blurred(strange, kernel) * region
+
+
+def score(heat: Tensor) -> Tensor:
+    """Return the mean of the strongest cells, (B,)."""
+    flat = heat.flatten(1)
+    count = max(LEAST, heat.shape[-2] * heat.shape[-1] // SHARE)
+    return torch.topk(flat, count, dim=1).values.mean(1)

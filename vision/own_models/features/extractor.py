@@ -1,0 +1,57 @@
+"""One way to see a picture: a network from pixels to a map and a vector, with the name and hash of what it
+was made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+BATCH = 8  # pictures in a call
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """name: of the recipe with a hash of its weights, so that features of another model are never mixed with
+    these. side: of the square that a picture is resized to. module: (B, 3, side, side) in 0..1 to maps
+    (B, D, h, w) and pooled features (B, P). licence: of its weights."""
+
+    name: str
+    side: int
+    module: nn.Module
+    licence: str
+
+    @torch.no_grad()
+    def read(self, images: Sequence[Image.Image]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the map (D, h, w) and the vector (P,) of each picture, BATCH of them at a time. A picture's
+        features don't depend on those it is read with, up to rounding; call it with one for equal bits."""
+        for start in range(0, len(images), BATCH):
+            some = torch.stack([pixels(image, self.side) for image in images[start : start + BATCH]])
+            maps, pooled = self.module(some)
+            yield from zip(maps, pooled, strict=True)
+
+
+def pixels(image: Image.Image, side: int) -> Tensor:
+    """Return a picture, turned as its EXIF says and squeezed into a square: (3, side, side) in 0..1.
+
+    ``predict.py`` of a bundle does the same with the same calls of Pillow: others' resizing differs.
+    """
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    small = upright.resize((side, side), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(small, np.float32) / 255).permute(2, 0, 1).contiguous()
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return 12 hex digits of the SHA-256 of a network's tensors, by name and value."""
+    found = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        found.update(name.encode() + str(value.dtype).encode() + str(tuple(value.shape)).encode())
+        found.update(
+            value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else b""
+        )
+    return found.hexdigest()[:12]

@@ -1,0 +1,23 @@
+"""What the extra ``train`` brings, and the sentence for a host without it."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from core.errors import ModelError
+
+LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
+
+
+def missing() -> list[str]:
+    """Return the libraries of the extra that aren't installed. Imports none of them."""
+    return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+
+
+def check() -> None:
+    """Raise ModelError unless own models can be trained, reported on and exported here."""
+    if absent := missing():
+        raise ModelError(
+            "Own models need the extra `train` (pip install 'atelier[train]'); missing here:"
+            f" {', '.join(absent)}."
+        )

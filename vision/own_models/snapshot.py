@@ -1,0 +1,92 @@
+"""What a training learned from: pictures by their hash, with labels and parts, in one canonical text whose
+hash names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+GOOD = "good"  # the label of a part without a defect
+TRAIN, TEST = "train", "test"
+MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. Raises
+    ValueError for a hash, label or part that can't be."""
+
+    sha256: str
+    label: str = ""
+    group: str = ""
+    part: str = TRAIN
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256!r}")
+        if len(self.label) > LONGEST_LABEL:
+            raise ValueError(f"label must have at most {LONGEST_LABEL} characters, not {len(self.label)}")
+        if self.part not in (TRAIN, TEST):
+            raise ValueError(f"part must be {TRAIN!r} or {TEST!r}, not {self.part!r}")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """items: in the order of their hashes, each picture once. Never changed: other items are another
+    snapshot."""
+
+    items: tuple[Item, ...]
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> Snapshot:
+        """Return a snapshot of items in any order. Raises ValueError for a picture that is there twice, and
+        for more pictures or labels than there may be."""
+        found = tuple(sorted(items))
+        if twice := [sha for sha, count in Counter(item.sha256 for item in found).items() if count > 1]:
+            raise ValueError(f"the picture {twice[0][:12]}… is there twice")
+        if len(found) > MOST_PICTURES:
+            raise ValueError(f"a snapshot has at most {MOST_PICTURES} pictures, not {len(found)}")
+        if (labels := len({item.label for item in found} - {""})) > MOST_LABELS:
+            raise ValueError(f"a snapshot has at most {MOST_LABELS} labels, not {labels}")
+        return cls(found)
+
+    def text(self) -> str:
+        """Return the snapshot as JSON, the same for the same items."""
+        rows = [[item.sha256, item.label, item.group, item.part] for item in self.items]
+        return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str) -> Snapshot:
+        """Return what ``text`` wrote. Raises ValueError for anything else."""
+        try:
+            found = json.loads(text)
+            if found["format"] != 1:
+                raise ValueError(f"a snapshot of format 1 is read, not {found['format']!r}")
+            return cls.of(Item(*map(str, row)) for row in found["items"])
+        except (KeyError, TypeError) as error:
+            raise ValueError("this is no snapshot") from error
+
+    @property
+    def sha256(self) -> str:
+        """The hash of ``text``, by which it is kept."""
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def part(self, name: str) -> tuple[Item, ...]:
+        """Return the labelled items of TRAIN or TEST."""
+        return tuple(item for item in self.items if item.part == name and item.label)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many pictures each label has in each part."""
+        return {
+            part: dict(sorted(Counter(item.label for item in self.part(part)).items()))
+            for part in (TRAIN, TEST)
+        }
+
+    def without(self, removed: Iterable[str]) -> Snapshot:
+        """Return the snapshot as if these pictures (SHA-256) had never been there."""
+        gone = set(removed)
+        return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
