@@ -3,7 +3,7 @@ them.
 
     python -m tests.jobs.kills --kills 500
     python -m tests.jobs.kills --kills 12 --bug "delivers before it is sure"
-    python -m tests.jobs.kills --kills 100 --films
+    python -m tests.jobs.kills --kills 100 --films --busy
 
 The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by
 nonce as Discord
@@ -472,6 +472,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bug", choices=BUGS)
     parser.add_argument("--films", action="store_true")
+    parser.add_argument(
+        "--busy", action="store_true", help="fork processes, and wait longer for signs of life"
+    )
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--point", help=argparse.SUPPRESS)
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
@@ -488,9 +491,11 @@ def main() -> None:
             seed=arguments.seed,
             bug=arguments.bug,
             films=arguments.films,
+            forked=arguments.busy,
+            patience=300.0 if arguments.busy else 60.0,
         )
     print(figures)
-    check(figures)
+    check(figures, 60.0 if arguments.busy else 5.0)
 
 
 if __name__ == "__main__":
