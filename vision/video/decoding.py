@@ -70,6 +70,21 @@ def _bring(vae: Any) -> None:
         hook.pre_forward(vae)
 
 
+def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
+    """Decode latents (1, C, f, h, w) with CogVideoX's decoder: two latents at a time, three of an odd number
+    at first, to the very bits of ``vae.decode``. What its convolutions keep is handed on here."""
+    each, kept = vae.num_latent_frames_batch_size, None
+    count, odd = max(latents.shape[2] // each, 1), latents.shape[2] % each
+    for i in range(count):
+        with torch.no_grad():
+            _bring(vae)
+            piece = latents[:, :, each * i + (odd if i else 0) : each * (i + 1) + odd].to(vae.dtype)
+            if vae.post_quant_conv is not None:
+                piece = vae.post_quant_conv(piece)
+            out, kept = vae.decoder(piece, conv_cache=kept)
+            yield uint8(out)
+
+
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with LTX's decoder, which looks ahead, too: in pieces that overlap and
     are blended from one to the next, to the bits of its own decoding by frames (``use_framewise_decoding``).
