@@ -25,9 +25,7 @@ def mistakes(
 ) -> list[Mistake]:
     """Return what was wrong, the surest first. names: SHA-256 of the pictures; sure: 0..1 or in limits."""
     found = [
-        Mistake(name, a, b, how)
-        for name, a, b, how in zip(names, right, said, sure, strict=True)
-        if a != b
+        Mistake(name, a, b, how) for name, a, b, how in zip(names, right, said, sure, strict=True) if a != b
     ]
     return sorted(found, key=lambda one: (-one.wrong, one.sha256))
 
