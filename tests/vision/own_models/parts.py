@@ -12,6 +12,7 @@ import colorsys
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -74,9 +75,9 @@ def taken(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drawn(part: str, seed: int, defect: str | None, attempt: int) -> Image.Image:
-    rng = np.random.default_rng((seed, 1))  # of the part itself: the same with and without a defect
     wound = np.random.default_rng((seed, 2, attempt))
-    ground, elements = _MAKERS[part](rng)
+    ground, elements = _blank(part, seed)
+    ground = ground.copy()
     side = SIDE * SCALE
     pen = ImageDraw.Draw(ground)
     hit = int(wound.integers(len(elements))) if defect in ("missing", "misplaced", "colour") else -1
@@ -93,6 +94,12 @@ def _drawn(part: str, seed: int, defect: str | None, attempt: int) -> Image.Imag
                 hue = wound.uniform(0.25, 0.6)
         element.draw(pen, x * side, y * side, hue)
     return WOUNDS[defect](ground, wound) if defect in WOUNDS else ground
+
+
+@lru_cache(maxsize=2)
+def _blank(part: str, seed: int) -> tuple[Image.Image, list[Element]]:
+    """Return the part itself, the same with and without a defect: its ground, and what lies on it."""
+    return _MAKERS[part](np.random.default_rng((seed, 1)))
 
 
 def _inside(rng: np.random.Generator) -> tuple[float, float]:

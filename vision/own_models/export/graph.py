@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Sequence
@@ -10,13 +9,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from core.errors import ModelError
+
 OPSET = 18
 
 
 def onnx_graph(network: nn.Module, side: int, outputs: Sequence[str]) -> bytes:
     """Return a network that takes ``pixels`` (1, 3, side, side) in 0..1 as an ONNX file with its weights in
-    it. outputs: their names."""
-    file = io.BytesIO()
+    it. outputs: their names. Raises ModelError when it can't be exported."""
     exporter = logging.getLogger("torch.onnx")
     before = exporter.level
     exporter.setLevel(logging.ERROR)
@@ -33,7 +33,9 @@ def onnx_graph(network: nn.Module, side: int, outputs: Sequence[str]) -> bytes:
                 external_data=False,
                 verbose=False,
             )
-            program.save(file)
     finally:
         exporter.setLevel(before)
-    return file.getvalue()
+    if program is None:  # what the exporter's older way returns
+        raise ModelError("The network can't be exported.")
+    data: bytes = program.model_proto.SerializeToString()
+    return data

@@ -41,7 +41,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("paths", nargs="+", type=Path)
 parser.add_argument("--watch", type=float, metavar="SECONDS")
 parser.add_argument("--heat", type=Path, metavar="FOLDER")
-asked, done, sizes = parser.parse_args(), set(), {}
+asked, done, sizes = parser.parse_args(), set[Path](), dict[Path, int]()
 while True:
     files = [file for path in asked.paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     for file in (one for one in files if one.suffix.lower() in CARD["suffixes"] and one not in done):

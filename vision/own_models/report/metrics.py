@@ -140,9 +140,9 @@ def broken_promise(alarms_seen: int, verdicts: int, promise: float) -> bool:
 
 
 def region_overlap(masks: Sequence[np.ndarray], heats: Sequence[np.ndarray], steps: int = 100) -> float:
-    is found, over shares of good pixels called strange up to FALSE_SHARE. masks: bool; heats: floats, of
+    """Return the per-region overlap (PRO, Bergmann et al., 2021): the mean share of each defect's regions
+    that is found, over shares of good pixels called strange up to FALSE_SHARE. masks: bool; heats: floats, of
     their size."""
-    size."""
     regions = []
     for number, mask in enumerate(masks):
         marked, count = ndimage.label(mask, np.ones((3, 3)))
