@@ -323,7 +323,7 @@ class Settings(FilmSettings, ChatSettings):
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of each role: image, clip, caption, vit and, where there is one, segment, ask and ocr.
+        """The model of each role: image, clip, caption, vit, and segment, ask, ocr, video where there is one.
         The profile's segmenter goes with the profile's CLIP: it knows the same things."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
@@ -336,6 +336,7 @@ class Settings(FilmSettings, ChatSettings):
             **({"segment": segment} if segment else {}),
             **packaged.roles(self.photo_readers, self.ocr),
             **({"ask": ask} if ask else {}),
+            **({"video": self.video_model} if self.video_model else {}),
         }
 
     @property

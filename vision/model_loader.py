@@ -25,6 +25,8 @@ from vision.photo import fetch, packages
 from vision.protocol import WorkerConfig
 from vision.readers import READERS
 from vision.reporter import Reporter
+from vision.video.model import VideoModel
+from vision.video.model import load as load_video_model
 from vision.weights import card as cards
 from vision.weights import contents, hub, local, sizes, sources, trust
 from vision.weights.sizes import Sizes
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
+DRAWING = ("image", "video")  # roles whose weights may be quantised or moved about
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 MODULES = {
     **READERS,
@@ -84,7 +87,7 @@ class ModelLoader:
             return FoundModel(source.name, path, packages.size(path))
         if source.kind == "program":
             return FoundModel(source.name, path, programs.size(source.id, path))
-        if role != "image":
+        if role not in DRAWING:
             return FoundModel(source.name, path, sizes.bytes_in_memory(path, self.dtype.itemsize))
         found = sizes.sizes(path, self.dtype.itemsize)
         plan = self._plan(found, devices.memory(self.device)[1])
@@ -104,8 +107,8 @@ class ModelLoader:
     def load(
         self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
     ) -> Any:
-        """Return the model that was found: an ImageModel, Matcher, Captioner, Classifier, Segmenter or
-        Talker.
+        """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier,
+        Segmenter or Talker.
 
         check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
         the model will run on. Raises ModelError for a model that doesn't load.
@@ -113,8 +116,11 @@ class ModelLoader:
         begun = time.monotonic()
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(contents.weight_files(found.path), report, check)
+        model: Any
         if role == "image":
             model = self._load_image_model(found, report, threads)
+        elif role == "video":
+            model = self._load_video_model(found, report)
         else:
             model = self._load_reader(role, found.path, found.name)
         report(1.0)
@@ -147,6 +153,14 @@ class ModelLoader:
             torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
             model.compile()
         return model
+
+    def _load_video_model(self, found: FoundModel, report: Report) -> VideoModel:
+        plan = self._plan(found.sizes, devices.memory(self.device)[0])
+        if plan != Plan():
+            log.info("%s is held %s", found.name, plan)
+        return load_video_model(
+            found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+        )
 
     def _attach_tiny_decoder(self, model: ImageModel) -> None:
         """Attach the decoder that the host has configured for drafts of this family. When something is wrong

@@ -9,7 +9,8 @@ from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
 from web.handlers import documents, edits, explore, files, gallery, jobs, queues, talks
 from web.handlers.editor import EditorPages
-from web.handlers.organise import posts, zips
+from web.handlers.organise import examples, posts, zips
+from web.handlers.organise.examples import ExampleHandlers
 from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
 from web.handlers.organise.trash import TrashHandlers
@@ -22,6 +23,7 @@ JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
 NAME = 24  # bytes of a picture's name in a body, at most
 DOCUMENT = "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
+SET = "{set:[a-z2-9]{12}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
 LARGEST = 384 * 1024  # bytes of a body with a document, which is smaller: its text may be escaped
@@ -45,6 +47,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_posts(),
         *_editor(),
         *_talks(settings, talks.TalkPages(pages)),
+        *_examples(ExampleHandlers(pages)),
     )
 
 
@@ -141,6 +144,14 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         ),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
+        Route(
+            "POST",
+            "/api/clips",
+            jobs.keep_clip,
+            Body.PICTURE,
+            Bucket.UPLOAD,
+            limit=settings.clip_max_mb * 2**20,
+        ),
         Route("GET", "/api/pictures", gallery.pictures, query=ANY),
         Route("GET", "/api/months", gallery.months),
         Route("GET", "/api/explore", explore.pictures, query=(*explore.FILTERS, "before", "limit")),
@@ -159,6 +170,8 @@ def _bytes() -> tuple[Route, ...]:
         Route(
             "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
         ),
+        Route("GET", f"/files/{JOB}/{NUMBER}.mp4", files.film, bucket=read, query=("download",)),
+        Route("GET", f"/files/{JOB}/{NUMBER}.gif", files.gif, bucket=Bucket.ASK),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", files.sent_whole, bucket=read),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
@@ -221,6 +234,7 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
+        Route("GET", f"{files}.mp4", shares.film, bucket=read, everybody=True),
     )
 
 
@@ -265,4 +279,18 @@ def _talks(settings: Settings, pages: talks.TalkPages) -> tuple[Route, ...]:
         Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", talks.table, bucket=Bucket.BYTES),
         Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
         Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
+    )
+
+
+def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
+    ask, change, small = Bucket.ASK, Bucket.CHANGE, f"/files/examples/{SET}/{{example:[0-9]{{1,18}}}}.webp"
+    return (
+        Route("GET", "/examples", pages.page),
+        Route("POST", "/examples", pages.create_by_form, Body.FORM, change),
+        Route("GET", f"/examples/{SET}", pages.one),
+        Route("POST", f"/examples/{SET}/delete", pages.delete_by_form, Body.FORM, change),
+        Route("GET", "/api/examples", examples.all_sets),
+        Route("POST", "/api/examples", examples.add, Body.JSON, change, takes=bodies.NewExamples),
+        Route("POST", f"/api/examples/{SET}/try", examples.try_on, Body.JSON, ask, takes=bodies.Try),
+        Route("GET", small, examples.small, bucket=Bucket.BYTES),
     )

@@ -12,6 +12,7 @@ MODELS = (
     "CAPTION_MODEL",
     "VIT_MODEL",
     "SEGMENT_MODEL",
+    "VIDEO_MODEL",
     "CONTROLNET_MODEL",
     "ASK_MODEL",
 )

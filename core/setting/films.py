@@ -18,6 +18,12 @@ MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
 class FilmSettings:
     """The settings of films."""
 
+    video_model: str = setting(
+        "",
+        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan or CogVideoX: folder or Hugging Face"
+        " id@revision; empty = the image model draws over sketches",
+        group=GROUP,
+    )
     video_encoder: str = setting(
         "auto",
         "encoder of films: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 plays"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
@@ -14,6 +14,7 @@ from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
 from core.requests.ask import about_tokens
 from jobs.executor import Device, Lost, Outcome, Report
+from jobs.remote.hints import Hints
 from jobs.remote.looking import Look, without_model
 from jobs.remote.messages import Prompt, body_of, prompt_of, without_usage
 from jobs.remote.server import ChatServer, Refused, Silent, Unreachable
@@ -90,7 +91,7 @@ class RemoteExecutor:
         boxes: str = "",
     ) -> None:
         self._server, self._slots, self._pauses = server, slots, pauses
-        self._look, self._boxes = look, boxes
+        self._look, self._boxes, self._hints = look, boxes, Hints(look)
         self._runs: dict[str, _Running] = {}
         self._changed: Callable[[], None] = lambda: None
         self._stopping = False
@@ -151,7 +152,8 @@ class RemoteExecutor:
                 running.task.cancel()
 
     def forget(self, names: Sequence[str]) -> None:
-        """Do nothing: this process keeps nothing of them, and the server can't be asked."""
+        """Give up what is kept of the text in these pictures; the server can't be asked to forget."""
+        self._hints.forget(names)
 
     # One question
 
@@ -160,6 +162,10 @@ class RemoteExecutor:
         assert talk is not None
         if self._look is not None and (told := await without_model(run, self._look)) is not None:
             return Stopped(run.job_id) if running.cancelled.is_set() else Done(run.job_id, told)
+        talk, seen, note = await self._hints.told(run, talk, running.cancelled.is_set)
+        running.run = replace(run, talk=talk)
+        if seen:
+            running.report(Step(run.job_id, 0, talk.max_tokens, seen=seen))
         outcome = await self._said(running, talk)
         if not isinstance(outcome, Done) or (answer := outcome.output.answer) is None:
             return outcome
@@ -170,6 +176,8 @@ class RemoteExecutor:
             second = await self._said(running, more)
             if isinstance(second, Done) and second.output.answer is not None:
                 answer, parameters = joined(answer, second.output.answer), second.output.parameters
+        if note:
+            parameters = {**parameters, "notes": [*parameters.get("notes", ()), note]}
         output = await asyncio.to_thread(finished, talk, answer, wants, run.paths, parameters)
         return Done(run.job_id, output)
 

@@ -12,8 +12,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from core.job import new_job_id
+from core.job import Job, new_job_id
+from core.requests import TryRequest
+from storage import lookup
 from storage.asking.schema import example_pictures, example_sets, examples
+from storage.schema import jobs
 
 PAGE = 500
 
@@ -100,6 +103,19 @@ def share(connection: sa.Connection, set_id: str, guild_id: int | None) -> None:
 def of_set(connection: sa.Connection, set_id: str) -> list[Example]:
     """Return the examples of a set, the oldest first."""
     return _read(connection, sa.select(examples).where(examples.c.set_id == set_id))
+
+
+def one_example(connection: sa.Connection, set_id: str, example_id: int) -> Example | None:
+    """Return an example of a set, None where it has none of that id."""
+    mine = examples.c.set_id == set_id, examples.c.id == example_id
+    return next(iter(_read(connection, sa.select(examples).where(*mine))), None)
+
+
+def tries(connection: sa.Connection, user_id: int, limit: int) -> list[Job]:
+    """Return the newest jobs by which a person tried sets, of any set, the newest first."""
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == TryRequest.kind)
+    found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
+    return [job for row in found if (job := lookup.readable(row)) is not None]
 
 
 def add(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: datetime) -> None:

@@ -27,6 +27,7 @@ from vision.protocol import Talk, Turn
 
 GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
 LONG = f"The film lasts {{:.0f}} s; its first {MAX_FILM_SECONDS} s were looked at."
+NOT_COMPARED = "The chat server wasn't asked: servers don't tell how likely they find each of given answers."
 NEARLY = 0.8  # of a day's tokens, from which on the asker is told
 
 
@@ -72,6 +73,8 @@ class Conversations:
 
     async def _try(self, job: Job, request: TryRequest) -> Conversation:
         turns, notes = await self._lessons.of_try(job)
+        if self._settings.vlm_url:
+            notes = [*notes, NOT_COMPARED]
         turns.append(Turn("user", WHAT, (request.image,), job.id))
         context, pixels = self._settings.ask_context, round(self._settings.ask_pixels * 10**6)
         return Conversation(Talk(tuple(turns), context=context, max_pixels=pixels), notes=tuple(notes))

@@ -39,6 +39,12 @@ class Lessons:
     async def _looked(self, found: ExampleSet, actor: Actor) -> tuple[list[Example], list[str]]:
         """Return what ``seen`` does, and what is to be said of those that are left out."""
         examples = await self._database.read(partial(rows.of_set, set_id=found.id))
+        left = await self.shown(found, examples, actor)
+        return left, [NOT_SEEN] if len(left) < len(examples) else []
+
+    async def shown(self, found: ExampleSet, examples: Sequence[Example], actor: Actor) -> list[Example]:
+        """Return those of a set's examples that hang on no job which the actor can't look at, and which isn't
+        its owner's."""
         named = {job_id for example in examples for job_id in example.jobs}
         hidden = set[str]()
         for job_id in named:
@@ -46,8 +52,7 @@ class Lessons:
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-        left = [example for example in examples if not example.jobs & hidden]
-        return left, [NOT_SEEN] if len(left) < len(examples) else []
+        return [example for example in examples if not example.jobs & hidden]
 
     async def of_try(self, job: Job) -> tuple[list[Turn], list[str]]:
         """Return the examples of the set that a job tries, and what is to be said of those that are left out.

@@ -31,6 +31,7 @@ from studio.services import Services
 
 # The name of a set that a conversation was taught in
 _TAUGHT = re.compile(rf"taught [a-z2-9]{{{ID_LENGTH}}}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LAST = "last_set"  # flag of a person
 NOT_YOURS = "Only the owner of that set can do this."
 RULE = "A rule of this place doesn't allow {what}. Nothing was {done}."
@@ -126,13 +127,14 @@ class Sets:
     ) -> Contents:
         """Add pictures under a label, or, with a question, one question about all of them and its answer.
 
-        A picture that the set has already moves to the new label. make: make a set that isn't there. Raises
-        UserError for what isn't taken, ImageError for a picture, NotAllowedError for another's set.
+        pictures: files, names of ours, or SHA-256 of what the actor has sent. A picture that the set has
+        already moves to the new label. make: make a set that isn't there. Raises UserError for what isn't
+        taken, ImageError for a picture, NotAllowedError for another's set.
         """
         await self._rights.check(actor, Action.ASK)
-        if make and not await self._is_mine(actor, name):
-            await self.create(actor, name)
-        found = await self.find(actor, name, Action.ORGANISE)
+        found = None
+        if not make or await self._is_mine(actor, name):
+            found = await self.find(actor, name, Action.ORGANISE)
         label, question = label_of(label, long=bool(question.strip())), question.strip()
         if not pictures:
             raise ImageError("There is no picture. Attach one to five, or name one of ours by a link.")
@@ -143,6 +145,7 @@ class Sets:
             raise UserError(RULE.format(what="one of these pictures", done="added"))
         shown = tuple(named.items())
         new = [Example(label, question, shown)] if question else [Example(label, "", (one,)) for one in shown]
+        found = found or await self.create(actor, name)  # not before all else is right
         await self._put(found, new)
         await self._queue.people.set_user_flag(actor.user_id, _LAST, found.id)
         return await self.contents(actor, found.id)
@@ -159,7 +162,8 @@ class Sets:
 
     async def _source(self, actor: Actor, picture: Given) -> Source:
         if isinstance(picture, str):
-            return await self._sources.named(actor, picture)
+            sent = _SHA256.fullmatch(picture) is not None
+            return await (self._sources.uploaded if sent else self._sources.named)(actor, picture)
         return await self._sources.given(actor, picture)
 
     async def _put(self, found: ExampleSet, new: Sequence[Example]) -> None:
@@ -262,20 +266,28 @@ class Sets:
         return replace(found, guild_id=guild_id)
 
     async def forget(
-        self, actor: Actor, name: str, label: str | None = None, number: int | None = None
+        self,
+        actor: Actor,
+        name: str,
+        label: str | None = None,
+        number: int | None = None,
+        example_id: int | None = None,
     ) -> int:
-        """Delete a set, the examples of one label, or the one with a number (from 1, as it is shown); return
-        how many examples that were. Raises UserError where there is nothing to delete."""
+        """Delete a set, the examples of one label, or the one with a number (from 1, as it is shown) or an
+        id; return how many examples that were. Raises UserError where there is nothing to delete."""
         found = await self.find(actor, name, Action.DELETE)
         have = await self._lessons.seen(found, actor)
         gone = have
-        if number is not None:
+        if example_id is not None:
+            gone = [one for one in have if one.id == example_id]
+        elif number is not None:
             gone = have[number - 1 : number] if number > 0 else []
         elif label is not None:
             gone = [one for one in have if one.label.casefold() == " ".join(label.split()).casefold()]
-        if not gone and (number is not None or label is not None):
+        some = any(given is not None for given in (label, number, example_id))
+        if some and not gone:
             raise UserError("That set has no such example. `/examples show` lists what is in it.")
-        if number is None and label is None:
+        if not some:
             await self._privacy.delete_examples(partial(rows.remove_set, set_id=found.id))
         else:
             ids = [one.id for one in gone]

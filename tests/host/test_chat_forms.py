@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from core.results.forms import Table
 from core.results.text_lines import TextLine
 from host.chat_server import HttpChatServer
+from jobs.remote import hints
 from jobs.remote.remote import RemoteExecutor
 from tests.chat_server import Exchange, chat_server, well
 from tests.host.test_chat_server import WAITS, run_of
 from vision.forms.showing import BY_AXIS, BY_OCR, NO_FORM
 from vision.forms.wanted import BOXES, TABLE
-from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Turn
+from vision.ocr.quoting import HEAD, UNREAD
+from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Stopped, Turn
 
 ROWS = '{"title": "Rain", "x": "Month", "columns": ["mm"], "rows": [["Jan", 12], ["Feb", 3]]}'
 READ = (("Jan", 12.0), ("Feb", 3.0))
@@ -149,3 +152,76 @@ async def test_what_cant_be_measured_is_asked_of_the_server(tmp_path: Path) -> N
     async with chat_server(saying("EXIT")) as server:
         output = await asked(server.url, run_of(tmp_path, form="text"), look=declines)
     assert output.answer.text == "EXIT"
+
+
+BILL = tuple(
+    TextLine(text, 0.99, ((1, y), (60, y), (60, y + 9), (1, y + 9)))
+    for y, text in ((1, "Apples 4.50"), (20, "Bread 2.80"))
+)
+
+
+def reading(run: Run) -> Run:
+    return replace(run, talk=replace(run.talk, read=True))
+
+
+async def test_a_server_is_told_the_text_in_the_pictures_as_a_part_of_them(tmp_path: Path) -> None:
+    eyes, seen = Eyes(Measured((64, 48), "rapidocr", lines=BILL)), list[str]()
+    async with chat_server(saying("7.30")) as server:
+        executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=eyes.look)
+        await executor.start(lambda: None)
+        run = reading(run_of(tmp_path, "The sum?"))
+        for _ in range(2):
+            outcome = await executor.run("server", run, lambda step: seen.append(step.seen))
+            assert isinstance(outcome, Done)
+        text = said(server.asked[0])
+        assert text.startswith(HEAD.format(n=1)) and text.endswith(
+            "\n> Apples 4.50\n> Bread 2.80\n\nThe sum?"
+        )
+        assert server.asked[0]["messages"] == server.asked[1]["messages"]
+        assert [one for one in seen if one] == ["Apples 4.50\nBread 2.80"] * 2, "rules judge it each time"
+        assert [one.form for one in eyes.asked] == ["text"], "it is read once"
+        executor.forget([next(iter(run.paths))])
+        await executor.run("server", run, lambda step: None)
+        assert len(eyes.asked) == 2
+        for left_out in (run_of(tmp_path, "The sum?"), reading(run_of(tmp_path, "The sum?", form="boxes"))):
+            await executor.run("server", left_out, lambda step: None)
+            assert "Apples" not in said(server.asked[-1])
+        await executor.stop()
+
+
+async def test_without_enough_text_or_a_reader_a_server_is_asked_without_it(tmp_path: Path) -> None:
+    sign = TextLine("STOP", 0.99, ((1, 1), (20, 1), (20, 9), (1, 9)))
+
+    async def declines(question: Measure) -> Declined:
+        return Declined(question.question_id, "no worker")
+
+    looks = [Eyes(Measured((64, 48), "rapidocr", lines=(sign,))).look, Eyes(None).look, declines]
+    for look in looks:
+        async with chat_server(saying("A sign.")) as server:
+            output = await asked(server.url, reading(run_of(tmp_path, "What is it?")), look=look)
+            assert said(server.asked[0]) == "What is it?" and not output.parameters.get("notes")
+
+
+async def test_reading_that_takes_too_long_is_told_and_one_that_is_stopped_asks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(question: Measure) -> Answered:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(hints, "PATIENCE", 0.05)
+    async with chat_server(saying("A bill.")) as server:
+        output = await asked(server.url, reading(run_of(tmp_path, "What is it?")), look=never)
+        assert output.answer.text == "A bill." and output.parameters["notes"] == [UNREAD]
+        executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=Eyes(None).look)
+        await executor.start(lambda: None)
+        run = reading(run_of(tmp_path, "What is it?"))
+
+        async def stops(question: Measure) -> Answered:
+            executor.cancel(run.job_id)
+            return Answered(question.question_id, (Measured((64, 48), "rapidocr", lines=BILL),))
+
+        executor._hints = hints.Hints(stops)
+        outcome = await executor.run("server", run, lambda step: None)
+        assert isinstance(outcome, Stopped) and len(server.asked) == 1
+        await executor.stop()

@@ -133,6 +133,7 @@ KEPT_BY_THE_BANNED = {
     "Sets.all",
     "Sets.last",
     "Sets.forget",
+    "Copies.mine",
     "Copies.sheet",  # of what they have been shown
     "Trash.put",
     "Trash.take_back",
@@ -225,6 +226,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "action": Action.VARY,
             "index": 0,
             "right": True,
+            "example_id": 1,
             "indexes": [0],
             "actions": [Action.VARY],
             "text": "a boat",

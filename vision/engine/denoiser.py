@@ -32,8 +32,8 @@ class Call:
     joined. kind: what the duration depends on besides the rows, as text that is the same in every process.
     context: the cache context it was made in, None = none, and where: what the pipeline told it of the step.
     adapt: the argument "adapters", one entry for each row → the context manager for the evaluation; None =
-    the module has no adapters. by_frame: the module takes the words of each frame as rows of their own; here
-    they are (B, frames, T, D).
+    the module has no adapters. folded: arguments that the module takes with several entries for each row, one
+    after the other; here they are (B, entries, …).
     """
 
     module: Any
@@ -44,7 +44,7 @@ class Call:
     context: str | None = None
     adapt: Adapt | None = None
     where: dict[str, Any] = field(default_factory=dict)
-    by_frame: bool = False
+    folded: tuple[str, ...] = ()
 
 
 class GuidancePairs:
@@ -163,11 +163,9 @@ class Denoiser:
 
     def _evaluate(self, arguments: dict[str, Any]) -> Any:
         count = rows.count(arguments)
-        words, by_frame = arguments.get("encoder_hidden_states"), False
-        if isinstance(words, torch.Tensor) and arguments.get("sample") is not None and len(words) != count:
-            by_frame = len(words) == count * arguments["sample"].shape[2]  # (B, C, F, h, w): AnimateDiff
-            if by_frame:
-                arguments = {**arguments, "encoder_hidden_states": words.unflatten(0, (count, -1))}
+        folded = _folded(arguments, count)
+        for name in folded:
+            arguments = {**arguments, name: arguments[name].unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
         key = (id(self.module), *rows.key(arguments, count, self._digest))
@@ -180,7 +178,7 @@ class Denoiser:
         if cache.is_on(self.module):
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
         return self.evaluate(
-            Call(self.module, arguments, count, key, kind, context, self.adapt, self._where, by_frame)
+            Call(self.module, arguments, count, key, kind, context, self.adapt, self._where, folded)
         )
 
     def forget(self) -> None:
@@ -221,11 +219,30 @@ class Denoiser:
         return getattr(object.__getattribute__(self, "module"), name)
 
 
+def _folded(arguments: dict[str, Any], count: int) -> tuple[str, ...]:
+    """The names of arguments with several entries for each of ``count`` rows: AnimateDiff's words, one for
+    each frame, and the two pictures of Wan's first-and-last-frame weights."""
+    found = []
+    for name in ("encoder_hidden_states", "encoder_hidden_states_image"):
+        value = arguments.get(name)
+        if not isinstance(value, torch.Tensor) or len(value) == count or len(value) % count:
+            continue
+        if name.endswith("_image") or _frames(arguments) == len(value) // count:
+            found.append(name)
+    return tuple(found)
+
+
+def _frames(arguments: dict[str, Any]) -> int | None:
+    """The frames of a UNet's films (B, C, F, h, w); None for anything else."""
+    sample = arguments.get("sample")
+    return sample.shape[2] if sample is not None and sample.ndim == 5 else None
+
+
 def evaluate_now(call: Call) -> Any:
     """Return what the module of ``call`` returns for it, evaluated at once."""
     arguments = {name: value for name, value in call.arguments.items() if name != "adapters"}
-    if call.by_frame:
-        arguments["encoder_hidden_states"] = arguments["encoder_hidden_states"].flatten(0, 1)
+    for name in call.folded:
+        arguments[name] = arguments[name].flatten(0, 1)
     adapted = nullcontext() if call.adapt is None else call.adapt(call.arguments["adapters"])
     with (
         adapted,

@@ -13,7 +13,7 @@ from core.results.text_lines import text_of
 from vision.chat import scoring
 from vision.chat.pictures import Picture, stored
 from vision.model_store import Models
-from vision.ocr.hints import quote
+from vision.ocr.quoting import quote
 from vision.pictures import encode
 from vision.protocol import Check, Checked, Talk, Turn
 from vision.reporter import Reporter

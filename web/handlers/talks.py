@@ -185,7 +185,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
     return {
         "id": job.id,
         "question": _question(job),
-        "pictures": [await _thumb(call, job, sha256) for sha256 in _stills(job)],
+        "pictures": [await thumb(call, job, sha256) for sha256 in _stills(job)],
         "frames": _frames(job, answer.text if answer else ""),
         "said": _said(answer.text, film) if answer and film else [],
         "form": job.request.form if isinstance(job.request, AskRequest) else "free",
@@ -253,7 +253,7 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
     return shapes.picture(job, *found)
 
 
-async def _thumb(call: Call, job: Job, sha256: str) -> str | None:
+async def thumb(call: Call, job: Job, sha256: str) -> str | None:
     """Return where a picture of a question is, small; None where the reader can't be shown it."""
     try:
         await call.studio.uploaded(call.actor, sha256)

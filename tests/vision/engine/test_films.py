@@ -137,7 +137,7 @@ def test_both_transformers_of_a_film_model_wait_for_passes(pipes) -> None:
 def test_words_of_each_frame_go_with_their_row(pipes) -> None:
     pipe, seen = pipes("animatediff"), []
     draw(pipe, {}, 1, lambda call: seen.append(call) or evaluate_now(call))
-    assert all(call.by_frame for call in seen)
+    assert all(call.folded == ("encoder_hidden_states",) for call in seen)
     assert seen[0].arguments["encoder_hidden_states"].shape[:2] == (2, 9)
     second = rows.part(seen[0].arguments, 1, 2, 2)["encoder_hidden_states"]
     assert torch.equal(second[0], seen[0].arguments["encoder_hidden_states"][1])

@@ -213,7 +213,11 @@ def leaked(person: Somebody, answer: Answered) -> str:
     """Return the canary of a job that the person may not look at."""
     known = {
         subject.word_of(person.id or 0) for subject in SUBJECTS if expected.may_look(person, subject)
-    } | ({f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx"} if person.id == 1 else set())
+    } | (
+        {f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx", f"{CANARY}setx"}
+        if person.id == 1
+        else set()
+    )
     if person.id is not None:  # one's own list is one's own, also while one is barred
         known |= {subject.word_of(person.id) for subject in SUBJECTS if expected.owns(person, subject)}
     text = answer.body.decode("utf-8", "replace") + str(dict(answer.headers))

@@ -24,6 +24,7 @@ from tests.web.proofs.world import (
     MASK_FILE,
     NOBODY,
     ON_WEB,
+    SET,
     SHARE,
     Somebody,
     Subject,
@@ -80,6 +81,7 @@ NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
 POSTED = {"job": "{job}", "n": 1, "server": "10", "channel": "100"}
 HIDDEN = frozenset({400})  # by a rule of moderation
+LABELLED = {"set": "boats", "label": "a boat", "pictures": ["{job} 1"]}
 NO_PICTURE = frozenset({451})
 PICTURED = {
     "width": 4096,
@@ -108,13 +110,15 @@ RULES: dict[str, Rule] = {
     "GET /trash": _rule(SIGNED_IN, 200),
     "GET /folders": _rule(SIGNED_IN, 200),
     "GET /folders/{folder}": _rule(AUTHOR_ONLY, 200),
+    "GET /examples": _rule(SIGNED_IN, 200),
+    "GET /examples/{set}": _rule(AUTHOR_ONLY, 200),
     "GET /shares": _rule(SIGNED_IN, 200),
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
-    # conversations: the jobs here are pictures, and no model answers; test_talks.py has those that go on
+    # conversations: the jobs here are pictures; test_talks.py has those that go on
     "GET /talk/{job}": _rule(LOOK, 422),
     "POST /talk/{job}": _rule(ASK, 422, body=ASKED),
     "POST /talk/{job}/again": _rule(ASK, 404, body={}),
-    "POST /talk/{job}/{n}": _rule(ASK, 400, body=ASKED),
+    "POST /talk/{job}/{n}": _rule(ASK, 303, body=ASKED, blocked=STOPPED, changes=True),
     "GET /api/talk/{job}": _rule(LOOK, 422),
     "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no films
     "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
@@ -141,6 +145,8 @@ RULES: dict[str, Rule] = {
     "POST /documents/{document}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
     "POST /documents/{document}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
+    "POST /examples": _rule(NOT_BARRED, 303, body={"name": "boats"}, changes=True),
+    "POST /examples/{set}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "POST /shares": _rule(GIVE, 200, body=OF_JOB, blocked=HIDDEN, changes=True),
     "POST /shares/{share}/revoke": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
@@ -175,6 +181,9 @@ RULES: dict[str, Rule] = {
     "DELETE /api/folders/{folder}": _rule(AUTHOR_ONLY, 204, changes=True),
     "POST /api/folders/{folder}/items": _rule(AUTHOR_ONLY, 422, body=NEVER),
     "POST /api/folders/{folder}/items/remove": _rule(AUTHOR_ONLY, 200, body=NEVER),
+    "GET /api/examples": _rule(SIGNED_IN, 200),
+    "POST /api/examples": _rule(ASK, 201, body=LABELLED, blocked=HIDDEN, changes=True),
+    "POST /api/examples/{set}/try": _rule(AUTHOR_ONLY, 400, body={"picture": GONE}),  # it has one label
     "GET /api/zip": _rule(LOOK, 200, query="?job={job}"),
     "POST /api/zip": _rule(LOOK, 200, body={"pictures": "{job}/1"}),
     "GET /api/shares": _rule(SIGNED_IN, 200),
@@ -205,6 +214,7 @@ RULES: dict[str, Rule] = {
     "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/uploads/{sha256}": _rule(AUTHOR_ONLY, 200),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
+    "GET /files/examples/{set}/{example}.webp": _rule(AUTHOR_ONLY, 200),
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
@@ -223,6 +233,8 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "session": session,
         "draft": DRAFT,
         "folder": FOLDER,
+        "set": SET,
+        "example": "1",
         "document": DOCUMENT,
         "share": SHARE,
         "token": LINK,

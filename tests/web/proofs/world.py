@@ -22,6 +22,7 @@ from core.job import Surface
 from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
+from storage.asking.schema import example_pictures, example_sets, examples
 from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
 from storage.web.schema import documents, folders, shares
 from storage.web.tokens import hash_of
@@ -41,6 +42,7 @@ GONE = "gzgzgzgzgzgz"  # the id of no job
 CANARY = "canary"  # begins a word that stands in one job's prompt and nowhere else
 DRAFT = "draftdraftdr"
 FOLDER = "foldfoldfoad"
+SET = "setsetsetset"
 DOCUMENT = "documentdocu"
 DOCUMENTED = {
     "v": 1,
@@ -339,6 +341,13 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(sa.insert(documents).values(summary=summary, created_at=now, updated_at=now, **row))
     folder = {"id": FOLDER, "user_id": AUTHOR.id, "name": f"{CANARY}folderx", "created_at": now}
     connection.execute(sa.insert(folders).values(**folder))
+    known = {"id": SET, "user_id": AUTHOR.id, "name": f"{CANARY}setx", "created_at": now}
+    connection.execute(sa.insert(example_sets).values(**known))
+    one = {"id": 1, "set_id": SET, "question": "", "label": "a boat", "created_at": now}
+    connection.execute(sa.insert(examples).values(**one))
+    shown = {"example_id": 1, "position": 0, "sha256": world.upload}
+    connection.execute(sa.insert(example_pictures).values(**shown))
+    moderation.set_score(connection, world.upload, "all fit", 0.0)
     share = {"id": SHARE, "token_hash": hash_of(LINK), "user_id": AUTHOR.id, "title": "", "words": 0}
     share |= {"job_id": world.ids[(ON_WEB.name, 0)], "position": 0, "created_at": now}
     connection.execute(sa.insert(shares).values(expires_at=now + timedelta(days=1), **share))

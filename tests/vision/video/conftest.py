@@ -1,0 +1,31 @@
+"""Tiny film models once a session, loaded by the code that loads a host's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.vision.video import operations
+from vision.video.model import VideoModel
+
+
+@pytest.fixture(scope="session")
+def film_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], VideoModel]:
+    """Name of a tiny film model → the model."""
+    import diffusers
+
+    torch.set_num_threads(1)
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    loaded: dict[str, VideoModel] = {}
+    root: Path = tmp_path_factory.mktemp("films")
+
+    def get(name: str) -> VideoModel:
+        if name not in loaded:
+            loaded[name] = operations.load(name, root / name)
+        return loaded[name]
+
+    return get

@@ -1,0 +1,145 @@
+"""Every family of film models × every operation, on tiny models that the real code has loaded from their
+folders: drawn in one call, in windows, or refused with the reason. Prints the table of docs/video.md.
+
+    PYTHONPATH=. python -m tests.vision.video.operations [family …]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.errors import UserError
+from tests import tiny
+from tests.vision.video import tiny_films
+from vision.memory_plan import Plan
+from vision.reporter import Reporter
+from vision.video import model as models
+from vision.video.families.family import Operation, Way
+from vision.video.generating import generate
+from vision.video.model import VideoModel
+from vision.video.shot import Clip, Film, Shot
+
+SIDE = 32  # px
+
+
+def load(name: str, folder: Path) -> VideoModel:
+    """A tiny film model, saved and read back by the code that reads a host's."""
+    tiny_films.save(name, folder)
+    return models.load(
+        folder, name, device="cpu", dtype=torch.float32, plan=Plan(), report=lambda share: None
+    )
+
+
+def clip(frames: int, seed: int = 0) -> Clip:
+    """An uploaded film: a square that moves."""
+    pictures = [tiny.picture(SIDE, SIDE, seed + i) for i in range(frames)]
+    return Clip(tuple(pictures), f"{seed:064d}")
+
+
+def shots(model: VideoModel) -> dict[Operation, Shot]:
+    """What is asked for each operation."""
+    family, card = model.family, model.card
+    frames = min(2 * family.step + 1 + 4 * (family.step == 1), card.longest)
+    plain = Shot(
+        operation="new",
+        prompt="a red ball",
+        negative_prompt="",
+        seed=7,
+        width=SIDE,
+        height=SIDE,
+        frames=frames,
+        fps=card.fps,
+        num_inference_steps=2,
+        guidance_scale=3.0,
+        strength=0.75,
+    )
+    first, last = tiny.picture(SIDE, SIDE, 1), tiny.picture(SIDE, SIDE, 2)
+    long = clip(max(frames, family.overlap + 4))
+    return {
+        Operation.WORDS: plain,
+        Operation.FIRST: replace(plain, first=first),
+        Operation.FIRST_LAST: replace(plain, first=first, last=last),
+        Operation.EXTEND: replace(plain, operation="extend", clip=long),
+        Operation.EXTEND_BACK: replace(plain, operation="extend_back", clip=long),
+        Operation.REMIX: replace(plain, operation="remix", clip=clip(frames)),
+        Operation.BLEND: replace(plain, operation="blend", clip=long, clip_2=clip(len(long.frames), 50)),
+        Operation.LOOP: replace(plain, loop=True, first=first),
+    }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an operation. word: native, windows or refused. frames: of the film."""
+
+    word: str
+    frames: int = 0
+    problem: str = ""
+
+
+def drawn(film: Film) -> np.ndarray:
+    """All frames of ``film``."""
+    return np.concatenate(list(film.chunks))
+
+
+def outcome(model: VideoModel, operation: Operation, shot: Shot) -> Outcome:
+    """Do ``operation``, and check that what comes is what the family says of itself."""
+    said = model.family.support(operation)
+    try:
+        film = generate(model, shot, Reporter())
+        frames = drawn(film)
+    except UserError as error:
+        right = said.way is Way.REFUSED and said.note in str(error)
+        return Outcome("refused", problem="" if right else f"refused, but said to be {said.way}: {error}")
+    except Exception:
+        return Outcome("failed", problem=traceback.format_exc())
+    if said.way is Way.REFUSED:
+        return Outcome("drawn", problem="drawn, but said to be refused")
+    wanted = (film.count, shot.height, shot.width, 3)
+    problem = "" if frames.shape == wanted and frames.dtype == np.uint8 else f"{frames.shape}, not {wanted}"
+    if model.family.sound and operation is not Operation.REMIX and film.sound is None:
+        problem = "no sound"
+    return Outcome(str(said.way), len(frames), problem)
+
+
+def table(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the lines of the table, and what went wrong."""
+    lines = [
+        "| model | " + " | ".join(operation.value for operation in Operation) + " |",
+        "|---" * (len(Operation) + 1) + "|",
+    ]
+    problems, notes = [], dict[str, None]()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            model, cells = load(name, Path(folder) / name), []
+            for operation, shot in shots(model).items():
+                came = outcome(model, operation, shot)
+                said = model.family.support(operation)
+                cells.append(came.word if came.word == "refused" else f"{came.word}, {came.frames}")
+                if came.problem:
+                    problems.append(f"{name}, {operation.value}: {came.problem}")
+                if said.way is Way.REFUSED:
+                    notes[f"{model.family.title}, {operation.value}: {said.note}."] = None
+            lines.append(f"| {model.family.title} (`{name}`) | " + " | ".join(cells) + " |")
+    return [*lines, "", "Refused, because:", "", *(f"- {note}" for note in notes)], problems
+
+
+def main() -> None:
+    """Print the table; end with 1 if anything isn't as its family says."""
+    torch.set_num_threads(1)
+    lines, problems = table(sys.argv[1:] or tiny_films.FILM_MODELS)
+    print("\n".join(lines))
+    print(f"\n{len(problems)} problems")
+    print("\n".join(problems))
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main()

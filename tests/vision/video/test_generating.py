@@ -1,0 +1,258 @@
+"""A film comes in windows and pieces; it can be stopped between any two, goes on after its worker's death to
+the same bits, and stands beside pictures in the engine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import JobCancelled, OutOfMemory
+from tests.vision.conftest import Recorder
+from tests.vision.engine.test_engine import Crowd
+from tests.vision.video.operations import SIDE, clip, drawn, shots
+from vision.drawing.checkpoint import Checkpoint, Pace
+from vision.drawing.generation import Generation
+from vision.families import Mode
+from vision.reporter import Reporter
+from vision.video import calling
+from vision.video.colours import Colours
+from vision.video.families import Operation
+from vision.video.generating import generate
+from vision.video.model import VideoModel
+from vision.video.shot import Shot, load_ends, save_ends
+
+Models = Callable[[str], VideoModel]
+
+
+@pytest.fixture
+def short(film_model: Models, monkeypatch: pytest.MonkeyPatch) -> Callable[..., VideoModel]:
+    """Name, frames of one call → a model that draws no more at a time."""
+
+    def get(name: str, longest: int) -> VideoModel:
+        model = film_model(name)
+        monkeypatch.setattr(model, "card", replace(model.card, longest=longest))
+        return model
+
+    return get
+
+
+LONG = {"animatediff": (8, 20, 3), "ltx": (25, 49, 3), "ltx2": (25, 49, 3), "wan-vace": (13, 25, 3)}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_film_is_drawn_in_windows_that_go_on_from_each_other(short, name: str) -> None:
+    longest, frames, least = LONG[name]
+    model, watcher = short(name, longest), Recorder()
+    shot = replace(shots(model)[Operation.WORDS], frames=frames)
+    film = generate(model, shot, watcher)
+    assert film.count >= frames and len(drawn(film)) == film.count
+    assert len([step for step, total in watcher.steps]) >= 2 * least
+    done = [step / total for step, total in watcher.steps]
+    assert done == sorted(done) and done[-1] == 0.95, "what is left is writing the file"
+
+
+@pytest.mark.parametrize("name", ["animatediff", "ltx", "wan-vace"])
+def test_extending_backwards_over_several_windows_ends_at_the_clip(short, name: str) -> None:
+    longest, frames, _ = LONG[name]
+    model = short(name, longest)
+    shot = replace(shots(model)[Operation.EXTEND_BACK], frames=frames)
+    film = generate(model, shot, Reporter())
+    assert film.count >= frames and len(drawn(film)) == film.count
+
+
+@pytest.mark.parametrize("name", ["animatediff", "ltx", "wan-vace"])
+def test_a_loop_of_words_is_a_film_and_the_way_back_to_its_start(film_model: Models, name: str) -> None:
+    model = film_model(name)
+    shot = replace(shots(model)[Operation.WORDS], loop=True)
+    film = generate(model, shot, Reporter())
+    assert len(drawn(film)) == film.count > model.family.overlap
+
+
+def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
+    from vision.video import windows
+
+    model = short("ltx", 25)
+    shot = replace(shots(model)[Operation.FIRST_LAST], frames=57)
+    plan = windows.plan(model.family, model.card, shot, "ltx")
+    assert [len(window.known) for window in plan.windows] == [1, 0, 1]
+    assert plan.windows[-1].known[0].at == plan.windows[-1].frames - 1
+    assert plan.count == 57
+
+
+class Stopped(Recorder):
+    """Stops after as many reports in all."""
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_film_is_stopped_between_steps_and_nothing_is_decoded(film_model: Models, after: int) -> None:
+    model, watcher = film_model("wan"), Stopped(stop_after=after)
+    shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4)
+    with pytest.raises(JobCancelled):
+        drawn(generate(model, shot, watcher))
+    assert len(watcher.steps) == after
+
+
+def test_a_film_is_stopped_between_two_pieces_of_its_decoding(film_model: Models) -> None:
+    model, watcher = film_model("wan"), Stopped(stop_after=4)
+    shot = replace(shots(model)[Operation.WORDS], frames=17, num_inference_steps=2)
+    film, pieces = generate(model, shot, watcher), []
+    with pytest.raises(JobCancelled):
+        for piece in film.chunks:
+            pieces.append(len(piece))
+    assert pieces == [1, 4], "of five"
+
+
+class Died(Exception):
+    pass
+
+
+class Kept(Recorder):
+    """Keeps a copy of each checkpoint that is written, and dies after so many steps."""
+
+    def __init__(self, folder: Path, die_after: int | None = None) -> None:
+        super().__init__()
+        self.checkpoint = Checkpoint(folder, "job", Pace(0, 0, 0, 0, 0))
+        self.folder, self.die_after = folder, die_after
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        super().step(step, total, None)
+        if self.die_after is not None and len(self.steps) >= self.die_after:
+            raise Died
+
+
+@pytest.mark.parametrize(
+    ("name", "die_after"),
+    [("animatediff", 2), ("animatediff", 5), ("ltx", 3), ("ltx", 4), ("wan-a14b", 2), ("wan-vace", 2)],
+)
+def test_a_film_whose_worker_died_ends_in_the_same_bits(
+    short, name: str, die_after: int, tmp_path: Path
+) -> None:
+    longest, frames, _ = LONG.get(name, (9, 9, 1))
+    model = short(name, longest)
+    operation = Operation.WORDS if name == "wan-a14b" else Operation.FIRST
+    shot = replace(shots(model)[operation], frames=frames, num_inference_steps=3)
+    wanted = drawn(generate(model, shot, Reporter()))
+    dying = Kept(tmp_path, die_after)
+    with pytest.raises(Died):
+        drawn(generate(model, shot, dying))
+    assert dying.checkpoint.path.exists()
+    again = Kept(tmp_path)
+    assert np.array_equal(drawn(generate(model, shot, again)), wanted)
+    whole = Kept(tmp_path / "whole")
+    drawn(generate(model, shot, whole))
+    assert len(again.steps) < len(whole.steps), "what was done isn't done again"
+
+
+def test_another_film_does_not_go_on_from_a_checkpoint(short, tmp_path: Path) -> None:
+    model = short("ltx", 25)
+    shot = replace(shots(model)[Operation.EXTEND], num_inference_steps=3)
+    with pytest.raises(Died):
+        drawn(generate(model, shot, Kept(tmp_path, 2)))
+    other = replace(shot, clip=clip(30, seed=9))
+    wanted = drawn(generate(model, other, Reporter()))
+    assert np.array_equal(drawn(generate(model, other, Kept(tmp_path))), wanted)
+
+
+def test_the_ends_of_a_film_are_kept_for_its_own_family_only(film_model: Models, tmp_path: Path) -> None:
+    film = generate(film_model("ltx"), shots(film_model("ltx"))[Operation.WORDS], Reporter())
+    drawn(film)
+    save_ends(film.ends, tmp_path / "ends", "ltx")
+    again = load_ends(tmp_path / "ends", "ltx")
+    assert {name: tensor.shape for name, tensor in again.items()} == {
+        "head": (1, 8, 2, 2, 2),
+        "tail": (1, 8, 2, 2, 2),
+    }
+    assert all(torch.allclose(again[name], film.ends[name], atol=0.05) for name in again)
+    assert load_ends(tmp_path / "ends", "ltx2") == {}
+    shutil.copy(__file__, tmp_path / "other")
+    with pytest.raises(Exception, match="can't be read"):
+        load_ends(tmp_path / "other", "ltx")
+
+
+@pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan", "wan-image"])
+def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -> None:
+    import io
+
+    from PIL import Image
+
+    model, watcher = film_model(name), Recorder()
+    operation = Operation.FIRST if name != "wan" else Operation.WORDS
+    drawn(generate(model, shots(model)[operation], watcher))
+    shown = [Image.open(io.BytesIO(data)) for data in watcher.previews if data]
+    assert shown and all(strip.width % calling.STRIP_WIDTH == 0 for strip in shown)
+    assert all(2 <= strip.width // calling.STRIP_WIDTH <= calling.STRIP for strip in shown)
+
+
+def test_films_and_pictures_go_on_beside_each_other(film_model: Models, models_of) -> None:
+    from vision.drawing import generate as drawing
+
+    picture_model = models_of(image="stable-diffusion").get("image")
+    engine, log = Crowd(), []
+    film_shot = shots(film_model("animatediff"))[Operation.FIRST]
+    alone = drawn(generate(film_model("animatediff"), film_shot, Reporter()))
+    got: dict[str, object] = {}
+
+    def film(fiber) -> np.ndarray:
+        watcher = Recorder()
+        watcher.fiber = fiber
+        watcher.step = lambda step, total, preview=None: log.append("film")
+        return drawn(generate(film_model("animatediff"), film_shot, watcher))
+
+    def picture(fiber) -> object:
+        watcher = Recorder()
+        watcher.fiber = fiber
+        watcher.step = lambda step, total, preview=None: log.append("picture")
+        return drawing.generate(
+            picture_model, Generation(Mode.TEXT, "a red house", (1,), 64, 64, 4, 3.0), watcher
+        )
+
+    for name, work in (("film", film), ("film 2", film), ("picture", picture)):
+        engine.begin(name, work, done=lambda result, error, name=name: got.update({name: error or result}))
+    engine.run()
+    assert not [error for error in got.values() if isinstance(error, BaseException)]
+    assert np.abs(got["film"].astype(int) - alone).max() <= 1
+    assert np.abs(got["film 2"].astype(int) - alone).max() <= 1
+    assert "picture" in log[: len(log) - 1] and log.index("picture") < len(log) - log[::-1].index("film")
+
+
+def test_a_film_too_large_for_the_device_is_told_in_its_own_terms(
+    film_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = film_model("wan")
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(calling, "call", full)
+    with pytest.raises(OutOfMemory, match=f"9 frames of {SIDE}x{SIDE} px are too much"):
+        drawn(generate(model, shots(model)[Operation.WORDS], Reporter()))
+
+
+def test_colours_that_shifted_are_brought_back_and_another_scene_is_left_alone() -> None:
+    were = np.random.default_rng(0).integers(60, 190, (4, 8, 8, 3), dtype=np.uint8)
+    are = np.clip(were * 0.95 + 8, 0, 255).round().astype(np.uint8)
+    colours = Colours.between(were, are)
+    assert colours is not None
+    assert np.abs(colours.applied(are).astype(int) - were).max() <= 2
+    assert Colours.between(were, (were // 3).astype(np.uint8)) is None
+
+
+def test_a_window_that_goes_on_from_pixels_keeps_their_colours(
+    short, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = short("wan-vace", 13), []
+    between = Colours.between.__func__
+    monkeypatch.setattr(
+        Colours,
+        "between",
+        classmethod(lambda cls, were, are: seen.append((len(were), len(are))) or between(cls, were, are)),
+    )
+    shot: Shot = replace(shots(model)[Operation.EXTEND], frames=20)
+    drawn(generate(model, shot, Reporter()))
+    assert seen == [(5, 5)] * 3, "the clip's own frames, then those of the windows before"

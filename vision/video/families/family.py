@@ -1,0 +1,242 @@
+"""What a family of film models is: its diffusers classes, which lengths and sizes it draws, what it can be
+shown of a film, and how its latents become frames. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from core.errors import UserError
+from vision.video.families.card import FilmCard
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Operation(StrEnum):
+    """What somebody may want of a film model."""
+
+    WORDS = "new from words"
+    FIRST = "from a first picture"
+    FIRST_LAST = "between a first and a last picture"
+    EXTEND = "extend"
+    EXTEND_BACK = "extend backwards"
+    REMIX = "remix"
+    BLEND = "blend two films"
+    LOOP = "loop"
+
+
+class Way(StrEnum):
+    """How a family does an operation."""
+
+    NATIVE = "native"  # in one call of a pipeline
+    WINDOWS = "windows"  # in several, each of which goes on from the last
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Support:
+    """How a family does an operation. note: by what; of a refusal, why: the end of a sentence for the user
+    that begins with what can't be done."""
+
+    way: Way
+    note: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """Frames of a film that are there already: those from frame ``at`` on.
+
+    frames: RGB pictures of the film's size. latents: of the same frames, as the decoder takes them, (1, C, f,
+    h, w), kept since they were drawn; None = the frames are encoded.
+    """
+
+    frames: tuple[Image.Image, ...]
+    at: int
+    latents: Any = None
+
+
+@dataclass(frozen=True)
+class Take:
+    """One call of a pipeline. frames: of the call, an allowed number. known: those that are there already.
+    source: all frames of the film that is remixed, else none; strength: how far from them, 0..1."""
+
+    prompt: str
+    negative_prompt: str
+    seed: int
+    width: int
+    height: int
+    frames: int
+    fps: float
+    num_inference_steps: int
+    guidance_scale: float
+    known: tuple[Known, ...] = ()
+    source: tuple[Image.Image, ...] = ()
+    strength: float = 0.0
+
+
+class VideoFamily:
+    """One family of film models; a subclass for each, whose docstrings say only what is special.
+
+    name: in settings and tables. title: for people. pipelines: values of ``_class_name`` in model_index.json
+    that belong here. native_area: px of a frame that it was trained on. multiple: sides are whole multiples
+    of it, px. fps: frames a second that it was trained on; least_fps, most_fps: what it can be told. step: a
+    film has step·k + 1 frames. usual: frames of a film when nothing is said. longest: of one call. overlap:
+    frames that a call is shown of the film before it, when it goes on from there. keeps_latents: it can be
+    shown the latents of those frames, and draws on from them; else the frames go through the decoder and the
+    encoder. sound: it draws sound, too. remixes_in_windows: a window of a remix can be shown the end of the
+    one before. keeps_steps: a step of it can be saved, see Checkpoint. usual_negative: the negative prompt
+    where none is given. float32_decoder: its decoder is kept in float32.
+    """
+
+    name: str
+    title: str
+    pipelines: tuple[str, ...]
+    native_area: int
+    multiple: int
+    fps: float
+    least_fps: float = 8
+    most_fps: float = 30
+    step: int
+    usual: int
+    longest: int
+    overlap: int
+    keeps_latents = False
+    sound = False
+    keeps_steps = True
+    remixes_in_windows = False
+    num_inference_steps: int
+    guidance_scale: float
+    draft_steps: int
+    usual_negative = ""
+    float32_decoder = False
+    refusals: Mapping[Operation, str] = {}
+    natively: Mapping[Operation, str] = {}
+    by_windows: Mapping[Operation, str] = {}
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether a folder with this model_index.json, and these configurations by part, is of this
+        family."""
+        return index.get("_class_name") in self.pipelines
+
+    def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return entries of the card that follow from the configurations by part."""
+        return {}
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the entries of the card when nothing else is said."""
+        return {
+            "native_size": round(self.native_area**0.5),
+            "multiple": self.multiple,
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "draft_steps": self.draft_steps,
+            "fps": self.fps,
+            "usual_frames": self.usual,
+            "longest": self.longest,
+        }
+
+    # Lengths
+
+    def frames(self, seconds: float | None, fps: float) -> int:
+        """Return the number of frames nearest to ``seconds`` at ``fps``, one that the pipelines take as it
+        is; None = the usual one. They round others up or down by themselves, without a word."""
+        wanted = self.usual if seconds is None else seconds * fps
+        return self.step * max(1, round((wanted - 1) / self.step)) + 1
+
+    def at_least(self, frames: int) -> int:
+        """Return the least allowed number of frames from ``frames`` on."""
+        return self.step * max(1, -(-(frames - 1) // self.step)) + 1
+
+    def around(self, overlap: int, between: int, after: int) -> tuple[int, int]:
+        """Return (frames of a call, the frame at which the last ``after`` known ones begin), so that at least
+        ``between`` frames are drawn behind ``overlap`` known ones and before those."""
+        frames = self.at_least(overlap + between + after)
+        return frames, frames - after
+
+    def last_at(self, frames: int) -> int:
+        """Return where the last of ``frames`` frames is known, when it is a picture."""
+        return frames - 1
+
+    # Operations
+
+    def support(self, operation: Operation) -> Support:
+        """Return how the family does ``operation``."""
+        for way, notes in (
+            (Way.NATIVE, self.natively),
+            (Way.WINDOWS, self.by_windows),
+            (Way.REFUSED, self.refusals),
+        ):
+            if operation in notes:
+                return Support(way, notes[operation])
+        raise NotImplementedError(f"{self.name} doesn't say how it does {operation}")
+
+    def require(self, operation: Operation, model: str) -> None:
+        """Raise UserError, with the reason, if the family can't do ``operation``. model: its name."""
+        support = self.support(operation)
+        if support.way is Way.REFUSED:
+            raise UserError(f"{model} can't do `{operation}`: {support.note}.")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a film may be longer than one call."""
+        return self.support(Operation.EXTEND).way is not Way.REFUSED
+
+    # Calls
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the name of the diffusers class that draws ``take``. base: of the pipeline that was
+        loaded."""
+        raise NotImplementedError
+
+    def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
+        """Return what a pipeline of class ``name`` is made of, out of the ``parts`` of the one that was
+        loaded."""
+        return parts
+
+    def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
+        """Change ``pipe``, a job's own, for a call, and return ``take`` with what is made before it."""
+        return take
+
+    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments of a call that only this family's pipelines take, for what is known and for
+        the source of a remix. The usual ones come by themselves."""
+        return {}
+
+    def after_step(self, pipe: Any, take: Take, step: int, latents: Any, card: FilmCard) -> Any:
+        """Return the latents to go on with after ``step`` steps."""
+        return latents
+
+    # Latents and frames
+
+    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what a call has drawn as the decoder takes it: (1, C, f, h, w)."""
+        raise NotImplementedError
+
+    def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents, as a step's callback has them, as the decoder takes them, for a
+        preview."""
+        return latents
+
+    def frame_latents(self, frames: int) -> int:
+        """Return how many latents the first ``frames`` frames of a film take."""
+        return (frames - 1) // self.step + 1
+
+    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode ``latents`` (1, C, f, h, w) a piece at a time: uint8 (f, H, W, 3) in host memory."""
+        raise NotImplementedError
+
+    def ends(self, latents: Any) -> dict[str, Any]:
+        """Return what is kept of a film's latents to go on from it later: "head" and "tail", the first and
+        the last latents of ``overlap`` frames; nothing for a family that can't be shown them."""
+        if not self.keeps_latents:
+            return {}
+        count = self.frame_latents(self.overlap)
+        return {"head": latents[:, :, :count].clone(), "tail": latents[:, :, -count:].clone()}
+
+    def sounds(self, pipe: Any, result: Any) -> Any:
+        """Return the sound of what a call has drawn: (samples (channels, N) float32 in -1..1, rate in Hz);
+        None = there is none."""
+        return None

@@ -1,0 +1,247 @@
+"""Wan 2.1 and 2.2: flow transformers behind a causal decoder. What a film can start from is a matter of the
+weights, so each kind of them is a family of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vision.video.families.card import FilmCard
+from vision.video.families.family import Operation, Take, VideoFamily
+
+FIRST_FRAME_ONLY = "goes on from the last frame alone"
+STARTS_FROM_NOTHING = "these weights draw from words alone; take Wan's I2V or VACE"
+NEEDS_PICTURE = "these weights start from a picture; give a first one"
+NO_END = "these weights know a first picture only; take Wan 2.1 FLF2V, 2.2 A14B or VACE"
+NO_REMIX = (
+    "these weights were trained with pictures beside the noise and can't start from a film; take Wan's T2V"
+)
+
+
+class Wan(VideoFamily):
+    """Wan 2.1 T2V (1.3 B, 14 B) and 2.2 T2V-A14B: from words."""
+
+    name = "wan"
+    title = "Wan T2V"
+    pipelines: tuple[str, ...] = ("WanPipeline", "WanVideoToVideoPipeline")
+    native_area = 832 * 480
+    multiple = 16
+    fps = 16
+    step = 4
+    usual = 81
+    longest = 81
+    overlap = 1
+    num_inference_steps = 40
+    guidance_scale = 5.0
+    draft_steps = 12
+    float32_decoder = True  # its model card: half precision shows
+    natively: Mapping[Operation, str] = {
+        Operation.WORDS: "WanPipeline",
+        Operation.REMIX: "WanVideoToVideoPipeline",
+    }
+    refusals: Mapping[Operation, str] = dict.fromkeys(
+        (
+            Operation.FIRST,
+            Operation.FIRST_LAST,
+            Operation.EXTEND,
+            Operation.EXTEND_BACK,
+            Operation.BLEND,
+            Operation.LOOP,
+        ),
+        STARTS_FROM_NOTHING,
+    )
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
+        return index.get("_class_name") in self.pipelines and not index.get("expand_timesteps")
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "WanVideoToVideoPipeline" if take.source else "WanPipeline"
+
+    def components(self, name: str, parts: dict[str, Any]) -> dict[str, Any]:
+        """Give a remix, which takes one transformer, that for the low noise: it begins where that one
+        does."""
+        if name == "WanVideoToVideoPipeline" and parts.get("transformer_2") is not None:
+            return {**parts, "transformer": parts["transformer_2"]}
+        return parts
+
+    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
+        if take.source:
+            return {"video": list(take.source), "strength": take.strength}
+        first = next((known for known in take.known if known.at == 0), None)
+        last = next((known for known in take.known if known.at > 0), None)
+        given = {"image": first.frames[-1]} if first else {}
+        return given | ({"last_image": last.frames[0]} if last else {})
+
+    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
+        return self._raw(pipe, result.frames)
+
+    def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents as the decoder takes them."""
+        return self._raw(pipe, latents)
+
+    def _raw(self, pipe: Any, latents: Any) -> Any:
+        config = pipe.vae.config
+        mean, std = (
+            latents.new_tensor(values).view(1, -1, 1, 1, 1)
+            for values in (config.latents_mean, config.latents_std)
+        )
+        return latents * std + mean
+
+    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode piece by piece."""
+        from vision.video import decoding
+
+        return decoding.causal(vae, latents)
+
+
+class WanFirst(Wan):
+    """Wan 2.1 I2V: from a first picture."""
+
+    name = "wan-first"
+    title = "Wan 2.1 I2V"
+    pipelines = ("WanImageToVideoPipeline",)
+    natively = {Operation.FIRST: "WanImageToVideoPipeline"}
+    by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
+    refusals = {
+        Operation.WORDS: NEEDS_PICTURE,
+        Operation.REMIX: NO_REMIX,
+        **dict.fromkeys(
+            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), NO_END
+        ),
+    }
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
+        return index.get("_class_name") in self.pipelines and self._trained(configs) == "first"
+
+    @staticmethod
+    def _trained(configs: Mapping[str, Mapping[str, Any]]) -> str:
+        """With which pictures the weights were trained: "first", "both" at once, or "either"."""
+        config = configs.get("transformer") or configs.get("transformer_2", {})
+        if config.get("image_dim") is None:  # no encoder of pictures beside the decoder's
+            return "either"
+        return "both" if config.get("pos_embed_seq_len") else "first"
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "WanImageToVideoPipeline"
+
+
+class WanFirstLast(WanFirst):
+    """Wan 2.1 FLF2V: between a first and a last picture."""
+
+    name = "wan-first-last"
+    title = "Wan 2.1 FLF2V"
+    natively = {
+        Operation.FIRST_LAST: "WanImageToVideoPipeline with last_image",
+        Operation.BLEND: "between the last frame of one and the first frame of the other",
+        Operation.LOOP: "the picture first and last",
+    }
+    by_windows = {}
+    refusals = {
+        Operation.WORDS: NEEDS_PICTURE,
+        Operation.REMIX: NO_REMIX,
+        **dict.fromkeys(
+            (Operation.FIRST, Operation.EXTEND, Operation.EXTEND_BACK),
+            "these weights need a first and a last picture; take Wan 2.1 I2V or 2.2 A14B",
+        ),
+    }
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
+        return index.get("_class_name") in self.pipelines and self._trained(configs) == "both"
+
+
+class WanPictures(WanFirst):
+    """Wan 2.2 I2V-A14B: from a first picture, or between a first and a last one."""
+
+    name = "wan-pictures"
+    title = "Wan 2.2 I2V-A14B"
+    natively = {**WanFirst.natively, **WanFirstLast.natively}
+    refusals = {
+        Operation.WORDS: NEEDS_PICTURE,
+        Operation.REMIX: NO_REMIX,
+        Operation.EXTEND_BACK: "these weights always know the first frame; take VACE",
+    }
+    num_inference_steps = 40
+    guidance_scale = 3.5
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
+        return index.get("_class_name") in self.pipelines and self._trained(configs) == "either"
+
+
+class Wan5B(Wan):
+    """Wan 2.2 TI2V-5B: from words or a first picture. Its pipeline takes a last picture without a word and
+    leaves it out."""
+
+    name = "wan-5b"
+    title = "Wan 2.2 TI2V-5B"
+    pipelines = ("WanPipeline", "WanImageToVideoPipeline")
+    native_area = 1280 * 704
+    multiple = 32
+    fps = 24
+    usual = 121
+    longest = 121
+    num_inference_steps = 50
+    draft_steps = 16
+    natively = {Operation.WORDS: "WanPipeline", Operation.FIRST: "WanImageToVideoPipeline"}
+    by_windows: Mapping[Operation, str] = {Operation.EXTEND: FIRST_FRAME_ONLY}
+    refusals = {
+        Operation.REMIX: "diffusers' pipeline for it knows Wan 2.1's decoder only; take Wan's T2V",
+        **dict.fromkeys(
+            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), NO_END
+        ),
+    }
+
+    def belongs(self, index: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Return whether the folder holds these weights."""
+        return index.get("_class_name") in self.pipelines and bool(index.get("expand_timesteps"))
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "WanImageToVideoPipeline" if take.known else "WanPipeline"
+
+
+class WanVace(Wan):
+    """Wan VACE: known frames anywhere, as an input; what isn't known is grey, and white in its mask."""
+
+    name = "wan-vace"
+    title = "Wan VACE"
+    pipelines = ("WanVACEPipeline",)
+    overlap = 5
+    natively = {
+        Operation.WORDS: "WanVACEPipeline with nothing known",
+        Operation.FIRST: "WanVACEPipeline, the first frame known",
+        Operation.FIRST_LAST: "the same, with both frames",
+        Operation.EXTEND: "the last 5 frames known",
+        Operation.EXTEND_BACK: "the first 5 frames known, behind",
+        Operation.BLEND: "5 frames of each film known",
+        Operation.LOOP: "the picture known at both ends",
+    }
+    refusals = {Operation.REMIX: "its pipeline begins with noise alone; take Wan's T2V"}
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "WanVACEPipeline"
+
+    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
+        if not take.known:
+            return {}
+        from PIL import Image
+
+        size = (take.width, take.height)
+        video = [Image.new("RGB", size, (128, 128, 128))] * take.frames
+        mask = [Image.new("L", size, 255)] * take.frames
+        for known in take.known:
+            for i, frame in enumerate(known.frames):
+                video[known.at + i], mask[known.at + i] = frame, Image.new("L", size, 0)
+        return {"video": video, "mask": mask}
+
+
+FAMILIES = (Wan5B(), Wan(), WanFirst(), WanFirstLast(), WanPictures(), WanVace())

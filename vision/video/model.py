@@ -1,0 +1,181 @@
+"""Holds one film model in memory, a pipeline for each of its classes over the same weights, and loads it as
+image models are loaded: checked files, quantised and moved about as the plan says."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from core.errors import ModelError, first_line
+from vision.engine.priority_lock import PriorityLock
+from vision.image_model import quantize
+from vision.image_model.latent_preview import LatentMap
+from vision.image_model.text_cache import TextCache
+from vision.memory_plan import Plan
+from vision.video.families import FAMILIES, VideoFamily
+from vision.video.families import card as cards
+from vision.video.families.card import FilmCard
+from vision.weights import card as image_cards
+from vision.weights import contents
+from vision.weights.config_files import read_json
+
+log = logging.getLogger(__name__)
+
+
+class VideoModel:
+    """One set of weights, and a pipeline for each class of its family over it.
+
+    decoder_lock: held by whoever uses the decoder. text_cache: texts encoded lately.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: VideoFamily,
+        card: FilmCard,
+        base: Any,
+        device: str,
+        offload: str,
+        identity: str,
+    ) -> None:
+        self.name, self.family, self.card = name, family, card
+        self.device, self.offload, self.identity = device, offload, identity
+        self._base, self._active = base, type(base).__name__
+        self._pipes = {self._active: base}
+        self._latent_map: LatentMap | None = None
+        self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
+        base.set_progress_bar_config(disable=True)
+
+    @property
+    def base(self) -> str:
+        """The class of the pipeline that was loaded."""
+        return type(self._base).__name__
+
+    @property
+    def vae(self) -> Any:
+        """The decoder."""
+        return self._base.vae
+
+    @property
+    def pipe(self) -> Any:
+        """The pipeline that was loaded."""
+        return self._base
+
+    @property
+    def shares_steps(self) -> bool:
+        """Whether its jobs may wait between two steps: offloaded weights move around within a call."""
+        return self.offload == "none"
+
+    @property
+    def label(self) -> str:
+        """Key under which step durations are kept: everything they depend on but the shape."""
+        weights = hashlib.sha256(self.identity.encode()).hexdigest()[:12]
+        return f"{self.name} {weights} {self._base.dtype} {self.device} {torch.get_num_threads()}"
+
+    def pipeline(self, name: str) -> Any:
+        """Return the pipeline of class ``name``, on its device. Raises ModelError when these weights don't
+        fit it."""
+        if name not in self._pipes:
+            cls = getattr(diffusers, name)
+            have = self.family.components(name, {**self._base.config, **self._base.components})
+            taken = {part: have[part] for part in inspect.signature(cls.__init__).parameters if part in have}
+            try:
+                pipe = cls(**taken)
+            except (ValueError, TypeError) as error:
+                raise ModelError(f"{self.name} can't be used by {name}: {first_line(error)}") from error
+            pipe.set_progress_bar_config(disable=True)
+            self._pipes[name] = pipe
+        pipe = self._pipes[name]
+        if self.offload == "model" and self._active != name:
+            pipe.enable_model_cpu_offload(device=self.device)  # the last pipeline has the hooks
+        self._active = name
+        return pipe
+
+    def scheduler(self) -> Any:
+        """Return a fresh noise scheduler: state never passes from one job to the next."""
+        return copy.deepcopy(self._base.scheduler)
+
+    @property
+    def latent_map(self) -> LatentMap | None:
+        """The map from latents to RGB for previews; None while the decoder is in use."""
+        if self._latent_map is None and self.decoder_lock.try_acquire():
+            try:
+                self._latent_map = LatentMap.fit(self.vae, self.device)
+            finally:
+                self.decoder_lock.release()
+        return self._latent_map
+
+    def free_hooks(self) -> None:
+        """Put offloaded weights back after a call: diffusers does that only if no exception ends the call."""
+        if self.offload == "model":
+            self._pipes[self._active].maybe_free_model_hooks()
+
+
+def family_and_card(folder: Path) -> tuple[VideoFamily, FilmCard]:
+    """Return family and card of the film model in ``folder``. Raises ModelError when it isn't one that
+    Atelier knows, or when ``atelier.json`` can't be used."""
+    index = read_json(folder / "model_index.json")
+    configs: Mapping[str, Mapping[str, Any]] = {
+        path.parent.name: read_json(path) for path in folder.glob("*/config.json")
+    }
+    family = next((one for one in FAMILIES if one.belongs(index, configs)), None)
+    if family is None:
+        titles = ", ".join(one.title for one in FAMILIES)
+        name = index.get("_class_name")
+        what = f"is a {name}" if isinstance(name, str) else "has no model_index.json that names a pipeline"
+        raise ModelError(f"{folder.name} {what}; films are drawn with one of: {titles}.")
+    return family, cards.make(family.defaults(), family.adjust(configs), image_cards.read(folder))
+
+
+def load(
+    folder: Path,
+    name: str,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    plan: Plan,
+    report: Callable[[float], None],
+) -> VideoModel:
+    """Load the film model in ``folder``. Raises ModelError when its contents don't fit together, or aren't to
+    be trusted.
+
+    plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights are read.
+    """
+    contents.check_folder(folder)
+    family, card = family_and_card(folder)
+    config = quantize.configuration(folder, plan.quantize, dtype)
+    cls = getattr(diffusers, read_json(folder / "model_index.json")["_class_name"])
+    try:
+        pipe = cls.from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=contents.variant(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            **({} if config is None else {"quantization_config": config}),
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.exception("%s doesn't load", name)
+        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+    if family.float32_decoder:
+        pipe.vae.to(torch.float32)
+    report(0.9)
+    if plan.offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    elif plan.offload == "model":
+        pipe.enable_model_cpu_offload(device=device)
+    else:
+        pipe.to(device)
+    identity = f"{contents.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    return VideoModel(name, family, card, pipe, device, plan.offload, identity)

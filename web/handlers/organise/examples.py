@@ -1,0 +1,191 @@
+"""Sets of examples: their page, the page of one, what comes into one, and what trying it has found."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from core.errors import StorageError, UserError
+from core.job import Job, Status
+from core.requests import AskRequest
+from jobs.views import Result
+from storage.asking.examples import ExampleSet
+from studio.examples.copies import Summary
+from studio.examples.sets import Contents
+from web.call import GONE, Answer, Bytes, Call, Json, SeeOther
+from web.fields import field, key_of, names_of, text_of
+from web.handlers import talks
+from web.handlers.pages import Pages
+
+MOST_PICTURES = 32  # of one call: as many as a label takes
+BEST = 3  # labels of a try that are shown
+
+
+class ExampleHandlers:
+    """Handlers about sets of examples."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    # Pages
+
+    async def page(self, call: Call) -> Answer:
+        """A page of the person's sets."""
+        sets = [_shape(one) for one in await call.studio.copies.mine(call.actor)]
+        return self._pages.page(call, "organise/examples", {"sets": sets})
+
+    async def one(self, call: Call) -> Answer:
+        """A page of one set: what is in it, and what trying it has found."""
+        found = await _own(call)
+        contents = await call.studio.examples.contents(call.actor, found.id)
+        tries = await call.studio.copies.tries(call.actor, found.id)
+        shown = [await _try(call, job, result) for job, result in tries]
+        values = {
+            "set": _set(found),
+            "count": len(contents.examples),
+            "labels": _labels(contents),
+            "questions": _questions(contents),
+            "can_try": contents.answers or len(contents.labels) > 1,
+            "asks": call.studio.talking.is_possible,
+            "tries": shown,
+            "ways": next((one["ways"] for one in shown if one["ways"]), []),
+        }
+        return self._pages.page(call, "organise/example-set", values)
+
+    async def create_by_form(self, call: Call) -> Answer:
+        """Make an empty set."""
+        made = await call.studio.examples.create(call.actor, text_of(call.body, "name"))
+        return SeeOther(_address(made))
+
+    async def delete_by_form(self, call: Call) -> Answer:
+        """Delete a set, the examples of a label, or one example."""
+        found, example = await _own(call), field(call.body, "example", str)
+        if example is not None:
+            await call.studio.examples.forget(call.actor, found.id, example_id=_number(example))
+        else:
+            await call.studio.examples.forget(call.actor, found.id, field(call.body, "label", str))
+        some = example is not None or "label" in call.body
+        return SeeOther(_address(found) if some else "/examples")
+
+
+# What programs ask
+
+
+async def all_sets(call: Call) -> Answer:
+    """Return the person's sets."""
+    return Json({"sets": [_shape(one) for one in await call.studio.copies.mine(call.actor)]})
+
+
+async def add(call: Call) -> Answer:
+    """Put pictures into a set, which is made if the person has none of that name."""
+    body, sets = call.body, call.studio.examples
+    label, question = text_of(body, "label"), field(body, "question", str) or ""
+    pictures = names_of(body, "pictures", MOST_PICTURES)
+    contents = await sets.add(call.actor, text_of(body, "set"), label, pictures, question, make=True)
+    count = contents.labels.get(" ".join(label.split()), 0)
+    return Json({**_set(contents.set), "count": count}, HTTPStatus.CREATED)
+
+
+async def try_on(call: Call) -> Answer:
+    """Queue what says which label of a set fits a picture, or answers as a set of questions does."""
+    found, key = await _own(call), key_of(call.body)
+    question = field(call.body, "question", str) or ""
+    new = await call.studio.examples.try_on(call.actor, found.id, text_of(call.body, "picture"), question)
+    chosen = await call.studio.own.preferences(call.actor)
+    made = new.chosen(chosen.lane, private=chosen.private)
+    job = (await call.studio.submit(call.actor, made, once=key)).job
+    asked = isinstance(job.request, AskRequest)
+    href = f"/talk/{job.id}" if asked else f"{_address(found)}#try-{job.id}"
+    return Json({"job": job.id, "href": href}, HTTPStatus.ACCEPTED)
+
+
+async def small(call: Call) -> Answer:
+    """Return a small copy of the first picture of an example."""
+    found = await _own(call)
+    try:
+        data = await call.studio.copies.small(call.actor, found.id, _number(call.path["example"]))
+    except StorageError as error:
+        raise GONE from error
+    return Bytes(data, "image/webp", own=True)
+
+
+async def _own(call: Call) -> ExampleSet:
+    """Return the set of the person's that an address names. Raises Refused when they have no such one."""
+    for one in await call.studio.examples.all(call.actor):
+        if one.id == call.path["set"] and one.user_id == call.actor.user_id:
+            return one
+    raise GONE
+
+
+def _number(text: str) -> int:
+    """Return the id of an example. Raises UserError for what can't be one."""
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise UserError("`example` takes the number of an example.")
+    return int(text)
+
+
+def _address(found: ExampleSet) -> str:
+    return f"/examples/{found.id}"
+
+
+def _set(found: ExampleSet) -> dict[str, Any]:
+    shape = {"id": found.id, "name": found.name, "href": _address(found)}
+    return {**shape, "shared": found.guild_id is not None, "taught": found.conversation is not None}
+
+
+def _shape(found: Summary) -> dict[str, Any]:
+    """Return a set as a list shows it."""
+    covers = [_small(found.set, example) for example in found.covers]
+    return {**_set(found.set), "examples": found.examples, "labels": found.labels, "covers": covers}
+
+
+def _small(found: ExampleSet, example: int) -> str:
+    return f"/files{_address(found)}/{example}.webp"
+
+
+def _labels(found: Contents) -> list[dict[str, Any]]:
+    """Return the labels of a set with their pictures, none for a set of questions."""
+    if found.answers:
+        return []
+    return [
+        {
+            "name": label,
+            "pictures": [
+                {"id": one.id, "small": _small(found.set, one.id)}
+                for one in found.examples
+                if one.label == label
+            ],
+        }
+        for label in found.labels
+    ]
+
+
+def _questions(found: Contents) -> list[dict[str, Any]]:
+    """Return the questions of a set with their answers, none for a set of labels."""
+    return [
+        {
+            "id": one.id,
+            "question": one.question,
+            "answer": one.label,
+            "small": _small(found.set, one.id) if one.pictures else None,
+        }
+        for one in found.examples
+        if found.answers
+    ]
+
+
+async def _try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
+    """Return what trying a set has found, as its page shows it."""
+    ways = list(result.parameters.get("ways", ())) if result else []
+    chosen = str(result.parameters.get("model", "")) if result else ""
+    return {
+        "id": job.id,
+        "thumb": await talks.thumb(call, job, job.request.pictures[0]),
+        "created": job.created_at.isoformat(),
+        "over": job.status.over,
+        "cancelled": job.status is Status.CANCELLED,
+        "error": job.error,
+        "best": list(result.scores[:BEST]) if result else [],
+        "ways": [{**way, "answered": way["name"] == chosen} for way in ways],
+        "notes": list(result.parameters.get("notes", ())) if result else [],
+    }
