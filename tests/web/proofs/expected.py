@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from studio.asking.films.actions import OF_FILMS
 from tests.web.proofs.world import (
     BANNED_HERE,
     DOCUMENT,
@@ -122,6 +123,7 @@ RULES: dict[str, Rule] = {
     "GET /api/talk/{job}": _rule(LOOK, 422),
     "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no films
     "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
+    "POST /api/clips": _rule(NOT_BARRED, 422, body=b"no film"),
     "POST /api/talk": _rule(NOT_BARRED, 400, body=ASKED),
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
@@ -210,16 +212,19 @@ RULES: dict[str, Rule] = {
     # bytes
     "GET /files/s/{token}/{job}/{n}": _rule(SHARED, 200),
     "GET /files/s/{token}/{job}/{n}/{side}.webp": _rule(SHARED, 200),
+    "GET /files/s/{token}/{job}/{n}.mp4": _rule(SHARED, 404),
     "GET /files/{job}/{n}": _rule(LOOK, 200, blocked=NO_PICTURE),
     "GET /files/{job}/{n}/{side}.webp": _rule(LOOK, 200, blocked=NO_PICTURE),
+    "GET /files/{job}/{n}.mp4": _rule(LOOK, 422),
+    "GET /files/{job}/{n}.gif": _rule(LOOK, 422),
     "GET /files/uploads/{sha256}": _rule(AUTHOR_ONLY, 200),
     "GET /files/uploads/{sha256}.webp": _rule(AUTHOR_ONLY, 200),
     "GET /files/examples/{set}/{example}.webp": _rule(AUTHOR_ONLY, 200),
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense: the pictures of this world are square
-WITHOUT_SENSE = {"square": frozenset({400})}
+# Buttons that make no sense: the pictures of this world are square, and none is of a film
+WITHOUT_SENSE = {"square": frozenset({400}), **dict.fromkeys(OF_FILMS, frozenset({400, 422}))}
 
 
 def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:

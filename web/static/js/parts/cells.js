@@ -1,7 +1,7 @@
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { icon } from "../core/page.js";
-import { clock, shapeOf } from "../core/text.js";
+import { icon, length } from "../core/page.js";
+import { shapeOf } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Picture} from "../types.js" */
@@ -54,12 +54,6 @@ export function pictureCells(job, tools) {
 
 /** @param {Picture} picture */
 const blocked = (picture) => html`<div class="cell blocked">${sizer(picture.width, picture.height)}<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span></div>`;
-
-/**
- * The mark of a film on its first frame: it plays, and for how long.
- * @param {number} seconds
- */
-export const length = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${clock(seconds)}</span>`;
 
 /**
  * @param {LiveJob} job
