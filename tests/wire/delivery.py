@@ -24,6 +24,7 @@ from typing import Any
 import discord as library
 from PIL import Image
 
+from bot.delivery.films import FilmPosts
 from bot.delivery.follow import Delivery
 from bot.delivery.ladder import JobMessage, Ladder, Sent
 from bot.delivery.post import Post
@@ -37,6 +38,8 @@ from jobs.feed import Wait
 from jobs.views import Result
 from storage.files import Files
 from storage.lookup import StoredPicture
+from studio.films.clips.clips import Clips
+from studio.films.showing import FilmShowing
 from studio.films.strips import Strips
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
@@ -212,7 +215,11 @@ async def open_bench(
             intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
             marks = {"ai_mark": True, "parameters": True}
             showing = Showing(files, intake, moderator, Thumbnails(files), **marks)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake, Strips(files, queue, moderator))  # type: ignore[arg-type]
+            clips = Clips(files.incoming, "auto", max_bytes=2**20, max_seconds=9.0, max_pixels=2**20)
+            reels = FilmShowing(files, clips, ai_mark=True)
+            films = FilmPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
+            strips = Strips(files, queue, moderator)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake, strips, films)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(

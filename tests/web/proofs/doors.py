@@ -58,7 +58,7 @@ class Slow(AtOnce):
 class Posts:
     """What Discord is shown, without pictures."""
 
-    async def progress(self, job: Job, event: object) -> None:
+    async def progress(self, job: Job, event: object, *, ran: float = 0.0) -> None:
         return None
 
     async def result(self, result: Result, limit: int) -> Post:
