@@ -49,7 +49,7 @@ def looking_at_first(unet: Any, frames: int) -> Any:
     ]
     if not names:
         return unet
-    copied = seamless.shared_weights_copy(unet)
+    copied: Any = seamless.shared_weights_copy(unet)
     attention = FirstFrameAttention(frames)
     copied.set_attn_processor(
         {name: attention if name in names else old for name, old in copied.attn_processors.items()}
