@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings
 from vision import memory_plan
+from vision.films import encoders, library
 from vision.ocr import programs
 from vision.photo import fetch as photo_fetch
 from vision.photo import packages
@@ -60,6 +62,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield _python()
     yield _versions()
+    yield films(settings.video_encoder, library.found(), date.today())
     disk = _disk(settings)
     yield disk
     yield asyncio.run(_database(settings, disk))
@@ -104,6 +107,19 @@ def _versions() -> Check:
         "; ".join(wrong) or "all there",
         "run `make setup`, or delete .venv and run it again",
     )
+
+
+def films(encoder: str, version: str, today: date) -> Check:
+    """Return whether films can be made as the setting wants, by a library that isn't old."""
+    try:
+        name = encoders.encoder_of(encoder).name
+    except ValueError as error:
+        return Check("Films", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
+    text = f"PyAV {version}, {name}"
+    if library.is_old(version, today):
+        fix = "run `pip install --upgrade av`: it reads strangers' films, and FFmpeg in it is mended often"
+        return Check("Films", None, f"{text}; it is more than a year old", fix)
+    return Check("Films", True, text)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

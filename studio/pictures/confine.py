@@ -46,6 +46,7 @@ _CALLS = {
     "exit": (60, 93),
     "gettimeofday": (96, 169),
     "getrusage": (98, 165),
+    "ftruncate": (77, 46),
     "times": (100, 153),
     "sigaltstack": (131, 132),
     "futex": (202, 98),
@@ -84,9 +85,9 @@ def serve(
     sys.stdout.buffer.write(body)
 
 
-def limit(memory: int, seconds: int) -> None:
+def limit(memory: int, seconds: int, file: int = 0) -> None:
     """Allow this process ``memory`` bytes more of address space than now, ``seconds`` of processor time in
-    all, no core file and no file that grows.
+    all, no core file and no file that grows beyond ``file`` bytes.
 
     The system counts whole seconds only, so a timer ends the process a little before them. A limit that the
     system doesn't have is left out; on Linux, which has them all, that raises ValueError or OSError.
@@ -103,7 +104,7 @@ def limit(memory: int, seconds: int) -> None:
         (resource.RLIMIT_AS, _address_space() + memory),
         (resource.RLIMIT_CPU, seconds + 1),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file),
     ):
         try:
             resource.setrlimit(name, (value, value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from core.setting import packaged
 from core.settings import ROOT
 from core.settings import load as load_settings
 from host.cli import main
-from host.doctor import doctor, model_problems, sign_in
+from host.doctor import doctor, films, model_problems, sign_in
+from vision.films import encoders
 from vision.photo import fetch as photo_fetch
 from vision.weights import describe
 
@@ -42,6 +44,31 @@ def test_a_fresh_machine_is_ready(examine) -> None:
     status, text = examine()
     assert status == 0 and "WRONG" not in text and text.rstrip().endswith("Ready.")
     assert "image: stable-diffusion" in text and "no DISCORD_TOKEN" in text
+
+
+@pytest.mark.parametrize(
+    ("version", "day", "ok"),
+    [
+        ("16.1.0", date(2026, 12, 1), True),
+        ("16.1.0", date(2027, 2, 1), None),
+        ("16.2.5", date(2027, 2, 1), None),
+        ("15.0.0", date(2026, 12, 1), None),
+        ("19.0.2", date(2027, 9, 1), True),
+        ("19.0.2", date(2027, 10, 1), None),
+        ("20.0.0", date(2030, 1, 1), True),
+    ],
+)
+def test_a_reader_of_films_that_is_a_year_old_is_told(version: str, day: date, ok: bool | None) -> None:
+    check = films("auto", version, day)
+    assert check.ok is ok and version in check.found
+    assert ("upgrade av" in check.fix) == (ok is None)
+
+
+def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "_can_write", lambda name: name == "libopenh264")
+    assert "libopenh264" in films("auto", "19.0.2", date(2026, 12, 1)).found
+    check = films("vp9", "19.0.2", date(2026, 12, 1))
+    assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import sys
 PROOFS = {  # module → arguments of the short form
     "tests.security.pictures": ("--count", "5000", "--whole", "20"),
     "tests.security.films": ("--count", "1000", "--whole", "10"),
+    "tests.security.clips": ("--count", "1000", "--whole", "10", "--canaries", "100"),
     "tests.security.metadata": ("--count", "200"),
     "tests.studio.authority_cells": (),
     "tests.security.words": ("--count", "20000"),

@@ -83,7 +83,7 @@ async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
         files, most = Files(Path(folder)), 100 * 2**20
         intake = Films(files, unnoted, frames=16, pixels=PIXELS, max_bytes=most, max_picture_bytes=most)
         for name, data in films:
-            began, before = time.monotonic(), _spent()
+            began, before = time.monotonic(), spent()
             try:
                 found = await intake.take(Sent(data, "film.mp4"), 1)
                 tally.taken += isinstance(found, Film)
@@ -98,11 +98,12 @@ async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
             except Exception as error:  # what the bot would have to catch
                 tally.wrong.append(f"{name}: {type(error).__name__}")
             tally.longest = max(tally.longest, time.monotonic() - began)
-            tally.slowest = max(tally.slowest, _spent() - before)
+            tally.slowest = max(tally.slowest, spent() - before)
     return tally
 
 
-def _spent() -> float:
+def spent() -> float:
+    """Seconds of processor time that children have used."""
     spent = os.times()
     return spent.children_user + spent.children_system
 

@@ -76,6 +76,7 @@ class FilmWriter:
         alive: Callable[[int], object] = lambda frames: None,
     ) -> None:
         self.size, self.frames = size, 0
+        self.written = 0  # frames that have come out of the encoder
         self.fps = Fraction(fps).limit_denominator(1001)
         if size[0] % 2 or size[1] % 2 or min(size) < 2:
             raise ValueError(f"a film of {size[0]}×{size[1]} px; both sides have to be even")
@@ -163,6 +164,7 @@ class FilmWriter:
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
+            self.written += packet.stream is self._pictures
             self._container.mux(packet)
 
 
