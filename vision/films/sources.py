@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.requests.video import VideoRequest
 from vision.films import clips
-from vision.films.clips import Clip
+from vision.films.clips import OpenClip
 from vision.films.writer import Sound
 from vision.pictures import encode
 
@@ -26,8 +26,8 @@ class Sources:
     pictures: Mapping[str, Image.Image]
     first: Image.Image | None = None
     last: Image.Image | None = None
-    clip: Clip | None = None
-    clip_2: Clip | None = None
+    clip: OpenClip | None = None
+    clip_2: OpenClip | None = None
     clip_ends: str = ""
     clip_2_ends: str = ""
 

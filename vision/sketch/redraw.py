@@ -91,7 +91,7 @@ def changes(
         if known[number]:
             values.append(np.zeros((*new[number].size[::-1], 3), np.int16))
             continue
-        old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)  # type: ignore[misc]
+        old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)
         change = np.asarray(new[number], np.int16) - np.asarray(old, np.int16)
         near = any(known[max(0, number - 1) : number + 2])
         values.append((change * (NEIGHBOUR if near else 1.0)).round().astype(np.int16))

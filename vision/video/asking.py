@@ -240,7 +240,13 @@ def _frames(request: VideoRequest, model: VideoModel, fps: float, notes: list[st
 
 
 def _clip(
-    film: clips.Clip, sha256: str | None, ends: str, size: tuple[int, int], model: VideoModel, *, every: bool
+    film: clips.OpenClip,
+    sha256: str | None,
+    ends: str,
+    size: tuple[int, int],
+    model: VideoModel,
+    *,
+    every: bool,
 ) -> Clip:
     """Return a film as the model is shown it. every: all of its frames, else those of its ends."""
     shown = max(1, model.family.overlap)
