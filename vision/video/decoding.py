@@ -27,8 +27,9 @@ def check(latents: torch.Tensor) -> None:
 
 
 def uint8(decoded: torch.Tensor) -> np.ndarray:
-    """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory."""
-    return pixels.to_uint8(decoded[0].transpose(0, 1))
+    """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory, a frame at a time: on the way
+    each takes four times its bytes."""
+    return np.concatenate([pixels.to_uint8(decoded[:, :, i]) for i in range(decoded.shape[2])])
 
 
 def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
@@ -67,6 +68,21 @@ def _bring(vae: Any) -> None:
     hook = getattr(vae, "_hf_hook", None)
     if hook is not None and hasattr(hook, "pre_forward"):
         hook.pre_forward(vae)
+
+
+def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
+    """Decode latents (1, C, f, h, w) with CogVideoX's decoder: two latents at a time, three of an odd number
+    at first, to the very bits of ``vae.decode``. What its convolutions keep is handed on here."""
+    each, kept = vae.num_latent_frames_batch_size, None
+    count, odd = max(latents.shape[2] // each, 1), latents.shape[2] % each
+    for i in range(count):
+        with torch.no_grad():
+            _bring(vae)
+            piece = latents[:, :, each * i + (odd if i else 0) : each * (i + 1) + odd].to(vae.dtype)
+            if vae.post_quant_conv is not None:
+                piece = vae.post_quant_conv(piece)
+            out, kept = vae.decoder(piece, conv_cache=kept)
+            yield uint8(out)
 
 
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:

@@ -62,6 +62,16 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
     assert max(map(len, pieces)) <= 9
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@torch.no_grad()
+def test_cogvideoxs_decoder_in_pairs_gives_the_bits_of_the_whole(count: int) -> None:
+    vae = tiny_films.cogvideox_vae()
+    latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
+    pieces = list(decoding.in_pairs(vae, latents))
+    assert np.array_equal(np.concatenate(pieces), whole(vae.decode(latents).sample))
+    assert max(map(len, pieces)) <= 9
+
+
 @torch.no_grad()
 def test_a_decoder_of_pictures_decodes_frame_by_frame() -> None:
     vae = tiny.stable_diffusion().vae.eval()
