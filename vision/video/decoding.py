@@ -13,6 +13,8 @@ from core.errors import AtelierError
 from vision.image_model import frames
 from vision.pictures import pixels
 
+LARGE = 1280 * 736  # px of a frame: LTX's decoder takes larger ones in tiles, whose seams are blended
+
 
 class BlankFilm(AtelierError):
     """What is to be decoded is no numbers."""
@@ -117,7 +119,8 @@ def _piece(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None) -> torch.
     with torch.no_grad():
         _bring(vae)
         given = latents.to(vae.dtype)
-        if vae.use_tiling and (wide or high):
+        large = latents.shape[-1] * latents.shape[-2] * ratio**2 > LARGE
+        if (vae.use_tiling or large) and (wide or high):
             return vae.tiled_decode(given, temb, return_dict=True).sample
         return vae.decoder(given, temb)
 
