@@ -3,17 +3,21 @@ them.
 
     python -m tests.jobs.kills --kills 500
     python -m tests.jobs.kills --kills 12 --bug "delivers before it is sure"
+    python -m tests.jobs.kills --kills 100 --films --busy
 
 The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by
 nonce as Discord
 does: the same nonce again is the same post. At the end every ask that was heard must have exactly one job and
-one post.
+one post. With --films every other ask is for a film: its post names the film, its poster and its ends, all of
+which must be there, and at the end no folder of a worker may be left, nor any file that no row names unless
+its job was given up.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -27,7 +31,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from statistics import quantiles
@@ -39,22 +43,30 @@ import psutil
 from core.events import Failed, Rendered, Started
 from core.job import Job, Origin, Reply
 from core.requests import ImagineRequest
+from core.requests.video import VideoRequest
 from jobs.limits import Limits
 from jobs.queue import Queue
+from jobs.running.incoming import Incoming
+from jobs.views import Result
 from jobs.workers.local import LocalExecutor
 from storage import files as files_module
 from storage import jobs as rows
 from storage import lookup
 from tests.forks import forks
+from tests.jobs import film_worker
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
 from vision.protocol import WorkerConfig
 
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
+FILM_POINTS = ("given a folder", "in a film's file", "film taken", "folder removed")
 ASKS_AT_ONCE = 4  # asks the world has open at a time
+ALL_POINTS = (*POINTS, *FILM_POINTS)
+KILOBYTES = 64  # of a film
 KINDS = (*POINTS, "process at random", "worker at random")
+FILM_KINDS = (*FILM_POINTS, *KINDS)
 LIMITS = Limits(user_waiting=10**6, guild_waiting=10**6, disk_floor=0)
-BUGS = ("forgets what ran", "never says it twice")
+BUGS = ("forgets what ran", "never says it twice", "leaves what was written")
 
 
 class World:
@@ -146,18 +158,19 @@ class World:
             problems.append("an interaction made two jobs")
         for job_id, words in posts.items():
             seed = jobs[job_id][0] if job_id in jobs else -1
-            if words != "failed" and words != picture_of(seed).data.hex():
-                problems.append(f"job {job_id} was posted with another's picture")
+            if words not in ("failed", picture_of(seed).data.hex(), _film_words(seed)):
+                problems.append(f"job {job_id} was posted with another's picture or film")
         return problems
 
 
 # The process that gets killed
 
 
-async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None) -> None:
+async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
+    film_worker.register()
     world = World(folder / "world.db")
     executor = LocalExecutor(
-        [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.fake_worker:main"
+        [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.film_worker:main"
     )
     with _bug(bug):
         async with open_queue(folder, executor, LIMITS) as queue:
@@ -175,13 +188,11 @@ async def serve(folder: Path, point: str | None, occurrence: int, bug: str | Non
                     follow(job)
                 while True:
                     for interaction in world.unheard():
-                        prompt = json.dumps({"steps": 4, "delay": 0.02})
+                        prompt = json.dumps({"steps": 4, "delay": 0.02, "kilobytes": KILOBYTES})
+                        asked = VideoRequest if films and interaction % 2 else ImagineRequest
+                        request = asked(prompt=prompt, seed=interaction, num_images=1)
                         origin = Origin(interaction % 7, 2)
-                        submitted = await queue.submit(
-                            ImagineRequest(prompt=prompt, seed=interaction, num_images=1),
-                            origin,
-                            Reply(interaction),
-                        )
+                        submitted = await queue.submit(request, origin, Reply(interaction))
                         world.hear(interaction, submitted.job.id)
                         follow(submitted.job)
                     await asyncio.sleep(0.02)
@@ -194,13 +205,33 @@ async def _follow(queue: Queue, world: World, job: Job) -> None:
             _signed.append(True)
         if isinstance(event, Rendered):
             result = await queue.result(job.id)
-            world.post(job.id, (await queue.files.get(result.pictures[0].sha256)).hex())
+            world.post(job.id, await _words_of(queue, result))
         elif isinstance(event, Failed):
             world.post(job.id, "failed")
         else:
             continue
         _reach("posted")
         await queue.delivered(job.id, message_id=abs(hash(job.id)), channel_id=2, rung="edit")
+
+
+async def _words_of(queue: Queue, result: Result) -> str:
+    """What a post of the result says: its picture, or the hashes of its film's files as they are on the
+    disk."""
+    poster = await queue.files.get(result.pictures[0].sha256)
+    if not result.films:
+        return poster.hex()
+    (film,) = result.films
+    assert film.ends is not None
+    return _hashes(await queue.files.get(film.sha256), poster, await queue.files.get(film.ends))
+
+
+def _film_words(seed: int) -> str:
+    ends = f"ends of {seed}".encode()
+    return _hashes(film_worker.film_bytes(seed, KILOBYTES), picture_of(seed).data, ends)
+
+
+def _hashes(*files: bytes) -> str:
+    return " ".join(hashlib.sha256(data).hexdigest() for data in files)
 
 
 _armed: dict[str, int] = {}
@@ -235,6 +266,14 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
         before(dispatcher, "_on_device")
     elif point == "in a file":
         before(files_module.os, "replace")
+    elif point == "given a folder":
+        before(dispatcher._incoming, "make")
+    elif point == "in a film's file":
+        before(files_module, "_hashed")
+    elif point == "film taken":
+        before(dispatcher.saving, "_save_one", lambda picture, index: queue.files.incoming.is_dir())
+    elif point == "folder removed":
+        before(dispatcher._incoming, "_remove")
     elif point == "saved":
         before(rows, "finish")
     elif point == "rendered":
@@ -249,6 +288,7 @@ def _bug(name: str | None) -> Iterator[None]:
     patches = {
         None: lambda: mock.patch.dict(_armed),
         "forgets what ran": lambda: mock.patch.object(rows, "recover", nothing),
+        "leaves what was written": lambda: mock.patch.object(Incoming, "remove", nothing),
         "never says it twice": lambda: mock.patch.object(lookup, "undelivered", nothing),
     }
     with patches[name]():
@@ -285,10 +325,12 @@ def measure(
     bug: str | None = None,
     patience: float = 60.0,
     forked: bool = False,
+    films: bool = False,
 ) -> Figures:
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
-    process = _start(folder, chance, order[0], bug, forked)
+    start = partial(_start, folder, chance, bug=bug, forked=forked, films=films)
+    process = start(order[0])
     try:
         for number, kind in enumerate(order):
             killed_at = _kill(chance, world, process, kind, max(patience, 60.0))
@@ -296,11 +338,11 @@ def measure(
             figures.by_kind[kind] = figures.by_kind.get(kind, 0) + 1
             following = order[number + 1] if number + 1 < kills else None
             if process.poll() is not None:
-                process = _start(folder, chance, following, bug, forked)
-            elif following in POINTS:  # it lives, but isn't armed
+                process = start(following)
+            elif following in ALL_POINTS:  # it lives, but isn't armed
                 process.kill()
                 process.wait()
-                process = _start(folder, chance, following, bug, forked)
+                process = start(following)
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
                 last_words = (folder / "stderr.txt").read_text()[-400:]
@@ -310,6 +352,7 @@ def measure(
                 break
             figures.back.append(back - killed_at)
         _wait(lambda: _all_done(world, folder), patience)
+        figures.problems += _left_over(folder, patience)
     finally:
         process.kill()
         process.wait()
@@ -342,12 +385,12 @@ Process = subprocess.Popen[bytes] | _Forked
 
 
 def _start(
-    folder: Path, chance: random.Random, kind: str | None, bug: str | None, forked: bool = False
+    folder: Path, chance: random.Random, kind: str | None, *, bug: str | None, forked: bool, films: bool
 ) -> Process:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
-    occurrence, point = chance.randrange(3), kind if kind in POINTS else None
+    occurrence, point = chance.randrange(3), kind if kind in ALL_POINTS else None
     if forked:
-        process = forks().Process(target=_live, args=(folder, point, occurrence, bug))
+        process = forks().Process(target=_live, args=(folder, point, occurrence, bug, films))
         process.start()
         return _Forked(process)
     entry = (
@@ -356,19 +399,20 @@ def _start(
     words = [sys.executable, "-c", entry, "--serve", str(folder), "--occurrence", str(occurrence)]
     words += ["--point", point] if point else []
     words += ["--bug", bug] if bug else []
+    words += ["--films"] if films else []
     return subprocess.Popen(words)
 
 
-def _live(folder: Path, point: str | None, occurrence: int, bug: str | None) -> None:
+def _live(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
     with (folder / "stderr.txt").open("wb") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     logging.disable(logging.CRITICAL)
-    asyncio.run(serve(folder, point, occurrence, bug))
+    asyncio.run(serve(folder, point, occurrence, bug, films))
 
 
 def _kill(chance: random.Random, world: World, process: Process, kind: str, patience: float) -> float:
     """See the process die at its point, or kill it, or one worker of it; when that was."""
-    if kind in POINTS:
+    if kind in ALL_POINTS:
         dead = _wait(lambda: world.keep_asking() or process.poll(), patience)
         assert dead == -signal.SIGKILL, f"it did not reach {kind!r}, but ended with {dead}"
         return time.time()
@@ -393,6 +437,21 @@ def _all_done(world: World, folder: Path) -> bool | None:
     return (heard == posts and not open_) or None
 
 
+def _left_over(folder: Path, patience: float) -> list[str]:
+    """What films leave behind that they shouldn't, once all jobs are over."""
+    incoming = folder / "incoming"
+    _wait(lambda: not incoming.is_dir() or not list(incoming.iterdir()) or None, patience)
+    problems = [f"the folder of job {path.name} is left" for path in incoming.glob("*")]
+    with closing(sqlite3.connect(folder / "atelier.db")) as db:
+        named = ("sha256 FROM pictures", "sha256 FROM films", "ends_sha256 FROM films")
+        known = {sha256 for what in named for (sha256,) in db.execute(f"SELECT {what}")}
+        (failed,) = db.execute("SELECT count(*) FROM jobs WHERE status = 'failed'").fetchone()
+    stored = {path.stem: path for path in (folder / "pictures").glob("??/??/*")}
+    if not failed:
+        problems += [f"no row names {path.name}" for sha256, path in stored.items() if sha256 not in known]
+    return problems + [f"a row names {sha256}, which is gone" for sha256 in known - stored.keys() if sha256]
+
+
 def _wait(condition: Callable[[], Any], patience: float) -> Any:
     end = time.monotonic() + patience
     while (found := condition()) is None and time.monotonic() < end:
@@ -412,17 +471,31 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bug", choices=BUGS)
+    parser.add_argument("--films", action="store_true")
+    parser.add_argument(
+        "--busy", action="store_true", help="fork processes, and wait longer for signs of life"
+    )
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--point", help=argparse.SUPPRESS)
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        _live(arguments.serve, arguments.point, arguments.occurrence, arguments.bug)
+        _live(arguments.serve, arguments.point, arguments.occurrence, arguments.bug, arguments.films)
         return
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), arguments.kills, seed=arguments.seed, bug=arguments.bug)
+        kinds = FILM_KINDS if arguments.films else KINDS
+        figures = measure(
+            Path(folder),
+            arguments.kills,
+            kinds=kinds,
+            seed=arguments.seed,
+            bug=arguments.bug,
+            films=arguments.films,
+            forked=arguments.busy,
+            patience=300.0 if arguments.busy else 60.0,
+        )
     print(figures)
-    check(figures)
+    check(figures, 60.0 if arguments.busy else 5.0)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.kills import KINDS, check, measure
+from tests.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, measure
 
 
 def test_no_kill_loses_or_doubles_a_job(tmp_path: Path) -> None:
@@ -13,7 +13,27 @@ def test_no_kill_loses_or_doubles_a_job(tmp_path: Path) -> None:
     )  # a busy machine; the long form is strict
 
 
+def test_no_kill_loses_a_film_or_leaves_a_part_of_one(tmp_path: Path) -> None:
+    kinds = (*FILM_POINTS, "in a file", "saved", "process at random", "worker at random")
+    assert set(kinds) <= set(FILM_KINDS)
+    check(measure(tmp_path, len(kinds), kinds=kinds, forked=True, films=True), back_within=30)
+
+
 def test_a_queue_that_forgets_what_ran_is_found(tmp_path: Path) -> None:
     figures = measure(tmp_path, 1, kinds=("claimed",), bug="forgets what ran", patience=3, forked=True)
     with pytest.raises(AssertionError):
+        check(figures)
+
+
+def test_a_queue_that_leaves_what_was_written_is_found(tmp_path: Path) -> None:
+    figures = measure(
+        tmp_path,
+        1,
+        kinds=("film taken",),
+        bug="leaves what was written",
+        patience=3,
+        forked=True,
+        films=True,
+    )
+    with pytest.raises(AssertionError, match="folder of job"):
         check(figures)

@@ -1,18 +1,24 @@
 """Rows of films: beside their posters, known to whoever asks which files are needed, gone with their job."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from core.requests.video import VideoRequest
 from storage import gallery, lookup, privacy
 from storage.database import Database
+from storage.films import use
 from storage.films.rows import StoredFilm
 from storage.films.schema import films
 from storage.jobs import finish
 from storage.lookup import StoredOutput, StoredPicture
 from storage.web import trash
-from tests.storage.conftest import NOW, running
+from tests.jobs import film_worker
+from tests.storage.conftest import NOW, a_job, added, running
+
+film_worker.register()
 
 ANN, BEN = 1, 2
 
@@ -112,3 +118,42 @@ async def test_a_film_goes_into_the_trash_and_for_good_with_its_poster(database:
     assert set(removed.files) == files_of(gone) and not removed.jobs
     _, left = await database.read(lambda c: lookup.output(c, job_id))
     assert [f.index for f in left.films] == [0, 2, 3] == [p.index for p in left.pictures]
+
+
+async def test_a_clip_and_its_ends_stay_while_a_job_that_starts_from_them_is_there(
+    database: Database,
+) -> None:
+    job_id, output = await made(database, 1)
+    (film,) = output.films
+    request = VideoRequest(prompt="", operation="extend", clip=film.sha256, clip_ends=film.ends)
+    later = await added(database, replace(a_job(user=BEN), request=request))
+    removed = await database.write(lambda c: privacy.delete_jobs(c, [job_id], now=NOW))
+    assert set(removed.files) == {output.pictures[0].sha256}
+    removed = await database.write(lambda c: privacy.delete_jobs(c, [later.id], now=NOW))
+    assert set(removed.files) == {film.sha256, film.ends}
+
+
+async def test_seconds_of_film_are_counted_by_day_and_outlive_a_deletion(database: Database) -> None:
+    for count in (2, 1):
+        job = await running(database, job=replace(a_job(), request=VideoRequest(prompt="a boat")))
+        output = _made(job.id, count)
+        await database.write(
+            lambda c, id_=job.id, out=output: finish(c, id_, out, token="t", now=NOW, run_seconds=1.0)
+        )
+    await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
+    tomorrow = NOW + timedelta(days=1)
+    assert await database.read(lambda c: use.used(c, ANN, now=NOW)) == 4.5
+    assert await database.read(lambda c: use.used(c, ANN, now=tomorrow)) == 0.0
+    await database.write(lambda c: use.drop_use(c, now=tomorrow))
+    assert await database.read(lambda c: use.used(c, ANN, now=NOW)) == 4.5
+    await database.write(lambda c: use.drop_use(c, now=tomorrow + timedelta(days=1)))
+    assert await database.read(lambda c: use.used(c, ANN, now=NOW)) == 0.0
+
+
+async def test_films_that_are_coming_are_those_that_wait_or_run(database: Database) -> None:
+    request = VideoRequest(prompt="a boat", seconds=3.0)
+    await added(database, replace(a_job(), request=request))
+    await running(database, job=replace(a_job(), request=request))
+    await made(database)
+    await added(database, replace(a_job(user=BEN), request=request))
+    assert await database.read(lambda c: use.coming(c, ANN)) == [request, request]

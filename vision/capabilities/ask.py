@@ -39,6 +39,8 @@ def run(
         return told
     talker = models.get("ask", reporter)
     wanted, notes = talker.model.wanted, list[str]()
+    if wanted.note and talk.answer in ("free", "short"):
+        notes.append(wanted.note)
     hinted = talk.read and talk.answer != "boxes"  # which needs the question as it is
     if hinted and talker.takes_hints and models.config.models.get("ocr"):
         room = min(talk.context, talker.model.context) // 2

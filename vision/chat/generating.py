@@ -1,5 +1,6 @@
 """Writes the answers of models whose caches can't be joined, one after the other, by transformers' own
-``generate``: those with cross-attention to pictures (Idefics, Mllama) or with layers that keep a state."""
+``generate``: those with cross-attention to pictures (Idefics, Mllama), with layers that keep a state, or that
+do tasks (Florence-2, PaliGemma)."""
 
 from __future__ import annotations
 
@@ -40,6 +41,7 @@ def write(model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: 
         model.model.generate(
             **inputs,
             max_new_tokens=reply.max_tokens,
+            num_beams=1,  # Florence-2's files want three, of which no token is sure before the last
             eos_token_id=sorted(model.ends) or None,
             stopping_criteria=criteria,
             **how,

@@ -43,7 +43,7 @@ def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: t
         .eval()
     )
     chat = ChatModel(name, model, processor, card)
-    if not chat.prompts.has_template and kind != WITHOUT_TEMPLATE:
+    if not chat.prompts.has_template and chat.tasks is None and kind != WITHOUT_TEMPLATE:
         raise ModelError(f"{name} ({kind}) has no chat template; {WANTED}")
     why = chat.why_alone or _tried(chat)
     if why:

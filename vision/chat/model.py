@@ -11,9 +11,11 @@ import torch
 from transformers import DynamicCache
 
 from vision.chat.conversation import instructions
-from vision.chat.prompt import Prompt, PromptMaker, WholePrompts
+from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts
+from vision.forms.tasks import TASKS
 from vision.forms.wanted import wanted
 
+PLACE = "<loc"  # begins every token that stands for a place in a picture
 PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of different lengths can be joined
 
 
@@ -33,10 +35,16 @@ class ChatModel:
         text = config.get_text_config()
         image_ids = (getattr(config, name, None) for name in ("image_token_id", "image_token_index"))
         self.image_id = next((int(i) for i in image_ids if i is not None), -1)
-        self.prompts = PromptMaker(processor, self.image_id, instructions(card))
+        self.tasks = TASKS.get(str(config.model_type))
+        told = instructions(card)
+        self.prompts = (
+            TaskPrompts(processor, self.image_id, told, self.tasks)
+            if self.tasks
+            else PromptMaker(processor, self.image_id, told)
+        )
         self.wanted = wanted(card, str(config.model_type))
         self.joins = True
-        self.takes_hints = bool(card.get("hints", True))
+        self.takes_hints = bool(card.get("hints", self.tasks is None))
         self.max_tokens = int(card.get("max_new_tokens", 0))
         self.context = int(getattr(text, "max_position_embeddings", 0) or 2**20)
         self.ends = self._ends()
@@ -74,6 +82,8 @@ class ChatModel:
         """Why this model's answers can't be written together, as far as its files say; "" = they can."""
         text = self.model.config.get_text_config()
         layers = set(getattr(text, "layer_types", None) or ["full_attention"])
+        if self.tasks is not None:
+            return "it does one task at a time"
         missing = {"position_ids", "attention_mask", self._cache} - set(self._takes)
         if hasattr(self.model.config, "cross_layer_interval") or hasattr(text, "cross_attention_layers"):
             return "it looks at pictures in layers of their own"
@@ -90,7 +100,8 @@ class ChatModel:
     def write_alone(self) -> None:
         """Have each answer written alone from now on."""
         self.joins = False
-        self.prompts = WholePrompts(self.processor, self.image_id, self.prompts.instructions)
+        if self.tasks is None:
+            self.prompts = WholePrompts(self.processor, self.image_id, self.prompts.instructions)
 
     # Calls
 
@@ -182,6 +193,9 @@ class ChatModel:
     def text(self, tokens: Sequence[int]) -> str:
         """Return the words of an answer, without a sign at its end of which a part is still to come."""
         text = self.tokenizer.decode(
-            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            list(tokens), skip_special_tokens=self.tasks is None, clean_up_tokenization_spaces=False
         )
+        if self.tasks is not None:  # special tokens tell where things are
+            for mark in self.tokenizer.all_special_tokens:
+                text = text if mark.startswith(PLACE) else text.replace(mark, "")
         return text.strip().rstrip("\ufffd")

@@ -19,8 +19,13 @@ from core.requests.frame_words import words_for
 from vision.chat.control_tokens import ControlTokens
 from vision.chat.conversation import MOST_PICTURES, Conversation, Instructions, Messages, conversation
 from vision.chat.pictures import Picture
+from vision.forms.tasks import Tasks
 from vision.protocol import Talk, Turn
 
+TOO_LONG = (
+    "The question takes {:,} tokens with its pictures; the model has room for {:,}. Ask with fewer or smaller"
+    " pictures, or fewer words."
+)
 KNOWN_SIZES = 256  # of pictures, whose place in the text is kept
 NOT_OF_PICTURES = frozenset(("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"))
 Inputs = dict[str, torch.Tensor]
@@ -108,10 +113,7 @@ class PromptMaker:
             if len(prompt.ids) <= most_tokens:
                 return replace(prompt, dropped=rest.dropped)
             rest = rest.shorter()
-        raise UserError(
-            f"The question takes {len(prompt.ids):,} tokens with its pictures; the model has room for"
-            f" {most_tokens:,}. Ask with fewer or smaller pictures, or fewer words."
-        )
+        raise UserError(TOO_LONG.format(len(prompt.ids), most_tokens))
 
     def messages(
         self, turns: Sequence[Turn], short: bool, most: int = MOST_PICTURES
@@ -274,6 +276,33 @@ class WholePrompts(PromptMaker):
                 text=[[*pieces, "\nAssistant:"]], add_end_of_utterance_token=False, return_tensors="pt"
             )
         )
+
+
+class TaskPrompts(PromptMaker):
+    """Makes prompts for models that do ``tasks``: they get one picture and what is wanted of it, and nothing
+    of the conversation before."""
+
+    def __init__(self, processor: Any, image_id: int, instructions: Instructions, tasks: Tasks) -> None:
+        super().__init__(processor, image_id, instructions)
+        self._tasks = tasks
+
+    def make(self, talk: Talk, pictures: Mapping[str, Picture], most_tokens: int) -> Prompt:
+        """Return the prompt of a conversation's last question. Raises UserError for what the model can't do:
+        several pictures, none, a table, or too many words."""
+        last = talk.turns[-1]
+        shas = next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
+        if len(shas) != 1:
+            raise UserError(f"This model looks at one picture at a time; here are {len(shas)}.")
+        text = self._tasks.told(talk.answer, self.neutralise(last.text))
+        picture = pictures[shas[0]]
+        image = picture.open()
+        with self._lock:
+            whole = dict(self.processor(text=[text], images=[image], return_tensors="pt"))
+        whole.pop("labels", None)  # PaliGemma's, for training
+        ids = whole["input_ids"][0].tolist()
+        if len(ids) > most_tokens:
+            raise UserError(TOO_LONG.format(len(ids), most_tokens))
+        return Prompt(ids, seen=(picture.size,), whole=whole, dropped=len(talk.turns) // 2)
 
 
 def _joined(grids: Sequence[Inputs]) -> Inputs:

@@ -12,6 +12,7 @@ from core.requests.ask import Form
 from vision.forms import boxes, tables
 from vision.forms.boxes import FAMILIES, Family
 from vision.forms.tables import NotInForm
+from vision.forms.tasks import TASKS
 from vision.protocol import Talk, Turn
 
 TABLE = (
@@ -35,25 +36,31 @@ _ASKED = re.compile(
     r"|(?:draw|give|put)\s+(?:me\s+)?(?:an?\s+|the\s+)?box(?:es)?\s+(?:of|for|around|on))\s+",
     re.IGNORECASE,
 )
+# How a model is asked that can be told nothing but the thing
+_FINDS: Mapping[str, str] = {
+    "loc": "detect {thing}",
+    "thousandths": "locate the {thing}.",
+    "florence": "{thing}",
+}
 _ARTICLE = re.compile(r"^(?:the|a|an|all(?: of)?(?: the)?|every|each|any)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Wanted:
     """How a model wants to be asked. table, text: said after the question. boxes: how it tells them. locate:
-    instead of the question, with the thing in place of {thing}; "" = the question and what is wanted."""
+    instead of the question, with the thing in place of {thing}; "" = the question and what is wanted. note:
+    said beside an answer in words."""
 
     table: str = TABLE
     boxes: Family = "qwen3"
     text: str = TEXT
     locate: str = ""
+    note: str = ""
 
     @property
     def finds(self) -> str:
         """How a model is asked for boxes that is told nothing but the thing, "" where it can be told more."""
-        return self.locate or {"loc": "detect {thing}", "thousandths": "locate the {thing}."}.get(
-            self.boxes, ""
-        )
+        return self.locate or _FINDS.get(self.boxes, "")
 
     def question(self, question: str, form: Form) -> str:
         """Return a question as it is put for an answer in a form."""
@@ -77,6 +84,7 @@ def wanted(card: Mapping[str, Any], name: str = "") -> Wanted:
         family if family in FAMILIES else boxes.family_of(name),
         str(card.get("text", TEXT)),
         str(card.get("locate", "")),
+        TASKS[name].note if name in TASKS else "",
     )
 
 
